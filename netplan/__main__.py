@@ -1,0 +1,5 @@
+"""``python -m netplan`` is ``ipsecplan``."""
+
+from netplan.cli.main import entry
+
+entry()
