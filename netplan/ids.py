@@ -1,0 +1,38 @@
+"""Names that we make, so that a user's string never becomes a section name, a path or a shell word.
+
+An id is a short prefix and 12 hexadecimal digits of SHA-256: stable over runs, the same on every node, and
+harmless in swanctl.conf, nft, systemd, Ansible and file systems.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+ID = re.compile(r"^(n|pair)-[0-9a-f]{12}$")
+
+
+def _short(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def node_id(cluster: str, name: str) -> str:
+    """Return the id of a node: ``n-`` and 12 hex digits; also its IKE identity and certificate name."""
+    return "n-" + _short(cluster, name)
+
+
+def pair_id(one: str, other: str) -> str:
+    """Return the id of the unordered pair of two node ids; also the name of its swanctl connection on both ends."""
+    return "pair-" + _short(*sorted((one, other)))
+
+
+def initiates(one: str, other: str) -> bool:
+    """Tell whether ``one`` (a node id) initiates the pair; exactly one of the two ends does, half of them each."""
+    low, high = sorted((one, other))
+    digit = int(pair_id(one, other)[-1], 16)
+    return one == (low if digit % 2 else high)
+
+
+def geneve_device(peer: str) -> str:
+    """Return the interface name of the Geneve device towards a peer (a node id); 13 characters of the 15 allowed."""
+    return "gv-" + peer.removeprefix("n-")[:10]

@@ -1,0 +1,39 @@
+"""The one Jinja2 environment: templates print what they are given; they never compute and never see user code."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from jinja2 import PackageLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+
+@functools.cache
+def environment() -> ImmutableSandboxedEnvironment:
+    """Return the environment: sandboxed, undefined names are errors, templates only from the package."""
+    env = ImmutableSandboxedEnvironment(
+        loader=PackageLoader("netplan", "templates"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML; each format has its own quoting filter
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    env.filters["comment"] = comment
+    return env
+
+
+def render(template: str, filters: dict[str, Callable[[Any], str]] | None = None, **context: Any) -> str:
+    """Render ``templates/<template>``; ``filters`` are the quoting functions of the format at hand."""
+    env = environment()
+    if filters:
+        env = env.overlay()
+        env.filters = {**env.filters, **filters}
+    return env.get_template(template).render(**context)
+
+
+def comment(value: object) -> str:
+    """Return text that is safe inside a one-line comment of any of our formats."""
+    return "".join(c if c.isprintable() else "?" for c in str(value))
