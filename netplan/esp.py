@@ -1,8 +1,8 @@
 """ESP and AH transforms by strongSwan proposal keyword, and the one padding rule with its inverse.
 
-Sizes are in bytes and only what is on the wire counts: the salt or nonce of AEAD and CTR lives in the key, and of an
-extended sequence number only the low half is sent, so neither costs a byte. Sources: RFC 4303 (ESP), RFC 4302 (AH),
-Linux ``net/xfrm/xfrm_algo.c`` for what the kernel really uses.
+Sizes are in bytes and only what is on the wire counts: the salt or nonce of AEAD and CTR lives in the key,
+and of an extended sequence number only the low half is sent, so neither costs a byte. RFC 4303 (ESP), RFC
+4302 (AH), Linux ``net/xfrm/xfrm_algo.c`` for what the kernel really uses.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Transform:
     notes: tuple[str, ...] = ()
 
 
-class UnknownAlgorithm(ValueError):  # noqa: N818
+class UnknownAlgorithm(ValueError):
     """A proposal that can't be sized; ``start`` and ``length`` say which part of its text is to blame."""
 
     def __init__(self, message: str, start: int, length: int, hint: str | None = None) -> None:
@@ -52,12 +52,12 @@ class UnknownAlgorithm(ValueError):  # noqa: N818
 
 
 def padding(payload: int, align: int) -> int:
-    """Return the ESP padding bytes for a payload: payload, padding and 2 trailer bytes fill whole ``align`` units."""
+    """Return the ESP padding bytes for a payload: both and 2 trailer bytes fill whole ``align`` units."""
     return -(payload + ESP_TRAILER) % align
 
 
 def largest_payload(space: int, align: int) -> int:
-    """Return the largest payload whose padded form with trailer fits into ``space``; the inverse of :func:`padding`.
+    """Return the largest payload whose padded form with trailer fits ``space``; inverse of :func:`padding`.
 
     Negative when not even one unit fits.
     """
@@ -65,7 +65,7 @@ def largest_payload(space: int, align: int) -> int:
 
 
 def ah_size(icv: int, unit: int) -> int:
-    """Return the bytes of an AH header: 12 and the ICV, rounded up to ``unit`` (4 or 8), RFC 4302 2.2 and 3.3.3.2.1."""
+    """Return the bytes of an AH header: 12 and the ICV, rounded up to ``unit`` (4 or 8), RFC 4302 2.2."""
     return -(-(AH_HEADER + icv) // unit) * unit
 
 
@@ -126,16 +126,43 @@ INTEGRITY: dict[str, tuple[int, str]] = {
 }
 
 _DH = frozenset(
-    "none modpnone modpnull modp768 modp1024 modp1536 modp2048 modp3072 modp4096 modp6144 modp8192 ecp192 ecp224 ecp256"
-    " ecp384 ecp521 modp1024s160 modp2048s224 modp2048s256 ecp224bp ecp256bp ecp384bp ecp512bp curve25519 x25519 curve448"
-    " x448 gost256 gost512 mlkem512 mlkem768 mlkem1024 newhope128 ntru112 ntru128 ntru192 ntru256".split()
+    (
+        *(
+            "none",
+            "modpnone",
+            "modpnull",
+            "modp768",
+            "modp1024",
+            "modp1536",
+            "modp2048",
+            "modp3072",
+            "modp4096",
+        ),
+        *(
+            "modp6144",
+            "modp8192",
+            "modp1024s160",
+            "modp2048s224",
+            "modp2048s256",
+            "ecp192",
+            "ecp224",
+            "ecp256",
+        ),
+        *("ecp384", "ecp521", "ecp224bp", "ecp256bp", "ecp384bp", "ecp512bp", "x25519", "curve25519", "x448"),
+        *("curve448", "gost256", "gost512", "mlkem512", "mlkem768", "mlkem1024", "newhope128"),
+        *("ntru112", "ntru128", "ntru192", "ntru256"),
+    )
 )
-_PRF = frozenset("prfsha1 prfsha256 prfsha384 prfsha512 prfmd5 prfaesxcbc prfcamelliaxcbc prfaescmac".split())
+_PRF = frozenset(
+    f"prf{name}"
+    for name in ("sha1", "sha256", "sha384", "sha512", "md5", "aesxcbc", "camelliaxcbc", "aescmac")
+)
 _ESN = frozenset(("esn", "noesn"))
+_ONE = "one packet has one: name the one that is negotiated, or --compare them"
 
 
 def sizeless(word: str) -> bool:
-    """Tell whether a proposal keyword is one that never changes the size of a packet: key exchange, PRF, ESN."""
+    """Tell whether a proposal keyword is one that costs no byte: key exchange, PRF, ESN."""
     if len(word) > 4 and word[:2] == "ke" and word[2] in "1234567" and word[3] == "_":
         word = word[4:]
         return word in _DH
@@ -145,7 +172,7 @@ def sizeless(word: str) -> bool:
 def esp_transform(proposal: str) -> Transform:
     """Return what an ESP proposal such as ``aes256gcm16-x25519-esn`` or ``aes128-sha256`` costs.
 
-    Raises :class:`UnknownAlgorithm` for an unknown keyword, two ciphers, two integrity algorithms, or neither.
+    Raises :class:`UnknownAlgorithm` for an unknown keyword, two of a kind, or neither.
     """
     cipher_name, integrity = _sort(proposal, "ESP")
     if cipher_name is None:
@@ -190,7 +217,7 @@ def esp_transform(proposal: str) -> Transform:
 
 
 def ah_transform(proposal: str) -> Transform:
-    """Return what an AH proposal such as ``sha256-x25519`` costs; ``icv`` only, before rounding by :func:`ah_size`."""
+    """Return what an AH proposal such as ``sha256-x25519`` costs: its ``icv``, unrounded."""
     cipher, integrity = _sort(proposal, "AH")
     if cipher is not None:
         where = proposal.index(cipher)
@@ -217,17 +244,16 @@ def _sort(proposal: str, protocol: str) -> tuple[str | None, str | None]:
         if word in CIPHERS:
             if cipher is not None:
                 raise UnknownAlgorithm(
-                    f"two ciphers in one {protocol} proposal ({cipher}, {word}); one packet has one",
-                    *(start, len(word)),
-                    "give the one that is negotiated, or compare them with --compare",
+                    f"two ciphers in one {protocol} proposal: {cipher}, {word}", start, len(word), _ONE
                 )
             cipher = word
         elif word in INTEGRITY:
             if integrity is not None:
                 raise UnknownAlgorithm(
-                    f"two integrity algorithms in one {protocol} proposal ({integrity}, {word}); one packet has one",
-                    *(start, len(word)),
-                    "give the one that is negotiated, or compare them with --compare",
+                    f"two integrity algorithms in one {protocol} proposal: {integrity}, {word}",
+                    start,
+                    len(word),
+                    _ONE,
                 )
             integrity = word
         elif not sizeless(word):
@@ -238,7 +264,8 @@ def _sort(proposal: str, protocol: str) -> tuple[str | None, str | None]:
                 f"{quoted(word)} is no strongSwan proposal keyword"
                 if word
                 else "an empty word in the proposal",
-                *(start, max(1, len(word))),
+                start,
+                max(1, len(word)),
                 f"did you mean {near}?" if near else "such as aes256gcm16, chacha20poly1305, aes128-sha256",
             )
         start += len(word) + 1

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 else:
 
-    def dataclass_transform(**_kwargs):  # noqa: ANN003, ANN201, D103
+    def dataclass_transform(**_kwargs):  # noqa: ANN003, ANN201
         return lambda function: function
 
 
@@ -21,12 +21,10 @@ else:
 def frozen(cls: type[T]) -> type[T]:
     """Turn an annotated class into an immutable one with slots, keyword-only construction, equality and hash.
 
-    Class attributes that carry a default become the default of their field. Inheritance between frozen classes and
-    zero-argument ``super()`` are not supported, because the class is built anew to get its slots.
+    A class attribute is the default of its field. Inheritance between frozen classes and zero-argument
+    ``super()`` are not supported, because the class is built anew to get its slots.
     """
-    names = tuple(cls.__dict__.get("__annotations__", ()))
-    if not names:  # Python 3.14 keeps annotations behind a function
-        names = tuple(cls.__annotations__)
+    names = tuple(cls.__annotations__)
     space: dict[str, Any] = {k: v for k, v in cls.__dict__.items() if k not in ("__dict__", "__weakref__")}
     defaults = {name: space.pop(name) for name in names if name in space}
     known = frozenset(names)
@@ -43,7 +41,7 @@ def frozen(cls: type[T]) -> type[T]:
         if not known.issuperset(values):
             raise TypeError(f"{cls.__name__}() does not take {sorted(set(values) - known)}")
 
-    def refuse(self: object, name: str, value: Any = None) -> None:
+    def refuse(_self: object, name: str, _value: Any = None) -> None:
         raise AttributeError(f"{cls.__name__}.{name} is frozen")
 
     def astuple(self: object) -> tuple[Any, ...]:
@@ -71,7 +69,8 @@ def frozen(cls: type[T]) -> type[T]:
         __reduce__=lambda self: (_rebuild, (self.__class__, dict(zip(names, astuple(self), strict=True)))),
         __match_args__=(),
     )
-    return type(cls)(cls.__name__, cls.__bases__, space)
+    made: type[T] = type(cls)(cls.__name__, cls.__bases__, space)  # type: ignore[misc]
+    return made
 
 
 def _rebuild(cls: type[Any], values: dict[str, Any]) -> Any:

@@ -1,7 +1,8 @@
-"""The one table of headers: what each token of the stack notation costs on the wire, and where that is written down.
+"""The one table of headers: what each token of the stack notation costs, and where that is written down.
 
-Sizes are in bytes. No other module but this one and :mod:`netplan.esp` may hold the size of a header. ESP and AH have
-a rule of their own (their size depends on the algorithm, and ESP's on the payload), so they live there.
+Sizes are in bytes. No other module but this one and :mod:`netplan.esp` may hold the size of a header. ESP and
+AH have a rule of their own (their size depends on the algorithm, and ESP's on the payload), so they live
+there.
 """
 
 from __future__ import annotations
@@ -11,34 +12,37 @@ from netplan.frozen import frozen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
+
+_NOTHING: dict[Any, Any] = {}
 
 
 @frozen
 class Numeric:
     """A number after the colon, such as ``geneve:8``: its range, its step, and the bytes each unit costs."""
 
-    name: str
     low: int
     high: int
     step: int
     default: int
     per_unit: int
     unit: str
-    base: int = 0
-    presets: Mapping[str, int] = {}
+    presets: Mapping[str, int] = _NOTHING  # names for numbers, such as geneve:ovn
 
 
 @frozen
 class Header:
     """One row: a header as it is on the wire.
 
-    ``bytes`` is the header without options; ``trailer`` follows the payload. ``flags`` are options that add a fixed
-    number of bytes; ``after`` adds bytes when the header follows the named tokens. ``carries`` lists the tokens that
-    may come next; ``ends`` says whether a stack may end here. ``kind`` is one of ``link`` (a frame's header, absorbed by
-    the NIC in front of the first IP header), ``ip``, ``extension``, ``tunnel`` and ``transport`` (part of the inner packet).
+    ``bytes`` is the header without options; ``trailer`` follows the payload. ``flags`` are options that add
+    bytes, ``kinds`` what each value of ``number`` adds, ``after`` what the header costs more behind the named
+    tokens. ``carries`` lists the tokens that may come next; ``ends`` says whether a stack may end here.
+    ``kind``: ``link`` (a frame's header, outside the link MTU in front of the first IP header), ``ip``,
+    ``extension``, ``tunnel``, ``transport`` (at the end, part of the innermost packet). ``note`` goes into
+    the ledger, ``warning`` beside it.
     """
 
-    token: str
+    name: str
     title: str
     bytes: int
     source: str
@@ -46,11 +50,14 @@ class Header:
     carries: tuple[str, ...]
     ends: bool = False
     number: Numeric | None = None
-    flags: Mapping[str, tuple[int, str]] = {}
-    after: Mapping[str, tuple[int, str]] = {}
+    flags: Mapping[str, tuple[int, str]] = _NOTHING
+    kinds: Mapping[int, tuple[int, str]] = _NOTHING
+    after: Mapping[str, tuple[int, str]] = _NOTHING
     trailer: int = 0
     trailer_title: str = ""
+    plural: str = ""
     note: str = ""
+    warning: str = ""
 
 
 _L3 = ("ip4", "ip6")
@@ -66,7 +73,7 @@ _GRE_FLAGS = {"key": (4, "GRE key"), "csum": (4, "GRE checksum"), "seq": (4, "GR
 def _rows() -> tuple[Header, ...]:
     return (
         Header(
-            token="ip4",
+            name="ip4",
             title="IPv4 header",
             bytes=20,
             source="RFC 791 3.1",
@@ -75,7 +82,7 @@ def _rows() -> tuple[Header, ...]:
             ends=True,
         ),
         Header(
-            token="ip6",
+            name="ip6",
             title="IPv6 header",
             bytes=40,
             source="RFC 8200 3",
@@ -84,30 +91,28 @@ def _rows() -> tuple[Header, ...]:
             ends=True,
         ),
         Header(
-            token="dstopts",
+            name="dstopts",
             title="IPv6 destination options",
             bytes=0,
             source="RFC 8200 4.6; RFC 2473 4.1.1",
             kind="extension",
             carries=IP_PAYLOAD + EXTENSIONS,
             ends=True,
-            number=Numeric(name="bytes", low=8, high=2048, step=8, default=8, per_unit=1, unit="bytes"),
-            note="8 = the encapsulation limit that ip6tnl and ip6gre add unless told 'encaplimit none'; stays in clear before ESP",
+            number=Numeric(low=8, high=2048, step=8, default=8, per_unit=1, unit="bytes"),
+            note="8: encapsulation limit of ip6tnl and ip6gre (encaplimit none: absent); in clear before ESP",
         ),
         Header(
-            token="srh",
+            name="srh",
             title="IPv6 segment routing header",
             bytes=8,
             source="RFC 8754 2",
             kind="extension",
             carries=IP_PAYLOAD + EXTENSIONS,
             ends=True,
-            number=Numeric(
-                name="segments", low=1, high=127, step=1, default=1, per_unit=16, unit="segments of 16 bytes"
-            ),
+            number=Numeric(low=1, high=127, step=1, default=1, per_unit=16, unit="segments"),
         ),
         Header(
-            token="udp",
+            name="udp",
             title="UDP header",
             bytes=8,
             source="RFC 768",
@@ -119,7 +124,7 @@ def _rows() -> tuple[Header, ...]:
             ),
         ),
         Header(
-            token="tcp",
+            name="tcp",
             title="TCP header",
             bytes=20,
             source="RFC 9293 3.1",
@@ -128,7 +133,7 @@ def _rows() -> tuple[Header, ...]:
             ends=True,
         ),
         Header(
-            token="icmp",
+            name="icmp",
             title="ICMP header",
             bytes=8,
             source="RFC 792; RFC 4443 2.1",
@@ -137,7 +142,7 @@ def _rows() -> tuple[Header, ...]:
             ends=True,
         ),
         Header(
-            token="sctp",
+            name="sctp",
             title="SCTP header",
             bytes=12,
             source="RFC 9260 3.1",
@@ -146,66 +151,65 @@ def _rows() -> tuple[Header, ...]:
             ends=True,
         ),
         Header(
-            token="ipcomp",
+            name="ipcomp",
             title="IPComp header",
             bytes=0,
             source="RFC 3173 2.2",
             kind="tunnel",
             carries=IP_PAYLOAD,
             ends=True,
-            note="4 bytes, but only on a packet that compression made shorter; one it can't shorten is sent without",
+            note="4 bytes, but only on a packet that compression made shorter",
         ),
         Header(
-            token="beet",
+            name="beet",
             title="BEET pseudo header",
             bytes=8,
             source="draft-nikander-esp-beet-mode 3; Linux IPV4_BEET_PHMAXLEN",
             kind="tunnel",
             carries=("udp", "tcp", "icmp", "sctp"),
             ends=True,
-            note="on the wire only with inner IPv4 options; without them BEET looks like transport mode",
+            warning="beet is sent only with inner IPv4 options; else BEET looks like transport mode",
         ),
         Header(
-            token="iptfs",
+            name="iptfs",
             title="IP-TFS AGGFRAG header",
             bytes=4,
             source="RFC 9347 6.1",
             kind="tunnel",
             carries=_L3,
             flags={"cc": (20, "congestion control fields, RFC 9347 6.1.2")},
-            note="with dont-frag; without it inner packets are split over outer ones and there is no inner MTU",
+            warning="IP-TFS with dont-frag; without it inner packets are split and there is no inner MTU",
         ),
         Header(
-            token="eth",
+            name="eth",
             title="Ethernet header",
             bytes=14,
             source="IEEE 802.3 3.1",
             kind="link",
             carries=_FRAME,
         ),
+        Header(name="vlan", title="VLAN tag", bytes=4, source="IEEE 802.1Q 9.6", kind="link", carries=_FRAME),
         Header(
-            token="vlan", title="VLAN tag", bytes=4, source="IEEE 802.1Q 9.6", kind="link", carries=_FRAME
-        ),
-        Header(
-            token="qinq",
+            name="qinq",
             title="two VLAN tags",
             bytes=8,
             source="IEEE 802.1Q 9.6 (802.1ad)",
             kind="link",
             carries=_FRAME,
-            note="a NIC that takes one tag only leaves 4 bytes less than the link MTU says",
+            warning="a NIC that takes one tag only leaves 4 bytes less than the link MTU says",
         ),
         Header(
-            token="mpls",
+            name="mpls",
             title="MPLS label",
             bytes=0,
             source="RFC 3032 2.1",
             kind="tunnel",
             carries=("ip4", "ip6", "eth", "mpls"),
-            number=Numeric(name="labels", low=1, high=16, step=1, default=1, per_unit=4, unit="labels"),
+            number=Numeric(low=1, high=16, step=1, default=1, per_unit=4, unit="labels"),
+            plural="{} MPLS labels",
         ),
         Header(
-            token="pppoe",
+            name="pppoe",
             title="PPPoE and PPP header",
             bytes=8,
             source="RFC 2516 4, 7 (6 + PPP protocol 2)",
@@ -213,7 +217,7 @@ def _rows() -> tuple[Header, ...]:
             carries=("ip4", "ip6", "mpls"),
         ),
         Header(
-            token="macsec",
+            name="macsec",
             title="MACsec SecTAG with SCI",
             bytes=16,
             source="IEEE 802.1AE 9.3; Linux drivers/net/macsec.c",
@@ -225,10 +229,10 @@ def _rows() -> tuple[Header, ...]:
             note="Linux reserves the SCI whether it is sent or not",
         ),
         Header(
-            token="vxlan", title="VXLAN header", bytes=8, source="RFC 7348 5", kind="tunnel", carries=("eth",)
+            name="vxlan", title="VXLAN header", bytes=8, source="RFC 7348 5", kind="tunnel", carries=("eth",)
         ),
         Header(
-            token="vxlan-gpe",
+            name="vxlan-gpe",
             title="VXLAN-GPE header",
             bytes=8,
             source="draft-ietf-nvo3-vxlan-gpe 3",
@@ -236,25 +240,24 @@ def _rows() -> tuple[Header, ...]:
             carries=("ip4", "ip6", "eth", "mpls"),
         ),
         Header(
-            token="geneve",
+            name="geneve",
             title="Geneve header",
             bytes=8,
             source="RFC 8926 3.4",
             kind="tunnel",
             carries=("eth", "ip4", "ip6"),
             number=Numeric(
-                name="options",
                 low=0,
                 high=252,
                 step=4,
                 default=0,
                 per_unit=1,
-                unit="bytes",
+                unit="bytes of options",
                 presets={"ovn": 8, "cilium-dsr": 12},
             ),
         ),
         Header(
-            token="gre",
+            name="gre",
             title="GRE header",
             bytes=4,
             source="RFC 2784 2; RFC 2890 2",
@@ -263,7 +266,7 @@ def _rows() -> tuple[Header, ...]:
             flags=_GRE_FLAGS,
         ),
         Header(
-            token="nvgre",
+            name="nvgre",
             title="NVGRE header",
             bytes=8,
             source="RFC 7637 3.2 (GRE with key)",
@@ -271,19 +274,22 @@ def _rows() -> tuple[Header, ...]:
             carries=("eth",),
         ),
         Header(
-            token="erspan",
+            name="erspan",
             title="ERSPAN in GRE",
             bytes=4,
             source="draft-foschiano-erspan 4",
             kind="tunnel",
             carries=("eth",),
-            number=Numeric(
-                name="type", low=1, high=3, step=1, default=2, per_unit=0, unit="(type I, II or III)"
-            ),
+            number=Numeric(low=1, high=3, step=1, default=2, per_unit=0, unit="(type I, II or III)"),
+            kinds={
+                1: (0, ""),
+                2: (12, "GRE sequence number and ERSPAN II header"),
+                3: (16, "GRE sequence number and ERSPAN III header"),
+            },
             flags={"sub": (8, "ERSPAN platform subheader")},
         ),
         Header(
-            token="stt",
+            name="stt",
             title="STT header",
             bytes=18,
             source="draft-davie-stt 3",
@@ -292,7 +298,7 @@ def _rows() -> tuple[Header, ...]:
             after={"ip4": (20, "TCP-like header"), "ip6": (20, "TCP-like header")},
         ),
         Header(
-            token="l2tpv3",
+            name="l2tpv3",
             title="L2TPv3 session header",
             bytes=4,
             source="RFC 3931 4.1; Linux net/l2tp/l2tp_core.c",
@@ -304,10 +310,10 @@ def _rows() -> tuple[Header, ...]:
                 "l2spec": (4, "L2-specific sublayer"),
             },
             after={"udp": (4, "L2TPv3 over UDP flags")},
-            note="iproute2 adds the 4-byte L2-specific sublayer unless told 'l2spec_type none': write l2tpv3:l2spec",
+            warning="iproute2 adds 4 bytes unless told 'l2spec_type none': write l2tpv3:l2spec",
         ),
         Header(
-            token="l2tpv2",
+            name="l2tpv2",
             title="L2TPv2 and PPP header",
             bytes=10,
             source="RFC 2661 3.1 (6 + PPP 4)",
@@ -316,7 +322,7 @@ def _rows() -> tuple[Header, ...]:
             flags={"seq": (4, "L2TPv2 sequence numbers")},
         ),
         Header(
-            token="gtpu",
+            name="gtpu",
             title="GTP-U header",
             bytes=8,
             source="3GPP TS 29.281 5.1",
@@ -328,7 +334,7 @@ def _rows() -> tuple[Header, ...]:
             },
         ),
         Header(
-            token="wireguard",
+            name="wireguard",
             title="WireGuard data header",
             bytes=16,
             source="WireGuard whitepaper 5.4.6",
@@ -338,9 +344,9 @@ def _rows() -> tuple[Header, ...]:
             trailer_title="Poly1305 tag",
             note="padding to 16 stops at the device MTU, so the largest packet has none",
         ),
-        Header(token="lisp", title="LISP header", bytes=8, source="RFC 9300 5.1", kind="tunnel", carries=_L3),
+        Header(name="lisp", title="LISP header", bytes=8, source="RFC 9300 5.1", kind="tunnel", carries=_L3),
         Header(
-            token="gue",
+            name="gue",
             title="GUE header",
             bytes=4,
             source="draft-ietf-intarea-gue 3",
@@ -348,7 +354,7 @@ def _rows() -> tuple[Header, ...]:
             carries=_L3,
         ),
         Header(
-            token="otv",
+            name="otv",
             title="OTV (GRE and MPLS label)",
             bytes=8,
             source="draft-hasmit-otv 4 (4 + 4)",
@@ -358,14 +364,7 @@ def _rows() -> tuple[Header, ...]:
     )
 
 
-HEADERS: dict[str, Header] = {row.token: row for row in _rows()}
-
-# ERSPAN: what follows the 4-byte GRE header by type
-ERSPAN_EXTRA: dict[int, tuple[int, str]] = {
-    1: (0, ""),
-    2: (12, "GRE sequence number and ERSPAN II header"),
-    3: (16, "GRE sequence number and ERSPAN III header"),
-}
+HEADERS: dict[str, Header] = {row.name: row for row in _rows()}
 
 # Names people use for a pair or a chain of headers; each stands for the tokens on the right.
 MACROS: dict[str, tuple[str, ...]] = {

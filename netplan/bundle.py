@@ -1,0 +1,315 @@
+"""Plan to bundle: the exact files that people review and the rollout applies, and the reader that trusts nothing.
+
+A bundle is a directory: ``manifest.json`` (digest, mode and owner of every file), ``plan.json`` (numbers and
+ledgers), ``REVIEW.md`` (for people) and ``nodes/<id>/<absolute path>``. Same input, same bytes. It holds no secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netplan import __version__
+from netplan.cni import bridge
+from netplan.host import guard, sysctl
+from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
+from netplan.inventory import Inventory
+from netplan.ipsec import swanctl
+from netplan.model import Node
+from netplan.plan import Plan
+from netplan.problems import Problem, ProblemError, quoted
+from netplan.render import environment, render
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a bundle: path inside it, text, and mode and owner on the node."""
+
+    path: str
+    text: str
+    mode: str = "0644"
+    owner: str = "root:root"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was read and checked: ``manifest`` as written, ``directory`` where it lies."""
+
+    directory: Path
+    manifest: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The digest over all its files."""
+        return str(self.manifest["digest"])
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return str(self.manifest["cluster"])
+
+    @property
+    def nodes(self) -> dict[str, dict[str, str]]:
+        """Node id -> name and digest of the node's files."""
+        nodes: dict[str, dict[str, str]] = self.manifest["nodes"]
+        return nodes
+
+    def json(self, path: str) -> dict[str, Any]:
+        """Return a JSON file of the bundle."""
+        loaded: dict[str, Any] = json.loads((self.directory / path).read_text())
+        return loaded
+
+    def node(self, node: str) -> dict[str, Any]:
+        """Return ``node.json`` of a node."""
+        return self.json(f"nodes/{node}/node.json")
+
+    def files_of(self, node: str) -> list[dict[str, str]]:
+        """Return the manifest entries that are installed on a node (``node.json`` is not)."""
+        prefix = f"nodes/{node}/"
+        own = [f for f in self.manifest["files"] if f["path"].startswith(prefix)]
+        return [f for f in own if f["path"] != f"{prefix}node.json"]
+
+
+def build(plan: Plan, inventory: Inventory) -> list[File]:
+    """Return every file of the bundle but the manifest, in path order."""
+    files = [File("plan.json", dump(plan.as_json()))]
+    for node in plan.nodes:
+        files += _node_files(plan, node)
+    files.append(File("REVIEW.md", review(plan, inventory)))
+    return sorted(files, key=lambda f: f.path)
+
+
+def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[str, Any]:
+    """Return the manifest of these files."""
+    entries = [{"path": f.path, "sha256": f.sha256, "mode": f.mode, "owner": f.owner} for f in files]
+    return {
+        "schema": SCHEMA,
+        "tool": __version__,
+        "cluster": plan.file.name,
+        "digest": _digest(entries),
+        "plan_digest": hashlib.sha256(plan.file.model_dump_json().encode()).hexdigest(),
+        "inventory": {
+            "path": str(inventory.path.resolve()),
+            "pattern": inventory.pattern,
+            "digest": inventory.digest,
+        },
+        "nodes": {
+            node.id: {
+                "name": node.name,
+                "digest": _digest([e for e in entries if e["path"].startswith(f"nodes/{node.id}/")]),
+            }
+            for node in plan.nodes
+        },
+        "files": entries,
+    }
+
+
+def _digest(entries: list[dict[str, str]]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def dump(value: Any) -> str:
+    """Return JSON text as a bundle holds it."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _node_files(plan: Plan, node: Node) -> list[File]:
+    port = plan.file.overlay.udp_port
+    under = f"nodes/{node.id}/"
+    peers = [_endpoint(peer) for peer, _ in plan.peers(node)]
+    networkd = networkd_files(overlay_of(plan), _endpoint(node), peers)
+    conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
+    revert, _, _ = environment().loader.get_source(environment(), "node/revert.sh")  # type: ignore[union-attr]
+    files = [
+        File("node.json", dump(node_facts(plan, node))),
+        File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640"),
+        *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
+        File("etc/ipsecplan/guard-count.nft", guard.ruleset(port, drop=False)),
+        File("etc/ipsecplan/guard-drop.nft", guard.ruleset(port, drop=True)),
+        *(File(f"etc/systemd/system/{name}", guard.unit(name)) for name in guard.UNITS),
+        *(File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()),
+        File("etc/cni/net.d/10-ipsecplan.conflist", conflist),
+        File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
+        File("usr/local/lib/ipsecplan/revert.sh", revert, "0755"),
+    ]
+    return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
+
+
+def overlay_of(plan: Plan) -> Overlay:
+    """Return the overlay of a plan as the renderers take it."""
+    overlay = plan.file.overlay
+    return Overlay(
+        type=overlay.type, vni=overlay.vni, port=overlay.udp_port, device=overlay.device, mtu=plan.pod_mtu
+    )
+
+
+def _endpoint(node: Node) -> Endpoint:
+    return Endpoint(
+        id=node.id, address=node.address, overlay_address=node.overlay_address, pod_cidr=node.pod_cidr
+    )
+
+
+def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
+    """Return ``node.json``: what the node module needs to know, as data."""
+    peers = [_endpoint(peer) for peer, _ in plan.peers(node)]
+    links = []
+    for name, reached in devices(overlay_of(plan), peers):
+        link: dict[str, Any] = {"name": name, "mtu": plan.pod_mtu}
+        if plan.file.overlay.type == "geneve":
+            link["peer"] = reached[0].id
+        links.append(link)
+    return {
+        "schema": SCHEMA,
+        "id": node.id,
+        "name": node.name,
+        "cluster": plan.file.name,
+        "family": plan.file.underlay.family,
+        "underlay": {"address": node.address, "mtu": node.link_mtu},
+        "overlay": {
+            "type": plan.file.overlay.type,
+            "port": plan.file.overlay.udp_port,
+            "vni": plan.file.overlay.vni,
+            "address": node.overlay_address,
+            "pod_cidr": node.pod_cidr,
+            "devices": links,
+            "bridge": plan.file.overlay.bridge,
+        },
+        "mtu": {"pod": plan.pod_mtu},
+        "esp": {
+            "negotiated": [s.proposal.negotiated for s in plan.classes[0].sized],
+            "mode": plan.file.ipsec.mode.upper(),
+        },
+        "peers": [
+            {
+                "id": peer.id,
+                "pair": pair.id,
+                "name": peer.name,
+                "address": peer.address,
+                "overlay_address": peer.overlay_address,
+                "initiator": pair.initiator.id == node.id,
+                "link_mtu": pair.pair_class.link_mtu,
+                "inner_mtu": plan.pod_mtu,
+                "outer_packet": plan.outer_packet(pair.pair_class),
+                "children": [f"{pair.id}-out", f"{pair.id}-in"],
+            }
+            for peer, pair in plan.peers(node)
+        ],
+    }
+
+
+def review(plan: Plan, inventory: Inventory) -> str:
+    """Return ``REVIEW.md``."""
+    return render("review/REVIEW.md.j2", {"cell": _cell}, plan=plan, inventory=inventory, tool=__version__)
+
+
+def _cell(value: object) -> str:
+    """Text that can't break a Markdown table or start markup in it."""
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    for c in "\\|`*_<>[]":
+        text = text.replace(c, "\\" + c)
+    return text
+
+
+def write(directory: Path, plan: Plan, inventory: Inventory) -> Bundle:
+    """Write a bundle; an earlier bundle at that place is replaced as a whole, anything else there is refused.
+
+    The new bundle is complete on disk before it takes the name, so an interruption leaves the old or the new one.
+    """
+    if directory.is_symlink():
+        raise ProblemError(Problem(code="IPP501", message="the target is a symbolic link", path=str(directory)))
+    if directory.exists() and not (directory / MANIFEST).is_file() and any(directory.iterdir()):
+        raise ProblemError(
+            Problem(
+                code="IPP501", message="the target is a directory that is no bundle", path=str(directory),
+                hint="choose an empty or new directory with --to",
+            )
+        )  # fmt: skip
+    files = build(plan, inventory)
+    document = manifest(plan, inventory, files)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        for file in [*files, File(MANIFEST, dump(document))]:
+            target = fresh / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open(target, "x", encoding="utf-8", newline="") as out:
+                out.write(file.text)
+        fresh.chmod(0o755)
+        if directory.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
+            os.rename(directory, old / "bundle")
+            os.rename(fresh, directory)
+            shutil.rmtree(old)
+        else:
+            os.rename(fresh, directory)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(fresh)
+        raise
+    return Bundle(directory, document)
+
+
+def read(directory: Path) -> Bundle:
+    """Read a bundle and check it whole: every file there, none extra, every digest right. Raises ProblemError."""
+    where = str(directory)
+    path = directory / MANIFEST
+    try:
+        document = json.loads(path.read_text())
+        entries = {e["path"]: e for e in document["files"]}
+        schema, digest = document["schema"], document["digest"]
+    except FileNotFoundError:
+        raise ProblemError(
+            Problem(code="IPP502", message="no bundle here (no manifest.json)", path=where, hint="`ipsecplan render`")
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ProblemError(
+            Problem(code="IPP502", message=f"unreadable manifest: {type(error).__name__}", path=str(path))
+        ) from None
+    if schema != SCHEMA:
+        raise ProblemError(Problem(code="IPP502", message=f"bundle schema {quoted(schema)}, expected {SCHEMA}", path=where))
+    problems = []
+    present = {
+        str(p.relative_to(directory)): p
+        for p in sorted(directory.rglob("*"))
+        if (p.is_file() or p.is_symlink()) and p != path
+    }
+    for name in sorted(present.keys() | entries.keys()):
+        file = str(directory / name)
+        if name not in present:
+            problems.append(Problem(code="IPP503", message="the manifest names it, but it is missing", path=file))
+        elif name not in entries:
+            problems.append(Problem(code="IPP503", message="not in the manifest", path=file))
+        elif present[name].is_symlink():
+            problems.append(Problem(code="IPP503", message="a symbolic link", path=file))
+        elif hashlib.sha256(present[name].read_bytes()).hexdigest() != entries[name]["sha256"]:
+            problems.append(
+                Problem(
+                    code="IPP503", message="changed after it was rendered: its digest is not the manifest's",
+                    path=file, hint="change the plan and render again; apply takes only what was rendered",
+                )
+            )  # fmt: skip
+    if not problems and _digest(document["files"]) != digest:
+        problems.append(Problem(code="IPP503", message="the manifest's own digest is wrong", path=str(path)))
+    for node in document.get("nodes", {}):
+        own = [e for e in document["files"] if e["path"].startswith(f"nodes/{node}/")]
+        if not problems and _digest(own) != document["nodes"][node].get("digest"):
+            problems.append(Problem(code="IPP503", message=f"the digest of node {quoted(node)} is wrong", path=str(path)))
+    if problems:
+        raise ProblemError(problems)
+    return Bundle(directory, document)

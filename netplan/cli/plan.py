@@ -1,0 +1,65 @@
+"""``ipsecplan plan``: every number of a plan, with the ledger of the one that limits the cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netplan import pipeline
+from netplan.cli.ledger import ledger_lines
+from netplan.cli.lint import JSON, PLAN
+from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.plan import Plan
+from netplan.problems import printable
+
+MAX_PAIRS_SHOWN = 24
+
+
+@click.command(
+    "plan",
+    epilog="\b\nExamples:\n  ipsecplan plan plan.yaml\n  ipsecplan plan --json plan.yaml",
+)
+@PLAN
+@JSON
+def command(plan: Path, json_: bool) -> None:
+    """Compute every number of PLAN (default: plan.yaml) and show why."""
+    with as_json(json_):
+        made = pipeline.make(plan)
+        if json_:
+            emit_json(made.plan.as_json(), made.warnings)
+            return
+        report(made.warnings)
+        for line in describe(made.plan):
+            emit(line)
+
+
+def describe(plan: Plan) -> list[str]:
+    """Return the plan as people read it in a terminal."""
+    limiting = plan.limiting
+    worst = limiting.worst
+    overlay = plan.file.overlay
+    lines = [
+        f"cluster {plan.file.name}: {len(plan.nodes)} nodes, {sum(c.pairs for c in plan.classes)} pairs, "
+        f"{overlay.type} port {overlay.udp_port} over {plan.file.underlay.family}",
+        "",
+        f"pod MTU {plan.pod_mtu}   set by class {limiting.name}: link {limiting.link_mtu} "
+        f"({printable(limiting.limited_by)}), {worst.proposal.text}",
+        f"packet  {worst.stack.text}",
+        "",
+        *ledger_lines(worst.solution),
+        "",
+        f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'inner':>6} {'outer':>6}  proposal",
+    ]
+    for c in plan.classes:
+        mark = "  <- sets the pod MTU" if c is limiting and len(plan.classes) > 1 else ""
+        lines.append(
+            f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} {c.inner_mtu:>6} "
+            f"{plan.outer_packet(c):>6}  {c.worst.proposal.text}{mark}"
+        )
+    lines += ["", f"{'node':<20} {'id':<15} {'underlay address':<26} {'link':>6}  pods"]
+    for n in plan.nodes[:MAX_PAIRS_SHOWN]:
+        lines.append(f"{printable(n.name):<20} {n.id:<15} {n.address:<26} {n.link_mtu:>6}  {n.pod_cidr}")
+    if len(plan.nodes) > MAX_PAIRS_SHOWN:
+        lines.append(f"... and {len(plan.nodes) - MAX_PAIRS_SHOWN} more (--json has all)")
+    return lines

@@ -1,0 +1,33 @@
+"""``ipsecplan render``: the bundle of files that people review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netplan import bundle, pipeline
+from netplan.cli.lint import JSON, PLAN
+from netplan.cli.output import as_json, emit, emit_json, report
+
+
+@click.command(
+    "render",
+    epilog="\b\nExamples:\n  ipsecplan render plan.yaml --to bundle\n  ipsecplan render --json plan.yaml --to out/bundle",
+)
+@PLAN
+@click.option("--to", "directory", type=click.Path(path_type=Path), default="bundle", show_default=True,
+              help="Directory to write; an earlier bundle there is replaced as a whole.")  # fmt: skip
+@JSON
+def command(plan: Path, directory: Path, json_: bool) -> None:
+    """Write the bundle of PLAN (default: plan.yaml): all files of all nodes, REVIEW.md and the manifest."""
+    with as_json(json_):
+        made = pipeline.make(plan)
+        written = bundle.write(directory, made.plan, made.inventory)
+        files = len(written.manifest["files"])
+        if json_:
+            emit_json({"bundle": str(directory), "digest": written.digest, "files": files}, made.warnings)
+            return
+        report(made.warnings)
+        emit(f"{directory}: {files} files for {len(made.plan.nodes)} nodes, digest {written.digest[:16]}")
+        emit(f"read {directory}/REVIEW.md, then: ipsecplan apply {directory}")

@@ -1,0 +1,207 @@
+"""Hosts and their variables from any Ansible inventory, read by Ansible itself and never templated.
+
+``ansible-inventory --list`` prints variables as they are written; a value such as ``{{ lookup('pipe', ...) }}`` stays
+text here and is refused where we would use it. Positions are looked up afterwards in the inventory's own files.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netplan import source
+from netplan.problems import Problem, ProblemError, printable, quoted
+from netplan.source import Source
+
+TIMEOUT_S = 120
+_ORIGIN = re.compile(r"Origin: (?P<path>/.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host: its inventory name, its variables (raw, untemplated) and the groups that hold it."""
+
+    name: str
+    variables: dict[str, Any]
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The hosts that a pattern selects, in name order. ``path`` is where Ansible reads it, ``shown`` how we name it."""
+
+    path: Path
+    shown: str
+    pattern: str
+    hosts: tuple[Host, ...]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that we read from the inventory: names, variables and groups."""
+        content = [[h.name, h.variables, sorted(h.groups)] for h in self.hosts]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+    @functools.cached_property
+    def _sources(self) -> list[Source]:
+        return list(_yaml_sources(self.path, self.shown))
+
+    def problem(
+        self, code: str, message: str, host: str | None = None, variable: str | None = None, hint: str | None = None
+    ) -> Problem:
+        """Return a Problem at the variable of the host where it is written, else at the host, else at the file."""
+        for found in self._sources:
+            tails = [("hosts", host, variable), ("hosts", host)] if host else []
+            for tail in tails:
+                for at in found.keys:
+                    if at[-len(tail) :] == tail:
+                        on = "value" if len(tail) == 3 else "key"
+                        return found.problem(code, message, at, on=on, hint=hint)
+            if host and variable and Path(found.path).stem == host and (variable,) in found.keys:
+                return found.problem(code, message, (variable,), hint=hint)
+        return _text_problem(self.path, self.shown, code, message, host, variable, hint) or Problem(
+            code=code, message=message, path=self.shown, hint=hint
+        )
+
+
+def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventory:
+    """Read an inventory file or directory. Raises ProblemError when Ansible can't parse it or the pattern is empty."""
+    name = shown or str(path)
+    if not path.exists():
+        raise ProblemError(Problem(code="IPP301", message="no such inventory", path=name))
+    if pattern.startswith("-") or not pattern.strip():
+        raise ProblemError(Problem(code="IPP303", message=f"not a host pattern: {quoted(pattern)}", path=name))
+    answer = _run(path, pattern, name)
+    variables = answer.get("_meta", {}).get("hostvars", {})
+    groups = _membership(answer)
+    names = sorted(set(groups))
+    if not names:
+        known = sorted(g for g in answer if g not in ("_meta", "all", "ungrouped"))
+        hint = f"groups in it: {' '.join(known)}" if known else "the inventory has no hosts"
+        raise ProblemError(
+            Problem(code="IPP303", message=f"no host matches the pattern {quoted(pattern)}", path=name, hint=hint)
+        )
+    return Inventory(
+        path, name, pattern, tuple(Host(n, variables.get(n, {}), frozenset(groups[n])) for n in names)
+    )
+
+
+def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
+    program = Path(sys.executable).with_name("ansible-inventory")
+    env = {
+        **os.environ,
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_DEVEL_WARNING": "0",
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+    }
+    argv = [str(program), "-i", str(path.resolve()), "--list", "--limit", pattern]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_S, env=env, check=False)
+    except FileNotFoundError:
+        raise ProblemError(
+            Problem(code="IPP302", message=f"{program} is missing", hint="install ipsecplan with its dependencies")
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ProblemError(
+            Problem(code="IPP302", message=f"ansible-inventory gave no answer in {TIMEOUT_S} s", path=name)
+        ) from None
+    if done.returncode != 0:
+        raise ProblemError(_unparsed(done.stderr, path, name))
+    loaded: dict[str, Any] = json.loads(done.stdout)
+    return loaded
+
+
+def _unparsed(stderr: str, path: Path, name: str) -> Problem:
+    origin = next((m for m in _ORIGIN.finditer(stderr) if m["line"]), None)
+    reasons = [line for line in stderr.splitlines() if "arsing failed" in line or "rror" in line]
+    reason = printable(reasons[0].split("failed: ", 1)[-1].strip()) if reasons else "ansible-inventory refused it"
+    line = column = text = None
+    if origin and Path(origin["path"]).is_file():
+        line = int(origin["line"])
+        column = int(origin["column"] or 1)
+        lines = Path(origin["path"]).read_text(errors="replace").splitlines()
+        text = lines[line - 1] if 0 < line <= len(lines) else None
+        if text is None:  # Ansible points behind the end of the file
+            line = column = None
+        if path.is_dir():
+            name = str(Path(name) / Path(origin["path"]).name)
+    return Problem(
+        code="IPP302", message=f"Ansible can't read the inventory: {reason}", path=name, line=line, column=column,
+        source=text, hint="`ansible-inventory -i FILE --list` shows Ansible's own words",
+    )  # fmt: skip
+
+
+def _membership(answer: dict[str, Any]) -> dict[str, set[str]]:
+    parents: dict[str, set[str]] = {}
+    direct: dict[str, set[str]] = {}
+    for group, body in answer.items():
+        if group == "_meta" or not isinstance(body, dict):
+            continue
+        for child in body.get("children", ()):
+            parents.setdefault(child, set()).add(group)
+        for host in body.get("hosts", ()):
+            direct.setdefault(host, set()).add(group)
+
+    def ancestors(group: str) -> set[str]:
+        return {group}.union(*(ancestors(p) for p in parents.get(group, ())))
+
+    return {host: set().union(*(ancestors(g) for g in groups)) - {"ungrouped"} for host, groups in direct.items()}
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        for found in sorted(path.rglob("*")):
+            if found.is_file() and not found.name.startswith("."):
+                yield found
+    else:
+        yield path
+        for folder in ("host_vars", "group_vars"):
+            yield from sorted(p for p in (path.parent / folder).glob("*") if p.is_file())
+
+
+def _shown(found: Path, path: Path, shown: str) -> str:
+    if found == path:
+        return shown
+    base = path if path.is_dir() else path.parent
+    prefix = Path(shown) if path.is_dir() else Path(shown).parent
+    return str(prefix / found.relative_to(base))
+
+
+def _yaml_sources(path: Path, shown: str) -> Iterator[Source]:
+    for found in _files(path):
+        if found.suffix in (".yml", ".yaml", ".json"):
+            try:
+                yield source.read(found, _shown(found, path, shown))
+            except ProblemError:  # Ansible accepts more YAML than we do (tags, anchors): then without positions
+                continue
+
+
+def _text_problem(
+    path: Path, shown: str, code: str, message: str, host: str | None, variable: str | None, hint: str | None
+) -> Problem | None:
+    """Find the host in an INI inventory: the line that begins with its name."""
+    if host is None:
+        return None
+    begins = re.compile(rf"^\s*{re.escape(host)}(\s|$)")
+    for found in _files(path):
+        if found.suffix in (".yml", ".yaml", ".json") or os.access(found, os.X_OK):
+            continue
+        for number, text in enumerate(found.read_text(errors="replace").splitlines(), 1):
+            if begins.match(text):
+                setting = re.search(rf"\b{re.escape(variable)}=(\S*)", text) if variable else None
+                column = setting.start(1) + 1 if setting else text.index(host) + 1
+                width = len(setting[1]) if setting else len(host)
+                return Problem(
+                    code=code, message=message, path=_shown(found, path, shown), line=number, column=column,
+                    width=max(1, width), source=text, hint=hint,
+                )  # fmt: skip
+    return None

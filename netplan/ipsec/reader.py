@@ -1,0 +1,195 @@
+"""An independent reader of strongSwan's settings grammar: sections, references, quoting, as charon understands them.
+
+It shares nothing with the renderer, so that a mistake in a template or in quoting shows as a difference. What charon
+accepts by surprise (a section opened twice is merged, the last value wins, ``a:b`` is inheritance) it accepts the
+same way. Source: settings_lexer.l and settings_parser.y of strongSwan 5.9.8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_SPECIAL = set('{}=#"\n:,')
+
+
+class SettingsError(ValueError):
+    """The text is not in the settings grammar; the message holds the line number."""
+
+
+@dataclass(slots=True)
+class Settings:
+    """One section: its own values and sub-sections, and the absolute names of the sections it refers to."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    sections: dict[str, Settings] = field(default_factory=dict)
+    parents: list[str] = field(default_factory=list)
+
+    def get(self, key: str, default: str) -> str:
+        """Return a value, or the default when it is absent or was cleared."""
+        return self.values.get(key) or default
+
+    def section(self, name: str) -> Settings:
+        """Return a sub-section; an empty one when it is absent."""
+        return self.sections.get(name) or Settings()
+
+
+def read(text: str) -> Settings:
+    """Parse a settings file and resolve every reference. Raises SettingsError."""
+    root = Settings()
+    tokens = _Tokens(text)
+    _body(tokens, root, top=True)
+    return _resolved(root, root, ())
+
+
+@dataclass(slots=True)
+class _Token:
+    kind: str  # one of { } = : , name string newline end
+    text: str
+    line: int
+
+
+class _Tokens:
+    def __init__(self, text: str) -> None:
+        self.all = list(_lex(text))
+        self.at = 0
+
+    def peek(self) -> _Token:
+        return self.all[self.at]
+
+    def next(self) -> _Token:
+        token = self.all[self.at]
+        self.at += token.kind != "end"
+        return token
+
+    def skip_newlines(self) -> None:
+        while self.peek().kind == "newline":
+            self.at += 1
+
+
+def _lex(text: str) -> Iterator[_Token]:
+    at, line, after_equals = 0, 1, False
+    while at < len(text):
+        c = text[at]
+        if c == "\n":
+            yield _Token("newline", c, line)
+            at, line, after_equals = at + 1, line + 1, False
+        elif c in " \t\r":
+            at += 1
+        elif c == "#":
+            while at < len(text) and text[at] != "\n":
+                at += 1
+        elif c == '"':
+            value, at, lines = _string(text, at + 1, line)
+            yield _Token("string", value, line)
+            line += lines
+        elif after_equals and c not in '{}\n#"=':
+            start = at
+            while at < len(text) and text[at] not in '\n#{}"=':
+                at += 1
+            yield _Token("string", text[start:at].strip(), line)
+            after_equals = False
+        elif c in "{}=:,":
+            yield _Token(c, c, line)
+            at, after_equals = at + 1, c == "="
+        else:
+            start = at
+            while at < len(text) and text[at] not in _SPECIAL and not text[at].isspace():
+                at += 1
+            yield _Token("name", text[start:at], line)
+    yield _Token("newline", "\n", line)
+    yield _Token("end", "", line)
+
+
+def _string(text: str, at: int, line: int) -> tuple[str, int, int]:
+    out, lines = [], 0
+    escapes = {"n": "\n", "r": "\r", "t": "\t"}
+    while at < len(text):
+        c = text[at]
+        if c == '"':
+            return "".join(out), at + 1, lines
+        if c == "\\" and at + 1 < len(text):
+            follower = text[at + 1]
+            lines += follower == "\n"
+            out.append("" if follower == "\n" else escapes.get(follower, follower))
+            at += 2
+            continue
+        lines += c == "\n"
+        out.append(c)
+        at += 1
+    raise SettingsError(f"line {line}: unterminated string")
+
+
+def _body(tokens: _Tokens, into: Settings, *, top: bool) -> None:
+    while True:
+        tokens.skip_newlines()
+        token = tokens.next()
+        if token.kind == "end":
+            if not top:
+                raise SettingsError(f"line {token.line}: missing '}}'")
+            return
+        if token.kind == "}":
+            if top:
+                raise SettingsError(f"line {token.line}: '}}' without '{{'")
+            return
+        if token.kind != "name":
+            raise SettingsError(f"line {token.line}: expected a name, found {token.text!r}")
+        _statement(tokens, into, token)
+
+
+def _statement(tokens: _Tokens, into: Settings, name: _Token) -> None:
+    follower = tokens.peek()
+    if follower.kind == "=":
+        tokens.next()
+        value = []
+        while tokens.peek().kind == "string":
+            value.append(tokens.next().text)
+        if tokens.peek().kind not in ("newline", "}", "end"):
+            raise SettingsError(f"line {name.line}: unexpected {tokens.peek().text!r} after a value")
+        into.values[name.text] = " ".join(value)
+        return
+    parents: list[str] = []
+    if follower.kind == ":":
+        tokens.next()
+        while tokens.peek().kind in ("name", ","):
+            token = tokens.next()
+            if token.kind == "name":
+                parents.append(token.text)
+    tokens.skip_newlines()
+    if tokens.next().kind != "{":
+        raise SettingsError(f"line {name.line}: expected '{{' after section {name.text!r}")
+    if "." in name.text:
+        raise SettingsError(f"line {name.line}: a section name can't hold '.'")
+    section = into.sections.setdefault(name.text, Settings())
+    section.parents += parents
+    _body(tokens, section, top=False)
+
+
+def _resolved(section: Settings, root: Settings, trail: tuple[str, ...]) -> Settings:
+    """Return the section with what it inherits; its own values win, inherited sub-sections come after its own."""
+    merged = Settings(dict(section.values), dict(section.sections))
+    for parent in section.parents:
+        if parent in trail:
+            raise SettingsError(f"section {parent!r} refers to itself")
+        found: Settings | None = root
+        for step in parent.split("."):
+            found = found.sections.get(step) if found else None
+        if found is None:
+            continue  # charon ignores a reference to nothing
+        inherited = _resolved(found, root, (*trail, parent))
+        _merge(merged, inherited)
+    merged.sections = {name: _resolved(child, root, trail) for name, child in merged.sections.items()}
+    return merged
+
+
+def _merge(into: Settings, other: Settings) -> None:
+    for key, value in other.values.items():
+        into.values.setdefault(key, value)
+    for name, child in other.sections.items():
+        if name in into.sections:
+            own = into.sections[name]
+            copy = Settings(dict(own.values), dict(own.sections), list(own.parents))
+            _merge(copy, child)
+            into.sections[name] = copy
+        else:
+            into.sections[name] = child

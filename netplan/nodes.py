@@ -1,0 +1,201 @@
+"""Host variables to typed nodes: every fault of every host at once, each where it is written."""
+
+from __future__ import annotations
+
+import bisect
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from netplan.ids import node_id
+from netplan.inventory import Host, Inventory
+from netplan.model import Node, PlanFile
+from netplan.problems import Problem, ProblemError, closest, quoted
+
+_NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
+_TEMPLATE = re.compile(r"\{\{|\{%|\{#")
+
+# host variables that the plan reads, for "did you mean"
+VARIABLES = ("underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr")
+
+
+def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
+    """Return the typed nodes in name order. Raises ProblemError with everything that is wrong with any host."""
+    problems: list[Problem] = []
+    found: list[Node] = []
+    for host in inventory.hosts:
+        reader = _Reader(plan, inventory, host)
+        node = reader.node()
+        problems += reader.problems
+        if node is not None:
+            found.append(node)
+    problems += _duplicates(inventory, found)
+    problems += _overlaps(inventory, found)
+    if len(inventory.hosts) < 2:
+        problems.append(
+            inventory.problem(
+                "IPP306", f"the pattern {quoted(inventory.pattern)} selects one host; a tunnel needs two ends",
+                inventory.hosts[0].name if inventory.hosts else None,
+            )
+        )  # fmt: skip
+    if problems:
+        raise ProblemError(problems)
+    return tuple(found)
+
+
+class _Reader:
+    """Reads the variables of one host, keeping every Problem."""
+
+    def __init__(self, plan: PlanFile, inventory: Inventory, host: Host) -> None:
+        self.plan, self.inventory, self.host = plan, inventory, host
+        self.problems: list[Problem] = []
+
+    def wrong(self, code: str, message: str, variable: str | None = None, hint: str | None = None) -> None:
+        text = f"host {quoted(self.host.name)}: {message}"
+        self.problems.append(self.inventory.problem(code, text, self.host.name, variable, hint))
+
+    def node(self) -> Node | None:
+        name = self.host.name
+        if not _NAME.match(name):
+            self.wrong("IPP305", "not a usable host name", hint="letters, digits, '.', '_' and '-', at most 253")
+        for variable in VARIABLES:
+            if _TEMPLATE.search(str(self.host.variables.get(variable, ""))):
+                self.wrong(
+                    "IPP307", f"{variable} holds a template; what a plan reads must be literal", variable,
+                    "write the value out: templates in an inventory run code on this machine",
+                )  # fmt: skip
+        if self.problems:
+            return None
+        address = self._address()
+        pod_cidr = self._pod_cidr()
+        mtu = self._mtu()
+        nat = self._nat()
+        if self.problems or address is None or pod_cidr is None:
+            return None
+        return Node(
+            id=node_id(self.plan.name, name), name=name, address=str(address), link_mtu=mtu, pod_cidr=str(pod_cidr),
+            overlay_address=str(pod_cidr.network_address), nat=nat, groups=self.host.groups | {name},
+        )  # fmt: skip
+
+    def _value(self, variable: str) -> Any:
+        return self.host.variables.get(variable)
+
+    def _near(self, variable: str) -> str | None:
+        near = closest(variable, [v for v in self.host.variables if not v.startswith("ansible_")])
+        return f"there is {near}: did you mean {variable}?" if near else None
+
+    def _address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        version = 4 if self.plan.underlay.family == "ipv4" else 6
+        variable, text = "underlay_address", self._value("underlay_address")
+        if text is None:
+            variable, text = "ansible_host", self._value("ansible_host")
+            if text is None or not _literal(text):
+                hint = self._near("underlay_address") or f"underlay_address: the host's IPv{version} address"
+                self.wrong("IPP304", "no underlay_address, and ansible_host is no IP address", hint=hint)
+                return None
+        try:
+            address = ipaddress.ip_address(str(text))
+        except ValueError:
+            self.wrong("IPP304", f"{variable} {quoted(text)} is not an IP address", variable)
+            return None
+        if address.version != version:
+            hint = f"underlay.family is {self.plan.underlay.family}; set underlay_address to an IPv{version} address"
+            self.wrong("IPP304", f"{variable} {address} is IPv{address.version}", variable, hint)
+            return None
+        for kind in ("loopback", "multicast", "unspecified", "link_local"):
+            if getattr(address, f"is_{kind}"):
+                self.wrong("IPP304", f"{variable} {address} is {kind.replace('_', '-')}", variable)
+                return None
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            self.wrong("IPP304", f"{variable} {address} is an IPv4-mapped address", variable)
+            return None
+        return address
+
+    def _pod_cidr(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+        text = self._value("pod_cidr")
+        if text is None:
+            hint = self._near("pod_cidr") or "pod_cidr: the node's pod subnet, such as 10.244.1.0/24"
+            self.wrong("IPP304", "no pod_cidr", hint=hint)
+            return None
+        try:
+            network = ipaddress.ip_network(str(text))
+        except ValueError as error:
+            hint = None
+            if "host bits" in str(error):
+                hint = f"the subnet of that address is {ipaddress.ip_network(str(text), strict=False)}"
+            self.wrong("IPP304", f"pod_cidr {quoted(text)} is not a subnet", "pod_cidr", hint)
+            return None
+        if network.version != 4:
+            self.wrong("IPP304", "pod_cidr is IPv6; this version plans IPv4 pods", "pod_cidr")
+            return None
+        if network.num_addresses < 4:
+            self.wrong("IPP304", f"pod_cidr {network} has no room for pods", "pod_cidr", "use /29 or larger")
+            return None
+        return network
+
+    def _mtu(self) -> int:
+        value = self._value("underlay_mtu")
+        if value is None:
+            return self.plan.underlay.mtu
+        text = str(value)
+        least = 1280 if self.plan.underlay.family == "ipv6" else 576
+        if not re.match(r"^[0-9]{1,6}$", text) or not least <= int(text) <= 65535:
+            self.wrong("IPP304", f"underlay_mtu {quoted(value)} is not a number from {least} to 65535", "underlay_mtu")
+            return self.plan.underlay.mtu
+        return int(text)
+
+    def _nat(self) -> bool:
+        value = self._value("underlay_nat")
+        text = str(value).lower()
+        if value is not None and text not in ("true", "false"):
+            self.wrong("IPP304", f"underlay_nat must be true or false, not {quoted(value)}", "underlay_nat")
+        return text == "true"
+
+
+def _literal(text: object) -> bool:
+    try:
+        ipaddress.ip_address(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
+    first: dict[str, Node] = {}
+    for node in found:
+        other = first.setdefault(node.address, node)
+        if other is not node:
+            earlier = inventory.problem("IPP308", "", other.name, "underlay_address")
+            where = f" ({earlier.where()})" if earlier.line else ""
+            yield inventory.problem(
+                "IPP308", f"hosts {quoted(other.name)}{where} and {quoted(node.name)} have the same underlay address "
+                f"{node.address}", node.name, "underlay_address",
+            )  # fmt: skip
+
+
+def _overlaps(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
+    # sorted by first address, only neighbours can overlap first: sort and sweep, not all pairs
+    spans = sorted(
+        ((ipaddress.ip_network(n.pod_cidr), n) for n in found), key=lambda s: (int(s[0][0]), -s[0].prefixlen)
+    )
+    widest: tuple[Any, Node] | None = None
+    for network, node in spans:
+        if widest is not None and int(network[0]) <= int(widest[0][-1]):
+            yield inventory.problem(
+                "IPP309", f"pod_cidr {network} of host {quoted(node.name)} overlaps {widest[0]} of host "
+                f"{quoted(widest[1].name)}", node.name, "pod_cidr",
+            )  # fmt: skip
+        if widest is None or int(network[-1]) > int(widest[0][-1]):
+            widest = (network, node)
+    pods = [network for network, _ in spans]
+    starts = [int(network[0]) for network in pods]
+    for node in found:
+        address = ipaddress.ip_address(node.address)
+        place = bisect.bisect_right(starts, int(address)) - 1
+        inside = pods[place] if place >= 0 else None
+        if inside is not None and address in inside:
+            yield inventory.problem(
+                "IPP309", f"underlay address {address} of host {quoted(node.name)} lies in the pod subnet {inside}",
+                node.name, "underlay_address", "pods and hosts need separate subnets",
+            )  # fmt: skip

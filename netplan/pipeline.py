@@ -1,0 +1,57 @@
+"""The whole way from a plan file to a bundle, on one page. Errors stop it between phases, never inside one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from netplan import inventory as inventories
+from netplan.inventory import Inventory
+from netplan.load import LoadedPlan, load
+from netplan.nodes import nodes
+from netplan.plan import Plan, make_plan
+from netplan.problems import Problem, ProblemError, errors
+from netplan.validate import validate, validate_with
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what it was made from, and the warnings on the way."""
+
+    loaded: LoadedPlan
+    inventory: Inventory
+    plan: Plan
+    warnings: tuple[Problem, ...]
+
+
+def make(path: Path) -> Planned:
+    """Load, validate and plan. Raises ProblemError with everything that the failing phase found."""
+    loaded = load(path)
+    problems = validate(loaded)
+    _stop_on_errors(problems)
+    inventory = _inventory(loaded)
+    problems += validate_with(loaded, inventory)
+    _stop_on_errors(problems)
+    plan = make_plan(loaded.plan, nodes(loaded.plan, inventory))
+    return Planned(loaded, inventory, plan, tuple(problems))
+
+
+def _stop_on_errors(problems: list[Problem]) -> None:
+    if errors(problems):
+        raise ProblemError(problems)
+
+
+def _inventory(loaded: LoadedPlan) -> Inventory:
+    """Read the plan's inventory; a fault that concerns the plan's own words is shown in the plan."""
+    wanted = Path(loaded.plan.inventory)
+    path = wanted if wanted.is_absolute() else loaded.path.parent / wanted
+    shown = str(wanted if wanted.is_absolute() else Path(str(loaded.path)).parent / wanted)
+    try:
+        return inventories.read(path, loaded.plan.nodes, shown)
+    except ProblemError as error:
+        first = error.problems[0]
+        at = {"IPP301": ("inventory",), "IPP303": ("nodes",)}.get(first.code)
+        if at is None:
+            raise
+        message = f"{first.message}: {shown}" if first.code == "IPP301" else first.message
+        raise ProblemError(loaded.source.problem(first.code, message, at, hint=first.hint)) from None

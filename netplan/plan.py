@@ -1,0 +1,244 @@
+"""Typed input to the frozen Plan: pure arithmetic, every number with its ledger.
+
+The unit of arithmetic is a class of host pairs, never a pair: 1,000 hosts are 499,500 pairs but a handful of
+classes. Pairs are generated when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from netplan.ids import initiates, pair_id
+from netplan.proposals import EspProposal, esp_proposal
+from netplan.model import Node, PlanFile
+from netplan.problems import Problem, ProblemError
+from netplan.stack import Solution, Stack, parse, solve, wire_size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sized:
+    """What one ESP proposal makes of one link."""
+
+    proposal: EspProposal
+    stack: Stack
+    solution: Solution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairClass:
+    """Host pairs that are alike for the arithmetic: same link MTU (bytes), same NAT traversal.
+
+    ``sized`` has one entry for each offered proposal, in the order offered; ``worst`` is the one that leaves least,
+    and its inner MTU is what is safe whatever the two ends negotiate.
+    """
+
+    name: str
+    link_mtu: int
+    nat_t: bool
+    pairs: int
+    limited_by: str
+    sized: tuple[Sized, ...]
+
+    @property
+    def worst(self) -> Sized:
+        """The offered proposal that leaves the smallest inner packet."""
+        return min(self.sized, key=lambda s: s.solution.inner_mtu)
+
+    @property
+    def inner_mtu(self) -> int:
+        """Largest inner IP packet in bytes that every offered proposal carries whole over this class's link."""
+        return self.worst.solution.inner_mtu
+
+    @property
+    def preferred(self) -> Sized:
+        """The proposal offered first, which two ends that both know it will negotiate."""
+        return self.sized[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One unordered pair of nodes: ``initiator`` opens IKE towards ``responder``."""
+
+    id: str
+    initiator: Node
+    responder: Node
+    pair_class: PairClass
+
+
+# (link MTU, behind NAT, positions in the path rules): hosts of one kind are interchangeable for the arithmetic
+_Kind = tuple[int, bool, frozenset[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every number and choice, ready to print. Bytes throughout."""
+
+    file: PlanFile
+    nodes: tuple[Node, ...]
+    classes: tuple[PairClass, ...]
+    kinds: dict[str, _Kind]
+    class_of_kinds: dict[tuple[_Kind, _Kind], PairClass]
+
+    @property
+    def limiting(self) -> PairClass:
+        """The class that sets the pod MTU of the whole cluster."""
+        return min(self.classes, key=lambda c: (c.inner_mtu, c.link_mtu))
+
+    @property
+    def pod_mtu(self) -> int:
+        """IP MTU in bytes of every pod and every overlay device: the smallest of all classes."""
+        return self.limiting.inner_mtu
+
+    def class_of(self, one: Node, other: Node) -> PairClass:
+        """Return the class of a pair."""
+        return self.class_of_kinds[self.kinds[one.id], self.kinds[other.id]]
+
+    def outer_packet(self, pair_class: PairClass) -> int:
+        """Size in bytes of the outer IP packet that carries a full pod packet over a pair of this class, with the
+        preferred proposal."""
+        return wire_size(pair_class.preferred.stack, self.pod_mtu)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Generate every pair, in a stable order."""
+        for index, one in enumerate(self.nodes):
+            for other in self.nodes[index + 1 :]:
+                yield self.pair(one, other)
+
+    def pair(self, one: Node, other: Node) -> Pair:
+        """Return the pair of two nodes."""
+        first, second = (one, other) if initiates(one.id, other.id) else (other, one)
+        return Pair(
+            id=pair_id(one.id, other.id), initiator=first, responder=second, pair_class=self.class_of(one, other)
+        )
+
+    def peers(self, node: Node) -> Iterator[tuple[Node, Pair]]:
+        """Generate the peers of a node with the pair that joins them."""
+        for other in self.nodes:
+            if other.id != node.id:
+                yield other, self.pair(node, other)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as a JSON object: classes with ledgers, nodes; pairs are derivable and not listed."""
+        return {
+            "cluster": self.file.name,
+            "pod_mtu": self.pod_mtu,
+            "limiting_class": self.limiting.name,
+            "overlay": {
+                "type": self.file.overlay.type,
+                "port": self.file.overlay.udp_port,
+                "vni": self.file.overlay.vni,
+                "device_mtu": self.pod_mtu,
+            },
+            "classes": [
+                {
+                    "name": c.name,
+                    "link_mtu": c.link_mtu,
+                    "nat_t": c.nat_t,
+                    "pairs": c.pairs,
+                    "limited_by": c.limited_by,
+                    "inner_mtu": c.inner_mtu,
+                    "worst_proposal": c.worst.proposal.text,
+                    "outer_packet_of_pod_mtu": self.outer_packet(c),
+                    "proposals": [
+                        {"proposal": s.proposal.text, "stack": s.stack.text, **s.solution.as_json()} for s in c.sized
+                    ],
+                }
+                for c in self.classes
+            ],
+            "nodes": [
+                {
+                    "id": n.id,
+                    "name": n.name,
+                    "address": n.address,
+                    "link_mtu": n.link_mtu,
+                    "pod_cidr": n.pod_cidr,
+                    "nat": n.nat,
+                }
+                for n in self.nodes
+            ],
+        }
+
+
+def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
+    """Compute the plan. Raises ProblemError (IPP408) when a link is too small for the packet stack."""
+    proposals = [p for p in (esp_proposal(text) for text in file.ipsec.esp) if p is not None]
+    kinds = {node.id: _kind(file, node) for node in nodes}
+    counts = Counter(kinds.values())
+    links: dict[tuple[int, bool], tuple[int, str]] = {}  # class key -> pairs, what limits it
+    key_of: dict[tuple[_Kind, _Kind], tuple[int, bool]] = {}
+    members = sorted(counts, key=lambda k: (k[0], k[1], sorted(k[2])))
+    for index, one in enumerate(members):
+        for other in members[index:]:
+            number = counts[one] * (counts[one] - 1) // 2 if one == other else counts[one] * counts[other]
+            if not number:
+                continue
+            mtu, limit = _link(file, one, other)
+            key = (mtu, _nat_t(file, one, other))
+            key_of[one, other] = key_of[other, one] = key
+            before, why = links.get(key, (0, limit))
+            links[key] = (before + number, why)
+    classes: dict[tuple[int, bool], PairClass] = {}
+    for number, key in enumerate(sorted(links, key=lambda k: (-k[0], k[1])), 1):
+        mtu, nat_t = key
+        count, limit = links[key]
+        sized = tuple(_size(file, proposal, mtu, nat_t) for proposal in proposals)
+        classes[key] = PairClass(
+            name=f"c{number}", link_mtu=mtu, nat_t=nat_t, pairs=count, limited_by=limit, sized=sized
+        )
+    return Plan(
+        file=file,
+        nodes=nodes,
+        classes=tuple(classes.values()),
+        kinds=kinds,
+        class_of_kinds={kinds_pair: classes[key] for kinds_pair, key in key_of.items()},
+    )
+
+
+def stack_text(file: PlanFile, suite: str, nat_t: bool) -> str:
+    """Return the packet of this plan in the stack notation, outermost header first."""
+    outer = "ip4" if file.underlay.family == "ipv4" else "ip6"
+    udp = "udp/" if nat_t else ""
+    return f"{outer}/{udp}esp:{suite}/udp/{file.overlay.type}/eth/ip4"
+
+
+def _size(file: PlanFile, proposal: EspProposal, link_mtu: int, nat_t: bool) -> Sized:
+    stack = parse(stack_text(file, proposal.suite, nat_t))
+    try:
+        return Sized(proposal=proposal, stack=stack, solution=solve(stack, link_mtu))
+    except ProblemError as error:
+        raise ProblemError(
+            Problem(code="IPP408", message=f"a link of {link_mtu} is too small: {error.problems[0].message}")
+        ) from error
+
+
+def _kind(file: PlanFile, node: Node) -> _Kind:
+    rules = frozenset(
+        (index, end)
+        for index, rule in enumerate(file.underlay.paths)
+        for end, name in enumerate(rule.between)
+        if name in node.groups
+    )
+    return (node.link_mtu, node.nat, rules)
+
+
+def _link(file: PlanFile, one: _Kind, other: _Kind) -> tuple[int, str]:
+    """The IP MTU between two kinds in bytes, and what sets it."""
+    best = min(one[0], other[0])
+    why = "the link of every host" if one[0] == other[0] else f"the slower host's link of {best}"
+    for index, rule in enumerate(file.underlay.paths):
+        if rule.mtu < best and _joins(index, one, other):
+            best, why = rule.mtu, f"the path {rule.between[0]} - {rule.between[1]}"
+    return best, why
+
+
+def _joins(index: int, one: _Kind, other: _Kind) -> bool:
+    return ((index, 0) in one[2] and (index, 1) in other[2]) or ((index, 1) in one[2] and (index, 0) in other[2])
+
+
+def _nat_t(file: PlanFile, one: _Kind, other: _Kind) -> bool:
+    """``auto`` means: decided here, for each pair, by whether an end is said to be behind NAT; never left open."""
+    wanted = file.ipsec.nat_traversal
+    return wanted == "always" or (wanted == "auto" and (one[1] or other[1]))
