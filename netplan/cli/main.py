@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Sequence
 
-import click
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-from netplan import __version__
+    import click
+
+    cli: click.Group
 
 # verb -> (module, one line of help); the help page imports no verb
 VERBS: dict[str, tuple[str, str]] = {
@@ -26,41 +28,27 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose verbs are imported only when called, so that ``calc`` never pays for Ansible or Textual."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        entry = VERBS.get(cmd_name)
-        if entry is None:
-            return None
-        command = importlib.import_module(entry[0]).command
-        assert isinstance(command, click.Command)  # noqa: S101
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="ipsecplan")
-def cli() -> None:
-    """Plan, review, apply and prove IPsec between the hosts of a container cluster.
-
-    \b
-    Exit codes: 0 ok  1 failure  2 usage  3 invalid input  4 difference  5 verify failed
-                6 reverted  7 revert incomplete  8 nodes unreachable  130 interrupted
-    """
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (see :class:`netplan.problems.ExitCode`)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    from netplan.cli.quick import quick
+
+    done = quick(arguments)
+    if done is not None:
+        return done
+    from netplan.cli.group import cli
     from netplan.cli.output import run
 
-    return run(cli, list(sys.argv[1:] if argv is None else argv))
+    return run(cli, arguments)
+
+
+def __getattr__(name: str) -> object:
+    """Give out ``cli`` without importing click for those who don't ask for it."""
+    if name == "cli":
+        from netplan.cli.group import cli
+
+        return cli
+    raise AttributeError(name)
 
 
 def entry() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from netplan.cli.envelope import SCHEMA_VERSION as SCHEMA_VERSION
+from netplan.cli.envelope import document
 from netplan.problems import ExitCode, Problem, ProblemError
-
-SCHEMA_VERSION = 1
 
 
 def emit(text: str) -> None:
@@ -32,14 +32,7 @@ def emit_json(
     exit_code: ExitCode = ExitCode.OK,
 ) -> None:
     """Write the one JSON object that every ``--json`` prints."""
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "exit_code": int(exit_code),
-        "result": result,
-        "warnings": [p.as_json() for p in problems if p.severity == "warning"],
-        "errors": [p.as_json() for p in problems if p.severity == "error"],
-    }
-    click.echo(json.dumps(document, indent=2, sort_keys=False))
+    click.echo(json.dumps(document(result, problems, exit_code), indent=2, sort_keys=False))
 
 
 def report(problems: Sequence[Problem]) -> None:

@@ -4,11 +4,12 @@
     >>> solve(parse("ip4/esp:aes256gcm16/udp/vxlan/eth/ip4"), 1500).inner_mtu
     1416
 
-Pure arithmetic: no I/O, no state. One call costs microseconds, so a plan solves one stack per class of host pairs.
+Pure arithmetic: no I/O, no state. One call costs microseconds, so a plan solves one stack per class of host
+pairs.
 """
 
 from netplan.stack.ledger import LedgerRow
-from netplan.stack.notation import Part, Stack, Token, parse
+from netplan.stack.notation import fitting, parse
 from netplan.stack.solve import (
     MAX_LINK,
     MIN_LINK,
@@ -19,6 +20,7 @@ from netplan.stack.solve import (
     solve,
     wire_size,
 )
+from netplan.stack.types import Part, Stack, Token
 
 __all__ = [
     "MAX_LINK",
@@ -28,6 +30,7 @@ __all__ = [
     "Solution",
     "Stack",
     "Token",
+    "fitting",
     "largest_inner",
     "parse",
     "parse_size",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netplan.esp import padding
 from netplan.frozen import frozen
-from netplan.stack.notation import IP, Part, Stack
+from netplan.stack.types import IP, Part, Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ class LedgerRow:
     """Consecutive bytes of one packet.
 
     ``offset`` counts from the first byte of the outermost IP header (of the frame, for rows of the link).
-    ``token`` is the index of the stack token the bytes belong to, ``encrypted`` whether a sniffer can't read them,
-    ``counted`` whether they use up link MTU (only an outermost Ethernet header or VLAN tag doesn't).
+    ``token`` is the index of the stack token the bytes belong to, ``encrypted`` whether a sniffer can't read
+    them, ``counted`` whether they use up link MTU (only an outermost Ethernet header or VLAN tag doesn't).
     """
 
     name: str
@@ -31,13 +31,11 @@ class LedgerRow:
 
     def as_json(self) -> dict[str, Any]:
         """Return the row as ``--json`` prints it."""
-        return {
-            name: getattr(self, name) for name in ("name", "bytes", "offset", "source", "note", "encrypted")
-        }
+        return {name: getattr(self, name) for name in ("name", "bytes", "offset", "source", "note", "encrypted")}
 
 
 def packet_rows(stack: Stack, body: int) -> tuple[LedgerRow, ...]:
-    """Return the rows of the outermost IP packet around ``body`` bytes of innermost payload; they sum to its size."""
+    """Return the rows of the outermost IP packet around ``body`` bytes of payload; they sum to its size."""
     inside = _sizes(stack, body)
     rows: list[LedgerRow] = []
     offset = 0
@@ -58,9 +56,7 @@ def packet_rows(stack: Stack, body: int) -> tuple[LedgerRow, ...]:
         )
         offset += part.bytes
 
-    whole = (
-        stack.carried == stack.inner + 1
-    )  # nothing stands between the innermost IP header and what it carries
+    whole = stack.carried == stack.inner + 1  # nothing stands between the innermost IP header and what it carries
     for index in range(stack.outer, len(stack.tokens)):
         token = stack.tokens[index]
         if index == stack.inner and whole:

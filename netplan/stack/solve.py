@@ -1,4 +1,4 @@
-"""Both ways through a stack: the largest inner packet for a link, and the link a wanted inner packet needs."""
+"""Both ways through a stack: the largest inner packet for a link, the link a wanted inner needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from netplan.esp import ESP_TRAILER, largest_payload, padding
 from netplan.frozen import frozen
 from netplan.layers import HEADERS, MAX_PACKET, MIN_MTU
 from netplan.stack.ledger import LedgerRow, link_rows, packet_rows
-from netplan.stack.notation import Stack
+from netplan.stack.types import Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _TCP = HEADERS["tcp"].bytes
 class Solution:
     """A stack on a link. All sizes in bytes.
 
-    ``inner_mtu`` is the largest innermost IP packet: its header and what it carries, headers of encapsulations between
-    the two not counted. ``outer_packet`` is the outermost IP packet around it, ``slack`` what the link has left over.
+    ``inner_mtu`` is the largest innermost IP packet: its header and what it carries, headers of
+    encapsulations between the two not counted. ``outer_packet`` is the outermost IP packet around it.
     """
 
     stack: Stack
@@ -39,12 +39,12 @@ class Solution:
 
     @property
     def overhead(self) -> int:
-        """Bytes between the inner MTU and the link MTU that the inner packet can't use, unused ones not counted."""
+        """Bytes that the stack adds to a packet of the inner MTU."""
         return self.outer_packet + self.stack.link_bytes - self.inner_mtu
 
     @property
     def mss4(self) -> int:
-        """TCP MSS of an IPv4 packet of the inner MTU; the option never subtracts TCP options (RFC 6691). At least 0."""
+        """TCP MSS of an IPv4 packet of the inner MTU, TCP options not subtracted (RFC 6691). At least 0."""
         return max(0, self.inner_mtu - HEADERS["ip4"].bytes - _TCP)
 
     @property
@@ -66,7 +66,7 @@ class Solution:
 
     @property
     def next_gain_at(self) -> int | None:
-        """The smallest larger link MTU with a larger inner MTU; None beyond the largest IP packet there can be."""
+        """The smallest larger link MTU with a larger inner MTU; None when no packet can be larger."""
         link = _wire(self.stack, self.inner_mtu + 1) + self.stack.link_bytes
         return link if link - self.stack.link_bytes <= MAX_PACKET else None
 
@@ -87,13 +87,11 @@ class Solution:
         if self.inner_mtu < MIN_MTU["ip6"]:
             need = required_link(self.stack, MIN_MTU["ip6"])
             below = "IPv6 can't use it" if self.stack.family == "ip6" else "no IPv6 can run inside"
-            notes.insert(
-                0, f"the inner MTU is below 1280, so {below}; that needs a link MTU of {need} (RFC 8200 5)"
-            )
+            notes.insert(0, f"the inner MTU is below 1280, so {below}; that needs a link MTU of {need} (RFC 8200 5)")
         return tuple(notes)
 
     def as_json(self, *, ledger: bool = True) -> dict[str, Any]:
-        """Return the object that ``calc --json`` prints as its result; without the ledger, a ``--batch`` line."""
+        """Return the result object of ``calc --json``; without the ledger, that of a ``--batch`` line."""
         stack = self.stack
         result: dict[str, Any] = {
             "stack": stack.source.strip(),
@@ -117,7 +115,7 @@ class Solution:
 
 
 def largest_inner(stack: Stack, link_mtu: int) -> int:
-    """Return the largest innermost IP packet for a link, or a number below its headers when not even those fit."""
+    """Return the largest innermost IP packet for a link; below its headers when not even those fit."""
     space = min(link_mtu - stack.link_bytes, MAX_PACKET)
     for taken, align in stack.steps:
         space -= taken
@@ -129,8 +127,8 @@ def largest_inner(stack: Stack, link_mtu: int) -> int:
 def solve(stack: Stack, link_mtu: int) -> Solution:
     """Solve a stack for a link MTU of 68 to 65535 bytes.
 
-    Raises :class:`netplan.problems.ProblemError`: IPP106 for an MTU out of range, IPP105 when the link is too small for
-    the headers of the stack.
+    Raises :class:`netplan.problems.ProblemError`: IPP106 for an MTU out of range, IPP105 when the link is too
+    small for the headers of the stack.
     """
     _in_range(link_mtu, MIN_LINK, "link MTU")
     inner = largest_inner(stack, link_mtu)
@@ -148,22 +146,22 @@ def solve(stack: Stack, link_mtu: int) -> Solution:
 def wire_size(stack: Stack, inner: int) -> int:
     """Return the size of the outermost IP packet around an innermost IP packet of ``inner`` bytes.
 
-    Raises :class:`netplan.problems.ProblemError` (IPP106) when ``inner`` is smaller than its own headers, or when the
-    result is larger than an IP packet can be.
+    Raises :class:`netplan.problems.ProblemError` (IPP106) when ``inner`` is smaller than its own headers, or
+    the result larger than an IP packet can be.
     """
     _in_range(inner, stack.inner_headers, "inner packet size")
     wire = _wire(stack, inner)
     if wire > MAX_PACKET:
         raise _problem(
             "IPP106",
-            f"an inner packet of {inner} makes an outer one of {wire}, more than an IP packet can have ({MAX_PACKET})",
+            f"an inner packet of {inner} makes an outer one of {wire}; an IP packet has at most {MAX_PACKET}",
             f"the largest inner packet of this stack is {largest_inner(stack, MAX_PACKET + stack.link_bytes)}",
         )
     return wire
 
 
 def required_link(stack: Stack, inner: int) -> int:
-    """Return the smallest link MTU that lets innermost IP packets of ``inner`` bytes through. Raises like wire_size."""
+    """Return the smallest link MTU that lets inner packets of ``inner`` bytes through."""
     return wire_size(stack, inner) + stack.link_bytes
 
 
@@ -173,9 +171,7 @@ def parse_size(text: str, what: str) -> int:
     if not (word.isascii() and word.isdigit()) or len(word) > 9:
         from netplan.problems import quoted
 
-        raise _problem(
-            "IPP106", f"{what} {quoted(text)} is not a whole number", "write plain digits, such as 1500"
-        )
+        raise _problem("IPP106", f"{what} {quoted(text)} is not a whole number", "write plain digits, such as 1500")
     return int(word)
 
 

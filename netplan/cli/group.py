@@ -1,0 +1,40 @@
+"""The click side of the command line: a group that imports a verb only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from netplan import __version__
+from netplan.cli.main import VERBS
+
+
+class LazyGroup(click.Group):
+    """A group whose verbs are imported only when called, so that ``calc`` never pays for Ansible or Textual."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        entry = VERBS.get(cmd_name)
+        if entry is None:
+            return None
+        command = importlib.import_module(entry[0]).command
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ipsecplan")
+def cli() -> None:
+    """Plan, review, apply and prove IPsec between the hosts of a container cluster.
+
+    \b
+    Exit codes: 0 ok  1 failure  2 usage  3 invalid input  4 difference  5 verify failed
+                6 reverted  7 revert incomplete  8 nodes unreachable  130 interrupted
+    """
