@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -154,15 +153,11 @@ def _node_files(plan: Plan, node: Node) -> list[File]:
 def overlay_of(plan: Plan) -> Overlay:
     """Return the overlay of a plan as the renderers take it."""
     overlay = plan.file.overlay
-    return Overlay(
-        type=overlay.type, vni=overlay.vni, port=overlay.udp_port, device=overlay.device, mtu=plan.pod_mtu
-    )
+    return Overlay(type=overlay.type, vni=overlay.vni, port=overlay.udp_port, device=overlay.device, mtu=plan.pod_mtu)
 
 
 def _endpoint(node: Node) -> Endpoint:
-    return Endpoint(
-        id=node.id, address=node.address, overlay_address=node.overlay_address, pod_cidr=node.pod_cidr
-    )
+    return Endpoint(id=node.id, address=node.address, overlay_address=node.overlay_address, pod_cidr=node.pod_cidr)
 
 
 def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
@@ -253,11 +248,11 @@ def write(directory: Path, plan: Plan, inventory: Inventory) -> Bundle:
         fresh.chmod(0o755)
         if directory.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
-            os.rename(directory, old / "bundle")
-            os.rename(fresh, directory)
+            directory.rename(old / "bundle")
+            fresh.rename(directory)
             shutil.rmtree(old)
         else:
-            os.rename(fresh, directory)
+            fresh.rename(directory)
     except BaseException:
         with contextlib.suppress(OSError):
             shutil.rmtree(fresh)
@@ -282,7 +277,9 @@ def read(directory: Path) -> Bundle:
             Problem(code="IPP502", message=f"unreadable manifest: {type(error).__name__}", path=str(path))
         ) from None
     if schema != SCHEMA:
-        raise ProblemError(Problem(code="IPP502", message=f"bundle schema {quoted(schema)}, expected {SCHEMA}", path=where))
+        raise ProblemError(
+            Problem(code="IPP502", message=f"bundle schema {quoted(schema)}, expected {SCHEMA}", path=where)
+        )
     problems = []
     present = {
         str(p.relative_to(directory)): p
@@ -309,7 +306,9 @@ def read(directory: Path) -> Bundle:
     for node in document.get("nodes", {}):
         own = [e for e in document["files"] if e["path"].startswith(f"nodes/{node}/")]
         if not problems and _digest(own) != document["nodes"][node].get("digest"):
-            problems.append(Problem(code="IPP503", message=f"the digest of node {quoted(node)} is wrong", path=str(path)))
+            problems.append(
+                Problem(code="IPP503", message=f"the digest of node {quoted(node)} is wrong", path=str(path))
+            )
     if problems:
         raise ProblemError(problems)
     return Bundle(directory, document)

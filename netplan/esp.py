@@ -154,8 +154,7 @@ _DH = frozenset(
     )
 )
 _PRF = frozenset(
-    f"prf{name}"
-    for name in ("sha1", "sha256", "sha384", "sha512", "md5", "aesxcbc", "camelliaxcbc", "aescmac")
+    f"prf{name}" for name in ("sha1", "sha256", "sha384", "sha512", "md5", "aesxcbc", "camelliaxcbc", "aescmac")
 )
 _ESN = frozenset(("esn", "noesn"))
 _ONE = "one packet has one: name the one that is negotiated, or --compare them"
@@ -188,9 +187,7 @@ def esp_transform(proposal: str) -> Transform:
     if cipher.icv is not None:
         icv, icv_source = cipher.icv, cipher.source
         if integrity:
-            notes.append(
-                f"{cipher_name} authenticates by itself; strongSwan drops {integrity} from the proposal"
-            )
+            notes.append(f"{cipher_name} authenticates by itself; strongSwan drops {integrity} from the proposal")
     elif integrity:
         icv, icv_source = INTEGRITY[integrity]
         if integrity == "camelliaxcbc":
@@ -198,9 +195,7 @@ def esp_transform(proposal: str) -> Transform:
     else:
         icv, icv_source = 0, ""
         if not cipher.encrypts:
-            raise UnknownAlgorithm(
-                "null without integrity protects nothing", 0, len(proposal), "write null-sha256"
-            )
+            raise UnknownAlgorithm("null without integrity protects nothing", 0, len(proposal), "write null-sha256")
         notes.append(f"{cipher_name} without integrity: anyone on the path can change packets; add -sha256")
     if not cipher.linux:
         notes.append(f"Linux has no ESP transform for {cipher_name}")
@@ -222,17 +217,13 @@ def ah_transform(proposal: str) -> Transform:
     if cipher is not None:
         where = proposal.index(cipher)
         what = (
-            "GMAC, which Linux doesn't offer for AH"
-            if cipher.endswith("gmac")
-            else "a cipher; AH only authenticates"
+            "GMAC, which Linux doesn't offer for AH" if cipher.endswith("gmac") else "a cipher; AH only authenticates"
         )
         raise UnknownAlgorithm(f"{cipher} is {what}", where, len(cipher), "such as ah:sha256")
     if integrity is None:
         raise UnknownAlgorithm("AH needs an integrity algorithm", 0, len(proposal), "such as ah:sha256")
     icv, source = INTEGRITY[integrity]
-    return Transform(
-        keyword=proposal, iv=0, icv=icv, align=4, source="RFC 4302 2", icv_source=source, encrypts=False
-    )
+    return Transform(keyword=proposal, iv=0, icv=icv, align=4, source="RFC 4302 2", icv_source=source, encrypts=False)
 
 
 def _sort(proposal: str, protocol: str) -> tuple[str | None, str | None]:
@@ -261,9 +252,7 @@ def _sort(proposal: str, protocol: str) -> tuple[str | None, str | None]:
 
             near = closest(word, [*CIPHERS, *INTEGRITY, *_DH])
             raise UnknownAlgorithm(
-                f"{quoted(word)} is no strongSwan proposal keyword"
-                if word
-                else "an empty word in the proposal",
+                f"{quoted(word)} is no strongSwan proposal keyword" if word else "an empty word in the proposal",
                 start,
                 max(1, len(word)),
                 f"did you mean {near}?" if near else "such as aes256gcm16, chacha20poly1305, aes128-sha256",

@@ -84,14 +84,12 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     groups = _membership(answer)
     names = sorted(set(groups))
     if not names:
-        known = sorted(g for g in answer if g not in ("_meta", "all", "ungrouped"))
-        hint = f"groups in it: {' '.join(known)}" if known else "the inventory has no hosts"
+        known = sorted(set(answer.get("all", {}).get("children", ())) - {"ungrouped"})
+        hint = f"groups in it: {' '.join(known)}" if known else "the inventory has no groups"
         raise ProblemError(
             Problem(code="IPP303", message=f"no host matches the pattern {quoted(pattern)}", path=name, hint=hint)
         )
-    return Inventory(
-        path, name, pattern, tuple(Host(n, variables.get(n, {}), frozenset(groups[n])) for n in names)
-    )
+    return Inventory(path, name, pattern, tuple(Host(n, variables.get(n, {}), frozenset(groups[n])) for n in names))
 
 
 def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:

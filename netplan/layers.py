@@ -228,9 +228,7 @@ def _rows() -> tuple[Header, ...]:
             trailer_title="MACsec ICV",
             note="Linux reserves the SCI whether it is sent or not",
         ),
-        Header(
-            name="vxlan", title="VXLAN header", bytes=8, source="RFC 7348 5", kind="tunnel", carries=("eth",)
-        ),
+        Header(name="vxlan", title="VXLAN header", bytes=8, source="RFC 7348 5", kind="tunnel", carries=("eth",)),
         Header(
             name="vxlan-gpe",
             title="VXLAN-GPE header",

@@ -62,8 +62,8 @@ def _problem(kind: str, at: Key, context: dict[str, Any], found: Source) -> Prob
         known = _known_keys(at[:-1])
         near = closest(str(at[-1]), known)
         where = f" in {'.'.join(map(str, at[:-1]))}" if len(at) > 1 else ""
-        hint = f"did you mean {near}?" if near else "known keys: " + " ".join(known)
-        return found.problem("IPP206", f"unknown key {quoted(at[-1])}{where}", at, on="key", hint=hint)
+        unknown = f"did you mean {near}?" if near else "known keys: " + " ".join(known)
+        return found.problem("IPP206", f"unknown key {quoted(at[-1])}{where}", at, on="key", hint=unknown)
     if kind == "missing":
         return found.problem("IPP207", f"the key {quoted(at[-1])} is missing", at[:-1], on="key", hint=_describe(at))
     if kind == "literal_error":
@@ -73,7 +73,9 @@ def _problem(kind: str, at: Key, context: dict[str, Any], found: Source) -> Prob
         hint = f"did you mean {near}?" if near else None
         return found.problem("IPP208", f"{name} must be {' or '.join(words)}, not {quoted(value)}", at, hint=hint)
     if kind in _TYPES:
-        return found.problem("IPP208", f"{name} must be {_TYPES[kind]}, not {_kind_of(value)}", at, hint=_describe(at))
+        message = f"{name} must be {_TYPES[kind]}, not {_kind_of(value)}"
+        numeric = kind == "int_type" and isinstance(value, str) and value.isdigit()
+        return found.problem("IPP208", message, at, hint="remove the quotes" if numeric else _describe(at))
     if kind in ("greater_than_equal", "less_than_equal"):
         bound = "at least" if kind == "greater_than_equal" else "at most"
         limit = context.get("ge", context.get("le"))

@@ -115,8 +115,8 @@ class _Reader:
     def _pod_cidr(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         text = self._value("pod_cidr")
         if text is None:
-            hint = self._near("pod_cidr") or "pod_cidr: the node's pod subnet, such as 10.244.1.0/24"
-            self.wrong("IPP304", "no pod_cidr", hint=hint)
+            near = self._near("pod_cidr") or "pod_cidr: the node's pod subnet, such as 10.244.1.0/24"
+            self.wrong("IPP304", "no pod_cidr", hint=near)
             return None
         try:
             network = ipaddress.ip_network(str(text))

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from netplan.ids import initiates, pair_id
-from netplan.proposals import EspProposal, esp_proposal
 from netplan.model import Node, PlanFile
 from netplan.problems import Problem, ProblemError
+from netplan.proposals import EspProposal, esp_proposal
 from netplan.stack import Solution, Stack, parse, solve, wire_size
 
 

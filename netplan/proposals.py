@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_AES = re.compile(
-    r"^aes(?P<bits>128|192|256)?(?P<mode>gcm|ccm|ctr|gmac)?(?P<icv>8|12|16|64|96|128)?$"
-)
+_AES = re.compile(r"^aes(?P<bits>128|192|256)?(?P<mode>gcm|ccm|ctr|gmac)?(?P<icv>8|12|16|64|96|128)?$")
 _INTEGRITY = {
     "md5": "HMAC_MD5_96",
     "sha": "HMAC_SHA1_96",

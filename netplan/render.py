@@ -16,7 +16,7 @@ def environment() -> ImmutableSandboxedEnvironment:
     env = ImmutableSandboxedEnvironment(
         loader=PackageLoader("netplan", "templates"),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - configuration files, not HTML; each format has its own quoting filter
+        autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

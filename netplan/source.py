@@ -47,7 +47,14 @@ class Source:
     values: dict[Key, Mark] = field(default_factory=dict)
 
     def problem(
-        self, code: str, message: str, at: Key = (), *, on: str = "value", hint: str | None = None, warning: bool = False
+        self,
+        code: str,
+        message: str,
+        at: Key = (),
+        *,
+        on: str = "value",
+        hint: str | None = None,
+        warning: bool = False,
     ) -> Problem:
         """Return a Problem at a key or value of this file; falls back to the nearest enclosing position."""
         while True:
@@ -57,7 +64,9 @@ class Source:
             at, on = at[:-1], "key"
         return self._at(code, message, mark, hint, warning)
 
-    def _at(self, code: str, message: str, mark: Mark | None, hint: str | None = None, warning: bool = False) -> Problem:
+    def _at(
+        self, code: str, message: str, mark: Mark | None, hint: str | None = None, warning: bool = False
+    ) -> Problem:
         known = mark is not None and 0 < mark.line <= len(self.lines)
         return Problem(
             code=code,
@@ -86,9 +95,7 @@ def read(path: Path, shown: str | None = None) -> Source:
             Problem(code="IPP201", message="no such file", path=name, hint="`ipsecplan init` writes one")
         ) from None
     except OSError as error:
-        raise ProblemError(
-            Problem(code="IPP201", message=f"can't be read: {error.strerror}", path=name)
-        ) from error
+        raise ProblemError(Problem(code="IPP201", message=f"can't be read: {error.strerror}", path=name)) from error
     return parse(raw, name)
 
 
@@ -105,9 +112,7 @@ def parse(raw: bytes, name: str) -> Source:
     try:
         node = _compose(text, source)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = Mark(mark.line + 1, mark.column + 1, 1) if mark else None
-        raise source.fail("IPP202", f"not YAML: {error.problem or error.context}", where) from None
+        raise _not_yaml(error, source) from None
     except yaml.YAMLError as error:
         raise source.fail("IPP202", f"not YAML: {str(error).splitlines()[0]}") from None
     if node is None:
@@ -116,16 +121,28 @@ def parse(raw: bytes, name: str) -> Source:
     return source
 
 
+def _not_yaml(error: yaml.MarkedYAMLError, source: Source) -> ProblemError:
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark and mark and mark.line >= len(source.lines):  # found out at the end: show where it began
+        mark = error.context_mark
+    where = Mark(mark.line + 1, mark.column + 1, 1) if mark else None
+    line = source.lines[mark.line] if mark and mark.line < len(source.lines) else ""
+    hint = "YAML is indented with spaces, never with tabs" if line.startswith("\t") else None
+    return source.fail("IPP202", f"not YAML: {error.problem or error.context}", where, hint)
+
+
 def _compose(text: str, source: Source) -> yaml.Node | None:
     # aliases, anchors and tags are refused on the event stream, before anything can multiply
     depth = 0
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for event in yaml.parse(text, Loader=loader):
-        mark = Mark(event.start_mark.line + 1, event.start_mark.column + 1, 1)
+        start = event.start_mark
+        mark = Mark(start.line + 1, start.column + 1, 1) if start else None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise source.fail("IPP204", "anchors and aliases are not allowed in a plan", mark, "write the value out")
-        if getattr(event, "tag", None):
-            raise source.fail("IPP204", f"tags are not allowed in a plan: {quoted(event.tag)}", mark, "remove the tag")
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise source.fail("IPP204", f"tags are not allowed in a plan: {quoted(tag)}", mark, "remove the tag")
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
             if depth > MAX_DEPTH:
@@ -156,7 +173,9 @@ def _build(node: yaml.Node, at: Key, source: Source, depth: int) -> Any:
             if key in found:
                 first = source.keys[here].line
                 raise source.fail(
-                    "IPP203", f"duplicate key {quoted(key)}; it stands first in line {first}", _mark(key_node),
+                    "IPP203",
+                    f"duplicate key {quoted(key)}; it stands first in line {first}",
+                    _mark(key_node),
                     "keep one of them",
                 )
             source.keys[here] = _mark(key_node)
@@ -177,7 +196,7 @@ def _scalar(node: yaml.Node, source: Source) -> Any:
     if text in ("true", "false"):
         return text == "true"
     if _OCTAL_LIKE.match(text):
-        raise source.fail("IPP205", f"{quoted(text)} may mean octal or decimal", _mark(node), "drop the leading zero or quote it")
+        raise source.fail("IPP205", f"{quoted(text)} may mean octal or decimal", _mark(node), "drop the leading zero")
     if _INT.match(text):
         return int(text)
     if _FLOAT.match(text):

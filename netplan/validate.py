@@ -1,4 +1,4 @@
-"""Rules that need more than one field, or words of the field: one small function each, every finding at once."""
+"""Rules that need more than one field, or the words of the field: one small function each, all findings at once."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 
 from netplan.inventory import Inventory
-from netplan.proposals import esp_proposal
 from netplan.load import LoadedPlan
 from netplan.problems import Problem, ProblemError, closest, quoted
+from netplan.proposals import esp_proposal
+from netplan.source import Key
 from netplan.stack import parse
 
 _CLUSTER = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
@@ -129,11 +130,10 @@ def _family(loaded: LoadedPlan) -> Iterator[Problem]:
     underlay = loaded.plan.underlay
     if underlay.family != "ipv6":
         return
-    sizes = [(("underlay", "mtu"), underlay.mtu)]
-    sizes += [(("underlay", "paths", str(i), "mtu"), rule.mtu) for i, rule in enumerate(underlay.paths)]
-    for at, mtu in sizes:
+    sizes: list[tuple[Key, int]] = [(("underlay", "mtu"), underlay.mtu)]
+    sizes += [(("underlay", "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(underlay.paths)]
+    for place, mtu in sizes:
         if mtu < 1280:
-            place = tuple(int(s) if s.isdigit() else s for s in at)
             yield loaded.source.problem(
                 "IPP406", f"an IPv6 link has at least 1280 bytes, not {mtu} (RFC 8200 section 5)", place
             )

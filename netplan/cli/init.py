@@ -26,7 +26,14 @@ from netplan.render import render
 def command(plan: Path, inventory: str, nodes: str, name: str, overlay: str, family: str, mtu: int) -> None:
     """Write an annotated plan file (default: plan.yaml); an existing file is never touched."""
     text = render(
-        "plan.yaml.j2", {"y": _text}, name=name, inventory=inventory, nodes=nodes, overlay=overlay, family=family, mtu=mtu
+        "plan.yaml.j2",
+        {"y": _text},
+        name=name,
+        inventory=inventory,
+        nodes=nodes,
+        overlay=overlay,
+        family=family,
+        mtu=mtu,
     )
     try:
         with open(plan, "x", encoding="utf-8") as out:

@@ -13,7 +13,7 @@ from netplan.cli.output import as_json, emit, emit_json, report
 
 @click.command(
     "render",
-    epilog="\b\nExamples:\n  ipsecplan render plan.yaml --to bundle\n  ipsecplan render --json plan.yaml --to out/bundle",
+    epilog="\b\nExamples:\n  ipsecplan render plan.yaml --to bundle\n  ipsecplan render --json --to out/bundle",
 )
 @PLAN
 @click.option("--to", "directory", type=click.Path(path_type=Path), default="bundle", show_default=True,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from netplan.ids import geneve_device
 from netplan.render import render
@@ -55,7 +55,7 @@ def networkd_files(
     """
     files: dict[str, str] = {}
     for name, reached in devices(overlay, peers):
-        context = {"overlay": overlay, "local": local, "peers": reached, "device": name}
+        context: dict[str, Any] = {"overlay": overlay, "local": local, "peers": reached, "device": name}
         files[f"{prefix}-{name}.netdev"] = render("networkd/overlay.netdev.j2", **context)
         files[f"{prefix}-{name}.network"] = render("networkd/overlay.network.j2", **context)
     return files

@@ -102,7 +102,8 @@ def _lex(text: str) -> Iterator[_Token]:
 
 
 def _string(text: str, at: int, line: int) -> tuple[str, int, int]:
-    out, lines = [], 0
+    out: list[str] = []
+    lines = 0
     escapes = {"n": "\n", "r": "\r", "t": "\t"}
     while at < len(text):
         c = text[at]

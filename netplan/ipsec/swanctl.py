@@ -69,7 +69,12 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
     port = plan.file.overlay.udp_port
     initiator = pair.initiator.id == node.id
     life = "1h" if initiator else "75m"
-    child = {"mode": "transport", "esp_proposals": list(plan.file.ipsec.esp), "rekey_time": life, "start_action": "none"}
+    child = {
+        "mode": "transport",
+        "esp_proposals": list(plan.file.ipsec.esp),
+        "rekey_time": life,
+        "start_action": "none",
+    }
     return {
         "version": "2",
         "mobike": "no",
