@@ -1,2 +1,193 @@
 #!/bin/sh
-exit 1
+# ipsecplan: takes an unconfirmed change back on this node. Needs no network, no Python and no controller.
+#
+#   revert.sh timer TX   the dead-man timer of transaction TX fired
+#   revert.sh boot       at boot, before the network: an unconfirmed change does not survive a reboot
+#   revert.sh operator   the controller takes the open transaction back, all nodes in step
+#   revert.sh relax      first half of that: clear and encrypted packets are both accepted, nothing is trapped
+#   revert.sh off        everything away, to the files of the time before ipsecplan
+#
+# MTUs stay low in every case (a small MTU is always safe); only the controller raises them, receivers first.
+# Safe to run twice, and from any phase. Names and paths below were made by ipsecplan; none is a user's text.
+set -u
+umask 077
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+
+ROOT=/var/lib/ipsecplan
+RUN=/run/ipsecplan
+CONF=/etc/swanctl/conf.d
+what=${1:-}
+failed=0
+
+say() { echo "ipsecplan revert ($what): $*"; }
+
+# one_line FILE: its first line, or nothing
+one_line() {
+	line=
+	[ -r "$1" ] && read -r line <"$1"
+	printf '%s' "$line"
+}
+
+# place FROM TO: copy with mode and owner, in one rename
+place() {
+	cp -p "$1" "$2.ipsecplan-tmp" && mv -f "$2.ipsecplan-tmp" "$2"
+}
+
+charon_runs() { [ -S /run/charon.vici ] || [ -S /var/run/charon.vici ]; }
+
+guard_loaded() { nft list table inet ipsecplan >/dev/null 2>&1; }
+
+# The first thing in every case: this node accepts what its peers still send, whatever that is.
+accept_both() {
+	if guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
+		nft -f /etc/ipsecplan/guard-count.nft || failed=1
+	fi
+	selector=$(one_line "$tx_dir/policy")
+	# shellcheck disable=SC2086  # the selector is words
+	[ -n "$selector" ] && ip xfrm policy add dir in $selector action allow priority 1 2>/dev/null
+	return 0
+}
+
+untrap() {
+	charon_runs && [ -r /etc/ipsecplan/start-none.conf ] || return 0
+	place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf"
+	timeout 30 swanctl --load-conns >/dev/null 2>&1 || failed=1
+}
+
+restore_files() {
+	[ -r "$1/ipsec.list" ] || return 0
+	while read -r was path; do
+		case $was in
+		present)
+			mkdir -p "${path%/*}"
+			place "$1/tree$path" "$path" || failed=1
+			;;
+		absent) rm -f "$path" || failed=1 ;;
+		esac
+	done <"$1/ipsec.list"
+}
+
+terminate_pairs() {
+	charon_runs || return 0
+	count=0
+	while read -r pair; do
+		timeout 10 swanctl --terminate --ike "$pair" --force >/dev/null 2>&1 &
+		count=$((count + 1))
+		[ $((count % 16)) -eq 0 ] && wait
+	done <"$tx_dir/pairs"
+	wait
+}
+
+# What charon did not take with it (it was killed, or is gone): only the selectors and addresses of our peers.
+sweep_kernel() {
+	port=$(one_line "$tx_dir/port")
+	while read -r local remote; do
+		case $local in *:*) width=128 ;; *) width=32 ;; esac
+		ip xfrm state deleteall src "$local" dst "$remote" proto esp 2>/dev/null
+		ip xfrm state deleteall src "$remote" dst "$local" proto esp 2>/dev/null
+		for side in sport dport; do
+			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" proto udp "$side" "$port" 2>/dev/null
+			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" proto udp "$side" "$port" 2>/dev/null
+		done
+	done <"$tx_dir/peers"
+}
+
+overlay_policies() { ip xfrm policy list nosock 2>/dev/null | grep -Eq "(sport|dport) $(one_line "$tx_dir/port")( |\$)"; }
+
+drop_permissive() {
+	selector=$(one_line "$tx_dir/policy")
+	# shellcheck disable=SC2086
+	[ -n "$selector" ] && ip xfrm policy delete dir in $selector 2>/dev/null
+	return 0
+}
+
+restore_sysctls() {
+	[ -r "$tx_dir/sysctl" ] || return 0
+	while read -r path value; do
+		[ -w "$path" ] && echo "$value" >"$path"
+	done <"$tx_dir/sysctl"
+}
+
+write_state() { # state tx release result
+	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	printf '{"schema": 1, "state": "%s", "tx": "%s", "release": "%s", "at": "%s", "last": {"tx": "%s", "result": "%s", "by": "%s", "at": "%s"}}\n' \
+		"$1" "$2" "$3" "$at" "$tx" "$4" "$what" "$at" >"$ROOT/state.json.tmp" &&
+		sync "$ROOT/state.json.tmp" && mv -f "$ROOT/state.json.tmp" "$ROOT/state.json"
+}
+
+# back SNAPSHOT: the whole way, in the order that loses least
+back() {
+	accept_both
+	restore_files "$1"
+	if charon_runs; then
+		timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
+		timeout 60 swanctl --load-conns >/dev/null 2>&1 || failed=1
+		terminate_pairs
+	fi
+	if [ -z "$old_release" ]; then
+		drop_permissive
+		if ! charon_runs || overlay_policies; then sweep_kernel; fi
+		if guard_loaded; then nft delete table inet ipsecplan || failed=1; fi
+		restore_sysctls
+	else
+		[ -r /etc/ipsecplan/guard.nft ] && { nft -f /etc/ipsecplan/guard.nft || failed=1; }
+		drop_permissive
+	fi
+}
+
+mkdir -p "$RUN"
+exec 9>"$RUN/revert.lock"
+flock -w 120 9 2>/dev/null
+
+tx=$(one_line "$ROOT/open")
+case $what in
+timer)
+	[ -n "$tx" ] && [ "$tx" = "${2:-}" ] || exit 0
+	agent=$(one_line "$RUN/agent")
+	# a hung step of the controller must not go on beside us; it runs in a process group of its own
+	if [ -n "$agent" ] && grep -q ipsecplan "/proc/$agent/cmdline" 2>/dev/null; then
+		kill -9 -- "-$agent" 2>/dev/null
+		rm -f "$RUN/agent"
+	fi
+	;;
+boot | operator) [ -n "$tx" ] || exit 0 ;;
+relax | off)
+	[ -n "$tx" ] || tx=$(one_line "$ROOT/last")
+	[ -n "$tx" ] || exit 0
+	;;
+*)
+	echo "usage: revert.sh timer TX | boot | operator | relax | off" >&2
+	exit 2
+	;;
+esac
+tx_dir=$ROOT/tx/$tx
+[ -d "$tx_dir" ] || { say "no snapshot of $tx"; exit 1; }
+old_release=
+old_tx=
+
+case $what in
+relax)
+	accept_both
+	untrap
+	say "clear and encrypted packets are accepted"
+	;;
+off)
+	back "$ROOT/base"
+	write_state none "" "" removed
+	say "done"
+	;;
+*)
+	read -r before old_tx old_release <"$tx_dir/before"
+	if [ "$before" != confirmed ]; then old_tx= old_release=; fi
+	back "$tx_dir"
+	write_state "$([ -n "$old_release" ] && echo confirmed || echo none)" "$old_tx" "$old_release" reverted
+	[ -n "$old_tx" ] && [ -d "$ROOT/tx/$old_tx" ] && printf '%s\n' "$old_tx" >"$ROOT/last"
+	rm -f "$ROOT/open" "$RUN/timer"
+	sync "$ROOT"
+	say "transaction $tx taken back"
+	[ "$what" = operator ] || systemctl stop --no-block "ipsecplan-revert-$tx-*.timer" 2>/dev/null
+	;;
+esac
+exit "$failed"

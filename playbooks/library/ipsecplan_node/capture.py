@@ -1,0 +1,131 @@
+"""A capture of outgoing packets on one NIC, and the plaintext packet that proves that the capture can see."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import socket
+import struct
+import threading
+
+from .core import run
+
+ETH_P_ALL, PACKET_OUTGOING, SO_ATTACH_FILTER = 3, 4, 26
+MARK = b"ipsecplan leak probe "
+_LDB, _LDH, _LDH_X, _LDX_IHL, _JEQ, _RSH, _RET = 0x30, 0x28, 0x48, 0xB1, 0x15, 0x74, 0x06
+
+
+def program(kind, port):
+    """Return a classic BPF program as tuples, for packets that begin with the IP header: ``esp`` or ``clear``."""
+    if kind == "esp":  # IP protocol 50, or UDP 4500 which carries ESP behind NAT
+        return [
+            (_LDB, 0, 0, 0), (_RSH, 0, 0, 4), (_JEQ, 0, 6, 4),
+            (_LDB, 0, 0, 9), (_JEQ, 10, 0, 50), (_JEQ, 0, 10, 17), (_LDX_IHL, 0, 0, 0), (_LDH_X, 0, 0, 2),
+            (_JEQ, 6, 7, 4500),
+            (_JEQ, 0, 6, 6), (_LDB, 0, 0, 6), (_JEQ, 3, 0, 50), (_JEQ, 0, 3, 17), (_LDH, 0, 0, 42), (_JEQ, 0, 1, 4500),
+            (_RET, 0, 0, 65535), (_RET, 0, 0, 0),
+        ]  # fmt: skip
+    return [
+        (_LDB, 0, 0, 0), (_RSH, 0, 0, 4), (_JEQ, 0, 5, 4),
+        (_LDB, 0, 0, 9), (_JEQ, 0, 9, 17), (_LDX_IHL, 0, 0, 0), (_LDH_X, 0, 0, 2), (_JEQ, 5, 6, port),
+        (_JEQ, 0, 5, 6), (_LDB, 0, 0, 6), (_JEQ, 0, 3, 17), (_LDH, 0, 0, 42), (_JEQ, 0, 1, port),
+        (_RET, 0, 0, 65535), (_RET, 0, 0, 0),
+    ]  # fmt: skip
+
+
+class Packet:
+    """What we keep of a packet: destination, IP length in bytes, whether it is a fragment, whose plant it is."""
+
+    __slots__ = ("destination", "fragment", "length", "planted")
+
+    def __init__(self, raw):
+        if raw[0] >> 4 == 4:
+            self.length = struct.unpack_from(">H", raw, 2)[0]
+            self.destination = socket.inet_ntop(socket.AF_INET, raw[16:20])
+            self.fragment = bool(struct.unpack_from(">H", raw, 6)[0] & 0x3FFF)
+        else:
+            self.length = 40 + struct.unpack_from(">H", raw, 4)[0]
+            self.destination = socket.inet_ntop(socket.AF_INET6, raw[24:40])
+            self.fragment = raw[6] == 44
+        at = raw.find(MARK)
+        self.planted = raw[at + len(MARK) :].split(b"\0")[0].decode("ascii", "replace") if at >= 0 else None
+
+
+class Capture:
+    """Outgoing packets of one kind on one device, taken by a thread until :meth:`stop`."""
+
+    def __init__(self, device, kind, port):
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        code = b"".join(struct.pack("=HBBI", *step) for step in program(kind, port))
+        buffer = ctypes.create_string_buffer(code)
+        fprog = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
+        self.socket.bind((device, ETH_P_ALL))
+        self.socket.settimeout(0.1)
+        self.packets, self.running = [], True
+        self.thread = threading.Thread(target=self._take, daemon=True)
+
+    def _take(self):
+        while True:
+            try:
+                raw, address = self.socket.recvfrom(65535)
+            except socket.timeout:
+                if not self.running:
+                    return
+                continue
+            if address[2] == PACKET_OUTGOING and len(raw) >= 28:
+                self.packets.append(Packet(raw))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def stop(self):
+        """Stop and return the packets."""
+        self.running = False
+        self.thread.join(5)
+        return self.packets
+
+    def __exit__(self, *_):
+        self.stop()
+        self.socket.close()
+
+
+def _sum16(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return (~total & 0xFFFF) or 0xFFFF
+
+
+def plaintext(source, destination, port, overlay, nonce):
+    """Return an IP packet to the overlay port that no VXLAN or Geneve receiver accepts, carrying our mark."""
+    # VXLAN without the "VNI is valid" flag; Geneve of a version that does not exist: both are dropped by every kernel
+    header = b"\0" * 8 if overlay == "vxlan" else b"\xc0" + b"\0" * 7
+    payload = header + MARK + nonce.encode() + b"\0" * 8
+    version = socket.AF_INET6 if ":" in source else socket.AF_INET
+    ends = socket.inet_pton(version, source) + socket.inet_pton(version, destination)
+    size = 8 + len(payload)
+    udp = struct.pack(">HHHH", 50000, port, size, 0) + payload
+    checksum = _sum16(ends + struct.pack(">II", size, 17) + udp)
+    udp = struct.pack(">HHHH", 50000, port, size, checksum) + payload
+    if version == socket.AF_INET6:
+        return struct.pack(">IHBB", 6 << 28, size, 17, 64) + ends + udp
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + size, 0, 0x4000, 64, 17, 0)
+    return head[:10] + struct.pack(">H", _sum16(head + ends)) + ends + udp
+
+
+def plant(node, peer, device, hop, nonce):
+    """Send one plaintext packet to the peer past the stack. Returns how many were sent (0 without a neighbour)."""
+    neighbours = json.loads(run("ip", "-j", "neigh", "show", "to", hop, "dev", device).out or "[]")
+    link = next((n["lladdr"] for n in neighbours if n.get("lladdr")), None)
+    if link is None:
+        return 0
+    source, overlay = node["underlay"]["address"], node["overlay"]
+    packet = plaintext(source, peer["address"], overlay["port"], overlay["type"], nonce)
+    protocol = 0x86DD if ":" in source else 0x0800
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as out:
+        out.sendto(packet, (device, protocol, 0, 0, bytes.fromhex(link.replace(":", ""))))
+    return 1

@@ -1,0 +1,229 @@
+"""From proven IKE to enforced encryption: each phase with its exit test, read from charon and the kernel as data."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from . import core, stage, state, vici, xfrm
+from .core import Stop, finding, run
+
+LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
+
+
+def _log_of_charon(pair):
+    """Return charon's last words about a pair, for a message (its log level prints no keys)."""
+    lines = run("journalctl", "-u", "strongswan*", "-n", "60", "--no-pager", "-o", "cat").out.splitlines()
+    telling = [line for line in lines if any(word in line for word in LOG_WORDS)]
+    own = [line for line in telling if pair in line] or telling
+    return own[-1][:160] if own else "charon logged no reason"
+
+
+def ike_sas(node):
+    """Return pair -> its ESTABLISHED IKE_SAs with the expected remote identity."""
+    expected = {peer["pair"]: peer["id"] for peer in node["peers"]}
+    found = {pair: [] for pair in expected}
+    for name, body in vici.sas():
+        if name in expected and body.get("state") == "ESTABLISHED" and body.get("remote-id") == expected[name]:
+            found[name].append(body)
+    return found
+
+
+def _initiate(**what):
+    with vici.Vici() as link:
+        link.call("initiate", timeout=-1, loglevel=0, **what)
+
+
+def prove(node, tx, seconds):
+    """Phase ``prove``: an authenticated IKE_SA with every peer, no CHILD_SA, no policy: a rehearsal that risks nothing."""
+    mine = [peer for peer in node["peers"] if peer["initiator"]]
+    last = {}
+
+    def all_up():
+        up = ike_sas(node)
+        for peer in mine:
+            if not up[peer["pair"]] and time.monotonic() - last.get(peer["pair"], -99) > 8:
+                last[peer["pair"]] = time.monotonic()
+                _initiate(ike=peer["pair"])
+        return all(up.values())
+
+    if not core.wait(all_up, seconds):
+        up = ike_sas(node)
+        raise Stop(
+            *[
+                finding("IPP614", "no IKE_SA with %s: %s" % (p["name"], _log_of_charon(p["pair"])),
+                        "check the clock, UDP 500/4500 and the certificates on both nodes")
+                for p in node["peers"] if not up[p["pair"]]
+            ]
+        )  # fmt: skip
+    up = ike_sas(node)
+    fresh = (core.read(state.tx_folder(tx) + "/before") or "").startswith("none")
+    children = sum(len(sa.get("child-sas", {})) for found in up.values() for sa in found)
+    ours = [p for p in xfrm.policies() if xfrm.of_overlay(p, node["overlay"]["port"]) and p["template"]]
+    if fresh and (children or ours):
+        raise Stop(finding("IPP615", "%d CHILD_SAs and %d policies exist before the switch" % (children, len(ours))))
+    return {"changed": bool(last), "detail": "%d of %d IKE_SAs established" % (len(up), len(node["peers"]))}
+
+
+def permissive(node, tx):
+    """Phase ``permissive``: encrypted and clear packets are both accepted; packets wait while an SA is negotiated."""
+    changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "0")
+    if not xfrm.permissive(node):
+        core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node), "action", "allow", "priority", "1")
+        changed = True
+    if not xfrm.permissive(node):
+        raise Stop(finding("IPP616", "the kernel did not keep the permissive policy"))
+    return {"changed": changed, "detail": "inbound accepts clear and ESP"}
+
+
+def _port_words(port):
+    words = {str(port)}
+    try:
+        words.add(socket.getservbyport(port, "udp"))
+    except OSError:
+        pass
+    return words
+
+
+def algorithm(child):
+    """Return the negotiated transform in strongSwan's words, e.g. ``AES_GCM_16-256``."""
+    text = child.get("encr-alg", "")
+    if child.get("encr-keysize"):
+        text += "-" + child["encr-keysize"]
+    if child.get("integ-alg"):
+        text += "/" + child["integ-alg"]
+        if child.get("integ-keysize"):
+            text += "-" + child["integ-keysize"]
+    return text
+
+
+def wrong_with(node, peer, name, child):
+    """Return what is not as planned in a CHILD_SA, in words, or None."""
+    if child.get("state") not in ("INSTALLED", "REKEYED", "REKEYING"):
+        return "%s is %s" % (name, child.get("state"))
+    if child.get("mode") != node["esp"]["mode"]:
+        return "%s is in %s mode" % (name, child.get("mode"))
+    if algorithm(child) not in node["esp"]["negotiated"]:
+        return "%s negotiated %s" % (name, algorithm(child))
+    side = "remote-ts" if name == peer["children"][0] else "local-ts"
+    address = peer["address"] if side == "remote-ts" else node["underlay"]["address"]
+    good = {"%s/%s[udp/%s]" % (address, width, word)
+            for width in (32, 128) for word in _port_words(node["overlay"]["port"])}  # fmt: skip
+    if not good.intersection(child.get(side, [])):
+        return "%s protects %s" % (name, " ".join(child.get(side, [])))
+    return None
+
+
+def child_sas(node):
+    """Return (peer, child name) -> CHILD_SAs of every pair."""
+    peers = {peer["pair"]: peer for peer in node["peers"]}
+    found = {(peer["pair"], name): [] for peer in node["peers"] for name in peer["children"]}
+    for name, body in vici.sas():
+        for child in body.get("child-sas", {}).values() if name in peers else ():
+            if (name, child.get("name")) in found and child.get("state") not in ("DELETING", "DELETED"):
+                found[(name, child["name"])].append(child)
+    return found
+
+
+def switch(node, pairs, seconds):
+    """Phase ``switch``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned."""
+    peers = [peer for peer in node["peers"] if peer["pair"] in pairs]
+    last = {}
+
+    def lacking():
+        found = child_sas(node)
+        out = []
+        for peer in peers:
+            for name in peer["children"]:
+                if not any(wrong_with(node, peer, name, child) is None for child in found[(peer["pair"], name)]):
+                    out.append((peer, name, found[(peer["pair"], name)]))
+                    if peer["initiator"] and time.monotonic() - last.get(name, -99) > 8:
+                        last[name] = time.monotonic()
+                        _initiate(ike=peer["pair"], child=name)
+        return out
+
+    core.wait(lambda: not lacking(), seconds)
+    missing = lacking()
+    if missing:
+        reasons = []
+        for peer, name, seen in missing:
+            words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
+            reasons.append(finding("IPP617", "no CHILD_SA as planned with %s: %s" % (peer["name"], words[-1])))
+        raise Stop(*reasons)
+    _end_others(node, peers)
+    return {"changed": bool(last), "detail": "%d pairs encrypted" % len(peers)}
+
+
+def _end_others(node, peers):
+    """End SAs of an older release whose parameters are not the planned ones, now that a right one carries traffic."""
+    found = child_sas(node)
+    for peer in peers:
+        for name in peer["children"] if peer["initiator"] else ():
+            for child in found[(peer["pair"], name)]:
+                if wrong_with(node, peer, name, child):
+                    with vici.Vici() as link:
+                        link.call("terminate", child_id=child["uniqueid"], timeout=5000)
+
+
+def trap(node, tx):
+    """Phase ``trap``: policies that ask for an SA, so that losing one never means clear traffic; live SAs stay."""
+    before = {c["uniqueid"] for children in child_sas(node).values() for c in children}
+    with open(stage.ETC + "/start-trap.conf", "rb") as file:
+        changed = stage.put(tx, stage.START, file.read(), 0o640)
+    stage.load_connections()
+    wanted = {name for peer in node["peers"] for name in peer["children"]}
+    if not core.wait(lambda: wanted <= vici.traps(), 10):
+        raise Stop(finding("IPP618", "charon installed %d of %d trap policies" % (len(wanted & vici.traps()), len(wanted))))
+    after = child_sas(node)
+    gone = before - {c["uniqueid"] for children in after.values() for c in children}
+    extra = sum(len(children) - 1 for children in after.values() if len(children) > 1)
+    if gone and not all(after.values()):
+        raise Stop(finding("IPP618", "%d CHILD_SAs ended when the traps were loaded" % len(gone)))
+    return {"changed": changed, "detail": "%d traps, %d SAs kept" % (len(wanted), len(before - gone)), "duplicates": extra}
+
+
+def soak(seconds):
+    """Phase ``soak``: for ``seconds`` no clear overlay packet is counted and no XFRM error rises."""
+    guard, errors = xfrm.guard()["clear"], xfrm.errors()
+    time.sleep(seconds)
+    clear = {name: n - guard.get(name, 0) for name, n in xfrm.guard()["clear"].items() if n > guard.get(name, 0)}
+    rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
+    wrong = [finding("IPP619", "%d clear overlay packets in %s s (%s)" % (n, seconds, k)) for k, n in clear.items()]
+    wrong += [finding("IPP619", "%s rose by %d in %s s" % (k, n, seconds)) for k, n in rising.items()]
+    if wrong:
+        raise Stop(*wrong)
+    return {"changed": False, "detail": "%g s: 0 clear packets, 0 XFRM errors" % seconds}
+
+
+def enforce(node, tx):
+    """Phase ``enforce``: the guard drops what is clear (one nft transaction), then the permissive policy goes."""
+    with open(stage.ETC + "/guard-drop.nft", "rb") as file:
+        changed = stage.put(tx, stage.GUARD, file.read(), 0o640)
+    if xfrm.guard()["mode"] != "drop":
+        xfrm.load_guard(stage.GUARD)
+        changed = True
+    if xfrm.permissive(node):
+        core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node))
+        changed = True
+    state.enable(stage.GUARD_UNIT, tx)
+    for unit in ("strongswan.service", "strongswan-swanctl.service"):
+        if run("systemctl", "is-enabled", unit).out.strip() == "disabled":
+            run("systemctl", "enable", unit)
+    if xfrm.guard()["mode"] != "drop" or xfrm.permissive(node):
+        raise Stop(finding("IPP619", "the guard does not drop clear packets"))
+    return {"changed": changed, "detail": "clear overlay packets are dropped"}
+
+
+def confirm(tx, release, node):
+    """Phase ``confirm``: the positive act that the timer waits for; called over a connection opened after the change."""
+    opened = state.load()
+    if opened["state"] == "confirmed" and opened["tx"] == tx:
+        return {"changed": False, "detail": "confirmed"}
+    state.require_open(tx)
+    stage_folder = stage.folder(release)
+    state.save(state="confirmed", tx=tx, release=release, cluster=node["cluster"],
+               last={"tx": tx, "result": "confirmed", "by": "operator", "at": core.now()})  # fmt: skip
+    core.remove(state.OPEN)
+    state.disarm()
+    state.prune({tx, release})
+    return {"changed": True, "detail": "timer disarmed", "release": stage_folder.rsplit("/", 1)[-1]}

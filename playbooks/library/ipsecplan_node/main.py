@@ -1,0 +1,174 @@
+"""One request in, one line of JSON out. A request names phases; they run in order and stop at the first that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import time
+import traceback
+
+from . import core, ike, mtu, preflight, probe, stage, state, status
+from .core import Stop, finding
+
+SENTINEL = "IPSECPLAN-RESULT "
+READ_ONLY = ("status", "preflight", "probe")
+
+
+def _arm(request, archive):
+    if not stage.kind(state.SCRIPT) == "tool" or archive is None:
+        raise Stop(finding("IPP601", "no archive in the request"))
+    stage.tools(request["files"], archive)
+    fresh = state.load()["state"] != "open"
+    state.begin(request["tx"], request["node"], request["timer"])
+    state.enable(stage.BOOT_UNIT, request["tx"])
+    return {"changed": fresh, "detail": "reverts by itself in %d s unless confirmed" % request["timer"]}
+
+
+def _devices(request):
+    tx, release = request["tx"], request["release"]
+    return mtu.devices(request["node"], lambda: stage.install(tx, release, ("mtu",)))
+
+
+def _script(word, timeout=150):
+    done = core.run(state.SCRIPT, *word, timeout=timeout)
+    if done.code != 0:
+        raise Stop(finding("IPP604", "revert.sh %s failed (exit %d): %s" % (word[0], done.code, done.said)))
+    return done
+
+
+def _relax(request):
+    """Undo, first half, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
+    if core.read(state.LAST) is None or not os.path.exists(state.SCRIPT):
+        return {"changed": False, "detail": "nothing to take back"}
+    if state.load()["state"] == "open":
+        state.arm(state.load()["tx"], request["timer"])
+    _script(["relax"])
+    return {"changed": True, "detail": "accepts clear and ESP"}
+
+
+def _back(request):
+    """Undo, second half: this transaction away (to the release before it, if there was one)."""
+    now = state.load()
+    if now["state"] == "open":
+        _script(["operator"])
+        state.disarm()
+    elif now["state"] == "confirmed" and request.get("off"):
+        _script(["off"])
+    else:
+        return {"changed": False, "detail": "nothing to take back"}
+    return {"changed": True, "detail": state.load()["state"]}
+
+
+def _forget(request):
+    """Off, the end: senders free, our own files and memory gone."""
+    done = mtu.raise_senders(request["node"])
+    last = state.load()["last"]
+    state.restore(state.BASE, "tool")
+    import shutil
+
+    shutil.rmtree(state.ROOT, ignore_errors=True)
+    state.save(state="none", tx="", release="", last=last)
+    for folder in ("/etc/ipsecplan", "/usr/local/lib/ipsecplan"):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    return done
+
+
+def _confirm(request):
+    return ike.confirm(request["tx"], request["release"], request["node"])
+
+
+PHASES = {
+    "status": lambda r, a: status.status(r["node"], r["release"], r["files"]),
+    "preflight": lambda r, a: preflight.preflight(r["node"], r["tx"], r["time"], r["payload_bytes"]),
+    "arm": _arm,
+    "senders": lambda r, a: mtu.senders(r["node"]),
+    "stage": lambda r, a: stage.stage(r["tx"], r["release"], r["node"], r["files"], a),
+    "mtu": lambda r, a: _devices(r),
+    "credentials": lambda r, a: stage.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority")),
+    "prove": lambda r, a: ike.prove(r["node"], r["tx"], r["patience"]),
+    "permissive": lambda r, a: ike.permissive(r["node"], r["tx"]),
+    "switch": lambda r, a: ike.switch(r["node"], set(r["pairs"]), r["patience"]),
+    "trap": lambda r, a: ike.trap(r["node"], r["tx"]),
+    "soak": lambda r, a: ike.soak(r["soak"]),
+    "enforce": lambda r, a: ike.enforce(r["node"], r["tx"]),
+    "probe": lambda r, a: probe.probe(r["node"], r["nonce"]),
+    "confirm": lambda r, a: _confirm(r),
+    "relax": lambda r, a: _relax(r),
+    "back": lambda r, a: _back(r),
+    "raise": lambda r, a: mtu.raise_devices(r["node"]),
+    "forget": lambda r, a: _forget(r),
+}
+FREE = READ_ONLY + ("confirm", "relax", "back", "raise", "forget", "arm")
+
+
+@contextlib.contextmanager
+def _alone():
+    """Hold the node's lock; two controllers on one node never act at once."""
+    os.makedirs(state.RUN, mode=0o700, exist_ok=True)
+    with open(state.RUN + "/lock", "w", encoding="ascii") as lock:
+
+        def taken():
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            return False
+
+        if not core.wait(taken, 15):
+            raise Stop(finding("IPP602", "another ipsecplan works on this node at this moment"))
+        core.write(state.RUN + "/agent", "%d\n" % os.getpid())
+        try:
+            yield
+        finally:
+            core.remove(state.RUN + "/agent")
+
+
+def perform(request, archive):
+    """Run the phases of a request; return one result for each that ran."""
+    results = []
+    for name in request["phases"]:
+        begin = time.monotonic()
+        result = {"phase": name, "ok": True, "changed": False, "detail": "", "findings": []}
+        try:
+            if name not in FREE:
+                state.require_open(request["tx"])
+            answer = PHASES[name](request, archive)
+            result.update(answer)
+            result["findings"] = answer.pop("notes", [])
+        except Stop as stop:
+            result.update(ok=False, findings=stop.findings, detail=stop.findings[0]["message"])
+        except Exception as error:  # noqa: BLE001  a bug of ours must still come back as an answer
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            text = "%s: %s (%s:%s)" % (type(error).__name__, error, os.path.basename(where.filename), where.lineno)
+            result.update(ok=False, findings=[finding("IPP609", text, "this is a defect of ipsecplan")], detail=text)
+        result["seconds"] = round(time.monotonic() - begin, 2)
+        results.append(result)
+        if not result["ok"]:
+            break
+    return results
+
+
+def main(header, stream):
+    """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``."""
+    request = json.loads(stream.read(header["request"]))
+    archive = stream.read(header["archive"]) if header["archive"] else None
+    with contextlib.suppress(OSError):
+        os.setsid()
+    os.umask(0o077)
+    try:
+        if all(name in READ_ONLY for name in request["phases"]):
+            results = perform(request, archive)
+        else:
+            with _alone():
+                if request.get("rearm"):
+                    state.require_open(request["tx"])
+                    state.arm(request["tx"], request["timer"])
+                results = perform(request, archive)
+    except Stop as stop:
+        results = [{"phase": request["phases"][0], "ok": False, "changed": False, "findings": stop.findings,
+                    "detail": stop.findings[0]["message"], "seconds": 0}]  # fmt: skip
+    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results}) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,224 @@
+"""Live MTUs of the overlay: senders (routes in pods) first, then devices; raised in the exact reverse, receivers first.
+
+The underlay link is never touched. networkd is not told to reload while the devices exist, because that would make
+them flap: the files take effect at the next boot, the live values are set by hand and read back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from . import core, state
+from .core import Stop, finding, read, run, write
+
+
+def links(prefix=(), extra=()):
+    """Return name -> link (as ``ip -j link`` prints it), in this namespace or in the one ``prefix`` enters."""
+    done = run(*prefix, "ip", "-j", "link", "show", *extra)
+    try:
+        found = json.loads(done.out) if done.out.strip() else []
+    except ValueError:
+        found = []
+    return {link["ifname"]: link for link in found if link.get("ifname")}
+
+
+def _namespaces():
+    """Yield a path for every other network namespace: named ones first, then those of running processes."""
+    seen = {os.stat("/proc/self/ns/net").st_ino}
+    named = ["/run/netns/" + name for name in sorted(os.listdir("/run/netns"))] if os.path.isdir("/run/netns") else []
+    running = ["/proc/%s/ns/net" % pid for pid in os.listdir("/proc") if pid.isdigit()]
+    for path in named + running:
+        try:
+            inode = os.stat(path).st_ino
+        except OSError:
+            continue
+        if inode not in seen:
+            seen.add(inode)
+            yield path
+
+
+class Pod:
+    """A running pod on the bridge: its namespace, its interface and the host's end of the pair."""
+
+    def __init__(self, netns, device, mtu, port, port_mtu):
+        self.netns, self.device, self.mtu, self.port, self.port_mtu = netns, device, mtu, port, port_mtu
+        self.enter = ("nsenter", "--net=" + netns)
+
+
+def pods(bridge):
+    """Return (pods found, ports of the bridge whose other end was not found)."""
+    ports = {link["ifindex"]: link for link in links(extra=("master", bridge)).values() if "link_index" in link}
+    found = []
+    for netns in _namespaces():
+        if not ports:
+            break
+        for link in links(("nsenter", "--net=" + netns)).values():
+            port = ports.get(link.get("link_index"))
+            if port and port["link_index"] == link["ifindex"]:
+                found.append(Pod(netns, link["ifname"], link["mtu"], port["ifname"], port["mtu"]))
+                del ports[port["ifindex"]]
+    return found, sorted(port["ifname"] for port in ports.values())
+
+
+def live(node):
+    """Return the live MTUs: devices (None when missing), bridge, pods; for status and for comparisons."""
+    here = links()
+    running, lost = pods(node["overlay"]["bridge"])
+    bridge = here.get(node["overlay"]["bridge"])
+    return {
+        "devices": {d["name"]: here.get(d["name"], {}).get("mtu") for d in node["overlay"]["devices"]},
+        "bridge": bridge["mtu"] if bridge else None,
+        "pods": [{"port": p.port, "mtu": p.mtu, "port_mtu": p.port_mtu} for p in running],
+        "unknown_ports": lost,
+    }
+
+
+def differences(node):
+    """Return what differs from the planned MTUs, in words."""
+    now, words = live(node), []
+    for device in node["overlay"]["devices"]:
+        mtu = now["devices"][device["name"]]
+        if mtu != device["mtu"]:
+            words.append("%s has MTU %s, planned %d" % (device["name"], mtu or "(missing)", device["mtu"]))
+    wanted = node["mtu"]["pod"]
+    if now["bridge"] not in (None, wanted):
+        words.append("%s has MTU %d, planned %d" % (node["overlay"]["bridge"], now["bridge"], wanted))
+    for pod in now["pods"]:
+        if pod["mtu"] != wanted or pod["port_mtu"] != wanted:
+            words.append("the pod at %s has MTU %d, planned %d" % (pod["port"], pod["mtu"], wanted))
+    return words
+
+
+def _routes(pod, family):
+    lines = run(*pod.enter, "ip", family, "route", "show", "dev", pod.device).out.splitlines()
+    return [line.split() + ["dev", pod.device] for line in lines if line.strip() and "expires" not in line]
+
+
+def _without_mtu(words):
+    out = list(words)
+    if "mtu" in out:
+        at = out.index("mtu")
+        del out[at : at + (3 if out[at + 1] == "lock" else 2)]
+    return out
+
+
+def _route_mtu(pod, mtu):
+    """Give every route of a pod the MTU ``mtu`` (bytes), or take the MTU off with None. Returns routes changed."""
+    changed = 0
+    for family in ("-4", "-6"):
+        lines = []
+        for words in _routes(pod, family):
+            if words[0].startswith(("fe80", "ff00")) or words[0] in ("anycast", "multicast", "local", "broadcast"):
+                continue
+            target = _without_mtu(words) + (["mtu", str(mtu)] if mtu else [])
+            if sorted(target) != sorted(words):
+                lines.append("route replace " + " ".join(target))
+        if lines:
+            done = run(*pod.enter, "ip", family, "-batch", "-", stdin=("\n".join(lines) + "\n").encode())
+            if done.code != 0:
+                raise Stop(finding("IPP620", "a route in the pod at %s: %s" % (pod.port, done.said)))
+            changed += len(lines)
+    return changed
+
+
+def remember(node):
+    """Write down the live MTUs of the world before ipsecplan, once."""
+    path = state.BASE + "/mtu"
+    if os.path.exists(path):
+        return
+    now = live(node)
+    lines = ["%s %s" % (name, mtu if mtu else "absent") for name, mtu in now["devices"].items()]
+    if now["bridge"]:
+        lines.append("%s %d" % (node["overlay"]["bridge"], now["bridge"]))
+    pod = max([p["mtu"] for p in now["pods"]] + ([now["bridge"]] if now["bridge"] else []), default=0)
+    lines.append("pods %d" % pod)
+    write(path, "\n".join(lines) + "\n")
+
+
+def remembered():
+    """Return name -> MTU as it was before ipsecplan (None when the device did not exist)."""
+    lines = (read(state.BASE + "/mtu") or "").splitlines()
+    return {name: int(was) if was.isdigit() else None for name, was in (line.split() for line in lines)}
+
+
+def senders(node):
+    """Phase ``senders``: pods send no more than the planned MTU, while every device still takes the old one."""
+    remember(node)
+    running, lost = pods(node["overlay"]["bridge"])
+    wanted = node["mtu"]["pod"]
+    changed = sum(_route_mtu(pod, wanted) for pod in running if pod.mtu > wanted)
+    notes = [
+        finding("IPP621", "the pod behind %s was not found, its MTU stays" % port, severity="warning") for port in lost
+    ]
+    return {"changed": bool(changed), "detail": "%d pods, %d routes lowered" % (len(running), changed), "notes": notes}
+
+
+def _set(prefix, name, mtu):
+    done = run(*prefix, "ip", "link", "set", "dev", name, "mtu", str(mtu))
+    if done.code != 0:
+        raise Stop(finding("IPP620", "%s refused MTU %d: %s" % (name, mtu, done.said)))
+
+
+def devices(node, install):
+    """Phase ``mtu``: files for the next boot, then the live devices, read back. ``install`` writes the files."""
+    changed = install()
+    wanted, here = node["mtu"]["pod"], links()
+    missing = [d["name"] for d in node["overlay"]["devices"] if d["name"] not in here]
+    if missing:
+        run("networkctl", "reload")
+        if not core.wait(lambda: all(name in links() for name in missing), 15):
+            raise Stop(finding("IPP622", "systemd-networkd did not make %s" % ", ".join(missing)))
+        changed = True
+        here = links()
+    running, _ = pods(node["overlay"]["bridge"])
+    for pod in running:
+        if pod.mtu > wanted:
+            _set(pod.enter, pod.device, wanted)
+        if pod.port_mtu > wanted:
+            _set((), pod.port, wanted)
+        changed = changed or max(pod.mtu, pod.port_mtu) > wanted
+    planned = [(node["overlay"]["bridge"], wanted)] + [(d["name"], d["mtu"]) for d in node["overlay"]["devices"]]
+    for name, mtu in planned:
+        if name in here and here[name]["mtu"] > mtu:
+            _set((), name, mtu)
+            changed = True
+    wrong = differences(node)
+    if wrong:
+        raise Stop(*[finding("IPP620", "after setting it, " + text) for text in wrong])
+    return {"changed": changed, "detail": "%d pods and %d devices at %d" % (len(running), len(planned), wanted)}
+
+
+def raise_devices(node):
+    """Off, first half: every device and pod can receive the old size again; pods go on sending the small one."""
+    before, here = remembered(), links()
+    running, _ = pods(node["overlay"]["bridge"])
+    old = before.get("pods") or 0
+    changed = 0
+    for pod in running:
+        if pod.mtu < old:
+            _route_mtu(pod, pod.mtu)
+            _set((), pod.port, old)
+            _set(pod.enter, pod.device, old)
+            changed += 1
+    for name, mtu in before.items():
+        if name in here and mtu and here[name]["mtu"] < mtu:
+            _set((), name, mtu)
+            changed += 1
+    return {"changed": bool(changed), "detail": "%d devices raised" % changed}
+
+
+def raise_senders(node):
+    """Off, second half: pods send the old size again; files and devices that we made go."""
+    before = remembered()
+    running, _ = pods(node["overlay"]["bridge"])
+    changed = sum(_route_mtu(pod, None) for pod in running)
+    state.restore(state.BASE, "mtu")
+    made = [name for name, mtu in before.items() if name != "pods" and mtu is None]
+    here = links()
+    for name in made:
+        if name in here:
+            run("ip", "link", "delete", name)
+    if made:
+        run("networkctl", "reload")
+    return {"changed": bool(changed or made), "detail": "%d routes freed, %d devices removed" % (changed, len(made))}

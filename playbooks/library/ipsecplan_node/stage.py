@@ -1,0 +1,217 @@
+"""Files of a release: unpacked beside the others, checked against their digests, installed one atomic rename each.
+
+The private key is made here, under umask 077, and never leaves the node: only the request for a certificate does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+
+from . import core, state, xfrm
+from .core import Stop, finding, must, read, run, which, write
+
+KEY = "/etc/swanctl/private/ipsecplan.pem"
+CERTIFICATE = "/etc/swanctl/x509/ipsecplan.pem"
+CA = "/etc/swanctl/x509ca/ipsecplan-ca.pem"
+CONNECTIONS = "/etc/swanctl/conf.d/ipsecplan.conf"
+START = "/etc/swanctl/conf.d/ipsecplan-start.conf"
+ETC = "/etc/ipsecplan"
+GUARD = ETC + "/guard.nft"
+GUARD_UNIT = "/etc/systemd/system/ipsecplan-guard.service"
+BOOT_UNIT = "/etc/systemd/system/ipsecplan-boot.service"
+TOOLS = (state.SCRIPT, BOOT_UNIT)
+_OWNER = re.compile(r"^root:root$")
+
+
+def kind(path):
+    """Return which list of a snapshot a path belongs to: ``tool``, ``mtu`` (stays low) or ``ipsec``."""
+    if path in TOOLS:
+        return "tool"
+    return "mtu" if path.startswith(("/etc/systemd/network/", "/etc/cni/net.d/")) else "ipsec"
+
+
+def folder(release):
+    """Return the folder of a release by its digest."""
+    if not re.match(r"^[0-9a-f]{64}$", release):
+        raise Stop(finding("IPP601", "not a release digest"))
+    return "%s/releases/%s" % (state.ROOT, release)
+
+
+def unpack(release, files, archive):
+    """Unpack the tar into the release folder after checking every file against the manifest; nothing else gets in."""
+    target = folder(release)
+    wanted = {entry["path"]: entry for entry in files}
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+        for member in tar:
+            entry = wanted.pop("/" + member.name, None)
+            source = tar.extractfile(member) if entry and member.isreg() else None
+            if source is None or not _OWNER.match(entry["owner"]):
+                raise Stop(finding("IPP605", "the archive holds something that the manifest does not"))
+            data = source.read()
+            if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+                raise Stop(finding("IPP605", "the content of %s is not what the manifest says" % entry["path"]))
+            write(target + "/files" + entry["path"], data, int(entry["mode"], 8))
+    if wanted:
+        raise Stop(finding("IPP605", "the archive lacks %s" % sorted(wanted)[0]))
+    write(target + "/files.json", json.dumps(files))
+
+
+def install(tx, release, kinds):
+    """Install the files of some kinds from the release; files of an older release that are gone now go too."""
+    files = json.loads(read(folder(release) + "/files.json") or "[]")
+    old = state.load()["release"]
+    before = json.loads((old and read(folder(old) + "/files.json")) or "[]")
+    changed = False
+    names = {entry["path"] for entry in files}
+    for path in [entry["path"] for entry in before if entry["path"] not in names and kind(entry["path"]) in kinds]:
+        _remember(tx, path)
+        changed = core.remove(path) or changed
+    for entry in files:
+        if kind(entry["path"]) in kinds:
+            with open(folder(release) + "/files" + entry["path"], "rb") as file:
+                changed = put(tx, entry["path"], file.read(), int(entry["mode"], 8)) or changed
+    return changed
+
+
+def _remember(tx, path):
+    which_list = kind(path)
+    state.record(state.BASE, which_list, path)
+    if which_list == "ipsec":  # MTU files stay low in an automatic revert, the tool's own files harm nobody
+        state.record(state.tx_folder(tx), "ipsec", path)
+
+
+def put(tx, path, data, mode):
+    """Install one file, remembering what was there."""
+    _remember(tx, path)
+    return write(path, data, mode)
+
+
+def tools(files, archive):
+    """Install revert.sh and the boot unit before anything else can need them."""
+    wanted = {entry["path"]: entry for entry in files if entry["path"] in TOOLS}
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+        for member in tar:
+            entry = wanted.get("/" + member.name)
+            if entry:
+                data = tar.extractfile(member).read()
+                if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+                    raise Stop(finding("IPP605", "the content of %s is not what the manifest says" % entry["path"]))
+                os.makedirs(state.BASE + "/tree", mode=0o700, exist_ok=True)
+                state.record(state.BASE, "tool", entry["path"])
+                write(entry["path"], data, int(entry["mode"], 8))
+
+
+def _key(tx):
+    """Make the private key once; a key that a confirmed release uses stays."""
+    if os.path.exists(KEY):
+        if os.stat(KEY).st_mode & 0o077:
+            raise Stop(finding("IPP606", "%s is readable by others" % KEY, "chmod 600 it, or remove it"))
+        return False
+    umask = os.umask(0o077)
+    try:
+        if which("openssl"):
+            made = must("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384")
+        else:
+            made = must("pki", "--gen", "--type", "ecdsa", "--size", "384", "--outform", "pem")
+    finally:
+        os.umask(umask)
+    if not os.path.isdir(os.path.dirname(KEY)):
+        os.makedirs(os.path.dirname(KEY), mode=0o700)
+    return put(tx, KEY, made.out, 0o600)
+
+
+def _request(node):
+    """Return a certificate request for the node's key: the controller checks it and takes only the public key."""
+    name = node["id"]
+    if which("openssl"):
+        return must("openssl", "req", "-new", "-key", KEY, "-subj", "/CN=" + name).out
+    return must("pki", "--req", "--in", KEY, "--type", "priv", "--dn", "CN=" + name, "--outform", "pem").out
+
+
+def certificate_good(node, days=30):
+    """Tell whether the installed certificate fits the key and the node and lasts ``days`` more."""
+    if not os.path.exists(CERTIFICATE) or not os.path.exists(CA) or not os.path.exists(KEY):
+        return False
+    if not which("openssl"):
+        return False
+    ends = run("openssl", "x509", "-in", CERTIFICATE, "-noout", "-checkend", str(days * 86400), "-subject", "-pubkey")
+    public = run("openssl", "pkey", "-in", KEY, "-pubout")
+    return ends.code == 0 and node["id"] in ends.out and public.code == 0 and public.out.strip() in ends.out
+
+
+def sysctls(tx, path="/etc/sysctl.d/90-ipsecplan.conf"):
+    """Apply our sysctl file live, remembering the old values for revert.sh."""
+    for line in (read(path) or "").splitlines():
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key and not key.startswith(("#", ";")) and value:
+            sysctl(tx, key.lstrip("-"), value)
+
+
+def sysctl(tx, key, value):
+    """Set one sysctl, remembering the old value once."""
+    path = "/proc/sys/" + key.replace(".", "/")
+    old = read(path)
+    if old is None or old.strip() == value:
+        return False
+    known = read(state.tx_folder(tx) + "/sysctl") or ""
+    if path not in known:
+        write(state.tx_folder(tx) + "/sysctl", "%s%s %s\n" % (known, path, old.strip()))
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
+    return True
+
+
+def stage(tx, release, node, files, archive):
+    """Phase ``stage``: release on disk, files installed without effect, key made, guard counting."""
+    unpack(release, files, archive)
+    changed = install(tx, release, ("ipsec",))
+    changed = _key(tx) or changed
+    before = xfrm.guard()["mode"]
+    if before != "drop":  # an enforced guard is never weakened by a new release
+        with open(ETC + "/guard-count.nft", "rb") as file:
+            put(tx, GUARD, file.read(), 0o640)
+        xfrm.load_guard(GUARD)
+        changed = changed or before == "absent"
+    with open(ETC + "/start-none.conf", "rb") as file:
+        put(tx, START, file.read(), 0o640)
+    sysctls(tx)
+    answer = {"changed": changed, "detail": "files, key, guard " + ("drops" if before == "drop" else "counts")}
+    if not certificate_good(node):
+        answer["request"] = _request(node)
+    return answer
+
+
+def credentials(tx, node, certificate, authority):
+    """Phase ``credentials``: certificate and CA installed, everything loaded, nothing started."""
+    changed = False
+    if certificate:
+        changed = put(tx, CERTIFICATE, certificate, 0o644)
+        changed = put(tx, CA, authority, 0o644) or changed
+    load_credentials()
+    load_connections()
+    from . import vici
+
+    loaded = vici.connections()
+    missing = sorted({peer["pair"] for peer in node["peers"]} - set(loaded))
+    if missing:
+        raise Stop(finding("IPP613", "charon did not load %d connections, first %s" % (len(missing), missing[0])))
+    return {"changed": changed, "detail": "%d connections loaded" % len(loaded)}
+
+
+def load_credentials():
+    """Let charon read keys and certificates."""
+    done = run("swanctl", "--load-creds", "--noprompt")
+    if done.code != 0:
+        raise Stop(finding("IPP613", "swanctl --load-creds: " + done.said))
+
+
+def load_connections():
+    """Let charon read the connections."""
+    done = run("swanctl", "--load-conns", timeout=60)
+    if done.code != 0:
+        raise Stop(finding("IPP613", "swanctl --load-conns: " + done.said))

@@ -1,0 +1,183 @@
+"""What the node remembers: the open transaction, its snapshot, the releases, the dead-man timer.
+
+    /var/lib/ipsecplan/state.json          none | open | confirmed, and how the last transaction ended
+    /var/lib/ipsecplan/open                the id of the unconfirmed transaction; exists only while there is one
+    /var/lib/ipsecplan/last                the id of the newest transaction, for revert.sh
+    /var/lib/ipsecplan/tx/<tx>/            snapshot and facts that revert.sh needs, as plain words
+    /var/lib/ipsecplan/base/               the world before the first transaction: files, live MTUs
+    /var/lib/ipsecplan/releases/<digest>/  the files of a release
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import stat
+
+from . import core
+from .core import Stop, finding, must, read, run, write
+
+ROOT = "/var/lib/ipsecplan"
+RUN = "/run/ipsecplan"
+SCRIPT = "/usr/local/lib/ipsecplan/revert.sh"
+STATE = ROOT + "/state.json"
+OPEN = ROOT + "/open"
+LAST = ROOT + "/last"
+BASE = ROOT + "/base"
+_PATH = re.compile(r"^/[A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*$")
+_TX = re.compile(r"^tx-[0-9a-z-]{1,40}$")
+
+
+def tx_folder(tx):
+    """Return the folder of one transaction."""
+    if not _TX.match(tx):
+        raise Stop(finding("IPP601", "not a transaction id"))
+    return "%s/tx/%s" % (ROOT, tx)
+
+
+def load():
+    """Return the node's state; a node that was never touched is ``none``."""
+    text = read(STATE)
+    state = {"schema": 1, "state": "none", "tx": "", "release": "", "at": "", "last": {}}
+    if text:
+        with contextlib.suppress(ValueError):
+            state.update(json.loads(text))
+    opened = (read(OPEN) or "").strip()
+    if opened:
+        state["state"], state["tx"] = "open", opened
+    return state
+
+
+def save(**changes):
+    """Change fields of the state file in one step."""
+    state = {**load(), **changes, "at": core.now()}
+    os.makedirs(ROOT, mode=0o700, exist_ok=True)
+    write(STATE, json.dumps(state, sort_keys=True) + "\n", 0o600)
+
+
+def require_open(tx):
+    """Stop unless ``tx`` is the open transaction: it may have been reverted by its timer meanwhile."""
+    state = load()
+    if state["state"] != "open" or state["tx"] != tx:
+        last = state.get("last", {})
+        ended = "it was reverted by %s at %s" % (last.get("by"), last.get("at")) if last.get("tx") == tx else ""
+        raise Stop(finding("IPP603", "the transaction is not open on this node any more%s" % (ended and ": " + ended)))
+
+
+def begin(tx, node, seconds):
+    """Open a transaction: snapshot folder with what revert.sh needs, then the timer, then the marker."""
+    folder = tx_folder(tx)
+    state = load()
+    if state["state"] == "open" and state["tx"] != tx:
+        raise Stop(finding("IPP602", "another transaction is open on this node: %s" % state["tx"]))
+    os.makedirs(folder + "/tree", mode=0o700, exist_ok=True)
+    os.makedirs(BASE + "/tree", mode=0o700, exist_ok=True)
+    if not os.path.exists(folder + "/before"):
+        confirmed = state["state"] == "confirmed"
+        before = "confirmed %s %s" % (state["tx"], state["release"]) if confirmed else "none - -"
+        overlay, address = node["overlay"], node["underlay"]["address"]
+        write(folder + "/before", before + "\n")
+        write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
+        write(folder + "/peers", "".join("%s %s\n" % (address, p["address"]) for p in node["peers"]))
+        write(folder + "/port", "%d\n" % overlay["port"])
+        from .xfrm import selector
+
+        write(folder + "/policy", " ".join(selector(node)) + "\n")
+    arm(tx, seconds)
+    write(OPEN, tx + "\n")
+    write(LAST, tx + "\n")
+
+
+def arm(tx, seconds):
+    """Arm the dead-man timer anew: the new one first, then the old one away. Monotonic, so no clock can move it."""
+    os.makedirs(RUN, mode=0o700, exist_ok=True)
+    old = (read(RUN + "/timer") or "").strip()
+    number = int(old.rsplit("-", 1)[-1]) + 1 if old.startswith("ipsecplan-revert-%s-" % tx) else 1
+    unit = "ipsecplan-revert-%s-%d" % (tx, number)
+    must(
+        "systemd-run", "--quiet", "--collect", "--unit=" + unit, "--on-active=%ds" % seconds,
+        "--timer-property=AccuracySec=100ms", SCRIPT, "timer", tx,
+    )  # fmt: skip
+    write(RUN + "/timer", unit + "\n")
+    if old and old != unit:
+        run("systemctl", "stop", old + ".timer")
+
+
+def disarm():
+    """Stop the dead-man timer."""
+    old = (read(RUN + "/timer") or "").strip()
+    if old:
+        run("systemctl", "stop", old + ".timer")
+        core.remove(RUN + "/timer")
+
+
+def armed():
+    """Return the names of armed dead-man timers."""
+    done = run("systemctl", "list-units", "--plain", "--no-legend", "--type=timer", "ipsecplan-revert-*")
+    return [line.split()[0] for line in done.out.splitlines() if line.strip()]
+
+
+def listed(folder, kind):
+    """Return path -> present|absent of one list of a snapshot."""
+    lines = (read("%s/%s.list" % (folder, kind)) or "").splitlines()
+    return {path: was for was, _, path in (line.partition(" ") for line in lines)}
+
+
+def record(folder, kind, path):
+    """Remember how ``path`` was before we touch it, once; the copy is on disk before the path enters the list."""
+    if not _PATH.match(path) or ".." in path.split("/"):
+        raise Stop(finding("IPP601", "not a path that we install"))
+    known = listed(folder, kind)
+    if path in known:
+        return
+    was = "absent"
+    if os.path.lexists(path):
+        at = os.lstat(path)
+        if not stat.S_ISREG(at.st_mode):
+            raise Stop(finding("IPP604", "%s exists and is not a regular file" % path))
+        with open(path, "rb") as file:
+            copy = folder + "/tree" + path
+            os.makedirs(os.path.dirname(copy), mode=0o700, exist_ok=True)
+            write(copy, file.read(), at.st_mode & 0o7777, at.st_uid, at.st_gid)
+        was = "present"
+    old = read("%s/%s.list" % (folder, kind)) or ""
+    write("%s/%s.list" % (folder, kind), "%s%s %s\n" % (old, was, path))
+
+
+def restore(folder, kind):
+    """Put every path of a list back as it was."""
+    for path, was in listed(folder, kind).items():
+        if was == "absent":
+            core.remove(path)
+            continue
+        copy = folder + "/tree" + path
+        at = os.lstat(copy)
+        with open(copy, "rb") as file:
+            write(path, file.read(), at.st_mode & 0o7777, at.st_uid, at.st_gid)
+
+
+def enable(unit_path, tx):
+    """Enable a unit of ours by the links that its [Install] section names; systemd reads them at the next boot."""
+    text = read(unit_path) or ""
+    name = os.path.basename(unit_path)
+    for target in re.findall(r"^WantedBy=([A-Za-z0-9.@-]+)\s*$", text, re.MULTILINE):
+        link = "/etc/systemd/system/%s.wants/%s" % (target, name)
+        if os.path.islink(link):
+            continue
+        for folder in (tx_folder(tx), BASE):
+            record(folder, "ipsec" if folder != BASE else "tool", link)
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        os.symlink(unit_path, link)
+        core.sync_folder(os.path.dirname(link))
+
+
+def prune(keep):
+    """Remove releases and transactions that nothing can go back to any more. ``keep`` holds their names."""
+    for kind in ("releases", "tx"):
+        folder = "%s/%s" % (ROOT, kind)
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            if name not in keep:
+                shutil.rmtree("%s/%s" % (folder, name))

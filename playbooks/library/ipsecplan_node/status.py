@@ -1,0 +1,74 @@
+"""Op ``status``: what the node really has, compared with the bundle. Files equal is not state equal."""
+
+from __future__ import annotations
+
+import os
+
+from . import core, ike, mtu, stage, state, vici, xfrm
+from .core import Stop
+
+
+def status(node, release, files):
+    """Return the live state and, in words, every difference from the confirmed release of this bundle."""
+    now = state.load()
+    guard = xfrm.guard()
+    differs = []
+    if now["state"] != "confirmed" or now["release"] != release:
+        said = {"none": "nothing is applied", "open": "a transaction is unconfirmed"}
+        differs.append(said.get(now["state"], "another release is applied"))
+    differs += _files(files)
+    differs += mtu.differences(node)
+    loaded, traps, pairs, ike_up = set(), set(), [], 0
+    children = sum(len(peer["children"]) for peer in node["peers"])
+    try:
+        loaded, traps = set(vici.connections()), vici.traps()
+        found = ike.child_sas(node)
+        ike_up = sum(1 for sas in ike.ike_sas(node).values() if sas)
+        for peer in node["peers"]:
+            row = {"peer": peer["id"], "name": peer["name"], "children": {}}
+            for name in peer["children"]:
+                sas = found[(peer["pair"], name)]
+                row["children"][name] = sorted({ike.algorithm(c) for c in sas})
+                differs += [w for w in (ike.wrong_with(node, peer, name, c) for c in sas) if w]
+            pairs.append(row)
+        absent = {peer["pair"] for peer in node["peers"]} - loaded
+        if absent:
+            differs.append("%d of %d connections are not loaded" % (len(absent), len(node["peers"])))
+        untrapped = {name for peer in node["peers"] for name in peer["children"]} - traps
+        if untrapped:
+            differs.append("%d of %d trap policies are missing" % (len(untrapped), children))
+    except Stop as stop:
+        differs.append(stop.findings[0]["message"])
+    if guard["mode"] != "drop":
+        differs.append("the guard is in mode %s" % guard["mode"])
+    if xfrm.permissive(node):
+        differs.append("the permissive policy lets clear packets in")
+    timers = state.armed()
+    if timers and now["state"] == "confirmed":
+        differs.append("a dead-man timer is armed")
+    return {
+        "changed": False,
+        "state": now, "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
+        "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
+        "policies": sum(xfrm.of_overlay(p, node["overlay"]["port"]) for p in xfrm.policies()), "states": len(xfrm.states()),
+        "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "differs": differs,
+        "detail": now["state"] + (": " + differs[0] if differs else ""),
+    }  # fmt: skip
+
+
+def _files(files):
+    words = []
+    for entry in files:
+        found = core.digest(entry["path"])
+        if found is None:
+            words.append("%s is missing" % entry["path"])
+        elif found != entry["sha256"]:
+            words.append("%s was changed" % entry["path"])
+        elif os.stat(entry["path"]).st_mode & 0o7777 != int(entry["mode"], 8):
+            words.append("%s has another mode" % entry["path"])
+    for path, source in ((stage.START, "/start-trap.conf"), (stage.GUARD, "/guard-drop.nft")):
+        if core.digest(path) != core.digest(stage.ETC + source):
+            words.append("%s is not the file of %s" % (path, source[1:]))
+    if os.path.exists(stage.KEY) and os.stat(stage.KEY).st_mode & 0o077:
+        words.append("%s is readable by others" % stage.KEY)
+    return words

@@ -1,0 +1,172 @@
+"""A small client of charon's control socket (VICI), so that state is read as data and not from swanctl's prose.
+
+The protocol: packets of a 4-byte length and a type; messages of named sections, values and lists
+(strongSwan, src/libcharon/plugins/vici/README.md). Loading configuration stays with swanctl, which owns its grammar.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+
+from .core import Stop, finding
+
+SOCKETS = ("/run/charon.vici", "/var/run/charon.vici", "/run/strongswan/charon.vici")
+_REQUEST, _RESPONSE, _REGISTER, _CONFIRM, _EVENT = 0, 1, 3, 5, 7
+
+
+def _encode(message):
+    out = bytearray()
+    for key, value in message.items():
+        name = bytes([len(key)]) + key.encode()
+        if isinstance(value, (list, tuple)):
+            out += b"\x04" + name
+            for item in value:
+                raw = str(item).encode()
+                out += b"\x05" + struct.pack(">H", len(raw)) + raw
+            out += b"\x06"
+        elif isinstance(value, dict):
+            out += b"\x01" + name + _encode(value) + b"\x02"
+        else:
+            raw = str(value).encode()
+            out += b"\x03" + name + struct.pack(">H", len(raw)) + raw
+    return bytes(out)
+
+
+def decode(data):
+    """Return a message as nested dicts, lists and strings."""
+    root = {}
+    stack = [root]
+    items = None
+    at = 0
+
+    def name():
+        nonlocal at
+        size = data[at]
+        text = data[at + 1 : at + 1 + size].decode("utf-8", "replace")
+        at += 1 + size
+        return text
+
+    def value():
+        nonlocal at
+        (size,) = struct.unpack_from(">H", data, at)
+        text = data[at + 2 : at + 2 + size].decode("utf-8", "replace")
+        at += 2 + size
+        return text
+
+    while at < len(data):
+        kind = data[at]
+        at += 1
+        if kind == 1:
+            section = stack[-1].setdefault(name(), {})
+            stack.append(section)
+        elif kind == 2:
+            stack.pop()
+        elif kind == 3:
+            key = name()
+            stack[-1][key] = value()
+        elif kind == 4:
+            items = stack[-1].setdefault(name(), [])
+        elif kind == 5:
+            items.append(value())
+        elif kind == 6:
+            items = None
+        else:
+            raise ValueError("unknown element %d in a message of charon" % kind)
+    return root
+
+
+class Vici:
+    """One connection to charon."""
+
+    def __init__(self, timeout=30.0):
+        self.socket = None
+        reason = "no control socket"
+        for path in SOCKETS:
+            link = socket.socket(socket.AF_UNIX)
+            link.settimeout(timeout)
+            try:
+                link.connect(path)
+            except OSError as error:
+                link.close()
+                reason = "%s: %s" % (path, error.strerror)
+                continue
+            self.socket = link
+            break
+        if self.socket is None:
+            raise Stop(
+                finding("IPP611", "charon does not answer (%s)" % reason, "start it: systemctl start strongswan")
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.socket.close()
+
+    def _send(self, kind, name, body=b""):
+        raw = bytes([kind, len(name)]) + name.encode() + body
+        self.socket.sendall(struct.pack(">I", len(raw)) + raw)
+
+    def _take(self, size):
+        out = b""
+        while len(out) < size:
+            part = self.socket.recv(size - len(out))
+            if not part:
+                raise Stop(finding("IPP611", "charon closed its control socket"))
+            out += part
+        return out
+
+    def _receive(self):
+        (size,) = struct.unpack(">I", self._take(4))
+        raw = self._take(size)
+        if raw[0] == _EVENT:
+            return raw[0], decode(raw[2 + raw[1] :])
+        return raw[0], decode(raw[1:]) if raw[0] == _RESPONSE else {}
+
+    def call(self, command, **message):
+        """Send one command; return its answer."""
+        self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
+        try:
+            kind, answer = self._receive()
+        except socket.timeout:
+            raise Stop(finding("IPP611", "charon gave no answer to %s" % command)) from None
+        if kind != _RESPONSE:
+            raise Stop(finding("IPP611", "charon does not know the command %s" % command))
+        return answer
+
+    def stream(self, command, event, **message):
+        """Send a command that answers by events; return the events' messages."""
+        self._send(_REGISTER, event)
+        kind, _ = self._receive()
+        if kind != _CONFIRM:
+            raise Stop(finding("IPP611", "charon does not know the event %s" % event))
+        self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
+        found = []
+        while True:
+            kind, answer = self._receive()
+            if kind == _EVENT:
+                found.append(answer)
+            else:
+                return found
+
+
+def sas():
+    """Return every IKE_SA as (connection name, fields); its ``child-sas`` are dicts by unique name."""
+    with Vici() as link:
+        return [(name, body) for event in link.stream("list-sas", "list-sa") for name, body in event.items()]
+
+
+def connections():
+    """Return the loaded connections: name -> fields (children under ``children``)."""
+    with Vici() as link:
+        return {name: body for event in link.stream("list-conns", "list-conn") for name, body in event.items()}
+
+
+def traps():
+    """Return the names of the children whose trap policies charon has installed."""
+    with Vici() as link:
+        events = link.stream("list-policies", "list-policy", trap="yes")
+        return {body.get("child") or name.rsplit("/", 1)[-1] for event in events for name, body in event.items()}

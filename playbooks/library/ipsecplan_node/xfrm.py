@@ -1,0 +1,108 @@
+"""The kernel's IPsec policies, states and error counters, and the guard's counters, read as data."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from .core import Stop, finding, read, run
+
+_HEAD = re.compile(r"^src (\S+) dst (\S+)(.*)$")
+
+
+def policies():
+    """Return the policies that are not charon's own sockets: dicts src, dst, sport, dport, dir, priority, action."""
+    found = []
+    for line in run("ip", "xfrm", "policy", "list", "nosock").out.splitlines():
+        head = _HEAD.match(line)
+        if head:
+            ports = dict(re.findall(r"(sport|dport) (\d+)", head[3]))
+            found.append(
+                {
+                    "src": head[1], "dst": head[2],
+                    "sport": int(ports.get("sport", 0)), "dport": int(ports.get("dport", 0)),
+                    "dir": "", "priority": 0, "action": "allow", "template": False,
+                }
+            )  # fmt: skip
+        elif found and line.strip().startswith(("dir ", "socket ")):
+            words = line.split()
+            found[-1]["dir"] = words[1]
+            if "priority" in words:
+                found[-1]["priority"] = int(words[words.index("priority") + 1])
+            if "action" in words:
+                found[-1]["action"] = words[words.index("action") + 1]
+        elif found and line.strip().startswith("tmpl"):
+            found[-1]["template"] = True
+    return found
+
+
+def of_overlay(policy, port):
+    """Tell whether a policy names the overlay port (ours by construction: nothing else may use that port)."""
+    return port in (policy["sport"], policy["dport"])
+
+
+def states():
+    """Return the ESP states as (source, destination, SPI)."""
+    done = run("ip", "xfrm", "state", "list", "nokeys")
+    found = []
+    for line in done.out.splitlines():
+        head = _HEAD.match(line)
+        if head:
+            found.append([head[1], head[2], ""])
+        elif found and line.strip().startswith("proto"):
+            words = line.split()
+            found[-1][2] = words[words.index("spi") + 1] if "spi" in words else ""
+    return [tuple(state) for state in found]
+
+
+def errors():
+    """Return the kernel's XFRM error counters that are not zero."""
+    counters = {}
+    for line in (read("/proc/net/xfrm_stat") or "").splitlines():
+        name, _, value = line.partition(" ")
+        if value.strip().isdigit() and int(value):
+            counters[name.strip()] = int(value)
+    return counters
+
+
+def selector(node):
+    """Return the words of the permissive policy's selector: any source to this node's overlay port."""
+    address = node["underlay"]["address"]
+    any_source, width = ("::/0", "128") if ":" in address else ("0.0.0.0/0", "32")
+    return ["src", any_source, "dst", "%s/%s" % (address, width), "proto", "udp", "dport", str(node["overlay"]["port"])]
+
+
+def permissive(node):
+    """Tell whether the wide inbound allow policy is in place."""
+    words = selector(node)
+    return any(
+        p["dir"] == "in" and p["src"] == words[1] and p["dst"] == words[3]
+        and p["dport"] == node["overlay"]["port"] and not p["template"]
+        for p in policies()
+    )  # fmt: skip
+
+
+def guard():
+    """Return the guard: mode (absent, count, drop) and the packets its rules matched, by rule text."""
+    done = run("nft", "-j", "list", "table", "inet", "ipsecplan")
+    if done.code != 0:
+        return {"mode": "absent", "clear": {}}
+    clear, drops = {}, False
+    for item in json.loads(done.out).get("nftables", []):
+        if "rule" in item:
+            rule = item["rule"]
+            for part in rule.get("expr", []):
+                if "counter" in part and isinstance(part["counter"], dict):
+                    name = rule.get("comment") or "%s/%s" % (rule["chain"], rule["handle"])
+                    clear[name] = clear.get(name, 0) + part["counter"]["packets"]
+                drops = drops or "drop" in part
+        elif "counter" in item:
+            clear[item["counter"]["name"]] = item["counter"]["packets"]
+    return {"mode": "drop" if drops else "count", "clear": clear}
+
+
+def load_guard(path):
+    """Load a guard file in one nft transaction."""
+    done = run("nft", "-f", path)
+    if done.code != 0:
+        raise Stop(finding("IPP612", "nft refused the guard %s: %s" % (path, done.said)))
