@@ -48,7 +48,6 @@ CODES: dict[str, str] = {
     "IPP405": "a choice that deserves a second look",
     "IPP406": "an IPv6 link below 1280",
     "IPP407": "a path rule names what the inventory does not have",
-    "IPP408": "a link is too small for the packet stack",
     # bundle
     "IPP501": "the target of render is not a bundle",
     "IPP502": "there is no readable bundle",

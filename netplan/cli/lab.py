@@ -1,0 +1,211 @@
+"""``ipsecplan lab``: a small real cluster on this machine, without any server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netplan.cli import output
+from netplan.problems import ExitCode, Problem, ProblemError, quoted
+
+
+class Progress:
+    """Lines with elapsed seconds on stderr; on a terminal also a moving sign with the step that runs now."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._status: Any = None
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+
+            self._status = Console(stderr=True).status("starting")
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, text: str) -> None:
+        line = f"{time.monotonic() - self._began:6.1f} s  {text}"
+        if self._status is not None:
+            self._status.console.print(line, highlight=False, markup=False)
+            self._status.update(text)
+        else:
+            output.note(line)
+
+
+name_option = click.option("--name", default="lab", show_default=True, metavar="NAME", help="Which lab.")
+json_option = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+def command() -> None:
+    """Run a small real cluster on this machine: nodes with their own systemd, network, SSH and strongSwan."""
+
+
+@command.command()
+@name_option
+@click.option("--nodes", default=3, show_default=True, metavar="N", help="How many nodes (1 to 16).")
+@click.option("--family", type=click.Choice(["ipv4", "ipv6"]), default="ipv4", show_default=True, help="Underlay.")
+@click.option("--mtu", default=1500, show_default=True, metavar="BYTES", help="IP MTU of the underlay.")
+@click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
+@click.option("--backend", type=click.Choice(["auto", "kvm", "emulated"]), default="auto", show_default=True)
+@click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
+@json_option
+def up(
+    name: str, nodes: int, family: str, mtu: int, overlay: str, backend: str, fresh: bool, json_: bool
+) -> None:
+    """Start a lab, or say that it runs. The first time builds an image (half a minute, as root)."""
+    from netplan.lab.cluster import Lab
+
+    with output.as_json(json_), Progress() as say:
+        lab = Lab.up(
+            name, nodes=nodes, family=family, mtu=mtu, overlay=overlay, backend=backend, fresh=fresh, say=say
+        )
+    if json_:
+        output.emit_json(_facts(lab))
+        return
+    output.emit(f"inventory: {lab.inventory}")
+    output.emit(f"plan:      {lab.plan}")
+    output.emit(f"try:       ipsecplan lab exec {'' if name == 'lab' else f'--name {name} '}n1 -- ip address")
+
+
+@command.command()
+@name_option
+def down(name: str) -> None:
+    """End a lab; nothing of it stays but the cache."""
+    from netplan.lab.cluster import down as end
+
+    output.note(f"lab {name} is gone" if end(name) else f"there was no lab {name}")
+
+
+@command.command()
+@name_option
+@json_option
+def status(name: str, json_: bool) -> None:
+    """Show a running lab."""
+    from netplan.lab.cluster import Lab
+
+    with output.as_json(json_):
+        lab = Lab.attach(name)
+        if json_:
+            output.emit_json(_facts(lab))
+            return
+    facts = _facts(lab)
+    config = lab.config
+    output.emit(f"lab {name}: {config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}")
+    output.emit(f"backend:   {facts['backend']} ({facts['reason']}), {facts['origin']}, pid {facts['pid']}")
+    output.emit(f"inventory: {facts['inventory']}")
+    output.emit(f"plan:      {facts['plan']}")
+    for node in facts["nodes"]:
+        output.emit(f"{node['name']:<5} port {node['port']:<6} {node['underlay_address']:<15} pods {node['pod_cidr']}")
+
+
+@command.command("list")
+@json_option
+def list_(json_: bool) -> None:
+    """List the labs of this user."""
+    from netplan.lab.cluster import Lab
+    from netplan.lab.state import lab_folders
+
+    rows = []
+    for folder in lab_folders():
+        try:
+            rows.append(_facts(Lab.attach(folder.name)))
+        except ProblemError:
+            rows.append({"name": folder.name, "running": False})
+    if json_:
+        output.emit_json(rows)
+        return
+    for row in rows:
+        output.emit(f"{row['name']}  {'running' if row['running'] else 'not running (`up` or `down` clears it)'}")
+
+
+@command.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@name_option
+def save(file: Path | None, name: str) -> None:
+    """Write the running cluster, as it is, to FILE (default: one file per lab in the cache). It runs on."""
+    from netplan.lab.cluster import Lab
+
+    with Progress() as say:
+        written = Lab.attach(name, say).save(file)
+    output.emit(str(written))
+
+
+@command.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@name_option
+@click.option("--clean", is_flag=True, help="Restore the cluster as it was right after `up`.")
+def restore(file: Path | None, name: str, clean: bool) -> None:
+    """Put a lab back to what FILE has (default: what `save` last wrote without a FILE). Starts it if it is down."""
+    from netplan.lab.cluster import Lab, default_file
+
+    if clean and file is not None:
+        raise click.UsageError("--clean and FILE exclude each other")
+    with Progress() as say:
+        if clean:
+            Lab.attach(name, say).restore()
+            say("restored")
+            return
+        source = file or default_file(name)
+        if not source.exists():
+            raise ProblemError(
+                Problem(
+                    code="IPP808",
+                    message=f"nothing was saved of the lab {quoted(name)}",
+                    hint="`ipsecplan lab save` first, or --clean",
+                ),
+                ExitCode.FAILURE,
+            )
+        Lab.from_file(source, name, say=say)
+
+
+@command.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("node")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
+@name_option
+def exec_(node: str, argv: tuple[str, ...], name: str) -> None:
+    """Run a command on NODE (n1, n2, ...) or on the machine around the nodes ("guest"): exec NODE -- CMD..."""
+    from netplan.lab.cluster import Lab
+
+    lab = Lab.attach(name)
+    terminal = ["RequestTTY=yes"] if sys.stdin.isatty() and sys.stdout.isatty() else []
+    done = subprocess.run(lab.ssh_argv(node, argv, terminal), cwd=lab.directory, check=False)
+    raise click.exceptions.Exit(done.returncode)
+
+
+def _facts(lab: Any) -> dict[str, Any]:
+    """Return what `status --json` and `up --json` print about a running lab."""
+    return {
+        "name": lab.name,
+        "running": True,
+        "backend": lab.state.backend,
+        "reason": lab.state.reason,
+        "origin": lab.state.origin,
+        "pid": lab.pid(),
+        "directory": str(lab.directory),
+        "inventory": str(lab.inventory),
+        "plan": str(lab.plan),
+        **lab.config.as_dict(),
+        "overlay_mtu": lab.config.overlay_mtu,
+        "guest_port": lab.state.ports["guest"],
+        "nodes": [
+            {
+                "name": node.name,
+                "port": lab.state.ports[node.name],
+                "underlay_address": node.underlay_address,
+                "pod_cidr": node.pod_cidr,
+                "pod_address": node.pod_address,
+            }
+            for node in lab.nodes
+        ],
+    }

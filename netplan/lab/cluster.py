@@ -1,0 +1,485 @@
+"""A lab: a small real cluster in one virtual machine, with everything a caller does to it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, NoReturn
+
+from netplan.lab import payload, saved
+from netplan.lab.backend import Backend, choose
+from netplan.lab.config import GUEST, NETWORK, NODE, LabConfig, Node, check_name
+from netplan.lab.image import Image, ensure_image
+from netplan.lab.packages import require_programs
+from netplan.lab.paths import cache_home, labs_home, locked, private_dir, remove_tree
+from netplan.lab.qemu import Machine
+from netplan.lab.ssh import KEY_FILE, Ssh, names_with_guest
+from netplan.lab.state import State, write_product_files
+from netplan.problems import ExitCode, Problem, ProblemError, quoted
+
+Say = Callable[[str], None]
+
+_BOOT_LIMIT = {"kvm": 120.0, "emulated": 420.0}  # seconds; an idle machine needs 3 and 20, a busy one many times that
+_ANSWER_LIMIT = 120.0
+_RUN_CLUSTER = ["systemctl", "is-system-running", "--wait"]
+# Reading these once before saving puts them into the saved memory, so that the first play on a restored cluster finds them.
+_WARM = (
+    "import json, zipfile, tempfile, subprocess, shlex, hashlib, ipaddress, socket, selectors, base64, ssl, "
+    "importlib.util, traceback, logging, locale, syslog, select, pwd, grp, platform, glob, datetime, runpy;"
+    "[subprocess.run(c, capture_output=True) for c in (['swanctl','--stats'], ['nft','list','ruleset'],"
+    "['pki','--help'], ['tcpdump','--version'], ['ip','xfrm','state'], ['networkctl'], ['ping','-c1','127.0.0.1'])]"
+)
+
+
+class Lab:
+    """One lab. Make it with :meth:`up` or take hold of a running one with :meth:`attach`."""
+
+    def __init__(self, name: str, state: State, say: Say) -> None:
+        self.name = check_name(name)
+        self.directory = labs_home() / name
+        self.state = state
+        self.ssh = Ssh(self.directory)
+        self._machine = Machine(self.directory)
+        self._say = say
+
+    # -- coming and going ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def up(
+        cls,
+        name: str = "lab",
+        *,
+        nodes: int = 3,
+        family: str = "ipv4",
+        mtu: int = 1500,
+        overlay: str = "vxlan",
+        backend: str = "auto",
+        fresh: bool = False,
+        say: Say | None = None,
+    ) -> Lab:
+        """Start a lab and return it when every node answers; ``mtu`` is the underlay's, in bytes.
+
+        A lab of that name that already runs with these parameters is returned as it is. What a crash left is cleaned up.
+        ``fresh`` boots the cluster even if a saved one could be restored.
+        """
+        tell = say or _silent
+        config = LabConfig.from_dict({"nodes": nodes, "family": family, "mtu": mtu, "overlay": overlay})
+        folder = labs_home() / check_name(name)
+        require_programs(build=False)
+        private_dir(labs_home())
+        with locked(folder):
+            running = cls._running(name, config, tell)
+            if running is not None:
+                tell("already running")
+                return running
+            image = ensure_image(tell)
+            chosen = choose(backend, image, tell)
+            tell(f"backend: {chosen.name} ({chosen.reason})")
+            try:
+                return cls._start(name, config, image, chosen, fresh, tell)
+            except BaseException:
+                Machine(folder).kill()
+                remove_tree(folder)
+                raise
+
+    @classmethod
+    def _running(cls, name: str, config: LabConfig, say: Say) -> Lab | None:
+        """Return the lab if it runs as wanted; clear away anything else that is dead."""
+        folder = labs_home() / name
+        state, machine = State.read(folder), Machine(folder)
+        if state is not None and state.phase == "ready" and machine.alive():
+            if state.config != config:
+                raise ProblemError(
+                    Problem(
+                        code="IPP807",
+                        message=f"the lab {quoted(name)} runs with other parameters: {_words(state.config)}",
+                        hint=f"`ipsecplan lab down --name {name}` first, or choose another --name",
+                    ),
+                    ExitCode.FAILURE,
+                )
+            return cls(name, state, say)
+        if any(folder.iterdir()):
+            say("clearing what an earlier run left behind")
+            clear(folder)
+        return None
+
+    @classmethod
+    def _start(cls, name: str, config: LabConfig, image: Image, chosen: Backend, fresh: bool, say: Say) -> Lab:
+        folder = saved.clean_folder(image, chosen.name, config)
+        with locked(folder):
+            found = None if fresh else saved.load(folder)
+            if found is not None:
+                try:
+                    return cls._from_saved(name, found, image, chosen, say)
+                except ProblemError as error:
+                    say(f"the saved cluster can't be used ({error}); booting instead")
+                    clear(labs_home() / name)
+            return cls._boot(name, config, image, chosen, say)
+
+    @classmethod
+    def _boot(cls, name: str, config: LabConfig, image: Image, chosen: Backend, say: Say) -> Lab:
+        keys = payload.Keys.make(config)
+        lab = cls(name, _new_state(config, image, chosen, {n: k.public for n, k in keys.hosts.items()}), say)
+        (lab.directory / saved.DISK).touch(mode=0o600)
+        (lab.directory / saved.DISK).write_bytes(payload.first_boot(config, keys))
+        lab._launch(image, None)
+        lab.ssh.write_files(keys.client, lab.state.host_keys, lab.state.ports)
+        lab._await_boot()
+        lab.ssh.wait(config.names, _RUN_CLUSTER, _ANSWER_LIMIT, keep=False)
+        lab.ssh.run(config.names[0], ["python3", "-c", _WARM], keep=False)
+        say("all nodes run")
+        lab._save_to(saved.clean_folder(image, chosen.name, config), image)
+        lab._renew(lab.ssh)
+        lab._finish("booted")
+        return lab
+
+    @classmethod
+    def _from_saved(cls, name: str, found: saved.Saved, image: Image, chosen: Backend, say: Say) -> Lab:
+        lab = cls(name, _new_state(found.config, image, chosen, {}), say)
+        began = time.monotonic()
+        lab._load(found, image)
+        lab._finish("restored")
+        say(f"restored from saved cluster, {time.monotonic() - began:.1f} s")
+        return lab
+
+    @classmethod
+    def attach(cls, name: str = "lab", say: Say | None = None) -> Lab:
+        """Return a lab that runs; raise a Problem when it doesn't."""
+        folder = labs_home() / check_name(name)
+        state = State.read(folder)
+        if state is None or state.phase != "ready" or not Machine(folder).alive():
+            raise ProblemError(
+                Problem(
+                    code="IPP806",
+                    message=f"no lab {quoted(name)} is running",
+                    hint=f"`ipsecplan lab up --name {name}` starts it",
+                ),
+                ExitCode.FAILURE,
+            )
+        return cls(name, state, say or _silent)
+
+    @classmethod
+    def from_file(cls, file: Path, name: str = "lab", say: Say | None = None) -> Lab:
+        """Return the lab ``name`` in the state that a file of :meth:`save` has, started if it doesn't run."""
+        tell = say or _silent
+        folder = labs_home() / check_name(name)
+        require_programs(build=False)
+        private_dir(labs_home())
+        image = ensure_image(tell)
+        with locked(folder):
+            state = State.read(folder)
+            lives = state is not None and state.phase == "ready" and Machine(folder).alive()
+            if not lives:
+                clear(folder)
+            try:
+                with saved.unpacked(file, folder / "restoring") as found:
+                    if lives and state is not None:
+                        lab = cls(name, state, tell)
+                        lab._replace(found, image)
+                        return lab
+                    chosen = Backend("kvm" if found.backend == "kvm" else "emulated", "as it was saved")
+                    return cls._from_saved(name, found, image, chosen, tell)
+            except BaseException:
+                if State.read(folder) is None or not Machine(folder).alive():
+                    clear(folder)
+                    remove_tree(folder)
+                raise
+
+    def down(self) -> None:
+        """End the lab and delete its folder; only the cache stays."""
+        down(self.name)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.down()
+
+    # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> LabConfig:
+        return self.state.config
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return self.state.config.members
+
+    @property
+    def inventory(self) -> Path:
+        return self.directory / "inventory.yml"
+
+    @property
+    def plan(self) -> Path:
+        return self.directory / "plan.yaml"
+
+    def pid(self) -> int | None:
+        """Return the process id of the virtual machine, if it runs."""
+        return self._machine.pid()
+
+    def ssh_argv(self, node: str, argv: Sequence[str], options: Sequence[str] = ()) -> list[str]:
+        """Return the ssh command line that runs a command on a node; start it in :attr:`directory`."""
+        return self.ssh.argv(self._known(node), argv, options=options)
+
+    def alive(self) -> bool:
+        """Tell whether the virtual machine's process runs."""
+        return self._machine.alive()
+
+    # -- using it -----------------------------------------------------------------------------------------------
+
+    def exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        stdin: str | bytes | None = None,
+        timeout: float = 120.0,
+        check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a node, or on "guest" (the machine around them), and return its output as text.
+
+        Raises TimeoutExpired after ``timeout`` seconds, and a Problem for a bad status when ``check`` is set.
+        """
+        self._known(node)
+        feed = stdin.encode() if isinstance(stdin, str) else stdin
+        done = self.ssh.run(node, argv, stdin=feed, timeout=timeout)
+        result = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+        if check and result.returncode != 0:
+            said = (result.stderr or result.stdout).strip()
+            _fail(f"on {node}, {argv[0]} ended with status {result.returncode}: {said}")
+        return result
+
+    def spawn(self, node: str, argv: Sequence[str], stdout: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[bytes]:
+        """Start a command on a node or the guest and return at once (a capture, for instance); the caller ends it."""
+        self._known(node)
+        return self.ssh.spawn(node, argv, stdout)
+
+    def wait(self, *nodes: str, timeout: float = _ANSWER_LIMIT) -> None:
+        """Wait until nodes (all, if none is named) answer over SSH and have finished starting."""
+        self.ssh.wait(nodes or self.config.names, _RUN_CLUSTER, timeout, keep=False)
+
+    def power_cut(self, node: str) -> None:
+        """Take a node's power away; it starts again by itself. Files stay, all else of the node is gone."""
+        self._power(node, "cut")
+
+    def power_off(self, node: str) -> None:
+        """Take a node's power away until :meth:`power_on`."""
+        self._power(node, "off")
+
+    def power_on(self, node: str) -> None:
+        """Give a node its power back; :meth:`wait` tells when it is up."""
+        self._power(node, "on")
+
+    def cut_link(self, node: str) -> None:
+        """Pull the plug of a node's network card, as the switch sees it."""
+        self._guest("ip", "link", "set", f"vb-{self._node(node)}", "down")
+
+    def mend_link(self, node: str) -> None:
+        """Undo :meth:`cut_link`."""
+        self._guest("ip", "link", "set", f"vb-{self._node(node)}", "up")
+
+    def save(self, file: Path | None = None) -> Path:
+        """Write the running cluster, as it is now, to a file; it runs on. Returns the file."""
+        target = file or default_file(self.name)
+        if target.is_dir() or not target.parent.exists() and file is not None:
+            _fail(f"can't save to {quoted(target)}: no such folder, or it is one", "IPP808")
+        private_dir(target.parent) if file is None else None
+        scratch = private_dir(self.directory / "saving")
+        try:
+            self._save_to(scratch, None)
+            saved.pack(scratch, target)
+        finally:
+            remove_tree(scratch)
+        self._guest("date", "-u", "-s", f"@{time.time():.2f}")
+        return target
+
+    def restore(self, file: Path | None = None) -> None:
+        """Put the cluster back to what a file of :meth:`save` has, or to the clean cluster if no file is given."""
+        image = ensure_image(self._say)
+        with locked(self.directory), ExitStack() as stack:
+            if file is None:
+                clean = saved.load(saved.clean_folder(image, self.state.backend, self.config))
+            else:
+                clean = stack.enter_context(saved.unpacked(file, self.directory / "restoring"))
+            if clean is None:
+                _fail("the cache has no clean cluster of this lab any more; `lab up --fresh` makes one", "IPP808")
+            self._replace(clean, image)
+
+    # -- parts of the above -------------------------------------------------------------------------------------
+
+    def _replace(self, found: saved.Saved, image: Image) -> None:
+        if found.image != image.key:
+            _fail("the saved cluster belongs to another image of the lab", "IPP808")
+        self.ssh.close()
+        self._machine.kill()
+        chosen = Backend("kvm" if found.backend == "kvm" else "emulated", self.state.reason)
+        state = _new_state(found.config, image, chosen, {})
+        ports = {name: self.state.ports.get(name, port) for name, port in state.ports.items()}
+        self.state = replace(state, ports=ports)  # the same ports where possible: what was written down stays true
+        self._machine = Machine(self.directory)
+        self._load(found, image)
+        self._finish("restored")
+
+    def _load(self, found: saved.Saved, image: Image) -> None:
+        """Start the machine from a saved cluster, then give it this lab's own keys, the time and new randomness."""
+        shutil.copyfile(found.folder / saved.DISK, self.directory / saved.DISK)
+        (self.directory / saved.DISK).chmod(0o600)
+        self._launch(image, found.memory)
+        former = Ssh(private_dir(self.directory / "former"))
+        try:
+            key = payload.KeyPair((found.folder / KEY_FILE).read_bytes(), "")
+            former.write_files(key, found.host_keys, self.state.ports)
+            self._renew(former)
+        finally:
+            remove_tree(former.folder)
+
+    def _renew(self, former: Ssh) -> None:
+        """Replace the keys that ``former`` has by new ones; the saved ones stay good for the saved cluster only."""
+        keys = payload.Keys.make(self.config)
+        self.state = replace(self.state, host_keys={name: key.public for name, key in keys.hosts.items()})
+        script = ["/usr/lib/ipsecplan-lab/refresh.sh", f"{time.time():.2f}", *self.config.names]
+        done = former.run(GUEST, script, stdin=payload.refresh(keys), timeout=_ANSWER_LIMIT, keep=False)
+        if done.returncode != 0:
+            _fail(f"the restored cluster can't be renewed: {done.stderr.decode(errors='replace').strip()}", "IPP808")
+        self.ssh.write_files(keys.client, self.state.host_keys, self.state.ports)
+        self.ssh.wait(self.config.names, ["true"], _ANSWER_LIMIT)
+
+    def _launch(self, image: Image, memory: Path | None) -> None:
+        """Start the machine; ports that someone took between our choice and QEMU's are chosen again."""
+        addresses = {GUEST: f"{NETWORK}.2", **{node.name: node.management_address for node in self.nodes}}
+        for attempt in range(4):
+            self.state.write(self.directory)
+            try:
+                self._machine.start(
+                    image,
+                    self.state.backend,
+                    memory=self.config.memory,
+                    ports=self.state.ports,
+                    addresses=addresses,
+                    state=memory,
+                )
+            except ProblemError:
+                if self._machine.alive() or "host forwarding" not in self._machine.complaint() or attempt == 3:
+                    raise
+            time.sleep(0.05)
+            if self._machine.alive() or "host forwarding" not in self._machine.complaint():
+                return
+            self.state.ports.update(free_ports(list(self.state.ports)))
+
+    def _await_boot(self) -> None:
+        """Follow the guest's console until every node has said that its pod is there."""
+        limit = _BOOT_LIMIT[self.state.backend]
+        deadline = time.monotonic() + limit
+        told: set[str] = set()
+        self._say("booting")
+        while len(told) < self.config.nodes:
+            if not self._machine.alive():
+                _fail(f"the virtual machine ended: {self._machine.complaint()}", "IPP805")
+            if time.monotonic() > deadline:
+                missing = ", ".join(name for name in self.config.names if name not in told)
+                _fail(f"no sign of {missing} in {limit:.0f} s", "IPP805")
+            for name in re.findall(r"lab: (n\d+) ready", self._machine.console()):
+                if name not in told:
+                    told.add(name)
+                    self._say(f"node {name} is ready")
+            time.sleep(0.1)
+
+    def _finish(self, origin: str) -> None:
+        self.state = self.state.ready(origin)
+        write_product_files(self.directory, self.state)
+        self.state.write(self.directory)
+
+    def _save_to(self, folder: Path, image: Image | None) -> None:
+        self.ssh.close()
+        private_dir(folder)
+        (folder / saved.ABOUT).unlink(missing_ok=True)
+        seconds = self._machine.save(folder / saved.MEMORY)
+        about = saved.describe(self.state.image, self.state.backend, self.config, self.state.host_keys)
+        saved.finish(folder, self.directory, about)
+        size = (folder / saved.MEMORY).stat().st_size
+        where = " for the next time" if image is not None else ""
+        self._say(f"saved{where} ({size // 1_000_000} MB, {seconds:.1f} s)")
+
+    def _power(self, node: str, verb: str) -> None:
+        self._node(node)
+        self._guest("/usr/lib/ipsecplan-lab/power.sh", verb, node)
+
+    def _guest(self, *argv: str) -> None:
+        self.exec(GUEST, argv, check=True)
+
+    def _known(self, node: str) -> str:
+        if node not in self.state.ports:
+            _fail(f"the lab {quoted(self.name)} has no node {quoted(node)}: it has {' '.join(self.state.ports)}", "IPP806")
+        return node
+
+    def _node(self, node: str) -> str:
+        if not NODE.fullmatch(node):
+            _fail(f"{quoted(node)} is no node", "IPP806")
+        return self._known(node)
+
+
+def down(name: str = "lab") -> bool:
+    """End a lab and delete its folder; returns whether there was anything. Nothing there is fine."""
+    folder = labs_home() / check_name(name)
+    if not folder.exists():
+        return False
+    with locked(folder):
+        clear(folder)
+        remove_tree(folder)
+    return True
+
+
+def clear(folder: Path) -> None:
+    """End what runs for a lab's folder and empty it."""
+    Ssh(folder).close()
+    Machine(folder).kill()
+    for path in folder.iterdir():
+        remove_tree(path)
+
+
+def default_file(name: str) -> Path:
+    """Return where :meth:`Lab.save` writes unless told otherwise."""
+    return cache_home() / "named" / f"{check_name(name)}.lab"
+
+
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    """Return a free port of 127.0.0.1 for each name; all are held until all are known, so none comes twice."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in names]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
+
+
+def _new_state(config: LabConfig, image: Image, chosen: Backend, host_keys: dict[str, str]) -> State:
+    return State(
+        config=config,
+        backend=chosen.name,
+        reason=chosen.reason,
+        image=image.key,
+        ports=free_ports(names_with_guest(config.names)),
+        host_keys=host_keys,
+    )
+
+
+def _words(config: LabConfig) -> str:
+    return f"{config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}"
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
+
+
+def _fail(message: str, code: str = "IPP809") -> NoReturn:
+    raise ProblemError(Problem(code=code, message=message), ExitCode.FAILURE)

@@ -1,0 +1,124 @@
+"""The parameters of a lab cluster and every address that follows from them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+from netplan.problems import Problem, ProblemError, quoted
+
+Family = Literal["ipv4", "ipv6"]
+OverlayType = Literal["vxlan", "geneve"]
+
+NAME = re.compile(r"[a-z0-9-]{1,32}")
+NODE = re.compile(r"n[1-9][0-9]?")
+GUEST = "guest"
+PLAN_NAME = "lab"  # the same for every lab: device names follow from it, and a saved cluster must fit any lab
+VNI = 4096
+DEVICE = "ov0"
+PORTS: dict[str, int] = {"vxlan": 4789, "geneve": 6081}
+MAX_NODES = 16
+# Smallest underlay MTU that leaves a pod 1280 bytes minus ESP; largest Ethernet jumbo frame in use
+MTU_RANGE = (1280, 9216)
+NETWORK = "10.77.0"
+NETWORK6 = "fd00:77::"
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it may become a folder and process name, else raise a Problem."""
+    if not NAME.fullmatch(name):
+        raise ProblemError(
+            Problem(code="IPP801", message=f"{quoted(name)} is no name for a lab: use 1 to 32 of a-z, 0-9 and '-'")
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node: ``number`` counts from 1; addresses are literals without a prefix length, ``pod_cidr`` has one."""
+
+    number: int
+    family: Family
+
+    @property
+    def name(self) -> str:
+        return f"n{self.number}"
+
+    @property
+    def management_address(self) -> str:
+        return f"{NETWORK}.{10 + self.number}"
+
+    @property
+    def underlay_address(self) -> str:
+        return self.management_address if self.family == "ipv4" else f"{NETWORK6}{10 + self.number}"
+
+    @property
+    def pod_cidr(self) -> str:
+        return f"10.244.{self.number}.0/24"
+
+    @property
+    def overlay_address(self) -> str:
+        return f"10.244.{self.number}.0"
+
+    @property
+    def pod_address(self) -> str:
+        """Address of the pod ``pod1`` that every node starts with."""
+        return f"10.244.{self.number}.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabConfig:
+    """What a lab is made of. ``mtu`` is the underlay's IP MTU in bytes."""
+
+    nodes: int = 3
+    family: Family = "ipv4"
+    mtu: int = 1500
+    overlay: OverlayType = "vxlan"
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 1 <= self.nodes <= MAX_NODES:
+            problems.append(f"a lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
+        if not MTU_RANGE[0] <= self.mtu <= MTU_RANGE[1]:
+            problems.append(f"the lab's MTU is {MTU_RANGE[0]} to {MTU_RANGE[1]}, not {self.mtu}")
+        if self.family not in ("ipv4", "ipv6"):
+            problems.append(f"the lab's family is ipv4 or ipv6, not {quoted(self.family)}")
+        if self.overlay not in PORTS:
+            problems.append(f"the lab's overlay is vxlan or geneve, not {quoted(self.overlay)}")
+        if problems:
+            raise ProblemError([Problem(code="IPP801", message=text) for text in problems])
+
+    @property
+    def members(self) -> tuple[Node, ...]:
+        return tuple(Node(number=n, family=self.family) for n in range(1, self.nodes + 1))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(node.name for node in self.members)
+
+    @property
+    def overlay_mtu(self) -> int:
+        """IP MTU in bytes of overlay and pods before IPsec: outer IP, UDP, VXLAN or Geneve, Ethernet taken off."""
+        return self.mtu - (50 if self.family == "ipv4" else 70)
+
+    @property
+    def overlay_port(self) -> int:
+        return PORTS[self.overlay]
+
+    @property
+    def memory(self) -> int:
+        """Memory of the virtual machine in MiB (3 nodes use about 170; files they write live in it too)."""
+        return 1024 + 96 * max(0, self.nodes - 6)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LabConfig:
+        return cls(
+            nodes=int(data["nodes"]),
+            family=cast(Family, str(data["family"])),
+            mtu=int(data["mtu"]),
+            overlay=cast(OverlayType, str(data["overlay"])),
+        )

@@ -1,0 +1,45 @@
+#!/bin/sh
+# node.sh NODE: start one node in the foreground, on its own copy-on-write layer, in its own cgroup and network. Called again
+# each time the node ends, so a node's reboot or power cut brings back its files but none of its processes, links or rules.
+set -u
+node=$1
+lower=${LAB_LOWER:-/}
+home=${LAB_HOME:-/var/lib/lab}/$node
+root=$home/root
+cgroup=/sys/fs/cgroup/${LAB_PREFIX:-}$node
+# shellcheck source=/dev/null
+. "${LAB_CONFIG:-/run/lab}/guest/lab.env"
+
+if ! mountpoint -q "$root"; then
+    mkdir -p "$home/upper" "$home/work" "$root"
+    mount -t overlay -o "lowerdir=$lower,upperdir=$home/upper,workdir=$home/work" overlay "$root" || exit 1
+    cp -a "${LAB_CONFIG:-/run/lab}/nodes/$node/." "$root/" || exit 1
+fi
+
+# What the last start left: without this, nspawn can't make its cgroup and the link's name is taken.
+if [ -d "$cgroup" ]; then
+    echo 1 >"$cgroup/cgroup.kill"
+    tries=0
+    while ! find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null && [ $tries -lt 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+fi
+ip link del "vb-$node" 2>/dev/null
+mkdir -p "$cgroup"
+echo $$ >"$cgroup/cgroup.procs" || exit 1
+
+number=${node#n}
+mac=$(printf '02:77:00:00:00:%02x' "$number")
+ip link add "vb-$node" mtu "$LAB_MTU" type veth peer name "nic-$node" mtu "$LAB_MTU" address "$mac" || exit 1
+ethtool -K "vb-$node" tso off gso off gro off
+ethtool -K "nic-$node" tso off gso off gro off
+ip link set "vb-$node" master br0 up || exit 1
+# nspawn waits for udev to have seen the link; there is none in the guest, so this is what udev would note.
+mkdir -p /run/udev/data
+echo I:1 >"/run/udev/data/n$(cat "/sys/class/net/nic-$node/ifindex")"
+
+# shellcheck disable=SC2086 # LAB_CAPABILITIES is a list of options
+exec env SYSTEMD_NSPAWN_API_VFS_WRITABLE=network systemd-nspawn --quiet --directory="$root" --machine="${LAB_PREFIX:-}$node" \
+    --bind="${LAB_CONSOLE:-/dev/ttyS0}:/dev/lab" --boot --register=no --keep-unit --link-journal=no --network-interface="nic-$node" ${LAB_CAPABILITIES:---capability=all} \
+    --resolv-conf=off --timezone=off --console=pipe

@@ -1,0 +1,179 @@
+"""The lab's disk image: Debian with the programs a node has, made once and kept in the cache.
+
+One read-only root file system serves the virtual machine and is the lowest layer of every node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from netplan.lab import sources
+from netplan.lab.packages import IMAGE_PACKAGES, KERNEL_PACKAGE, SUITE, find_program, require_programs
+from netplan.lab.paths import GUEST_FILES, cache_home, locked, private_dir, remove_tree, write
+from netplan.problems import ExitCode, Problem, ProblemError
+
+Say = Callable[[str], None]
+
+FORMAT = 1  # raise it when this file builds something else from the same inputs
+_SPACE = 1_500_000_000  # bytes that a build needs while it runs
+_EXCLUDED = (
+    "/usr/share/man/*",
+    "/usr/share/doc/*",
+    "/usr/share/locale/*",
+    "/usr/share/info/*",
+    *(f"/usr/lib/cni/{name}" for name in ("bandwidth", "dhcp", "firewall", "host-device", "ipvlan", "macvlan")),
+    *(f"/usr/lib/cni/{name}" for name in ("sbr", "vlan", "vrf")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Paths of one built image; ``key`` names everything that went into it."""
+
+    key: str
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root.ext4"
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.folder / "initrd"
+
+    @property
+    def saved(self) -> Path:
+        """Folder of saved clusters that run on this image."""
+        return self.folder / "saved"
+
+    def complete(self) -> bool:
+        return (self.folder / "image.json").exists()
+
+
+def image_key() -> str:
+    """Return the key of the image that would be built now: packages, kernel, our own files."""
+    digest = hashlib.sha256()
+    for part in (str(FORMAT), SUITE, sources.kernel_version(), *IMAGE_PACKAGES, *_EXCLUDED):
+        digest.update(part.encode() + b"\0")
+    for path in sorted(GUEST_FILES.iterdir()):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def ensure_image(say: Say, *, rebuild: bool = False) -> Image:
+    """Return the image, building it first when the cache has none (about half a minute, needs root and the network)."""
+    key = image_key()
+    image = Image(key, cache_home() / key)
+    if image.complete() and not rebuild:
+        return image
+    require_programs(build=True)
+    _require_builder()
+    with locked(image.folder):
+        if rebuild or not image.complete():
+            say("building the image (once; kept in the cache)")
+            _build(image, say)
+    return image
+
+
+def _require_builder() -> None:
+    if platform.machine() != "x86_64":
+        raise _failed(f"the lab's image is for x86_64; this machine is {platform.machine()}")
+    if os.geteuid() != 0:
+        raise _failed("building the lab's image needs root (running it does not)")
+
+
+def _failed(message: str, hint: str | None = None) -> ProblemError:
+    return ProblemError(Problem(code="IPP803", message=message, hint=hint), ExitCode.FAILURE)
+
+
+def _build(image: Image, say: Say) -> None:
+    work = Path(tempfile.mkdtemp(prefix="ipsecplan-image-", dir=_work_space()))
+    log = image.folder / "build.log"
+    try:
+        root, kernel, scripts = work / "root", work / "kernel", str(GUEST_FILES)
+        with log.open("wb") as out:
+            _debootstrap(work, root, out)
+            say("  packages installed")
+            package = next(iter(work.glob("linux-image-*.deb")))
+            _run(["dpkg-deb", "-x", str(package), str(kernel)], out)
+            _run(["sh", str(GUEST_FILES / "customize.sh"), str(root), str(kernel), scripts], out)
+            _run(["sh", str(GUEST_FILES / "initrd-build.sh"), str(root), str(work / "initrd"), scripts, str(work / "i")], out)
+            _make_disk(root, work / "root.ext4", out)
+        say("  disk made")
+        (vmlinuz,) = (kernel / "boot").glob("vmlinuz-*")
+        for name, source in (("root.ext4", work / "root.ext4"), ("initrd", work / "initrd"), ("vmlinuz", vmlinuz)):
+            partial = image.folder / f".{name}"
+            subprocess.run(["cp", "--sparse=always", "--", str(source), str(partial)], check=True, timeout=300)
+            partial.replace(image.folder / name)
+        remove_tree(image.saved)
+        private_dir(image.saved)
+        write(image.folder / "image.json", json.dumps({"key": image.key, "kernel": package.name}, indent=2) + "\n")
+    except (subprocess.SubprocessError, OSError, StopIteration) as error:
+        tail = log.read_text(errors="replace").splitlines()[-4:] if log.exists() else []
+        raise _failed(f"the image build failed: {error}", "; ".join(tail) + f" (all of it: {log})") from error
+    finally:
+        remove_tree(work)
+
+
+def _debootstrap(work: Path, root: Path, out: object) -> None:
+    """Fill ``root`` with Debian; the kernel's package is fetched from the same sources, but not installed."""
+    (work / "sources.list").write_text(sources.source_lines(), encoding="utf-8")
+    (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
+    fetch = work / "fetch-kernel.sh"
+    fetch.write_text((GUEST_FILES / "fetch-kernel.sh").read_text(encoding="utf-8"), encoding="utf-8")
+    fetch.chmod(0o755)
+    _run(
+        [
+            find_program("mmdebstrap") or "mmdebstrap",
+            "--mode=root",
+            "--variant=essential",
+            f"--include={','.join(IMAGE_PACKAGES)}",
+            *sources.keyrings(),
+            f"--aptopt={work / 'apt.conf'}",
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
+            f"--customize-hook={fetch}",
+            SUITE,
+            str(root),
+            str(work / "sources.list"),
+        ],
+        out,
+        {"LAB_WORK": str(work), "LAB_KERNEL": KERNEL_PACKAGE},
+    )
+
+
+def _make_disk(root: Path, disk: Path, out: object) -> None:
+    done = subprocess.run(["du", "-sm", str(root)], check=True, capture_output=True, text=True, timeout=60)
+    size = int(done.stdout.split()[0]) * 6 // 5 + 64
+    mke2fs = find_program("mke2fs") or "mke2fs"
+    _run([mke2fs, "-q", "-t", "ext4", "-O", "^has_journal", "-m0", "-E", "root_owner=0:0", "-d", str(root), str(disk), f"{size}M"], out)
+
+
+def _run(argv: Iterable[str], out: object, extra: dict[str, str] | None = None) -> None:
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    environment = {**os.environ, **(extra or {}), "PATH": path, "LC_ALL": "C.UTF-8"}
+    command = list(argv)
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, timeout=900)  # type: ignore[call-overload]
+
+
+def _work_space() -> str:
+    """Return a folder to build in: shared memory when it is big enough and programs may run from it."""
+    try:
+        info = os.statvfs("/dev/shm")  # noqa: S108 - a folder of ours with a random name goes into it
+        if info.f_bavail * info.f_frsize > _SPACE and not info.f_flag & (os.ST_NOEXEC | os.ST_NODEV):
+            return "/dev/shm"  # noqa: S108
+    except OSError:
+        pass
+    return tempfile.gettempdir()

@@ -1,0 +1,102 @@
+"""Where the lab keeps things, and the locks and file writes everything else uses."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from netplan.problems import ExitCode, Problem, ProblemError, quoted
+
+# These paths become words of ssh, Ansible and QEMU options, each with a quoting of its own: refuse what would need any.
+_PLAIN = re.compile(r"/[A-Za-z0-9_./@+-]*")
+GUEST_FILES = Path(__file__).parent / "guest"
+
+
+def _base(variable: str, default: str) -> Path:
+    value = os.environ.get(variable, "")
+    return Path(value) if value.startswith("/") else Path.home() / default
+
+
+def labs_home() -> Path:
+    """Return the folder with one folder per lab (environment: IPSECPLAN_LAB_HOME, else XDG_STATE_HOME)."""
+    own = os.environ.get("IPSECPLAN_LAB_HOME")
+    return _plain(Path(own).absolute() if own else _base("XDG_STATE_HOME", ".local/state") / "ipsecplan" / "lab")
+
+
+def cache_home() -> Path:
+    """Return the folder of images and saved clusters (environment: XDG_CACHE_HOME)."""
+    return _plain(_base("XDG_CACHE_HOME", ".cache") / "ipsecplan" / "lab")
+
+
+def _plain(path: Path) -> Path:
+    if not _PLAIN.fullmatch(str(path)):
+        raise ProblemError(
+            Problem(
+                code="IPP801",
+                message=f"the lab can't live in {quoted(path)}: the path has a character that ssh or Ansible would read",
+                hint="set IPSECPLAN_LAB_HOME (labs) or XDG_CACHE_HOME (images) to a plain path",
+            )
+        )
+    return path
+
+
+def private_dir(path: Path) -> Path:
+    """Make a folder for us alone (0700); parents get the usual mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def write(path: Path, data: str | bytes, mode: int = 0o600) -> None:
+    """Write a file so that a reader sees the old or the new content, never half of it."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+    partial.chmod(mode)
+    partial.replace(path)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder without ever following a mount that an interrupted build left inside it."""
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False, capture_output=True, timeout=120)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, limit: float = 900.0) -> Iterator[None]:
+    """Hold an exclusive lock on a folder (made if missing), waiting at most ``limit`` seconds.
+
+    The holder may delete the folder: whoever waited for it then starts over with a new one.
+    """
+    deadline = time.monotonic() + limit
+    while True:
+        private_dir(folder)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _wait_for_lock(descriptor, folder, deadline)
+            if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for_lock(descriptor: int, folder: Path, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise ProblemError(
+                    Problem(code="IPP805", message=f"another command has held {folder} for too long"),
+                    ExitCode.FAILURE,
+                ) from None
+            time.sleep(0.2)

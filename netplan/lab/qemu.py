@@ -1,0 +1,214 @@
+"""The virtual machine: how QEMU is started, known again, saved and ended.
+
+QEMU needs no privilege and no network of the host: its user-mode network forwards ports of 127.0.0.1 and refuses all else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from netplan.lab.config import NETWORK
+from netplan.lab.image import Image
+from netplan.lab.packages import find_program
+from netplan.lab.qmp import Qmp
+from netplan.problems import ExitCode, Problem, ProblemError
+
+_ACCELERATION = {
+    "kvm": ["-accel", "kvm", "-cpu", "host"],
+    "emulated": ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem"],
+}
+_KERNEL_LINE = (
+    "console=ttyS0 quiet loglevel=3 panic=-1 net.ifnames=0 mitigations=off nokaslr tsc=reliable random.trust_cpu=on"
+)
+_SAVE_LIMIT = 120.0  # seconds
+
+
+@functools.cache
+def version() -> str:
+    """Return QEMU's version line; a saved machine loads only into the very same version."""
+    program = find_program("qemu-system-x86_64") or "qemu-system-x86_64"
+    done = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=20)
+    return done.stdout.splitlines()[0]
+
+
+def processors() -> int:
+    """Return how many virtual processors a machine gets."""
+    return 2 if len(os.sched_getaffinity(0)) > 1 else 1
+
+
+class Machine:
+    """One virtual machine and its files in ``folder``: config.tar (second disk), console.log, qemu.log, qemu.pid, qmp."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._pid_file = folder / "qemu.pid"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(
+        self,
+        image: Image,
+        backend: str,
+        *,
+        memory: int,
+        ports: Mapping[str, int],
+        addresses: Mapping[str, str],
+        state: Path | None = None,
+    ) -> None:
+        """Start QEMU, with the memory of ``state`` (a file of :meth:`save`) if given. ``memory`` is in MiB.
+
+        ``ports`` and ``addresses`` say which port of 127.0.0.1 leads to port 22 of which address in the guest.
+        """
+        forwards = "".join(f",hostfwd=tcp:127.0.0.1:{port}-{addresses[name]}:22" for name, port in ports.items())
+        argv = [
+            find_program("qemu-system-x86_64") or "qemu-system-x86_64",
+            *_ACCELERATION[backend],
+            *("-machine", "q35", "-m", str(memory), "-smp", str(processors())),
+            *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+            *("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"),
+            *("-serial", "file:console.log", "-qmp", "unix:qmp,server=on,wait=off", "-pidfile", str(self._pid_file)),
+            *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", _KERNEL_LINE),
+            *_disk("root", image.root),
+            *_disk("config", self.folder / "config.tar"),
+            *("-netdev", f"user,id=net,net={NETWORK}.0/24,host={NETWORK}.1,restrict=on,ipv6=off{forwards}"),
+            *("-device", "virtio-net-pci,netdev=net,romfile="),
+            *("-device", "virtio-rng-pci"),
+        ]
+        with contextlib.ExitStack() as stack:
+            keep: tuple[int, ...] = ()
+            if state is not None:
+                unpack = subprocess.Popen(["zstd", "-q", "-d", "-c", "--", str(state)], stdout=subprocess.PIPE)
+                assert unpack.stdout is not None  # noqa: S101
+                stack.callback(_finish, unpack)
+                source = stack.enter_context(unpack.stdout).fileno()
+                argv += ["-incoming", f"fd:{source}"]
+                keep = (source,)
+            log = stack.enter_context((self.folder / "qemu.log").open("wb"))
+            (self.folder / "console.log").touch(mode=0o600)
+            self._process = subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=keep,
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            )
+            if state is not None:
+                self._await_memory()
+
+    def _await_memory(self) -> None:
+        """Wait until the saved memory is loaded and the machine runs."""
+        with Qmp(self.folder / "qmp") as qmp:
+            deadline = time.monotonic() + _SAVE_LIMIT
+            while time.monotonic() < deadline:
+                if qmp.command("query-status")["running"]:
+                    return
+                time.sleep(0.03)
+        raise ProblemError(
+            Problem(code="IPP808", message="the saved cluster did not load in time"), ExitCode.FAILURE
+        )
+
+    def pid(self) -> int | None:
+        """Return the process id of this folder's QEMU, if it runs; never that of another process with a reused id."""
+        if self._process is not None:
+            return self._process.pid if self._process.poll() is None else None
+        try:
+            number = int(self._pid_file.read_text().strip())
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        ours = str(self._pid_file).encode()
+        return number if ours in words and b"qemu-system" in words[0] else None
+
+    def alive(self) -> bool:
+        return self.pid() is not None
+
+    def console(self) -> str:
+        """Return what the guest has printed so far."""
+        try:
+            return (self.folder / "console.log").read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
+    def complaint(self) -> str:
+        """Return QEMU's own last words, for a message."""
+        try:
+            lines = (self.folder / "qemu.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return lines[-1] if lines else ""
+
+    def kill(self) -> None:
+        """End QEMU at once; nothing in it is worth an orderly end. Does nothing when it doesn't run."""
+        number = self.pid()
+        if number is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(timeout=30)
+            return
+        deadline = time.monotonic() + 30
+        while self.pid() is not None and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def save(self, state: Path) -> float:
+        """Write the machine's memory to ``state`` and let it run on; returns how many seconds that took.
+
+        The guest stands still meanwhile and its clock loses that time.
+        """
+        began = time.monotonic()
+        partial = state.with_name(f".{state.name}.{os.getpid()}")
+        with partial.open("wb") as out, Qmp(self.folder / "qmp") as qmp:
+            partial.chmod(0o600)
+            pack = subprocess.Popen(["zstd", "-q", "-3", "-T2", "-c"], stdin=subprocess.PIPE, stdout=out)
+            assert pack.stdin is not None  # noqa: S101
+            try:
+                with pack.stdin:
+                    qmp.command("getfd", descriptor=pack.stdin.fileno(), fdname="state")
+                self._migrate(qmp)
+                if pack.wait(timeout=_SAVE_LIMIT) != 0:
+                    raise _unsaved("zstd failed; is the disk full?")
+            finally:
+                _finish(pack)
+        partial.replace(state)
+        return time.monotonic() - began
+
+    def _migrate(self, qmp: Qmp) -> None:
+        qmp.command("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
+        qmp.command("migrate", uri="fd:state")
+        deadline = time.monotonic() + _SAVE_LIMIT
+        status = ""
+        while time.monotonic() < deadline and status not in ("completed", "failed", "cancelled"):
+            time.sleep(0.05)
+            status = qmp.command("query-migrate").get("status", "")
+        if status != "completed":
+            with contextlib.suppress(ProblemError):
+                qmp.command("migrate_cancel")
+            raise _unsaved(f"QEMU says {status or 'nothing'}")
+        qmp.command("cont")
+
+
+def _unsaved(why: str) -> ProblemError:
+    return ProblemError(Problem(code="IPP808", message=f"the cluster was not saved: {why}"), ExitCode.FAILURE)
+
+
+def _disk(name: str, path: Path) -> list[str]:
+    options = {"driver": "raw", "node-name": name, "read-only": True, "file": {"driver": "file", "filename": str(path)}}
+    return ["-blockdev", json.dumps(options), "-device", f"virtio-blk-pci,drive={name}"]
+
+
+def _finish(process: subprocess.Popen[bytes]) -> None:
+    """Make sure that a helper of ours has ended and been waited for."""
+    if process.poll() is None:
+        process.kill()
+    process.wait(timeout=30)
