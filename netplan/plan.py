@@ -13,7 +13,6 @@ from typing import Any
 
 from netplan.ids import initiates, pair_id
 from netplan.model import Node, PlanFile
-from netplan.problems import Problem, ProblemError
 from netplan.proposals import EspProposal, esp_proposal
 from netplan.stack import Solution, Stack, parse, solve, wire_size
 
@@ -163,7 +162,7 @@ class Plan:
 
 
 def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
-    """Compute the plan. Raises ProblemError (IPP408) when a link is too small for the packet stack."""
+    """Compute the plan of validated input; pure and total."""
     proposals = [p for p in (esp_proposal(text) for text in file.ipsec.esp) if p is not None]
     kinds = {node.id: _kind(file, node) for node in nodes}
     counts = Counter(kinds.values())
@@ -206,12 +205,7 @@ def stack_text(file: PlanFile, suite: str, nat_t: bool) -> str:
 
 def _size(file: PlanFile, proposal: EspProposal, link_mtu: int, nat_t: bool) -> Sized:
     stack = parse(stack_text(file, proposal.suite, nat_t))
-    try:
-        return Sized(proposal=proposal, stack=stack, solution=solve(stack, link_mtu))
-    except ProblemError as error:
-        raise ProblemError(
-            Problem(code="IPP408", message=f"a link of {link_mtu} is too small: {error.problems[0].message}")
-        ) from error
+    return Sized(proposal=proposal, stack=stack, solution=solve(stack, link_mtu))
 
 
 def _kind(file: PlanFile, node: Node) -> _Kind:

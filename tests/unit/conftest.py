@@ -1,0 +1,54 @@
+"""What the unit tests share: a small cluster as a plan file and an inventory in a directory of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from netplan import pipeline
+from netplan.inventory import Host, Inventory
+from netplan.load import LoadedPlan
+from netplan.model import PlanFile
+from netplan.nodes import nodes
+from netplan.pipeline import Planned
+from netplan.plan import make_plan
+from netplan.source import Source
+
+
+def make_planned(count: int = 3, host_vars: dict[int, dict[str, object]] | None = None, **file: object) -> Planned:
+    """Plan a cluster of ``count`` nodes without touching the disk or Ansible; ``file`` are keys of the plan file."""
+    plan_file = PlanFile.model_validate({"name": "demo", "inventory": "inventory.yml", **file})
+    v6 = plan_file.underlay.family == "ipv6"
+    hosts = []
+    for n in range(1, count + 1):
+        address = f"fd00:77::{n:x}" if v6 else f"10.77.{n // 200}.{n % 200 + 10}"
+        variables: dict[str, object] = {"underlay_address": address, "pod_cidr": f"10.{128 + n // 256}.{n % 256}.0/24"}
+        variables |= (host_vars or {}).get(n, {})
+        zone = "zone_a" if n % 2 else "zone_b"
+        hosts.append(Host(f"n{n}", variables, frozenset({"all", "k8s_nodes", zone})))
+    inventory = Inventory(Path("inventory.yml"), "inventory.yml", "all", tuple(hosts))
+    loaded = LoadedPlan(plan_file, Source("plan.yaml"), Path("plan.yaml"))
+    return Planned(loaded, inventory, make_plan(plan_file, nodes(plan_file, inventory)), ())
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes plan.yaml and inventory.yml and returns the plan's path."""
+
+    def write(plan: str = "", hosts: dict[str, str] | None = None) -> Path:
+        hosts = hosts or {f"n{n}": f"{{underlay_address: 10.77.0.1{n}, pod_cidr: 10.244.{n}.0/24}}" for n in (1, 2, 3)}
+        lines = "".join(f"        {name}: {body}\n" for name, body in hosts.items())
+        (tmp_path / "inventory.yml").write_text(f"all:\n  children:\n    k8s_nodes:\n      hosts:\n{lines}")
+        path = tmp_path / "plan.yaml"
+        path.write_text(f"name: demo\ninventory: inventory.yml\nnodes: k8s_nodes\n{plan}")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def planned(cluster: Callable[..., Path]) -> Planned:
+    """A plan of three nodes, made the whole way from files."""
+    return pipeline.make(cluster())

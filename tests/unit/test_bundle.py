@@ -1,0 +1,137 @@
+"""The bundle: stable bytes, whole or not at all, and a reader that trusts nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from netplan import bundle
+from netplan.pipeline import Planned
+from netplan.problems import ProblemError
+
+from .conftest import make_planned
+
+
+def snapshot(directory: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
+
+
+def test_same_input_same_bytes(planned: Planned, tmp_path: Path) -> None:
+    one = bundle.write(tmp_path / "one", planned.plan, planned.inventory)
+    two = bundle.write(tmp_path / "two", planned.plan, planned.inventory)
+    assert snapshot(one.directory) == snapshot(two.directory)
+    assert bundle.read(one.directory).digest == two.digest
+
+
+def test_only_the_nodes_that_change_get_a_new_digest(tmp_path: Path) -> None:
+    before = make_planned(4)
+    after = make_planned(4, {4: {"pod_cidr": "10.99.0.0/24"}})
+    one = bundle.write(tmp_path / "one", before.plan, before.inventory).nodes
+    two = bundle.write(tmp_path / "two", after.plan, after.inventory).nodes
+    assert one.keys() == two.keys()
+    assert all(one[n]["digest"] != two[n]["digest"] for n in one)  # every peer routes to it
+
+
+@pytest.mark.parametrize("damage", ["change", "delete", "add", "symlink", "manifest", "digest"])
+def test_a_damaged_bundle_is_refused(planned: Planned, tmp_path: Path, damage: str) -> None:
+    directory = bundle.write(tmp_path / "b", planned.plan, planned.inventory).directory
+    victim = next(directory.glob("nodes/*/etc/ipsecplan/guard-drop.nft"))
+    manifest = directory / "manifest.json"
+    if damage == "change":
+        victim.write_text(victim.read_text().replace("drop", "accept"))
+    elif damage == "delete":
+        victim.unlink()
+    elif damage == "add":
+        (directory / "nodes" / "extra.conf").write_text("")
+    elif damage == "symlink":
+        copy = tmp_path / "copy"
+        copy.write_bytes(victim.read_bytes())
+        victim.unlink()
+        victim.symlink_to(copy)
+    elif damage == "manifest":
+        manifest.write_text(manifest.read_text()[:-40])
+    else:
+        document = json.loads(manifest.read_text())
+        document["files"][0]["mode"] = "0777"
+        manifest.write_text(json.dumps(document))
+    with pytest.raises(ProblemError) as raised:
+        bundle.read(directory)
+    assert raised.value.problems[0].code in ("IPP502", "IPP503")
+
+
+def test_an_earlier_bundle_is_replaced_whole(planned: Planned, tmp_path: Path) -> None:
+    target = tmp_path / "b"
+    other = make_planned(2)
+    bundle.write(target, other.plan, other.inventory)
+    written = bundle.write(target, planned.plan, planned.inventory)
+    assert bundle.read(target).digest == written.digest
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+
+
+@pytest.mark.parametrize("there", ["directory", "symlink"])
+def test_what_is_no_bundle_is_not_touched(planned: Planned, tmp_path: Path, there: str) -> None:
+    target, precious = tmp_path / "b", tmp_path / "precious"
+    precious.mkdir()
+    (precious / "data").write_text("keep")
+    if there == "symlink":
+        target.symlink_to(precious)
+    else:
+        os.rename(precious, target)
+    with pytest.raises(ProblemError) as raised:
+        bundle.write(target, planned.plan, planned.inventory)
+    assert raised.value.problems[0].code == "IPP501"
+    assert (target / "data").read_text() == "keep"
+
+
+def test_an_interrupted_write_leaves_the_old_one(
+    planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "b"
+    before = bundle.write(target, planned.plan, planned.inventory)
+    real = bundle.dump
+    monkeypatch.setattr(
+        bundle, "dump", lambda value: (_ for _ in ()).throw(KeyboardInterrupt) if "files" in value else real(value)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        bundle.write(target, planned.plan, planned.inventory)
+    assert bundle.read(target).digest == before.digest
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".b")] == []
+
+
+def test_no_user_string_becomes_a_name(tmp_path: Path) -> None:
+    planned = make_planned(3)
+    files = {f.path for f in bundle.build(planned.plan, planned.inventory)}
+    for name in ("n1", "n2", "n3", "demo"):
+        assert not any(f"/{name}" in path for path in files)
+    for file in bundle.build(planned.plan, planned.inventory):
+        if file.path.endswith((".conf", ".nft", ".service", ".network", ".netdev", ".sh")):
+            assert "n1" not in file.text.replace("n1-", "")
+
+
+def test_every_rendered_mtu_is_the_plans(planned: Planned) -> None:
+    import re
+
+    found = set()
+    for file in bundle.build(planned.plan, planned.inventory):
+        if "/etc/" in file.path:
+            found |= {int(m) for m in re.findall(r'(?:MTUBytes=|"mtu": )(\d+)', file.text)}
+    assert found == {planned.plan.pod_mtu}
+
+
+def test_no_selector_or_rule_names_anything_but_the_overlay_port(planned: Planned) -> None:
+    """Self-lockout: a guard rule or traffic selector on SSH, IKE, ESP or everything would cut the node off."""
+    import re
+
+    for file in bundle.build(planned.plan, planned.inventory):
+        if file.path.endswith(".nft"):
+            rules = [line for line in file.text.splitlines() if "ipsec missing" in line]
+            assert len(rules) == 2
+            assert all(line.strip().startswith("udp dport 4789 ") for line in rules)
+            assert all("policy accept" in line for line in file.text.splitlines() if "hook" in line)
+        if file.path.endswith("conf.d/ipsecplan.conf"):
+            selectors = re.findall(r"_ts = (.*)", file.text)
+            assert len(selectors) == 8
+            assert set(selectors) == {"dynamic[udp]", "dynamic[udp/4789]"}

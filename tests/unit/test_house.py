@@ -1,0 +1,57 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from netplan.codes import CODES
+from netplan.render import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted([*ROOT.glob("netplan/**/*.py"), *ROOT.glob("tui/**/*.py"), *ROOT.glob("playbooks/**/*.py")])
+TEMPLATES = sorted(ROOT.glob("netplan/templates/**/*.j2"))
+
+# a file that may be longer, and why
+LONG: dict[str, str] = {}
+
+
+def test_the_globs_find_something() -> None:
+    assert len(SOURCES) > 30
+    assert len(TEMPLATES) >= 7
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.name)
+def test_templates_compile(path: Path) -> None:
+    env = environment().overlay()
+    env.filters = {**env.filters, "q": str, "cell": str, "y": str}  # the formats' own quoting functions
+    env.get_template(str(path.relative_to(ROOT / "netplan" / "templates")))
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.name)
+def test_templates_print_and_do_not_compute(path: Path) -> None:
+    text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+    for expression in re.findall(r"\{\{(.*?)\}\}", text, flags=re.DOTALL):
+        bare = re.sub(r"\"[^\"]*\"", "", expression)
+        assert not re.search(r"[-+*/%]\s*\d|\d\s*[-+*/%]", bare), expression
+
+
+def test_no_file_hides_a_second_subject() -> None:
+    long = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in SOURCES}
+    over = {name: lines for name, lines in long.items() if lines > 400 and name not in LONG}
+    assert over == {}, "over 400 lines: split it, or say in LONG why it is one subject"
+
+
+def test_every_code_is_known_and_every_known_code_is_used() -> None:
+    used = {code for p in SOURCES if p.name != "codes.py" for code in re.findall(r"IPP\d{3}", p.read_text())}
+    assert used - CODES.keys() == set(), "not in netplan/codes.py"
+    assert CODES.keys() - used == set(), "no module reports it"
+
+
+def test_no_shell_runs_a_string() -> None:
+    for path in SOURCES:
+        text = path.read_text()
+        assert "shell=True" not in text, path
+        assert "os.system(" not in text, path

@@ -1,0 +1,86 @@
+"""From typed input to numbers: classes, path rules, NAT traversal, several proposals, initiators."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from netplan.ids import initiates, node_id, pair_id
+from netplan.stack import parse, solve
+
+from .conftest import make_planned
+
+
+def test_the_headline_number() -> None:
+    plan = make_planned().plan
+    assert plan.pod_mtu == 1416
+    assert [c.pairs for c in plan.classes] == [3]
+    assert sum(row.bytes for row in plan.limiting.worst.solution.ledger) == 1500
+
+
+@pytest.mark.parametrize(
+    ("file", "mtu"),
+    [
+        ({"overlay": {"type": "geneve"}}, 1416),
+        ({"ipsec": {"nat_traversal": "always"}}, 1408),
+        ({"ipsec": {"esp": ["aes256-sha256-x25519"]}}, 1408),
+        ({"underlay": {"family": "ipv6"}}, 1396),
+        ({"underlay": {"family": "ipv6"}, "ipsec": {"esp": ["aes128-sha256-x25519"]}}, 1376),
+        ({"underlay": {"mtu": 9000}}, 8916),
+    ],
+)
+def test_the_plan_agrees_with_the_stack_it_names(file: dict[str, object], mtu: int) -> None:
+    plan = make_planned(**file).plan
+    worst = plan.limiting.worst
+    assert plan.pod_mtu == mtu
+    assert solve(parse(worst.stack.text), plan.limiting.link_mtu).inner_mtu == mtu
+    assert plan.outer_packet(plan.limiting) == worst.solution.outer_packet
+
+
+def test_several_proposals_are_safe_for_the_worst_and_name_it() -> None:
+    plan = make_planned(ipsec={"esp": ["aes256gcm16-x25519", "aes256-sha512-x25519"]}).plan
+    assert plan.pod_mtu == 1392
+    assert plan.limiting.worst.proposal.text == "aes256-sha512-x25519"
+    # what travels is the preferred proposal with the safe size
+    assert plan.outer_packet(plan.limiting) == 1476
+
+
+def test_a_slow_host_and_a_slow_path_make_classes() -> None:
+    plan = make_planned(
+        6, {6: {"underlay_mtu": 1400}}, underlay={"paths": [{"between": ["zone_a", "zone_b"], "mtu": 1450}]}
+    ).plan
+    by_link = {c.link_mtu: c for c in plan.classes}
+    assert {link: c.pairs for link, c in by_link.items()} == {1500: 3 + 1, 1450: 6, 1400: 5}
+    assert by_link[1450].limited_by == "the path zone_a - zone_b"
+    assert plan.limiting.link_mtu == 1400
+    counted = Counter(pair.pair_class.link_mtu for pair in plan.pairs())
+    assert counted == {1500: 4, 1450: 6, 1400: 5}
+
+
+def test_nat_is_decided_for_each_pair() -> None:
+    plan = make_planned(3, {2: {"underlay_nat": True}}).plan
+    assert {(c.nat_t, c.inner_mtu, c.pairs) for c in plan.classes} == {(True, 1408, 2), (False, 1416, 1)}
+
+
+def test_every_pair_has_one_initiator_and_the_load_is_even() -> None:
+    ids = [node_id("demo", f"n{n}") for n in range(60)]
+    assert len(set(ids)) == 60
+    started: Counter[str] = Counter()
+    for i, one in enumerate(ids):
+        for other in ids[i + 1 :]:
+            assert initiates(one, other) != initiates(other, one)
+            assert pair_id(one, other) == pair_id(other, one)
+            started[one if initiates(one, other) else other] += 1
+    assert min(started.values()) > 15
+    assert max(started.values()) < 45
+
+
+def test_classes_not_pairs_carry_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    import netplan.plan
+
+    calls = []
+    monkeypatch.setattr(netplan.plan, "solve", lambda *a: calls.append(a) or solve(*a))
+    plan = make_planned(400, {n: {"underlay_mtu": 1500 - n % 4} for n in range(1, 401)}).plan
+    assert sum(c.pairs for c in plan.classes) == 400 * 399 // 2
+    assert len(calls) == len(plan.classes) == 4
