@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,7 @@ def test_what_is_no_bundle_is_not_touched(planned: Planned, tmp_path: Path, ther
     if there == "symlink":
         target.symlink_to(precious)
     else:
-        os.rename(precious, target)
+        precious.rename(target)
     with pytest.raises(ProblemError) as raised:
         bundle.write(target, planned.plan, planned.inventory)
     assert raised.value.problems[0].code == "IPP501"
