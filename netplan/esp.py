@@ -250,7 +250,8 @@ def _sort(proposal: str, protocol: str) -> tuple[str | None, str | None]:
         elif not sizeless(word):
             from netplan.problems import closest, quoted
 
-            near = closest(word, [*CIPHERS, *INTEGRITY, *_DH])
+            usual = [name for name in CIPHERS if not name.endswith(("64", "96", "gcm128", "ccm128"))]
+            near = closest(word, usual) or closest(word, [*CIPHERS, *INTEGRITY, *_DH])
             raise UnknownAlgorithm(
                 f"{quoted(word)} is no strongSwan proposal keyword" if word else "an empty word in the proposal",
                 start,

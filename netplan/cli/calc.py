@@ -44,7 +44,11 @@ def command(
     if batch is not None:
         if stack is not None or reverse or payload is not None or mtu is not None:
             raise click.UsageError("--batch reads stack and MTU from its lines; give neither on the command line")
-        with click.open_file(batch, encoding="utf-8", errors="replace") as lines:
+        try:
+            file = click.open_file(batch, encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise click.FileError(batch, hint=error.strerror or "can't be read") from error
+        with file as lines:
             return int(_batch(lines))
     if stack is None:
         raise click.UsageError("which stack? such as ip4/esp:aes256gcm16/udp/vxlan/eth/ip4")

@@ -53,7 +53,9 @@ def __getattr__(name: str) -> object:
 
 def entry() -> None:
     """Console script."""
-    sys.exit(main())
+    from netplan.cli.quick import leave
+
+    leave(main())
 
 
 if __name__ == "__main__":

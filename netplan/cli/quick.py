@@ -6,7 +6,12 @@ to be wrong, it leaves to click by returning None before anything is printed.
 
 from __future__ import annotations
 
+import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def quick(argv: list[str]) -> int | None:
@@ -46,5 +51,21 @@ def quick(argv: list[str]) -> int | None:
         from netplan.explain.text import answer, explained
 
         text = "\n".join(explained(solution) if explain else answer(solution))
-    sys.stdout.write(text + "\n")
+    try:
+        sys.stdout.write(text + "\n")
+    except BrokenPipeError:  # the reader has seen enough
+        sys.stdout = None  # type: ignore[assignment]
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with an exit code, quietly even when the reader of stdout has gone (``| head``)."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(code)  # the usual way out would complain about the same pipe once more
+    if "click" in sys.modules:
+        sys.exit(code)
+    sys.stderr.flush()
+    os._exit(code)  # nothing is left to tidy up after a plain question, and tidying costs a fifth of the run

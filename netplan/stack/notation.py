@@ -6,8 +6,7 @@ The grammar is data (``carries`` and ``ends`` of :mod:`netplan.layers`); this mo
 from __future__ import annotations
 
 from netplan.layers import EXTENSIONS, HEADERS, IP_PAYLOAD, MACROS, STARTS
-from netplan.stack import wrong
-from netplan.stack.sizing import Spot, measure, secure
+from netplan.stack.sizing import Spot, measure, secure, wrong
 from netplan.stack.types import FRAME, IP, SECURITY, Stack, Token
 
 MAX_TOKENS = 64
@@ -22,12 +21,12 @@ def parse(text: str) -> Stack:
     tokens: list[Token] = []
     for word, column in _words(text):
         if len(tokens) >= MAX_TOKENS:
-            raise wrong.too_long(MAX_TOKENS, Spot(text=text, column=column, width=len(word)))
+            raise wrong().too_long(MAX_TOKENS, Spot(text=text, column=column, width=len(word)))
         for part in _expand(word):
             tokens.append(_token(part, word, column, tokens, text))
     last = tokens[-1]
     if last.name not in SECURITY and not HEADERS[last.name].ends:
-        raise wrong.unfinished(last.name, fitting(tokens), Spot(text=text, column=last.column, width=last.width))
+        raise wrong().unfinished(last.name, fitting(tokens), Spot(text=text, column=last.column, width=last.width))
     return _compile(text, tokens)
 
 
@@ -45,13 +44,13 @@ def fitting(before: list[Token]) -> tuple[str, ...]:
 def _words(text: str) -> list[tuple[str, int]]:
     """Split at slashes; give each word in lower case without blanks, and its column."""
     if not text.strip():
-        raise wrong.empty(Spot(text=text, column=1, width=1))
+        raise wrong().empty(Spot(text=text, column=1, width=1))
     words: list[tuple[str, int]] = []
     start = 0
     for piece in text.split("/"):
         word = piece.strip()
         if not word:
-            raise wrong.gap(Spot(text=text, column=min(start + 1, len(text)), width=max(1, len(piece))))
+            raise wrong().gap(Spot(text=text, column=min(start + 1, len(text)), width=max(1, len(piece))))
         words.append((word.lower(), start + 1 + piece.index(word)))
         start += len(piece) + 1
     return words
@@ -76,9 +75,9 @@ def _token(word: str, given: str, column: int, before: list[Token], text: str) -
     fits = fitting(before)
     previous = before[-1].name if before else ""
     if name not in HEADERS and name not in SECURITY:
-        raise wrong.unknown(name, previous, fits, Spot(text=text, column=column, width=len(name)))
+        raise wrong().unknown(name, previous, fits, Spot(text=text, column=column, width=len(name)))
     if name not in fits:
-        raise wrong.misfit(name, previous, fits, Spot(text=text, column=column, width=len(given)))
+        raise wrong().misfit(name, previous, fits, Spot(text=text, column=column, width=len(given)))
     options = tuple(rest.split(":")) if colon else ()
     # options of a short name such as gretap:key stand where they were written
     at = column + given.find(":") + 1 if colon and ":" in given else column

@@ -13,8 +13,11 @@ from netplan.esp import (
 )
 from netplan.frozen import frozen
 from netplan.layers import Header
-from netplan.stack import wrong
 from netplan.stack.types import Part
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 @frozen
@@ -24,6 +27,13 @@ class Spot:
     text: str
     column: int
     width: int
+
+
+def wrong() -> ModuleType:
+    """Return the module of error messages; most runs never load it."""
+    from netplan.stack import wrong as module
+
+    return module
 
 
 def measure(
@@ -37,7 +47,7 @@ def measure(
     for option in options:
         here = Spot(text=spot.text, column=column, width=max(1, len(option)))
         if option in flags or (numbered and option not in header.flags):
-            raise wrong.repeated(header.name, option, here)
+            raise wrong().repeated(header.name, option, here)
         if option in header.flags:
             flags.append(option)
         else:
@@ -72,7 +82,7 @@ def _amount(header: Header, option: str, spot: Spot) -> int:
             amount = int(option)
             if number.low <= amount <= number.high and amount % number.step == 0:
                 return amount
-    raise wrong.option(header, option, spot)
+    raise wrong().option(header, option, spot)
 
 
 def secure(
@@ -80,17 +90,17 @@ def secure(
 ) -> tuple[tuple[Part, ...], tuple[Part, ...], Transform | None, tuple[str, ...]]:
     """Size an ESP or AH token inside an IP header of ``family``; the transform is returned for ESP only."""
     if not options or not options[0]:
-        raise wrong.no_algorithm(name, spot)
+        raise wrong().no_algorithm(name, spot)
     allowed = ("tfc",) if name == "esp" else ("align8",)
     column = spot.column + len(options[0]) + 1
     for option in options[1:]:
         if option not in allowed:
-            raise wrong.bad_flag(name, option, allowed, Spot(text=spot.text, column=column, width=len(option)))
+            raise wrong().bad_flag(name, option, allowed, Spot(text=spot.text, column=column, width=len(option)))
         column += len(option) + 1
     try:
         transform = esp_transform(options[0]) if name == "esp" else ah_transform(options[0])
     except UnknownAlgorithm as error:
-        raise wrong.algorithm(error, spot) from None
+        raise wrong().algorithm(error, spot) from None
     if name == "ah":
         return _ah(transform, 8 if "align8" in options or family == "ip6" else transform.align), (), None, ()
     head = [Part(name="ESP header (SPI, sequence)", bytes=ESP_HEADER, source="RFC 4303 2.1, 2.2")]

@@ -1,0 +1,46 @@
+"""The engine against a real kernel: every row that was measured comes out, byte for byte."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+
+from netplan.stack import parse, required_link, solve
+
+DATA = Path(__file__).parents[1] / "data" / "kernel_mtu.csv"
+ROWS = 669
+
+
+def rows() -> list[dict[str, str]]:
+    with DATA.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_no_row_is_missing() -> None:
+    assert len(rows()) == ROWS
+
+
+def test_every_measured_row() -> None:
+    wrong = []
+    for row in rows():
+        stack, link = parse(row["stack"]), int(row["link_mtu"])
+        solution = solve(stack, link)
+        got = (solution.inner_mtu, solution.outer_packet)
+        if got != (int(row["inner_mtu"]), int(row["outer_packet"])):
+            wrong.append(f"{row['stack']} on {link}: {got}, measured {row['inner_mtu']} in {row['outer_packet']}")
+        assert sum(part.bytes for part in solution.ledger) == solution.outer_packet, row["stack"]
+        assert required_link(stack, solution.inner_mtu) == solution.outer_packet <= link
+        assert required_link(stack, solution.inner_mtu + 1) > link
+    assert not wrong, f"{len(wrong)} of {ROWS} rows differ:\n" + "\n".join(wrong[:20])
+
+
+@pytest.mark.parametrize("text", ["", "stack,link_mtu,inner_mtu,outer_packet\n"])
+def test_an_empty_file_would_be_noticed(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text(text)
+    monkeypatch.setattr(sys.modules[__name__], "DATA", empty)
+    with pytest.raises(AssertionError):
+        test_no_row_is_missing()
