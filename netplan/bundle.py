@@ -128,6 +128,18 @@ def dump(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
+def dump_lines(value: dict[str, Any]) -> str:
+    """Return a JSON object with one key, or one element of a list, on each line: small, and it diffs well."""
+    parts = []
+    for key, item in value.items():
+        if isinstance(item, list) and item:
+            body = ",\n ".join(json.dumps(element, ensure_ascii=False) for element in item)
+            parts.append(f"{json.dumps(key)}: [\n {body}]")
+        else:
+            parts.append(f"{json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}")
+    return "{" + ",\n".join(parts) + "}\n"
+
+
 def _node_files(plan: Plan, node: Node) -> list[File]:
     port = plan.file.overlay.udp_port
     under = f"nodes/{node.id}/"
@@ -136,7 +148,7 @@ def _node_files(plan: Plan, node: Node) -> list[File]:
     conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
     revert, _, _ = environment().loader.get_source(environment(), "node/revert.sh")  # type: ignore[union-attr]
     files = [
-        File("node.json", dump(node_facts(plan, node))),
+        File("node.json", dump_lines(node_facts(plan, node))),
         File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640"),
         *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
         File("etc/ipsecplan/guard-count.nft", guard.ruleset(port, drop=False)),

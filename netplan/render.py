@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from jinja2 import PackageLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
 
 
 @functools.cache
-def environment() -> ImmutableSandboxedEnvironment:
+def environment() -> SandboxedEnvironment:
     """Return the environment: sandboxed, undefined names are errors, templates only from the package."""
     env = ImmutableSandboxedEnvironment(
         loader=PackageLoader("netplan", "templates"),
@@ -27,11 +27,15 @@ def environment() -> ImmutableSandboxedEnvironment:
 
 def render(template: str, filters: dict[str, Callable[[Any], str]] | None = None, **context: Any) -> str:
     """Render ``templates/<template>``; ``filters`` are the quoting functions of the format at hand."""
-    env = environment()
-    if filters:
-        env = env.overlay()
-        env.filters = {**env.filters, **filters}
+    env = _with_filters(tuple(filters.items())) if filters else environment()
     return env.get_template(template).render(**context)
+
+
+@functools.cache
+def _with_filters(filters: tuple[tuple[str, Callable[[Any], str]], ...]) -> SandboxedEnvironment:
+    env = environment().overlay()  # keeps its own cache of compiled templates, hence made once a format
+    env.filters = {**env.filters, **dict(filters)}
+    return env
 
 
 def comment(value: object) -> str:
