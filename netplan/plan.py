@@ -200,7 +200,8 @@ def stack_text(file: PlanFile, suite: str, nat_t: bool) -> str:
     """Return the packet of this plan in the stack notation, outermost header first."""
     outer = "ip4" if file.underlay.family == "ipv4" else "ip6"
     udp = "udp/" if nat_t else ""
-    return f"{outer}/{udp}esp:{suite}/udp/{file.overlay.type}/eth/ip4"
+    tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
+    return f"{outer}/{udp}esp:{suite}/{tunnel}udp/{file.overlay.type}/eth/ip4"
 
 
 def _size(file: PlanFile, proposal: EspProposal, link_mtu: int, nat_t: bool) -> Sized:

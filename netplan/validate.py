@@ -18,7 +18,6 @@ _IKE = re.compile(r"^[a-z0-9_]+(-[a-z0-9_]+)+$")
 
 # What this version carries out; the rest of the vocabulary is known, so that the refusal can say so.
 _SUPPORTED = {
-    ("ipsec", "mode"): ("transport",),
     ("ipsec", "protect"): ("overlay",),
     ("ipsec", "mesh"): ("pairs",),
     ("ipsec", "auth"): ("certificates",),

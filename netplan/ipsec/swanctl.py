@@ -48,6 +48,7 @@ def connection_file(plan: Plan, node: Node) -> str:
         cluster=plan.file.name,
         ike=",".join(plan.file.ipsec.ike),
         esp=",".join(plan.file.ipsec.esp),
+        mode=plan.file.ipsec.mode,
         port=plan.file.overlay.udp_port,
         local=node,
         connections=connections,
@@ -70,7 +71,7 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
     initiator = pair.initiator.id == node.id
     life = "1h" if initiator else "75m"
     child = {
-        "mode": "transport",
+        "mode": plan.file.ipsec.mode,
         "esp_proposals": list(plan.file.ipsec.esp),
         "rekey_time": life,
         "start_action": "none",

@@ -28,6 +28,9 @@ def test_the_headline_number() -> None:
         ({"underlay": {"family": "ipv6"}}, 1396),
         ({"underlay": {"family": "ipv6"}, "ipsec": {"esp": ["aes128-sha256-x25519"]}}, 1376),
         ({"underlay": {"mtu": 9000}}, 8916),
+        ({"ipsec": {"mode": "tunnel"}}, 1396),
+        ({"ipsec": {"mode": "tunnel", "nat_traversal": "always", "esp": ["aes128-sha256-x25519"]}}, 1372),
+        ({"ipsec": {"mode": "tunnel"}, "underlay": {"family": "ipv6"}}, 1356),
     ],
 )
 def test_the_plan_agrees_with_the_stack_it_names(file: dict[str, object], mtu: int) -> None:

@@ -66,8 +66,9 @@ def test_control_characters_are_refused(bad: str) -> None:
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 @pytest.mark.parametrize("nat", ["always", "never"])
-def test_every_connection_reads_back_as_planned(family: str, nat: str) -> None:
-    plan = make_planned(4, underlay={"family": family}, ipsec={"nat_traversal": nat}).plan
+@pytest.mark.parametrize("mode", ["transport", "tunnel"])
+def test_every_connection_reads_back_as_planned(family: str, nat: str, mode: str) -> None:
+    plan = make_planned(4, underlay={"family": family}, ipsec={"nat_traversal": nat, "mode": mode}).plan
     for node in plan.nodes:
         swanctl.connection_file(plan, node)  # raises when it doesn't
 
