@@ -39,12 +39,20 @@ def _script(word, timeout=150):
     return done
 
 
+def _ours(request, now):
+    """Tell whether a request may take back what is here: its own transaction, or what an operator's revert names."""
+    if now["state"] == "open":
+        return now["tx"] == request["tx"] or bool(request.get("any"))
+    return now["state"] == "confirmed" and bool(request.get("off"))
+
+
 def _relax(request):
     """Undo, first half, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
-    if core.read(state.LAST) is None or not os.path.exists(state.SCRIPT):
+    now = state.load()
+    if not _ours(request, now) or not os.path.exists(state.SCRIPT):
         return {"changed": False, "detail": "nothing to take back"}
-    if state.load()["state"] == "open":
-        state.arm(state.load()["tx"], request["timer"])
+    if now["state"] == "open":
+        state.arm(now["tx"], request["timer"])
     _script(["relax"])
     return {"changed": True, "detail": "accepts clear and ESP"}
 
@@ -52,13 +60,13 @@ def _relax(request):
 def _back(request):
     """Undo, second half: this transaction away (to the release before it, if there was one)."""
     now = state.load()
+    if not _ours(request, now):
+        return {"changed": False, "detail": "nothing to take back"}
     if now["state"] == "open":
         _script(["operator"])
         state.disarm()
-    elif now["state"] == "confirmed" and request.get("off"):
-        _script(["off"])
     else:
-        return {"changed": False, "detail": "nothing to take back"}
+        _script(["off"])
     return {"changed": True, "detail": state.load()["state"]}
 
 
@@ -146,7 +154,7 @@ def perform(request, archive):
             result.update(ok=False, findings=[finding("IPP609", text, "this is a defect of ipsecplan")], detail=text)
         result["seconds"] = round(time.monotonic() - begin, 2)
         results.append(result)
-        if not result["ok"]:
+        if not result["ok"] or (name == "status" and request.get("stop_when_same") and not result["differs"]):
             break
     return results
 
@@ -159,7 +167,7 @@ def main(header, stream):
         os.setsid()
     os.umask(0o077)
     try:
-        if all(name in READ_ONLY for name in request["phases"]):
+        if all(name in READ_ONLY for name in request["phases"]) and not request.get("rearm"):
             results = perform(request, archive)
         else:
             with _alone():

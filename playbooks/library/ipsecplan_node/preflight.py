@@ -173,7 +173,7 @@ def _paths(node):
     size = node["underlay"]["mtu"]
 
     def one(peer):
-        mtu_here = peer.get("path_mtu", size)
+        mtu_here = peer.get("link_mtu", size)
         answers, refused, said = probe.ping((), peer["address"], mtu_here, 2, 3)
         if answers:
             return []

@@ -1,0 +1,142 @@
+"""What the rollout verbs share: options, opening a bundle with its nodes, progress per node, the question."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netplan import bundle as bundle_module
+from netplan.cli.output import note
+from netplan.problems import ExitCode
+from netplan.rollout.engine import Engine, Options, Outcome
+from netplan.rollout.events import Event, NodeResult, PhaseFinished, PhaseStarted, Reverting, RunStarted, silent
+from netplan.rollout.journal import ClusterState, state_root
+from netplan.rollout.phases import TITLES
+from netplan.rollout.runner import AnsibleTransport
+from netplan.rollout.targets import read_inventory, targets
+
+BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), default="bundle")
+INVENTORY = click.option("--inventory", type=click.Path(path_type=Path), help="Inventory to use instead of the recorded one.")  # fmt: skip
+STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory (journal, CA). [env: IPSECPLAN_STATE]")  # fmt: skip
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+class Lines:
+    """Progress as plain lines on stderr: one a node and phase."""
+
+    def __init__(self) -> None:
+        self._width = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._width = max(len(name) for name in event.nodes.values())
+            if event.verb in ("apply", "revert"):
+                note(f"{event.verb} {event.transaction}: cluster {event.cluster}, {len(event.nodes)} nodes")
+        elif isinstance(event, NodeResult):
+            self.result(event)
+        elif isinstance(event, Reverting):
+            note(f"taking it back on every node: {event.reason}")
+
+    def result(self, event: NodeResult) -> None:
+        """Print one result."""
+        if event.phase == "status":
+            return
+        word = "ok" if event.ok else "FAILED"
+        note(f"  {event.phase:<11} {event.node:<{self._width}}  {word:<6} {event.seconds:5.1f} s  {event.detail}")
+        for problem in event.problems:
+            if problem.severity == "warning":
+                note(f"    warning {problem.code}: {problem.message}")
+
+
+class Live(Lines):
+    """The same lines, with the phase at work and the nodes still out at the bottom of the terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._status = self._console.status("")
+        self._out: dict[str, set[str]] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, PhaseStarted):
+            self._out[event.phase] = set(event.nodes)
+            self._status.start()
+        elif isinstance(event, NodeResult):
+            self._out.get(event.phase, set()).discard(event.node)
+        elif isinstance(event, PhaseFinished):
+            self._out.pop(event.phase, None)
+            if not self._out:
+                self._status.stop()
+        super().__call__(event)
+        waiting = next(((phase, nodes) for phase, nodes in self._out.items() if nodes), None)
+        if waiting:
+            phase, nodes = waiting
+            shown = " ".join(sorted(nodes)[:8]) + (f" and {len(nodes) - 8} more" if len(nodes) > 8 else "")
+            self._status.update(f"{phase}: {TITLES.get(phase, '')}  [waiting for {shown}]".replace("[", "\\["))
+
+
+@contextlib.contextmanager
+def opened(
+    bundle: Path, inventory: Path | None, state_dir: str | None, options: Options, *, quiet: bool
+) -> Iterator[Engine]:
+    """Verify the bundle, join it with its nodes, take the cluster's lock and yield the engine."""
+    read = bundle_module.read(bundle)
+    chosen = targets(read, read_inventory(read, inventory))
+    observer: Any = silent if quiet else (Live() if sys.stderr.isatty() else Lines())
+    cancelled = threading.Event()
+    with ClusterState(state_root(state_dir), read.cluster) as state, AnsibleTransport() as transport, _interrupts(cancelled):
+        yield Engine(read.cluster, read.digest, chosen, transport, state, observer, options, cancelled)
+
+
+@contextlib.contextmanager
+def _interrupts(cancelled: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop at the next phase boundary, where everything is taken back in order."""
+
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        if not cancelled.is_set():
+            note("stopping after this phase, then taking it back")
+        cancelled.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def asking(yes: bool, question: Callable[[Outcome], str]) -> Callable[[Outcome], bool]:
+    """Return the function that asks: on a terminal the word ``yes`` is wanted; elsewhere --yes was checked before."""
+
+    def agree(outcome: Outcome) -> bool:
+        if yes:
+            return True
+        note(question(outcome))
+        try:
+            return input("Type 'yes' to go on: ").strip() == "yes"
+        except (EOFError, KeyboardInterrupt):
+            return False
+
+    return agree
+
+
+def need_yes(yes: bool) -> None:
+    """Refuse to hang where nobody can answer."""
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("this changes nodes: give --yes where there is no terminal to ask on")
+
+
+def leave(code: ExitCode) -> None:
+    """End the verb with an exit code."""
+    if code != ExitCode.OK:
+        raise click.exceptions.Exit(int(code))

@@ -1,0 +1,50 @@
+"""``ipsecplan revert``: the exact reverse of apply, on all nodes in step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netplan.cli.lint import JSON
+from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, YES, asking, leave, need_yes, opened
+from netplan.rollout.engine import Options, Outcome
+
+
+@click.command("revert", epilog="\b\nExamples:\n  ipsecplan revert bundle\n  ipsecplan revert bundle --yes --json")
+@BUNDLE
+@INVENTORY
+@YES
+@STATE_DIR
+@JSON
+def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | None, json_: bool) -> None:
+    """Take BUNDLE away from its nodes: an unconfirmed transaction, or encryption as a whole.
+
+    All nodes accept clear and encrypted packets first, then SAs end, then files go, and MTUs rise last.
+    """
+    need_yes(yes)
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
+        outcome = engine.revert(asking(yes, _question))
+    if json_:
+        document = {"outcome": outcome.outcome, "transaction": outcome.transaction, "touched": outcome.changes}
+        emit_json(document, outcome.problems, outcome.exit_code)
+    else:
+        report(outcome.problems)
+        emit(
+            {
+                "unchanged": "nothing to take back",
+                "declined": "nothing was changed",
+                "off": f"off: {len(outcome.nodes)} nodes are as before ipsecplan, MTUs included",
+                "reverted": "the open transaction was taken back; the release before it is in force",
+                "incomplete": "NOT every node was taken back",
+                "failed": "nothing was changed",
+            }[outcome.outcome]
+        )
+    leave(outcome.exit_code)
+
+
+def _question(outcome: Outcome) -> str:
+    encrypted = sum(1 for node in outcome.nodes.values() if node["state"]["state"] == "confirmed")
+    warning = f"; {encrypted} of them will send overlay packets in CLEAR afterwards" if encrypted else ""
+    return f"{outcome.changes} of {len(outcome.nodes)} nodes to take back{warning}."

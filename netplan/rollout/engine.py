@@ -1,0 +1,320 @@
+"""Drive the phases over all nodes: nothing goes on before every node has passed, and every failure is taken back."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netplan.ipsec.ca import Authority, open_authority
+from netplan.problems import ExitCode, Problem, ProblemError, printable
+from netplan.rollout import phases
+from netplan.rollout.events import (
+    Event,
+    NodeResult,
+    Observer,
+    PhaseFinished,
+    PhaseStarted,
+    Reverting,
+    RunFinished,
+    RunStarted,
+)
+from netplan.rollout.journal import ClusterState, Journal, new_transaction
+from netplan.rollout.phases import Step
+from netplan.rollout.runner import Answer, Transport
+from netplan.rollout.targets import Target
+from netplan.verify.verdict import Verdict, judge
+
+PATIENCE_S = 45  # longest wait on a node for all its peers in one phase
+REVERT_TIMER_S = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the operator chose: seconds of the dead-man timer for each step, seconds of soak."""
+
+    timer_s: int = 180
+    soak_s: float = 5.0
+
+
+@dataclass
+class Outcome:
+    """How a run ended."""
+
+    outcome: str
+    exit_code: ExitCode
+    problems: list[Problem] = field(default_factory=list)
+    verdict: Verdict | None = None
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changes: int = 0
+    transaction: str = ""
+
+
+class Failed(Exception):
+    """A step failed on at least one node."""
+
+    def __init__(self, problems: Sequence[Problem], unreachable: Sequence[str] = ()) -> None:
+        super().__init__("; ".join(p.message for p in problems))
+        self.problems = list(problems)
+        self.unreachable = list(unreachable)
+
+
+class Engine:
+    """One controller run over the nodes of one bundle."""
+
+    def __init__(
+        self, cluster: str, digest: str, targets: Sequence[Target], transport: Transport, state: ClusterState,
+        observer: Observer, options: Options | None = None, cancelled: threading.Event | None = None,
+    ) -> None:  # fmt: skip
+        self.cluster, self.digest, self.state, self.transport = cluster, digest, state, transport
+        self.targets = {target.id: target for target in targets}
+        self.observer, self.options = observer, options or Options()
+        self.cancelled = cancelled or threading.Event()
+        self.transaction = new_transaction()
+        self.results: dict[str, dict[str, dict[str, Any]]] = {}  # phase -> node id -> result
+        self._journal: Journal | None = None
+        self._authority: Authority | None = None
+
+    # verbs
+
+    def apply(self, agree: Callable[[Outcome], bool]) -> Outcome:
+        """Apply the bundle. ``agree`` is asked once, with what was found, before the first change."""
+        self._begin("apply")
+        try:
+            seen = self._step(phases.LOOK, stop_when_same=True)
+        except Failed as failure:
+            return self._end(self._nothing_changed(failure))
+        found = {i: self.results["status"][i] for i in seen}
+        changes = sum(1 for result in found.values() if result["differs"])
+        outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=changes, transaction=self.transaction)
+        if not changes:
+            outcome.outcome = "unchanged"
+            return self._end(outcome)
+        if not agree(outcome):
+            outcome.outcome = "declined"
+            return self._end(outcome)
+        try:
+            for step in phases.APPLY:
+                self._stop_if_cancelled()
+                self._step(step)
+                if "probe" in step.phases:
+                    outcome.verdict = self._verdict()
+                    if not outcome.verdict.ok:
+                        raise Failed(outcome.verdict.problems())  # noqa: TRY301
+        except Failed as failure:
+            return self._end(self._undo_after(failure, outcome))
+        outcome.outcome = "confirmed"
+        return self._end(outcome)
+
+    def status(self) -> Outcome:
+        """Look at every node; changes nothing."""
+        self._begin("status", journal=False)
+        try:
+            self._step(Step(phases=("status",), rearm=False))
+        except Failed as failure:
+            code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
+            return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}))
+        nodes = self.results["status"]
+        return Outcome("seen", ExitCode.OK, nodes=nodes, changes=sum(1 for n in nodes.values() if n["differs"]))
+
+    def verify(self) -> Outcome:
+        """Measure every ordered pair on the wire; changes nothing."""
+        self._begin("verify", journal=False)
+        try:
+            self._step(Step(phases=("probe",), rearm=False))
+        except Failed as failure:
+            code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
+            return Outcome("failed", code, failure.problems)
+        verdict = self._verdict()
+        code = ExitCode.OK if verdict.ok else ExitCode.VERIFY_FAILED
+        return Outcome("verified" if verdict.ok else "failed", code, verdict.problems(), verdict)
+
+    def revert(self, agree: Callable[[Outcome], bool]) -> Outcome:
+        """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
+        self._begin("revert")
+        try:
+            self._step(Step(phases=("status",), rearm=False))
+        except Failed as failure:
+            return self._end(self._nothing_changed(failure))
+        found = self.results["status"]
+        touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
+        outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched), transaction=self.transaction)
+        if not touched:
+            outcome.outcome = "unchanged"
+            return self._end(outcome)
+        if not agree(outcome):
+            outcome.outcome = "declined"
+            return self._end(outcome)
+        # an open transaction over a confirmed release goes back to that release, and its MTU stays
+        upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
+        try:
+            for step in phases.UNDO + (() if upgrade else phases.RAISE):
+                self._step(step, off=not upgrade, any=True)
+        except Failed as failure:
+            outcome.outcome, outcome.exit_code, outcome.problems = "incomplete", ExitCode.REVERT_INCOMPLETE, failure.problems
+            return self._end(outcome)
+        outcome.outcome = "reverted" if upgrade else "off"
+        return self._end(outcome)
+
+    # parts
+
+    def _begin(self, verb: str, *, journal: bool = True) -> None:
+        if journal:
+            self._journal = self.state.journal(self.transaction)
+        names = {target.id: target.name for target in self.targets.values()}
+        self._tell(
+            RunStarted(verb=verb, transaction=self.transaction, cluster=self.cluster, digest=self.digest, nodes=names)
+        )
+
+    def _end(self, outcome: Outcome) -> Outcome:
+        self._tell(RunFinished(outcome=outcome.outcome, exit_code=int(outcome.exit_code)))
+        if self._journal:
+            self._journal.close()
+            self._journal = None
+        return outcome
+
+    def _tell(self, event: Event) -> None:
+        if self._journal:
+            self._journal.write(event.as_json())
+        self.observer(event)
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise Failed([Problem(code="IPP660", message="stopped by the operator")])
+
+    def _verdict(self) -> Verdict:
+        rows = {i: result["rows"] for i, result in self.results["probe"].items()}
+        return judge([target.node for target in self.targets.values()], rows)
+
+    def _step(self, step: Step, **extra: Any) -> dict[str, Answer]:
+        """Make one round trip and hold every phase's exit test over all its nodes."""
+        chosen = self._chosen(step)
+        names = tuple(self.targets[i].name for i in chosen)
+        for phase in step.phases:
+            self._tell(PhaseStarted(phase=phase, nodes=names))
+        begin = time.monotonic()
+        requests = {i: self._request(step, self.targets[i], extra) for i in chosen}
+        answers = self.transport.step(
+            requests, self.targets, payload=step.payload, fresh=step.fresh, arrived=self._arrived
+        )
+        seconds = round(time.monotonic() - begin, 2)
+        problems, unreachable = self._judge(step, answers)
+        for phase in step.phases:
+            ok = all(self.results.get(phase, {}).get(i, {"ok": not problems})["ok"] for i in chosen)
+            self._tell(PhaseFinished(phase=phase, ok=ok, seconds=seconds))
+        if problems:
+            raise Failed(problems, unreachable)
+        if "stage" in step.phases:
+            self._sign(answers)
+        return answers
+
+    def _chosen(self, step: Step) -> list[str]:
+        if step.pairs != "canary":
+            return list(self.targets)
+        return list(self._canary()[1])
+
+    def _canary(self) -> tuple[str, tuple[str, str]]:
+        """Return the first pair: its id and its two node ids."""
+        first = next(iter(self.targets.values()))
+        peer = first.node["peers"][0]
+        return peer["pair"], (first.id, peer["id"])
+
+    def _request(self, step: Step, target: Target, extra: Mapping[str, Any]) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "phases": list(step.phases), "tx": self.transaction, "node": target.node, "release": target.digest,
+            "files": list(target.files), "timer": self.options.timer_s, "rearm": step.rearm, "time": time.time(),
+            "patience": min(PATIENCE_S, max(10, self.options.timer_s - 5)), "soak": self.options.soak_s, **extra,
+        }  # fmt: skip
+        if "preflight" in step.phases:
+            request["payload_bytes"] = sum(len(entry["path"]) + 4096 for entry in target.files)
+        if "switch" in step.phases:
+            canary = self._canary()[0]
+            request["pairs"] = [canary] if step.pairs == "canary" else [p["pair"] for p in target.node["peers"]]
+        if "probe" in step.phases:
+            request["nonce"] = secrets.token_hex(4)
+        if "credentials" in step.phases:
+            request.update(self.results.get("certificates", {}).get(target.id, {}))
+        if "relax" in step.phases:
+            request["timer"] = REVERT_TIMER_S
+        return request
+
+    def _sign(self, answers: Mapping[str, Answer]) -> None:
+        """Sign what the nodes asked for in ``stage``; certificates are public and travel in the next request."""
+        signed: dict[str, dict[str, Any]] = {}
+        for node_id in answers:
+            asked = self.results["stage"][node_id].pop("request", None)
+            if asked is None:
+                continue
+            if self._authority is None:
+                self._authority = open_authority(self.state.ca, self.cluster)
+            try:
+                certificate = self._authority.sign(str(asked), node_id)
+            except ProblemError as error:
+                raise Failed(error.problems) from None
+            signed[node_id] = {"certificate": certificate, "authority": self._authority.pem}
+        self.results["certificates"] = signed
+
+    def _arrived(self, node_id: str, answer: Answer) -> None:
+        for result in answer.results:
+            self.results.setdefault(result["phase"], {})[node_id] = result
+            self._tell(
+                NodeResult(
+                    phase=result["phase"], node=self.targets[node_id].name, ok=bool(result["ok"]),
+                    changed=bool(result["changed"]), detail=printable(str(result["detail"])),
+                    seconds=float(result["seconds"]), problems=tuple(self._problems(node_id, result)),
+                )
+            )  # fmt: skip
+
+    def _problems(self, node_id: str, result: Mapping[str, Any]) -> list[Problem]:
+        name = self.targets[node_id].name
+        return [
+            Problem(
+                code=f["code"], message=f"{name}: {printable(str(f['message']))}",
+                hint=printable(str(f["hint"])) if f.get("hint") else None,
+                severity="warning" if f.get("severity") == "warning" else "error",
+            )
+            for f in result.get("findings", ())
+        ]  # fmt: skip
+
+    def _judge(self, step: Step, answers: Mapping[str, Answer]) -> tuple[list[Problem], list[str]]:
+        problems: list[Problem] = []
+        unreachable = []
+        for node_id, answer in answers.items():
+            name = self.targets[node_id].name
+            if answer.unreachable is not None:
+                unreachable.append(name)
+                said = printable(answer.unreachable.strip().splitlines()[-1] if answer.unreachable.strip() else "")
+                problems.append(Problem(code="IPP661", message=f"{name} can't be reached: {said}"))
+            elif not answer.results:
+                said = printable(answer.broken or "no answer")[:300]
+                problems.append(Problem(code="IPP662", message=f"{name} gave no answer to {step.phases[0]}: {said}"))
+            for result in answer.results:
+                if not result["ok"]:
+                    problems += [p for p in self._problems(node_id, result) if p.severity == "error"]
+        return problems, unreachable
+
+    def _nothing_changed(self, failure: Failed) -> Outcome:
+        code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
+        return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}), transaction=self.transaction)
+
+    def _undo_after(self, failure: Failed, outcome: Outcome) -> Outcome:
+        """Take the transaction back on every node, now; who can't be reached has its timer."""
+        self._tell(Reverting(reason=str(failure)))
+        outcome.problems = failure.problems
+        lost: list[str] = []
+        for step in phases.UNDO:
+            try:
+                self._step(step)
+            except Failed as again:
+                outcome.problems += again.problems
+                lost += again.unreachable or ["?"]
+        if lost:
+            hint = f"a node that is cut off takes itself back within {self.options.timer_s} s; see `ipsecplan status`"
+            outcome.problems.append(Problem(code="IPP663", message="not every node was taken back by us", hint=hint))
+            outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
+        else:
+            outcome.outcome, outcome.exit_code = "reverted", ExitCode.REVERTED
+        return outcome

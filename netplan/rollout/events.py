@@ -1,0 +1,91 @@
+"""What a rollout tells while it runs. The command line prints it, a planner can draw it; the engine knows neither."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from netplan.problems import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something happened. ``as_json`` is also the journal's line."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the event as data, with its kind."""
+        return {"event": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A transaction begins. ``nodes`` is id -> name."""
+
+    verb: str
+    transaction: str
+    cluster: str
+    digest: str
+    nodes: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted(Event):
+    """A phase starts on these nodes (names)."""
+
+    phase: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeResult(Event):
+    """One node has finished one phase, in ``seconds`` of its own time."""
+
+    phase: str
+    node: str
+    ok: bool
+    changed: bool
+    detail: str
+    seconds: float
+    problems: tuple[Problem, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "event": "NodeResult", "phase": self.phase, "node": self.node, "ok": self.ok, "changed": self.changed,
+            "detail": self.detail, "seconds": self.seconds, "problems": [p.as_json() for p in self.problems],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseFinished(Event):
+    """The exit test of a phase over all nodes; ``seconds`` of wall time for the whole round trip it was part of."""
+
+    phase: str
+    ok: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reverting(Event):
+    """The transaction is being taken back, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """The end: ``outcome`` is unchanged, confirmed, reverted, failed, off or incomplete."""
+
+    outcome: str
+    exit_code: int
+
+
+class Observer(Protocol):
+    """Whoever wants to know."""
+
+    def __call__(self, event: Event) -> None:
+        """Take one event; must not block for long and must not raise."""
+
+
+def silent(event: Event) -> None:
+    """An observer that ignores everything."""
+    del event

@@ -1,0 +1,118 @@
+"""What a rollout did, on disk before it goes on: one JSON object a line, each line fsynced. Holds no secret.
+
+    <state>/clusters/<cluster>/          0700
+        lock                             held while a controller runs
+        journal/<transaction>.jsonl      0600
+        ca/                              the cluster's CA, see netplan.ipsec.ca
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from netplan.problems import ExitCode, Problem, ProblemError
+
+_SAFE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+
+
+def state_root(override: str | None = None) -> Path:
+    """Return the state directory: the option, else IPSECPLAN_STATE, else XDG_STATE_HOME/ipsecplan."""
+    chosen = override or os.environ.get("IPSECPLAN_STATE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "ipsecplan"
+
+
+def new_transaction() -> str:
+    """Return a new transaction id: time and 4 random hex digits."""
+    return f"tx-{time.strftime('%Y%m%d%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+class ClusterState:
+    """The state directory of one cluster, locked against a second controller while in use."""
+
+    def __init__(self, root: Path, cluster: str) -> None:
+        name = cluster if _SAFE.fullmatch(cluster) else hashlib.sha256(cluster.encode()).hexdigest()[:16]
+        self.folder = root / "clusters" / name
+        self._lock: int | None = None
+
+    def __enter__(self) -> ClusterState:
+        try:
+            for folder in (self.folder, self.folder / "journal"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.chmod(0o700)
+            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _problem(f"the state directory {self.folder} can't be used: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise _problem(
+                "another ipsecplan is at work on this cluster", "wait for it to end, or end it: its timers revert"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def ca(self) -> Path:
+        """Where the cluster's CA lies."""
+        return self.folder / "ca"
+
+    def journal(self, transaction: str) -> Journal:
+        """Open the journal of a transaction for writing."""
+        return Journal(self.folder / "journal" / f"{transaction}.jsonl")
+
+    def last(self) -> list[dict[str, Any]]:
+        """Return the lines of the newest journal, oldest first; empty when there is none."""
+        files = sorted((self.folder / "journal").glob("tx-*.jsonl"))
+        return list(read(files[-1])) if files else []
+
+
+class Journal:
+    """An append-only file of events."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append one record and wait until it is on disk."""
+        stamped = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}
+        line = json.dumps(stamped, sort_keys=True, default=str) + "\n"
+        os.write(self._handle, line.encode())
+        os.fsync(self._handle)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._handle)
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the records of a journal; a last line cut by a crash is left out."""
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            yield record
+
+
+def _problem(message: str, hint: str | None = None) -> ProblemError:
+    return ProblemError(Problem(code="IPP608", message=message, hint=hint), ExitCode.FAILURE)

@@ -1,0 +1,58 @@
+"""The phases as data: what runs on a node, what may share a round trip, and where all nodes must agree to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TITLES: dict[str, str] = {
+    "status": "what each node has now",
+    "preflight": "everything that could go wrong, looked for first",
+    "arm": "dead-man timer on every node",
+    "senders": "pods send the smaller size",
+    "stage": "files, key and a counting guard; nothing takes effect",
+    "mtu": "devices take the smaller size",
+    "credentials": "certificates signed, connections loaded",
+    "prove": "IKE rehearsed with every peer, no traffic touched",
+    "permissive": "clear and encrypted packets both accepted",
+    "switch": "pairs encrypt, one initiator each",
+    "trap": "policies that never let a lost SA mean clear traffic",
+    "soak": "no clear packet, no XFRM error",
+    "enforce": "clear overlay packets are dropped",
+    "probe": "proof on the wire",
+    "confirm": "timers disarmed over a new connection",
+    "relax": "clear and encrypted packets both accepted again",
+    "back": "SAs ended, files as before",
+    "raise": "devices take the old size again",
+    "forget": "pods send the old size again, nothing of ours is left",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One round trip to the nodes. After it the exit tests of all its phases hold on all nodes, or nothing goes on.
+
+    ``payload``: the node's files travel with it. ``rearm``: the dead-man timer starts anew before the first phase.
+    ``pairs``: ``canary`` is the first pair and its two nodes, ``all`` the rest. ``fresh``: over a new SSH connection.
+    """
+
+    phases: tuple[str, ...]
+    payload: bool = False
+    rearm: bool = True
+    pairs: str = "all"
+    fresh: bool = False
+
+
+LOOK = Step(phases=("status", "preflight"), rearm=False)
+APPLY: tuple[Step, ...] = (
+    Step(phases=("arm", "senders", "stage"), payload=True, rearm=False),
+    Step(phases=("mtu", "credentials")),
+    Step(phases=("prove", "permissive")),
+    Step(phases=("switch",), pairs="canary"),
+    Step(phases=("switch",)),
+    Step(phases=("trap", "soak")),
+    Step(phases=("enforce",)),
+    Step(phases=("probe",), fresh=True),
+    Step(phases=("confirm",), rearm=False, fresh=True),
+)
+UNDO: tuple[Step, ...] = (Step(phases=("relax",), rearm=False), Step(phases=("back",), rearm=False))
+RAISE: tuple[Step, ...] = (Step(phases=("raise",), rearm=False), Step(phases=("forget",), rearm=False))

@@ -1,0 +1,182 @@
+"""One round trip to many nodes by Ansible: the only importer of ansible_runner.
+
+Requests and answers travel as files in a private directory (0700, ours, removed at the end); Ansible gets our own
+inventory, whose hosts are node ids and whose values are marked unsafe, so no template of a user is ever evaluated.
+Nothing secret is in it, nor in the variables, the environment or the events of a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from netplan.rollout.targets import Target
+
+PREFIX = "ipsecplan-run-"
+STALE_S = 6 * 3600
+
+
+@dataclass
+class Answer:
+    """What a node said: one result a phase, or why there is none."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    unreachable: str | None = None
+    broken: str | None = None
+
+
+class Transport(Protocol):
+    """Something that carries requests to nodes: Ansible here, a stand-in in tests."""
+
+    def step(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
+        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:
+        """Carry one request to each node; call ``arrived`` for each answer as it comes."""
+        ...  # fmt: skip
+
+
+def playbooks() -> Path:
+    """Return the folder of the plays: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_playbooks"
+    return installed if installed.is_dir() else package.parent / "playbooks"
+
+
+def inventory_text(targets: Mapping[str, Target]) -> str:
+    """Return the inventory of a step as YAML; every string is marked unsafe, which Ansible never templates."""
+    lines = ["all:", "  hosts:"]
+    for node_id, target in targets.items():
+        lines.append(f"    {node_id}:")
+        for name, value in sorted(target.connection.items()):
+            text = json.dumps(value)
+            lines.append(f"      {name}: {'!unsafe ' if isinstance(value, str) else ''}{text}")
+    return "\n".join(lines) + "\n"
+
+
+class AnsibleTransport:
+    """Runs the play ``step.yml`` by ansible-runner; used as a context manager, which owns the private directory."""
+
+    def __init__(self, timeout_s: int = 300) -> None:
+        self.timeout_s = timeout_s
+        self.folder: Path | None = None
+        self._count = 0
+
+    def __enter__(self) -> AnsibleTransport:
+        remove_leftovers()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # 0700 by definition
+        (self.folder / "pid").write_text(str(os.getpid()))
+        (self.folder / "ansible.cfg").write_text("[defaults]\n")
+        (self.folder / "cp").mkdir(mode=0o700)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = None
+
+    def step(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
+        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:  # fmt: skip
+        """Carry one request to each node. Never raises for a node's sake: an answer says what happened."""
+        import ansible_runner  # 0.3 s: only who applies pays for it
+
+        assert self.folder is not None  # noqa: S101
+        self._count += 1
+        run = self.folder / f"r{self._count}"
+        for part in ("in", "out"):
+            (run / part).mkdir(mode=0o700, parents=True)
+        for node_id, request in requests.items():
+            _put(run / "in" / node_id, json.dumps(request).encode())
+            if payload:
+                _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
+        _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}).encode())
+        seen: dict[str, Answer] = {}
+
+        def look(event: dict[str, Any]) -> bool:
+            host = event.get("event_data", {}).get("host")
+            if event.get("event") in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable") and host in requests:
+                seen[host] = _answer(run / "out" / host)
+                arrived(host, seen[host])
+            return True
+
+        # No secret is here: everything private is a file in ``run``, looked up by path
+        ended = ansible_runner.run(
+            private_data_dir=str(run), playbook=str(playbooks() / "step.yml"), inventory=str(run / "hosts.yml"),
+            extravars={"ipsecplan_exchange": str(run)}, envvars=self._environment(fresh, len(requests)),
+            quiet=True, event_handler=look, cancel_callback=lambda: False, rotate_artifacts=1, timeout=self.timeout_s,
+        )  # fmt: skip
+        for node_id in requests:
+            if node_id not in seen:
+                seen[node_id] = _answer(run / "out" / node_id)
+                if not seen[node_id].results and not seen[node_id].unreachable:
+                    seen[node_id] = Answer(broken=f"ansible ended with status {ended.status}: {_tail(run)}")
+                arrived(node_id, seen[node_id])
+        shutil.rmtree(run, ignore_errors=True)
+        return seen
+
+    def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:
+        assert self.folder is not None  # noqa: S101
+        shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self.folder}/cp/%C"
+        own = "-o ControlMaster=no -o ControlPath=none"
+        return {
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_SSH_ARGS": (own if fresh else shared) + " -o ForwardAgent=no -o ConnectTimeout=10",
+            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            "ANSIBLE_PIPELINING": "True",
+            "ANSIBLE_FORKS": str(min(50, hosts)),
+            "ANSIBLE_GATHERING": "explicit",
+            "ANSIBLE_TIMEOUT": "20",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_RETRY_FILES_ENABLED": "False",
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+            "ANSIBLE_INVENTORY_ENABLED": "yaml",
+            "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+        }
+
+
+def remove_leftovers() -> None:
+    """Remove private directories of runs whose process is gone (it was killed before it could do so itself)."""
+    for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+        with contextlib.suppress(OSError, ValueError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            pid = int((folder / "pid").read_text())
+            if not Path(f"/proc/{pid}").exists() or time.time() - folder.stat().st_mtime > STALE_S:
+                shutil.rmtree(folder)
+
+
+def _put(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+
+
+def _answer(path: Path) -> Answer:
+    try:
+        said = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return Answer()
+    if "results" in said:
+        return Answer(results=list(said["results"]))
+    return Answer(unreachable=said.get("unreachable"), broken=said.get("broken"))
+
+
+def _tail(run: Path) -> str:
+    for path in sorted(run.glob("artifacts/*/stdout")):
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        errors = [line for line in lines if "rror" in line] or lines
+        if errors:
+            return errors[0][:300]
+    return "no output"
