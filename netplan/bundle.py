@@ -18,6 +18,7 @@ from typing import Any
 
 from netplan import __version__
 from netplan.cni import bridge
+from netplan.consequences import consequences
 from netplan.host import guard, sysctl
 from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
 from netplan.inventory import Inventory
@@ -85,12 +86,12 @@ class Bundle:
         return [f for f in own if f["path"] != f"{prefix}node.json"]
 
 
-def build(plan: Plan, inventory: Inventory) -> list[File]:
+def build(plan: Plan) -> list[File]:
     """Return every file of the bundle but the manifest, in path order."""
     files = [File("plan.json", dump(plan.as_json()))]
     for node in plan.nodes:
         files += _node_files(plan, node)
-    files.append(File("REVIEW.md", review(plan, inventory)))
+    files.append(File("REVIEW.md", review(plan)))
     return sorted(files, key=lambda f: f.path)
 
 
@@ -220,9 +221,9 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
     }
 
 
-def review(plan: Plan, inventory: Inventory) -> str:
+def review(plan: Plan) -> str:
     """Return ``REVIEW.md``."""
-    return render("review/REVIEW.md.j2", {"cell": _cell}, plan=plan, inventory=inventory, tool=__version__)
+    return render("review/REVIEW.md.j2", {"cell": _cell}, plan=plan, consequences=consequences(plan), tool=__version__)
 
 
 def _cell(value: object) -> str:
@@ -247,7 +248,7 @@ def write(directory: Path, plan: Plan, inventory: Inventory) -> Bundle:
                 hint="choose an empty or new directory with --to",
             )
         )  # fmt: skip
-    files = build(plan, inventory)
+    files = build(plan)
     document = manifest(plan, inventory, files)
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))

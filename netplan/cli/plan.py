@@ -10,6 +10,7 @@ from netplan import pipeline
 from netplan.cli.ledger import ledger_lines
 from netplan.cli.lint import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.consequences import consequences
 from netplan.plan import Plan
 from netplan.problems import printable
 
@@ -57,6 +58,7 @@ def describe(plan: Plan) -> list[str]:
             f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} {c.inner_mtu:>6} "
             f"{plan.outer_packet(c):>6}  {c.worst.proposal.text}{mark}"
         )
+    lines += ["", *(f"- {sentence}" for sentence in consequences(plan))]
     lines += ["", f"{'node':<20} {'id':<15} {'underlay address':<26} {'link':>6}  pods"]
     for n in plan.nodes[:MAX_PAIRS_SHOWN]:
         lines.append(f"{printable(n.name):<20} {n.id:<15} {n.address:<26} {n.link_mtu:>6}  {n.pod_cidr}")

@@ -102,10 +102,10 @@ def test_an_interrupted_write_leaves_the_old_one(
 
 def test_no_user_string_becomes_a_name(tmp_path: Path) -> None:
     planned = make_planned(3)
-    files = {f.path for f in bundle.build(planned.plan, planned.inventory)}
+    files = {f.path for f in bundle.build(planned.plan)}
     for name in ("n1", "n2", "n3", "demo"):
         assert not any(f"/{name}" in path for path in files)
-    for file in bundle.build(planned.plan, planned.inventory):
+    for file in bundle.build(planned.plan):
         if file.path.endswith((".conf", ".nft", ".service", ".network", ".netdev", ".sh")):
             assert "n1" not in file.text.replace("n1-", "")
 
@@ -114,7 +114,7 @@ def test_every_rendered_mtu_is_the_plans(planned: Planned) -> None:
     import re
 
     found = set()
-    for file in bundle.build(planned.plan, planned.inventory):
+    for file in bundle.build(planned.plan):
         if "/etc/" in file.path:
             found |= {int(m) for m in re.findall(r'(?:MTUBytes=|"mtu": )(\d+)', file.text)}
     assert found == {planned.plan.pod_mtu}
@@ -124,7 +124,7 @@ def test_no_selector_or_rule_names_anything_but_the_overlay_port(planned: Planne
     """Self-lockout: a guard rule or traffic selector on SSH, IKE, ESP or everything would cut the node off."""
     import re
 
-    for file in bundle.build(planned.plan, planned.inventory):
+    for file in bundle.build(planned.plan):
         if file.path.endswith(".nft"):
             rules = [line for line in file.text.splitlines() if "ipsec missing" in line]
             assert len(rules) == 2

@@ -1,0 +1,46 @@
+"""What follows from a plan's number: who limits it, what that costs the others, and how to get more."""
+
+from __future__ import annotations
+
+from netplan.explain.advice import advice
+from netplan.plan import Plan
+
+
+def consequences(plan: Plan) -> list[str]:
+    """Return sentences, one a line; shown by ``plan`` and in ``REVIEW.md``."""
+    return [*_slow_class(plan), *_proposals(plan), *_step(plan), *advice(plan.limiting.worst.solution)]
+
+
+def _slow_class(plan: Plan) -> list[str]:
+    faster = [c for c in plan.classes if c.inner_mtu > plan.pod_mtu]
+    if not faster:
+        return []
+    best = max(c.inner_mtu for c in faster)
+    slow = [c for c in plan.classes if c.inner_mtu == plan.pod_mtu]
+    names = " and ".join(c.name for c in slow)
+    why = "; ".join(dict.fromkeys(f"{c.limited_by}{', NAT-T' if c.nat_t else ''}" for c in slow))
+    return [
+        f"{names} ({why}) limits the cluster: {sum(c.pairs for c in slow)} of {sum(c.pairs for c in plan.classes)} pairs "
+        f"cost the others up to {best - plan.pod_mtu} bytes a packet ({(best - plan.pod_mtu) / best:.1%})",
+        f"without {names} pods would get {best}; leaving those hosts out, or widening their path, is the way there",
+    ]
+
+
+def _proposals(plan: Plan) -> list[str]:
+    limiting = plan.limiting
+    best = max(limiting.sized, key=lambda s: s.solution.inner_mtu)
+    if best.solution.inner_mtu == limiting.inner_mtu:
+        return []
+    return [
+        f"offering {limiting.worst.proposal.text} beside {best.proposal.text} costs "
+        f"{best.solution.inner_mtu - limiting.inner_mtu} bytes: without it pods get {best.solution.inner_mtu}"
+    ]
+
+
+def _step(plan: Plan) -> list[str]:
+    solution = plan.limiting.worst.solution
+    if solution.next_gain_at is None or solution.next_gain_at == solution.link_mtu + 1:
+        return []
+    return [
+        f"the next larger MTU needs a link of {solution.next_gain_at}, not {solution.link_mtu + 1}: ESP pads in steps"
+    ]
