@@ -60,16 +60,12 @@ def command() -> None:
 @click.option("--backend", type=click.Choice(["auto", "kvm", "emulated"]), default="auto", show_default=True)
 @click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
 @json_option
-def up(
-    name: str, nodes: int, family: str, mtu: int, overlay: str, backend: str, fresh: bool, json_: bool
-) -> None:
+def up(name: str, nodes: int, family: str, mtu: int, overlay: str, backend: str, fresh: bool, json_: bool) -> None:
     """Start a lab, or say that it runs. The first time builds an image (half a minute, as root)."""
     from netplan.lab.cluster import Lab
 
     with output.as_json(json_), Progress() as say:
-        lab = Lab.up(
-            name, nodes=nodes, family=family, mtu=mtu, overlay=overlay, backend=backend, fresh=fresh, say=say
-        )
+        lab = Lab.up(name, nodes=nodes, family=family, mtu=mtu, overlay=overlay, backend=backend, fresh=fresh, say=say)
     if json_:
         output.emit_json(_facts(lab))
         return
@@ -181,6 +177,19 @@ def exec_(node: str, argv: tuple[str, ...], name: str) -> None:
     terminal = ["RequestTTY=yes"] if sys.stdin.isatty() and sys.stdout.isatty() else []
     done = subprocess.run(lab.ssh_argv(node, argv, terminal), cwd=lab.directory, check=False)
     raise click.exceptions.Exit(done.returncode)
+
+
+@command.command()
+@click.option("--nodes", default=3, show_default=True, metavar="N")
+@click.option("--family", type=click.Choice(["ipv4", "ipv6"]), default="ipv4", show_default=True)
+@click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
+@click.option("--mtu", default=1500, show_default=True, metavar="BYTES")
+@click.option("--keep", is_flag=True, help="Leave the lab up.")
+def demo(nodes: int, family: str, overlay: str, mtu: int, keep: bool) -> None:
+    """Show the whole job on a lab: start, plan, render, apply, proof, and apply again."""
+    from netplan.lab.demo import run
+
+    raise click.exceptions.Exit(run(nodes=nodes, family=family, overlay=overlay, mtu=mtu, keep=keep))
 
 
 def _facts(lab: Any) -> dict[str, Any]:

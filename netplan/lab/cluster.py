@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NoReturn
 
 from netplan.lab import payload, saved
 from netplan.lab.backend import Backend, choose
-from netplan.lab.config import GUEST, NETWORK, NODE, LabConfig, Node, check_name
+from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
+from netplan.lab.handle import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say, fail
 from netplan.lab.image import Image, ensure_image
 from netplan.lab.packages import require_programs
 from netplan.lab.paths import cache_home, labs_home, locked, private_dir, remove_tree
@@ -25,12 +24,8 @@ from netplan.lab.ssh import KEY_FILE, Ssh, names_with_guest
 from netplan.lab.state import State, write_product_files
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
 
-Say = Callable[[str], None]
-
 _BOOT_LIMIT = {"kvm": 120.0, "emulated": 420.0}  # seconds; an idle machine needs 3 and 20, a busy one many times that
-_ANSWER_LIMIT = 120.0
-_RUN_CLUSTER = ["systemctl", "is-system-running", "--wait"]
-# Reading these once before saving puts them into the saved memory, so that the first play on a restored cluster finds them.
+# Using these once before saving puts them into the saved memory, so that a restored cluster's first play is fast.
 _WARM = (
     "import json, zipfile, tempfile, subprocess, shlex, hashlib, ipaddress, socket, selectors, base64, ssl, "
     "importlib.util, traceback, logging, locale, syslog, select, pwd, grp, platform, glob, datetime, runpy;"
@@ -39,16 +34,8 @@ _WARM = (
 )
 
 
-class Lab:
+class Lab(Handle):
     """One lab. Make it with :meth:`up` or take hold of a running one with :meth:`attach`."""
-
-    def __init__(self, name: str, state: State, say: Say) -> None:
-        self.name = check_name(name)
-        self.directory = labs_home() / name
-        self.state = state
-        self.ssh = Ssh(self.directory)
-        self._machine = Machine(self.directory)
-        self._say = say
 
     # -- coming and going ---------------------------------------------------------------------------------------
 
@@ -67,8 +54,8 @@ class Lab:
     ) -> Lab:
         """Start a lab and return it when every node answers; ``mtu`` is the underlay's, in bytes.
 
-        A lab of that name that already runs with these parameters is returned as it is. What a crash left is cleaned up.
-        ``fresh`` boots the cluster even if a saved one could be restored.
+        A lab of that name that already runs with these parameters is returned as it is. What a crash left behind is
+        cleared away. ``fresh`` boots the cluster even if a saved one could be restored.
         """
         tell = say or _silent
         config = LabConfig.from_dict({"nodes": nodes, "family": family, "mtu": mtu, "overlay": overlay})
@@ -133,7 +120,7 @@ class Lab:
         lab._launch(image, None)
         lab.ssh.write_files(keys.client, lab.state.host_keys, lab.state.ports)
         lab._await_boot()
-        lab.ssh.wait(config.names, _RUN_CLUSTER, _ANSWER_LIMIT, keep=False)
+        lab.ssh.wait(config.names, RUN_CLUSTER, ANSWER_LIMIT, keep=False)
         lab.ssh.run(config.names[0], ["python3", "-c", _WARM], keep=False)
         say("all nodes run")
         lab._save_to(saved.clean_folder(image, chosen.name, config), image)
@@ -205,96 +192,13 @@ class Lab:
     ) -> None:
         self.down()
 
-    # -- what it is ---------------------------------------------------------------------------------------------
-
-    @property
-    def config(self) -> LabConfig:
-        return self.state.config
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        return self.state.config.members
-
-    @property
-    def inventory(self) -> Path:
-        return self.directory / "inventory.yml"
-
-    @property
-    def plan(self) -> Path:
-        return self.directory / "plan.yaml"
-
-    def pid(self) -> int | None:
-        """Return the process id of the virtual machine, if it runs."""
-        return self._machine.pid()
-
-    def ssh_argv(self, node: str, argv: Sequence[str], options: Sequence[str] = ()) -> list[str]:
-        """Return the ssh command line that runs a command on a node; start it in :attr:`directory`."""
-        return self.ssh.argv(self._known(node), argv, options=options)
-
-    def alive(self) -> bool:
-        """Tell whether the virtual machine's process runs."""
-        return self._machine.alive()
-
-    # -- using it -----------------------------------------------------------------------------------------------
-
-    def exec(
-        self,
-        node: str,
-        argv: Sequence[str],
-        stdin: str | bytes | None = None,
-        timeout: float = 120.0,
-        check: bool = False,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command on a node, or on "guest" (the machine around them), and return its output as text.
-
-        Raises TimeoutExpired after ``timeout`` seconds, and a Problem for a bad status when ``check`` is set.
-        """
-        self._known(node)
-        feed = stdin.encode() if isinstance(stdin, str) else stdin
-        done = self.ssh.run(node, argv, stdin=feed, timeout=timeout)
-        result = subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        )
-        if check and result.returncode != 0:
-            said = (result.stderr or result.stdout).strip()
-            _fail(f"on {node}, {argv[0]} ended with status {result.returncode}: {said}")
-        return result
-
-    def spawn(self, node: str, argv: Sequence[str], stdout: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[bytes]:
-        """Start a command on a node or the guest and return at once (a capture, for instance); the caller ends it."""
-        self._known(node)
-        return self.ssh.spawn(node, argv, stdout)
-
-    def wait(self, *nodes: str, timeout: float = _ANSWER_LIMIT) -> None:
-        """Wait until nodes (all, if none is named) answer over SSH and have finished starting."""
-        self.ssh.wait(nodes or self.config.names, _RUN_CLUSTER, timeout, keep=False)
-
-    def power_cut(self, node: str) -> None:
-        """Take a node's power away; it starts again by itself. Files stay, all else of the node is gone."""
-        self._power(node, "cut")
-
-    def power_off(self, node: str) -> None:
-        """Take a node's power away until :meth:`power_on`."""
-        self._power(node, "off")
-
-    def power_on(self, node: str) -> None:
-        """Give a node its power back; :meth:`wait` tells when it is up."""
-        self._power(node, "on")
-
-    def cut_link(self, node: str) -> None:
-        """Pull the plug of a node's network card, as the switch sees it."""
-        self._guest("ip", "link", "set", f"vb-{self._node(node)}", "down")
-
-    def mend_link(self, node: str) -> None:
-        """Undo :meth:`cut_link`."""
-        self._guest("ip", "link", "set", f"vb-{self._node(node)}", "up")
-
     def save(self, file: Path | None = None) -> Path:
         """Write the running cluster, as it is now, to a file; it runs on. Returns the file."""
         target = file or default_file(self.name)
-        if target.is_dir() or not target.parent.exists() and file is not None:
-            _fail(f"can't save to {quoted(target)}: no such folder, or it is one", "IPP808")
-        private_dir(target.parent) if file is None else None
+        if file is None:
+            private_dir(target.parent)
+        if target.is_dir() or not target.parent.is_dir():
+            fail(f"can't save to {quoted(target)}: no such folder, or it is one", "IPP808")
         scratch = private_dir(self.directory / "saving")
         try:
             self._save_to(scratch, None)
@@ -313,14 +217,14 @@ class Lab:
             else:
                 clean = stack.enter_context(saved.unpacked(file, self.directory / "restoring"))
             if clean is None:
-                _fail("the cache has no clean cluster of this lab any more; `lab up --fresh` makes one", "IPP808")
+                fail("the cache has no clean cluster of this lab any more; `lab up --fresh` makes one", "IPP808")
             self._replace(clean, image)
 
     # -- parts of the above -------------------------------------------------------------------------------------
 
     def _replace(self, found: saved.Saved, image: Image) -> None:
         if found.image != image.key:
-            _fail("the saved cluster belongs to another image of the lab", "IPP808")
+            fail("the saved cluster belongs to another image of the lab", "IPP808")
         self.ssh.close()
         self._machine.kill()
         chosen = Backend("kvm" if found.backend == "kvm" else "emulated", self.state.reason)
@@ -349,11 +253,11 @@ class Lab:
         keys = payload.Keys.make(self.config)
         self.state = replace(self.state, host_keys={name: key.public for name, key in keys.hosts.items()})
         script = ["/usr/lib/ipsecplan-lab/refresh.sh", f"{time.time():.2f}", *self.config.names]
-        done = former.run(GUEST, script, stdin=payload.refresh(keys), timeout=_ANSWER_LIMIT, keep=False)
+        done = former.run(GUEST, script, stdin=payload.refresh(keys), timeout=ANSWER_LIMIT, keep=False)
         if done.returncode != 0:
-            _fail(f"the restored cluster can't be renewed: {done.stderr.decode(errors='replace').strip()}", "IPP808")
+            fail(f"the restored cluster can't be renewed: {done.stderr.decode(errors='replace').strip()}", "IPP808")
         self.ssh.write_files(keys.client, self.state.host_keys, self.state.ports)
-        self.ssh.wait(self.config.names, ["true"], _ANSWER_LIMIT)
+        self.ssh.wait(self.config.names, ["true"], ANSWER_LIMIT)
 
     def _launch(self, image: Image, memory: Path | None) -> None:
         """Start the machine; ports that someone took between our choice and QEMU's are chosen again."""
@@ -369,12 +273,10 @@ class Lab:
                     addresses=addresses,
                     state=memory,
                 )
-            except ProblemError:
-                if self._machine.alive() or "host forwarding" not in self._machine.complaint() or attempt == 3:
-                    raise
-            time.sleep(0.05)
-            if self._machine.alive() or "host forwarding" not in self._machine.complaint():
                 return
+            except ProblemError:
+                if attempt == 3 or "host forwarding" not in self._machine.complaint():
+                    raise
             self.state.ports.update(free_ports(list(self.state.ports)))
 
     def _await_boot(self) -> None:
@@ -385,10 +287,10 @@ class Lab:
         self._say("booting")
         while len(told) < self.config.nodes:
             if not self._machine.alive():
-                _fail(f"the virtual machine ended: {self._machine.complaint()}", "IPP805")
+                fail(f"the virtual machine ended: {self._machine.complaint()}", "IPP805")
             if time.monotonic() > deadline:
                 missing = ", ".join(name for name in self.config.names if name not in told)
-                _fail(f"no sign of {missing} in {limit:.0f} s", "IPP805")
+                fail(f"no sign of {missing} in {limit:.0f} s", "IPP805")
             for name in re.findall(r"lab: (n\d+) ready", self._machine.console()):
                 if name not in told:
                     told.add(name)
@@ -404,29 +306,14 @@ class Lab:
         self.ssh.close()
         private_dir(folder)
         (folder / saved.ABOUT).unlink(missing_ok=True)
+        for partial in folder.glob(f".{saved.MEMORY}.*"):
+            partial.unlink()
         seconds = self._machine.save(folder / saved.MEMORY)
         about = saved.describe(self.state.image, self.state.backend, self.config, self.state.host_keys)
         saved.finish(folder, self.directory, about)
         size = (folder / saved.MEMORY).stat().st_size
         where = " for the next time" if image is not None else ""
         self._say(f"saved{where} ({size // 1_000_000} MB, {seconds:.1f} s)")
-
-    def _power(self, node: str, verb: str) -> None:
-        self._node(node)
-        self._guest("/usr/lib/ipsecplan-lab/power.sh", verb, node)
-
-    def _guest(self, *argv: str) -> None:
-        self.exec(GUEST, argv, check=True)
-
-    def _known(self, node: str) -> str:
-        if node not in self.state.ports:
-            _fail(f"the lab {quoted(self.name)} has no node {quoted(node)}: it has {' '.join(self.state.ports)}", "IPP806")
-        return node
-
-    def _node(self, node: str) -> str:
-        if not NODE.fullmatch(node):
-            _fail(f"{quoted(node)} is no node", "IPP806")
-        return self._known(node)
 
 
 def down(name: str = "lab") -> bool:
@@ -479,7 +366,3 @@ def _words(config: LabConfig) -> str:
 
 def _silent(text: str) -> None:
     """Say nothing."""
-
-
-def _fail(message: str, code: str = "IPP809") -> NoReturn:
-    raise ProblemError(Problem(code=code, message=message), ExitCode.FAILURE)

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from netplan.lab import sources
 from netplan.lab.packages import IMAGE_PACKAGES, KERNEL_PACKAGE, SUITE, find_program, require_programs
@@ -23,6 +24,7 @@ from netplan.problems import ExitCode, Problem, ProblemError
 Say = Callable[[str], None]
 
 FORMAT = 1  # raise it when this file builds something else from the same inputs
+_WORK = "ipsecplan-image-"
 _SPACE = 1_500_000_000  # bytes that a build needs while it runs
 _EXCLUDED = (
     "/usr/share/man/*",
@@ -100,7 +102,9 @@ def _failed(message: str, hint: str | None = None) -> ProblemError:
 
 
 def _build(image: Image, say: Say) -> None:
-    work = Path(tempfile.mkdtemp(prefix="ipsecplan-image-", dir=_work_space()))
+    space = Path(_work_space())
+    _clear_abandoned(space)
+    work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=space))
     log = image.folder / "build.log"
     try:
         root, kernel, scripts = work / "root", work / "kernel", str(GUEST_FILES)
@@ -110,7 +114,8 @@ def _build(image: Image, say: Say) -> None:
             package = next(iter(work.glob("linux-image-*.deb")))
             _run(["dpkg-deb", "-x", str(package), str(kernel)], out)
             _run(["sh", str(GUEST_FILES / "customize.sh"), str(root), str(kernel), scripts], out)
-            _run(["sh", str(GUEST_FILES / "initrd-build.sh"), str(root), str(work / "initrd"), scripts, str(work / "i")], out)
+            build = [str(root), str(work / "initrd"), scripts, str(work / "initrd.d")]
+            _run(["sh", str(GUEST_FILES / "initrd-build.sh"), *build], out)
             _make_disk(root, work / "root.ext4", out)
         say("  disk made")
         (vmlinuz,) = (kernel / "boot").glob("vmlinuz-*")
@@ -128,7 +133,7 @@ def _build(image: Image, say: Say) -> None:
         remove_tree(work)
 
 
-def _debootstrap(work: Path, root: Path, out: object) -> None:
+def _debootstrap(work: Path, root: Path, out: IO[bytes]) -> None:
     """Fill ``root`` with Debian; the kernel's package is fetched from the same sources, but not installed."""
     (work / "sources.list").write_text(sources.source_lines(), encoding="utf-8")
     (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
@@ -154,18 +159,27 @@ def _debootstrap(work: Path, root: Path, out: object) -> None:
     )
 
 
-def _make_disk(root: Path, disk: Path, out: object) -> None:
+def _make_disk(root: Path, disk: Path, out: IO[bytes]) -> None:
     done = subprocess.run(["du", "-sm", str(root)], check=True, capture_output=True, text=True, timeout=60)
     size = int(done.stdout.split()[0]) * 6 // 5 + 64
     mke2fs = find_program("mke2fs") or "mke2fs"
-    _run([mke2fs, "-q", "-t", "ext4", "-O", "^has_journal", "-m0", "-E", "root_owner=0:0", "-d", str(root), str(disk), f"{size}M"], out)
+    options = ["-q", "-t", "ext4", "-O", "^has_journal", "-m0", "-E", "root_owner=0:0"]
+    _run([mke2fs, *options, "-d", str(root), str(disk), f"{size}M"], out)
 
 
-def _run(argv: Iterable[str], out: object, extra: dict[str, str] | None = None) -> None:
+def _run(argv: Iterable[str], out: IO[bytes], extra: dict[str, str] | None = None) -> None:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     environment = {**os.environ, **(extra or {}), "PATH": path, "LC_ALL": "C.UTF-8"}
     command = list(argv)
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, timeout=900)  # type: ignore[call-overload]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, timeout=900)
+
+
+def _clear_abandoned(space: Path) -> None:
+    """Delete what builds left behind that were killed."""
+    for folder in space.glob(f"{_WORK}*"):
+        owner = folder.name.removeprefix(_WORK).split("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            remove_tree(folder)
 
 
 def _work_space() -> str:

@@ -1,4 +1,4 @@
-"""What the lab needs installed: on this machine, and inside the image. ``python -m netplan.lab.packages`` prints the former."""
+"""What the lab needs installed: here, and in its image. ``python -m netplan.lab.packages`` prints the former."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRAMS = {
     "zstd": "zstd",
     "ssh": "openssh-client",
 }
-HOST_PACKAGES = tuple(sorted(set(PROGRAMS.values())))
+HOST_PACKAGES = tuple(sorted(set(PROGRAMS.values())))  # packages.txt says the same, for the Makefile
 # needed to build an image, not to start one
 BUILD_ONLY = frozenset({"mmdebstrap", "mke2fs", "busybox", "cpio", "modprobe"})
 

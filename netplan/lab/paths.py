@@ -39,7 +39,7 @@ def _plain(path: Path) -> Path:
         raise ProblemError(
             Problem(
                 code="IPP801",
-                message=f"the lab can't live in {quoted(path)}: the path has a character that ssh or Ansible would read",
+                message=f"the lab can't live in {quoted(path)}: its path has a character that ssh would interpret",
                 hint="set IPSECPLAN_LAB_HOME (labs) or XDG_CACHE_HOME (images) to a plain path",
             )
         )

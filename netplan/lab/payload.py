@@ -1,6 +1,6 @@
-"""What a lab's virtual machine is told: the archive on its second disk, and the keys by which we know it and it knows us.
+"""What a lab's virtual machine is told: the archive on its second disk, and the keys by which we know each other.
 
-All keys are made here, on the host, so the first connection already checks the host key against one we know to be right.
+All keys are made here, on the host, so already the first connection is checked against a host key known to be right.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Archive:
 
     def __init__(self) -> None:
         self._buffer = io.BytesIO()
-        self._tar = tarfile.open(fileobj=self._buffer, mode="w", format=tarfile.GNU_FORMAT)
+        self._tar = tarfile.open(fileobj=self._buffer, mode="w", format=tarfile.GNU_FORMAT)  # noqa: SIM115
         self._folders: set[str] = set()
 
     def add(self, path: str, data: str | bytes, mode: int = 0o644) -> None:
@@ -113,10 +113,8 @@ def _environment(config: LabConfig) -> str:
 
 
 def cluster_files(config: LabConfig) -> dict[str, str]:
-    """Return path -> text of what makes the nodes a running cluster without IPsec (no secret, same input, same text)."""
-    overlay = Overlay(
-        type=config.overlay, vni=VNI, port=config.overlay_port, device=DEVICE, mtu=config.overlay_mtu
-    )
+    """Return path -> text of what makes the nodes a running cluster without IPsec (no secret; byte-stable)."""
+    overlay = Overlay(type=config.overlay, vni=VNI, port=config.overlay_port, device=DEVICE, mtu=config.overlay_mtu)
     ends = {node.name: _endpoint(node) for node in config.members}
     files: dict[str, str] = {}
     for node in config.members:

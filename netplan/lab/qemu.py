@@ -1,6 +1,6 @@
 """The virtual machine: how QEMU is started, known again, saved and ended.
 
-QEMU needs no privilege and no network of the host: its user-mode network forwards ports of 127.0.0.1 and refuses all else.
+QEMU needs no privilege and no network of the host: its user-mode network forwards ports of 127.0.0.1, nothing else.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import functools
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -28,7 +29,8 @@ _ACCELERATION = {
 _KERNEL_LINE = (
     "console=ttyS0 quiet loglevel=3 panic=-1 net.ifnames=0 mitigations=off nokaslr tsc=reliable random.trust_cpu=on"
 )
-_SAVE_LIMIT = 120.0  # seconds
+_SAVE_LIMIT = 120.0  # seconds, to write or to load a machine's memory
+_START_LIMIT = 30.0  # seconds until QEMU itself answers
 
 
 @functools.cache
@@ -45,12 +47,11 @@ def processors() -> int:
 
 
 class Machine:
-    """One virtual machine and its files in ``folder``: config.tar (second disk), console.log, qemu.log, qemu.pid, qmp."""
+    """One virtual machine and its files in ``folder``: config.tar (second disk), console.log, qemu.log, qemu.pid."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._pid_file = folder / "qemu.pid"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(
         self,
@@ -92,42 +93,59 @@ class Machine:
                 keep = (source,)
             log = stack.enter_context((self.folder / "qemu.log").open("wb"))
             (self.folder / "console.log").touch(mode=0o600)
-            self._process = subprocess.Popen(
-                argv,
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                pass_fds=keep,
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-            )
-            if state is not None:
-                self._await_memory()
+            (self.folder / "qmp").unlink(missing_ok=True)
+            try:
+                # QEMU's own way into the background forks after its sandbox has forbidden that
+                subprocess.run(
+                    ["setsid", "--fork", *argv],
+                    check=True,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=keep,
+                    env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+                    timeout=_START_LIMIT,
+                )
+                self._await_monitor(memory=state is not None)
+            except BaseException:
+                self.kill()
+                raise
 
-    def _await_memory(self) -> None:
-        """Wait until the saved memory is loaded and the machine runs."""
+    def _await_monitor(self, *, memory: bool) -> None:
+        """Wait until QEMU answers and, with ``memory``, until a saved machine is loaded and runs."""
+        deadline = time.monotonic() + _START_LIMIT
+        while not (self.folder / "qmp").exists():
+            if self.complaint() and not self.alive():
+                raise _no_start(self.complaint())
+            if time.monotonic() > deadline:
+                raise _no_start("it gave no sign of life")
+            time.sleep(0.02)
         with Qmp(self.folder / "qmp") as qmp:
             deadline = time.monotonic() + _SAVE_LIMIT
-            while time.monotonic() < deadline:
-                if qmp.command("query-status")["running"]:
-                    return
+            while memory and not qmp.command("query-status")["running"]:
+                if time.monotonic() > deadline:
+                    raise _no_start("the saved cluster did not load in time")
                 time.sleep(0.03)
-        raise ProblemError(
-            Problem(code="IPP808", message="the saved cluster did not load in time"), ExitCode.FAILURE
-        )
 
     def pid(self) -> int | None:
         """Return the process id of this folder's QEMU, if it runs; never that of another process with a reused id."""
-        if self._process is not None:
-            return self._process.pid if self._process.poll() is None else None
         try:
             number = int(self._pid_file.read_text().strip())
-            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
-            return None
-        ours = str(self._pid_file).encode()
-        return number if ours in words and b"qemu-system" in words[0] else None
+            number = 0
+        if self._is_ours(number):
+            return number
+        others = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        return next((other for other in others if self._is_ours(other)), None)
+
+    def _is_ours(self, number: int) -> bool:
+        """Tell whether a process is the QEMU of this folder: no other has this folder's path in its arguments."""
+        try:
+            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return b"qemu-system" in words[0] and str(self._pid_file).encode() in words
 
     def alive(self) -> bool:
         return self.pid() is not None
@@ -152,14 +170,16 @@ class Machine:
         number = self.pid()
         if number is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(number, signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait(timeout=30)
+        try:
+            handle = os.pidfd_open(number)  # from here on, the number can't come to mean another process
+        except ProcessLookupError:
             return
-        deadline = time.monotonic() + 30
-        while self.pid() is not None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        try:
+            if self._is_ours(number):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                select.select([handle], [], [], 30.0)  # its ports are free only when it has ended, not when it is dying
+        finally:
+            os.close(handle)
 
     def save(self, state: Path) -> float:
         """Write the machine's memory to ``state`` and let it run on; returns how many seconds that took.
@@ -196,6 +216,10 @@ class Machine:
                 qmp.command("migrate_cancel")
             raise _unsaved(f"QEMU says {status or 'nothing'}")
         qmp.command("cont")
+
+
+def _no_start(why: str) -> ProblemError:
+    return ProblemError(Problem(code="IPP805", message=f"QEMU did not start: {why}"), ExitCode.FAILURE)
 
 
 def _unsaved(why: str) -> ProblemError:

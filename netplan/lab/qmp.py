@@ -80,6 +80,4 @@ class Qmp:
 
 
 def _lost(what: str) -> ProblemError:
-    return ProblemError(
-        Problem(code="IPP805", message=f"the virtual machine's monitor: {what}"), ExitCode.FAILURE
-    )
+    return ProblemError(Problem(code="IPP805", message=f"the virtual machine's monitor: {what}"), ExitCode.FAILURE)

@@ -1,7 +1,7 @@
 """Debian package sources for the image, taken from this machine's own apt configuration at run time.
 
-So a local mirror, a proxy and relaxed date checks that hold for this machine hold for the image too, and no host name has to be
-written here. On a machine without sources for our suite, IPSECPLAN_LAB_APT_SOURCES names a sources.list file.
+So a local mirror, a proxy and relaxed date checks that hold for this machine hold for the image too, and no host name
+has to be written here. On a machine without sources for our suite, IPSECPLAN_LAB_APT_SOURCES names a sources.list file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def source_lines() -> str:
             Problem(
                 code="IPP803",
                 message=f"this machine's apt has no source for Debian {SUITE}, which the lab's nodes run",
-                hint="put such lines into a file and name it in IPSECPLAN_LAB_APT_SOURCES (and install debian-archive-keyring)",
+                hint="put some into a file, name it in IPSECPLAN_LAB_APT_SOURCES, and install debian-archive-keyring",
             ),
             ExitCode.FAILURE,
         )
@@ -85,7 +85,7 @@ def kernel_version() -> str:
 
 def _stamp(path: str) -> list[float]:
     try:
-        return [os.stat(path).st_mtime]
+        return [Path(path).stat().st_mtime]
     except OSError:
         return []
 

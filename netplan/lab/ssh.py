@@ -1,12 +1,14 @@
-"""SSH to the nodes of a lab, over one kept connection a node. A lab's folder has the ssh_config that this and people use."""
+"""SSH to the nodes of a lab, over one kept connection a node. A lab's folder has the ssh_config we and people use."""
 
 from __future__ import annotations
 
 import contextlib
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
@@ -50,6 +52,8 @@ class Ssh:
             "UpdateHostKeys no",
             "BatchMode yes",
             "ConnectTimeout 20",
+            "ServerAliveInterval 10",
+            "ServerAliveCountMax 3",
             "LogLevel ERROR",
         ]
 
@@ -98,8 +102,13 @@ class Ssh:
     def wait(self, names: Sequence[str], command: Sequence[str], limit: float, *, keep: bool = True) -> None:
         """Wait until ``command`` succeeds on every node, asking all at the same time, at most ``limit`` seconds."""
         deadline = time.monotonic() + limit
+        stop = threading.Event()
         with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
-            tasks = {name: pool.submit(self._until, name, command, deadline, keep) for name in names}
+            try:
+                tasks = {name: pool.submit(self._until, name, command, deadline, keep, stop) for name in names}
+                futures.wait(tasks.values())
+            finally:
+                stop.set()  # Ctrl-C: nobody goes on asking
         late = {name: complaint for name, task in tasks.items() if (complaint := task.result()) is not None}
         if late:
             name, complaint = next(iter(late.items()))
@@ -111,9 +120,11 @@ class Ssh:
                 ExitCode.UNREACHABLE,
             )
 
-    def _until(self, name: str, command: Sequence[str], deadline: float, keep: bool) -> str | None:
+    def _until(
+        self, name: str, command: Sequence[str], deadline: float, keep: bool, stop: threading.Event
+    ) -> str | None:
         complaint = "nothing"
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 done = self.run(name, command, timeout=max(1.0, min(30.0, left)), keep=keep)
                 if done.returncode == 0:
@@ -122,9 +133,9 @@ class Ssh:
             time.sleep(0.1)
         return complaint
 
-    def close(self) -> None:
-        """End the kept connections, so that no saved machine remembers them."""
-        for socket in self.folder.glob("ctl-*"):
+    def close(self, node: str = "*") -> None:
+        """End the kept connections (to one node), so that no saved machine remembers them."""
+        for socket in self.folder.glob(f"ctl-{node}"):
             name = socket.name.removeprefix("ctl-")
             argv = ["ssh", "-F", CONFIG, "-o", f"ControlPath=ctl-{name}", "-O", "exit", name]
             with contextlib.suppress(subprocess.TimeoutExpired):

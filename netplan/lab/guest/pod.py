@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """pod add|del|check NAME [ADDRESS]: a network namespace wired by the CNI plugins, as a container runtime would do it.
 
-Like a runtime, it reads the first ``*.conflist`` of /etc/cni/net.d in lexical order at the moment of the call, so a new MTU in
-that file holds for pods made afterwards. ADDRESS asks for one address; ``pod1`` gets host number 2 of the node's subnet, so that
-it has the same address after a reboot or a power cut.
+Like a runtime, it reads the first ``*.conflist`` of /etc/cni/net.d in lexical order at the moment of the call, so a new
+MTU in that file holds for pods made afterwards. ADDRESS asks for one address; ``pod1`` gets host number 2 of the node's
+subnet, so that it has the same address after a reboot or a power cut.
 """
+
+from __future__ import annotations
 
 import ipaddress
 import json
@@ -12,25 +14,29 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 CONFIG = Path("/etc/cni/net.d")
 PLUGINS = "/usr/lib/cni"
 
 
-def first_conflist():
+def first_conflist() -> dict[str, Any]:
     files = sorted(CONFIG.glob("*.conflist"))
     if not files:
         sys.exit(f"pod: no *.conflist in {CONFIG}")
-    return json.loads(files[0].read_text())
+    document: dict[str, Any] = json.loads(files[0].read_text())
+    return document
 
 
-def second_address(conflist):
+def second_address(conflist: dict[str, Any]) -> str:
     ipam = conflist["plugins"][0]["ipam"]
     subnet = ipam["subnet"] if "subnet" in ipam else ipam["ranges"][0][0]["subnet"]
     return str(ipaddress.ip_network(subnet)[2])
 
 
-def call(command, name, conflist, plugin, previous, address):
+def call(
+    command: str, name: str, conflist: dict[str, Any], plugin: dict[str, Any], previous: Any, address: str | None
+) -> Any:
     config = {"cniVersion": conflist.get("cniVersion", "0.4.0"), "name": conflist["name"], **plugin}
     if previous is not None:
         config["prevResult"] = previous
@@ -45,19 +51,25 @@ def call(command, name, conflist, plugin, previous, address):
     if address and command == "ADD":
         environment["CNI_ARGS"] = f"IgnoreUnknown=1;IP={address}"
     done = subprocess.run(
-        [f"{PLUGINS}/{plugin['type']}"], input=json.dumps(config), env=environment, capture_output=True, text=True, timeout=60
+        [f"{PLUGINS}/{plugin['type']}"],
+        input=json.dumps(config),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     if done.returncode:
         raise RuntimeError(f"{plugin['type']} {command}: {done.stdout.strip() or done.stderr.strip()}")
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
-def delete(name, conflist):
+def delete(name: str, conflist: dict[str, Any]) -> None:
     for plugin in reversed(conflist["plugins"]):
         call("DEL", name, conflist, plugin, None, None)
 
 
-def main():
+def main() -> None:
     if len(sys.argv) not in (3, 4) or sys.argv[1] not in ("add", "del", "check"):
         sys.exit("usage: pod add|del|check NAME [ADDRESS]")
     verb, name = sys.argv[1:3]
@@ -72,7 +84,7 @@ def main():
             subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
         for plugin in conflist["plugins"]:
             result = call("ADD", name, conflist, plugin, result, address)
-        print(json.dumps(result, indent=1))
+        sys.stdout.write(json.dumps(result, indent=1) + "\n")
     elif verb == "del":
         delete(name, conflist)
         subprocess.run(["ip", "netns", "del", name], check=False)

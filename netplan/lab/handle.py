@@ -1,0 +1,143 @@
+"""What a caller does with a running lab: commands on its nodes, power and cables."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, NoReturn
+
+from netplan.lab.config import GUEST, NODE, LabConfig, Node, check_name
+from netplan.lab.paths import labs_home
+from netplan.lab.qemu import Machine
+from netplan.lab.ssh import Ssh
+from netplan.lab.state import State
+from netplan.problems import ExitCode, Problem, ProblemError, quoted
+
+Say = Callable[[str], None]
+
+ANSWER_LIMIT = 120.0  # seconds until a node that runs must have answered
+RUN_CLUSTER = ("systemctl", "is-system-running", "--wait")  # fails when a unit has failed
+_STARTED = ("sh", "-c", "systemctl is-system-running --wait | grep -q -e running -e degraded")
+
+
+class Handle:
+    """A lab by its name and state; :class:`netplan.lab.cluster.Lab` adds how one comes and goes."""
+
+    def __init__(self, name: str, state: State, say: Say) -> None:
+        self.name = check_name(name)
+        self.directory = labs_home() / name
+        self.state = state
+        self.ssh = Ssh(self.directory)
+        self._machine = Machine(self.directory)
+        self._say = say
+
+    # -- what it is ---------------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> LabConfig:
+        return self.state.config
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        return self.state.config.members
+
+    @property
+    def inventory(self) -> Path:
+        return self.directory / "inventory.yml"
+
+    @property
+    def plan(self) -> Path:
+        return self.directory / "plan.yaml"
+
+    def pid(self) -> int | None:
+        """Return the process id of the virtual machine, if it runs."""
+        return self._machine.pid()
+
+    def ssh_argv(self, node: str, argv: Sequence[str], options: Sequence[str] = ()) -> list[str]:
+        """Return the ssh command line that runs a command on a node; start it in :attr:`directory`."""
+        return self.ssh.argv(self._known(node), argv, options=options)
+
+    def alive(self) -> bool:
+        """Tell whether the virtual machine's process runs."""
+        return self._machine.alive()
+
+    # -- using it -----------------------------------------------------------------------------------------------
+
+    def exec(
+        self,
+        node: str,
+        argv: Sequence[str],
+        stdin: str | bytes | None = None,
+        timeout: float = 120.0,
+        check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command on a node, or on "guest" (the machine around them), and return its output as text.
+
+        Raises TimeoutExpired after ``timeout`` seconds, and a Problem for a bad status when ``check`` is set.
+        """
+        self._known(node)
+        feed = stdin.encode() if isinstance(stdin, str) else stdin
+        done = self.ssh.run(node, argv, stdin=feed, timeout=timeout)
+        result = subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+        if check and result.returncode != 0:
+            said = (result.stderr or result.stdout).strip()
+            fail(f"on {node}, {argv[0]} ended with status {result.returncode}: {said}")
+        return result
+
+    def spawn(
+        self, node: str, argv: Sequence[str], stdout: IO[bytes] | int = subprocess.PIPE
+    ) -> subprocess.Popen[bytes]:
+        """Start a command on a node or the guest and return at once (a capture, for instance); the caller ends it."""
+        self._known(node)
+        return self.ssh.spawn(node, argv, stdout)
+
+    def wait(self, *nodes: str, timeout: float = ANSWER_LIMIT) -> None:
+        """Wait until nodes (all, if none is named) answer over SSH and have finished starting."""
+        self.ssh.wait(nodes or self.config.names, _STARTED, timeout, keep=False)
+
+    def power_cut(self, node: str) -> None:
+        """Take a node's power away; it starts again by itself. Files stay, all else of the node is gone."""
+        self._power(node, "cut")
+
+    def power_off(self, node: str) -> None:
+        """Take a node's power away until :meth:`power_on`."""
+        self._power(node, "off")
+
+    def power_on(self, node: str) -> None:
+        """Give a node its power back; :meth:`wait` tells when it is up."""
+        self._power(node, "on")
+
+    def cut_link(self, node: str) -> None:
+        """Pull the plug of a node's network card, as the switch sees it."""
+        self._guest("ip", "link", "set", f"vb-{self._node(node)}", "down")
+
+    def mend_link(self, node: str) -> None:
+        """Undo :meth:`cut_link`."""
+        self._guest("ip", "link", "set", f"vb-{self._node(node)}", "up")
+
+    def _power(self, node: str, verb: str) -> None:
+        self._node(node)
+        self.ssh.close(node)  # that connection leads nowhere from now on
+        self._guest("/usr/lib/ipsecplan-lab/power.sh", verb, node)
+
+    def _guest(self, *argv: str) -> None:
+        self.exec(GUEST, argv, check=True)
+
+    def _known(self, node: str) -> str:
+        if node not in self.state.ports:
+            known = " ".join(self.state.ports)
+            fail(f"the lab {quoted(self.name)} has no node {quoted(node)}: it has {known}", "IPP806")
+        return node
+
+    def _node(self, node: str) -> str:
+        if not NODE.fullmatch(node):
+            fail(f"{quoted(node)} is no node", "IPP806")
+        return self._known(node)
+
+
+def fail(message: str, code: str = "IPP809") -> NoReturn:
+    """Raise the Problem ``code``."""
+    raise ProblemError(Problem(code=code, message=message), ExitCode.FAILURE)

@@ -1,0 +1,271 @@
+"""The lab itself: what it promises to the tests that stand on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from netplan.lab.cluster import Lab
+from netplan.lab.config import GUEST
+from netplan.lab.paths import labs_home
+from netplan.problems import ProblemError
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def lab(module_clusters):
+    return module_clusters()
+
+
+def pings(lab, source, target, *options):
+    argv = ["ip", "netns", "exec", "pod1", "ping", "-n", "-c2", "-i0.2", "-W3", *options, target]
+    return lab.exec(source, argv, timeout=30).returncode == 0
+
+
+def runs(pid):
+    """Tell whether a process lives; one that has ended but was not waited for has no command line."""
+    try:
+        return bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+def test_every_node_runs_without_a_failed_unit(lab):
+    units = "systemctl is-system-running; systemctl is-active systemd-networkd ssh strongswan"
+    script = f"hostname; {units}; cat /proc/sys/net/ipv4/ip_forward"
+    for node in lab.nodes:
+        assert lab.exec(node.name, ["sh", "-c", script]).stdout.split() == [node.name, "running", *["active"] * 3, "1"]
+
+
+def test_pods_reach_each_other_at_exactly_the_overlay_mtu(lab):
+    payload = lab.config.overlay_mtu - 28
+    for one in lab.nodes:
+        for other in lab.nodes:
+            assert pings(lab, one.name, other.pod_address, "-M", "do", "-s", str(payload)), (one, other)
+    assert not pings(lab, "n1", lab.nodes[1].pod_address, "-M", "do", "-s", str(payload + 1))
+
+
+@pytest.mark.parametrize(
+    ("family", "overlay", "mtu"), [("ipv6", "vxlan", 1500), ("ipv4", "geneve", 9000), ("ipv6", "geneve", 1500)]
+)
+def test_other_underlays_and_overlays_work_at_their_mtu(clusters, family, overlay, mtu):
+    lab = clusters(family=family, overlay=overlay, mtu=mtu)
+    size = ["-M", "do", "-s", str(lab.config.overlay_mtu - 28)]
+    assert lab.config.overlay_mtu == mtu - {"ipv4": 50, "ipv6": 70}[family]
+    for node in lab.nodes[1:]:
+        assert pings(lab, "n1", node.pod_address, *size)
+    assert lab.nodes[0].underlay_address in lab.exec("n1", ["ip", "address", "show", "eth0"]).stdout
+
+
+def test_the_kernel_has_what_the_product_uses(lab):
+    script = """
+        set -e
+        key=$(printf %072d 1)
+        ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x100 mode transport \\
+            aead 'rfc4106(gcm(aes))' 0x$key 128
+        ip xfrm state delete src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x100
+        ip link add t0 type xfrm dev eth0 if_id 7 && ip link del t0
+        ip link add t0 type vxlan id 5 dstport 4790 local 192.0.2.1 && ip link del t0
+        ip link add t0 type geneve id 5 remote 192.0.2.2 && ip link del t0
+        nft -f - <<'EOF'
+            table inet probe {
+                chain out { type filter hook output priority 0; udp dport 4790 rt ipsec missing counter drop; }
+                chain in { type filter hook input priority 0; udp dport 4790 meta ipsec missing counter drop; }
+            }
+            table netdev probe {
+                chain wire { type filter hook egress device eth0 priority 0; udp dport 4790 counter; }
+            }
+EOF
+        nft delete table inet probe
+        nft delete table netdev probe
+        swanctl --version
+        pki --gen --type ed25519 >/dev/null
+        tcpdump --version 2>&1 | head -1
+    """
+    done = lab.exec("n1", ["sh", "-c", script])
+    assert done.returncode == 0, done.stderr
+    assert "5.9.8" in done.stdout
+
+
+def test_captures_show_true_frames(lab):
+    for name, device in (("n1", "eth0"), (GUEST, "vb-n1"), (GUEST, "br0")):
+        features = lab.exec(name, ["ethtool", "-k", device]).stdout
+        for feature in ("tcp-segmentation-offload", "generic-segmentation-offload", "generic-receive-offload"):
+            assert f"{feature}: off" in features
+
+
+def test_nothing_leaves_the_lab(lab):
+    started = time.monotonic()
+    assert lab.exec("n1", ["ping", "-c1", "-W2", "10.77.0.1"]).returncode in (0, 1)
+    assert lab.exec("n1", ["ping", "-c1", "-W2", "192.0.2.1"]).returncode == 1
+    assert time.monotonic() - started < 20
+
+
+def test_the_clock_is_right_after_a_restore(lab):
+    assert abs(float(lab.exec("n1", ["date", "+%s.%N"]).stdout) - time.time()) < 3
+
+
+def test_an_unknown_host_key_is_refused(lab):
+    known = lab.directory / "known_hosts"
+    right = known.read_text()
+    lab.ssh.close()
+    try:
+        lines = right.splitlines()
+        keys = [line.split(" ", 1)[1] for line in lines]
+        wrong = [f"{line.split(' ', 1)[0]} {key}\n" for line, key in zip(lines, keys[1:] + keys[:1], strict=True)]
+        known.write_text("".join(wrong))
+        refused = lab.exec("n1", ["true"])
+        assert refused.returncode == 255
+        assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in refused.stderr
+        known.write_text("")
+        assert lab.exec("n1", ["true"]).returncode == 255
+    finally:
+        known.write_text(right)
+    assert lab.exec("n1", ["true"]).returncode == 0
+
+
+def test_ansible_and_the_product_take_the_files_as_they_are(lab):
+    tool = Path(sys.executable).with_name("ansible")
+    argv = [tool, "-i", lab.inventory, "k8s_nodes", "-o", "-m", "raw", "-a", "true"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("rc=0") == 3
+    argv = [sys.executable, "-m", "netplan", "lint", str(lab.plan)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_two_labs_stand_side_by_side(lab, clusters):
+    other = clusters()
+    other.exec("n1", ["touch", "/root/mine"], check=True)
+    assert lab.exec("n1", ["test", "-e", "/root/mine"]).returncode == 1
+    assert lab.state.host_keys != other.state.host_keys
+    # both come from the same saved memory; new randomness keeps them from drawing the same numbers
+    uuid = ["cat", "/proc/sys/kernel/random/uuid"]
+    assert lab.exec("n1", uuid).stdout != other.exec("n1", uuid).stdout
+    assert other.inventory.read_text() != lab.inventory.read_text()
+
+
+def test_save_and_restore_bring_back_files_and_kernel_state(clusters, tmp_path):
+    lab = clusters()
+    lab.exec("n1", ["sh", "-c", "echo one >/root/note; ip link set ov0 mtu 1400"], check=True)
+    file = lab.save(tmp_path / "cluster.lab")
+    assert file.stat().st_mode & 0o777 == 0o600
+    lab.exec("n1", ["rm", "/root/note"], check=True)
+    lab.restore(file)
+    seen = lab.exec("n1", ["sh", "-c", "cat /root/note /sys/class/net/ov0/mtu"], check=True).stdout
+    assert seen.split() == ["one", "1400"]
+    ports = dict(lab.state.ports)
+    lab.restore()
+    assert lab.state.ports == ports
+    seen = lab.exec("n1", ["sh", "-c", "cat /root/note /sys/class/net/ov0/mtu"]).stdout
+    assert seen.split() == ["1450"]
+    assert pings(lab, "n1", lab.nodes[2].pod_address)
+
+
+def test_power_and_cables(clusters):
+    lab = clusters()
+    boot = lab.exec("n2", ["cat", "/proc/sys/kernel/random/boot_id"]).stdout
+    lab.exec("n2", ["sh", "-c", "touch /root/kept; nft add table inet gone"], check=True)
+    lab.cut_link("n2")
+    assert not pings(lab, "n1", lab.nodes[1].pod_address)
+    lab.mend_link("n2")
+    assert pings(lab, "n1", lab.nodes[1].pod_address)
+    lab.power_cut("n2")
+    lab.wait("n2")
+    assert lab.exec("n2", ["sh", "-c", "ls /root/kept; nft list tables"], check=True).stdout.split() == ["/root/kept"]
+    assert pings(lab, "n1", lab.nodes[1].pod_address)
+    assert boot
+
+
+def test_up_after_the_machine_was_killed_clears_and_starts(clusters):
+    lab = clusters()
+    pid = lab.pid()
+    os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while lab.alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.raises(ProblemError):
+        Lab.attach(lab.name)
+    again = Lab.up(lab.name)
+    assert again.pid() != pid
+    assert again.exec("n3", ["true"]).returncode == 0
+
+
+def test_up_after_up_was_killed_leaves_no_machine_behind(clusters):
+    lab = clusters()
+    name, folder = lab.name, lab.directory
+    lab.down()
+    argv = [sys.executable, "-m", "netplan", "lab", "up", "--name", name, "--fresh"]
+    killed = subprocess.Popen(argv, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (folder / "console.log").exists() or "lab:" not in (folder / "console.log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    orphan = int((folder / "qemu.pid").read_text())
+    again = Lab.up(name)
+    assert again.pid() != orphan
+    assert not runs(orphan)
+
+
+def test_up_of_a_running_lab_keeps_it_or_refuses_other_parameters(lab):
+    assert Lab.up(lab.name).pid() == lab.pid()
+    with pytest.raises(ProblemError, match="other parameters"):
+        Lab.up(lab.name, nodes=2)
+    assert lab.alive()
+
+
+def test_down_leaves_nothing(clusters):
+    lab = clusters()
+    pid, name = lab.pid(), lab.name
+    lab.exec("n1", ["true"], check=True)  # leaves a kept connection
+    argv = [sys.executable, "-m", "netplan", "lab", "down", "--name", name]
+    assert subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode == 0
+    assert not runs(pid)
+    assert not (labs_home() / name).exists()
+    mine = str(labs_home() / name).encode()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert mine not in command.read_bytes(), command
+        except OSError:
+            continue
+    assert subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode == 0
+
+
+def test_exec_passes_status_input_and_output(lab):
+    command = [
+        sys.executable,
+        "-m",
+        "netplan",
+        "lab",
+        "exec",
+        "--name",
+        lab.name,
+        "n1",
+        "--",
+        "sh",
+        "-c",
+        "cat; exit 7",
+    ]
+    done = subprocess.run(command, input="a 'b' $c\n", capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (7, "a 'b' $c\n")
+    with pytest.raises(ProblemError):
+        lab.exec("n9", ["true"])
+
+
+def test_status_as_json(lab):
+    argv = [sys.executable, "-m", "netplan", "lab", "status", "--name", lab.name, "--json"]
+    facts = json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=60).stdout)["result"]
+    assert facts["origin"] == "restored"
+    assert facts["overlay_mtu"] == 1450
+    assert [node["name"] for node in facts["nodes"]] == ["n1", "n2", "n3"]
