@@ -17,8 +17,8 @@ CODES: dict[str, str] = {
     "IPP107": "an ESP or AH algorithm is unknown or unfit",
     "IPP108": "a batch line is not 'STACK MTU'",
     "IPP109": "the stack ends before the packet it carries",
-    "IPP110": "calc was asked for two things that exclude each other",
     "IPP111": "explain knows no such topic",
+    "IPP112": "no underlay preset has this name",
     # plan file
     "IPP201": "a file is missing or can't be read",
     "IPP202": "the file is not the YAML that a plan may be",

@@ -13,6 +13,11 @@ ESP_HEADER = 8  # SPI 4 + sequence number 4, RFC 4303 2.1 and 2.2
 ESP_TRAILER = 2  # pad length 1 + next header 1, RFC 4303 2.5 and 2.6
 ESP_ALIGN = 4  # the trailer must end on 4 bytes whatever the cipher, RFC 4303 2.4
 AH_HEADER = 12  # RFC 4302 2
+AH_ALIGN = {"ip4": 4, "ip6": 8}  # RFC 4302 3.3.3.2.1; Linux aligns IPv4 to 8 too unless the SA says align4
+AH_ALIGN_LINUX = 8
+SEQUENCE_NUMBERS = 2**32  # packets of one SA without extended sequence numbers, RFC 4303 2.2
+SMALL_BLOCK = 8  # 64-bit block ciphers: 3DES, Blowfish, CAST
+BIRTHDAY_64 = 2**30  # bytes after which to rekey those, far below the 2^35 of the birthday bound (Sweet32)
 
 
 @frozen

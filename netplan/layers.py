@@ -381,3 +381,10 @@ MIN_MTU: dict[str, int] = {"ip4": 68, "ip6": 1280}
 
 # Largest value that an IP length field can say (an IPv6 payload of that size comes on top of its own header)
 MAX_PACKET = 65535
+
+# What Ethernet puts around every packet on the wire, beside VLAN tags: IEEE 802.3 3.1 and 4.4.2
+FRAMING: dict[str, int] = {"preamble": 8, "header": HEADERS["eth"].bytes, "check sequence": 4, "gap": 12}
+
+# UDP payloads that applications count on: QUIC's initial packets (RFC 9000 14.1), DNS answers (RFC 9715 3)
+QUIC_PAYLOAD = 1200
+EDNS_PAYLOAD = 1232

@@ -11,26 +11,47 @@ import click
 
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.explain import text
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
-from netplan.stack import parse, parse_size, required_link, solve
+from netplan.explain.advice import advice, paths, paths_text
+from netplan.explain.compare import compare, csv_text, table
+from netplan.explain.presets import UNDERLAYS, Underlay
+from netplan.problems import ExitCode, Problem, ProblemError, closest, quoted
+from netplan.stack import Stack, parse, parse_size, required_link, solve
 
 DEFAULT_LINK = 1500
+Answer = tuple[list[str], Any]  # lines for people, and the result for --json
 
 
 @click.command(short_help="Exact MTU of a packet stack, with every byte accounted for.")
 @click.argument("stack", required=False)
-@click.option("--mtu", default=None, metavar="N", help=f"Link MTU in bytes (default {DEFAULT_LINK}).")
+@click.option("--mtu", metavar="N", help=f"Link MTU in bytes (default {DEFAULT_LINK}).")
+@click.option(
+    "--underlay", metavar="NAME", help="Link MTU of a cloud or fabric, such as gcp; 'explain underlays' lists them."
+)
+@click.option(
+    "--path", "path_texts", multiple=True, metavar="NAME=MTU", help="One path of several; shows which one limits."
+)
 @click.option("--reverse", is_flag=True, help="Which link MTU does --payload need?")
 @click.option("--payload", metavar="N", help="Size of the inner IP packet, for --reverse.")
-@click.option("--explain", is_flag=True, help="Show the calculation and the sizes to probe.")
+@click.option("--explain", is_flag=True, help="Show the calculation, the sizes to probe, and what follows.")
+@click.option(
+    "--compare",
+    "items",
+    metavar="A,B",
+    help="Side by side: suites, overlays (geneve:8), ip4, ip6, nat-t, or whole stacks.",
+)
+@click.option("--csv", "csv_wanted", is_flag=True, help="With --compare: comma separated values.")
 @click.option("--batch", metavar="FILE", help="Read 'STACK MTU' lines (- for stdin), write one JSON object a line.")
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object with the ledger.")
 def command(
     stack: str | None,
     mtu: str | None,
+    underlay: str | None,
+    path_texts: tuple[str, ...],
     reverse: bool,
     payload: str | None,
     explain: bool,
+    items: str | None,
+    csv_wanted: bool,
     batch: str | None,
     json_wanted: bool,
 ) -> int:
@@ -40,37 +61,98 @@ def command(
     Examples:
       ipsecplan calc ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500
       ipsecplan calc ip4/udp/esp:aes128-sha256/ip4 --reverse --payload 1500
+      ipsecplan calc ip4/esp:aes256gcm16/ip4 --compare aes128-sha256,chacha20poly1305,nat-t
     """
-    if batch is not None:
-        if stack is not None or reverse or payload is not None or mtu is not None:
-            raise click.UsageError("--batch reads stack and MTU from its lines; give neither on the command line")
-        try:
-            file = click.open_file(batch, encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise click.FileError(batch, hint=error.strerror or "can't be read") from error
-        with file as lines:
-            return int(_batch(lines))
-    if stack is None:
-        raise click.UsageError("which stack? such as ip4/esp:aes256gcm16/udp/vxlan/eth/ip4")
+    links = {"--mtu": mtu, "--underlay": underlay, "--path": path_texts or None, "--reverse": reverse or None}
+    _exclusive({"--batch": batch, "STACK": stack})
+    _exclusive(links if batch is None else {"--batch": batch, **links})
+    _exclusive({"--compare": items, "--path": path_texts or None, "--reverse": reverse or None, "--batch": batch})
     if reverse != (payload is not None):
         raise click.UsageError("--reverse and --payload go together")
+    if csv_wanted and (items is None or json_wanted):
+        raise click.UsageError("--csv goes with --compare, and not with --json")
+    if batch is not None:
+        return int(_batch_file(batch))
+    if stack is None:
+        raise click.UsageError("which stack? such as ip4/esp:aes256gcm16/udp/vxlan/eth/ip4")
     with as_json(json_wanted):
         parsed = parse(stack)
+        preset = _underlay(underlay) if underlay is not None else None
+        link = preset.mtu if preset else parse_size(mtu, "link MTU") if mtu is not None else DEFAULT_LINK
         if payload is not None:
-            if mtu is not None:
-                raise click.UsageError("--reverse computes the link MTU; leave out --mtu")
-            wanted = parse_size(payload, "inner packet size")
-            solution = solve(parsed, required_link(parsed, wanted))
-            lines_out = text.reverse(solution, wanted)
+            lines, result = _reverse(parsed, parse_size(payload, "inner packet size"), explain)
+        elif path_texts:
+            lines, result = _paths(parsed, path_texts)
+        elif items is not None:
+            rows = compare(parsed, items.split(","), link)
+            lines = [csv_text(rows)] if csv_wanted else [f"{parsed.text} on a link MTU of {link}", "", *table(rows)]
+            result = [row.as_json() for row in rows]
         else:
-            solution = solve(parsed, parse_size(mtu, "link MTU") if mtu is not None else DEFAULT_LINK)
-            lines_out = text.explained(solution) if explain else text.answer(solution)
+            lines, result = _plain(parsed, link, explain)
+        if preset:
+            lines = [*lines, "", f"  underlay {preset.line()}"] if not csv_wanted else lines
+            result = {"underlay": preset.as_json(), **result} if isinstance(result, dict) else result
         if json_wanted:
-            result = solution.as_json()
-            emit_json({"payload": wanted, **result} if payload is not None else result)
+            emit_json(result)
         else:
-            emit(text.joined(lines_out))
+            emit("\n".join(lines))
     return int(ExitCode.OK)
+
+
+def _exclusive(options: dict[str, Any]) -> None:
+    """Refuse two options that exclude each other."""
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{given[0]} and {given[1]} exclude each other")
+
+
+def _plain(stack: Stack, link: int, explain: bool) -> Answer:
+    solution = solve(stack, link)
+    if not explain:
+        return text.answer(solution), solution.as_json()
+    follows = advice(solution)
+    return text.explained(solution, follows), {**solution.as_json(), "advice": follows}
+
+
+def _reverse(stack: Stack, wanted: int, explain: bool) -> Answer:
+    lines, result = _plain(stack, required_link(stack, wanted), explain)
+    first = f"inner packets of {wanted} need a link MTU of {result['link_mtu']}"
+    return [first, "", *lines], {"payload": wanted, **result}
+
+
+def _paths(stack: Stack, texts: tuple[str, ...]) -> Answer:
+    links: dict[str, int] = {}
+    for item in texts:
+        name, equals, size = item.rpartition("=")
+        if not equals or not name or name in links:
+            raise click.UsageError(f"--path is NAME=MTU with a name of its own, not {quoted(item)}")
+        links[name] = parse_size(size, "link MTU")
+    found = paths(stack, links)
+    return paths_text(stack, found), [path.as_json() for path in found]
+
+
+def _underlay(name: str) -> Underlay:
+    preset = UNDERLAYS.get(name.strip().lower())
+    if preset is None:
+        near = closest(name, UNDERLAYS)
+        hint = f"did you mean {near}? " if near else ""
+        raise ProblemError(
+            Problem(
+                code="IPP112",
+                message=f"no underlay is called {quoted(name)}",
+                hint=hint + "'ipsecplan explain underlays' lists them",
+            )
+        )
+    return preset
+
+
+def _batch_file(name: str) -> ExitCode:
+    try:
+        file = click.open_file(name, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise click.FileError(name, hint=error.strerror or "can't be read") from error
+    with file as lines:
+        return _batch(lines)
 
 
 def _batch(lines: Iterable[str]) -> ExitCode:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # verb -> (module, one line of help); the help page imports no verb
 VERBS: dict[str, tuple[str, str]] = {
     "calc": ("netplan.cli.calc", "Exact MTU of a packet stack, with every byte accounted for."),
+    "explain": ("netplan.cli.explain", "Why a number is what it is; what others subtract instead."),
     "init": ("netplan.cli.init", "Write an annotated plan file."),
     "lint": ("netplan.cli.lint", "Check a plan file and its inventory."),
     "plan": ("netplan.cli.plan", "Compute every number of a plan and show why."),
@@ -23,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("netplan.cli.verify", "Prove on the wire what the plan promises."),
     "status": ("netplan.cli.status", "Show the state of every node."),
     "revert": ("netplan.cli.revert", "Take a transaction back on every node."),
+    "ui": ("netplan.cli.ui", "Open the planner in the terminal."),
     "lab": ("netplan.cli.lab", "Run a small real cluster on this machine."),
     "schema": ("netplan.cli.schema", "Print the JSON Schema of the plan file."),
 }

@@ -33,7 +33,7 @@ def quick(argv: list[str]) -> int | None:
             return None
         else:
             stack_text = word
-    if not stack_text or not (mtu.isascii() and mtu.isdigit()) or len(mtu) > 5:
+    if not stack_text or not (mtu.isascii() and mtu.isdigit()) or len(mtu) > 5 or (explain and as_json):
         return None
     from netplan.stack import parse, solve
 
@@ -50,11 +50,16 @@ def quick(argv: list[str]) -> int | None:
     else:
         from netplan.explain.text import answer, explained
 
-        text = "\n".join(explained(solution) if explain else answer(solution))
+        if explain:
+            from netplan.explain.advice import advice
+
+            text = "\n".join(explained(solution, advice(solution)))
+        else:
+            text = "\n".join(answer(solution))
     try:
         sys.stdout.write(text + "\n")
     except BrokenPipeError:  # the reader has seen enough
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
     return 0
 
 

@@ -80,18 +80,22 @@ def steps(solution: Solution) -> list[str]:
 
 
 def probes(solution: Solution) -> list[str]:
-    """Return the packet sizes worth sending over the real path: the largest, and one byte more."""
+    """Return the packet sizes worth sending over the real path, and what follows when they pass or don't."""
     stack, inner = solution.stack, solution.inner_mtu
     lines = [f"  {inner:>6}  must pass, as an outer packet of {solution.outer_packet}"]
-    if largest_inner(stack, MAX_PACKET) > inner:
-        outer = wire_size(stack, inner + 1) + stack.link_bytes
-        lines.append(f"  {inner + 1:>6}  must not pass unfragmented: it needs a link MTU of {outer}")
+    gain = solution.next_gain_at
+    if gain is not None:
+        lines.append(f"  {inner + 1:>6}  must not pass in one piece; if it does, the link MTU is {gain} or more")
+    below = largest_inner(stack, wire_size(stack, inner) + stack.link_bytes - 1)
+    if below >= stack.inner_headers:
+        need = wire_size(stack, below) + stack.link_bytes
+        lines.append(f"  {below:>6}  the step below: passes from a link MTU of {need} on")
     return lines
 
 
-def explained(solution: Solution) -> list[str]:
-    """Return the answer with its calculation and the sizes to probe."""
-    return [
+def explained(solution: Solution, follows: Iterable[str] = ()) -> list[str]:
+    """Return the answer with its calculation, the sizes to probe, and what ``follows`` from it."""
+    lines = [
         *answer(solution),
         "",
         "The calculation, outermost header first:",
@@ -100,15 +104,8 @@ def explained(solution: Solution) -> list[str]:
         "Prove it on the path (IP packet sizes, don't-fragment set):",
         *probes(solution),
     ]
-
-
-def reverse(solution: Solution, wanted: int) -> list[str]:
-    """Return the answer to: which link MTU do inner packets of ``wanted`` bytes need?"""
-    return [
-        f"inner packets of {wanted} need a link MTU of {solution.link_mtu}",
-        "",
-        *answer(solution),
-    ]
+    more = [f"  {line}" for line in follows]
+    return [*lines, "", "What follows from it:", *more] if more else lines
 
 
 def _row(row: LedgerRow, offset: str, width: int) -> str:
@@ -118,8 +115,3 @@ def _row(row: LedgerRow, offset: str, width: int) -> str:
 
 def _family(solution: Solution) -> str:
     return "IPv4" if solution.stack.family == "ip4" else "IPv6"
-
-
-def joined(lines: Iterable[str]) -> str:
-    """Return lines as one text without a final line break."""
-    return "\n".join(lines)

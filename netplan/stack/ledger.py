@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netplan.esp import padding
+from netplan.esp import ESP_TRAILER, padding
 from netplan.frozen import frozen
 from netplan.stack.types import IP, Part, Stack
 
@@ -140,7 +140,7 @@ def _sizes(stack: Stack, body: int) -> dict[int, int]:
         token = stack.tokens[index]
         if token.transform:
             inside[index] = size
-            size += padding(size, token.transform.align) + 2
+            size += padding(size, token.transform.align) + ESP_TRAILER
         size += token.head_bytes + token.tail_bytes
     return inside
 

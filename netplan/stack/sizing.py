@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from netplan.esp import (
+    AH_ALIGN,
+    AH_ALIGN_LINUX,
     AH_HEADER,
     ESP_HEADER,
     Transform,
@@ -102,7 +104,7 @@ def secure(
     except UnknownAlgorithm as error:
         raise wrong().algorithm(error, spot) from None
     if name == "ah":
-        return _ah(transform, 8 if "align8" in options or family == "ip6" else transform.align), (), None, ()
+        return _ah(transform, AH_ALIGN_LINUX if "align8" in options else AH_ALIGN[family]), (), None, ()
     head = [Part(name="ESP header (SPI, sequence)", bytes=ESP_HEADER, source="RFC 4303 2.1, 2.2")]
     if transform.iv:
         head.append(Part(name="ESP IV", bytes=transform.iv, source=transform.source))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stack_strategies import stacks
-from stack_strategies import test_every_token_can_be_drawn as test_every_token_can_be_drawn  # a test of the drawing
 
 from netplan.layers import MAX_PACKET
 from netplan.problems import ProblemError
 from netplan.stack import Stack, largest_inner, parse, required_link, solve, wire_size
+
+from .stack_strategies import stacks
+from .stack_strategies import test_every_token_can_be_drawn as test_every_token_can_be_drawn  # a test of the drawing
 
 links = st.one_of(st.integers(68, 2000), st.sampled_from([1280, 1492, 1500, 9000, 9001]), st.integers(2000, MAX_PACKET))
 quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]

@@ -1,0 +1,73 @@
+"""Short texts on what is no header but changes, or seems to change, the size of a packet; and on what went wrong."""
+
+from __future__ import annotations
+
+WORDS: dict[str, str] = {
+    "nat-t": "NAT traversal puts a UDP header (port 4500, RFC 3948) between IP and ESP: write ip4/udp/esp:... The"
+    " marker of 4 zero bytes is on IKE packets only. It costs the bytes of UDP, but because ESP pads in steps the MTU"
+    " can fall by a whole step of the cipher, or not at all. AH can't pass a NAT.",
+    "esn": "Extended sequence numbers cost nothing: only the low 32 bits are sent (RFC 4303 2.2.1).",
+    "tfc": "Traffic flow confidentiality pads packets up to the MTU. Linux never pads beyond what fits, so it lowers"
+    " throughput, not the MTU (RFC 4303 2.7).",
+    "padding": "ESP pads so that payload, padding, pad length and next header fill whole blocks: of the cipher's block"
+    " (16 for AES-CBC, 8 for 3DES), or of 4 for AEAD, CTR and NULL (RFC 4303 2.4). So the overhead isn't a constant:"
+    " the largest payload is floor(space / block) * block - 2.",
+    "step": "Because of the padding the inner MTU moves in steps. A larger link may bring nothing until the next step;"
+    " calc shows where that is ('the next larger MTU comes at link ...').",
+    "transport": "In transport mode ESP stands between the IP header and what it carries: ip4/esp:ALG. The IP header"
+    " is the packet's own, so nothing is added but ESP.",
+    "tunnel": "In tunnel mode a whole IP packet is inside ESP: ip4/esp:ALG/ip4. It costs one more IP header than"
+    " transport mode, 20 or 40 bytes.",
+    "mss": "TCP's MSS is the IP packet minus its IP header and TCP header, both without options (RFC 6691): MTU - 40"
+    " for IPv4, MTU - 60 for IPv6.",
+    "salt": "The salt or nonce of GCM, CCM, CTR and ChaCha20 is part of the key material and never on the wire.",
+    "esp-in-tcp": "ESP in TCP (RFC 9329) is a byte stream: each ESP packet gets a length of 2 bytes and TCP cuts the"
+    " stream at its MSS. So it has no MTU; what suffers is throughput. Size the TCP packets instead: ip4/tcp.",
+    "absorbed": "An Ethernet header or VLAN tags in front of the outermost IP header don't count against the link MTU:"
+    " the NIC sends them beside it. PPPoE, MPLS labels and MACsec do count, and so does a tag inside MACsec.",
+    "sha256-truncation": "Linux's own default for hmac(sha256) is an ICV of 96 bits, RFC 4868 and strongSwan use 128."
+    " Write sha256_96 for the first, sha256 for the second.",
+    "ah-alignment": "AH over IPv4 is a multiple of 4 (RFC 4302), but Linux pads it to 8 unless the SA has the flag"
+    " align4: write ah:sha256:align8 for that. Over IPv6 it is always 8.",
+    "reassembly": "A packet one byte too large isn't always lost: VXLAN and Geneve over IPv4 send it as two outer"
+    " fragments with nobody the wiser (half the packet rate), over IPv6 it vanishes.",
+    "encaplimit": "ip6tnl and ip6gre add an 8-byte destination option by default: write ip6/dstopts:8/... It stays in"
+    " clear before ESP in transport mode. 'encaplimit none' removes it.",
+}
+
+ALIASES: dict[str, str] = {
+    **dict.fromkeys(("natt", "nat", "udpencap", "encap", "forceencaps"), "nat-t"),
+    **dict.fromkeys(("pad", "block", "alignment"), "padding"),
+    **dict.fromkeys(("steps", "slack"), "step"),
+    **dict.fromkeys(("nonce",), "salt"),
+    **dict.fromkeys(("align8", "align4"), "ah-alignment"),
+    **dict.fromkeys(("vti", "xfrm", "xfrmi"), "xfrm-interface"),
+    **dict.fromkeys(("mtls",), "tls"),
+    **dict.fromkeys(("fragment", "fragments", "fragmentation"), "reassembly"),
+    **dict.fromkeys(("kubespan",), "talos"),
+    **dict.fromkeys(("moby", "swarm"), "docker"),
+    **dict.fromkeys(("kubeovn",), "kube-ovn"),
+    **dict.fromkeys(("ovn",), "ovn-kubernetes"),
+    **dict.fromkeys(("aws",), "aws-vpn"),
+    **dict.fromkeys(("openstack",), "neutron"),
+}
+
+# What to do about the codes of the stack notation; the first line of each page is the meaning from netplan.codes
+CODE_HELP: dict[str, str] = {
+    "IPP101": "The message lists the headers that fit at this place. 'ipsecplan explain' lists all of them.",
+    "IPP102": "An option stands after a colon: geneve:8, gre:key:seq, ah:sha256:align8. 'ipsecplan explain TOKEN' shows"
+    " what a header takes.",
+    "IPP103": "Headers follow each other as on the wire, outermost first. Most often a header between the two is"
+    " missing: vxlan travels in udp and carries eth.",
+    "IPP104": "Write headers separated by single slashes, such as ip4/esp:aes256gcm16/ip4.",
+    "IPP105": "The headers alone don't fit the link. The hint says which link MTU IPv4 and IPv6 need inside.",
+    "IPP106": "Sizes are whole numbers of bytes: a link MTU from 68 (RFC 791) to 65535, an inner packet at least as"
+    " large as its own headers.",
+    "IPP107": "Algorithms are strongSwan proposal keywords: aes256gcm16, chacha20poly1305, aes128-sha256. Key exchange"
+    " (-x25519), PRF and -esn may follow and cost nothing. A packet has one cipher; for several proposals --compare.",
+    "IPP108": "Each line of --batch is a stack, blanks, and a link MTU. Empty lines and lines that begin with # are"
+    " passed over.",
+    "IPP109": "A tunnel header must carry something: end the stack with the packet inside, such as /ip4 or /eth/ip4.",
+    "IPP111": "'ipsecplan explain' without a topic lists what it knows.",
+    "IPP112": "'ipsecplan explain underlays' lists the names, with source and whether that was read.",
+}
