@@ -34,7 +34,7 @@ def command(
     A second apply of the same bundle changes nothing. Exit 6: it was taken back; 7: not on every node.
     """
     need_yes(yes)
-    options = Options(timer_s=timer + int(soak), soak_s=soak)
+    options = Options(timer_s=timer, soak_s=soak)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         outcome = engine.apply(asking(yes, _question))
     if json_:

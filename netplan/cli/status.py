@@ -62,7 +62,7 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
     ]
     if node["timers"]:
         out.append(f"  timer  {', '.join(node['timers'])}")
-    differs = node["differs"]
+    differs = node["differs"][:1] if state["state"] == "none" else node["differs"]
     out += [f"  differs: {text}" for text in differs[:SHOWN]]
     if len(differs) > SHOWN:
         out.append(f"  differs: {len(differs) - SHOWN} more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -75,6 +76,7 @@ class Engine:
         self.cancelled = cancelled or threading.Event()
         self.transaction = new_transaction()
         self.results: dict[str, dict[str, dict[str, Any]]] = {}  # phase -> node id -> result
+        self._clocks: dict[str, float] = {}  # node id -> its monotonic clock minus ours, in seconds, rounded down
         self._journal: Journal | None = None
         self._authority: Authority | None = None
 
@@ -225,9 +227,11 @@ class Engine:
     def _request(self, step: Step, target: Target, extra: Mapping[str, Any]) -> dict[str, Any]:
         request: dict[str, Any] = {
             "phases": list(step.phases), "tx": self.transaction, "node": target.node, "release": target.digest,
-            "files": list(target.files), "timer": self.options.timer_s, "rearm": step.rearm, "time": time.time(),
-            "patience": min(PATIENCE_S, max(10, self.options.timer_s - 5)), "soak": self.options.soak_s, **extra,
+            "files": list(target.files), "timer": self._timer(step), "rearm": step.rearm, "time": time.time(),
+            "patience": self._patience(), "soak": self.options.soak_s, **extra,
         }  # fmt: skip
+        if target.id in self._clocks:
+            request["sent"] = time.monotonic() + self._clocks[target.id]
         if "preflight" in step.phases:
             request["payload_bytes"] = sum(len(entry["path"]) + 4096 for entry in target.files)
         if "switch" in step.phases:
@@ -237,9 +241,17 @@ class Engine:
             request["nonce"] = secrets.token_hex(4)
         if "credentials" in step.phases:
             request.update(self.results.get("certificates", {}).get(target.id, {}))
-        if "relax" in step.phases:
-            request["timer"] = REVERT_TIMER_S
         return request
+
+    def _timer(self, step: Step) -> int:
+        """Seconds until a node that hears nothing more takes itself back."""
+        if "relax" in step.phases:
+            return REVERT_TIMER_S
+        return self.options.timer_s + (math.ceil(self.options.soak_s) if "soak" in step.phases else 0)
+
+    def _patience(self) -> int:
+        """Seconds a node waits for its peers: the timer must never fire while a node still waits."""
+        return min(PATIENCE_S, max(8, self.options.timer_s - 8))
 
     def _sign(self, answers: Mapping[str, Answer]) -> None:
         """Sign what the nodes asked for in ``stage``; certificates are public and travel in the next request."""
@@ -258,6 +270,8 @@ class Engine:
         self.results["certificates"] = signed
 
     def _arrived(self, node_id: str, answer: Answer) -> None:
+        if answer.clock is not None:
+            self._clocks[node_id] = answer.clock - time.monotonic()
         for result in answer.results:
             self.results.setdefault(result["phase"], {})[node_id] = result
             self._tell(

@@ -32,6 +32,7 @@ class Answer:
     results: list[dict[str, Any]] = field(default_factory=list)
     unreachable: str | None = None
     broken: str | None = None
+    clock: float | None = None  # the node's monotonic clock in seconds when it answered
 
 
 class Transport(Protocol):
@@ -169,7 +170,7 @@ def _answer(path: Path) -> Answer:
     except (OSError, ValueError):
         return Answer()
     if "results" in said:
-        return Answer(results=list(said["results"]))
+        return Answer(results=list(said["results"]), clock=said.get("clock"))
     return Answer(unreachable=said.get("unreachable"), broken=said.get("broken"))
 
 

@@ -41,7 +41,9 @@ guard_loaded() { nft list table inet ipsecplan >/dev/null 2>&1; }
 
 # The first thing in every case: this node accepts what its peers still send, whatever that is.
 accept_both() {
-	if guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
+	if [ "$what" != relax ] && [ -z "$old_release" ]; then # nothing will be encrypted here: no guard at all
+		nft delete table inet ipsecplan 2>/dev/null
+	elif guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
 		nft -f /etc/ipsecplan/guard-count.nft || failed=1
 	fi
 	selector=$(one_line "$tx_dir/policy")
@@ -94,6 +96,11 @@ sweep_kernel() {
 	done <"$tx_dir/peers"
 }
 
+# charon forgets our key; last, because nothing waits for it
+forget_credentials() {
+	charon_runs && timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
+}
+
 overlay_policies() { ip xfrm policy list nosock 2>/dev/null | grep -Eq "(sport|dport) $(one_line "$tx_dir/port")( |\$)"; }
 
 drop_permissive() {
@@ -122,14 +129,13 @@ back() {
 	accept_both
 	restore_files "$1"
 	if charon_runs; then
-		timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
+		[ -z "$old_release" ] || timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
 		timeout 60 swanctl --load-conns >/dev/null 2>&1 || failed=1
 		terminate_pairs
 	fi
 	if [ -z "$old_release" ]; then
 		drop_permissive
 		if ! charon_runs || overlay_policies; then sweep_kernel; fi
-		if guard_loaded; then nft delete table inet ipsecplan || failed=1; fi
 		restore_sysctls
 	else
 		[ -r /etc/ipsecplan/guard.nft ] && { nft -f /etc/ipsecplan/guard.nft || failed=1; }
@@ -176,6 +182,7 @@ relax)
 off)
 	back "$ROOT/base"
 	write_state none "" "" removed
+	forget_credentials
 	say "done"
 	;;
 *)
@@ -187,6 +194,7 @@ off)
 	rm -f "$ROOT/open" "$RUN/timer"
 	sync "$ROOT"
 	say "transaction $tx taken back"
+	[ -n "$old_release" ] || forget_credentials
 	[ "$what" = operator ] || systemctl stop --no-block "ipsecplan-revert-$tx-*.timer" 2>/dev/null
 	;;
 esac

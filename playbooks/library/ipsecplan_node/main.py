@@ -22,9 +22,10 @@ def _arm(request, archive):
         raise Stop(finding("IPP601", "no archive in the request"))
     stage.tools(request["files"], archive)
     fresh = state.load()["state"] != "open"
-    state.begin(request["tx"], request["node"], request["timer"])
+    seconds = state.seconds_left(request)
+    state.begin(request["tx"], request["node"], seconds)
     state.enable(stage.BOOT_UNIT, request["tx"])
-    return {"changed": fresh, "detail": "reverts by itself in %d s unless confirmed" % request["timer"]}
+    return {"changed": fresh, "detail": "reverts by itself in %d s unless confirmed" % seconds}
 
 
 def _devices(request):
@@ -173,10 +174,10 @@ def main(header, stream):
             with _alone():
                 if request.get("rearm"):
                     state.require_open(request["tx"])
-                    state.arm(request["tx"], request["timer"])
+                    state.arm(request["tx"], state.seconds_left(request))
                 results = perform(request, archive)
     except Stop as stop:
         results = [{"phase": request["phases"][0], "ok": False, "changed": False, "findings": stop.findings,
                     "detail": stop.findings[0]["message"], "seconds": 0}]  # fmt: skip
-    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results}) + "\n")
+    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results, "clock": time.monotonic()}) + "\n")
     sys.stdout.flush()

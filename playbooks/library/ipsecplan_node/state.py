@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import stat
+import time
 
 from . import core
 from .core import Stop, finding, must, read, run, write
@@ -104,6 +105,16 @@ def arm(tx, seconds):
     write(RUN + "/timer", unit + "\n")
     if old and old != unit:
         run("systemctl", "stop", old + ".timer")
+
+
+def seconds_left(request):
+    """Return the seconds to arm: the timer counts from when the controller sent the request, not from its arrival.
+
+    A request may still be on its way when its controller dies; it must not win time. ``sent`` is on this node's
+    monotonic clock, as the controller knows it from an earlier answer.
+    """
+    age = time.monotonic() - request["sent"] if request.get("sent") is not None else 0.0
+    return max(5, round(request["timer"] - (age if 0 <= age < request["timer"] else 0)))
 
 
 def disarm():
