@@ -1,7 +1,7 @@
 """Every error code with one line of meaning. Codes are stable: scripts and documentation refer to them.
 
 1xx stack notation, 2xx plan file, 3xx inventory, 4xx cross-field rules, 5xx bundle, 6xx nodes and rollout,
-7xx verification, 8xx lab.
+7xx verification, 8xx lab, 9xx container networks, hosts and audit.
 """
 
 from __future__ import annotations
@@ -62,4 +62,21 @@ CODES: dict[str, str] = {
     "IPP807": "a lab of this name runs with other parameters",
     "IPP808": "a saved cluster could not be made or restored",
     "IPP809": "a command inside the lab failed",
+    # container networks and hosts
+    "IPP901": "a container network can't do what the plan asks",
+    "IPP902": "a network that brings its own IPsec on top of host IPsec",
+    "IPP903": "an MTU outside what the network or its pods can use",
+    "IPP904": "a rendered file is not what the network's schema allows",
+    "IPP905": "values that don't fit together",
+    # audit
+    "IPP910": "an input was skipped",
+    "IPP911": "an MTU or MSS is too large: full packets are lost or fragmented",
+    "IPP912": "an MTU or MSS is smaller than it has to be",
+    "IPP913": "IPsec does not cover the overlay",
+    "IPP914": "two programs bring IPsec",
+    "IPP915": "a running value is not the configured one",
+    "IPP916": "a field that the program ignores",
+    "IPP917": "an MTU below what IPv6 needs",
+    "IPP918": "the exact value can't be computed from what was given",
+    "IPP919": "audit found nothing that it knows",
 }

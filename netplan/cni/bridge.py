@@ -6,9 +6,12 @@ it subtracts nothing. The plugin leaves the MTU of an existing bridge alone, so 
 
 from __future__ import annotations
 
-import json
+from netplan.cni import conflist as lists
+from netplan.cni.base import Network
+from netplan.cni.kubernetes import compact
 
-CHECKED_AGAINST = "containernetworking/plugins 1.1.1, 1.6"
+CHECKED_AGAINST = lists.CHECKED
+ADAPTER = lists.BRIDGE
 
 
 def conflist(*, pod_cidr: str, mtu: int, name: str = "ipsecplan", bridge: str = "cni0") -> str:
@@ -16,24 +19,5 @@ def conflist(*, pod_cidr: str, mtu: int, name: str = "ipsecplan", bridge: str = 
 
     ``pod_cidr`` is the node's pod subnet; ``mtu`` the pod's IP MTU in bytes.
     """
-    family_default = "::/0" if ":" in pod_cidr else "0.0.0.0/0"
-    document = {
-        "cniVersion": "0.4.0",
-        "name": name,
-        "plugins": [
-            {
-                "type": "bridge",
-                "bridge": bridge,
-                "isGateway": True,
-                "ipMasq": False,
-                "hairpinMode": True,
-                "mtu": mtu,
-                "ipam": {
-                    "type": "host-local",
-                    "ranges": [[{"subnet": pod_cidr}]],
-                    "routes": [{"dst": family_default}],
-                },
-            }
-        ],
-    }
-    return json.dumps(document, indent=2) + "\n"
+    network = Network(pod_mtu=mtu, link_mtu=mtu, pod_cidrs=(pod_cidr,), options={"name": name, "bridge": bridge})
+    return compact(lists.conflist("bridge", network))
