@@ -27,6 +27,7 @@ class Numeric:
     default: int
     per_unit: int
     unit: str
+    row: str = ""  # how the ledger calls these bytes when the header has others too
     presets: Mapping[str, int] = _NOTHING  # names for numbers, such as geneve:ovn
 
 
@@ -109,7 +110,7 @@ def _rows() -> tuple[Header, ...]:
             kind="extension",
             carries=IP_PAYLOAD + EXTENSIONS,
             ends=True,
-            number=Numeric(low=1, high=127, step=1, default=1, per_unit=16, unit="segments"),
+            number=Numeric(low=1, high=127, step=1, default=1, per_unit=16, unit="segments", row="IPv6 segments"),
         ),
         Header(
             name="udp",
@@ -251,6 +252,7 @@ def _rows() -> tuple[Header, ...]:
                 default=0,
                 per_unit=1,
                 unit="bytes of options",
+                row="Geneve options",
                 presets={"ovn": 8, "cilium-dsr": 12},
             ),
         ),

@@ -50,7 +50,7 @@ def number(size: int, link: int | None = None) -> list[str]:
     for claim in CLAIMS:
         at = link or claim.link
         if claim.value(at) == size:
-            lines.append(f"  {claim.measure.upper()} that {claim.system} sets on {at}: {claim.when} ({claim.source})")
+            lines.append(f"  {claim.measure.upper()} by {claim.system} on {at}: {claim.when} ({claim.source})")
     if len(lines) == 1:
         lines.append("  no usual packet has this size; give the stack: ipsecplan calc STACK --mtu N --explain")
     return lines

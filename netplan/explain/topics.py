@@ -23,7 +23,7 @@ from netplan.explain.text import explained
 from netplan.explain.words import ALIASES, CODE_HELP, WORDS
 from netplan.layers import HEADERS, MACROS, Header
 from netplan.problems import Problem, ProblemError, closest, quoted
-from netplan.stack import parse, solve
+from netplan.stack import Stack, parse, solve
 
 Page = tuple[list[str], Any]  # lines for people, and the object for --json
 DEFAULT_LINK = 1500
@@ -100,7 +100,10 @@ def _code(code: str) -> Page:
 
 def _system(system: str, stack: str | None, link: int | None) -> Page:
     given = parse(stack) if stack else None
-    verdicts = [judge(claim, link or claim.link, given) for claim in CLAIMS if claim.system == system]
+    mine = [claim for claim in CLAIMS if claim.system == system]
+    if given:  # what the system says of other packets is beside the point, unless it says nothing of this one
+        mine = [claim for claim in mine if _kind(parse(claim.stack)) == _kind(given)] or mine
+    verdicts = [judge(claim, link or claim.link, given) for claim in mine]
     lines = [f"{system}: what it sets, beside the exact value" + (f" for {given.text}" if given else "")]
     for v in verdicts:
         what = v.claim.measure.upper()
@@ -114,6 +117,11 @@ def _system(system: str, stack: str | None, link: int | None) -> Page:
     unsafe = sum(not v.safe for v in verdicts)
     lines += ["", f"  {unsafe} of {len(verdicts)} unsafe here" if unsafe else "  all of them safe here"]
     return lines, [v.as_json() for v in verdicts]
+
+
+def _kind(stack: Stack) -> frozenset[str]:
+    """Return what makes packets alike: their tunnels and protection, whatever the family, NAT-T or inner packet."""
+    return frozenset(token.name for token in stack.tokens if token.kind in ("tunnel", "security"))
 
 
 def _prose(word: str, text: str) -> Page:

@@ -64,7 +64,7 @@ def measure(
     if header.number and not header.kinds:
         variable = amount * header.number.per_unit
         if header.bytes:
-            extras.append((variable, f"{header.title.removesuffix(' header')} {header.number.unit}"))
+            extras.append((variable, header.number.row))
         else:
             size = variable
     title = header.title if amount < 2 or not header.plural else header.plural.format(amount)
