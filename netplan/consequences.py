@@ -19,8 +19,9 @@ def _slow_class(plan: Plan) -> list[str]:
     slow = [c for c in plan.classes if c.inner_mtu == plan.pod_mtu]
     names = " and ".join(c.name for c in slow)
     why = "; ".join(dict.fromkeys(f"{c.limited_by}{', NAT-T' if c.nat_t else ''}" for c in slow))
+    few, all_pairs = sum(c.pairs for c in slow), sum(c.pairs for c in plan.classes)
     return [
-        f"{names} ({why}) limits the cluster: {sum(c.pairs for c in slow)} of {sum(c.pairs for c in plan.classes)} pairs "
+        f"{names} ({why}) limits the cluster: {few} of {all_pairs} pairs "
         f"cost the others up to {best - plan.pod_mtu} bytes a packet ({(best - plan.pod_mtu) / best:.1%})",
         f"without {names} pods would get {best}; leaving those hosts out, or widening their path, is the way there",
     ]
