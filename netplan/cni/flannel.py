@@ -204,6 +204,18 @@ def audit(piece: Piece) -> list[Setting | Hint]:
     return []
 
 
+def as_hint(found: Setting) -> Hint:
+    """Return what a setting tells about the network when another field decides over its number."""
+    return Hint(
+        system=found.system,
+        place=found.place,
+        encap=found.encap,
+        family=found.family,
+        own=found.own,
+        port=found.port,
+    )
+
+
 def config(piece: Piece, system: str) -> list[Setting | Hint]:
     """Read the two files in a ConfigMap; a pod MTU that is forced makes the backend's own result moot."""
     conf, cni = piece.nested("data", "net-conf.json"), piece.nested("data", "cni-conf.json")
@@ -211,20 +223,7 @@ def config(piece: Piece, system: str) -> list[Setting | Hint]:
     found = net_conf(conf, system=system) if conf else []
     if not forced:
         return found
-    backend_setting = next((f for f in found if isinstance(f, Setting)), None)
-    rest: list[Setting | Hint] = [f for f in found if isinstance(f, Hint)]
-    if backend_setting:
-        rest.append(
-            Hint(
-                system=system,
-                place=backend_setting.place,
-                encap=backend_setting.encap,
-                family=backend_setting.family,
-                own=backend_setting.own,
-                port=backend_setting.port,
-            )
-        )
-    return forced + rest
+    return [*forced, *(as_hint(f) if isinstance(f, Setting) else f for f in found)]
 
 
 ADAPTER = Adapter(

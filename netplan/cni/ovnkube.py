@@ -25,7 +25,7 @@ from netplan.cni.base import (
     whole,
 )
 from netplan.cni.document import Piece
-from netplan.cni.kubernetes import dump, patch, recreate_pods, rollout
+from netplan.cni.kubernetes import config_map, patch, recreate_pods, rollout
 from netplan.problems import Problem
 
 TAKES: dict[tuple[Encap, Family], int] = {("geneve:8", "ipv4"): 0, ("geneve:8", "ipv6"): 0}
@@ -38,13 +38,14 @@ _EXTERNAL = "on OpenShift host IPsec is ipsecConfig.mode External with the nodes
 
 
 def _upstream(network: Network) -> list[Artifact]:
-    values = {"mtu": network.pod_mtu}
-    return [Artifact(path="ovn-kubernetes/values.yaml", text=dump(values), patch="values", schema="ovnkube/values")]
+    target = "ConfigMap/ovn-kubernetes/ovn-config"
+    data = {"mtu": str(network.pod_mtu)}
+    return [config_map("ovn-kubernetes/ovn-config.patch.yaml", target, data, "ovnkube/config")]
 
 
 def _upstream_steps(_network: Network) -> list[Step]:
     return [
-        Step(stage="config", text="upgrade the chart with mtu, or set OVN_MTU of ds/ovnkube-node"),
+        Step(stage="config", text="patch ConfigMap ovn-config, which OVN_MTU of ds/ovnkube-node is taken from"),
         rollout("daemonset", "ovn-kubernetes", "ovnkube-node"),
         recreate_pods(),
     ]
@@ -140,6 +141,8 @@ def _network(piece: Piece) -> list[Setting | Hint]:
     if piece.text("spec", "defaultNetwork", "type") == "OpenShiftSDN":
         at = ("spec", "defaultNetwork", "openshiftSDNConfig", "mtu")
         return [_setting(piece, whole(piece.get(*at)), at, "openshiftSDNConfig.mtu", "openshift-sdn", None)]
+    if piece.get(*at) is None and piece.text("spec", "defaultNetwork", "type") != "OVNKubernetes":
+        return []
     mode = piece.text(*at, "ipsecConfig", "mode")
     # ipsecConfig: {} switched it on before the field mode existed
     full = mode == "Full" or (not mode and isinstance(piece.get(*at, "ipsecConfig"), dict))
@@ -196,7 +199,7 @@ UPSTREAM = Adapter(
     title="OVN-Kubernetes",
     checked_against="OVN-Kubernetes 8871cd9c",
     semantics="pod",
-    field="ovnkube --mtu (OVN_MTU)",
+    field="ConfigMap ovn-config data.mtu (OVN_MTU, ovnkube --mtu)",
     takes=TAKES,
     automatic=None,
     goes_live="restart ds/ovnkube-node",

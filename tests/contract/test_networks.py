@@ -1,0 +1,197 @@
+"""Every container network, every encapsulation it has, with and without IPsec: what it renders is valid, and the pod
+MTU that its program ends with is the plan's."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from netplan.cni import ADAPTERS
+from netplan.cni.base import OVERLAY, Adapter, Network, Setting
+from netplan.cni.check import check
+from netplan.cni.document import Piece, parse
+from netplan.cni.kubernetes import commands, ordered
+from netplan.problems import errors
+from netplan.stack import parse as parse_stack
+from netplan.stack import solve
+
+LINK = 1500
+IPSEC = {
+    "none": ("", False),
+    "gcm": ("aes256gcm16", False),
+    "cbc": ("aes256-sha256", False),
+    "gcm+nat-t": ("aes256gcm16", True),
+    "cbc+nat-t": ("aes256-sha256", True),
+}
+GENEVE_OPTIONS = {"ovn-kubernetes", "openshift", "kube-ovn"}
+# systems that read the artefacts of others
+READERS = {"openshift": "ovn-kubernetes", "docker-overlay": "docker", "k3s": "flannel"} | dict.fromkeys(
+    ("ptp", "macvlan", "ipvlan", "vlan", "host-device"), "bridge"
+)
+CASES = [
+    pytest.param(name, encap, family, ipsec, id=f"{name}-{encap}-{family}-{ipsec}")
+    for name, adapter in ADAPTERS.items()
+    for encap, family in adapter.takes
+    for ipsec in IPSEC
+]
+
+
+def stack(encap: str, family: str, ipsec: str) -> str:
+    suite, nat_t = IPSEC[ipsec]
+    ip = "ip4" if family == "ipv4" else "ip6"
+    overlay = {"gre": OVERLAY["gretap+key"]}.get(encap, OVERLAY[encap])
+    esp = ("udp/" if nat_t else "") + f"esp:{suite}" if suite else ""
+    # native traffic is protected in tunnel mode between pod networks; ipip carries an IP packet as it is
+    inner = "" if encap == "none" and not suite else "ip4"
+    return "/".join(part for part in (ip, esp, overlay, inner) if part)
+
+
+def planned(adapter: Adapter, encap: str, family: str, ipsec: str) -> Network:
+    exact = solve(parse_stack(stack(encap, family, ipsec)), LINK).inner_mtu
+    return Network(
+        pod_mtu=min(exact, LINK - adapter.headroom),
+        link_mtu=LINK,
+        encap=encap,
+        family=family,
+        port={"vxlan": 4789}.get(encap),
+        vni=4096 if encap == "vxlan" else None,
+        host_ipsec=ipsec != "none",
+        pod_cidrs=("10.42.1.0/24",),
+        options={"from": "1400"},
+    )
+
+
+def found_in(adapter: Adapter, network: Network) -> list[Setting]:
+    reader = ADAPTERS[READERS.get(adapter.name, adapter.name)]
+    settings = []
+    for artifact in adapter.render(network):
+        if artifact.schema == "ovs/script":
+            from netplan.cni.ovs import audit_text
+
+            settings += audit_text(artifact.path, artifact.text)
+            continue
+        for document in parse(artifact.text, artifact.path):
+            piece = Piece(document, (), document.data)
+            settings += reader.audit(piece)
+    found = [s for s in settings if isinstance(s, Setting)]
+    # a forced pod MTU makes moot what a backend without a number of its own would choose
+    forced = any(s.semantics == "pod" and s.value for s in found)
+    return [s for s in found if not (forced and s.semantics == "underlay" and s.value is None)]
+
+
+@pytest.mark.parametrize(("name", "encap", "family", "ipsec"), CASES)
+def test_pods_end_with_the_planned_mtu(name, encap, family, ipsec):
+    adapter = ADAPTERS[name]
+    network = planned(adapter, encap, family, ipsec)
+    assert not errors(adapter.supports(network))
+    artifacts = adapter.render(network)
+    assert artifacts
+    for artifact in artifacts:
+        assert check(artifact) == [], artifact.text
+    assert adapter.ends_with(adapter.field_value(network), network) == network.pod_mtu
+    settings = found_in(adapter, network)
+    pods = [s for s in settings if s.semantics != "device" or name == "ovs"]
+    assert pods, "audit reads what render writes"
+    for setting in pods:
+        assert setting.ends(LINK, encap, family) == network.pod_mtu, setting
+        if setting.wanted(network.pod_mtu, encap, family) is not None:
+            assert setting.wanted(network.pod_mtu, encap, family) == setting.value
+
+
+def test_the_registry_is_not_empty_and_names_agree():
+    assert len(CASES) > 400
+    for name, adapter in ADAPTERS.items():
+        assert adapter.name == name
+        assert re.search(r"\d", adapter.checked_against), name
+        assert adapter.goes_live
+        assert adapter.title
+
+
+@pytest.mark.parametrize("name", list(ADAPTERS))
+def test_steps_are_ordered_by_direction(name):
+    adapter = ADAPTERS[name]
+    encap, family = next(iter(adapter.takes))
+    network = planned(adapter, encap, family, "gcm")
+    steps = adapter.steps(network)
+    assert any(step.stage == "config" for step in steps)
+    lowering = [s.stage for s in ordered(steps, "lower")]
+    raising = [s.stage for s in ordered(steps, "raise")]
+    if "devices" in lowering:
+        assert lowering.index("devices") > lowering.index("pods" if "pods" in lowering else "config")
+        assert raising[0] == "devices"
+    if adapter.pods_keep:
+        assert "pods" in lowering
+
+
+@pytest.mark.parametrize("name", list(ADAPTERS))
+def test_own_ipsec_on_top_of_host_ipsec_is_refused_with_the_reason(name):
+    adapter = ADAPTERS[name]
+    encap, family = next(iter(adapter.takes))
+    network = planned(adapter, encap, family, "gcm")
+    import dataclasses
+
+    problems = adapter.supports(dataclasses.replace(network, own_ipsec=True))
+    if adapter.brings_ipsec:
+        assert [p.code for p in errors(problems)][0] == "IPP902"
+        assert adapter.brings_ipsec in problems[0].message
+    else:
+        assert [p.code for p in errors(problems)][0] == "IPP901"
+
+
+@pytest.mark.parametrize("name", list(ADAPTERS))
+def test_an_encapsulation_it_does_not_have_is_refused(name):
+    network = Network(pod_mtu=1400, link_mtu=1500, encap="udp", family="ipv4")
+    problems = ADAPTERS[name].supports(network)
+    assert [p.code for p in problems] == ["IPP901"]
+    assert problems[0].hint
+
+
+@pytest.mark.parametrize("name", list(ADAPTERS))
+def test_pods_with_ipv6_never_get_less_than_1280(name):
+    adapter = ADAPTERS[name]
+    encap, family = next(iter(adapter.takes))
+    network = Network(pod_mtu=1278, link_mtu=1500, encap=encap, family=family, pod_families=("ipv6",))
+    assert "IPP903" in [p.code for p in adapter.supports(network)]
+
+
+def test_kubectl_runs_everything_dry_first():
+    network = planned(ADAPTERS["calico"], "vxlan", "ipv4", "gcm")
+    lines = commands(ADAPTERS["calico"].render(network), "/etc/kube config")
+    half = len(lines) // 2
+    assert half == 2
+    assert all("--dry-run=server" in line for line in lines[:half])
+    assert not any("--dry-run" in line for line in lines[half:])
+    assert all("--kubeconfig '/etc/kube config'" in line for line in lines)
+
+
+# What the programs do by themselves on a link, from their source: field value -> pod MTU.
+AUTOMATIC = [
+    ("calico", "vxlan", "ipv4", 1500, 1450),
+    ("calico", "vxlan", "ipv6", 1500, 1430),
+    ("calico", "ipip", "ipv4", 1500, 1480),
+    ("calico", "vxlan", "ipv4", 1400, 1350),
+    ("cilium", "vxlan", "ipv6", 1500, 1430),
+    ("flannel", "vxlan", "ipv4", 1500, 1450),
+    ("flannel", "vxlan", "ipv6", 1500, 1450),  # 20 too large: it subtracts 50 over IPv6 too
+    ("antrea", "geneve", "ipv4", 1500, 1450),
+    ("antrea", "vxlan", "ipv6", 1500, 1430),
+    ("kube-ovn", "geneve:8", "ipv4", 1500, 1400),
+    ("kube-ovn", "vxlan", "ipv4", 1500, 1450),
+    ("kube-ovn", "stt", "ipv4", 1500, 1428),
+    ("openshift", "geneve:8", "ipv4", 1500, 1400),
+]
+
+
+@pytest.mark.parametrize(("name", "encap", "family", "link", "pod"), AUTOMATIC)
+def test_what_the_programs_subtract_is_what_their_source_says(name, encap, family, link, pod):
+    table = ADAPTERS[name].automatic
+    assert link - table[encap, family] == pod
+
+
+def test_docker_rounds_encrypted_overlays():
+    from netplan.cni.docker import overlay_ends
+
+    assert overlay_ends(1500, encrypted=True) == 1424
+    assert overlay_ends(1430, encrypted=True) == 1352
+    assert overlay_ends(1500, encrypted=False) == 1450
