@@ -152,8 +152,9 @@ class Engine:
             return self._end(outcome)
         # an open transaction over a confirmed release goes back to that release, and its MTU stays
         upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
+        live = any(node["state"]["state"] != "none" for node in found.values())
         try:
-            for step in phases.UNDO + (() if upgrade else phases.RAISE):
+            for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
                 self._step(step, off=not upgrade, any=True)
         except Failed as failure:
             outcome.outcome, outcome.exit_code, outcome.problems = "incomplete", ExitCode.REVERT_INCOMPLETE, failure.problems

@@ -45,13 +45,13 @@ class Step:
 LOOK = Step(phases=("status", "preflight"), rearm=False)
 APPLY: tuple[Step, ...] = (
     Step(phases=("arm", "senders", "stage"), payload=True, rearm=False),
-    Step(phases=("mtu", "credentials")),
-    Step(phases=("prove", "permissive")),
+    # a node that proves before its peer has loaded tries again; nothing depends on the order
+    Step(phases=("mtu", "credentials", "prove", "permissive")),
     Step(phases=("switch",), pairs="canary"),
     Step(phases=("switch",)),
     Step(phases=("trap", "soak")),
-    Step(phases=("enforce",)),
-    Step(phases=("probe",), fresh=True),
+    # measuring changes nothing, so it may begin where a peer is still about to enforce
+    Step(phases=("enforce", "probe")),
     Step(phases=("confirm",), rearm=False, fresh=True),
 )
 UNDO: tuple[Step, ...] = (Step(phases=("relax",), rearm=False), Step(phases=("back",), rearm=False))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import socket
 import time
 
@@ -19,11 +21,11 @@ def _log_of_charon(pair):
     return own[-1][:160] if own else "charon logged no reason"
 
 
-def ike_sas(node):
+def ike_sas(node, listed=None):
     """Return pair -> its ESTABLISHED IKE_SAs with the expected remote identity."""
     expected = {peer["pair"]: peer["id"] for peer in node["peers"]}
     found = {pair: [] for pair in expected}
-    for name, body in vici.sas():
+    for name, body in vici.sas() if listed is None else listed:
         if name in expected and body.get("state") == "ESTABLISHED" and body.get("remote-id") == expected[name]:
             found[name].append(body)
     return found
@@ -40,9 +42,10 @@ def prove(node, tx, seconds):
     last = {}
 
     def all_up():
-        up = ike_sas(node)
-        for peer in mine:
-            if not up[peer["pair"]] and time.monotonic() - last.get(peer["pair"], -99) > 8:
+        listed = vici.sas()
+        up, trying = ike_sas(node, listed), {name for name, _ in listed}
+        for peer in mine:  # again when the peer refused: it may not have loaded its connections yet
+            if peer["pair"] not in trying and time.monotonic() - last.get(peer["pair"], -99) > 1.5:
                 last[peer["pair"]] = time.monotonic()
                 _initiate(ike=peer["pair"])
         return all(up.values())
@@ -78,10 +81,8 @@ def permissive(node, tx):
 
 def _port_words(port):
     words = {str(port)}
-    try:
+    with contextlib.suppress(OSError):
         words.add(socket.getservbyport(port, "udp"))
-    except OSError:
-        pass
     return words
 
 
@@ -206,9 +207,8 @@ def enforce(node, tx):
         core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node))
         changed = True
     state.enable(stage.GUARD_UNIT, tx)
-    for unit in ("strongswan.service", "strongswan-swanctl.service"):
-        if run("systemctl", "is-enabled", unit).out.strip() == "disabled":
-            run("systemctl", "enable", unit)
+    if not glob.glob("/etc/systemd/system/*.wants/strongswan*.service"):
+        run("systemctl", "enable", "strongswan.service")
     if xfrm.guard()["mode"] != "drop" or xfrm.permissive(node):
         raise Stop(finding("IPP619", "the guard does not drop clear packets"))
     return {"changed": changed, "detail": "clear overlay packets are dropped"}

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 import sys
 import time
-import traceback
 
-from . import core, ike, mtu, preflight, probe, stage, state, status
+from . import core, state
 from .core import Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
 READ_ONLY = ("status", "preflight", "probe")
 
 
-def _arm(request, archive):
-    if not stage.kind(state.SCRIPT) == "tool" or archive is None:
+def _arm(stage, request, archive):
+    if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
     stage.tools(request["files"], archive)
     fresh = state.load()["state"] != "open"
@@ -28,7 +28,9 @@ def _arm(request, archive):
     return {"changed": fresh, "detail": "reverts by itself in %d s unless confirmed" % seconds}
 
 
-def _devices(request):
+def _devices(mtu, request, _):
+    from . import stage
+
     tx, release = request["tx"], request["release"]
     return mtu.devices(request["node"], lambda: stage.install(tx, release, ("mtu",)))
 
@@ -47,7 +49,7 @@ def _ours(request, now):
     return now["state"] == "confirmed" and bool(request.get("off"))
 
 
-def _relax(request):
+def _relax(_, request, __):
     """Undo, first half, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
     now = state.load()
     if not _ours(request, now) or not os.path.exists(state.SCRIPT):
@@ -58,7 +60,7 @@ def _relax(request):
     return {"changed": True, "detail": "accepts clear and ESP"}
 
 
-def _back(request):
+def _back(_, request, __):
     """Undo, second half: this transaction away (to the release before it, if there was one)."""
     now = state.load()
     if not _ours(request, now):
@@ -71,7 +73,7 @@ def _back(request):
     return {"changed": True, "detail": state.load()["state"]}
 
 
-def _forget(request):
+def _forget(mtu, request, _):
     """Off, the end: senders free, our own files and memory gone."""
     done = mtu.raise_senders(request["node"])
     last = state.load()["last"]
@@ -86,30 +88,27 @@ def _forget(request):
     return done
 
 
-def _confirm(request):
-    return ike.confirm(request["tx"], request["release"], request["node"])
-
-
+# phase -> (module that is imported for it, its call)
 PHASES = {
-    "status": lambda r, a: status.status(r["node"], r["release"], r["files"]),
-    "preflight": lambda r, a: preflight.preflight(r["node"], r["tx"], r["time"], r["payload_bytes"]),
-    "arm": _arm,
-    "senders": lambda r, a: mtu.senders(r["node"]),
-    "stage": lambda r, a: stage.stage(r["tx"], r["release"], r["node"], r["files"], a),
-    "mtu": lambda r, a: _devices(r),
-    "credentials": lambda r, a: stage.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority")),
-    "prove": lambda r, a: ike.prove(r["node"], r["tx"], r["patience"]),
-    "permissive": lambda r, a: ike.permissive(r["node"], r["tx"]),
-    "switch": lambda r, a: ike.switch(r["node"], set(r["pairs"]), r["patience"]),
-    "trap": lambda r, a: ike.trap(r["node"], r["tx"]),
-    "soak": lambda r, a: ike.soak(r["soak"]),
-    "enforce": lambda r, a: ike.enforce(r["node"], r["tx"]),
-    "probe": lambda r, a: probe.probe(r["node"], r["nonce"]),
-    "confirm": lambda r, a: _confirm(r),
-    "relax": lambda r, a: _relax(r),
-    "back": lambda r, a: _back(r),
-    "raise": lambda r, a: mtu.raise_devices(r["node"]),
-    "forget": lambda r, a: _forget(r),
+    "status": ("status", lambda m, r, a: m.status(r["node"], r["release"], r["files"])),
+    "preflight": ("preflight", lambda m, r, a: m.preflight(r["node"], r["tx"], r["skew"], r["payload_bytes"])),
+    "arm": ("stage", _arm),
+    "senders": ("mtu", lambda m, r, a: m.senders(r["node"])),
+    "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a)),
+    "mtu": ("mtu", _devices),
+    "credentials": ("stage", lambda m, r, a: m.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority"))),
+    "prove": ("ike", lambda m, r, a: m.prove(r["node"], r["tx"], r["patience"])),
+    "permissive": ("ike", lambda m, r, a: m.permissive(r["node"], r["tx"])),
+    "switch": ("ike", lambda m, r, a: m.switch(r["node"], set(r["pairs"]), r["patience"])),
+    "trap": ("ike", lambda m, r, a: m.trap(r["node"], r["tx"])),
+    "soak": ("ike", lambda m, r, a: m.soak(r["soak"])),
+    "enforce": ("ike", lambda m, r, a: m.enforce(r["node"], r["tx"])),
+    "probe": ("probe", lambda m, r, a: m.probe(r["node"], r["nonce"])),
+    "confirm": ("ike", lambda m, r, a: m.confirm(r["tx"], r["release"], r["node"])),
+    "relax": ("state", _relax),
+    "back": ("state", _back),
+    "raise": ("mtu", lambda m, r, a: m.raise_devices(r["node"])),
+    "forget": ("mtu", _forget),
 }
 FREE = READ_ONLY + ("confirm", "relax", "back", "raise", "forget", "arm")
 
@@ -144,12 +143,15 @@ def perform(request, archive):
         try:
             if name not in FREE:
                 state.require_open(request["tx"])
-            answer = PHASES[name](request, archive)
+            module, call = PHASES[name]
+            answer = call(importlib.import_module("." + module, __package__), request, archive)
             result.update(answer)
             result["findings"] = answer.pop("notes", [])
         except Stop as stop:
             result.update(ok=False, findings=stop.findings, detail=stop.findings[0]["message"])
         except Exception as error:  # noqa: BLE001  a bug of ours must still come back as an answer
+            import traceback
+
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = "%s: %s (%s:%s)" % (type(error).__name__, error, os.path.basename(where.filename), where.lineno)
             result.update(ok=False, findings=[finding("IPP609", text, "this is a defect of ipsecplan")], detail=text)
@@ -163,6 +165,7 @@ def perform(request, archive):
 def main(header, stream):
     """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``."""
     request = json.loads(stream.read(header["request"]))
+    request["skew"] = time.time() - request["time"]  # the way here included
     archive = stream.read(header["archive"]) if header["archive"] else None
     with contextlib.suppress(OSError):
         os.setsid()

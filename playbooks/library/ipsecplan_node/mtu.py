@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 
 from . import core, state
 from .core import Stop, finding, read, run, write
@@ -88,6 +89,19 @@ def differences(node):
         if pod["mtu"] != wanted or pod["port_mtu"] != wanted:
             words.append("the pod at %s has MTU %d, planned %d" % (pod["port"], pod["mtu"], wanted))
     return words
+
+
+def ping(prefix, address, size, count, wait):
+    """Send DF pings of ``size`` bytes (whole IP packet). Return (answers, refused here, what ping said)."""
+    payload = size - (48 if ":" in address else 28)
+    done = run(
+        *prefix, "ping", "-n", "-M", "do", "-c", str(count), "-i", "0.3", "-W", str(wait), "-s", str(payload), address,
+        timeout=count + wait + 10,
+    )  # fmt: skip
+    received = re.search(r"(\d+) received", done.out)
+    text = done.out + done.err
+    refused = "too long" in text or "Frag needed" in text or "Packet too big" in text
+    return int(received[1]) if received else 0, refused, done.said
 
 
 def _routes(pod, family):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
-from concurrent.futures import ThreadPoolExecutor
 
-from . import mtu, probe, state, vici, xfrm
+from . import core, mtu, state, vici, xfrm
 from .core import Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -22,8 +20,8 @@ GUARD_TEST = (
 )
 
 
-def preflight(node, tx, controller_time, payload_bytes):
-    """Return every finding at once; changes nothing that outlives it."""
+def preflight(node, tx, skew, payload_bytes):
+    """Look at everything and report all findings at once. ``skew``: this clock minus the controller's, in seconds."""
     if os.geteuid() != 0:
         raise Stop(finding("IPP630", "the login is not root", "set ansible_user=root or ansible_become=true"))
     missing = sorted(name for name in TOOLS if not which(name))
@@ -34,7 +32,6 @@ def preflight(node, tx, controller_time, payload_bytes):
         raise Stop(finding("IPP631", "programs are missing: %s" % " ".join(missing), "install %s" % packages))
     wrong = []
     test = _timer_start()
-    skew = time.time() - controller_time
     if abs(skew) > SKEW_S:
         wrong.append(finding("IPP632", "the clock is %+d s off the controller's" % skew, "certificates need true time: set NTP up"))
     wrong += _charon() + _disk(payload_bytes) + _kernel() + _underlay(node) + _overlay(node) + _other(node, tx)
@@ -43,7 +40,8 @@ def preflight(node, tx, controller_time, payload_bytes):
         wrong.append(finding("IPP633", "a systemd-run timer of 1 s did not fire within 15 s: no dead-man timer here"))
     if any(f["severity"] == "error" for f in wrong):
         raise Stop(*wrong)
-    return {"changed": False, "detail": "clock %+.0f s, path MTU %d to %d peers" % (skew, node["underlay"]["mtu"], len(node["peers"])), "notes": wrong}
+    return {"changed": False, "notes": wrong,
+            "detail": "ready; %d bytes reach %d peers" % (node["underlay"]["mtu"], len(node["peers"]))}  # fmt: skip
 
 
 def _timer_start():
@@ -55,15 +53,13 @@ def _timer_start():
 
 
 def _timer_fired(mark):
-    from . import core
-
     return core.wait(lambda: os.path.exists(mark), 15) and remove(mark)
 
 
 def _charon():
-    wrong = []
+    wrong, everything = [], run("ss", "-Hlunp").out.splitlines()
     for port in (500, 4500):
-        lines = run("ss", "-Hlunp", "sport", "=", ":%d" % port).out.splitlines()
+        lines = [line for line in everything if re.search(r":%d\s" % port, line)]
         owners = {(name, pid) for line in lines for name, pid in re.findall(r'\("([^"]+)",pid=(\d+)', line)}
         if not owners:
             wrong.append(finding("IPP634", "nothing listens on UDP %d" % port, "start strongSwan: systemctl start strongswan"))
@@ -149,8 +145,9 @@ def _other(node, tx):
         wrong.append(finding("IPP602", "another transaction is open on this node: %s" % now["tx"],
                              "wait for its timer, or `ipsecplan revert` it"))  # fmt: skip
     ours = now["state"] != "none"
-    mine = [p for p in xfrm.policies() if xfrm.of_overlay(p, node["overlay"]["port"])]
-    foreign = len(xfrm.policies()) - len(mine)
+    policies = xfrm.policies()
+    mine = [p for p in policies if xfrm.of_overlay(p, node["overlay"]["port"])]
+    foreign = len(policies) - len(mine)
     peers = {node["underlay"]["address"]} | {peer["address"] for peer in node["peers"]}
     strange = [s for s in xfrm.states() if not (ours and s[0] in peers and s[1] in peers)]
     if foreign or (mine and not ours) or strange:
@@ -174,15 +171,14 @@ def _paths(node):
 
     def one(peer):
         mtu_here = peer.get("link_mtu", size)
-        answers, refused, said = probe.ping((), peer["address"], mtu_here, 2, 3)
+        answers, refused, said = mtu.ping((), peer["address"], mtu_here, 2, 3)
         if answers:
             return []
-        small = probe.ping((), peer["address"], 500, 1, 2)[0]
+        small = mtu.ping((), peer["address"], 500, 1, 2)[0]
         if not small:
             return [finding("IPP641", "%s (%s) does not answer a ping" % (peer["name"], peer["address"]), said)]
         why = said if refused else "a larger packet vanishes on the way"
         return [finding("IPP641", "a DF packet of %d bytes does not reach %s: %s" % (mtu_here, peer["name"], why),
                         "the path MTU is smaller than the plan says: set underlay.mtu or underlay.paths")]  # fmt: skip
 
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return [f for found in pool.map(one, node["peers"]) for f in found]
+    return [f for found in core.each(one, node["peers"]) for f in found]

@@ -7,15 +7,14 @@ nothing, so one plaintext packet is planted in every run, harmless because its o
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from . import ike, mtu
-from .capture import Capture, plant
-from .core import Stop, finding, read, run
+from .core import Stop, each, finding, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 CONFLIST = "/etc/cni/net.d/10-ipsecplan.conflist"
@@ -25,8 +24,8 @@ PREFIX = "ipsecplan-probe-"
 class ProbePod:
     """A pod made by the plugins of our own conflist, and taken away by them."""
 
-    def __init__(self, netns):
-        self.netns, self.addresses = netns, []
+    def __init__(self, netns, address=None):
+        self.netns, self.address = netns, address
         self.list = json.loads(read(CONFLIST) or "{}")
         if not self.list.get("plugins"):
             raise Stop(finding("IPP701", "%s is missing: nothing was applied here" % CONFLIST))
@@ -46,6 +45,7 @@ class ProbePod:
             env = {
                 "CNI_COMMAND": command, "CNI_CONTAINERID": self.netns, "CNI_NETNS": "/run/netns/" + self.netns,
                 "CNI_IFNAME": "eth0", "CNI_PATH": PLUGINS,
+                "CNI_ARGS": "IgnoreUnknown=1" + (";IP=" + self.address if self.address else ""),
             }  # fmt: skip
             done = run(program, stdin=json.dumps(config).encode(), env=env, timeout=30)
             if done.code != 0 and command == "ADD":
@@ -60,8 +60,7 @@ class ProbePod:
     def add(self):
         """Make the pod."""
         run("ip", "netns", "add", self.netns)
-        result = self.call("ADD")
-        self.addresses = [ip["address"].split("/")[0] for ip in result.get("ips", [])]
+        self.call("ADD")
 
     def remove(self):
         """Take the pod away."""
@@ -78,20 +77,20 @@ def _addresses_of_pods(bridge):
 
 
 def _make_pod(node, nonce):
+    """Make the probe pod at an address that no pod has: another network's allocator may not know of ours."""
     taken = _addresses_of_pods(node["overlay"]["bridge"])
-    refused = []
+    subnet = ipaddress.ip_network(node["overlay"]["pod_cidr"])
+    free = (str(subnet[-2 - n]) for n in range(min(subnet.num_addresses - 4, 250)))
+    address = next((a for a in free if a not in taken), None)
+    if address is None:
+        raise Stop(finding("IPP701", "no free pod address for the probe"))
+    pod = ProbePod(PREFIX + nonce, address)
     try:
-        for number in range(12):
-            pod = ProbePod("%s%s-%d" % (PREFIX, nonce, number))
-            refused.append(pod)
-            pod.add()
-            if not taken.intersection(pod.addresses):
-                refused.remove(pod)
-                return pod
-    finally:
-        for pod in refused:
-            pod.remove()
-    raise Stop(finding("IPP701", "no free pod address for the probe"))
+        pod.add()
+    except BaseException:
+        pod.remove()
+        raise
+    return pod
 
 
 def _clean():
@@ -100,19 +99,6 @@ def _clean():
         if name.startswith(PREFIX):
             with contextlib.suppress(Stop):
                 ProbePod(name).remove()
-
-
-def ping(prefix, address, size, count, wait):
-    """Send DF pings of ``size`` bytes (whole IP packet). Return (answers, refused here, what ping said)."""
-    payload = size - (48 if ":" in address else 28)
-    done = run(
-        *prefix, "ping", "-n", "-M", "do", "-c", str(count), "-i", "0.3", "-W", str(wait), "-s", str(payload), address,
-        timeout=count + wait + 10,
-    )  # fmt: skip
-    received = re.search(r"(\d+) received", done.out)
-    text = done.out + done.err
-    refused = "too long" in text or "Frag needed" in text or "Packet too big" in text
-    return int(received[1]) if received else 0, refused, done.said
 
 
 def underlay_device(peer_address):
@@ -124,8 +110,8 @@ def underlay_device(peer_address):
 
 
 def _one_peer(pod, peer):
-    count, refused_n, said = ping(pod, peer["overlay_address"], peer["inner_mtu"], 3, 4)
-    more, refused, said_more = ping(pod, peer["overlay_address"], peer["inner_mtu"] + 1, 1, 1)
+    count, refused_n, said = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"], 3, 4)
+    more, refused, said_more = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"] + 1, 1, 1)
     return {
         "passes": count > 0 and not refused_n, "said": said,
         "refused": refused and more == 0, "over_answers": more, "said_over": said_more,
@@ -143,6 +129,8 @@ def probe(node, nonce):
 
 
 def _measure(node, nonce, pod):
+    from .capture import Capture, plant
+
     enter = ("nsenter", "--net=/run/netns/" + pod.netns)
     peers = node["peers"]
     routes = {peer["id"]: underlay_device(peer["address"]) for peer in peers}
@@ -150,8 +138,7 @@ def _measure(node, nonce, pod):
     with contextlib.ExitStack() as stack:
         clear = [stack.enter_context(Capture(dev, "clear", port)) for dev in {d for d, _ in routes.values()}]
         crypt = [stack.enter_context(Capture(dev, "esp", port)) for dev in {d for d, _ in routes.values()}]
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            pinged = list(pool.map(lambda peer: _one_peer(enter, peer), peers))
+        pinged = each(lambda peer: _one_peer(enter, peer), peers)
         planted = {}
         for peer in peers:
             device, hop = routes[peer["id"]]

@@ -5,12 +5,9 @@ The private key is made here, under umask 077, and never leaves the node: only t
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import re
-import tarfile
 
 from . import core, state, xfrm
 from .core import Stop, finding, must, read, run, which, write
@@ -42,10 +39,12 @@ def folder(release):
     return "%s/releases/%s" % (state.ROOT, release)
 
 
-def unpack(release, files, archive):
-    """Unpack the tar into the release folder after checking every file against the manifest; nothing else gets in."""
-    target = folder(release)
-    wanted = {entry["path"]: entry for entry in files}
+def _members(archive, wanted):
+    """Yield (manifest entry, content) of every file in the tar; stop when it is not exactly what is wanted."""
+    import io
+    import tarfile
+
+    wanted = dict(wanted)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         for member in tar:
             entry = wanted.pop("/" + member.name, None)
@@ -53,11 +52,19 @@ def unpack(release, files, archive):
             if source is None or not _OWNER.match(entry["owner"]):
                 raise Stop(finding("IPP605", "the archive holds something that the manifest does not"))
             data = source.read()
-            if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            if core.sha256(data) != entry["sha256"]:
                 raise Stop(finding("IPP605", "the content of %s is not what the manifest says" % entry["path"]))
-            write(target + "/files" + entry["path"], data, int(entry["mode"], 8))
+            yield entry, data
     if wanted:
         raise Stop(finding("IPP605", "the archive lacks %s" % sorted(wanted)[0]))
+
+
+def unpack(release, files, archive):
+    """Unpack the tar into the release folder after checking every file against the manifest; nothing else gets in."""
+    target = folder(release)
+    wanted = {entry["path"]: entry for entry in files}
+    for entry, data in _members(archive, wanted):
+        write(target + "/files" + entry["path"], data, int(entry["mode"], 8))
     write(target + "/files.json", json.dumps(files))
 
 
@@ -93,17 +100,11 @@ def put(tx, path, data, mode):
 
 def tools(files, archive):
     """Install revert.sh and the boot unit before anything else can need them."""
-    wanted = {entry["path"]: entry for entry in files if entry["path"] in TOOLS}
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
-        for member in tar:
-            entry = wanted.get("/" + member.name)
-            if entry:
-                data = tar.extractfile(member).read()
-                if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-                    raise Stop(finding("IPP605", "the content of %s is not what the manifest says" % entry["path"]))
-                os.makedirs(state.BASE + "/tree", mode=0o700, exist_ok=True)
-                state.record(state.BASE, "tool", entry["path"])
-                write(entry["path"], data, int(entry["mode"], 8))
+    for entry, data in list(_members(archive, {entry["path"]: entry for entry in files})):
+        if entry["path"] in TOOLS:
+            os.makedirs(state.BASE + "/tree", mode=0o700, exist_ok=True)
+            state.record(state.BASE, "tool", entry["path"])
+            write(entry["path"], data, int(entry["mode"], 8))
 
 
 def _key(tx):
