@@ -52,7 +52,9 @@ def test_the_largest_packet_is_the_planned_one(
     device = facts["overlay"]["devices"][0]["name"]
     lab.exec("n1", ["ip", "link", "set", device, "mtu", "1500"])
     argv = ["python3", "-", "eth0", n2.overlay_address, n2.address, str(mtu - 6), str(mtu + 2)]
-    left = json.loads(lab.exec("n1", argv, stdin=PROBE, timeout=60).stdout)
+    probed = lab.exec("n1", argv, stdin=PROBE, timeout=60)
+    assert probed.returncode == 0, probed.stderr
+    left = json.loads(probed.stdout)
     stack = plan.limiting.worst.stack
     for size in range(mtu - 6, mtu + 1):
         assert left[str(size)] == [[ESP, wire_size(stack, size), False]], f"inner {size}"

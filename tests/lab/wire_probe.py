@@ -17,7 +17,7 @@ capture.setblocking(False)
 v6 = ":" in underlay
 wanted = socket.inet_pton(socket.AF_INET6 if v6 else socket.AF_INET, underlay)
 sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sender.setsockopt(socket.IPPROTO_IP, 10, 2)  # IP_MTU_DISCOVER: DF set
+sender.setsockopt(socket.IPPROTO_IP, 10, 3)  # IP_PMTUDISC_PROBE: DF set, and only the device's own MTU counts
 
 
 def outer(frame):
