@@ -1,0 +1,418 @@
+"""Editing a plan file: change one value and nothing else, check the draft at typing speed, save it whole.
+
+Every other byte, comment and blank line stays. A change is cut into the text at the positions that
+:mod:`netplan.source` reports; the result is parsed again and must equal the old data with just that value changed.
+Anything else is refused, so a change that we don't understand can't damage a file.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from netplan import inventory as inventories
+from netplan import pipeline, source
+from netplan.inventory import Inventory
+from netplan.load import LoadedPlan, load
+from netplan.model import Node, PlanFile
+from netplan.nodes import nodes
+from netplan.plan import Plan, make_plan
+from netplan.problems import Problem, ProblemError, errors
+from netplan.source import Key, Source, lookup
+from netplan.validate import validate, validate_with
+
+Value = str | int | list[str]
+
+_PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./+-]*$")
+_RESERVED = re.compile(r"^(true|false|null|yes|no|on|off|y|n|~)$", re.IGNORECASE)
+INDENT = 2
+
+
+def set_value(text: str, at: Key, value: Value) -> str:
+    """Return the text of a plan file with the value at a key path changed or added.
+
+    Raises ProblemError: IPP2xx with its position when the text is no plan YAML, IPP210 when this value can't be
+    changed in place.
+    """
+    found = source.parse(text.encode(), "")
+    if lookup(found.data, at) == value and at in found.values:
+        return text
+    lines = text.splitlines(keepends=True)
+    done = _replace(lines, found, at, value) if at in found.values else _add(lines, found, at, value)
+    changed = "".join(done) if done is not None else ""
+    if done is None or not _same(changed, _with(found.data, at, value)):
+        raise _in_place(found, at)
+    return changed
+
+
+def remove(text: str, at: Key) -> str:
+    """Return the text without a key that stands on a line of its own. Raises ProblemError like :func:`set_value`."""
+    found = source.parse(text.encode(), "")
+    if at not in found.keys:
+        return text
+    wanted = copy.deepcopy(found.data)
+    del lookup(wanted, at[:-1])[at[-1]]
+    lines = text.splitlines(keepends=True)
+    first, last = found.keys[at].line, _last_line(found, at)
+    changed = "".join(lines[: first - 1] + lines[last:])
+    if not _same(changed, wanted):
+        raise _in_place(found, at)
+    return changed
+
+
+def scalar(value: str | int) -> str:
+    """Return a value as YAML that every YAML version reads as the same value."""
+    if isinstance(value, int):
+        return str(value)
+    plain = _PLAIN.match(value) and not _RESERVED.match(value)
+    return value if plain else json.dumps(value, ensure_ascii=False)
+
+
+def _in_place(found: Source, at: Key) -> ProblemError:
+    name = ".".join(map(str, at))
+    hint = "change it in the editor (key e)"
+    message = f"{name} can't be changed in place: it is written over several lines or in an unusual form"
+    return ProblemError(found.problem("IPP210", message, at, hint=hint))
+
+
+def _flow(value: Value) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(scalar(item) for item in value) + "]"
+    return scalar(value)
+
+
+def _with(data: Any, at: Key, value: Value) -> Any:
+    """The data with one value set; missing parts on the way become mappings."""
+    made = copy.deepcopy(data)
+    here = made
+    for step in at[:-1]:
+        if isinstance(step, str) and here.get(step) is None:
+            here[step] = {}
+        here = here[step]
+    here[at[-1]] = value
+    return made
+
+
+def _same(text: str, data: Any) -> bool:
+    try:
+        return bool(source.parse(text.encode(), "").data == data)
+    except ProblemError:
+        return False
+
+
+def _replace(lines: list[str], found: Source, at: Key, value: Value) -> list[str] | None:
+    old = lookup(found.data, at)
+    mark = found.values[at]
+    line = lines[mark.line - 1]
+    before, after = line[: mark.column - 1], line[mark.column - 1 + mark.width :]
+    shown = line[mark.column - 1 : mark.column - 1 + mark.width]
+    if isinstance(old, list) and not shown.startswith("["):
+        return _replace_items(lines, found, at, value) if isinstance(value, list) else None
+    if isinstance(old, dict):
+        return None
+    if old is None and shown not in ("~", "null"):  # 'key:' with nothing behind it
+        key = found.keys.get(at)
+        if key is None or isinstance(value, list):
+            return None
+        line = lines[key.line - 1]
+        end = key.column - 1 + key.width
+        colon = line.index(":", end) + 1
+        return [*lines[: key.line - 1], line[:colon] + " " + scalar(value) + line[colon:], *lines[key.line :]]
+    new = _flow(value)
+    return [*lines[: mark.line - 1], before + new + _kept_column(after, len(new) - len(shown)), *lines[mark.line :]]
+
+
+def _kept_column(after: str, longer: int) -> str:
+    """Keep a comment behind the value in its column as long as there is room."""
+    rest = after.lstrip(" ")
+    if not rest.startswith("#"):
+        return after
+    return " " * max(1, len(after) - len(rest) - longer) + rest
+
+
+def _replace_items(lines: list[str], found: Source, at: Key, value: list[str]) -> list[str] | None:
+    """Change a list that has one item a line, one dash each."""
+    count = len(lookup(found.data, at))
+    marks = [found.values[(*at, index)] for index in range(count)]
+    if not value or len({mark.line for mark in marks}) != count:
+        return None
+    made = list(lines)
+    for mark, item in zip(marks, value, strict=False):
+        line = made[mark.line - 1]
+        after = line[mark.column - 1 + mark.width :]
+        shown = line[mark.column - 1 : mark.column - 1 + mark.width]
+        new = scalar(item)
+        made[mark.line - 1] = line[: mark.column - 1] + new + _kept_column(after, len(new) - len(shown))
+    for mark in reversed(marks[len(value) :]):
+        del made[mark.line - 1]
+    last = marks[min(count, len(value)) - 1]
+    lead = lines[last.line - 1][: last.column - 1]
+    lead = lead if lead.strip() == "-" else " " * lead.index("-") + "- "
+    made[last.line : last.line] = [f"{lead}{scalar(item)}\n" for item in value[count:]]
+    return made
+
+
+def _add(lines: list[str], found: Source, at: Key, value: Value) -> list[str] | None:
+    """Add a key that is not there, and its section if need be."""
+    parent, key = at[:-1], at[-1]
+    if len(at) > 2 or not all(isinstance(step, str) for step in at):
+        return None
+    entry = f"{key}: {_flow(value)}"
+    made = list(lines)
+    if made and not made[-1].endswith("\n"):
+        made[-1] += "\n"
+    if not parent:
+        return [*made, f"{entry}\n"]
+    section = lookup(found.data, parent)
+    if isinstance(section, dict) and found.values[parent] != found.keys[parent]:
+        mark = found.values[parent]
+        line = made[mark.line - 1]
+        shown = line[mark.column - 1 : mark.column - 1 + mark.width]
+        if shown.startswith("{"):
+            if not shown.endswith("}"):
+                return None
+            inside = shown[1:-1].rstrip()
+            new = "{" + (f"{inside}, {entry}" if inside.strip() else entry) + "}"
+            made[mark.line - 1] = line[: mark.column - 1] + new + line[mark.column - 1 + mark.width :]
+            return made
+        children = [k for k in found.keys if k[:-1] == parent]
+        indent = found.keys[children[0]].column - 1
+        last = max(_last_line(found, child) for child in children)
+        made.insert(last, " " * indent + entry + "\n")
+        return made
+    if parent in found.keys:  # 'section:' with nothing in it
+        if section is not None:
+            return None
+        made.insert(found.keys[parent].line, " " * INDENT + entry + "\n")
+        return made
+    gap = [] if not made or not made[-1].strip() else ["\n"]
+    return [*made, *gap, f"{parent[0]}:\n", " " * INDENT + entry + "\n"]
+
+
+def _last_line(found: Source, at: Key) -> int:
+    """The last line that holds something of the value at a key path."""
+    return max(mark.line for k, mark in (*found.values.items(), *found.keys.items()) if k[: len(at)] == at)
+
+
+class Draft:
+    """A plan file being edited: its text, what is on disk, and the way back."""
+
+    def __init__(self, path: Path) -> None:
+        raw = _read(path)
+        self.path = path
+        self.raw_saved = raw
+        try:
+            self.text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            source.parse(raw, str(path))  # raises IPP202 and says where
+            raise
+        self.saved = self.text
+        self._past: list[str] = []
+        self._future: list[str] = []
+
+    @property
+    def dirty(self) -> bool:
+        """Tell whether there is something to save."""
+        return self.text != self.saved
+
+    def change(self, text: str) -> None:
+        """Take a new text; the old one can be had back."""
+        if text != self.text:
+            self._past.append(self.text)
+            self._future.clear()
+            self.text = text
+
+    def undo(self) -> bool:
+        """Go one change back; False when there is none."""
+        if not self._past:
+            return False
+        self._future.append(self.text)
+        self.text = self._past.pop()
+        return True
+
+    def redo(self) -> bool:
+        """Take an undone change again; False when there is none."""
+        if not self._future:
+            return False
+        self._past.append(self.text)
+        self.text = self._future.pop()
+        return True
+
+    def diff(self) -> list[str]:
+        """Return the unified diff from the file to this text."""
+        name = self.path.name
+        return [
+            line.rstrip("\n")
+            for line in difflib.unified_diff(
+                self.saved.splitlines(keepends=True),
+                self.text.splitlines(keepends=True),
+                f"{name} (on disk)",
+                f"{name} (to be saved)",
+            )
+        ]
+
+    def save(self) -> None:
+        """Write the file whole or not at all. Refuses (IPP210) when somebody else changed it meanwhile."""
+        target = Path(os.path.realpath(self.path))
+        shown = str(self.path)
+        try:
+            if target.read_bytes() != self.raw_saved:
+                raise ProblemError(
+                    Problem(
+                        code="IPP210", message="the file was changed by somebody else since it was opened", path=shown,
+                        hint="copy your change, reload (ctrl+r), and make it again",
+                    )
+                )  # fmt: skip
+            raw = self.text.encode()
+            _write(target, raw)
+        except OSError as error:
+            raise ProblemError(
+                Problem(code="IPP210", message=f"can't be written: {error.strerror or error}", path=shown)
+            ) from None
+        self.raw_saved, self.saved = raw, self.text
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        hint = "`ipsecplan init` writes one" if isinstance(error, FileNotFoundError) else None
+        message = "no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error.strerror}"
+        raise ProblemError(Problem(code="IPP201", message=message, path=str(path), hint=hint)) from None
+
+
+def _write(target: Path, raw: bytes) -> None:
+    """Replace a file at once: the new content is complete and on disk before it takes the name."""
+    before = target.stat()
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    fresh = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(raw)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.chmod(before.st_mode & 0o7777)
+        if os.geteuid() == 0:
+            os.chown(fresh, before.st_uid, before.st_gid)
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class _Text(type(Path())):  # type: ignore[misc]
+    """The path of a plan file whose content is a draft instead of what is on disk."""
+
+    raw: bytes = b""
+
+    def read_bytes(self) -> bytes:
+        """Return the draft."""
+        return self.raw
+
+
+def _as_path(path: Path, text: str) -> Path:
+    made = _Text(path)
+    made.raw = text.encode()
+    return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a draft amounts to: its plan when it has one, and everything wrong with it.
+
+    ``waiting`` is true when the inventory must be read first (:meth:`Checker.read_inventory`).
+    """
+
+    text: str
+    loaded: LoadedPlan | None = None
+    inventory: Inventory | None = None
+    plan: Plan | None = None
+    problems: tuple[Problem, ...] = ()
+    waiting: bool = False
+
+
+class Checker:
+    """Checks drafts of one plan file at typing speed: the inventory is read once, hosts are typed once.
+
+    The phases are those of :func:`netplan.pipeline.make`, in its order, and stop where it stops.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._inventories: dict[tuple[str, str], Inventory | ProblemError] = {}
+        self._nodes: tuple[PlanFile, Inventory, tuple[Node, ...]] | None = None
+
+    def forget(self) -> None:
+        """Read the inventory anew next time."""
+        self._inventories.clear()
+        self._nodes = None
+
+    def read_inventory(self, text: str) -> None:
+        """Read the inventory that a draft names. Slow: it runs Ansible."""
+        path = _as_path(self.path, text)
+        try:
+            file = load(path).plan
+        except ProblemError:
+            return
+        try:
+            found: Inventory | ProblemError = pipeline.make(path).inventory
+        except ProblemError as error:
+            # the hosts may be fine and something after them wrong: then take the hosts
+            try:
+                wanted = Path(file.inventory)
+                at = wanted if wanted.is_absolute() else self.path.parent / wanted
+                found = inventories.read(at, file.nodes, str(at))
+            except ProblemError:
+                found = error
+        self._inventories[file.inventory, file.nodes] = found
+
+    def check(self, text: str) -> Checked:
+        """Check a draft with the inventories read so far; milliseconds, also for 1,000 hosts."""
+        problems: list[Problem] = []
+        loaded = inventory = None
+        try:
+            loaded = load(_as_path(self.path, text))
+            problems = validate(loaded)
+            if errors(problems):
+                return Checked(text=text, loaded=loaded, problems=tuple(problems))
+            known = self._inventories.get((loaded.plan.inventory, loaded.plan.nodes))
+            if known is None:
+                return Checked(text=text, loaded=loaded, problems=tuple(problems), waiting=True)
+            if isinstance(known, ProblemError):
+                raise known
+            inventory = known
+            problems += validate_with(loaded, inventory)
+            if errors(problems):
+                return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(problems))
+            plan = make_plan(loaded.plan, self._hosts(loaded.plan, inventory))
+        except ProblemError as error:
+            problems += error.problems
+            return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(problems))
+        return Checked(text=text, loaded=loaded, inventory=inventory, plan=plan, problems=tuple(problems))
+
+    def _hosts(self, file: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
+        """Type the hosts, or take those of last time when nothing that they depend on has changed."""
+        if self._nodes is not None and self._nodes[1] is inventory:
+            before, _, known = self._nodes
+            if (before.name, before.underlay.family) == (file.name, file.underlay.family):
+                if before.underlay.mtu == file.underlay.mtu:
+                    return known
+                own = {host.name for host in inventory.hosts if host.variables.get("underlay_mtu") is not None}
+                made = tuple(n if n.name in own else replace(n, link_mtu=file.underlay.mtu) for n in known)
+                self._nodes = (file, inventory, made)
+                return made
+        made = nodes(file, inventory)
+        self._nodes = (file, inventory, made)
+        return made

@@ -1,0 +1,228 @@
+"""The app: screens by number, keys that work everywhere, the open plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.signal import Signal
+from textual.worker import get_current_worker
+
+from netplan.edit import Checked
+from netplan.problems import ProblemError, printable
+from tui import export, settings, themes
+from tui.desk import Desk
+from tui.screens import MODES
+from tui.screens.ask import AskScreen
+from tui.screens.base import PlannerScreen
+from tui.screens.calculator import CalculatorScreen
+from tui.screens.help import HelpScreen
+from tui.screens.jump import JumpScreen
+from tui.screens.save import SaveScreen
+from tui.widgets.title_bar import TABS
+
+
+class Planner(App[int]):
+    """``ipsecplan ui``."""
+
+    TITLE = "ipsecplan"
+    CSS_PATH = "app.tcss"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**MODES}
+    DEFAULT_MODE = "calc"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"go('{mode}')", name, show=False, id=f"app.{mode}", tooltip=f"The screen {name}")
+            for number, (mode, name) in enumerate(TABS.items(), 1)
+        ),
+        Binding("question_mark", "help", "Help", key_display="?", id="app.help", tooltip="Every key of this screen"),
+        Binding("Y", "copy_command", "Copy $", show=False, id="app.copy_command", tooltip="Copy the command line"),
+        Binding("y", "copy_pane", "Copy", show=False, id="app.copy_pane", tooltip="Copy the pane with the focus"),
+        Binding("x", "export_svg", "SVG", show=False, id="app.export_svg", tooltip="Write the screen as SVG"),
+        Binding("X", "export_text", "Text", show=False, id="app.export_text", tooltip="Write the screen as text"),
+        Binding("ctrl+o", "jump", "Jump", show=False, id="app.jump", tooltip="Go to any pane or field by a letter"),
+        Binding("colon", "command_palette", "Palette", key_display=":", show=False, id="app.palette",
+                tooltip="Find a command by name (also ctrl+p)"),
+        Binding("T", "theme", "Theme", show=False, id="app.theme", tooltip="Next theme"),
+        Binding("ctrl+s", "save", "Save", show=False, id="app.save", tooltip="Save the plan, after its diff"),
+        Binding("ctrl+z", "undo", "Undo", show=False, id="app.undo", tooltip="One change back"),
+        Binding("ctrl+y", "redo", "Redo", show=False, id="app.redo", tooltip="One change forward"),
+        Binding("ctrl+r", "reload", "Reload", show=False, id="app.reload", tooltip="Read plan and inventory again"),
+        Binding("f8", "export_svg", "SVG", show=False, id="app.screenshot", tooltip="Write the screen as SVG"),
+        Binding("q", "leave", "Quit", id="app.quit", tooltip="Leave; asks when something is unsaved"),
+    ]  # fmt: skip
+
+    def __init__(
+        self, path: Path | None = None, *, readonly: bool = False, against: Path | None = None,
+        bundle: Path | None = None, config: Path | None = None, mode: str = "calc", state_dir: str | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.desk = Desk(path, readonly=readonly)
+        self.against, self.bundle, self.start_mode, self.state_dir = against, bundle or Path("bundle"), mode, state_dir
+        self.measured: dict[tuple[str, str], str] = {}  # (from, to) -> ok or wrong, from the last verify
+        self.plan_changed: Signal[Checked | None] = Signal(self, "plan-changed")
+        for theme in themes.OWN:
+            self.register_theme(theme)
+        known = {b.id for s in MODES.values() for b in Binding.make_bindings(s.BINDINGS) if b.id}
+        known |= {b.id for b in Binding.make_bindings(self.BINDINGS) if b.id}
+        self.settings = settings.read(config or settings.default_path(), known, set(self.available_themes))
+
+    def on_mount(self) -> None:
+        """Take the user's settings and read the inventory."""
+        if self.settings.theme:
+            self.theme = self.settings.theme
+        self.set_keymap(self.settings.keys)
+        if self.start_mode != self.DEFAULT_MODE:
+            self.switch_mode(self.start_mode)
+        self.look()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer every binding of the screen by name, then Textual's own commands."""
+        seen = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.id and binding.id not in seen and active.enabled:
+                seen.add(binding.id)
+                action = binding.action if active.node is self else None
+                title = f"{binding.description}  ({self.get_key_display(binding)})"
+                yield SystemCommand(
+                    title, binding.tooltip, lambda n=active.node, a=action or binding.action: n.run_action(a)
+                )
+        yield SystemCommand("Choose a theme", "Every theme there is", self.search_themes)
+
+    # the plan
+
+    def look(self) -> None:
+        """Read the inventory in the background if there is one to read."""
+        if self.desk.waiting:
+            self._read_inventory()
+
+    @work(thread=True, exclusive=True, group="inventory")
+    def _read_inventory(self) -> None:
+        worker = get_current_worker()
+        self.desk.read_inventory()
+        if not worker.is_cancelled:
+            self.call_from_thread(self._inventory_read)
+
+    def _inventory_read(self) -> None:
+        self.desk.recheck()
+        self.tell_plan()
+
+    def tell_plan(self) -> None:
+        """Let every screen know that the plan has changed."""
+        self.plan_changed.publish(self.desk.checked)
+        self.look()
+
+    def attempt(self, change: object) -> bool:
+        """Run a change of the plan; show what is wrong with it, or the new plan."""
+        assert callable(change)  # noqa: S101
+        try:
+            change()
+        except ProblemError as error:
+            self.complain(error)
+            return False
+        self.tell_plan()
+        return True
+
+    def complain(self, error: ProblemError) -> None:
+        """Show problems as a message."""
+        for problem in error.problems[:3]:
+            hint = f"\n{problem.hint}" if problem.hint else ""
+            self.notify(printable(problem.message) + hint, title=problem.code, severity="error", markup=False)
+
+    def calculate(self, stack: str, link_mtu: int) -> None:
+        """Show a packet in the calculator."""
+        self.switch_mode("calc")
+        self.call_later(self._calculate, stack, link_mtu)
+
+    def _calculate(self, stack: str, link_mtu: int) -> None:
+        if isinstance(self.screen, CalculatorScreen):
+            self.screen.take(stack, link_mtu)
+
+    # actions
+
+    def action_go(self, mode: str) -> None:
+        """Show a screen."""
+        if mode != self.current_mode:
+            self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        """Show every key of this screen."""
+        self.push_screen(HelpScreen(self.screen))
+
+    def action_jump(self) -> None:
+        """Put a letter on everything that can have the focus."""
+        self.push_screen(JumpScreen(self.screen))
+
+    def action_theme(self) -> None:
+        """Take the next theme."""
+        at = themes.ROUND.index(self.theme) if self.theme in themes.ROUND else -1
+        self.theme = themes.ROUND[(at + 1) % len(themes.ROUND)]
+        self.notify(self.theme, title="Theme", timeout=2)
+
+    def action_undo(self) -> None:
+        """Go one change of the plan back."""
+        if self.desk.draft is not None:
+            self.attempt(self.desk.undo)
+
+    def action_redo(self) -> None:
+        """Take an undone change again."""
+        if self.desk.draft is not None:
+            self.attempt(self.desk.redo)
+
+    def action_reload(self) -> None:
+        """Read plan and inventory again, dropping nothing without asking."""
+        if self.desk.dirty:
+            self.push_screen(AskScreen("Reload and lose the unsaved changes?", "reload"), self._reload)
+        else:
+            self._reload(True)
+
+    def _reload(self, agreed: bool | None) -> None:
+        if agreed:
+            self.attempt(self.desk.reload)
+
+    def action_save(self) -> None:
+        """Show what would be written, then write it."""
+        if self.desk.readonly:
+            self.notify("started with --readonly", severity="warning")
+        elif not self.desk.dirty or self.desk.draft is None:
+            self.notify("nothing to save", timeout=2)
+        else:
+            self.push_screen(SaveScreen(self.desk), self._saved)
+
+    def _saved(self, agreed: bool | None) -> None:
+        if agreed and self.attempt(self.desk.save):
+            self.notify(f"{self.desk.path} saved", timeout=3, markup=False)
+
+    def action_leave(self) -> None:
+        """Leave; ask when something would be lost."""
+        if self.desk.dirty:
+            self.push_screen(AskScreen("Quit and lose the unsaved changes?", "quit"), self._leave)
+        else:
+            self.exit(0)
+
+    def _leave(self, agreed: bool | None) -> None:
+        if agreed:
+            self.exit(0)
+
+    def action_copy_command(self) -> None:
+        """Copy the command line of this screen (OSC 52: works over SSH)."""
+        export.copy(self, self.screen.command_line() if isinstance(self.screen, PlannerScreen) else "")
+
+    def action_copy_pane(self) -> None:
+        """Copy the pane with the focus."""
+        pane = self.screen.focused_pane() if isinstance(self.screen, PlannerScreen) else None
+        export.copy(self, pane.pane_text() if pane else "")
+
+    def action_export_svg(self) -> None:
+        """Write the screen as a picture."""
+        export.write(self, "svg", self.export_screenshot(title=self.TITLE))
+
+    def action_export_text(self) -> None:
+        """Write the screen as text."""
+        export.write(self, "txt", self.screen.as_text() if isinstance(self.screen, PlannerScreen) else "")

@@ -1,0 +1,126 @@
+"""What the planner works on: one plan file as a draft, checked with every change, and its bundle in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netplan import bundle
+from netplan.bundle import File
+from netplan.edit import Checked, Checker, Draft, Value, set_value
+from netplan.edit import remove as remove_value
+from netplan.problems import Problem, ProblemError, errors, printable
+from netplan.source import Key
+
+
+class Desk:
+    """The draft and what it amounts to. Nothing here draws; everything raises ProblemError."""
+
+    def __init__(self, path: Path | None, *, readonly: bool = False) -> None:
+        self.readonly = readonly
+        self.draft = Draft(path) if path is not None else None
+        self.checker = Checker(path) if path is not None else None
+        self.checked: Checked | None = None
+        self.saved: Checked | None = None
+        self._files: tuple[Checked, list[File]] | None = None
+        self.recheck()
+
+    @property
+    def path(self) -> Path | None:
+        """Return the plan file as it was named."""
+        return self.draft.path if self.draft else None
+
+    @property
+    def dirty(self) -> bool:
+        """Tell whether there is something to save."""
+        return bool(self.draft and self.draft.dirty)
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether the inventory must be read before there are numbers."""
+        return bool(self.checked and self.checked.waiting)
+
+    def recheck(self) -> None:
+        """Check the draft, and what is on disk."""
+        if self.draft is None or self.checker is None:
+            return
+        self.checked = self.checker.check(self.draft.text)
+        if self.saved is None or self.saved.text != self.draft.saved or self.saved.waiting:
+            self.saved = self.checked if not self.dirty else self.checker.check(self.draft.saved)
+
+    def read_inventory(self) -> None:
+        """Read the inventories that the draft and the file name; slow, call it in a thread."""
+        if self.draft is None or self.checker is None:
+            return
+        for text in dict.fromkeys((self.draft.text, self.draft.saved)):
+            if self.checker.check(text).waiting:
+                self.checker.read_inventory(text)
+
+    def set(self, at: Key, value: Value) -> None:
+        """Change one value of the draft."""
+        self.replace(set_value(self._editable().text, at, value))
+
+    def remove(self, at: Key) -> None:
+        """Take one key out of the draft."""
+        self.replace(remove_value(self._editable().text, at))
+
+    def replace(self, text: str) -> None:
+        """Take a whole new text."""
+        self._editable().change(text)
+        self.recheck()
+
+    def undo(self) -> bool:
+        """Go one change back."""
+        done = self._editable().undo()
+        self.recheck()
+        return done
+
+    def redo(self) -> bool:
+        """Take an undone change again."""
+        done = self._editable().redo()
+        self.recheck()
+        return done
+
+    def save(self) -> None:
+        """Write the file."""
+        self._editable().save()
+        self.recheck()
+
+    def reload(self) -> None:
+        """Read file and inventory anew; unsaved changes are lost."""
+        if self.draft is None or self.checker is None:
+            return
+        self.draft = Draft(self.draft.path)
+        self.checker.forget()
+        self.saved = None
+        self.recheck()
+
+    def _editable(self) -> Draft:
+        if self.draft is None:
+            raise ProblemError(Problem(code="IPP201", message="no plan is open", hint="ipsecplan ui PLAN"))
+        if self.readonly:
+            raise ProblemError(Problem(code="IPP210", message="the planner was started with --readonly"))
+        return self.draft
+
+    def files(self, checked: Checked) -> list[File]:
+        """Render the bundle of a checked draft in memory; remembered for the last one asked for."""
+        if checked.plan is None:
+            return []
+        if self._files is None or self._files[0] is not checked:
+            self._files = (checked, bundle.build(checked.plan))
+        return self._files[1]
+
+    def subject(self) -> tuple[str, ...]:
+        """Return the plan and what it comes to, most important first."""
+        if self.draft is None or self.checked is None:
+            return ("ipsecplan", "no plan open")
+        name = printable(self.draft.path.name) + ("*" if self.dirty else "")
+        lock = ("readonly",) if self.readonly else ()
+        if self.waiting:
+            return (name, "reading the inventory", *lock)
+        plan = self.checked.plan
+        if plan is None:
+            count = len(errors(self.checked.problems))
+            return (name, f"{count} error{'' if count == 1 else 's'}", *lock)
+        was = self.saved.plan.pod_mtu if self.saved and self.saved.plan else plan.pod_mtu
+        moved = f" (was {was})" if was != plan.pod_mtu else ""
+        return (name, f"pod MTU {plan.pod_mtu}{moved}", f"{len(plan.nodes)} nodes", *lock)

@@ -1,0 +1,220 @@
+"""Screen 4: every file of the bundle before it exists, and what it changes."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Tree as TreeWidget
+from textual.worker import get_current_worker
+
+from netplan import bundle
+from netplan.edit import Checked
+from netplan.problems import ProblemError
+from tui import tree_of
+from tui.screens.ask import AskScreen
+from tui.screens.base import PlannerScreen
+from tui.screens.prompt import PromptScreen
+from tui.tree_of import Tree
+from tui.widgets.file_tree import FileTree
+from tui.widgets.note import Note
+from tui.widgets.preview import MODES, Preview
+
+NOTHING = "nothing to compare with: b names a bundle, or change the plan"
+
+
+class FilesScreen(PlannerScreen):
+    """Tree on the left, file or difference on the right. Compares with the saved plan, or with a directory."""
+
+    MODE = "files"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "mode", "Diff", id="files.diff", tooltip="File, unified diff, side by side"),
+        Binding("a", "changed", "Changed", id="files.changed", tooltip="All files, or only those that differ"),
+        Binding("b", "base", "Against", id="files.against", tooltip="Compare with another bundle or directory"),
+        Binding("w", "full", "Wide", id="files.wide", tooltip="Give the file the whole width"),
+        Binding("R", "render", "Render", id="files.render", tooltip="Write the bundle of the saved plan"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mode = MODES[0]
+        self.changed_only = False
+        self.against: Path | None = None
+        self.now: Tree | None = None
+        self.before: Tree | None = None
+        self.path: str | None = None
+
+    def body(self) -> ComposeResult:
+        """Yield the panes."""
+        yield Note(id="files-head")
+        yield Note(id="files-path")
+        with Horizontal(id="files-body"):
+            yield FileTree("bundle", id="tree")
+            yield Preview(id="preview")
+
+    def on_mount(self) -> None:
+        """Compare with what the command line said."""
+        self.against = self.planner.against
+        super().on_mount()
+        self.query_one(FileTree).focus()
+
+    def on_resize(self) -> None:
+        """Side by side depends on the width."""
+        self.call_after_refresh(self._show_file)
+
+    def show(self, checked: Checked | None) -> None:
+        """Render in the background and show what came of it."""
+        if checked is None or checked.plan is None:
+            self.query_one("#files-head", Note).text = (
+                "no plan is open" if checked is None else "the plan has errors (screen 2): no files"
+            )
+            return
+        self.query_one("#files-head", Note).text = "rendering ..."
+        self._gather(checked)
+
+    @work(thread=True, exclusive=True, group="files")
+    def _gather(self, checked: Checked) -> None:
+        worker = get_current_worker()
+        try:
+            now, before = self._trees(checked)
+        except ProblemError as error:
+            self.app.call_from_thread(self._failed, error)
+            return
+        if not worker.is_cancelled:
+            self.app.call_from_thread(self._gathered, now, before)
+
+    def _trees(self, checked: Checked) -> tuple[Tree, Tree | None]:
+        desk = self.planner.desk
+        rendered = self.planner.bundle
+        if checked.plan is not None and len(checked.plan.nodes) <= tree_of.IN_MEMORY:
+            now = tree_of.of_files("draft" if desk.dirty else "plan", desk.files(checked))
+        else:
+            now = tree_of.of_directory(rendered)
+        before = None
+        if self.against is not None:
+            before = tree_of.of_directory(self.against)
+        elif desk.dirty and desk.saved is not None and desk.saved.plan is not None and now.label == "draft":
+            before = tree_of.of_files("saved plan", bundle.build(desk.saved.plan))
+        elif now.label == "plan" and (rendered / bundle.MANIFEST).is_file():
+            before = tree_of.of_directory(rendered)
+        return now, before
+
+    def _failed(self, error: ProblemError) -> None:
+        problem = error.problems[0]
+        many = "" if self.against else f": {self._many()}"
+        self.query_one("#files-head", Note).text = f"{problem.path}: {problem.message}{many}"
+
+    def _many(self) -> str:
+        return f"more than {tree_of.IN_MEMORY} nodes are shown from a rendered bundle; R writes it"
+
+    def _gathered(self, now: Tree, before: Tree | None) -> None:
+        self.now, self.before = now, before
+        marks = tree_of.changes(before, now)
+        checked = self.planner.desk.checked
+        names = {n.id: n.name for n in checked.plan.nodes} if checked and checked.plan else {}
+        self.query_one(FileTree).fill(marks, names, changed_only=self.changed_only)
+        changed = sum(1 for mark in marks.values() if mark != " ")
+        against = f"; against {before.label}: {changed} differ" if before else ""
+        about = f" ({before.about})" if before and before.about else ""
+        self.query_one(
+            "#files-head", Note
+        ).text = f"{len(now.texts)} files of the {now.label}{against}{about}  [{self.mode}]"
+        self._show_file()
+
+    @on(TreeWidget.NodeHighlighted)
+    def _chosen(self, event: TreeWidget.NodeHighlighted[str]) -> None:
+        if event.node.allow_expand or event.node.data is None:
+            return
+        self.path = event.node.data
+        self._show_file()
+
+    def _show_file(self) -> None:
+        if self.now is None:
+            return
+        preview = self.query_one(Preview)
+        known = self.now.texts.keys() | (self.before.texts.keys() if self.before else set())
+        if self.path not in known:
+            preview.say("nothing differs" if self.changed_only else "")
+            return
+        self.query_one("#files-path", Note).text = self.path or ""
+        before = self.before.texts.get(self.path) if self.path and self.before else None
+        labels = (self.before.label if self.before else "", self.now.label)
+        preview.show(self.path, before, self.now.texts.get(self.path), self.mode, labels)
+
+    def action_mode(self) -> None:
+        """Take the next way to show a file."""
+        if self.before is None:
+            self.notify(NOTHING, timeout=3)
+            return
+        self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+        self._again()
+
+    def action_changed(self) -> None:
+        """Show all files, or only those that differ."""
+        if self.before is None and not self.changed_only:
+            self.notify(NOTHING, timeout=3)
+            return
+        self.changed_only = not self.changed_only
+        self._again()
+
+    def _again(self) -> None:
+        if self.now is not None:
+            self._gathered(self.now, self.before)
+
+    def action_full(self) -> None:
+        """Give the file the whole width, or the tree its place back."""
+        self.toggle_class("-full")
+        (self.query_one(Preview) if self.has_class("-full") else self.query_one(FileTree)).focus()
+        self.call_after_refresh(self._show_file)
+
+    def action_base(self) -> None:
+        """Ask what to compare with."""
+        question = "Compare with which bundle or directory? Empty: the saved plan."
+        self.app.push_screen(PromptScreen(question, str(self.against or "")), self._based)
+
+    def _based(self, answer: str | None) -> None:
+        if answer is not None:
+            self.against = Path(answer) if answer else None
+            self.show(self.planner.desk.checked)
+
+    def action_render(self) -> None:
+        """Write the bundle of the saved plan, after asking."""
+        desk = self.planner.desk
+        if desk.readonly:
+            self.notify("started with --readonly", severity="warning")
+        elif desk.dirty or desk.checked is None or desk.checked.plan is None:
+            self.notify("save a plan without errors first (ctrl+s)", severity="warning")
+        else:
+            target = self.planner.bundle
+            self.app.push_screen(AskScreen(f"Write the bundle to {target}?", "render"), self._write_agreed)
+
+    def _write_agreed(self, agreed: bool | None) -> None:
+        if agreed:
+            self.query_one("#files-head", Note).text = "rendering ..."
+            self._write()
+
+    @work(thread=True, exclusive=True, group="render")
+    def _write(self) -> None:
+        checked = self.planner.desk.checked
+        if checked is None or checked.plan is None or checked.inventory is None:
+            return
+        try:
+            written = bundle.write(self.planner.bundle, checked.plan, checked.inventory)
+        except ProblemError as error:
+            self.app.call_from_thread(self.planner.complain, error)
+        except OSError as error:
+            self.app.call_from_thread(self.notify, f"{self.planner.bundle}: {error.strerror}", severity="error")
+        else:
+            text = f"{written.directory}: {len(written.manifest['files'])} files, digest {written.digest[:16]}"
+            self.app.call_from_thread(self.notify, text, markup=False)
+        self.app.call_from_thread(self.show, self.planner.desk.checked)
+
+    def command_line(self) -> str:
+        """Return the command line that writes these files."""
+        plan, to = str(self.planner.desk.path or "plan.yaml"), str(self.planner.bundle)
+        return f"ipsecplan render {shlex.quote(plan)} --to {shlex.quote(to)}"

@@ -1,0 +1,167 @@
+"""Screen 2: the plan file as a form and as it stands, checked with every key."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.events import Click
+
+from netplan.edit import Checked
+from netplan.problems import Problem, ProblemError
+from netplan.source import Key
+from tui.fields import Field
+from tui.screens.base import PlannerScreen
+from tui.widgets.plan_form import PlanForm, by_field
+from tui.widgets.plan_source import PlanSource
+from tui.widgets.problem_list import ProblemList
+
+
+class PlanScreen(PlannerScreen):
+    """Form on the left, file on the right, what is wrong below."""
+
+    MODE = "plan"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "app.save", "Save", id="plan.save", tooltip="Save the plan, after its diff"),
+        Binding("ctrl+z", "app.undo", "Undo", priority=True, id="plan.undo", tooltip="One change back"),
+        Binding("ctrl+y", "app.redo", "Redo", priority=True, id="plan.redo", tooltip="One change forward"),
+        Binding("ctrl+e", "edit", "Editor", id="plan.edit", tooltip="Edit the whole file in $EDITOR"),
+        Binding("ctrl+d", "drop", "Default", id="plan.drop", tooltip="Take the key out: its default holds"),
+        Binding("escape", "leave", "Leave field", id="plan.leave", tooltip="Leave the field: number keys work again"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pending: dict[Key, Problem] = {}  # typed, but not to be written into the file
+        self.field: Field | None = None
+
+    def body(self) -> ComposeResult:
+        """Yield the panes."""
+        with Horizontal(id="plan-body"):
+            yield PlanForm(id="form")
+            yield PlanSource(id="source")
+        yield ProblemList(id="problems")
+
+    def on_mount(self) -> None:
+        """Start in the first field."""
+        super().on_mount()
+        form = self.query_one(PlanForm)
+        if self.planner.desk.draft is None or self.planner.desk.readonly:
+            form.freeze()
+        else:
+            self.call_after_refresh(lambda: form.query("Input").first().focus())
+
+    def show(self, checked: Checked | None) -> None:
+        """Show the draft and what is wrong with it."""
+        problems_list = self.query_one(ProblemList)
+        draft = self.planner.desk.draft
+        if checked is None or draft is None:
+            problems_list.tell((), "No plan is open. `ipsecplan init` writes one, `ipsecplan ui plan.yaml` opens it.")
+            return
+        form = self.query_one(PlanForm)
+        form.fill(checked, self.pending)
+        source = checked.loaded.source if checked.loaded else None
+        at = {**by_field(checked.problems, source, [f.at for f in form.all.values()]), **self.pending}
+        if source is None:  # the shape is wrong: positions are in the problems only
+            at = {**self._by_name(checked.problems, form), **self.pending}
+        form.mark(at)
+        own = tuple(p for p in checked.problems if p.path == str(draft.path))
+        mark = source.values.get(self.field.at) if source and self.field else None
+        self.query_one(PlanSource).fill(draft.text, draft.saved, own, mark.line if mark else None)
+        problems_list.tell((*self.pending.values(), *checked.problems), self._good(checked))
+
+    def _by_name(self, problems: tuple[Problem, ...], form: PlanForm) -> dict[Key, Problem]:
+        """Messages about shape begin with the name of the key they are about."""
+        found: dict[Key, Problem] = {}
+        for problem in problems:
+            for field in form.all.values():
+                if problem.message.startswith(f"{field.name} "):
+                    found.setdefault(field.at, problem)
+        return found
+
+    def _good(self, checked: Checked) -> str:
+        about = f"{self.field.name}: {self.field.about}" if self.field and self.field.about else ""
+        if checked.waiting:
+            return f"reading the inventory ...\n{about}"
+        if checked.plan is None:
+            return about
+        limiting = checked.plan.limiting
+        return (
+            f"ok: pod MTU {checked.plan.pod_mtu}, set by link {limiting.link_mtu} ({limiting.limited_by}), "
+            f"{limiting.worst.proposal.text}\n{about}"
+        )
+
+    @on(PlanForm.Entered)
+    def _entered(self, event: PlanForm.Entered) -> None:
+        self.field = event.field
+        self.show(self.planner.desk.checked)
+
+    @on(PlanForm.Typed)
+    def _typed(self, event: PlanForm.Typed) -> None:
+        desk, field = self.planner.desk, event.field
+        self.pending.pop(field.at, None)
+        try:
+            value = field.read(event.text)
+            if field.optional and value == "":
+                desk.remove(field.at)
+            else:
+                desk.set(field.at, value)
+        except ProblemError as error:
+            self.pending[field.at] = error.problems[0]
+        self.planner.tell_plan()
+
+    def action_move(self, step: int) -> None:
+        """Go to the field above or below."""
+        boxes = [w for w in self.query("#form Input, #form Choice") if not w.disabled]
+        if not boxes:
+            return
+        at = boxes.index(self.focused) if self.focused in boxes else -step
+        boxes[(at + step) % len(boxes)].focus()
+
+    def action_leave(self) -> None:
+        """Give the focus to the file."""
+        self.query_one(PlanSource).focus()
+
+    def action_drop(self) -> None:
+        """Take the key of the present field out of the file."""
+        if self.field is not None:
+            field = self.field
+            self.pending.pop(field.at, None)
+            self.focused.blur() if self.focused else None
+            self.planner.attempt(lambda: self.planner.desk.remove(field.at))
+
+    def action_edit(self) -> None:
+        """Edit a copy in the user's editor, and take what comes back as one change."""
+        desk = self.planner.desk
+        if desk.draft is None or desk.readonly:
+            self.notify("nothing to edit" if desk.draft is None else "started with --readonly", severity="warning")
+            return
+        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / desk.draft.path.name
+            copy.write_text(desk.draft.text, encoding="utf-8")
+            try:
+                with self.app.suspend():
+                    subprocess.run([*editor, str(copy)], check=False)
+                text = copy.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                self.notify(f"{editor[0]}: {error}", severity="error", markup=False)
+                return
+        self.pending.clear()
+        self.planner.attempt(lambda: desk.replace(text))
+
+    @on(Click, "#source")
+    def _source_clicked(self) -> None:
+        self.query_one(PlanSource).focus()
+
+    def command_line(self) -> str:
+        """Return how to check this plan."""
+        return f"ipsecplan lint {shlex.quote(str(self.planner.desk.path or 'plan.yaml'))}"

@@ -1,0 +1,35 @@
+"""Pairs that are not like most: shown first when there are many hosts."""
+
+from __future__ import annotations
+
+from textual.widgets import DataTable
+
+from netplan.model import Node
+from netplan.plan import PairClass
+from tui.colour import cell
+
+
+class OutlierTable(DataTable[object]):
+    """One row a pair, smallest inner MTU first."""
+
+    found: tuple[tuple[Node, Node, PairClass], ...] = ()
+
+    def on_mount(self) -> None:
+        """Set the table up."""
+        self.cursor_type = "row"
+        self.cell_padding = 0
+        for name, width in (("host", 20), ("host", 20), ("inner", 6), ("link", 6), ("set by", 30)):
+            self.add_column(name, width=width)
+
+    def fill(self, found: list[tuple[Node, Node, PairClass]]) -> None:
+        """Show pairs."""
+        self.found = tuple(found)
+        self.clear()
+        for one, other, c in found:
+            self.add_row(
+                cell(one.name[:19]), cell(other.name[:19]), cell(c.inner_mtu), cell(c.link_mtu), cell(c.limited_by)
+            )
+
+    def pane_text(self) -> str:
+        """Return the pairs as lines."""
+        return "\n".join(f"{a.name:<20} {b.name:<20} {c.inner_mtu:>6} {c.limited_by}" for a, b, c in self.found)

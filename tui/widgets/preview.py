@@ -1,0 +1,72 @@
+"""One file: as it is, or as its difference, unified or side by side."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from textual.app import ComposeResult
+from textual.containers import ScrollableContainer
+from textual.content import Content
+from textual.highlight import highlight
+from textual.widgets import Static
+
+from netplan.problems import printable
+from tui.diff import coloured, coloured_sides, side_by_side, unified
+
+MODES = ("file", "unified", "side by side")
+LINES_SHOWN = 3000
+LANGUAGES = {
+    ".json": "json", ".conflist": "json", ".sh": "bash", ".md": "markdown", ".yaml": "yaml", ".yml": "yaml",
+    ".service": "ini", ".netdev": "ini", ".network": "ini", ".conf": "ini", ".nft": "nginx",
+}  # fmt: skip
+
+
+class Preview(ScrollableContainer):
+    """The text, with syntax highlighting where a file is shown whole."""
+
+    text = ""
+
+    def compose(self) -> ComposeResult:
+        """Hold the text."""
+        yield Static("", id="preview-text")
+
+    def say(self, text: str) -> None:
+        """Show words instead of a file."""
+        self.text = text
+        self._put(Content("\n".join(printable(line) for line in text.split("\n"))))
+
+    def show(self, path: str, before: str | None, after: str | None, mode: str, labels: tuple[str, str]) -> None:
+        """Show a file in one of the modes; without a ``before`` there is only the file."""
+        if mode == "file" or labels[0] == "":
+            self.text = (after if after is not None else before) or ""
+            self._put(self._highlighted(path, self.text))
+        elif before == after:
+            self.text = ""
+            self.say(f"no difference: {labels[0]} and {labels[1]} have the same bytes")
+        elif mode == "unified":
+            lines = unified(before or "", after or "", path, labels)
+            self.text = "\n".join(lines)
+            self._put(coloured(lines[:LINES_SHOWN]))
+        else:
+            rows = side_by_side(before or "", after or "", max(self.size.width - 2, 40))
+            self.text = "\n".join(text for _, text in rows)
+            self._put(coloured_sides(rows[:LINES_SHOWN]))
+
+    def _highlighted(self, path: str, text: str) -> Content:
+        lines = [printable(line) for line in text.splitlines()]
+        cut = "\n".join(lines[:LINES_SHOWN])
+        if len(lines) > LINES_SHOWN:
+            cut += f"\n... and {len(lines) - LINES_SHOWN} more lines"
+        inside = PurePosixPath(path)
+        language = (
+            "nginx" if "swanctl" in path or inside.name.startswith("start-") else LANGUAGES.get(inside.suffix, "text")
+        )
+        return highlight(cut, language=language)
+
+    def _put(self, content: Content) -> None:
+        self.query_one("#preview-text", Static).update(content)
+        self.scroll_home(animate=False)
+
+    def pane_text(self) -> str:
+        """Return what is shown, whole."""
+        return self.text

@@ -1,0 +1,40 @@
+"""What is wrong: position, message, hint; the same words that the command line prints."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from netplan.problems import Problem, printable
+
+
+class ProblemList(VerticalScroll, can_focus=False):
+    """A few lines; as many as there are problems."""
+
+    problems: tuple[Problem, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Hold the text."""
+        yield Static("", id="problems-text")
+
+    def tell(self, problems: tuple[Problem, ...], good: str) -> None:
+        """Show problems, or what there is to say when there are none."""
+        self.problems = problems
+        rows = [line for problem in problems for line in self._lines(problem)]
+        self.query_one("#problems-text", Static).update(
+            Content("\n").join(rows or [Content(printable(line)) for line in good.split("\n")])
+        )
+
+    def _lines(self, problem: Problem) -> list[Content]:
+        sign, style = ("x", "$text-error") if problem.severity == "error" else ("!", "$text-warning")
+        where = f"{problem.line}:{problem.column} " if problem.line is not None else ""
+        lines = [Content.styled(printable(f"{sign} {where}{problem.message} ({problem.code})"), f"bold {style}")]
+        if problem.hint:
+            lines.append(Content(printable(f"  hint: {problem.hint}")))
+        return lines
+
+    def pane_text(self) -> str:
+        """Return the problems as the command line prints them."""
+        return "\n".join(line for problem in self.problems for line in problem.lines())

@@ -1,0 +1,44 @@
+"""The first line of every screen: which plan, what it comes to, and the way to the other screens."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+# mode name -> what its tab says
+TABS: dict[str, str] = {
+    "calc": "Calc",
+    "plan": "Plan",
+    "pairs": "Pairs",
+    "files": "Files",
+    "rollout": "Rollout",
+    "verify": "Verify",
+}
+
+
+class TitleBar(Widget):
+    """Plan and state on the left, numbered tabs on the right; tabs can be clicked."""
+
+    DEFAULT_CSS = """
+    TitleBar { height: 1; dock: top; background: $panel; color: $foreground; padding: 0 1; link-style: none;
+               link-color: $foreground; }
+    """
+
+    subject: reactive[tuple[str, ...]] = reactive(())
+    active: reactive[str] = reactive("")
+
+    def render(self) -> Content:
+        """Draw the line; parts of the subject that have no room are left out from the end."""
+        tabs: list[Content] = []
+        for number, (mode, name) in enumerate(TABS.items(), 1):
+            text = Content.from_markup(f"[@click=app.go('{mode}')]{number} {name}[/]")
+            tabs.append(text.stylize("bold reverse") if mode == self.active else text)
+        right = Content(" ").join(tabs)
+        room = max(self.size.width - right.cell_length - 1, 0)
+        left = ""
+        for part in self.subject:
+            longer = f"{left}  {part}" if left else part
+            if len(longer) <= room:
+                left = longer
+        return Content.assemble(Content.styled(left, "bold"), " " * (room - len(left) + 1), right)
