@@ -57,7 +57,7 @@ def command() -> None:
 @click.option("--family", type=click.Choice(["ipv4", "ipv6"]), default="ipv4", show_default=True, help="Underlay.")
 @click.option("--mtu", default=1500, show_default=True, metavar="BYTES", help="IP MTU of the underlay.")
 @click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
-@click.option("--backend", type=click.Choice(["auto", "kvm", "emulated"]), default="auto", show_default=True)
+@click.option("--backend", type=click.Choice(["auto", "direct", "kvm", "emulated"]), default="auto", show_default=True)
 @click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
 @json_option
 def up(name: str, nodes: int, family: str, mtu: int, overlay: str, backend: str, fresh: bool, json_: bool) -> None:

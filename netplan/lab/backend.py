@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from netplan.lab import qemu
+from netplan.lab import direct, qemu
 from netplan.lab.image import Image
 from netplan.lab.paths import cache_home, private_dir, remove_tree, write
 from netplan.problems import ExitCode, Problem, ProblemError
 
-BackendName = Literal["kvm", "emulated"]
+BackendName = Literal["direct", "kvm", "emulated"]
 _KVM_LIMIT = 20.0  # seconds for a guest under KVM to print its first line; a working one needs about one
 
 
@@ -34,15 +34,28 @@ def choose(wanted: str, image: Image, say: Callable[[str], None]) -> Backend:
     """Return the backend to use: the one asked for, or for "auto" the fastest that works."""
     if wanted == "emulated":
         return Backend("emulated", "asked for")
-    why_not = kvm_refusal(image, say)
-    if why_not is None:
-        return Backend("kvm", "KVM boots the lab's own kernel")
+    not_direct = direct_refusal(image) if wanted in ("auto", "direct") else None
+    if wanted == "direct" and not_direct is not None and not not_direct.startswith(direct.LACKS):
+        raise _unusable(f"a lab on the host's own kernel doesn't work here: {not_direct}")
+    if wanted == "direct":
+        return Backend("direct", "asked for" + (f", but {not_direct}" if not_direct else ""))
+    if wanted == "auto" and not_direct is None:
+        return Backend("direct", "the host's own kernel has all that is needed")
+    not_kvm = kvm_refusal(image, say)
+    if not_kvm is None:
+        return Backend("kvm", "KVM boots the lab's own kernel" + (f"; not direct: {not_direct}" if not_direct else ""))
     if wanted == "kvm":
-        raise ProblemError(
-            Problem(code="IPP804", message=f"KVM doesn't work here: {why_not}", hint="use --backend emulated"),
-            ExitCode.FAILURE,
-        )
-    return Backend("emulated", f"KVM doesn't work here: {why_not}")
+        raise _unusable(f"KVM doesn't work here: {not_kvm}")
+    return Backend("emulated", f"not direct: {not_direct}; not kvm: {not_kvm}")
+
+
+def machine(name: str, folder: Path) -> qemu.Machine | direct.DirectMachine:
+    """Return what runs a lab of that backend in a folder."""
+    return direct.DirectMachine(folder) if name == "direct" else qemu.Machine(folder)
+
+
+def _unusable(message: str) -> ProblemError:
+    return ProblemError(Problem(code="IPP804", message=message, hint="use --backend emulated"), ExitCode.FAILURE)
 
 
 def kvm_refusal(image: Image, say: Callable[[str], None]) -> str | None:
@@ -51,14 +64,39 @@ def kvm_refusal(image: Image, say: Callable[[str], None]) -> str | None:
         return "the host's KVM is the PVM variant, which doesn't boot stock kernels"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "/dev/kvm is missing or not ours to use"
-    note = cache_home() / "kvm.json"
-    about = [platform.release(), platform.version(), qemu.version(), image.key, os.geteuid()]
+
+    def probe() -> str | None:
+        say("trying KVM")
+        return None if _boots(image) else f"a guest printed nothing in {_KVM_LIMIT:.0f} s"
+
+    return _remembered("kvm", [*_kernel(), qemu.version(), image.key], probe)
+
+
+def direct_refusal(image: Image) -> str | None:
+    """Return why the host's own kernel can't be used, or None when it can."""
+    if os.geteuid() != 0:
+        return "it needs root"
+    return _remembered("direct", [*_kernel(), image.key], lambda: direct.refusal(image))
+
+
+def _kernel() -> list[str | float]:
+    """Return what changes when the kernel, its modules or the boot do."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    try:
+        modules = Path(f"/lib/modules/{platform.release()}").stat().st_mtime
+    except OSError:
+        modules = 0.0
+    return [platform.release(), boot, modules]
+
+
+def _remembered(name: str, about: list[str | float], probe: Callable[[], str | None]) -> str | None:
+    """Return what the probe said last time if all that it depends on is the same, else probe."""
+    note = cache_home() / f"{name}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["about"] == about:
             return str(known["refusal"]) if known["refusal"] else None
-    say("trying KVM")
-    refusal = None if _boots(image) else f"a guest printed nothing in {_KVM_LIMIT:.0f} s"
+    refusal = probe()
     private_dir(note.parent)
     write(note, json.dumps({"about": about, "refusal": refusal}))
     return refusal
@@ -68,16 +106,16 @@ def _boots(image: Image) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="ipsecplan-kvm-"))
     try:
         write(folder / "config.tar", bytes(10240))
-        machine = qemu.Machine(folder)
-        machine.start(image, "kvm", memory=512, ports={}, addresses={})
+        guest = qemu.Machine(folder)
+        guest.start(image, "kvm", memory=512, ports={}, addresses={})
         try:
             deadline = time.monotonic() + _KVM_LIMIT
-            while time.monotonic() < deadline and machine.alive():
-                if "lab:" in machine.console():
+            while time.monotonic() < deadline and guest.alive():
+                if "lab:" in guest.console():
                     return True
                 time.sleep(0.1)
             return False
         finally:
-            machine.kill()
+            guest.kill()
     finally:
         remove_tree(folder)

@@ -1,4 +1,4 @@
-"""A lab: a small real cluster in one virtual machine, with everything a caller does to it."""
+"""A lab: a small real cluster on this machine; how it comes, is saved and restored, and goes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from netplan.lab import payload, saved
-from netplan.lab.backend import Backend, choose
+from netplan.lab.backend import Backend, choose, machine
 from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
+from netplan.lab.direct import DirectMachine
 from netplan.lab.handle import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say, fail
 from netplan.lab.image import Image, ensure_image
 from netplan.lab.packages import require_programs
@@ -24,7 +25,7 @@ from netplan.lab.ssh import KEY_FILE, Ssh, names_with_guest
 from netplan.lab.state import State, write_product_files
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
 
-_BOOT_LIMIT = {"kvm": 120.0, "emulated": 420.0}  # seconds; an idle machine needs 3 and 20, a busy one many times that
+_BOOT_LIMIT = {"direct": 90.0, "kvm": 120.0, "emulated": 420.0}  # seconds; idle: 1, 3, 20
 # Using these once before saving puts them into the saved memory, so that a restored cluster's first play is fast.
 _WARM = (
     "import json, zipfile, tempfile, subprocess, shlex, hashlib, ipaddress, socket, selectors, base64, ssl, "
@@ -73,7 +74,7 @@ class Lab(Handle):
             try:
                 return cls._start(name, config, image, chosen, fresh, tell)
             except BaseException:
-                Machine(folder).kill()
+                clear(folder)
                 remove_tree(folder)
                 raise
 
@@ -81,8 +82,8 @@ class Lab(Handle):
     def _running(cls, name: str, config: LabConfig, say: Say) -> Lab | None:
         """Return the lab if it runs as wanted; clear away anything else that is dead."""
         folder = labs_home() / name
-        state, machine = State.read(folder), Machine(folder)
-        if state is not None and state.phase == "ready" and machine.alive():
+        state = _alive(folder)
+        if state is not None:
             if state.config != config:
                 raise ProblemError(
                     Problem(
@@ -100,6 +101,8 @@ class Lab(Handle):
 
     @classmethod
     def _start(cls, name: str, config: LabConfig, image: Image, chosen: Backend, fresh: bool, say: Say) -> Lab:
+        if chosen.name == "direct":
+            return cls._boot(name, config, image, chosen, say)
         folder = saved.clean_folder(image, chosen.name, config)
         with locked(folder):
             found = None if fresh else saved.load(folder)
@@ -113,24 +116,29 @@ class Lab(Handle):
 
     @classmethod
     def _boot(cls, name: str, config: LabConfig, image: Image, chosen: Backend, say: Say) -> Lab:
-        keys = payload.Keys.make(config)
-        lab = cls(name, _new_state(config, image, chosen, {n: k.public for n, k in keys.hosts.items()}), say)
-        (lab.directory / saved.DISK).touch(mode=0o600)
-        (lab.directory / saved.DISK).write_bytes(payload.first_boot(config, keys))
-        lab._launch(image, None)
-        lab.ssh.write_files(keys.client, lab.state.host_keys, lab.state.ports)
-        lab._await_boot()
-        lab.ssh.wait(config.names, RUN_CLUSTER, ANSWER_LIMIT, keep=False)
-        lab.ssh.run(config.names[0], ["python3", "-c", _WARM], keep=False)
-        say("all nodes run")
-        lab._save_to(saved.clean_folder(image, chosen.name, config), image)
-        lab._renew(lab.ssh)
-        lab._finish("booted")
+        lab = cls(name, _new_state(config, image, chosen), say)
+        lab._boot_here(image)
         return lab
+
+    def _boot_here(self, image: Image) -> None:
+        keys = payload.Keys.make(self.config)
+        self.state = replace(self.state, host_keys={name: key.public for name, key in keys.hosts.items()})
+        (self.directory / saved.DISK).touch(mode=0o600)
+        (self.directory / saved.DISK).write_bytes(payload.first_boot(self.config, keys))
+        self._launch(image, None)
+        self.ssh.write_files(keys.client, self.state.host_keys, self.state.ports)
+        self._await_boot()
+        self.ssh.wait(self.config.names, RUN_CLUSTER, ANSWER_LIMIT, keep=False)
+        self._say("all nodes run")
+        if isinstance(self._machine, Machine):
+            self.ssh.run(self.config.names[0], ["python3", "-c", _WARM], keep=False)
+            self._save_to(saved.clean_folder(image, self.state.backend, self.config), " for the next time")
+            self._renew(self.ssh)
+        self._finish("booted")
 
     @classmethod
     def _from_saved(cls, name: str, found: saved.Saved, image: Image, chosen: Backend, say: Say) -> Lab:
-        lab = cls(name, _new_state(found.config, image, chosen, {}), say)
+        lab = cls(name, _new_state(found.config, image, chosen), say)
         began = time.monotonic()
         lab._load(found, image)
         lab._finish("restored")
@@ -141,8 +149,8 @@ class Lab(Handle):
     def attach(cls, name: str = "lab", say: Say | None = None) -> Lab:
         """Return a lab that runs; raise a Problem when it doesn't."""
         folder = labs_home() / check_name(name)
-        state = State.read(folder)
-        if state is None or state.phase != "ready" or not Machine(folder).alive():
+        state = _alive(folder)
+        if state is None:
             raise ProblemError(
                 Problem(
                     code="IPP806",
@@ -162,20 +170,19 @@ class Lab(Handle):
         private_dir(labs_home())
         image = ensure_image(tell)
         with locked(folder):
-            state = State.read(folder)
-            lives = state is not None and state.phase == "ready" and Machine(folder).alive()
-            if not lives:
+            state = _alive(folder)
+            if state is None:
                 clear(folder)
             try:
                 with saved.unpacked(file, folder / "restoring") as found:
-                    if lives and state is not None:
+                    if state is not None:
                         lab = cls(name, state, tell)
                         lab._replace(found, image)
                         return lab
                     chosen = Backend("kvm" if found.backend == "kvm" else "emulated", "as it was saved")
                     return cls._from_saved(name, found, image, chosen, tell)
             except BaseException:
-                if State.read(folder) is None or not Machine(folder).alive():
+                if _alive(folder) is None:
                     clear(folder)
                     remove_tree(folder)
                 raise
@@ -194,6 +201,8 @@ class Lab(Handle):
 
     def save(self, file: Path | None = None) -> Path:
         """Write the running cluster, as it is now, to a file; it runs on. Returns the file."""
+        if not isinstance(self._machine, Machine):
+            fail("a lab on the host's own kernel can't be saved", "IPP808")
         target = file or default_file(self.name)
         if file is None:
             private_dir(target.parent)
@@ -201,7 +210,7 @@ class Lab(Handle):
             fail(f"can't save to {quoted(target)}: no such folder, or it is one", "IPP808")
         scratch = private_dir(self.directory / "saving")
         try:
-            self._save_to(scratch, None)
+            self._save_to(scratch)
             saved.pack(scratch, target)
         finally:
             remove_tree(scratch)
@@ -212,6 +221,9 @@ class Lab(Handle):
         """Put the cluster back to what a file of :meth:`save` has, or to the clean cluster if no file is given."""
         image = ensure_image(self._say)
         with locked(self.directory), ExitStack() as stack:
+            if file is None and self.state.backend == "direct":
+                self._boot_again(image)
+                return
             if file is None:
                 clean = saved.load(saved.clean_folder(image, self.state.backend, self.config))
             else:
@@ -228,12 +240,17 @@ class Lab(Handle):
         self.ssh.close()
         self._machine.kill()
         chosen = Backend("kvm" if found.backend == "kvm" else "emulated", self.state.reason)
-        state = _new_state(found.config, image, chosen, {})
+        state = _new_state(found.config, image, chosen)
         ports = {name: self.state.ports.get(name, port) for name, port in state.ports.items()}
         self.state = replace(state, ports=ports)  # the same ports where possible: what was written down stays true
-        self._machine = Machine(self.directory)
+        self._machine = machine(chosen.name, self.directory)
         self._load(found, image)
         self._finish("restored")
+
+    def _boot_again(self, image: Image) -> None:
+        self.ssh.close()
+        self._machine.kill()
+        self._boot_here(image)
 
     def _load(self, found: saved.Saved, image: Image) -> None:
         """Start the machine from a saved cluster, then give it this lab's own keys, the time and new randomness."""
@@ -265,6 +282,9 @@ class Lab(Handle):
         for attempt in range(4):
             self.state.write(self.directory)
             try:
+                if isinstance(self._machine, DirectMachine):
+                    self._machine.start(image, ports=self.state.ports, addresses=addresses)
+                    return
                 self._machine.start(
                     image,
                     self.state.backend,
@@ -274,8 +294,8 @@ class Lab(Handle):
                     state=memory,
                 )
                 return
-            except ProblemError:
-                if attempt == 3 or "host forwarding" not in self._machine.complaint():
+            except ProblemError as error:
+                if attempt == 3 or "host forwarding" not in f"{error} {self._machine.complaint()}":
                     raise
             self.state.ports.update(free_ports(list(self.state.ports)))
 
@@ -287,7 +307,7 @@ class Lab(Handle):
         self._say("booting")
         while len(told) < self.config.nodes:
             if not self._machine.alive():
-                fail(f"the virtual machine ended: {self._machine.complaint()}", "IPP805")
+                fail(f"the lab ended while it started: {self._machine.complaint()}", "IPP805")
             if time.monotonic() > deadline:
                 missing = ", ".join(name for name in self.config.names if name not in told)
                 fail(f"no sign of {missing} in {limit:.0f} s", "IPP805")
@@ -302,7 +322,8 @@ class Lab(Handle):
         write_product_files(self.directory, self.state)
         self.state.write(self.directory)
 
-    def _save_to(self, folder: Path, image: Image | None) -> None:
+    def _save_to(self, folder: Path, purpose: str = "") -> None:
+        assert isinstance(self._machine, Machine)  # noqa: S101 - callers have made sure
         self.ssh.close()
         private_dir(folder)
         (folder / saved.ABOUT).unlink(missing_ok=True)
@@ -312,8 +333,7 @@ class Lab(Handle):
         about = saved.describe(self.state.image, self.state.backend, self.config, self.state.host_keys)
         saved.finish(folder, self.directory, about)
         size = (folder / saved.MEMORY).stat().st_size
-        where = " for the next time" if image is not None else ""
-        self._say(f"saved{where} ({size // 1_000_000} MB, {seconds:.1f} s)")
+        self._say(f"saved{purpose} ({size // 1_000_000} MB, {seconds:.1f} s)")
 
 
 def down(name: str = "lab") -> bool:
@@ -331,6 +351,7 @@ def clear(folder: Path) -> None:
     """End what runs for a lab's folder and empty it."""
     Ssh(folder).close()
     Machine(folder).kill()
+    DirectMachine(folder).kill()
     for path in folder.iterdir():
         remove_tree(path)
 
@@ -349,15 +370,22 @@ def free_ports(names: Sequence[str]) -> dict[str, int]:
         return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
 
 
-def _new_state(config: LabConfig, image: Image, chosen: Backend, host_keys: dict[str, str]) -> State:
+def _new_state(config: LabConfig, image: Image, chosen: Backend) -> State:
     return State(
         config=config,
         backend=chosen.name,
         reason=chosen.reason,
         image=image.key,
         ports=free_ports(names_with_guest(config.names)),
-        host_keys=host_keys,
+        host_keys={},
     )
+
+
+def _alive(folder: Path) -> State | None:
+    """Return the state of a lab that is up, or None."""
+    state = State.read(folder)
+    up = state is not None and state.phase == "ready" and machine(state.backend, folder).alive()
+    return state if up else None
 
 
 def _words(config: LabConfig) -> str:

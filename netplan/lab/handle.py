@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
+from netplan.lab.backend import machine
 from netplan.lab.config import GUEST, NODE, LabConfig, Node, check_name
 from netplan.lab.paths import labs_home
-from netplan.lab.qemu import Machine
 from netplan.lab.ssh import Ssh
 from netplan.lab.state import State
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
@@ -29,7 +29,7 @@ class Handle:
         self.directory = labs_home() / name
         self.state = state
         self.ssh = Ssh(self.directory)
-        self._machine = Machine(self.directory)
+        self._machine = machine(state.backend, self.directory)
         self._say = say
 
     # -- what it is ---------------------------------------------------------------------------------------------

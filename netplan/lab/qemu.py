@@ -9,19 +9,19 @@ import contextlib
 import functools
 import json
 import os
-import select
-import signal
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from netplan.lab import process
 from netplan.lab.config import NETWORK
 from netplan.lab.image import Image
 from netplan.lab.packages import find_program
 from netplan.lab.qmp import Qmp
 from netplan.problems import ExitCode, Problem, ProblemError
 
+_PROGRAM = "qemu-system"
 _ACCELERATION = {
     "kvm": ["-accel", "kvm", "-cpu", "host"],
     "emulated": ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem"],
@@ -130,22 +130,13 @@ class Machine:
 
     def pid(self) -> int | None:
         """Return the process id of this folder's QEMU, if it runs; never that of another process with a reused id."""
-        try:
-            number = int(self._pid_file.read_text().strip())
-        except (OSError, ValueError):
-            number = 0
-        if self._is_ours(number):
-            return number
-        others = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-        return next((other for other in others if self._is_ours(other)), None)
+        return process.find(_PROGRAM, str(self._pid_file), self._hint())
 
-    def _is_ours(self, number: int) -> bool:
-        """Tell whether a process is the QEMU of this folder: no other has this folder's path in its arguments."""
+    def _hint(self) -> int:
         try:
-            words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            return False
-        return b"qemu-system" in words[0] and str(self._pid_file).encode() in words
+            return int(self._pid_file.read_text().strip())
+        except (OSError, ValueError):
+            return 0
 
     def alive(self) -> bool:
         return self.pid() is not None
@@ -167,19 +158,7 @@ class Machine:
 
     def kill(self) -> None:
         """End QEMU at once; nothing in it is worth an orderly end. Does nothing when it doesn't run."""
-        number = self.pid()
-        if number is None:
-            return
-        try:
-            handle = os.pidfd_open(number)  # from here on, the number can't come to mean another process
-        except ProcessLookupError:
-            return
-        try:
-            if self._is_ours(number):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-                select.select([handle], [], [], 30.0)  # its ports are free only when it has ended, not when it is dying
-        finally:
-            os.close(handle)
+        process.end(_PROGRAM, str(self._pid_file), self._hint())
 
     def save(self, state: Path) -> float:
         """Write the machine's memory to ``state`` and let it run on; returns how many seconds that took.

@@ -269,3 +269,27 @@ def test_status_as_json(lab):
     assert facts["origin"] == "restored"
     assert facts["overlay_mtu"] == 1450
     assert [node["name"] for node in facts["nodes"]] == ["n1", "n2", "n3"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a lab on the host's own kernel needs root")
+def test_a_lab_on_the_hosts_own_kernel(clusters):
+    """Here for what every kernel has; whether ESP is among it is for `auto` to find out."""
+    before = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    lab = clusters(backend="direct")
+    assert lab.exec("n2", ["systemctl", "is-system-running"]).stdout.strip() == "running"
+    assert pings(lab, "n1", lab.nodes[2].pod_address)
+    assert lab.exec(GUEST, ["date", "-s", "@1"]).returncode != 0
+    assert abs(time.time() - float(lab.exec("n1", ["date", "+%s"]).stdout)) < 3
+    lab.exec("n2", ["touch", "/root/kept"], check=True)
+    lab.power_cut("n2")
+    lab.wait("n2")
+    assert lab.exec("n2", ["ls", "/root"]).stdout.split() == ["kept"]
+    ports = dict(lab.state.ports)
+    lab.restore()
+    assert lab.state.ports == ports
+    assert lab.exec("n2", ["ls", "/root"]).stdout == ""
+    pid = lab.pid()
+    lab.down()
+    assert not runs(pid)
+    assert subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout == before
+    assert str(lab.directory) not in Path("/proc/self/mountinfo").read_text()

@@ -24,7 +24,7 @@ depmod -b "$root" "$release"
 # Our own programs.
 install -d "$root/usr/lib/ipsecplan-lab"
 install -m 755 "$scripts/init.sh" "$scripts/node.sh" "$scripts/refresh.sh" "$scripts/power.sh" \
-    "$scripts/pod.py" "$root/usr/lib/ipsecplan-lab/"
+    "$scripts/probe.sh" "$scripts/pod.py" "$root/usr/lib/ipsecplan-lab/"
 ln -s ../lib/ipsecplan-lab/pod.py "$root/usr/bin/pod"
 install -m 644 "$scripts/lab-nic.service" "$scripts/50-cluster-pod.service" "$root/etc/systemd/system/"
 mkdir -p "$root/var/lib/lab" "$root/etc/cni/net.d"

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Process 1 of the lab's virtual machine ("the guest"). Its root is a read-only ext4 image, which is also the lowest layer
-# of every node. Which cluster to make is told by a tar archive on the second disk.
+# Process 1 of "the guest": the lab's virtual machine or, with LAB_DIRECT set, a set of namespaces on the host's own kernel
+# (see direct.sh). Its root is a read-only ext4 image, which is also the lowest layer of every node. Which cluster to make is
+# told by a tar archive: the second disk, or a file.
 set -u
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
@@ -9,43 +10,48 @@ say() {
     echo "lab: $up $*"
 }
 
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev 2>/dev/null
-mkdir -p /dev/pts /dev/shm
-mount -t devpts devpts /dev/pts
-mount -t tmpfs shm /dev/shm
-mount -t tmpfs -o mode=755 run /run
-mount -t tmpfs tmp /tmp
-mount -t tmpfs -o mode=755 nodes /var/lib/lab
-mount -t cgroup2 cgroup /sys/fs/cgroup
-echo "+cpu +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
+if [ -z "${LAB_DIRECT:-}" ]; then
+    mount -t proc proc /proc
+    mount -t sysfs sysfs /sys
+    mount -t devtmpfs dev /dev 2>/dev/null
+    mkdir -p /dev/pts /dev/shm
+    mount -t devpts devpts /dev/pts
+    mount -t tmpfs shm /dev/shm
+    mount -t tmpfs -o mode=755 run /run
+    mount -t tmpfs tmp /tmp
+    mount -t tmpfs -o mode=755 nodes /var/lib/lab
+    mount -t cgroup2 cgroup /sys/fs/cgroup
+    echo "+cpu +memory +pids" >/sys/fs/cgroup/cgroup.subtree_control
+fi
 say init
 
-# One call for all: a module that is missing must not keep the rest from loading. The others come by themselves on first use.
-modprobe -q -a virtio_net virtio_rng bridge veth overlay esp4 esp6 xfrm_user xfrm_interface vxlan geneve \
-    nf_tables nft_xfrm nft_ct gcm ccm ctr cbc echainiv seqiv dummy tun
+if [ -z "${LAB_DIRECT:-}" ]; then
+    # One call for all: a module that is missing must not keep the rest from loading. Others come on first use.
+    modprobe -q -a virtio_net virtio_rng bridge veth overlay esp4 esp6 xfrm_user xfrm_interface vxlan geneve \
+        nf_tables nft_xfrm nft_ct gcm ccm ctr cbc echainiv seqiv dummy tun
+fi
 mkdir -p -m 700 /run/lab
-tar -x -C /run/lab -f /dev/vdb || say "no configuration on the second disk"
+tar -x -C /run/lab -f "${LAB_DISK:-/dev/vdb}" || say "no configuration on the second disk"
 # shellcheck source=/dev/null
 . /run/lab/guest/lab.env
 say modules
 
 hostname lab-guest
-ulimit -n 65536
+ulimit -n 65536 2>/dev/null || :
 ip -batch - <<EOF
 link set lo up
-link set eth0 name uplink
 link add br0 type bridge mcast_snooping 0
 link set br0 mtu $LAB_MTU
-link set uplink mtu $LAB_MTU
-link set uplink master br0 up
 link set br0 up
 addr add $LAB_GUEST_ADDRESS dev br0
 EOF
 # A capture must show what the wire would: no frame joined or left unsplit by an offload.
-ethtool -K uplink tso off gso off gro off 2>/dev/null
 ethtool -K br0 tso off gso off gro off 2>/dev/null
+if [ -e /sys/class/net/eth0 ]; then
+    ip link set eth0 name uplink mtu "$LAB_MTU"
+    ip link set uplink master br0 up
+    ethtool -K uplink tso off gso off gro off 2>/dev/null
+fi
 
 mkdir -p -m 755 /run/sshd
 sed 's#^HostKey .*#HostKey /run/lab/guest/ssh_host_ed25519_key#' /etc/ssh/sshd_config.d/lab.conf >/run/lab/sshd_config

@@ -3,17 +3,16 @@
 # each time the node ends, so a node's reboot or power cut brings back its files but none of its processes, links or rules.
 set -u
 node=$1
-lower=${LAB_LOWER:-/}
-home=${LAB_HOME:-/var/lib/lab}/$node
+home=/var/lib/lab/$node
 root=$home/root
-cgroup=/sys/fs/cgroup/${LAB_PREFIX:-}$node
+cgroup=/sys/fs/cgroup/$node
 # shellcheck source=/dev/null
-. "${LAB_CONFIG:-/run/lab}/guest/lab.env"
+. /run/lab/guest/lab.env
 
 if ! mountpoint -q "$root"; then
     mkdir -p "$home/upper" "$home/work" "$root"
-    mount -t overlay -o "lowerdir=$lower,upperdir=$home/upper,workdir=$home/work" overlay "$root" || exit 1
-    cp -a "${LAB_CONFIG:-/run/lab}/nodes/$node/." "$root/" || exit 1
+    mount -t overlay -o "lowerdir=/,upperdir=$home/upper,workdir=$home/work" overlay "$root" || exit 1
+    cp -a "/run/lab/nodes/$node/." "$root/" || exit 1
 fi
 
 # What the last start left: without this, nspawn can't make its cgroup and the link's name is taken.
@@ -39,7 +38,13 @@ ip link set "vb-$node" master br0 up || exit 1
 mkdir -p /run/udev/data
 echo I:1 >"/run/udev/data/n$(cat "/sys/class/net/nic-$node/ifindex")"
 
-# shellcheck disable=SC2086 # LAB_CAPABILITIES is a list of options
-exec env SYSTEMD_NSPAWN_API_VFS_WRITABLE=network systemd-nspawn --quiet --directory="$root" --machine="${LAB_PREFIX:-}$node" \
-    --bind="${LAB_CONSOLE:-/dev/ttyS0}:/dev/lab" --boot --register=no --keep-unit --link-journal=no --network-interface="nic-$node" ${LAB_CAPABILITIES:---capability=all} \
+# In a virtual machine a node may do all; on the host's own kernel only what nspawn gives by default, and its own network.
+capabilities=all
+console=/dev/ttyS0
+if [ -n "${LAB_DIRECT:-}" ]; then
+    capabilities=CAP_NET_ADMIN,CAP_NET_RAW
+    console=/run/lab-console
+fi
+exec env SYSTEMD_NSPAWN_API_VFS_WRITABLE=network systemd-nspawn --quiet --directory="$root" --machine="$node" \
+    --bind="$console:/dev/lab" --boot --register=no --keep-unit --link-journal=no --network-interface="nic-$node" --capability="$capabilities" \
     --resolv-conf=off --timezone=off --console=pipe

@@ -1,0 +1,42 @@
+"""Background processes of a lab: found by a word in their arguments that no other process has, and surely ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from pathlib import Path
+
+
+def is_marked(number: int, program: str, marker: str) -> bool:
+    """Tell whether process ``number`` runs ``program`` (part of its first word) with the argument ``marker``."""
+    try:
+        words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return program.encode() in words[0] and marker.encode() in words
+
+
+def find(program: str, marker: str, hint: int = 0) -> int | None:
+    """Return the id of the marked process, if it runs; ``hint`` is where to look first."""
+    if hint and is_marked(hint, program, marker):
+        return hint
+    others = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return next((other for other in others if is_marked(other, program, marker)), None)
+
+
+def end(program: str, marker: str, hint: int = 0) -> None:
+    """End the marked process at once and wait until it has ended; does nothing when it doesn't run."""
+    number = find(program, marker, hint)
+    if number is None:
+        return
+    try:
+        handle = os.pidfd_open(number)  # from here on, the number can't come to mean another process
+    except ProcessLookupError:
+        return
+    try:
+        if is_marked(number, program, marker):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], 30.0)  # its ports are free only when it has ended, not when it is dying
+    finally:
+        os.close(handle)

@@ -1,0 +1,211 @@
+"""The lab's parts that need no cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netplan.lab import packages, payload, sources
+from netplan.lab.cluster import Lab, down, free_ports
+from netplan.lab.config import LabConfig, check_name
+from netplan.lab.paths import labs_home, locked, write
+from netplan.lab.qemu import Machine
+from netplan.lab.ssh import Ssh
+from netplan.lab.state import State, write_product_files
+from netplan.model import PlanFile
+from netplan.problems import ProblemError
+
+CONFIGS = [
+    LabConfig(nodes=nodes, family=family, overlay=overlay)
+    for nodes in (1, 3)
+    for family in ("ipv4", "ipv6")
+    for overlay in ("vxlan", "geneve")
+]
+
+
+def state(config):
+    ports = {name: 40000 + index for index, name in enumerate(("guest", *config.names))}
+    keys = {name: f"ssh-ed25519 key-of-{name}" for name in ports}
+    return State(config=config, backend="emulated", reason="a test", image="0", ports=ports, host_keys=keys)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPSECPLAN_LAB_HOME", str(tmp_path / "labs"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["", "A", "a/b", "..", "a b", "x" * 33, "a\n", "-$(id)"])
+def test_a_name_that_could_be_more_than_a_name_is_refused(name):
+    with pytest.raises(ProblemError) as caught:
+        check_name(name)
+    assert caught.value.problems[0].code == "IPP801"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"nodes": 0}, {"nodes": 17}, {"mtu": 576}, {"mtu": 65535}, {"family": "ipx"}, {"overlay": "gre"}]
+)
+def test_parameters_out_of_range_are_refused_before_anything_starts(home, wrong):
+    with pytest.raises(ProblemError) as caught:
+        Lab.up("lab", **wrong)
+    assert {problem.code for problem in caught.value.problems} == {"IPP801"}
+    assert not (home / "labs").exists()
+
+
+def test_a_home_that_ssh_would_read_as_options_is_refused(monkeypatch):
+    monkeypatch.setenv("IPSECPLAN_LAB_HOME", "/tmp/my %h")
+    with pytest.raises(ProblemError):
+        labs_home()
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_no_two_nodes_share_an_address(config):
+    for addresses in zip(
+        *((n.underlay_address, n.pod_cidr, n.pod_address, n.name) for n in config.members), strict=True
+    ):
+        assert len(set(addresses)) == config.nodes
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_the_cluster_files_are_stable_and_have_the_mtu_of_a_cluster_without_ipsec(config):
+    files = payload.cluster_files(config)
+    assert files == payload.cluster_files(config)
+    for node in config.members:
+        conflist = json.loads(files[f"nodes/{node.name}/etc/cni/net.d/50-cluster.conflist"])
+        assert conflist["plugins"][0]["mtu"] == config.overlay_mtu
+        mine = [path for path in files if path.startswith(f"nodes/{node.name}/etc/systemd/network/50-cluster-")]
+        peers = config.nodes - 1
+        assert len(mine) == 2 * (1 if config.overlay == "vxlan" else peers)
+
+
+def test_the_archive_keeps_private_files_private():
+    config = LabConfig()
+    keys = payload.Keys.make(config)
+    with tarfile.open(fileobj=io.BytesIO(payload.first_boot(config, keys))) as archive:
+        members = {member.name: member for member in archive.getmembers()}
+    assert members["nodes/n1/etc/ssh/ssh_host_ed25519_key"].mode == 0o600
+    assert members["nodes/n1/root/.ssh"].mode == 0o700
+    assert members["nodes/n1/root"].mode == 0o700
+    assert all(member.uid == member.gid == 0 for member in members.values())
+    assert len({key.public for key in keys.hosts.values()}) == 4
+    assert "PRIVATE" not in repr(keys)
+
+
+def test_the_product_accepts_the_plan_and_the_inventory_names_every_node(tmp_path):
+    config = LabConfig(family="ipv6", overlay="geneve", mtu=9000)
+    write_product_files(tmp_path, state(config))
+    plan = PlanFile.model_validate(yaml.safe_load((tmp_path / "plan.yaml").read_text()))
+    assert (plan.underlay.mtu, plan.underlay.family, plan.overlay.udp_port) == (9000, "ipv6", 6081)
+    group = yaml.safe_load((tmp_path / "inventory.yml").read_text())["k8s_nodes"]
+    assert group["hosts"]["n2"]["underlay_address"] == "fd00:77::12"
+    assert "StrictHostKeyChecking=yes" in group["vars"]["ansible_ssh_common_args"]
+
+
+def test_the_state_file_is_read_back_and_nonsense_is_no_state(tmp_path):
+    one = state(LabConfig(nodes=2)).ready("restored")
+    one.write(tmp_path)
+    assert State.read(tmp_path) == one
+    for text in ("", "{}", '{"schema": 99}', '{"schema": 1}', "[]"):
+        (tmp_path / "state.json").write_text(text)
+        assert State.read(tmp_path) is None
+
+
+def test_ssh_files_name_each_port_with_its_own_key(tmp_path):
+    one = state(LabConfig(nodes=2))
+    Ssh(tmp_path).write_files(payload.KeyPair.make(), one.host_keys, one.ports)
+    assert (tmp_path / "id_ed25519").stat().st_mode & 0o777 == 0o600
+    assert "[127.0.0.1]:40002 ssh-ed25519 key-of-n2\n" in (tmp_path / "known_hosts").read_text()
+    done = subprocess.run(
+        ["ssh", "-G", "-F", tmp_path / "ssh_config", "n2"], capture_output=True, text=True, check=True, timeout=10
+    )
+    for line in ("hostname 127.0.0.1", "port 40002", "stricthostkeychecking true", "user root"):
+        assert line in done.stdout.splitlines()
+
+
+def test_a_foreign_process_is_never_taken_for_ours(tmp_path):
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", str(tmp_path / "qemu.pid")])
+    try:
+        (tmp_path / "qemu.pid").write_text(str(other.pid))
+        machine = Machine(tmp_path)
+        assert machine.pid() is None
+        machine.kill()
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_down_on_nothing_is_fine_and_attach_says_so(home):
+    assert down("nothing") is False
+    with pytest.raises(ProblemError) as caught:
+        Lab.attach("nothing")
+    assert caught.value.problems[0].code == "IPP806"
+
+
+def test_missing_programs_are_named_with_the_line_that_installs_them(monkeypatch):
+    monkeypatch.setattr(packages, "find_program", lambda name: None if name in ("zstd", "mmdebstrap") else "/bin/x")
+    with pytest.raises(ProblemError) as caught:
+        packages.require_programs(build=True)
+    assert caught.value.problems[0].hint == "apt-get install --no-install-recommends mmdebstrap zstd"
+    with pytest.raises(ProblemError) as caught:
+        packages.require_programs(build=False)
+    assert caught.value.problems[0].hint == "apt-get install --no-install-recommends zstd"
+
+
+def test_the_package_list_for_make_is_the_one_that_is_checked():
+    assert (Path(packages.__file__).parent / "packages.txt").read_text().split() == list(packages.HOST_PACKAGES)
+
+
+def test_only_sources_of_the_right_suite_are_taken(monkeypatch):
+    listing = "\n".join(
+        f"deb http://mirror.example/debian {suite} {component}"
+        for suite in ("bookworm", "bookworm-updates", "trixie", "bookworm-backports")
+        for component in ("main", "contrib")
+    )
+    monkeypatch.delenv("IPSECPLAN_LAB_APT_SOURCES", raising=False)
+    monkeypatch.setattr(sources, "_apt", lambda *_: listing)
+    assert [line.split()[2:] for line in sources.source_lines().splitlines()] == [
+        ["bookworm", "main"],
+        ["bookworm-updates", "main"],
+    ]
+    monkeypatch.setattr(sources, "_apt", lambda *_: "")
+    with pytest.raises(ProblemError) as caught:
+        sources.source_lines()
+    assert caught.value.problems[0].code == "IPP803"
+
+
+def test_proxy_and_date_settings_of_the_host_are_kept_and_its_hooks_are_not(monkeypatch):
+    dump = (
+        'Acquire::http::Proxy "http://proxy.example:3128";\nAcquire::Check-Date "false";\nDPkg::Post-Invoke:: "rm";\n'
+    )
+    monkeypatch.setattr(sources, "_apt", lambda *_: dump)
+    settings = sources.settings()
+    assert "proxy.example" in settings
+    assert "Check-Date" in settings
+    assert "Post-Invoke" not in settings
+
+
+def test_free_ports_are_different():
+    ports = free_ports([f"n{index}" for index in range(30)])
+    assert len(set(ports.values())) == 30
+
+
+def test_a_lock_is_waited_for_no_longer_than_asked(tmp_path):
+    with locked(tmp_path / "lab"), pytest.raises(ProblemError), locked(tmp_path / "lab", limit=0.3):
+        pass
+
+
+def test_write_replaces_and_sets_the_mode(tmp_path):
+    write(tmp_path / "f", "one", 0o644)
+    write(tmp_path / "f", b"two")
+    assert (tmp_path / "f").read_text() == "two"
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
