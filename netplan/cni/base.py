@@ -28,6 +28,7 @@ OVERLAY: Mapping[str, str] = {
     "geneve:8": "udp/geneve:8/eth",
     "ipip": "",
     "gre": "gre",
+    "gre+key": "gre:key",
     "gretap": "gre/eth",
     "gretap+key": "gre:key/eth",
     "stt": "stt/eth",

@@ -133,10 +133,10 @@ def test_own_ipsec_on_top_of_host_ipsec_is_refused_with_the_reason(name):
 
     problems = adapter.supports(dataclasses.replace(network, own_ipsec=True))
     if adapter.brings_ipsec:
-        assert [p.code for p in errors(problems)][0] == "IPP902"
+        assert next(p.code for p in errors(problems)) == "IPP902"
         assert adapter.brings_ipsec in problems[0].message
     else:
-        assert [p.code for p in errors(problems)][0] == "IPP901"
+        assert next(p.code for p in errors(problems)) == "IPP901"
 
 
 @pytest.mark.parametrize("name", list(ADAPTERS))

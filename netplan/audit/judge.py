@@ -1,0 +1,262 @@
+"""From evidence to findings: what fits on this link under this IPsec, and how far each number is from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netplan.audit.model import Esp, Evidence, Finding, Link
+from netplan.audit.stacks import smallest, stack_text
+from netplan.audit.strongswan import own_of
+from netplan.cni.base import PORTS, Hint, Own, Setting
+from netplan.cni.conflist import PAST_THE_HOST
+from netplan.problems import ProblemError
+from netplan.stack import Solution, parse, solve
+
+DEFAULT_LINK = 1500
+# containers there reach other hosts through NAT: their packets are the host's own
+_MASQUERADED = ("docker", "podman")
+# default ports by system where they are not the encapsulation's
+_SYSTEM_PORTS = {"flannel": 8472, "canal": 8472, "k3s": 8472, "cilium": 8472, "rke2-cilium": 8472, "weave": 6784}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the caller says: a link MTU, or a whole stack, which then decides over everything that was read."""
+
+    link_mtu: int | None = None
+    stack: str | None = None
+    said: str = ""
+
+
+@dataclass(slots=True)
+class _Case:
+    evidence: Evidence
+    given: Given
+    link: int
+    link_said: str
+    overlay: str
+    family: str
+    faults: list[Finding]
+
+
+def judge(evidence: Evidence, given: Given) -> list[Finding]:
+    """Return every finding, the worst first, in the order of the inputs otherwise."""
+    link, said = _link(evidence, given)
+    case = _Case(evidence, given, link, said, _overlay(evidence), _family(evidence), list(evidence.faults))
+    found: list[Finding] = []
+    for setting in _without_moot(evidence.settings):
+        found += _setting(setting, case)
+    found += [*case.faults, *_collisions(evidence)]
+    order = {"error": 0, "warning": 1, "note": 2}
+    unique = dict.fromkeys(found)
+    return sorted(unique, key=lambda f: order[f.severity])
+
+
+def _link(evidence: Evidence, given: Given) -> tuple[int, str]:
+    if given.link_mtu is not None:
+        return given.link_mtu, given.said or "given"
+    live = [link for link in evidence.links if not link.configured and not link.loopback]
+    routed = [link for link in live if link.name in evidence.default_devices]
+    hardware = [link for link in live if link.up and (not link.kind or link.kind in ("vlan", "bond"))]
+    hardware = [link for link in hardware if not link.master] or hardware
+    for links in (routed, hardware, [link for link in evidence.links if link.configured]):
+        if links:
+            best: Link = min(links, key=lambda link: link.mtu)
+            return best.mtu, f"{best.name} in {best.place.path}"
+    return DEFAULT_LINK, "assumed; give --mtu"
+
+
+def _overlay(evidence: Evidence) -> str:
+    """The overlay that pods use where a number does not say: that of the network, else of a device."""
+    known: list[Setting | Hint] = [*evidence.settings, *evidence.hints]
+    for each in known:
+        if each.encap and each.encap != "none" and each.system not in ("docker-overlay", "vyos", "cisco"):
+            return each.encap
+    return "none"
+
+
+def _family(evidence: Evidence) -> str:
+    known: list[Setting | Hint] = [*evidence.settings, *evidence.hints]
+    for each in known:
+        if each.family and each.encap not in ("", "none"):
+            return each.family
+    families = {esp.family for esp in evidence.esps if esp.family}
+    return "ipv6" if families == {"ipv6"} else "ipv4"
+
+
+def _without_moot(settings: list[Setting]) -> Iterator[Setting]:
+    """Leave out what a backend would choose where the pod MTU is forced beside it."""
+    forced = {s.system for s in settings if s.semantics == "pod" and s.value and not s.running}
+    for setting in settings:
+        if not (setting.semantics == "underlay" and setting.value is None and setting.system in forced):
+            yield setting
+
+
+def _setting(setting: Setting, case: _Case) -> Iterator[Finding]:
+    hints = [h for h in case.evidence.hints if h.system == setting.system]
+    for encap, family in _variants(setting, hints, case):
+        finding = _compare(setting, hints, encap, family, case)
+        if finding is not None:
+            yield finding
+            if finding.severity == "error":
+                return
+    yield from _ignored(setting)
+
+
+def _variants(setting: Setting, hints: list[Hint], case: _Case) -> list[tuple[str, str]]:
+    """The encapsulations and families this number has to serve: one, or one for each pool of the network."""
+    if setting.encap:
+        family = setting.family or next((h.family for h in hints if h.family), None)
+        return [(setting.encap, family or case.family)]
+    if setting.system in _MASQUERADED:
+        return [("none", setting.family or case.family)]
+    pools = [(h.encap, setting.family or h.family or case.family) for h in hints if h.encap]
+    return list(dict.fromkeys(pools)) or [(case.overlay, setting.family or case.family)]
+
+
+def _compare(setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case) -> Finding | None:
+    notes = [setting.note] if setting.note else []
+    solution = _exact(setting, hints, encap, family, case, notes)
+    if solution is None:
+        return _unknown(setting, f"the encapsulation {encap!r} can't be computed")
+    ends = setting.ends(case.link, encap, family)
+    if ends is None:
+        return _unknown(setting, f"what {setting.system} chooses by itself for {encap} over {family} is not known")
+    if case.link_said.startswith("assumed"):
+        notes.append(f"the link MTU {case.link} is {case.link_said}")
+    exact = solution.inner_mtu if setting.measure == "mtu" else solution.mss4
+    over = ends - exact
+    if over == 0:
+        return None
+    said = f"{setting.value}" if setting.value else "automatic"
+    what = "MSS" if setting.measure == "mss" else "MTU"
+    becomes = "" if setting.value == ends else f", which makes {what} {ends}"
+    by = f"too large by {over}" if over > 0 else f"too small by {-over}"
+    effect = "full packets are lost or fragmented" if over > 0 else f"{-over} bytes of every packet are wasted"
+    return Finding(
+        code="IPP911" if over > 0 else "IPP912",
+        severity="error" if over > 0 else "note",
+        system=setting.system,
+        field=setting.field,
+        place=setting.place,
+        message=f"{setting.system} {setting.field} is {said}{becomes}: {by} (exact {exact}); {effect}",
+        change=_change(setting, exact, encap, family),
+        found=setting.value,
+        ends=ends,
+        exact=exact,
+        exact_field=setting.wanted(exact, encap, family),
+        measure=setting.measure,
+        solution=solution,
+        notes=tuple(dict.fromkeys(n for n in notes if n)),
+    )
+
+
+def _change(setting: Setting, exact: int, encap: str, family: str) -> str:
+    value = setting.wanted(exact, encap, family)
+    return f"{setting.change}: {value}" if value is not None else setting.change
+
+
+def _exact(
+    setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case, notes: list[str]
+) -> Solution | None:
+    if case.given.stack:
+        try:
+            return solve(parse(case.given.stack), case.link)
+        except ProblemError:
+            return None
+    own = setting.own or next((h.own for h in hints if h.own), None)
+    if own:
+        return smallest([stack_text(encap, family, o) for o in _seen(own, case.evidence, notes)], case.link)
+    kind = setting.field.partition("type=")[2].partition("]")[0]
+    if kind in PAST_THE_HOST:
+        return smallest([stack_text("none", family, None)], case.link)
+    covering = _covering(setting, hints, encap, family, case)
+    inner = setting.system not in _MASQUERADED
+    notes += [esp.assumed for esp in covering]
+    protecting: list[Esp | None] = [*covering] or [None]
+    return smallest([stack_text(encap, family, esp, inner=inner) for esp in protecting], case.link)
+
+
+def _seen(own: Own, evidence: Evidence, notes: list[str]) -> list[Own]:
+    """A network's own IPsec as the kernel shows it, where it does."""
+    live = [own_of(esp) for esp in evidence.esps if esp.live and esp.mode == own.mode]
+    if live:
+        notes.append("algorithm and NAT traversal are those of the SAs that were found")
+    return list(dict.fromkeys(live)) or [own]
+
+
+def _covering(setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case) -> list[Esp]:
+    """The IPsec that this traffic is in; a selector that misses the overlay's port is remembered."""
+    base = encap.partition(":")[0].partition("+")[0]
+    port = setting.port or next((h.port for h in hints if h.port), None)
+    port = port or _SYSTEM_PORTS.get(setting.system, PORTS.get(base))
+    found: list[Esp] = []
+    for esp in case.evidence.esps:
+        if esp.family and esp.family != family and base != "none":
+            continue
+        if base == "none":
+            host = setting.system in _MASQUERADED and esp.mode == "transport" and not esp.networks
+            if (esp.mode == "tunnel" and esp.ports is None) or (host and esp.ports is None):
+                found.append(esp)
+        elif esp.ports is None or (port is not None and port in esp.ports):
+            found.append(esp)
+        elif base in PORTS:
+            case.faults.append(_uncovered(setting, esp, base, port))
+    return found
+
+
+def _uncovered(setting: Setting, esp: Esp, encap: str, port: int | None) -> Finding:
+    ports = ", ".join(str(p) for p in sorted(esp.ports or ()))
+    return Finding(
+        code="IPP913",
+        severity="error",
+        system=setting.system,
+        field=setting.field,
+        place=esp.place,
+        message=f"IPsec selects UDP port {ports}, but the {encap} of {setting.system} uses port {port}: "
+        "its packets leave in the clear",
+        change=f"select UDP port {port} in both directions",
+    )
+
+
+def _unknown(setting: Setting, why: str) -> Finding:
+    return Finding(
+        code="IPP918",
+        severity="note",
+        system=setting.system,
+        field=setting.field,
+        place=setting.place,
+        message=f"{setting.system} {setting.field}: {why}",
+        change="give --stack and --mtu",
+        found=setting.value,
+    )
+
+
+def _ignored(setting: Setting) -> Iterator[Finding]:
+    if "ignores" in setting.note:
+        yield Finding(
+            code="IPP916",
+            severity="warning",
+            system=setting.system,
+            field=setting.field,
+            place=setting.place,
+            message=f"{setting.system} {setting.field}: {setting.note}",
+            change=setting.change,
+        )
+
+
+def _collisions(evidence: Evidence) -> Iterator[Finding]:
+    ours = [esp for esp in evidence.esps if not esp.live]
+    for hint in evidence.hints:
+        if hint.refuse and ours:
+            yield Finding(
+                code="IPP914",
+                severity="error",
+                system=hint.system,
+                field="own IPsec",
+                place=hint.place,
+                message=f"{hint.system} brings its own IPsec while the hosts have theirs "
+                f"({ours[0].place.path}): {hint.refuse}",
+                change="switch one of the two off",
+            )

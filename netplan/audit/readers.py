@@ -1,0 +1,147 @@
+"""Which reader takes which text. A text that nobody takes is skipped with the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from netplan.audit import hosts, linux, others, strongswan, xfrm
+from netplan.audit.intake import Text
+from netplan.audit.model import Evidence, Skipped
+from netplan.cni import ADAPTERS
+from netplan.cni.base import Hint, Setting
+from netplan.cni.document import Document, Piece, UnreadableError, parse
+from netplan.cni.ovs import audit_text
+from netplan.host import ifupdown, networkd, networkmanager
+
+_Reader = Callable[[str, str, Evidence], "str | None"]
+_OTHERS: tuple[Callable[[Piece], list[Setting | Hint]], ...] = (others.submariner, others.talos)
+# Kubernetes objects that say nothing about MTU are read in passing, without a word
+_MAX_ITEMS = 50_000
+
+
+def read(text: Text, evidence: Evidence) -> None:
+    """Read one text into the evidence."""
+    for fits, reader in _TEXTS:
+        if fits(text.path, text.text):
+            reason = reader(text.path, text.text, evidence)
+            if reason:
+                evidence.skipped.append(Skipped(text.path, reason))
+            else:
+                evidence.understood += 1
+            return
+    if not _structured(text):
+        evidence.skipped.append(Skipped(text.path, _unknown(text.text)))
+        return
+    try:
+        documents = list(parse(text.text, text.path))
+    except UnreadableError as error:
+        evidence.skipped.append(Skipped(text.path, str(error), error.line))
+        return
+    known = False
+    for document in documents:
+        for piece in pieces(document):
+            known = _piece(piece, evidence) or known
+    if known:
+        evidence.understood += 1
+    else:
+        evidence.skipped.append(Skipped(text.path, "nothing in it that audit knows"))
+
+
+def _structured(text: Text) -> bool:
+    """Tell whether a text may be YAML or JSON: a key with a colon, or a bracket, in its first lines."""
+    head = text.text[:4096]
+    if head.lstrip()[:1] in ("{", "["):
+        return "{{" not in head[:200]
+    return bool(re.search(r"^\s*(- )?[\"']?[A-Za-z_][\w./-]*[\"']?:(\s|$)", head, re.M))
+
+
+def _unknown(text: str) -> str:
+    head = text.lstrip()[:400]
+    if "{{" in head:
+        return "a template; audit reads what it renders to"
+    if re.match(r"\d+: \S+: <", head):
+        return "plain output of ip; give `ip -d -j link` (JSON)"
+    return "no format that audit knows"
+
+
+def pieces(document: Document) -> Iterator[Piece]:
+    """Generate the objects of a document: the items of a List, the members of a JSON list."""
+    root = Piece(document, (), document.data)
+    if isinstance(document.data, list) and not linux.is_link(document.data) and not linux.is_route(document.data):
+        for index, member in enumerate(document.data[:_MAX_ITEMS]):
+            yield Piece(document, (index,), member)
+    elif root.kind.endswith("List") and isinstance(root.get("items"), list):
+        for member in root.items("items")[:_MAX_ITEMS]:
+            yield member
+    else:
+        yield root
+
+
+def _piece(piece: Piece, evidence: Evidence) -> bool:
+    if linux.is_link(piece.data):
+        linux.links(piece, evidence)
+        return True
+    if linux.is_route(piece.data):
+        linux.routes(piece, evidence)
+        return True
+    if not isinstance(piece.data, dict):
+        return False
+    known = bool(piece.kind and piece.api + piece.text("apiVersion"))
+    for audit in dict.fromkeys(adapter.audit for adapter in ADAPTERS.values()):
+        known = evidence.add(audit(piece)) or known
+    for other in _OTHERS:
+        known = evidence.add(other(piece)) or known
+    return known or piece.has("network") or piece.has("Name", "Driver") or piece.has("cniVersion")
+
+
+def _nothing(reader: Callable[[str, str, Evidence], None]) -> _Reader:
+    def run(path: str, text: str, evidence: Evidence) -> str | None:
+        reader(path, text, evidence)
+        return None
+
+    return run
+
+
+def _rules(path: str, text: str, evidence: Evidence) -> str | None:
+    linux.clamps(path, text, evidence)
+    return None
+
+
+def _router(path: str, text: str, evidence: Evidence) -> str | None:
+    others.ios(path, text, evidence)
+    linux.clamps(path, text, evidence)
+    return None
+
+
+def _script(path: str, text: str, evidence: Evidence) -> str | None:
+    evidence.add(audit_text(path, text))
+    return None
+
+
+def _is_rules(_path: str, text: str) -> bool:
+    return bool(re.search(r"^\s*(table (inet|ip|ip6|arp|bridge|netdev) |\*(mangle|filter|nat)$|-A \S+ )", text, re.M))
+
+
+def _is_netplan(path: str, text: str) -> bool:
+    found = re.search(r"^network:\s*$", text, re.M) and re.search(r"^\s+(renderer|version|ethernets):", text, re.M)
+    return bool(found) and not path.endswith(".json")
+
+
+_TEXTS: tuple[tuple[Callable[[str, str], bool], _Reader], ...] = (
+    (lambda _p, t: xfrm.is_xfrm(t), _nothing(xfrm.read)),
+    (lambda _p, t: strongswan.is_raw(t), strongswan.raw),
+    (lambda _p, t: strongswan.is_swanctl(t), strongswan.swanctl_conf),
+    (lambda _p, t: bool(re.search(r"^FLANNEL_MTU=", t, re.M)), _nothing(linux.subnet_env)),
+    (lambda p, t: p.endswith("calico/mtu") and bool(re.fullmatch(r"\s*\d{2,5}\s*", t)), _nothing(linux.calico_mtu)),
+    (lambda _p, t: networkd.is_unit(t), _nothing(hosts.network_unit)),
+    (lambda _p, t: networkmanager.is_keyfile(t), _nothing(hosts.keyfile)),
+    (lambda _p, t: ifupdown.is_interfaces(t), _nothing(hosts.interfaces)),
+    (_is_netplan, _nothing(hosts.canonical_file)),
+    (lambda _p, t: others.is_vyos(t), others.vyos),
+    (lambda _p, t: others.is_ios(t), _router),
+    (lambda _p, t: others.is_neutron(t), others.neutron),
+    (_is_rules, _rules),
+    (lambda _p, t: "ovs-vsctl" in t and not t.lstrip().startswith(("{", "apiVersion")), _script),
+    (lambda _p, t: strongswan.is_strongswan_conf(t), strongswan.strongswan_conf),
+)

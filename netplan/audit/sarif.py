@@ -1,0 +1,62 @@
+"""Findings as SARIF 2.1.0, which code hosts show beside the lines they concern."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netplan import __version__
+from netplan.audit.model import Finding
+from netplan.codes import CODES
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netplan.audit import Report
+
+
+def sarif(outcome: Report) -> dict[str, Any]:
+    """Return the log object: one run, a rule for each code that occurs, a result for each finding."""
+    codes = sorted({f.code for f in outcome.findings})
+    skipped = [
+        {
+            "level": "note",
+            "message": {"text": f"{s.path}: skipped: {s.reason}"},
+            "descriptor": {"id": "IPP910"},
+        }
+        for s in outcome.skipped
+    ]
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "ipsecplan",
+                        "version": __version__,
+                        "rules": [{"id": code, "shortDescription": {"text": CODES[code]}} for code in codes],
+                    }
+                },
+                "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": skipped}],
+                "results": [_result(finding, codes) for finding in outcome.findings],
+            }
+        ],
+    }
+
+
+def _result(finding: Finding, codes: list[str]) -> dict[str, Any]:
+    text = finding.message + (f". Change: {finding.change}" if finding.change else "")
+    result: dict[str, Any] = {
+        "ruleId": finding.code,
+        "ruleIndex": codes.index(finding.code),
+        "level": finding.severity,
+        "message": {"text": text},
+    }
+    physical: dict[str, Any] = {"artifactLocation": {"uri": finding.place.path.replace("\\", "/")}}
+    if finding.place.line:
+        region: dict[str, Any] = {"startLine": finding.place.line}
+        if finding.place.column:
+            region["startColumn"] = finding.place.column
+        physical["region"] = region
+    result["locations"] = [{"physicalLocation": physical}]
+    return result

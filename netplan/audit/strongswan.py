@@ -1,0 +1,229 @@
+"""strongSwan: swanctl.conf, ``swanctl --list-conns --raw`` and ``--list-sas --raw``, and strongswan.conf."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from netplan.audit.model import Esp, Evidence
+from netplan.cni.base import Family, Own, Setting, fixed, plus
+from netplan.cni.document import Place, spot
+from netplan.ipsec.reader import Settings, SettingsError
+from netplan.ipsec.reader import read as read_settings
+from netplan.proposals import esp_proposal
+
+DEFAULT = "aes256gcm16"
+_ASSUMED = "the proposals are strongSwan's defaults; two strongSwans agree on AES-GCM with a 16-byte ICV"
+_RAW = re.compile(r"^\s*list-(conn|sa) event \{", re.M)
+_PORT = re.compile(r"\[(?:udp|tcp|17|6)?/([0-9]+|[a-z-]+)\]")
+_SERVICES = {"vxlan": 4789, "geneve": 6081}
+MAX_TOKENS = 400_000
+
+
+def is_swanctl(text: str) -> bool:
+    """Tell whether this is a swanctl.conf."""
+    return bool(re.search(r"^\s*connections\s*\{", text, re.M)) and "children" in text
+
+
+def is_raw(text: str) -> bool:
+    """Tell whether this is the raw output of swanctl."""
+    return bool(_RAW.search(text))
+
+
+def is_strongswan_conf(text: str) -> bool:
+    """Tell whether this is a strongswan.conf."""
+    return bool(re.search(r"^\s*(charon(-[a-z]+)?|kernel-netlink)\s*\{", text, re.M))
+
+
+def swanctl_conf(path: str, text: str, evidence: Evidence) -> str | None:
+    """Read a swanctl.conf; returns why it can't be read, or None."""
+    try:
+        root = read_settings(text)
+    except (SettingsError, RecursionError) as error:
+        return f"not in strongSwan's grammar: {error}"
+    lines = text.splitlines()
+    for name, connection in root.section("connections").sections.items():
+        nat = connection.get("encap", "no").lower() in ("yes", "true", "1", "enabled")
+        family = _family(connection.get("local_addrs", "") + connection.get("remote_addrs", ""))
+        for child_name, child in connection.section("children").sections.items():
+            place = _find(path, lines, child_name, name)
+            evidence.esps += list(_children(child, nat, family, place))
+    return None
+
+
+def _children(child: Settings, nat: bool, family: Family | None, place: Place) -> Iterator[Esp]:
+    mode = child.get("mode", "tunnel").lower()
+    if mode not in ("tunnel", "transport", "beet"):
+        return  # pass and drop policies carry nothing
+    local, remote = child.get("local_ts", "dynamic"), child.get("remote_ts", "dynamic")
+    words = [w.strip() for w in child.get("esp_proposals", "default").split(",") if w.strip()]
+    suites = [p.suite for p in (esp_proposal(w) for w in words) if p is not None]
+    yield from _esps(suites, mode, nat, family, f"{local} {remote}", place)
+
+
+def _esps(
+    suites: list[str], mode: str, nat: bool, family: Family | None, selectors: str, place: Place, *, live: bool = False
+) -> Iterator[Esp]:
+    found = [_SERVICES.get(p, int(p) if p.isdigit() else 0) for p in _PORT.findall(selectors)]
+    networks = "/" in _PORT.sub("", selectors).replace("/32", "").replace("/128", "")
+    kind: Literal["transport", "tunnel"] = "tunnel" if mode == "tunnel" else "transport"
+    for suite in dict.fromkeys(suites or [DEFAULT]):
+        yield Esp(
+            suite=suite,
+            mode=kind,
+            nat_t=nat,
+            family=family,
+            ports=frozenset(p for p in found if p) or None,
+            networks=networks and not found,
+            place=place,
+            live=live,
+            assumed="" if suites else _ASSUMED,
+        )
+
+
+def _family(addresses: str) -> Family | None:
+    if not addresses.strip() or "%any" in addresses:
+        return None
+    return "ipv6" if ":" in addresses else "ipv4" if re.search(r"\d+\.\d+", addresses) else None
+
+
+def _find(path: str, lines: list[str], child: str, connection: str) -> Place:
+    """The line that opens a child section, looked for below its connection."""
+    start = next((i for i, line in enumerate(lines) if re.match(rf"\s*{re.escape(connection)}\s*[:{{]", line)), 0)
+    for index in range(start, len(lines)):
+        if re.match(rf"\s*{re.escape(child)}\s*(:.*)?\{{", lines[index]):
+            return spot(path, lines, index, child)
+    return Place(path=path)
+
+
+def raw(path: str, text: str, evidence: Evidence) -> str | None:
+    """Read the events of ``--list-conns --raw`` or ``--list-sas --raw``; returns why it can't, or None."""
+    try:
+        events = list(_events(text))
+    except ValueError as error:
+        return str(error)
+    lines = text.splitlines()
+    for line, kind, body in events:
+        place = spot(path, lines, line, "list-")
+        for connection in body.values():
+            if not isinstance(connection, dict):
+                continue
+            family = _family(" ".join(_words(connection, "local_addrs", "local-host", "remote_addrs", "remote-host")))
+            children = connection.get("children" if kind == "conn" else "child-sas")
+            for child in (children or {}).values() if isinstance(children, dict) else ():
+                if isinstance(child, dict):
+                    evidence.esps += list(_child(child, kind == "sa", family, place))
+    return None
+
+
+def _words(section: dict[str, Any], *keys: str) -> list[str]:
+    out: list[str] = []
+    for key in keys:
+        value = section.get(key)
+        out += [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return out
+
+
+_ALGORITHMS = {"AES_CBC": "aes256", "AES_CTR": "aes256ctr", "3DES_CBC": "3des", "NULL": "null"}
+_INTEGRITY = {
+    "HMAC_SHA1_96": "sha1",
+    "HMAC_SHA2_256_128": "sha256",
+    "HMAC_SHA2_256_96": "sha256_96",
+    "HMAC_SHA2_384_192": "sha384",
+    "HMAC_SHA2_512_256": "sha512",
+    "HMAC_MD5_96": "md5",
+    "AES_XCBC_96": "aesxcbc",
+    "AES_CMAC_96": "aescmac",
+}
+
+
+def _child(child: dict[str, Any], live: bool, family: Family | None, place: Place) -> Iterator[Esp]:
+    mode = str(child.get("mode", "TUNNEL")).lower()
+    selectors = " ".join(_words(child, "local-ts", "remote-ts"))
+    cipher, integrity = str(child.get("encr-alg", "")), str(child.get("integ-alg", ""))
+    aead = re.match(r"AES_(GCM|CCM)_(\d+)", cipher)
+    suite = ""
+    if aead:
+        suite = f"aes256{aead.group(1).lower()}{aead.group(2)}"
+    elif cipher == "CHACHA20_POLY1305":
+        suite = "chacha20poly1305"
+    elif cipher in _ALGORITHMS and integrity in _INTEGRITY:
+        suite = f"{_ALGORITHMS[cipher]}-{_INTEGRITY[integrity]}"
+    if mode in ("tunnel", "transport"):
+        nat = child.get("encap") == "yes"
+        yield from _esps([suite] if suite else [], mode, nat, family, selectors, place, live=live)
+
+
+_TOKEN = re.compile(r"\s+|\{|\}|\[[^\]]*\]|[^\s{}=\[\]]+=|[^\s{}\[\]]+")
+
+
+def _events(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    for match in _RAW.finditer(text):
+        at = match.end()
+        root: dict[str, Any] = {}
+        stack = [root]
+        key = ""
+        for count, token in enumerate(_TOKEN.finditer(text, at)):
+            word = token.group()
+            if count > MAX_TOKENS or len(stack) > 60:
+                raise ValueError("too large or nested too deep for swanctl output")
+            if word.isspace():
+                continue
+            if word == "{":
+                child: dict[str, Any] = {}
+                stack[-1][key] = child
+                stack.append(child)
+            elif word == "}":
+                stack.pop()
+                if not stack:
+                    break
+            elif word.endswith("=") and len(word) > 1:
+                key = word[:-1]
+                stack[-1][key] = ""
+                continue
+            elif key and stack[-1].get(key) == "" and not isinstance(stack[-1].get(key), dict):
+                stack[-1][key] = word[1:-1].split() if word.startswith("[") else word
+            else:
+                key = word
+                continue
+            key = ""
+        else:
+            raise ValueError("cut short: an event has no end")
+        yield text.count("\n", 0, match.start() + 1), match.group(1), root
+
+
+def strongswan_conf(path: str, text: str, evidence: Evidence) -> str | None:
+    """Read ``kernel-netlink.mtu`` and ``mss``: what charon puts on the routes that it installs."""
+    try:
+        root = read_settings(text)
+    except (SettingsError, RecursionError) as error:
+        return f"not in strongSwan's grammar: {error}"
+    lines = text.splitlines()
+    for section in (root, *root.sections.values()):
+        plugin = section.section("plugins").section("kernel-netlink") if section is not root else None
+        plugin = root.section("kernel-netlink") if plugin is None else plugin
+        for key in ("mtu", "mss"):
+            value = plugin.values.get(key, "")
+            if value.isdigit() and len(value) < 7 and int(value):
+                line = next((i for i, t in enumerate(lines) if re.match(rf"\s*{key}\s*=", t)), 0)
+                evidence.settings.append(
+                    Setting(
+                        system="strongswan",
+                        field=f"charon.plugins.kernel-netlink.{key}",
+                        place=spot(path, lines, line, key),
+                        value=int(value),
+                        semantics="pod",
+                        encap="none",
+                        ends=fixed(int(value)),
+                        wanted=plus(),
+                        measure="mss" if key == "mss" else "mtu",
+                        change=f"set {key} and reload charon; it applies to routes installed from then on",
+                    )
+                )
+    return None
+
+
+def own_of(esp: Esp) -> Own:
+    """Return found IPsec as the IPsec of a network."""
+    return Own(suite=esp.suite, mode=esp.mode, nat_t=esp.nat_t)

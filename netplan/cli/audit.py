@@ -1,0 +1,146 @@
+"""``ipsecplan audit``: what is there, what it should be, and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from netplan import pipeline
+from netplan.audit import Finding, Given, Report, Skipped, audit, texts
+from netplan.audit.sarif import sarif
+from netplan.cli.envelope import document
+from netplan.cli.ledger import ledger_lines
+from netplan.cli.output import as_json, colour_wanted, emit, note, report
+from netplan.problems import ExitCode, Problem, ProblemError, printable
+from netplan.stack import parse, parse_size, solve
+
+
+@click.command(
+    "audit",
+    epilog="\b\nExamples:\n"
+    "  kubectl get cm,ds,installation,felixconfiguration,ippool -A -o yaml | ipsecplan audit -\n"
+    "  ipsecplan audit dumps/ /etc/docker/daemon.json --mtu 1500\n"
+    "  ssh node 'ip -d -j addr' | ipsecplan audit - --plan plan.yaml\n"
+    "  ipsecplan audit values.yaml --stack ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500 --sarif",
+)
+@click.argument("paths", nargs=-1)
+@click.option("--plan", "plan", type=click.Path(path_type=Path), help="Take link MTU and packet stack from this plan.")
+@click.option("--stack", help="The packet of pods, in the stack notation of `calc`.")
+@click.option("--mtu", help="IP MTU of the hosts' links, where the inputs don't say it.")
+@click.option("--explain", is_flag=True, help="Print the byte ledger of every finding.")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
+@click.option("--sarif", "sarif_", is_flag=True, help="Print SARIF 2.1.0 for code scanning.")
+@click.option("--strict", is_flag=True, help="Let sizes that only waste bytes fail too.")
+def command(
+    paths: tuple[str, ...],
+    plan: Path | None,
+    stack: str | None,
+    mtu: str | None,
+    explain: bool,
+    json_: bool,
+    sarif_: bool,
+    strict: bool,
+) -> int:
+    """Judge the MTUs in PATHS (files, directories, - for stdin) against what really fits.
+
+    Reads dumps of Kubernetes objects, Helm values, CNI lists, daemon.json, docker network inspect, ip -d -j link and
+    route, ip xfrm, swanctl.conf and swanctl --raw, networkd, netplan, NetworkManager and ifupdown files. All inputs
+    of one run are judged together: IPsec in one explains the MTU in another.
+
+    Exit code 0: nothing breaks. 4: a size is too large, or IPsec misses the overlay. 3: nothing could be read.
+    """
+    if not paths:
+        raise click.UsageError("give files or directories, or - for standard input")
+    with as_json(json_):
+        outcome = audit(texts(paths), _given(plan, stack, mtu))
+        code = _code(outcome, strict)
+        if sarif_:
+            emit(json.dumps(sarif(outcome), indent=2))
+        elif json_:
+            emit(json.dumps(document(_result(outcome), _problems(outcome), int(code)), indent=2))
+        else:
+            _show(outcome, explain)
+        return int(code)
+
+
+def _given(plan: Path | None, stack: str | None, mtu: str | None) -> Given:
+    if plan is not None and (stack or mtu):
+        raise click.UsageError("--plan already says --stack and --mtu")
+    if plan is not None:
+        limiting = pipeline.make(plan).plan.limiting
+        return Given(
+            link_mtu=limiting.link_mtu, stack=limiting.worst.stack.text, said=f"class {limiting.name} of {plan}"
+        )
+    link = parse_size(mtu, "link MTU") if mtu is not None else None
+    if stack is not None:
+        if link is None:
+            raise click.UsageError("--stack needs --mtu")
+        solve(parse(stack), link)  # a wrong stack is reported before anything is read
+    elif link is not None and not 68 <= link <= 65535:
+        raise ProblemError(Problem(code="IPP106", message=f"link MTU {link} is out of range: 68 to 65535"))
+    return Given(link_mtu=link, stack=stack, said="--mtu")
+
+
+def _code(outcome: Report, strict: bool) -> ExitCode:
+    if outcome.breaks or (strict and any(f.too_large for f in outcome.findings)):
+        return ExitCode.DIFFERENCE
+    return ExitCode.OK if outcome.understood else ExitCode.INVALID
+
+
+def _problems(outcome: Report) -> list[Problem]:
+    problems = [_skipped(s) for s in outcome.skipped]
+    if not outcome.understood:
+        hint = "`ipsecplan audit --help` lists what it reads"
+        problems.append(Problem(code="IPP919", message="nothing that audit knows was found", hint=hint))
+    return problems
+
+
+def _skipped(skipped: Skipped) -> Problem:
+    return Problem(
+        code="IPP910", message=f"skipped: {skipped.reason}", path=skipped.path, line=skipped.line, severity="warning"
+    )
+
+
+def _result(outcome: Report) -> dict[str, object]:
+    return {
+        "inputs": outcome.understood,
+        "numbers": outcome.numbers,
+        "breaks": outcome.breaks,
+        "findings": [f.as_json() for f in outcome.findings],
+        "skipped": [{"file": s.path, "line": s.line, "reason": s.reason} for s in outcome.skipped],
+    }
+
+
+def _show(outcome: Report, explain: bool) -> None:
+    for finding in outcome.findings:
+        _show_finding(finding, explain)
+    report(_problems(outcome))
+    if outcome.understood:
+        worse = sum(f.severity == "warning" for f in outcome.findings)
+        waste = sum(f.code == "IPP912" for f in outcome.findings)
+        note(
+            f"{outcome.understood} inputs, {outcome.numbers} numbers: {outcome.breaks} break"
+            f"{f', {worse} warnings' if worse else ''}, {waste} only waste, {len(outcome.skipped)} inputs skipped"
+        )
+
+
+def _show_finding(finding: Finding, explain: bool) -> None:
+    import sys
+
+    where = finding.place.problem("", "").where()
+    head = f"{printable(where)}: {finding.severity} {finding.code}: {printable(finding.message)}"
+    tint = {"error": "red", "warning": "yellow"}.get(finding.severity)
+    emit(click.style(head, fg=tint, bold=True) if tint and colour_wanted(sys.stdout) else head)
+    if finding.place.source is not None:
+        emit(f"  {finding.place.line} | {printable(finding.place.source)}")
+    if finding.solution is not None:
+        emit(f"  why: {finding.solution.stack.text} on a link of {finding.solution.link_mtu}")
+        if explain:
+            for line in ledger_lines(finding.solution):
+                emit(line)
+    if finding.change:
+        emit(f"  change: {printable(finding.change)}")
+    for each in finding.notes:
+        emit(f"  note: {printable(each)}")

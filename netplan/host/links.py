@@ -1,0 +1,108 @@
+"""The MTU of a host's link, written the way its configurator wants it: an addition to what is there, never instead.
+
+Each entry states what it was checked against, how the value becomes live and what must be known first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from netplan.host import canonical, ifupdown, networkd, networkmanager
+from netplan.problems import Problem
+
+_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link of a host. ``mtu`` is its IP MTU in bytes; ``unit`` the .network file or connection that configures it
+    now; ``mac`` its hardware address; ``dhcp`` whether it takes its address, and perhaps its MTU, from the network;
+    ``existing`` the text of the file that configures it now, where that is edited."""
+
+    name: str
+    mtu: int
+    family: str = "ethernet"
+    unit: str = ""
+    mac: str = ""
+    dhcp: bool = False
+    ipv6: bool = True
+    existing: str = ""
+
+    def problems(self) -> list[Problem]:
+        """Return what stands against this link."""
+        found = []
+        if not _NAME.match(self.name):
+            found.append(Problem(code="IPP905", message="not an interface name", hint="at most 15 characters"))
+        if not 68 <= self.mtu <= 65535:
+            found.append(Problem(code="IPP903", message=f"an MTU of {self.mtu} is out of range: 68 to 65535"))
+        elif self.ipv6 and self.mtu < 1280:
+            found.append(
+                Problem(
+                    code="IPP903",
+                    message=f"an MTU of {self.mtu} on {self.name} removes its IPv6 addresses, and raising it again "
+                    "does not bring the static ones back",
+                    hint="1280 or more where IPv6 is on (RFC 8200 5)",
+                )
+            )
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configurator:
+    """One way to configure a host's links. ``render`` returns path -> text, ``apply`` the commands that make it live;
+    ``read`` returns (device, MTU, line from 0) for every MTU that a text sets."""
+
+    name: str
+    title: str
+    checked_against: str
+    field: str
+    goes_live: str
+    render: Callable[..., dict[str, str]]
+    apply: Callable[..., list[str]]
+    read: Callable[[str], list[tuple[str, int, int]]]
+
+
+HOSTS: Mapping[str, Configurator] = {
+    "networkd": Configurator(
+        name="networkd",
+        title="systemd-networkd",
+        checked_against="systemd 252 and 257",
+        field="[Link] MTUBytes=",
+        goes_live="networkctl reload and reconfigure; an existing .netdev has to be deleted first",
+        render=networkd.render,
+        apply=networkd.apply,
+        read=networkd.read,
+    ),
+    "canonical": Configurator(
+        name="canonical",
+        title="Canonical netplan",
+        checked_against="netplan 1.2.2",
+        field="network.<type>.<id>.mtu",
+        goes_live="netplan try, which takes itself back unless confirmed",
+        render=canonical.render,
+        apply=canonical.apply,
+        read=canonical.read,
+    ),
+    "networkmanager": Configurator(
+        name="networkmanager",
+        title="NetworkManager",
+        checked_against="NetworkManager 1.42 and 1.52",
+        field="[ethernet] mtu= of the profile",
+        goes_live="nmcli connection reload, nmcli device reapply",
+        render=networkmanager.render,
+        apply=networkmanager.apply,
+        read=networkmanager.read,
+    ),
+    "ifupdown": Configurator(
+        name="ifupdown",
+        title="ifupdown",
+        checked_against="ifupdown 0.8.41",
+        field="mtu in the iface stanza",
+        goes_live="ip link set, because ifdown drops the link; the file is for the next boot",
+        render=ifupdown.render,
+        apply=ifupdown.apply,
+        read=ifupdown.read,
+    ),
+}
