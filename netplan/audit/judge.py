@@ -17,7 +17,14 @@ DEFAULT_LINK = 1500
 # containers there reach other hosts through NAT: their packets are the host's own
 _MASQUERADED = ("docker", "podman")
 # default ports by system where they are not the encapsulation's
-_SYSTEM_PORTS = {"flannel": 8472, "canal": 8472, "k3s": 8472, "cilium": 8472, "rke2-cilium": 8472, "weave": 6784}
+_SYSTEM_PORTS = {
+    ("flannel", "vxlan"): 8472,
+    ("canal", "vxlan"): 8472,
+    ("rke2-canal", "vxlan"): 8472,
+    ("cilium", "vxlan"): 8472,
+    ("rke2-cilium", "vxlan"): 8472,
+    ("weave", "vxlan"): 6784,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,7 @@ class _Case:
     link: int
     link_said: str
     overlay: str
+    overlay_port: int | None
     family: str
     faults: list[Finding]
 
@@ -43,7 +51,8 @@ class _Case:
 def judge(evidence: Evidence, given: Given) -> list[Finding]:
     """Return every finding, the worst first, in the order of the inputs otherwise."""
     link, said = _link(evidence, given)
-    case = _Case(evidence, given, link, said, _overlay(evidence), _family(evidence), list(evidence.faults))
+    overlay, port = _overlay(evidence)
+    case = _Case(evidence, given, link, said, overlay, port, _family(evidence), list(evidence.faults))
     found: list[Finding] = []
     for setting in _without_moot(evidence.settings):
         found += _setting(setting, case)
@@ -67,13 +76,17 @@ def _link(evidence: Evidence, given: Given) -> tuple[int, str]:
     return DEFAULT_LINK, "assumed; give --mtu"
 
 
-def _overlay(evidence: Evidence) -> str:
-    """The overlay that pods use where a number does not say: that of the network, else of a device."""
+def _overlay(evidence: Evidence) -> tuple[str, int | None]:
+    """The overlay that pods use, and its port, where a number does not say: that of the network, else of a device."""
     known: list[Setting | Hint] = [*evidence.settings, *evidence.hints]
     for each in known:
         if each.encap and each.encap != "none" and each.system not in ("docker-overlay", "vyos", "cisco"):
-            return each.encap
-    return "none"
+            return each.encap, each.port or _SYSTEM_PORTS.get((each.system, _base(each.encap)))
+    return "none", None
+
+
+def _base(encap: str) -> str:
+    return encap.partition(":")[0].partition("+")[0]
 
 
 def _family(evidence: Evidence) -> str:
@@ -188,9 +201,10 @@ def _seen(own: Own, evidence: Evidence, notes: list[str]) -> list[Own]:
 
 def _covering(setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case) -> list[Esp]:
     """The IPsec that this traffic is in; a selector that misses the overlay's port is remembered."""
-    base = encap.partition(":")[0].partition("+")[0]
+    base = _base(encap)
     port = setting.port or next((h.port for h in hints if h.port), None)
-    port = port or _SYSTEM_PORTS.get(setting.system, PORTS.get(base))
+    port = port or _SYSTEM_PORTS.get((setting.system, base))
+    port = port or (case.overlay_port if not setting.encap else None) or PORTS.get(base)
     found: list[Esp] = []
     for esp in case.evidence.esps:
         if esp.family and esp.family != family and base != "none":
@@ -199,9 +213,11 @@ def _covering(setting: Setting, hints: list[Hint], encap: str, family: str, case
             host = setting.system in _MASQUERADED and esp.mode == "transport" and not esp.networks
             if (esp.mode == "tunnel" and esp.ports is None) or (host and esp.ports is None):
                 found.append(esp)
+        elif esp.networks:
+            continue  # traffic between networks behind the hosts; whether the overlay's ends are in them isn't known
         elif esp.ports is None or (port is not None and port in esp.ports):
             found.append(esp)
-        elif base in PORTS:
+        elif base in PORTS and base != "wireguard":
             case.faults.append(_uncovered(setting, esp, base, port))
     return found
 

@@ -10,6 +10,7 @@ from netplan.audit.intake import Text
 from netplan.audit.model import Evidence, Skipped
 from netplan.cni import ADAPTERS
 from netplan.cni.base import Hint, Setting
+from netplan.cni.docker import is_daemon
 from netplan.cni.document import Document, Piece, UnreadableError, parse
 from netplan.cni.ovs import audit_text
 from netplan.host import ifupdown, networkd, networkmanager
@@ -87,7 +88,7 @@ def _piece(piece: Piece, evidence: Evidence) -> bool:
         return True
     if not isinstance(piece.data, dict):
         return False
-    known = bool(piece.kind and piece.api + piece.text("apiVersion"))
+    known = bool(piece.kind and piece.text("apiVersion")) or is_daemon(piece)
     for audit in dict.fromkeys(adapter.audit for adapter in ADAPTERS.values()):
         known = evidence.add(audit(piece)) or known
     for other in _OTHERS:

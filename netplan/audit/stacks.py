@@ -23,13 +23,14 @@ def stack_text(encap: str, family: str, esp: Esp | Own | None, *, inner: bool = 
         return None
     ip = _IP[family]
     parts = [ip]
+    if more == "wireguard":
+        parts += [OVERLAY["wireguard"], ip]
     if esp is not None:
         parts += ["udp"] if esp.nat_t else []
         parts.append(f"esp:{esp.suite}")
         if esp.mode == "tunnel" and (overlay or outer == "ipip"):
             parts.append(ip)
     parts += [overlay] if overlay else []
-    parts += ["ip4", OVERLAY["wireguard"]] if more == "wireguard" else []
     plain = outer == "none" and (esp is None or (esp.mode == "transport" and not inner))
     parts += [] if plain else ["ip4"]
     if outer == "none" and esp is not None and esp.mode == "tunnel" and not overlay:

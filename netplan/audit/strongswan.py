@@ -66,7 +66,7 @@ def _esps(
     suites: list[str], mode: str, nat: bool, family: Family | None, selectors: str, place: Place, *, live: bool = False
 ) -> Iterator[Esp]:
     found = [_SERVICES.get(p, int(p) if p.isdigit() else 0) for p in _PORT.findall(selectors)]
-    networks = "/" in _PORT.sub("", selectors).replace("/32", "").replace("/128", "")
+    networks = "/" in re.sub(r"\[[^\]]*\]|/32\b|/128\b", "", selectors)
     kind: Literal["transport", "tunnel"] = "tunnel" if mode == "tunnel" else "transport"
     for suite in dict.fromkeys(suites or [DEFAULT]):
         yield Esp(

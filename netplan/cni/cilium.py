@@ -119,7 +119,7 @@ def _found(
             place=place,
             value=number,
             semantics="underlay",
-            encap=f"{encap}+wireguard" if wireguard and encap == "none" else encap,
+            encap=encap if not wireguard else "wireguard" if encap == "none" else f"{encap}+wireguard",
             family=family,
             own=own,
             ends=fixed(ends(number, encap, family)) if number else lambda size, _e, _f: ends(size, encap, family),
