@@ -165,6 +165,18 @@ def restore(file: Path | None, name: str, clean: bool) -> None:
         Lab.from_file(source, name, say=say)
 
 
+@command.command()
+@click.option("--days", default=0.0, show_default=True, metavar="N", help="Only what was not used for N days.")
+def prune(days: float) -> None:
+    """Delete cached images that no running lab and no `up` needs any more, with their saved clusters."""
+    from netplan.lab.image import prune as clean
+    from netplan.lab.state import State, lab_folders
+
+    used = [state.image for folder in lab_folders() if (state := State.read(folder)) is not None]
+    gone = clean(used, days=days)
+    output.note(f"{len(gone)} old image{'' if len(gone) == 1 else 's'} deleted")
+
+
 @command.command("exec", context_settings={"ignore_unknown_options": True})
 @click.argument("node")
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)

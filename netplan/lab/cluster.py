@@ -17,7 +17,7 @@ from netplan.lab.backend import Backend, choose, machine
 from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
 from netplan.lab.direct import DirectMachine
 from netplan.lab.handle import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say, fail
-from netplan.lab.image import Image, ensure_image
+from netplan.lab.image import Image, built, ensure_image
 from netplan.lab.packages import require_programs
 from netplan.lab.paths import cache_home, labs_home, locked, private_dir, remove_tree
 from netplan.lab.qemu import Machine
@@ -132,7 +132,7 @@ class Lab(Handle):
         self._say("all nodes run")
         if isinstance(self._machine, Machine):
             self.ssh.run(self.config.names[0], ["python3", "-c", _WARM], keep=False)
-            self._save_to(saved.clean_folder(image, self.state.backend, self.config), " for the next time")
+            self._save_to(Path(self.state.clean), " for the next time")
             self._renew(self.ssh)
         self._finish("booted")
 
@@ -168,7 +168,6 @@ class Lab(Handle):
         folder = labs_home() / check_name(name)
         require_programs(build=False)
         private_dir(labs_home())
-        image = ensure_image(tell)
         with locked(folder):
             state = _alive(folder)
             if state is None:
@@ -177,10 +176,10 @@ class Lab(Handle):
                 with saved.unpacked(file, folder / "restoring") as found:
                     if state is not None:
                         lab = cls(name, state, tell)
-                        lab._replace(found, image)
+                        lab._replace(found)
                         return lab
                     chosen = Backend("kvm" if found.backend == "kvm" else "emulated", "as it was saved")
-                    return cls._from_saved(name, found, image, chosen, tell)
+                    return cls._from_saved(name, found, built(found.image), chosen, tell)
             except BaseException:
                 if _alive(folder) is None:
                     clear(folder)
@@ -219,24 +218,24 @@ class Lab(Handle):
 
     def restore(self, file: Path | None = None) -> None:
         """Put the cluster back to what a file of :meth:`save` has, or to the clean cluster if no file is given."""
-        image = ensure_image(self._say)
         with locked(self.directory), ExitStack() as stack:
             if file is None and self.state.backend == "direct":
-                self._boot_again(image)
+                self.ssh.close()
+                self._machine.kill()
+                self._boot_here(built(self.state.image))
                 return
             if file is None:
-                clean = saved.load(saved.clean_folder(image, self.state.backend, self.config))
+                found = saved.load(Path(self.state.clean)) if self.state.clean else None
             else:
-                clean = stack.enter_context(saved.unpacked(file, self.directory / "restoring"))
-            if clean is None:
+                found = stack.enter_context(saved.unpacked(file, self.directory / "restoring"))
+            if found is None:
                 fail("the cache has no clean cluster of this lab any more; `lab up --fresh` makes one", "IPP808")
-            self._replace(clean, image)
+            self._replace(found)
 
     # -- parts of the above -------------------------------------------------------------------------------------
 
-    def _replace(self, found: saved.Saved, image: Image) -> None:
-        if found.image != image.key:
-            fail("the saved cluster belongs to another image of the lab", "IPP808")
+    def _replace(self, found: saved.Saved) -> None:
+        image = built(found.image)
         self.ssh.close()
         self._machine.kill()
         chosen = Backend("kvm" if found.backend == "kvm" else "emulated", self.state.reason)
@@ -246,11 +245,6 @@ class Lab(Handle):
         self._machine = machine(chosen.name, self.directory)
         self._load(found, image)
         self._finish("restored")
-
-    def _boot_again(self, image: Image) -> None:
-        self.ssh.close()
-        self._machine.kill()
-        self._boot_here(image)
 
     def _load(self, found: saved.Saved, image: Image) -> None:
         """Start the machine from a saved cluster, then give it this lab's own keys, the time and new randomness."""
@@ -376,6 +370,7 @@ def _new_state(config: LabConfig, image: Image, chosen: Backend) -> State:
         backend=chosen.name,
         reason=chosen.reason,
         image=image.key,
+        clean=str(saved.clean_folder(image, chosen.name, config)),
         ports=free_ports(names_with_guest(config.names)),
         host_keys={},
     )

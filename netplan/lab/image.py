@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,31 @@ class Image:
         return (self.folder / "image.json").exists()
 
 
+def built(key: str) -> Image:
+    """Return an image that was built before, which a running lab or a saved cluster belongs to."""
+    image = Image(key, cache_home() / key)
+    if not image.complete():
+        raise _failed(
+            "the image that this cluster runs on is no longer in the cache", "`ipsecplan lab up` makes a new one"
+        )
+    return image
+
+
+def prune(used: Iterable[str], *, days: float) -> list[str]:
+    """Delete the images (with their saved clusters) that nobody has used for ``days``; returns their keys.
+
+    The image that ``up`` would use now and those in ``used`` stay.
+    """
+    keep = {image_key(), *used}
+    old = []
+    for note in sorted(cache_home().glob("*/image.json")):
+        idle = time.time() - note.stat().st_mtime
+        if note.parent.name not in keep and idle > days * 86400:
+            remove_tree(note.parent)
+            old.append(note.parent.name)
+    return old
+
+
 def image_key() -> str:
     """Return the key of the image that would be built now: packages, kernel, our own files."""
     digest = hashlib.sha256()
@@ -80,6 +106,7 @@ def ensure_image(say: Say, *, rebuild: bool = False) -> Image:
     key = image_key()
     image = Image(key, cache_home() / key)
     if image.complete() and not rebuild:
+        os.utime(image.folder / "image.json")  # what nobody uses is pruned one day
         return image
     require_programs(build=True)
     _require_builder()

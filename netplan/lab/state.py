@@ -21,12 +21,16 @@ _SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """One running (or starting) lab, as the state file has it. Ports are of 127.0.0.1."""
+    """One running (or starting) lab, as the state file has it.
+
+    ``ports`` are of 127.0.0.1; ``clean`` is the folder of the saved clean cluster of this configuration.
+    """
 
     config: LabConfig
     backend: str
     reason: str
     image: str
+    clean: str = ""
     ports: dict[str, int]
     host_keys: dict[str, str]
     phase: Literal["starting", "ready"] = "starting"

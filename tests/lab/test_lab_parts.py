@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from netplan.lab import packages, payload, sources
+from netplan.lab import image, packages, payload, sources
 from netplan.lab.cluster import Lab, down, free_ports
 from netplan.lab.config import LabConfig, check_name
 from netplan.lab.paths import labs_home, locked, write
@@ -33,7 +35,7 @@ CONFIGS = [
 def state(config):
     ports = {name: 40000 + index for index, name in enumerate(("guest", *config.names))}
     keys = {name: f"ssh-ed25519 key-of-{name}" for name in ports}
-    return State(config=config, backend="emulated", reason="a test", image="0", ports=ports, host_keys=keys)
+    return State(config=config, backend="emulated", reason="a test", image="0", clean="/0", ports=ports, host_keys=keys)
 
 
 @pytest.fixture
@@ -196,6 +198,19 @@ def test_proxy_and_date_settings_of_the_host_are_kept_and_its_hooks_are_not(monk
 def test_free_ports_are_different():
     ports = free_ports([f"n{index}" for index in range(30)])
     assert len(set(ports.values())) == 30
+
+
+def test_pruning_keeps_what_is_new_or_in_use(home, monkeypatch):
+    monkeypatch.setattr(image, "image_key", lambda: "now")
+    for key, days in (("now", 99), ("used", 99), ("recent", 1), ("old", 99)):
+        note = home / "cache/ipsecplan/lab" / key / "image.json"
+        note.parent.mkdir(parents=True)
+        note.touch()
+        os.utime(note, (time.time() - days * 86400,) * 2)
+    assert image.prune(["used"], days=14) == ["old"]
+    assert sorted(path.name for path in (home / "cache/ipsecplan/lab").iterdir()) == ["now", "recent", "used"]
+    with pytest.raises(ProblemError):
+        image.built("old")
 
 
 def test_a_lock_is_waited_for_no_longer_than_asked(tmp_path):
