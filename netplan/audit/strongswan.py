@@ -155,7 +155,7 @@ def _child(child: dict[str, Any], live: bool, family: Family | None, place: Plac
         yield from _esps([suite] if suite else [], mode, nat, family, selectors, place, live=live)
 
 
-_TOKEN = re.compile(r"\s+|\{|\}|\[[^\]]*\]|[^\s{}=\[\]]+=|[^\s{}\[\]]+")
+_TOKEN = re.compile(r"\s+|\{|\}|\[(?:[^\[\]]|\[[^\]]*\])*\]|[^\s{}=\[\]]+=|[^\s{}\[\]]+")
 
 
 def _events(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:

@@ -139,7 +139,7 @@ def net_conf(conf: Piece, *, system: str = "flannel") -> list[Setting | Hint]:
     found: list[Setting | Hint] = [
         Setting(
             system=system,
-            field=f"Backend.{key}",
+            field=f"Backend.{key if number else 'MTU'}",
             place=section.place(key if number else key_of(section, "type")),
             value=used,
             semantics="underlay",
