@@ -36,7 +36,7 @@ def send(size):
     while select.select([capture], [], [], 0.3)[0]:
         frame, address = capture.recvfrom(70000)
         if address[2] == socket.PACKET_OUTGOING:
-            seen += [o for o in [outer(frame)] if o and o[1] > 300]  # IKE and the peer's answers are small
+            seen += [o for o in [outer(frame)] if o and (o[1] > 300 or o[2])]  # IKE and the answers are small
     return seen
 
 
