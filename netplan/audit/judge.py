@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netplan.audit.model import Esp, Evidence, Finding, Link
 from netplan.audit.stacks import smallest, stack_text
@@ -58,8 +58,22 @@ def judge(evidence: Evidence, given: Given) -> list[Finding]:
         found += _setting(setting, case)
     found += [*case.faults, *_collisions(evidence)]
     order = {"error": 0, "warning": 1, "note": 2}
-    unique = dict.fromkeys(found)
-    return sorted(unique, key=lambda f: order[f.severity])
+    return sorted(_collapsed(found), key=lambda f: order[f.severity])
+
+
+def _collapsed(found: list[Finding]) -> list[Finding]:
+    """One finding for all places of a file that say the same."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    for finding in found:
+        groups.setdefault((finding.code, finding.message, finding.place.path), []).append(finding)
+    out: list[Finding] = []
+    for first, *more in groups.values():
+        lines = sorted({f.place.line for f in more if f.place.line} - {first.place.line})
+        if lines:
+            said = ", ".join(str(line) for line in lines[:8]) + (", ..." if len(lines) > 8 else "")
+            first = replace(first, notes=(*first.notes, f"the same in {len(lines)} more lines: {said}"))
+        out.append(first)
+    return out
 
 
 def _link(evidence: Evidence, given: Given) -> tuple[int, str]:
