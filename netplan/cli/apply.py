@@ -45,7 +45,9 @@ def command(
 
 
 def _question(outcome: Outcome) -> str:
-    return f"{outcome.changes} of {len(outcome.nodes)} nodes to change; each reverts by itself unless this is confirmed."
+    return (
+        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; each reverts by itself unless this is confirmed."
+    )
 
 
 def _document(outcome: Outcome) -> dict[str, object]:

@@ -23,8 +23,12 @@ from netplan.rollout.runner import AnsibleTransport
 from netplan.rollout.targets import read_inventory, targets
 
 BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), default="bundle")
-INVENTORY = click.option("--inventory", type=click.Path(path_type=Path), help="Inventory to use instead of the recorded one.")  # fmt: skip
-STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory (journal, CA). [env: IPSECPLAN_STATE]")  # fmt: skip
+INVENTORY = click.option(
+    "--inventory", type=click.Path(path_type=Path), help="Inventory to use instead of the recorded one."
+)
+STATE_DIR = click.option(
+    "--state-dir", envvar="IPSECPLAN_STATE", help="State directory (journal, CA). [env: IPSECPLAN_STATE]"
+)
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -93,7 +97,11 @@ def opened(
     chosen = targets(read, read_inventory(read, inventory))
     observer: Any = silent if quiet else (Live() if sys.stderr.isatty() else Lines())
     cancelled = threading.Event()
-    with ClusterState(state_root(state_dir), read.cluster) as state, AnsibleTransport() as transport, _interrupts(cancelled):
+    with (
+        ClusterState(state_root(state_dir), read.cluster) as state,
+        AnsibleTransport() as transport,
+        _interrupts(cancelled),
+    ):
         yield Engine(read.cluster, read.digest, chosen, transport, state, observer, options, cancelled)
 
 

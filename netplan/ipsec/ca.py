@@ -1,4 +1,4 @@
-"""The cluster's certificate authority on the control machine: it signs what nodes ask for, and nothing they ask for else.
+"""The cluster's certificate authority on the control machine: it takes public keys from nodes, and nothing else.
 
 A node sends a certificate request made with a key that never leaves it. Only the public key is taken from it: subject
 and extensions are ours. The CA's key is made here once, lies under the state directory with mode 0600 and is never
@@ -41,7 +41,7 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
     def sign(self, request_pem: str, node: str) -> str:
-        """Return a certificate (PEM) for ``node`` (a node id) from its request; raises ProblemError on a bad request."""
+        """Return a certificate (PEM) for ``node`` (an id) from its request; raises ProblemError on a bad one."""
         if not ID.match(node):
             raise ValueError(node)
         request = _checked(request_pem, node)

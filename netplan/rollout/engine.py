@@ -105,7 +105,7 @@ class Engine:
                 if "probe" in step.phases:
                     outcome.verdict = self._verdict()
                     if not outcome.verdict.ok:
-                        raise Failed(outcome.verdict.problems())  # noqa: TRY301
+                        raise Failed(outcome.verdict.problems())
         except Failed as failure:
             return self._end(self._undo_after(failure, outcome))
         outcome.outcome = "confirmed"
@@ -157,7 +157,11 @@ class Engine:
             for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
                 self._step(step, off=not upgrade, any=True)
         except Failed as failure:
-            outcome.outcome, outcome.exit_code, outcome.problems = "incomplete", ExitCode.REVERT_INCOMPLETE, failure.problems
+            outcome.outcome, outcome.exit_code, outcome.problems = (
+                "incomplete",
+                ExitCode.REVERT_INCOMPLETE,
+                failure.problems,
+            )
             return self._end(outcome)
         outcome.outcome = "reverted" if upgrade else "off"
         return self._end(outcome)
@@ -313,7 +317,9 @@ class Engine:
 
     def _nothing_changed(self, failure: Failed) -> Outcome:
         code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
-        return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}), transaction=self.transaction)
+        return Outcome(
+            "failed", code, failure.problems, nodes=self.results.get("status", {}), transaction=self.transaction
+        )
 
     def _undo_after(self, failure: Failed, outcome: Outcome) -> Outcome:
         """Take the transaction back on every node, now; who can't be reached has its timer."""

@@ -1,9 +1,9 @@
 """What a rollout did, on disk before it goes on: one JSON object a line, each line fsynced. Holds no secret.
 
-    <state>/clusters/<cluster>/          0700
-        lock                             held while a controller runs
-        journal/<transaction>.jsonl      0600
-        ca/                              the cluster's CA, see netplan.ipsec.ca
+<state>/clusters/<cluster>/          0700
+    lock                             held while a controller runs
+    journal/<transaction>.jsonl      0600
+    ca/                              the cluster's CA, see netplan.ipsec.ca
 """
 
 from __future__ import annotations

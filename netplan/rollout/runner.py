@@ -39,8 +39,13 @@ class Transport(Protocol):
     """Something that carries requests to nodes: Ansible here, a stand-in in tests."""
 
     def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
-        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        *,
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
     ) -> dict[str, Answer]:
         """Carry one request to each node; call ``arrived`` for each answer as it comes."""
         ...  # fmt: skip
@@ -130,9 +135,11 @@ class AnsibleTransport:
         assert self.folder is not None  # noqa: S101
         shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self.folder}/cp/%C"
         own = "-o ControlMaster=no -o ControlPath=none"
+        # a node that is cut off is noticed in 15 s: its own timer is running meanwhile
+        alive = " -o ForwardAgent=no -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
         return {
             "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_SSH_ARGS": (own if fresh else shared) + " -o ForwardAgent=no -o ConnectTimeout=10",
+            "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "ANSIBLE_PIPELINING": "True",
             "ANSIBLE_FORKS": str(min(50, hosts)),

@@ -102,11 +102,17 @@ def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], lis
             continue
         if isinstance(value, str) and _TEMPLATE.search(value):
             hint = "write the value itself: a template in an inventory runs commands on this machine"
-            problems.append(inventory.problem("IPP307", f"{name} of {quoted(host.name)} is a template", host.name, name, hint))
+            problems.append(
+                inventory.problem("IPP307", f"{name} of {quoted(host.name)} is a template", host.name, name, hint)
+            )
         elif not isinstance(value, str | int | bool):
-            problems.append(inventory.problem("IPP652", f"{name} of {quoted(host.name)} is no simple value", host.name, name))
+            problems.append(
+                inventory.problem("IPP652", f"{name} of {quoted(host.name)} is no simple value", host.name, name)
+            )
         elif isinstance(value, str) and name in ("ansible_host", "ansible_user") and value.startswith("-"):
-            problems.append(inventory.problem("IPP652", f"{name} of {quoted(host.name)} begins with '-'", host.name, name))
+            problems.append(
+                inventory.problem("IPP652", f"{name} of {quoted(host.name)} begins with '-'", host.name, name)
+            )
         else:
             found[name] = value
     found.setdefault("ansible_host", host.name)

@@ -47,7 +47,8 @@ class PairVerdict:
         """Return the verdict as data."""
         return {
             "from": self.source, "to": self.destination, "ok": self.ok, "inner_mtu": self.inner_mtu,
-            "passes": self.passes, "one_more_refused": self.refused, "esp_packets": self.esp, "outer_packet": self.outer,
+            "passes": self.passes, "one_more_refused": self.refused, "esp_packets": self.esp,
+            "outer_packet": self.outer,
             "outer_packet_planned": self.outer_planned, "plaintext_packets": self.plaintext, "planted": self.planted,
             "planted_seen": self.planted_seen, "algorithms": list(self.algorithms), "wrong": list(self.wrong),
         }  # fmt: skip

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -46,7 +47,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(("exchange",))
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         host = task_vars["inventory_hostname"]
         exchange = Path(self._task.args["exchange"])
@@ -62,8 +63,8 @@ class ActionModule(ActionBase):
         if not re.fullmatch(r"[A-Za-z0-9/._-]+", python):
             python = "python3"
         # base64: no quoting rule of any shell or sudo between here and there can touch it
-        loader = "import base64;exec(base64.b64decode('%s'))" % base64.b64encode(BOOTSTRAP.encode()).decode()
-        command = '%s -I -S -c "%s" ipsecplan' % (python, loader)
+        loader = f"import base64;exec(base64.b64decode('{base64.b64encode(BOOTSTRAP.encode()).decode()}'))"
+        command = f'{python} -I -S -c "{loader}" ipsecplan'
         data = json.dumps(header).encode() + b"\n" + code + request + archive
         try:
             done = self._low_level_execute_command(command, in_data=data)
@@ -73,7 +74,7 @@ class ActionModule(ActionBase):
         lines = [line for line in done["stdout"].splitlines() if line.startswith(SENTINEL)]
         if not lines:
             said = (done["stderr"].strip() or done["stdout"].strip())[-500:]
-            self._answer(exchange, host, {"broken": "exit %s: %s" % (done["rc"], said)})
+            self._answer(exchange, host, {"broken": f"exit {done['rc']}: {said}"})
             return {**result, "failed": True, "msg": "no answer"}
         answer = json.loads(lines[-1][len(SENTINEL) :])
         self._answer(exchange, host, answer)
@@ -81,7 +82,7 @@ class ActionModule(ActionBase):
         return {**result, "failed": failed, "changed": any(r["changed"] for r in answer["results"]), "msg": ""}
 
     @staticmethod
-    def _answer(exchange, host, answer):
+    def _answer(exchange: Path, host: str, answer: dict[str, Any]) -> None:
         target = exchange / "out" / host
         temporary = target.with_name(target.name + ".tmp")
         temporary.write_text(json.dumps(answer))

@@ -7,15 +7,16 @@ import json
 import socket
 import struct
 import threading
+from typing import Any
 
-from .core import run
+from .core import Node, run
 
 ETH_P_ALL, PACKET_OUTGOING, SO_ATTACH_FILTER = 3, 4, 26
 MARK = b"ipsecplan leak probe "
 _LDB, _LDH, _LDH_X, _LDX_IHL, _JEQ, _RSH, _RET = 0x30, 0x28, 0x48, 0xB1, 0x15, 0x74, 0x06
 
 
-def program(kind, port):
+def program(kind: str, port: int) -> list[tuple[int, int, int, int]]:
     """Return a classic BPF program as tuples, for packets that begin with the IP header: ``esp`` or ``clear``."""
     if kind == "esp":  # IP protocol 50, or UDP 4500 which carries ESP behind NAT
         return [
@@ -38,7 +39,7 @@ class Packet:
 
     __slots__ = ("destination", "fragment", "length", "planted")
 
-    def __init__(self, raw):
+    def __init__(self, raw: bytes) -> None:
         if raw[0] >> 4 == 4:
             self.length = struct.unpack_from(">H", raw, 2)[0]
             self.destination = socket.inet_ntop(socket.AF_INET, raw[16:20])
@@ -54,7 +55,7 @@ class Packet:
 class Capture:
     """Outgoing packets of one kind on one device, taken by a thread until :meth:`stop`."""
 
-    def __init__(self, device, kind, port):
+    def __init__(self, device: str, kind: str, port: int) -> None:
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
         code = b"".join(struct.pack("=HBBI", *step) for step in program(kind, port))
         buffer = ctypes.create_string_buffer(code)
@@ -62,45 +63,46 @@ class Capture:
         self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
         self.socket.bind((device, ETH_P_ALL))
         self.socket.settimeout(0.1)
-        self.packets, self.running = [], True
+        self.packets: list[Packet] = []
+        self.running = True
         self.thread = threading.Thread(target=self._take, daemon=True)
 
-    def _take(self):
+    def _take(self) -> None:
         while True:
             try:
                 raw, address = self.socket.recvfrom(65535)
-            except socket.timeout:
+            except socket.timeout:  # noqa: UP041  another name before Python 3.10
                 if not self.running:
                     return
                 continue
             if address[2] == PACKET_OUTGOING and len(raw) >= 28:
                 self.packets.append(Packet(raw))
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         self.thread.start()
         return self
 
-    def stop(self):
+    def stop(self) -> list[Packet]:
         """Stop and return the packets."""
         self.running = False
         self.thread.join(5)
         return self.packets
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()
         self.socket.close()
 
 
-def _sum16(data):
+def _sum16(data: bytes) -> int:
     if len(data) % 2:
         data += b"\0"
-    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return (~total & 0xFFFF) or 0xFFFF
 
 
-def plaintext(source, destination, port, overlay, nonce):
+def plaintext(source: str, destination: str, port: int, overlay: str, nonce: str) -> bytes:
     """Return an IP packet to the overlay port that no VXLAN or Geneve receiver accepts, carrying our mark."""
     # VXLAN without the "VNI is valid" flag; Geneve of a version that does not exist: both are dropped by every kernel
     header = b"\0" * 8 if overlay == "vxlan" else b"\xc0" + b"\0" * 7
@@ -117,7 +119,7 @@ def plaintext(source, destination, port, overlay, nonce):
     return head[:10] + struct.pack(">H", _sum16(head + ends)) + ends + udp
 
 
-def plant(node, peer, device, hop, nonce):
+def plant(node: Node, peer: Node, device: str, hop: str, nonce: str) -> int:
     """Send one plaintext packet to the peer past the stack. Returns how many were sent (0 without a neighbour)."""
     neighbours = json.loads(run("ip", "-j", "neigh", "show", "to", hop, "dev", device).out or "[]")
     link = next((n["lladdr"] for n in neighbours if n.get("lladdr")), None)

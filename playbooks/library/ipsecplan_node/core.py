@@ -7,19 +7,22 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import Any, Dict  # noqa: UP035  nodes may have Python 3.8
 
+Node = Dict[str, Any]  # noqa: UP006  a JSON object; node.json above all
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C"}
 
 
 class Stop(Exception):
     """A phase failed on this node; carries the findings as dicts (code, message, hint)."""
 
-    def __init__(self, *findings):
+    def __init__(self, *findings: Node) -> None:
         super().__init__("; ".join(f["message"] for f in findings))
         self.findings = list(findings)
 
 
-def finding(code, message, hint=None, severity="error"):
+def finding(code: str, message: str, hint: str | None = None, severity: str = "error") -> Node:
     """Return one finding as the controller's Problem wants it."""
     return {"code": code, "message": message, "hint": hint, "severity": severity}
 
@@ -27,46 +30,45 @@ def finding(code, message, hint=None, severity="error"):
 class Done:
     """What a command left: exit code and both outputs as text."""
 
-    def __init__(self, code, out, err):
+    def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, out, err
 
     @property
-    def said(self):
+    def said(self) -> str:
         """The last line of what it said, for a message."""
         lines = [line for line in (self.err + "\n" + self.out).splitlines() if line.strip()]
         return lines[-1].strip()[:200] if lines else "no output"
 
 
-def run(*argv, timeout=20, stdin=None, env=None):
+def run(*argv: object, timeout: float = 20, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
     """Run a command given as words; never raises for its exit code. 124 after ``timeout`` seconds, 127 if missing."""
     try:
         done = subprocess.run(
             [str(a) for a in argv],
             input=stdin,
             stdin=None if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=timeout,
             env={**ENV, **(env or {})},
             cwd="/",
             check=False,
         )
     except FileNotFoundError:
-        return Done(127, "", "%s: not found" % argv[0])
+        return Done(127, "", f"{argv[0]}: not found")
     except subprocess.TimeoutExpired:
-        return Done(124, "", "%s: no answer in %s s" % (argv[0], timeout))
+        return Done(124, "", f"{argv[0]}: no answer in {timeout} s")
     return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 
-def must(*argv, **options):
+def must(*argv: object, **options: Any) -> Done:
     """Run a command and stop the phase when it fails."""
     done = run(*argv, **options)
     if done.code != 0:
-        raise Stop(finding("IPP610", "%s failed (exit %d): %s" % (" ".join(map(str, argv[:4])), done.code, done.said)))
+        raise Stop(finding("IPP610", f"{' '.join(map(str, argv[:4]))} failed (exit {done.code}): {done.said}"))
     return done
 
 
-def which(name):
+def which(name: str) -> str | None:
     """Return the path of a program on the fixed search path, or None."""
     for folder in ENV["PATH"].split(":"):
         path = folder + "/" + name
@@ -75,7 +77,7 @@ def which(name):
     return None
 
 
-def read(path, default=None):
+def read(path: str, default: str | None = None) -> Any:
     """Return the text of a file, or ``default`` when it does not exist."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -84,14 +86,14 @@ def read(path, default=None):
         return default
 
 
-def sha256(data):
+def sha256(data: bytes) -> str:
     """Return the SHA-256 of bytes as hex."""
     import hashlib  # imports are a third of what a round trip costs on a slow node: late where not always needed
 
     return hashlib.sha256(data).hexdigest()
 
 
-def digest(path):
+def digest(path: str) -> str | None:
     """Return the SHA-256 of a regular file as hex, or None when there is none."""
     try:
         with open(path, "rb") as file:
@@ -100,7 +102,7 @@ def digest(path):
         return None
 
 
-def write(path, data, mode=0o600, uid=0, gid=0):
+def write(path: str, data: str | bytes, mode: int = 0o600, uid: int = 0, gid: int = 0) -> bool:
     """Put ``data`` at ``path`` in one step: a temporary file beside it, fsync, rename. True when content changed."""
     if isinstance(data, str):
         data = data.encode()
@@ -112,7 +114,7 @@ def write(path, data, mode=0o600, uid=0, gid=0):
             return False
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o755, exist_ok=True)
-    temporary = "%s/.ipsecplan-%d.tmp" % (folder, os.getpid())
+    temporary = f"{folder}/.ipsecplan-{os.getpid()}.tmp"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
@@ -133,7 +135,7 @@ def write(path, data, mode=0o600, uid=0, gid=0):
     return True
 
 
-def sync_folder(folder):
+def sync_folder(folder: str) -> None:
     """Make a rename or an unlink in ``folder`` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -142,7 +144,7 @@ def sync_folder(folder):
         os.close(handle)
 
 
-def remove(path):
+def remove(path: str) -> bool:
     """Remove a file if it is there. True when it was."""
     try:
         os.unlink(path)
@@ -152,7 +154,7 @@ def remove(path):
     return True
 
 
-def wait(check, seconds, pause=0.25):
+def wait(check: Callable[[], Any], seconds: float, pause: float = 0.25) -> Any:
     """Call ``check`` until it returns something true or ``seconds`` are over; return its last answer."""
     end = time.monotonic() + seconds
     while True:
@@ -162,17 +164,19 @@ def wait(check, seconds, pause=0.25):
         time.sleep(pause)
 
 
-def now():
+def now() -> str:
     """Return the UTC time for people and for the state file."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def each(work, items, threads=8):
+def each(work: Callable[[Any], Any], items: Iterable[Any], threads: int = 8) -> list[Any]:
     """Call ``work`` for every item, some at a time; return the answers in order. An exception of one is raised."""
     items = list(items)
-    answers, failed, left = [None] * len(items), [], list(enumerate(items))[::-1]
+    answers: list[Any] = [None] * len(items)
+    failed: list[Exception] = []
+    left = list(enumerate(items))[::-1]
 
-    def take():
+    def take() -> None:
         while left and not failed:
             try:
                 number, item = left.pop()
@@ -180,7 +184,7 @@ def each(work, items, threads=8):
                 return
             try:
                 answers[number] = work(item)
-            except Exception as error:  # noqa: BLE001  carried to the caller's thread
+            except Exception as error:  # noqa: BLE001  carried to the caller
                 failed.append(error)
 
     workers = [threading.Thread(target=take) for _ in range(min(threads, len(items)))]

@@ -6,14 +6,16 @@ import contextlib
 import glob
 import socket
 import time
+from collections.abc import Collection
+from typing import Any
 
 from . import core, stage, state, vici, xfrm
-from .core import Stop, finding, run
+from .core import Node, Stop, finding, run
 
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
 
 
-def _log_of_charon(pair):
+def _log_of_charon(pair: str) -> str:
     """Return charon's last words about a pair, for a message (its log level prints no keys)."""
     lines = run("journalctl", "-u", "strongswan*", "-n", "60", "--no-pager", "-o", "cat").out.splitlines()
     telling = [line for line in lines if any(word in line for word in LOG_WORDS)]
@@ -21,27 +23,27 @@ def _log_of_charon(pair):
     return own[-1][:160] if own else "charon logged no reason"
 
 
-def ike_sas(node, listed=None):
+def ike_sas(node: Node, listed: list[tuple[str, Node]] | None = None) -> dict[str, list[Node]]:
     """Return pair -> its ESTABLISHED IKE_SAs with the expected remote identity."""
     expected = {peer["pair"]: peer["id"] for peer in node["peers"]}
-    found = {pair: [] for pair in expected}
+    found: dict[str, list[Node]] = {pair: [] for pair in expected}
     for name, body in vici.sas() if listed is None else listed:
         if name in expected and body.get("state") == "ESTABLISHED" and body.get("remote-id") == expected[name]:
             found[name].append(body)
     return found
 
 
-def _initiate(**what):
+def _initiate(**what: str) -> None:
     with vici.Vici() as link:
         link.call("initiate", timeout=-1, loglevel=0, **what)
 
 
-def prove(node, tx, seconds):
-    """Phase ``prove``: an authenticated IKE_SA with every peer, no CHILD_SA, no policy: a rehearsal that risks nothing."""
+def prove(node: Node, tx: str, seconds: float) -> Node:
+    """Phase ``prove``: an authenticated IKE_SA with every peer and no CHILD_SA: a rehearsal without risk."""
     mine = [peer for peer in node["peers"] if peer["initiator"]]
-    last = {}
+    last: dict[str, float] = {}
 
-    def all_up():
+    def all_up() -> bool:
         listed = vici.sas()
         up, trying = ike_sas(node, listed), {name for name, _ in listed}
         for peer in mine:  # again when the peer refused: it may not have loaded its connections yet
@@ -54,7 +56,7 @@ def prove(node, tx, seconds):
         up = ike_sas(node)
         raise Stop(
             *[
-                finding("IPP614", "no IKE_SA with %s: %s" % (p["name"], _log_of_charon(p["pair"])),
+                finding("IPP614", f"no IKE_SA with {p['name']}: {_log_of_charon(p['pair'])}",
                         "check the clock, UDP 500/4500 and the certificates on both nodes")
                 for p in node["peers"] if not up[p["pair"]]
             ]
@@ -64,11 +66,11 @@ def prove(node, tx, seconds):
     children = sum(len(sa.get("child-sas", {})) for found in up.values() for sa in found)
     ours = [p for p in xfrm.policies() if xfrm.of_overlay(p, node["overlay"]["port"]) and p["template"]]
     if fresh and (children or ours):
-        raise Stop(finding("IPP615", "%d CHILD_SAs and %d policies exist before the switch" % (children, len(ours))))
-    return {"changed": bool(last), "detail": "%d of %d IKE_SAs established" % (len(up), len(node["peers"]))}
+        raise Stop(finding("IPP615", f"{children} CHILD_SAs and {len(ours)} policies exist before the switch"))
+    return {"changed": bool(last), "detail": f"{len(up)} of {len(node['peers'])} IKE_SAs established"}
 
 
-def permissive(node, tx):
+def permissive(node: Node, tx: str) -> Node:
     """Phase ``permissive``: encrypted and clear packets are both accepted; packets wait while an SA is negotiated."""
     changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "0")
     if not xfrm.permissive(node):
@@ -79,16 +81,16 @@ def permissive(node, tx):
     return {"changed": changed, "detail": "inbound accepts clear and ESP"}
 
 
-def _port_words(port):
+def _port_words(port: int) -> set[str]:
     words = {str(port)}
     with contextlib.suppress(OSError):
         words.add(socket.getservbyport(port, "udp"))
     return words
 
 
-def algorithm(child):
+def algorithm(child: Node) -> str:
     """Return the negotiated transform in strongSwan's words, e.g. ``AES_GCM_16-256``."""
-    text = child.get("encr-alg", "")
+    text = str(child.get("encr-alg", ""))
     if child.get("encr-keysize"):
         text += "-" + child["encr-keysize"]
     if child.get("integ-alg"):
@@ -98,27 +100,29 @@ def algorithm(child):
     return text
 
 
-def wrong_with(node, peer, name, child):
+def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
     """Return what is not as planned in a CHILD_SA, in words, or None."""
     if child.get("state") not in ("INSTALLED", "REKEYED", "REKEYING"):
-        return "%s is %s" % (name, child.get("state"))
+        return f"{name} is {child.get('state')}"
     if child.get("mode") != node["esp"]["mode"]:
-        return "%s is in %s mode" % (name, child.get("mode"))
+        return f"{name} is in {child.get('mode')} mode"
     if algorithm(child) not in node["esp"]["negotiated"]:
-        return "%s negotiated %s" % (name, algorithm(child))
+        return f"{name} negotiated {algorithm(child)}"
     side = "remote-ts" if name == peer["children"][0] else "local-ts"
     address = peer["address"] if side == "remote-ts" else node["underlay"]["address"]
-    good = {"%s/%s[udp/%s]" % (address, width, word)
+    good = {f"{address}/{width}[udp/{word}]"
             for width in (32, 128) for word in _port_words(node["overlay"]["port"])}  # fmt: skip
     if not good.intersection(child.get(side, [])):
-        return "%s protects %s" % (name, " ".join(child.get(side, [])))
+        return f"{name} protects {' '.join(child.get(side, []))}"
     return None
 
 
-def child_sas(node):
+def child_sas(node: Node) -> dict[tuple[str, str], list[Node]]:
     """Return (peer, child name) -> CHILD_SAs of every pair."""
     peers = {peer["pair"]: peer for peer in node["peers"]}
-    found = {(peer["pair"], name): [] for peer in node["peers"] for name in peer["children"]}
+    found: dict[tuple[str, str], list[Node]] = {
+        (peer["pair"], name): [] for peer in node["peers"] for name in peer["children"]
+    }
     for name, body in vici.sas():
         for child in body.get("child-sas", {}).values() if name in peers else ():
             if (name, child.get("name")) in found and child.get("state") not in ("DELETING", "DELETED"):
@@ -126,12 +130,12 @@ def child_sas(node):
     return found
 
 
-def switch(node, pairs, seconds):
+def switch(node: Node, pairs: Collection[str], seconds: float) -> Node:
     """Phase ``switch``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned."""
     peers = [peer for peer in node["peers"] if peer["pair"] in pairs]
-    last = {}
+    last: dict[str, float] = {}
 
-    def lacking():
+    def lacking() -> list[Any]:
         found = child_sas(node)
         out = []
         for peer in peers:
@@ -149,13 +153,13 @@ def switch(node, pairs, seconds):
         reasons = []
         for peer, name, seen in missing:
             words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
-            reasons.append(finding("IPP617", "no CHILD_SA as planned with %s: %s" % (peer["name"], words[-1])))
+            reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
         raise Stop(*reasons)
     _end_others(node, peers)
-    return {"changed": bool(last), "detail": "%d pairs encrypted" % len(peers)}
+    return {"changed": bool(last), "detail": f"{len(peers)} pairs encrypted"}
 
 
-def _end_others(node, peers):
+def _end_others(node: Node, peers: list[Node]) -> None:
     """End SAs of an older release whose parameters are not the planned ones, now that a right one carries traffic."""
     found = child_sas(node)
     for peer in peers:
@@ -166,7 +170,7 @@ def _end_others(node, peers):
                         link.call("terminate", child_id=child["uniqueid"], timeout=5000)
 
 
-def trap(node, tx):
+def trap(node: Node, tx: str) -> Node:
     """Phase ``trap``: policies that ask for an SA, so that losing one never means clear traffic; live SAs stay."""
     before = {c["uniqueid"] for children in child_sas(node).values() for c in children}
     with open(stage.ETC + "/start-trap.conf", "rb") as file:
@@ -174,29 +178,33 @@ def trap(node, tx):
     stage.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
     if not core.wait(lambda: wanted <= vici.traps(), 10):
-        raise Stop(finding("IPP618", "charon installed %d of %d trap policies" % (len(wanted & vici.traps()), len(wanted))))
+        raise Stop(finding("IPP618", f"charon installed {len(wanted & vici.traps())} of {len(wanted)} trap policies"))
     after = child_sas(node)
     gone = before - {c["uniqueid"] for children in after.values() for c in children}
     extra = sum(len(children) - 1 for children in after.values() if len(children) > 1)
     if gone and not all(after.values()):
-        raise Stop(finding("IPP618", "%d CHILD_SAs ended when the traps were loaded" % len(gone)))
-    return {"changed": changed, "detail": "%d traps, %d SAs kept" % (len(wanted), len(before - gone)), "duplicates": extra}
+        raise Stop(finding("IPP618", f"{len(gone)} CHILD_SAs ended when the traps were loaded"))
+    return {
+        "changed": changed,
+        "detail": f"{len(wanted)} traps, {len(before - gone)} SAs kept",
+        "duplicates": extra,
+    }
 
 
-def soak(seconds):
+def soak(seconds: float) -> Node:
     """Phase ``soak``: for ``seconds`` no clear overlay packet is counted and no XFRM error rises."""
     guard, errors = xfrm.guard()["clear"], xfrm.errors()
     time.sleep(seconds)
     clear = {name: n - guard.get(name, 0) for name, n in xfrm.guard()["clear"].items() if n > guard.get(name, 0)}
     rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
-    wrong = [finding("IPP619", "%d clear overlay packets in %s s (%s)" % (n, seconds, k)) for k, n in clear.items()]
-    wrong += [finding("IPP619", "%s rose by %d in %s s" % (k, n, seconds)) for k, n in rising.items()]
+    wrong = [finding("IPP619", f"{n} clear overlay packets in {seconds} s ({k})") for k, n in clear.items()]
+    wrong += [finding("IPP619", f"{k} rose by {n} in {seconds} s") for k, n in rising.items()]
     if wrong:
         raise Stop(*wrong)
-    return {"changed": False, "detail": "%g s: 0 clear packets, 0 XFRM errors" % seconds}
+    return {"changed": False, "detail": f"{seconds:g} s: 0 clear packets, 0 XFRM errors"}
 
 
-def enforce(node, tx):
+def enforce(node: Node, tx: str) -> Node:
     """Phase ``enforce``: the guard drops what is clear (one nft transaction), then the permissive policy goes."""
     with open(stage.ETC + "/guard-drop.nft", "rb") as file:
         changed = stage.put(tx, stage.GUARD, file.read(), 0o640)
@@ -214,8 +222,8 @@ def enforce(node, tx):
     return {"changed": changed, "detail": "clear overlay packets are dropped"}
 
 
-def confirm(tx, release, node):
-    """Phase ``confirm``: the positive act that the timer waits for; called over a connection opened after the change."""
+def confirm(tx: str, release: str, node: Node) -> Node:
+    """Phase ``confirm``: the act that the timer waits for, over a connection opened after the change."""
     opened = state.load()
     if opened["state"] == "confirmed" and opened["tx"] == tx:
         return {"changed": False, "detail": "confirmed"}

@@ -9,15 +9,17 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from . import core, state
-from .core import Stop, finding
+from .core import Node, Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
 READ_ONLY = ("status", "preflight", "probe")
 
 
-def _arm(stage, request, archive):
+def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
     stage.tools(request["files"], archive)
@@ -25,55 +27,55 @@ def _arm(stage, request, archive):
     seconds = state.seconds_left(request)
     state.begin(request["tx"], request["node"], seconds)
     state.enable(stage.BOOT_UNIT, request["tx"])
-    return {"changed": fresh, "detail": "reverts by itself in %d s unless confirmed" % seconds}
+    return {"changed": fresh, "detail": f"reverts by itself in {seconds} s unless confirmed"}
 
 
-def _devices(mtu, request, _):
+def _devices(mtu: Any, request: Node, _: Any) -> Node:
     from . import stage
 
     tx, release = request["tx"], request["release"]
-    return mtu.devices(request["node"], lambda: stage.install(tx, release, ("mtu",)))
-
-
-def _script(word, timeout=150):
-    done = core.run(state.SCRIPT, *word, timeout=timeout)
-    if done.code != 0:
-        raise Stop(finding("IPP604", "revert.sh %s failed (exit %d): %s" % (word[0], done.code, done.said)))
+    done: Node = mtu.devices(request["node"], lambda: stage.install(tx, release, ("mtu",)))
     return done
 
 
-def _ours(request, now):
+def _script(word: str, timeout: float = 150) -> None:
+    done = core.run(state.SCRIPT, word, timeout=timeout)
+    if done.code != 0:
+        raise Stop(finding("IPP604", f"revert.sh {word} failed (exit {done.code}): {done.said}"))
+
+
+def _ours(request: Node, now: Node) -> bool:
     """Tell whether a request may take back what is here: its own transaction, or what an operator's revert names."""
     if now["state"] == "open":
         return now["tx"] == request["tx"] or bool(request.get("any"))
     return now["state"] == "confirmed" and bool(request.get("off"))
 
 
-def _relax(_, request, __):
+def _relax(_: Any, request: Node, __: Any) -> Node:
     """Undo, first half, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
     now = state.load()
     if not _ours(request, now) or not os.path.exists(state.SCRIPT):
         return {"changed": False, "detail": "nothing to take back"}
     if now["state"] == "open":
         state.arm(now["tx"], request["timer"])
-    _script(["relax"])
+    _script("relax")
     return {"changed": True, "detail": "accepts clear and ESP"}
 
 
-def _back(_, request, __):
+def _back(_: Any, request: Node, __: Any) -> Node:
     """Undo, second half: this transaction away (to the release before it, if there was one)."""
     now = state.load()
     if not _ours(request, now):
         return {"changed": False, "detail": "nothing to take back"}
     if now["state"] == "open":
-        _script(["operator"])
+        _script("operator")
         state.disarm()
     else:
-        _script(["off"])
+        _script("off")
     return {"changed": True, "detail": state.load()["state"]}
 
 
-def _forget(mtu, request, _):
+def _forget(mtu: Any, request: Node, _: Any) -> Node:
     """Off, the end: senders free, our own files and memory gone."""
     done = mtu.raise_senders(request["node"])
     last = state.load()["last"]
@@ -85,41 +87,44 @@ def _forget(mtu, request, _):
     for folder in ("/etc/ipsecplan", "/usr/local/lib/ipsecplan"):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
-    return done
+    return dict(done)
 
 
 # phase -> (module that is imported for it, its call)
-PHASES = {
-    "status": ("status", lambda m, r, a: m.status(r["node"], r["release"], r["files"])),
-    "preflight": ("preflight", lambda m, r, a: m.preflight(r["node"], r["tx"], r["skew"], r["payload_bytes"])),
+PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
+    "status": ("status", lambda m, r, _: m.status(r["node"], r["release"], r["files"])),
+    "preflight": ("preflight", lambda m, r, _: m.preflight(r["node"], r["tx"], r["skew"], r["payload_bytes"])),
     "arm": ("stage", _arm),
-    "senders": ("mtu", lambda m, r, a: m.senders(r["node"])),
+    "senders": ("mtu", lambda m, r, _: m.senders(r["node"])),
     "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a)),
     "mtu": ("mtu", _devices),
-    "credentials": ("stage", lambda m, r, a: m.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority"))),
-    "prove": ("ike", lambda m, r, a: m.prove(r["node"], r["tx"], r["patience"])),
-    "permissive": ("ike", lambda m, r, a: m.permissive(r["node"], r["tx"])),
-    "switch": ("ike", lambda m, r, a: m.switch(r["node"], set(r["pairs"]), r["patience"])),
-    "trap": ("ike", lambda m, r, a: m.trap(r["node"], r["tx"])),
-    "soak": ("ike", lambda m, r, a: m.soak(r["soak"])),
-    "enforce": ("ike", lambda m, r, a: m.enforce(r["node"], r["tx"])),
-    "probe": ("probe", lambda m, r, a: m.probe(r["node"], r["nonce"])),
-    "confirm": ("ike", lambda m, r, a: m.confirm(r["tx"], r["release"], r["node"])),
+    "credentials": (
+        "stage",
+        lambda m, r, _: m.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority")),
+    ),
+    "prove": ("ike", lambda m, r, _: m.prove(r["node"], r["tx"], r["patience"])),
+    "permissive": ("ike", lambda m, r, _: m.permissive(r["node"], r["tx"])),
+    "switch": ("ike", lambda m, r, _: m.switch(r["node"], set(r["pairs"]), r["patience"])),
+    "trap": ("ike", lambda m, r, _: m.trap(r["node"], r["tx"])),
+    "soak": ("ike", lambda m, r, _: m.soak(r["soak"])),
+    "enforce": ("ike", lambda m, r, _: m.enforce(r["node"], r["tx"])),
+    "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"])),
+    "confirm": ("ike", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
     "relax": ("state", _relax),
     "back": ("state", _back),
-    "raise": ("mtu", lambda m, r, a: m.raise_devices(r["node"])),
+    "raise": ("mtu", lambda m, r, _: m.raise_devices(r["node"])),
     "forget": ("mtu", _forget),
 }
-FREE = READ_ONLY + ("confirm", "relax", "back", "raise", "forget", "arm")
+FREE = (*READ_ONLY, "confirm", "relax", "back", "raise", "forget", "arm")
 
 
 @contextlib.contextmanager
-def _alone():
+def _alone() -> Iterator[None]:
     """Hold the node's lock; two controllers on one node never act at once."""
     os.makedirs(state.RUN, mode=0o700, exist_ok=True)
     with open(state.RUN + "/lock", "w", encoding="ascii") as lock:
 
-        def taken():
+        def taken() -> bool:
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return True
@@ -127,14 +132,14 @@ def _alone():
 
         if not core.wait(taken, 15):
             raise Stop(finding("IPP602", "another ipsecplan works on this node at this moment"))
-        core.write(state.RUN + "/agent", "%d\n" % os.getpid())
+        core.write(state.RUN + "/agent", f"{os.getpid()}\n")
         try:
             yield
         finally:
             core.remove(state.RUN + "/agent")
 
 
-def perform(request, archive):
+def perform(request: Node, archive: bytes | None) -> list[Node]:
     """Run the phases of a request; return one result for each that ran."""
     results = []
     for name in request["phases"]:
@@ -149,11 +154,11 @@ def perform(request, archive):
             result["findings"] = answer.pop("notes", [])
         except Stop as stop:
             result.update(ok=False, findings=stop.findings, detail=stop.findings[0]["message"])
-        except Exception as error:  # noqa: BLE001  a bug of ours must still come back as an answer
+        except Exception as error:  # noqa: BLE001  a defect of ours must still come back as an answer
             import traceback
 
             where = traceback.extract_tb(error.__traceback__)[-1]
-            text = "%s: %s (%s:%s)" % (type(error).__name__, error, os.path.basename(where.filename), where.lineno)
+            text = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
             result.update(ok=False, findings=[finding("IPP609", text, "this is a defect of ipsecplan")], detail=text)
         result["seconds"] = round(time.monotonic() - begin, 2)
         results.append(result)
@@ -162,7 +167,7 @@ def perform(request, archive):
     return results
 
 
-def main(header, stream):
+def main(header: Node, stream: Any) -> None:
     """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``."""
     request = json.loads(stream.read(header["request"]))
     request["skew"] = time.time() - request["time"]  # the way here included

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable, Iterator, Sequence
 
 from . import core, state
-from .core import Stop, finding, read, run, write
+from .core import Node, Stop, finding, read, run, write
 
 
-def links(prefix=(), extra=()):
+def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Node]:
     """Return name -> link (as ``ip -j link`` prints it), in this namespace or in the one ``prefix`` enters."""
     done = run(*prefix, "ip", "-j", "link", "show", *extra)
     try:
@@ -24,11 +25,11 @@ def links(prefix=(), extra=()):
     return {link["ifname"]: link for link in found if link.get("ifname")}
 
 
-def _namespaces():
+def _namespaces() -> Iterator[str]:
     """Yield a path for every other network namespace: named ones first, then those of running processes."""
     seen = {os.stat("/proc/self/ns/net").st_ino}
     named = ["/run/netns/" + name for name in sorted(os.listdir("/run/netns"))] if os.path.isdir("/run/netns") else []
-    running = ["/proc/%s/ns/net" % pid for pid in os.listdir("/proc") if pid.isdigit()]
+    running = [f"/proc/{pid}/ns/net" for pid in os.listdir("/proc") if pid.isdigit()]
     for path in named + running:
         try:
             inode = os.stat(path).st_ino
@@ -42,12 +43,12 @@ def _namespaces():
 class Pod:
     """A running pod on the bridge: its namespace, its interface and the host's end of the pair."""
 
-    def __init__(self, netns, device, mtu, port, port_mtu):
+    def __init__(self, netns: str, device: str, mtu: int, port: str, port_mtu: int) -> None:
         self.netns, self.device, self.mtu, self.port, self.port_mtu = netns, device, mtu, port, port_mtu
         self.enter = ("nsenter", "--net=" + netns)
 
 
-def pods(bridge):
+def pods(bridge: str) -> tuple[list[Pod], list[str]]:
     """Return (pods found, ports of the bridge whose other end was not found)."""
     ports = {link["ifindex"]: link for link in links(extra=("master", bridge)).values() if "link_index" in link}
     found = []
@@ -62,7 +63,7 @@ def pods(bridge):
     return found, sorted(port["ifname"] for port in ports.values())
 
 
-def live(node):
+def live(node: Node) -> Node:
     """Return the live MTUs: devices (None when missing), bridge, pods; for status and for comparisons."""
     here = links()
     running, lost = pods(node["overlay"]["bridge"])
@@ -75,23 +76,23 @@ def live(node):
     }
 
 
-def differences(node):
+def differences(node: Node) -> list[str]:
     """Return what differs from the planned MTUs, in words."""
     now, words = live(node), []
     for device in node["overlay"]["devices"]:
         mtu = now["devices"][device["name"]]
         if mtu != device["mtu"]:
-            words.append("%s has MTU %s, planned %d" % (device["name"], mtu or "(missing)", device["mtu"]))
+            words.append(f"{device['name']} has MTU {(mtu or '(missing)')}, planned {device['mtu']}")
     wanted = node["mtu"]["pod"]
     if now["bridge"] not in (None, wanted):
-        words.append("%s has MTU %d, planned %d" % (node["overlay"]["bridge"], now["bridge"], wanted))
+        words.append(f"{node['overlay']['bridge']} has MTU {now['bridge']}, planned {wanted}")
     for pod in now["pods"]:
         if pod["mtu"] != wanted or pod["port_mtu"] != wanted:
-            words.append("the pod at %s has MTU %d, planned %d" % (pod["port"], pod["mtu"], wanted))
+            words.append(f"the pod at {pod['port']} has MTU {pod['mtu']}, planned {wanted}")
     return words
 
 
-def ping(prefix, address, size, count, wait):
+def ping(prefix: Sequence[str], address: str, size: int, count: int, wait: int) -> tuple[int, bool, str]:
     """Send DF pings of ``size`` bytes (whole IP packet). Return (answers, refused here, what ping said)."""
     payload = size - (48 if ":" in address else 28)
     done = run(
@@ -104,12 +105,12 @@ def ping(prefix, address, size, count, wait):
     return int(received[1]) if received else 0, refused, done.said
 
 
-def _routes(pod, family):
+def _routes(pod: Pod, family: str) -> list[list[str]]:
     lines = run(*pod.enter, "ip", family, "route", "show", "dev", pod.device).out.splitlines()
-    return [line.split() + ["dev", pod.device] for line in lines if line.strip() and "expires" not in line]
+    return [[*line.split(), "dev", pod.device] for line in lines if line.strip() and "expires" not in line]
 
 
-def _without_mtu(words):
+def _without_mtu(words: list[str]) -> list[str]:
     out = list(words)
     if "mtu" in out:
         at = out.index("mtu")
@@ -117,7 +118,7 @@ def _without_mtu(words):
     return out
 
 
-def _route_mtu(pod, mtu):
+def _route_mtu(pod: Pod, mtu: int | None) -> int:
     """Give every route of a pod the MTU ``mtu`` (bytes), or take the MTU off with None. Returns routes changed."""
     changed = 0
     for family in ("-4", "-6"):
@@ -131,50 +132,50 @@ def _route_mtu(pod, mtu):
         if lines:
             done = run(*pod.enter, "ip", family, "-batch", "-", stdin=("\n".join(lines) + "\n").encode())
             if done.code != 0:
-                raise Stop(finding("IPP620", "a route in the pod at %s: %s" % (pod.port, done.said)))
+                raise Stop(finding("IPP620", f"a route in the pod at {pod.port}: {done.said}"))
             changed += len(lines)
     return changed
 
 
-def remember(node):
+def remember(node: Node) -> None:
     """Write down the live MTUs of the world before ipsecplan, once."""
     path = state.BASE + "/mtu"
     if os.path.exists(path):
         return
     now = live(node)
-    lines = ["%s %s" % (name, mtu if mtu else "absent") for name, mtu in now["devices"].items()]
+    lines = [f"{name} {(mtu if mtu else 'absent')}" for name, mtu in now["devices"].items()]
     if now["bridge"]:
-        lines.append("%s %d" % (node["overlay"]["bridge"], now["bridge"]))
+        lines.append(f"{node['overlay']['bridge']} {now['bridge']}")
     pod = max([p["mtu"] for p in now["pods"]] + ([now["bridge"]] if now["bridge"] else []), default=0)
-    lines.append("pods %d" % pod)
+    lines.append(f"pods {pod}")
     write(path, "\n".join(lines) + "\n")
 
 
-def remembered():
+def remembered() -> dict[str, int | None]:
     """Return name -> MTU as it was before ipsecplan (None when the device did not exist)."""
     lines = (read(state.BASE + "/mtu") or "").splitlines()
     return {name: int(was) if was.isdigit() else None for name, was in (line.split() for line in lines)}
 
 
-def senders(node):
+def senders(node: Node) -> Node:
     """Phase ``senders``: pods send no more than the planned MTU, while every device still takes the old one."""
     remember(node)
     running, lost = pods(node["overlay"]["bridge"])
     wanted = node["mtu"]["pod"]
     changed = sum(_route_mtu(pod, wanted) for pod in running if pod.mtu > wanted)
     notes = [
-        finding("IPP621", "the pod behind %s was not found, its MTU stays" % port, severity="warning") for port in lost
+        finding("IPP621", f"the pod behind {port} was not found, its MTU stays", severity="warning") for port in lost
     ]
-    return {"changed": bool(changed), "detail": "%d pods, %d routes lowered" % (len(running), changed), "notes": notes}
+    return {"changed": bool(changed), "detail": f"{len(running)} pods, {changed} routes lowered", "notes": notes}
 
 
-def _set(prefix, name, mtu):
+def _set(prefix: Sequence[str], name: str, mtu: int) -> None:
     done = run(*prefix, "ip", "link", "set", "dev", name, "mtu", str(mtu))
     if done.code != 0:
-        raise Stop(finding("IPP620", "%s refused MTU %d: %s" % (name, mtu, done.said)))
+        raise Stop(finding("IPP620", f"{name} refused MTU {mtu}: {done.said}"))
 
 
-def devices(node, install):
+def devices(node: Node, install: Callable[[], bool]) -> Node:
     """Phase ``mtu``: files for the next boot, then the live devices, read back. ``install`` writes the files."""
     changed = install()
     wanted, here = node["mtu"]["pod"], links()
@@ -182,7 +183,7 @@ def devices(node, install):
     if missing:
         run("networkctl", "reload")
         if not core.wait(lambda: all(name in links() for name in missing), 15):
-            raise Stop(finding("IPP622", "systemd-networkd did not make %s" % ", ".join(missing)))
+            raise Stop(finding("IPP622", f"systemd-networkd did not make {', '.join(missing)}"))
         changed = True
         here = links()
     running, _ = pods(node["overlay"]["bridge"])
@@ -200,10 +201,10 @@ def devices(node, install):
     wrong = differences(node)
     if wrong:
         raise Stop(*[finding("IPP620", "after setting it, " + text) for text in wrong])
-    return {"changed": changed, "detail": "%d pods and %d devices at %d" % (len(running), len(planned), wanted)}
+    return {"changed": changed, "detail": f"{len(running)} pods and {len(planned)} devices at {wanted}"}
 
 
-def raise_devices(node):
+def raise_devices(node: Node) -> Node:
     """Off, first half: every device and pod can receive the old size again; pods go on sending the small one."""
     before, here = remembered(), links()
     running, _ = pods(node["overlay"]["bridge"])
@@ -219,10 +220,10 @@ def raise_devices(node):
         if name in here and mtu and here[name]["mtu"] < mtu:
             _set((), name, mtu)
             changed += 1
-    return {"changed": bool(changed), "detail": "%d devices raised" % changed}
+    return {"changed": bool(changed), "detail": f"{changed} devices raised"}
 
 
-def raise_senders(node):
+def raise_senders(node: Node) -> Node:
     """Off, second half: pods send the old size again; files and devices that we made go."""
     before = remembered()
     running, _ = pods(node["overlay"]["bridge"])
@@ -235,4 +236,4 @@ def raise_senders(node):
             run("ip", "link", "delete", name)
     if made:
         run("networkctl", "reload")
-    return {"changed": bool(changed or made), "detail": "%d routes freed, %d devices removed" % (changed, len(made))}
+    return {"changed": bool(changed or made), "detail": f"{changed} routes freed, {len(made)} devices removed"}

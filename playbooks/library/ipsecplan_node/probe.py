@@ -12,9 +12,10 @@ import json
 import os
 import re
 import time
+from collections.abc import Sequence
 
 from . import ike, mtu
-from .core import Stop, each, finding, read, run
+from .core import Node, Stop, each, finding, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 CONFLIST = "/etc/cni/net.d/10-ipsecplan.conflist"
@@ -24,13 +25,13 @@ PREFIX = "ipsecplan-probe-"
 class ProbePod:
     """A pod made by the plugins of our own conflist, and taken away by them."""
 
-    def __init__(self, netns, address=None):
+    def __init__(self, netns: str, address: str | None = None) -> None:
         self.netns, self.address = netns, address
         self.list = json.loads(read(CONFLIST) or "{}")
         if not self.list.get("plugins"):
-            raise Stop(finding("IPP701", "%s is missing: nothing was applied here" % CONFLIST))
+            raise Stop(finding("IPP701", f"{CONFLIST} is missing: nothing was applied here"))
 
-    def call(self, command):
+    def call(self, command: str) -> Node:
         """Run the chain of plugins once; return the last result."""
         result = None
         chain = self.list["plugins"] if command == "ADD" else list(reversed(self.list["plugins"]))
@@ -38,7 +39,7 @@ class ProbePod:
             program = next((p + "/" + plugin["type"] for p in PLUGINS.split(":")
                             if os.access(p + "/" + plugin["type"], os.X_OK)), None)  # fmt: skip
             if program is None:
-                raise Stop(finding("IPP701", "the CNI plugin %s is not installed" % plugin["type"]))
+                raise Stop(finding("IPP701", f"the CNI plugin {plugin['type']} is not installed"))
             config = {**plugin, "name": self.list["name"], "cniVersion": self.list["cniVersion"]}
             if result:
                 config["prevResult"] = result
@@ -52,23 +53,23 @@ class ProbePod:
                 said = done.out
                 with contextlib.suppress(ValueError):
                     said = json.loads(done.out).get("msg", done.out)
-                raise Stop(finding("IPP701", "the CNI plugin %s made no probe pod: %s" % (plugin["type"], said[:200])))
+                raise Stop(finding("IPP701", f"the CNI plugin {plugin['type']} made no probe pod: {said[:200]}"))
             if command == "ADD":
                 result = json.loads(done.out)
         return result or {}
 
-    def add(self):
+    def add(self) -> None:
         """Make the pod."""
         run("ip", "netns", "add", self.netns)
         self.call("ADD")
 
-    def remove(self):
+    def remove(self) -> None:
         """Take the pod away."""
         self.call("DEL")
         run("ip", "netns", "delete", self.netns)
 
 
-def _addresses_of_pods(bridge):
+def _addresses_of_pods(bridge: str) -> set[str]:
     """Return the addresses that running pods hold: another network's allocator may not know of ours."""
     found = set()
     for pod in mtu.pods(bridge)[0]:
@@ -76,7 +77,7 @@ def _addresses_of_pods(bridge):
     return found
 
 
-def _make_pod(node, nonce):
+def _make_pod(node: Node, nonce: str) -> ProbePod:
     """Make the probe pod at an address that no pod has: another network's allocator may not know of ours."""
     taken = _addresses_of_pods(node["overlay"]["bridge"])
     subnet = ipaddress.ip_network(node["overlay"]["pod_cidr"])
@@ -93,7 +94,7 @@ def _make_pod(node, nonce):
     return pod
 
 
-def _clean():
+def _clean() -> None:
     """Take away what an interrupted probe left."""
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else ():
         if name.startswith(PREFIX):
@@ -101,15 +102,15 @@ def _clean():
                 ProbePod(name).remove()
 
 
-def underlay_device(peer_address):
+def underlay_device(peer_address: str) -> tuple[str, str]:
     """Return (device, gateway or peer) of the route to a peer."""
     routes = json.loads(run("ip", "-j", "route", "get", peer_address).out or "[]")
     if not routes:
-        raise Stop(finding("IPP702", "no route to %s" % peer_address))
+        raise Stop(finding("IPP702", f"no route to {peer_address}"))
     return routes[0]["dev"], routes[0].get("gateway", peer_address)
 
 
-def _one_peer(pod, peer):
+def _one_peer(pod: Sequence[str], peer: Node) -> Node:
     count, refused_n, said = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"], 3, 4)
     more, refused, said_more = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"] + 1, 1, 1)
     return {
@@ -118,7 +119,7 @@ def _one_peer(pod, peer):
     }  # fmt: skip
 
 
-def probe(node, nonce):
+def probe(node: Node, nonce: str) -> Node:
     """Measure every peer from this node; returns the rows, judged by the controller."""
     _clean()
     pod = _make_pod(node, nonce)
@@ -128,7 +129,7 @@ def probe(node, nonce):
         pod.remove()
 
 
-def _measure(node, nonce, pod):
+def _measure(node: Node, nonce: str, pod: ProbePod) -> Node:
     from .capture import Capture, plant
 
     enter = ("nsenter", "--net=/run/netns/" + pod.netns)
@@ -148,7 +149,7 @@ def _measure(node, nonce, pod):
         esp_packets = [packet for capture in crypt for packet in capture.stop()]
     sas = ike.child_sas(node)
     rows = []
-    for peer, row in zip(peers, pinged):
+    for peer, row in zip(peers, pinged):  # noqa: B905  needs Python 3.10
         mine = [p for p in clear_packets if p.destination == peer["address"]]
         lengths = [p.length for p in esp_packets if p.destination == peer["address"]]
         children = [child for name in peer["children"] for child in sas[(peer["pair"], name)]]
@@ -164,4 +165,4 @@ def _measure(node, nonce, pod):
                 "modes": sorted({child.get("mode", "") for child in children}),
             }
         )  # fmt: skip
-    return {"changed": False, "rows": rows, "family": family, "detail": "%d peers measured" % len(rows)}
+    return {"changed": False, "rows": rows, "family": family, "detail": f"{len(rows)} peers measured"}

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 
 from . import core, state, xfrm
-from .core import Stop, finding, must, read, run, which, write
+from .core import Node, Stop, finding, must, read, run, which, write
 
 KEY = "/etc/swanctl/private/ipsecplan.pem"
 CERTIFICATE = "/etc/swanctl/x509/ipsecplan.pem"
@@ -25,21 +26,21 @@ TOOLS = (state.SCRIPT, BOOT_UNIT)
 _OWNER = re.compile(r"^root:root$")
 
 
-def kind(path):
+def kind(path: str) -> str:
     """Return which list of a snapshot a path belongs to: ``tool``, ``mtu`` (stays low) or ``ipsec``."""
     if path in TOOLS:
         return "tool"
     return "mtu" if path.startswith(("/etc/systemd/network/", "/etc/cni/net.d/")) else "ipsec"
 
 
-def folder(release):
+def folder(release: str) -> str:
     """Return the folder of a release by its digest."""
     if not re.match(r"^[0-9a-f]{64}$", release):
         raise Stop(finding("IPP601", "not a release digest"))
-    return "%s/releases/%s" % (state.ROOT, release)
+    return f"{state.ROOT}/releases/{release}"
 
 
-def _members(archive, wanted):
+def _members(archive: bytes, wanted: dict[str, Node]) -> Iterator[tuple[Node, bytes]]:
     """Yield (manifest entry, content) of every file in the tar; stop when it is not exactly what is wanted."""
     import io
     import tarfile
@@ -49,17 +50,17 @@ def _members(archive, wanted):
         for member in tar:
             entry = wanted.pop("/" + member.name, None)
             source = tar.extractfile(member) if entry and member.isreg() else None
-            if source is None or not _OWNER.match(entry["owner"]):
+            if entry is None or source is None or not _OWNER.match(entry["owner"]):
                 raise Stop(finding("IPP605", "the archive holds something that the manifest does not"))
             data = source.read()
             if core.sha256(data) != entry["sha256"]:
-                raise Stop(finding("IPP605", "the content of %s is not what the manifest says" % entry["path"]))
+                raise Stop(finding("IPP605", f"the content of {entry['path']} is not what the manifest says"))
             yield entry, data
     if wanted:
-        raise Stop(finding("IPP605", "the archive lacks %s" % sorted(wanted)[0]))
+        raise Stop(finding("IPP605", f"the archive lacks {sorted(wanted)[0]}"))
 
 
-def unpack(release, files, archive):
+def unpack(release: str, files: list[Node], archive: bytes) -> None:
     """Unpack the tar into the release folder after checking every file against the manifest; nothing else gets in."""
     target = folder(release)
     wanted = {entry["path"]: entry for entry in files}
@@ -68,7 +69,7 @@ def unpack(release, files, archive):
     write(target + "/files.json", json.dumps(files))
 
 
-def install(tx, release, kinds):
+def install(tx: str, release: str, kinds: tuple[str, ...]) -> bool:
     """Install the files of some kinds from the release; files of an older release that are gone now go too."""
     files = json.loads(read(folder(release) + "/files.json") or "[]")
     old = state.load()["release"]
@@ -85,20 +86,20 @@ def install(tx, release, kinds):
     return changed
 
 
-def _remember(tx, path):
+def _remember(tx: str, path: str) -> None:
     which_list = kind(path)
     state.record(state.BASE, which_list, path)
     if which_list == "ipsec":  # MTU files stay low in an automatic revert, the tool's own files harm nobody
         state.record(state.tx_folder(tx), "ipsec", path)
 
 
-def put(tx, path, data, mode):
+def put(tx: str, path: str, data: str | bytes, mode: int) -> bool:
     """Install one file, remembering what was there."""
     _remember(tx, path)
     return write(path, data, mode)
 
 
-def tools(files, archive):
+def tools(files: list[Node], archive: bytes) -> None:
     """Install revert.sh and the boot unit before anything else can need them."""
     for entry, data in list(_members(archive, {entry["path"]: entry for entry in files})):
         if entry["path"] in TOOLS:
@@ -107,11 +108,11 @@ def tools(files, archive):
             write(entry["path"], data, int(entry["mode"], 8))
 
 
-def _key(tx):
+def _key(tx: str) -> bool:
     """Make the private key once; a key that a confirmed release uses stays."""
     if os.path.exists(KEY):
         if os.stat(KEY).st_mode & 0o077:
-            raise Stop(finding("IPP606", "%s is readable by others" % KEY, "chmod 600 it, or remove it"))
+            raise Stop(finding("IPP606", f"{KEY} is readable by others", "chmod 600 it, or remove it"))
         return False
     umask = os.umask(0o077)
     try:
@@ -126,7 +127,7 @@ def _key(tx):
     return put(tx, KEY, made.out, 0o600)
 
 
-def _request(node):
+def _request(node: Node) -> str:
     """Return a certificate request for the node's key: the controller checks it and takes only the public key."""
     name = node["id"]
     if which("openssl"):
@@ -134,7 +135,7 @@ def _request(node):
     return must("pki", "--req", "--in", KEY, "--type", "priv", "--dn", "CN=" + name, "--outform", "pem").out
 
 
-def certificate_good(node, days=30):
+def certificate_good(node: Node, days: int = 30) -> bool:
     """Tell whether the installed certificate fits the key and the node and lasts ``days`` more."""
     if not os.path.exists(CERTIFICATE) or not os.path.exists(CA) or not os.path.exists(KEY):
         return False
@@ -145,7 +146,7 @@ def certificate_good(node, days=30):
     return ends.code == 0 and node["id"] in ends.out and public.code == 0 and public.out.strip() in ends.out
 
 
-def sysctls(tx, path="/etc/sysctl.d/90-ipsecplan.conf"):
+def sysctls(tx: str, path: str = "/etc/sysctl.d/90-ipsecplan.conf") -> None:
     """Apply our sysctl file live, remembering the old values for revert.sh."""
     for line in (read(path) or "").splitlines():
         key, _, value = (part.strip() for part in line.partition("="))
@@ -153,7 +154,7 @@ def sysctls(tx, path="/etc/sysctl.d/90-ipsecplan.conf"):
             sysctl(tx, key.lstrip("-"), value)
 
 
-def sysctl(tx, key, value):
+def sysctl(tx: str, key: str, value: str) -> bool:
     """Set one sysctl, remembering the old value once."""
     path = "/proc/sys/" + key.replace(".", "/")
     old = read(path)
@@ -161,13 +162,13 @@ def sysctl(tx, key, value):
         return False
     known = read(state.tx_folder(tx) + "/sysctl") or ""
     if path not in known:
-        write(state.tx_folder(tx) + "/sysctl", "%s%s %s\n" % (known, path, old.strip()))
+        write(state.tx_folder(tx) + "/sysctl", f"{known}{path} {old.strip()}\n")
     with open(path, "w", encoding="ascii") as file:
         file.write(value)
     return True
 
 
-def stage(tx, release, node, files, archive):
+def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes) -> Node:
     """Phase ``stage``: release on disk, files installed without effect, key made, guard counting."""
     unpack(release, files, archive)
     changed = install(tx, release, ("ipsec",))
@@ -187,10 +188,10 @@ def stage(tx, release, node, files, archive):
     return answer
 
 
-def credentials(tx, node, certificate, authority):
+def credentials(tx: str, node: Node, certificate: str | None, authority: str | None) -> Node:
     """Phase ``credentials``: certificate and CA installed, everything loaded, nothing started."""
     changed = False
-    if certificate:
+    if certificate and authority:
         changed = put(tx, CERTIFICATE, certificate, 0o644)
         changed = put(tx, CA, authority, 0o644) or changed
     load_credentials()
@@ -200,18 +201,18 @@ def credentials(tx, node, certificate, authority):
     loaded = vici.connections()
     missing = sorted({peer["pair"] for peer in node["peers"]} - set(loaded))
     if missing:
-        raise Stop(finding("IPP613", "charon did not load %d connections, first %s" % (len(missing), missing[0])))
-    return {"changed": changed, "detail": "%d connections loaded" % len(loaded)}
+        raise Stop(finding("IPP613", f"charon did not load {len(missing)} connections, first {missing[0]}"))
+    return {"changed": changed, "detail": f"{len(loaded)} connections loaded"}
 
 
-def load_credentials():
+def load_credentials() -> None:
     """Let charon read keys and certificates."""
     done = run("swanctl", "--load-creds", "--noprompt")
     if done.code != 0:
         raise Stop(finding("IPP613", "swanctl --load-creds: " + done.said))
 
 
-def load_connections():
+def load_connections() -> None:
     """Let charon read the connections."""
     done = run("swanctl", "--load-conns", timeout=60)
     if done.code != 0:

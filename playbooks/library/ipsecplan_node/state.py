@@ -1,11 +1,11 @@
 """What the node remembers: the open transaction, its snapshot, the releases, the dead-man timer.
 
-    /var/lib/ipsecplan/state.json          none | open | confirmed, and how the last transaction ended
-    /var/lib/ipsecplan/open                the id of the unconfirmed transaction; exists only while there is one
-    /var/lib/ipsecplan/last                the id of the newest transaction, for revert.sh
-    /var/lib/ipsecplan/tx/<tx>/            snapshot and facts that revert.sh needs, as plain words
-    /var/lib/ipsecplan/base/               the world before the first transaction: files, live MTUs
-    /var/lib/ipsecplan/releases/<digest>/  the files of a release
+/var/lib/ipsecplan/state.json          none | open | confirmed, and how the last transaction ended
+/var/lib/ipsecplan/open                the id of the unconfirmed transaction; exists only while there is one
+/var/lib/ipsecplan/last                the id of the newest transaction, for revert.sh
+/var/lib/ipsecplan/tx/<tx>/            snapshot and facts that revert.sh needs, as plain words
+/var/lib/ipsecplan/base/               the world before the first transaction: files, live MTUs
+/var/lib/ipsecplan/releases/<digest>/  the files of a release
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import re
 import shutil
 import stat
 import time
+from collections.abc import Collection
+from typing import Any
 
 from . import core
-from .core import Stop, finding, must, read, run, write
+from .core import Node, Stop, finding, must, read, run, write
 
 ROOT = "/var/lib/ipsecplan"
 RUN = "/run/ipsecplan"
@@ -32,14 +34,14 @@ _PATH = re.compile(r"^/[A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*$")
 _TX = re.compile(r"^tx-[0-9a-z-]{1,40}$")
 
 
-def tx_folder(tx):
+def tx_folder(tx: str) -> str:
     """Return the folder of one transaction."""
     if not _TX.match(tx):
         raise Stop(finding("IPP601", "not a transaction id"))
-    return "%s/tx/%s" % (ROOT, tx)
+    return f"{ROOT}/tx/{tx}"
 
 
-def load():
+def load() -> Node:
     """Return the node's state; a node that was never touched is ``none``."""
     text = read(STATE)
     state = {"schema": 1, "state": "none", "tx": "", "release": "", "at": "", "last": {}}
@@ -52,38 +54,38 @@ def load():
     return state
 
 
-def save(**changes):
+def save(**changes: Any) -> None:
     """Change fields of the state file in one step."""
     state = {**load(), **changes, "at": core.now()}
     os.makedirs(ROOT, mode=0o700, exist_ok=True)
     write(STATE, json.dumps(state, sort_keys=True) + "\n", 0o600)
 
 
-def require_open(tx):
+def require_open(tx: str) -> None:
     """Stop unless ``tx`` is the open transaction: it may have been reverted by its timer meanwhile."""
     state = load()
     if state["state"] != "open" or state["tx"] != tx:
         last = state.get("last", {})
-        ended = "it was reverted by %s at %s" % (last.get("by"), last.get("at")) if last.get("tx") == tx else ""
-        raise Stop(finding("IPP603", "the transaction is not open on this node any more%s" % (ended and ": " + ended)))
+        ended = f": it was reverted by {last.get('by')} at {last.get('at')}" if last.get("tx") == tx else ""
+        raise Stop(finding("IPP603", f"the transaction is not open on this node any more{ended}"))
 
 
-def begin(tx, node, seconds):
+def begin(tx: str, node: Node, seconds: int) -> None:
     """Open a transaction: snapshot folder with what revert.sh needs, then the timer, then the marker."""
     folder = tx_folder(tx)
     state = load()
     if state["state"] == "open" and state["tx"] != tx:
-        raise Stop(finding("IPP602", "another transaction is open on this node: %s" % state["tx"]))
+        raise Stop(finding("IPP602", f"another transaction is open on this node: {state['tx']}"))
     os.makedirs(folder + "/tree", mode=0o700, exist_ok=True)
     os.makedirs(BASE + "/tree", mode=0o700, exist_ok=True)
     if not os.path.exists(folder + "/before"):
         confirmed = state["state"] == "confirmed"
-        before = "confirmed %s %s" % (state["tx"], state["release"]) if confirmed else "none - -"
+        before = f"confirmed {state['tx']} {state['release']}" if confirmed else "none - -"
         overlay, address = node["overlay"], node["underlay"]["address"]
         write(folder + "/before", before + "\n")
         write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
-        write(folder + "/peers", "".join("%s %s\n" % (address, p["address"]) for p in node["peers"]))
-        write(folder + "/port", "%d\n" % overlay["port"])
+        write(folder + "/peers", "".join(f"{address} {p['address']}\n" for p in node["peers"]))
+        write(folder + "/port", f"{overlay['port']}\n")
         from .xfrm import selector
 
         write(folder + "/policy", " ".join(selector(node)) + "\n")
@@ -92,14 +94,14 @@ def begin(tx, node, seconds):
     write(LAST, tx + "\n")
 
 
-def arm(tx, seconds):
+def arm(tx: str, seconds: int) -> None:
     """Arm the dead-man timer anew: the new one first, then the old one away. Monotonic, so no clock can move it."""
     os.makedirs(RUN, mode=0o700, exist_ok=True)
     old = (read(RUN + "/timer") or "").strip()
-    number = int(old.rsplit("-", 1)[-1]) + 1 if old.startswith("ipsecplan-revert-%s-" % tx) else 1
-    unit = "ipsecplan-revert-%s-%d" % (tx, number)
+    number = int(old.rsplit("-", 1)[-1]) + 1 if old.startswith(f"ipsecplan-revert-{tx}-") else 1
+    unit = f"ipsecplan-revert-{tx}-{number}"
     must(
-        "systemd-run", "--quiet", "--collect", "--unit=" + unit, "--on-active=%ds" % seconds,
+        "systemd-run", "--quiet", "--collect", "--unit=" + unit, f"--on-active={seconds}s",
         "--timer-property=AccuracySec=100ms", SCRIPT, "timer", tx,
     )  # fmt: skip
     write(RUN + "/timer", unit + "\n")
@@ -107,17 +109,17 @@ def arm(tx, seconds):
         run("systemctl", "stop", old + ".timer")
 
 
-def seconds_left(request):
+def seconds_left(request: Node) -> int:
     """Return the seconds to arm: the timer counts from when the controller sent the request, not from its arrival.
 
     A request may still be on its way when its controller dies; it must not win time. ``sent`` is on this node's
     monotonic clock, as the controller knows it from an earlier answer.
     """
     age = time.monotonic() - request["sent"] if request.get("sent") is not None else 0.0
-    return max(5, round(request["timer"] - (age if 0 <= age < request["timer"] else 0)))
+    return max(5, int(request["timer"] - (age if 0 <= age < request["timer"] else 0)))
 
 
-def disarm():
+def disarm() -> None:
     """Stop the dead-man timer."""
     old = (read(RUN + "/timer") or "").strip()
     if old:
@@ -125,19 +127,19 @@ def disarm():
         core.remove(RUN + "/timer")
 
 
-def armed():
+def armed() -> list[str]:
     """Return the names of armed dead-man timers."""
     done = run("systemctl", "list-units", "--plain", "--no-legend", "--type=timer", "ipsecplan-revert-*")
     return [line.split()[0] for line in done.out.splitlines() if line.strip()]
 
 
-def listed(folder, kind):
+def listed(folder: str, kind: str) -> dict[str, str]:
     """Return path -> present|absent of one list of a snapshot."""
-    lines = (read("%s/%s.list" % (folder, kind)) or "").splitlines()
+    lines = (read(f"{folder}/{kind}.list") or "").splitlines()
     return {path: was for was, _, path in (line.partition(" ") for line in lines)}
 
 
-def record(folder, kind, path):
+def record(folder: str, kind: str, path: str) -> None:
     """Remember how ``path`` was before we touch it, once; the copy is on disk before the path enters the list."""
     if not _PATH.match(path) or ".." in path.split("/"):
         raise Stop(finding("IPP601", "not a path that we install"))
@@ -148,17 +150,17 @@ def record(folder, kind, path):
     if os.path.lexists(path):
         at = os.lstat(path)
         if not stat.S_ISREG(at.st_mode):
-            raise Stop(finding("IPP604", "%s exists and is not a regular file" % path))
+            raise Stop(finding("IPP604", f"{path} exists and is not a regular file"))
         with open(path, "rb") as file:
             copy = folder + "/tree" + path
             os.makedirs(os.path.dirname(copy), mode=0o700, exist_ok=True)
             write(copy, file.read(), at.st_mode & 0o7777, at.st_uid, at.st_gid)
         was = "present"
-    old = read("%s/%s.list" % (folder, kind)) or ""
-    write("%s/%s.list" % (folder, kind), "%s%s %s\n" % (old, was, path))
+    old = read(f"{folder}/{kind}.list") or ""
+    write(f"{folder}/{kind}.list", f"{old}{was} {path}\n")
 
 
-def restore(folder, kind):
+def restore(folder: str, kind: str) -> None:
     """Put every path of a list back as it was."""
     for path, was in listed(folder, kind).items():
         if was == "absent":
@@ -170,12 +172,12 @@ def restore(folder, kind):
             write(path, file.read(), at.st_mode & 0o7777, at.st_uid, at.st_gid)
 
 
-def enable(unit_path, tx):
+def enable(unit_path: str, tx: str) -> None:
     """Enable a unit of ours by the links that its [Install] section names; systemd reads them at the next boot."""
     text = read(unit_path) or ""
     name = os.path.basename(unit_path)
     for target in re.findall(r"^WantedBy=([A-Za-z0-9.@-]+)\s*$", text, re.MULTILINE):
-        link = "/etc/systemd/system/%s.wants/%s" % (target, name)
+        link = f"/etc/systemd/system/{target}.wants/{name}"
         if os.path.islink(link):
             continue
         for folder in (tx_folder(tx), BASE):
@@ -185,10 +187,10 @@ def enable(unit_path, tx):
         core.sync_folder(os.path.dirname(link))
 
 
-def prune(keep):
+def prune(keep: Collection[str]) -> None:
     """Remove releases and transactions that nothing can go back to any more. ``keep`` holds their names."""
     for kind in ("releases", "tx"):
-        folder = "%s/%s" % (ROOT, kind)
+        folder = f"{ROOT}/{kind}"
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             if name not in keep:
-                shutil.rmtree("%s/%s" % (folder, name))
+                shutil.rmtree(f"{folder}/{name}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from . import core, ike, mtu, stage, state, vici, xfrm
-from .core import Stop
+from .core import Node, Stop
 
 
-def status(node, release, files):
+def status(node: Node, release: str, files: list[Node]) -> Node:
     """Return the live state and, in words, every difference from the confirmed release of this bundle."""
     now = state.load()
     guard = xfrm.guard()
@@ -33,14 +33,14 @@ def status(node, release, files):
             pairs.append(row)
         absent = {peer["pair"] for peer in node["peers"]} - loaded
         if absent:
-            differs.append("%d of %d connections are not loaded" % (len(absent), len(node["peers"])))
+            differs.append(f"{len(absent)} of {len(node['peers'])} connections are not loaded")
         untrapped = {name for peer in node["peers"] for name in peer["children"]} - traps
         if untrapped:
-            differs.append("%d of %d trap policies are missing" % (len(untrapped), children))
+            differs.append(f"{len(untrapped)} of {children} trap policies are missing")
     except Stop as stop:
         differs.append(stop.findings[0]["message"])
     if guard["mode"] != "drop":
-        differs.append("the guard is in mode %s" % guard["mode"])
+        differs.append(f"the guard is in mode {guard['mode']}")
     if xfrm.permissive(node):
         differs.append("the permissive policy lets clear packets in")
     timers = state.armed()
@@ -50,25 +50,26 @@ def status(node, release, files):
         "changed": False,
         "state": now, "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
-        "policies": sum(xfrm.of_overlay(p, node["overlay"]["port"]) for p in xfrm.policies()), "states": len(xfrm.states()),
+        "policies": sum(xfrm.of_overlay(p, node["overlay"]["port"]) for p in xfrm.policies()),
+        "states": len(xfrm.states()),
         "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }  # fmt: skip
 
 
-def _files(files):
+def _files(files: list[Node]) -> list[str]:
     words = []
     for entry in files:
         found = core.digest(entry["path"])
         if found is None:
-            words.append("%s is missing" % entry["path"])
+            words.append(f"{entry['path']} is missing")
         elif found != entry["sha256"]:
-            words.append("%s was changed" % entry["path"])
+            words.append(f"{entry['path']} was changed")
         elif os.stat(entry["path"]).st_mode & 0o7777 != int(entry["mode"], 8):
-            words.append("%s has another mode" % entry["path"])
+            words.append(f"{entry['path']} has another mode")
     for path, source in ((stage.START, "/start-trap.conf"), (stage.GUARD, "/guard-drop.nft")):
         if core.digest(path) != core.digest(stage.ETC + source):
-            words.append("%s is not the file of %s" % (path, source[1:]))
+            words.append(f"{path} is not the file of {source[1:]}")
     if os.path.exists(stage.KEY) and os.stat(stage.KEY).st_mode & 0o077:
-        words.append("%s is readable by others" % stage.KEY)
+        words.append(f"{stage.KEY} is readable by others")
     return words

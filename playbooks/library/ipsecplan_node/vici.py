@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from typing import Any
 
-from .core import Stop, finding
+from .core import Node, Stop, finding
 
 SOCKETS = ("/run/charon.vici", "/var/run/charon.vici", "/run/strongswan/charon.vici")
 _REQUEST, _RESPONSE, _REGISTER, _CONFIRM, _EVENT = 0, 1, 3, 5, 7
 
 
-def _encode(message):
+def _encode(message: Node) -> bytes:
     out = bytearray()
     for key, value in message.items():
         name = bytes([len(key)]) + key.encode()
@@ -34,21 +35,21 @@ def _encode(message):
     return bytes(out)
 
 
-def decode(data):
+def decode(data: bytes) -> Node:
     """Return a message as nested dicts, lists and strings."""
-    root = {}
+    root: Node = {}
     stack = [root]
-    items = None
+    items: list[str] = []
     at = 0
 
-    def name():
+    def name() -> str:
         nonlocal at
         size = data[at]
         text = data[at + 1 : at + 1 + size].decode("utf-8", "replace")
         at += 1 + size
         return text
 
-    def value():
+    def value() -> str:
         nonlocal at
         (size,) = struct.unpack_from(">H", data, at)
         text = data[at + 2 : at + 2 + size].decode("utf-8", "replace")
@@ -71,17 +72,17 @@ def decode(data):
         elif kind == 5:
             items.append(value())
         elif kind == 6:
-            items = None
+            items = []
         else:
-            raise ValueError("unknown element %d in a message of charon" % kind)
+            raise ValueError(f"unknown element {kind} in a message of charon")
     return root
 
 
 class Vici:
     """One connection to charon."""
 
-    def __init__(self, timeout=30.0):
-        self.socket = None
+    def __init__(self, timeout: float = 30.0) -> None:
+        connected: socket.socket | None = None
         reason = "no control socket"
         for path in SOCKETS:
             link = socket.socket(socket.AF_UNIX)
@@ -90,27 +91,26 @@ class Vici:
                 link.connect(path)
             except OSError as error:
                 link.close()
-                reason = "%s: %s" % (path, error.strerror)
+                reason = f"{path}: {error.strerror}"
                 continue
-            self.socket = link
+            connected = link
             break
-        if self.socket is None:
-            raise Stop(
-                finding("IPP611", "charon does not answer (%s)" % reason, "start it: systemctl start strongswan")
-            )
+        if connected is None:
+            raise Stop(finding("IPP611", f"charon does not answer ({reason})", "start it: systemctl start strongswan"))
+        self.socket = connected
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             self.socket.close()
 
-    def _send(self, kind, name, body=b""):
+    def _send(self, kind: int, name: str, body: bytes = b"") -> None:
         raw = bytes([kind, len(name)]) + name.encode() + body
         self.socket.sendall(struct.pack(">I", len(raw)) + raw)
 
-    def _take(self, size):
+    def _take(self, size: int) -> bytes:
         out = b""
         while len(out) < size:
             part = self.socket.recv(size - len(out))
@@ -119,30 +119,30 @@ class Vici:
             out += part
         return out
 
-    def _receive(self):
+    def _receive(self) -> tuple[int, Node]:
         (size,) = struct.unpack(">I", self._take(4))
         raw = self._take(size)
         if raw[0] == _EVENT:
             return raw[0], decode(raw[2 + raw[1] :])
         return raw[0], decode(raw[1:]) if raw[0] == _RESPONSE else {}
 
-    def call(self, command, **message):
+    def call(self, command: str, **message: Any) -> Node:
         """Send one command; return its answer."""
         self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
         try:
             kind, answer = self._receive()
-        except socket.timeout:
-            raise Stop(finding("IPP611", "charon gave no answer to %s" % command)) from None
+        except socket.timeout:  # noqa: UP041  another name before Python 3.10
+            raise Stop(finding("IPP611", f"charon gave no answer to {command}")) from None
         if kind != _RESPONSE:
-            raise Stop(finding("IPP611", "charon does not know the command %s" % command))
+            raise Stop(finding("IPP611", f"charon does not know the command {command}"))
         return answer
 
-    def stream(self, command, event, **message):
+    def stream(self, command: str, event: str, **message: Any) -> list[Node]:
         """Send a command that answers by events; return the events' messages."""
         self._send(_REGISTER, event)
         kind, _ = self._receive()
         if kind != _CONFIRM:
-            raise Stop(finding("IPP611", "charon does not know the event %s" % event))
+            raise Stop(finding("IPP611", f"charon does not know the event {event}"))
         self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
         found = []
         while True:
@@ -153,19 +153,19 @@ class Vici:
                 return found
 
 
-def sas():
+def sas() -> list[tuple[str, Node]]:
     """Return every IKE_SA as (connection name, fields); its ``child-sas`` are dicts by unique name."""
     with Vici() as link:
         return [(name, body) for event in link.stream("list-sas", "list-sa") for name, body in event.items()]
 
 
-def connections():
+def connections() -> Node:
     """Return the loaded connections: name -> fields (children under ``children``)."""
     with Vici() as link:
         return {name: body for event in link.stream("list-conns", "list-conn") for name, body in event.items()}
 
 
-def traps():
+def traps() -> set[str]:
     """Return the names of the children whose trap policies charon has installed."""
     with Vici() as link:
         events = link.stream("list-policies", "list-policy", trap="yes")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 
-from .core import Stop, finding, read, run
+from .core import Node, Stop, finding, read, run
 
 _HEAD = re.compile(r"^src (\S+) dst (\S+)(.*)$")
 
 
-def policies():
+def policies() -> list[Node]:
     """Return the policies that are not charon's own sockets: dicts src, dst, sport, dport, dir, priority, action."""
     found = []
     for line in run("ip", "xfrm", "policy", "list", "nosock").out.splitlines():
@@ -36,12 +36,12 @@ def policies():
     return found
 
 
-def of_overlay(policy, port):
+def of_overlay(policy: Node, port: int) -> bool:
     """Tell whether a policy names the overlay port (ours by construction: nothing else may use that port)."""
     return port in (policy["sport"], policy["dport"])
 
 
-def states():
+def states() -> list[tuple[str, ...]]:
     """Return the ESP states as (source, destination, SPI)."""
     done = run("ip", "xfrm", "state", "list", "nokeys")
     found = []
@@ -55,7 +55,7 @@ def states():
     return [tuple(state) for state in found]
 
 
-def errors():
+def errors() -> dict[str, int]:
     """Return the kernel's XFRM error counters that are not zero."""
     counters = {}
     for line in (read("/proc/net/xfrm_stat") or "").splitlines():
@@ -65,14 +65,14 @@ def errors():
     return counters
 
 
-def selector(node):
+def selector(node: Node) -> list[str]:
     """Return the words of the permissive policy's selector: any source to this node's overlay port."""
     address = node["underlay"]["address"]
     any_source, width = ("::/0", "128") if ":" in address else ("0.0.0.0/0", "32")
-    return ["src", any_source, "dst", "%s/%s" % (address, width), "proto", "udp", "dport", str(node["overlay"]["port"])]
+    return ["src", any_source, "dst", f"{address}/{width}", "proto", "udp", "dport", str(node["overlay"]["port"])]
 
 
-def permissive(node):
+def permissive(node: Node) -> bool:
     """Tell whether the wide inbound allow policy is in place."""
     words = selector(node)
     return any(
@@ -82,18 +82,19 @@ def permissive(node):
     )  # fmt: skip
 
 
-def guard():
+def guard() -> Node:
     """Return the guard: mode (absent, count, drop) and the packets its rules matched, by rule text."""
     done = run("nft", "-j", "list", "table", "inet", "ipsecplan")
     if done.code != 0:
         return {"mode": "absent", "clear": {}}
-    clear, drops = {}, False
+    clear: dict[str, int] = {}
+    drops = False
     for item in json.loads(done.out).get("nftables", []):
         if "rule" in item:
             rule = item["rule"]
             for part in rule.get("expr", []):
                 if "counter" in part and isinstance(part["counter"], dict):
-                    name = rule.get("comment") or "%s/%s" % (rule["chain"], rule["handle"])
+                    name = rule.get("comment") or f"{rule['chain']}/{rule['handle']}"
                     clear[name] = clear.get(name, 0) + part["counter"]["packets"]
                 drops = drops or "drop" in part
         elif "counter" in item:
@@ -101,8 +102,8 @@ def guard():
     return {"mode": "drop" if drops else "count", "clear": clear}
 
 
-def load_guard(path):
+def load_guard(path: str) -> None:
     """Load a guard file in one nft transaction."""
     done = run("nft", "-f", path)
     if done.code != 0:
-        raise Stop(finding("IPP612", "nft refused the guard %s: %s" % (path, done.said)))
+        raise Stop(finding("IPP612", f"nft refused the guard {path}: {done.said}"))
