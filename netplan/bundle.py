@@ -24,7 +24,7 @@ from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
 from netplan.inventory import Inventory
 from netplan.ipsec import swanctl
 from netplan.model import Node
-from netplan.plan import Plan
+from netplan.plan import PairClass, Plan
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.render import environment, render
 
@@ -142,9 +142,8 @@ def dump_lines(value: dict[str, Any]) -> str:
 
 
 def _node_files(plan: Plan, node: Node) -> list[File]:
-    port = plan.file.overlay.udp_port
     under = f"nodes/{node.id}/"
-    peers = [_endpoint(peer) for peer, _ in plan.peers(node)]
+    peers = [_endpoint(peer) for peer in plan.others(node)]
     networkd = networkd_files(overlay_of(plan), _endpoint(node), peers)
     conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
     revert, _, _ = environment().loader.get_source(environment(), "node/revert.sh")  # type: ignore[union-attr]
@@ -152,8 +151,8 @@ def _node_files(plan: Plan, node: Node) -> list[File]:
         File("node.json", dump_lines(node_facts(plan, node))),
         File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640"),
         *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
-        File("etc/ipsecplan/guard-count.nft", guard.ruleset(port, drop=False)),
-        File("etc/ipsecplan/guard-drop.nft", guard.ruleset(port, drop=True)),
+        File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
+        File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),
         *(File(f"etc/systemd/system/{name}", guard.unit(name)) for name in guard.UNITS),
         *(File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()),
         File("etc/cni/net.d/10-ipsecplan.conflist", conflist),
@@ -161,6 +160,11 @@ def _node_files(plan: Plan, node: Node) -> list[File]:
         File("usr/local/lib/ipsecplan/revert.sh", revert, "0755"),
     ]
     return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
+
+
+def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
+    peers = [peer.address for peer, _ in plan.peers(node)] if plan.file.ipsec.mesh.partial else None
+    return guard.ruleset(plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.family, peers=peers)
 
 
 def overlay_of(plan: Plan) -> Overlay:
@@ -175,7 +179,7 @@ def _endpoint(node: Node) -> Endpoint:
 
 def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
     """Return ``node.json``: what the node module needs to know, as data."""
-    peers = [_endpoint(peer) for peer, _ in plan.peers(node)]
+    peers = [_endpoint(peer) for peer in plan.others(node)]
     links = []
     for name, reached in devices(overlay_of(plan), peers):
         link: dict[str, Any] = {"name": name, "mtu": plan.pod_mtu}
@@ -200,7 +204,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         },
         "mtu": {"pod": plan.pod_mtu},
         "esp": {
-            "negotiated": [s.proposal.negotiated for s in plan.classes[0].sized],
+            "negotiated": _negotiated(pair.pair_class for _, pair in plan.peers(node)),
             "mode": plan.file.ipsec.mode.upper(),
         },
         "peers": [
@@ -215,10 +219,16 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "inner_mtu": plan.pod_mtu,
                 "outer_packet": plan.outer_packet(pair.pair_class),
                 "children": [f"{pair.id}-out", f"{pair.id}-in"],
+                "negotiated": _negotiated([pair.pair_class]),
             }
             for peer, pair in plan.peers(node)
         ],
     }
+
+
+def _negotiated(classes: Iterable[PairClass]) -> list[str]:
+    """What charon may report for these classes, the preferred first."""
+    return list(dict.fromkeys(s.proposal.negotiated for c in classes for s in c.sized))
 
 
 def review(plan: Plan) -> str:

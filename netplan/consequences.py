@@ -8,7 +8,24 @@ from netplan.plan import Plan
 
 def consequences(plan: Plan) -> list[str]:
     """Return sentences, one a line; shown by ``plan`` and in ``REVIEW.md``."""
-    return [*_slow_class(plan), *_proposals(plan), *_step(plan), *advice(plan.limiting.worst.solution)]
+    return [
+        *_clear(plan), *_downgrades(plan), *_slow_class(plan), *_proposals(plan), *_step(plan),
+        *advice(plan.limiting.worst.solution),
+    ]  # fmt: skip
+
+
+def _clear(plan: Plan) -> list[str]:
+    clear, every = sum(c.pairs for c in plan.classes if not c.protected), sum(c.pairs for c in plan.classes)
+    if not clear:
+        return []
+    return [
+        f"{clear} of {every} pairs stay clear (ipsec.mesh {plan.file.ipsec.mesh}): "
+        "whoever is on their way reads their overlay packets"
+    ]
+
+
+def _downgrades(plan: Plan) -> list[str]:
+    return [f"{c.name} ({c.pairs} pairs): {reason}" for c in plan.classes for reason in c.offer.downgrades]
 
 
 def _slow_class(plan: Plan) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-ID = re.compile(r"^(n|pair)-[0-9a-f]{12}$")
+ID = re.compile(r"^(n|pair)-[0-9a-f]{12}\Z")
 
 
 def _short(*parts: str) -> str:

@@ -10,7 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from netplan.proposals.capabilities import UNKNOWN, Capabilities
+from netplan.proposals.profiles import PROFILES
 
 Mtu = Annotated[int, Field(ge=576, le=65535, description="IP MTU in bytes")]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -38,20 +42,103 @@ class Underlay(Part):
     paths: list[PathRule] = Field(default_factory=list)
 
 
+class Lifetimes(Part):
+    """How long SAs live before they are rekeyed; the responder of a pair waits a quarter longer."""
+
+    ike: str = Field("4h", description="time until an IKE_SA is rekeyed, such as 4h or 90m")
+    child: str = Field("1h", description="time until a CHILD_SA is rekeyed, such as 1h or 30m")
+
+
+Two = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class Mesh(Part):
+    """Which pairs of hosts are protected; exactly one of the keys, or the words ``pairs`` or ``trap-any`` alone."""
+
+    shape: Literal["pairs", "trap-any"] | None = None
+    hub: str | None = Field(None, description="group or host: pairs with one of its hosts are protected, no others")
+    zones: Annotated[list[str], Field(min_length=2)] | None = Field(
+        None, description="groups or hosts: pairs between two of them are protected, pairs inside one are not"
+    )
+    between: Annotated[list[Two], Field(min_length=1)] | None = Field(
+        None, description="pairs of groups or hosts: exactly the pairs between them are protected"
+    )
+
+    def __str__(self) -> str:
+        """The mesh as the plan file writes it."""
+        for key in ("hub", "zones", "between"):
+            value = getattr(self, key)
+            if value is not None:
+                return f"{key}: {value}" if isinstance(value, str) else f"{key}: {json.dumps(value)}"
+        return self.shape or "nothing"
+
+    @property
+    def partial(self) -> bool:
+        """True when some pairs may stay clear."""
+        return self.shape is None
+
+
+def _mesh(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value in ("pairs", "trap-any"):
+        return {"shape": value}
+    key, _, group = value.partition(":")
+    if key == "hub" and group.strip():
+        return {"hub": group.strip()}
+    raise PydanticCustomError("literal_error", "mesh", {"expected": "'pairs', 'trap-any' or 'hub: GROUP'"})
+
+
+_MESH_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": "^(pairs|trap-any|hub: *[^ ].*)$"},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+                "properties": {
+                    "hub": {"type": "string"},
+                    "zones": {"type": "array", "items": {"type": "string"}, "minItems": 2},
+                    "between": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+                    },
+                },
+            },
+        ]
+    }
+)
+
+
 class Ipsec(Part):
     """What is protected and how."""
 
     mode: Literal["transport", "tunnel"] = "transport"
     protect: Literal["overlay", "hosts"] = "overlay"
-    mesh: str = Field("pairs", description="pairs, trap-any, or hub: GROUP")
+    mesh: Annotated[Mesh, BeforeValidator(_mesh), _MESH_SCHEMA] = Field(
+        default=Mesh(shape="pairs"), description="pairs, trap-any, hub: GROUP, zones: [..] or between: [[..]]"
+    )
+    profile: Literal["default", "cnsa1", "cnsa2", "pq-hybrid", "bsi", "legacy-cbc"] = "default"
     esp: Annotated[list[str], Field(min_length=1)] = Field(
-        default=["aes256gcm16-x25519"], description="ESP proposals in strongSwan's keywords, preferred first"
+        default=list(PROFILES["default"].esp),
+        description="ESP proposals in strongSwan's keywords, preferred first; the profile's unless given",
     )
     ike: Annotated[list[str], Field(min_length=1)] = Field(
-        default=["aes256gcm16-prfsha384-ecp384"], description="IKE proposals in strongSwan's keywords"
+        default=list(PROFILES["default"].ike),
+        description="IKE proposals in strongSwan's keywords; the profile's unless given",
     )
+    lifetimes: Lifetimes = Field(default_factory=Lifetimes)
     nat_traversal: Literal["auto", "always", "never"] = "auto"
     auth: Literal["certificates", "psk"] = "certificates"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_profile(cls, data: Any) -> Any:
+        profile = PROFILES.get(str(data.get("profile"))) if isinstance(data, dict) else None
+        return {"esp": list(profile.esp), "ike": list(profile.ike), **data} if profile else data
 
 
 class Overlay(Part):
@@ -103,7 +190,8 @@ class Node:
 
     ``address`` is its underlay address, ``link_mtu`` the IP MTU of its link in bytes, ``overlay_address`` the address
     of its overlay device (the network address of ``pod_cidr``), ``nat`` whether it is behind NAT; ``groups`` are its
-    inventory groups and its own name, which path rules refer to.
+    inventory groups and its own name, which path and mesh rules refer to; ``capabilities`` is what its strongSwan
+    can do, as far as it is known.
     """
 
     id: str
@@ -114,3 +202,4 @@ class Node:
     overlay_address: str
     nat: bool
     groups: frozenset[str]
+    capabilities: Capabilities = UNKNOWN

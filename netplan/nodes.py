@@ -5,19 +5,26 @@ from __future__ import annotations
 import bisect
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from netplan.ids import node_id
 from netplan.inventory import Host, Inventory
 from netplan.model import Node, PlanFile
+from netplan.pairing import Roles, esp_of, ike_of, offer, protected, roles
 from netplan.problems import Problem, ProblemError, closest, quoted
+from netplan.proposals import EspProposal, IkeProposal
+from netplan.proposals.capabilities import OLDEST, Capabilities, algorithms, version
 
-_NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")
+_NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
+_ALGORITHM = re.compile(r"^[A-Z0-9_]{2,40}\Z")
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 
 # host variables that the plan reads, for "did you mean"
-VARIABLES = ("underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr")
+VARIABLES = (
+    "underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr", "strongswan_version", "strongswan_algorithms",
+)  # fmt: skip
 
 
 def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
@@ -32,6 +39,8 @@ def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
             found.append(node)
     problems += _duplicates(inventory, found)
     problems += _overlaps(inventory, found)
+    problems += _alone(plan, inventory, found)
+    problems += _no_common(plan, inventory, found)
     if len(inventory.hosts) < 2:
         problems.append(
             inventory.problem(
@@ -71,11 +80,13 @@ class _Reader:
         pod_cidr = self._pod_cidr()
         mtu = self._mtu()
         nat = self._nat()
+        capabilities = self._capabilities()
         if self.problems or address is None or pod_cidr is None:
             return None
         return Node(
             id=node_id(self.plan.name, name), name=name, address=str(address), link_mtu=mtu, pod_cidr=str(pod_cidr),
             overlay_address=str(pod_cidr.network_address), nat=nat, groups=self.host.groups | {name},
+            capabilities=capabilities,
         )  # fmt: skip
 
     def _value(self, variable: str) -> Any:
@@ -140,7 +151,7 @@ class _Reader:
             return self.plan.underlay.mtu
         text = str(value)
         least = 1280 if self.plan.underlay.family == "ipv6" else 576
-        if not re.match(r"^[0-9]{1,6}$", text) or not least <= int(text) <= 65535:
+        if not re.match(r"^[0-9]{1,6}\Z", text) or not least <= int(text) <= 65535:
             self.wrong("IPP304", f"underlay_mtu {quoted(value)} is not a number from {least} to 65535", "underlay_mtu")
             return self.plan.underlay.mtu
         return int(text)
@@ -151,6 +162,24 @@ class _Reader:
         if value is not None and text not in ("true", "false"):
             self.wrong("IPP304", f"underlay_nat must be true or false, not {quoted(value)}", "underlay_nat")
         return text == "true"
+
+    def _capabilities(self) -> Capabilities:
+        text, listed = self._value("strongswan_version"), self._value("strongswan_algorithms")
+        found = version(str(text)) if text is not None else ()
+        if found is None or (found and found < OLDEST):
+            hint = "the version that `swanctl --version` prints; the oldest we render for is 5.9.5"
+            self.wrong("IPP304", f"strongswan_version {quoted(text)} is no usable version", "strongswan_version", hint)
+        known: tuple[str, ...] | None = None
+        if listed is not None:
+            words = listed.split() if isinstance(listed, str) else listed
+            if isinstance(listed, str) and "[" in listed:
+                known = algorithms(listed)
+            elif isinstance(words, list) and all(isinstance(w, str) and _ALGORITHM.match(w) for w in words):
+                known = tuple(sorted(set(words)))
+            if not known:
+                hint = "the output of `swanctl --list-algs`, or the names in it as a list"
+                self.wrong("IPP304", "strongswan_algorithms holds no algorithms", "strongswan_algorithms", hint)
+        return Capabilities(found or (), known)
 
 
 def _literal(text: object) -> bool:
@@ -171,6 +200,50 @@ def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
             yield inventory.problem(
                 "IPP308", f"hosts {quoted(other.name)}{where} and {quoted(node.name)} have the same underlay address "
                 f"{node.address}", node.name, "underlay_address",
+            )  # fmt: skip
+
+
+def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
+    """A host that the mesh joins with nobody: there is nothing to apply or to prove on it."""
+    mesh = plan.ipsec.mesh
+    if not mesh.partial:
+        return
+    places = {node.id: roles(mesh, node) for node in found}
+    counts = Counter(places.values())
+    for node in found:
+        own = places[node.id]
+        if not any(protected(mesh, own, other) and (other != own or n > 1) for other, n in counts.items()):
+            yield inventory.problem(
+                "IPP408", f"ipsec.mesh {quoted(mesh)} joins host {quoted(node.name)} with no other host", node.name,
+                hint="leave it out with the host pattern of nodes, or name it or its group in ipsec.mesh",
+            )  # fmt: skip
+
+
+def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
+    """Two hosts of a protected pair whose strongSwan versions have no proposal in common; once for each two kinds."""
+    mesh = plan.ipsec.mesh
+    first: dict[tuple[Roles, Capabilities], Node] = {}
+    for node in found:
+        first.setdefault((roles(mesh, node), node.capabilities), node)
+    said: set[tuple[str, ...]] = set()
+    kinds = list(first.items())
+    for index, ((own, can), node) in enumerate(kinds):
+        for (role, peer_can), peer in kinds[index:]:
+            if not protected(mesh, own, role):
+                continue
+            agreed = offer(plan, can, peer_can)
+            if (agreed.esp and agreed.ike) or agreed.downgrades in said:
+                continue
+            said.add(agreed.downgrades)
+            what = "IKE" if agreed.esp else "ESP"
+            offered: list[EspProposal | IkeProposal] = [*esp_of(plan), *ike_of(plan)]
+            lacking = node if any(can.lacks(p) for p in offered) else peer
+            with_whom = "hosts like it" if peer is node else f"host {quoted((peer if lacking is node else node).name)}"
+            yield inventory.problem(
+                "IPP408", f"host {quoted(lacking.name)} has no {what} proposal in common with {with_whom}: "
+                f"{agreed.downgrades[0]}", lacking.name, "strongswan_version",
+                "offer a further proposal in ipsec.esp and ipsec.ike, take another profile, or upgrade strongSwan; "
+                "strongswan_version and strongswan_algorithms say what a host has",
             )  # fmt: skip
 
 

@@ -13,13 +13,17 @@ from typing import Any
 
 from netplan.ids import initiates, pair_id
 from netplan.model import Node, PlanFile
+from netplan.pairing import CLEAR, Offer, Roles, joined, offer, protected, roles
 from netplan.proposals import EspProposal, esp_proposal
+from netplan.proposals.capabilities import Capabilities
 from netplan.stack import Solution, Stack, parse, solve, wire_size
+
+NO_ESP = EspProposal("none (stays clear)", "", "", None, False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sized:
-    """What one ESP proposal makes of one link."""
+    """What one ESP proposal makes of one link; ``NO_ESP`` is the proposal of pairs that stay clear."""
 
     proposal: EspProposal
     stack: Stack
@@ -28,7 +32,7 @@ class Sized:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairClass:
-    """Host pairs that are alike for the arithmetic: same link MTU (bytes), same NAT traversal.
+    """Host pairs that are alike for the arithmetic: same link MTU (bytes), same NAT traversal, same proposals.
 
     ``sized`` has one entry for each offered proposal, in the order offered; ``worst`` is the one that leaves least,
     and its inner MTU is what is safe whatever the two ends negotiate.
@@ -40,6 +44,12 @@ class PairClass:
     pairs: int
     limited_by: str
     sized: tuple[Sized, ...]
+    offer: Offer = CLEAR
+
+    @property
+    def protected(self) -> bool:
+        """Tell whether these pairs encrypt, or are left out by the mesh."""
+        return self.offer.protected
 
     @property
     def worst(self) -> Sized:
@@ -67,8 +77,10 @@ class Pair:
     pair_class: PairClass
 
 
-# (link MTU, behind NAT, positions in the path rules): hosts of one kind are interchangeable for the arithmetic
-_Kind = tuple[int, bool, frozenset[tuple[int, int]]]
+# (link MTU, behind NAT, ends of the path rules, ends of the mesh's rules, strongSwan): hosts of one kind are
+# interchangeable for the arithmetic
+_Kind = tuple[int, bool, Roles, Roles, Capabilities]
+_Key = tuple[int, bool, Offer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +125,16 @@ class Plan:
             id=pair_id(one.id, other.id), initiator=first, responder=second, pair_class=self.class_of(one, other)
         )
 
-    def peers(self, node: Node) -> Iterator[tuple[Node, Pair]]:
-        """Generate the peers of a node with the pair that joins them."""
+    def others(self, node: Node) -> Iterator[Node]:
+        """Generate the other nodes, which are all peers in the overlay."""
         for other in self.nodes:
             if other.id != node.id:
+                yield other
+
+    def peers(self, node: Node) -> Iterator[tuple[Node, Pair]]:
+        """Generate the IPsec peers of a node with the pair that joins them: pairs that stay clear are left out."""
+        for other in self.others(node):
+            if self.class_of(node, other).protected:
                 yield other, self.pair(node, other)
 
     def as_json(self) -> dict[str, Any]:
@@ -138,6 +156,9 @@ class Plan:
                     "nat_t": c.nat_t,
                     "pairs": c.pairs,
                     "limited_by": c.limited_by,
+                    "protected": c.protected,
+                    "ike": list(c.offer.ike),
+                    "downgrades": list(c.offer.downgrades),
                     "inner_mtu": c.inner_mtu,
                     "worst_proposal": c.worst.proposal.text,
                     "outer_packet_of_pod_mtu": self.outer_packet(c),
@@ -155,6 +176,7 @@ class Plan:
                     "link_mtu": n.link_mtu,
                     "pod_cidr": n.pod_cidr,
                     "nat": n.nat,
+                    "strongswan": n.capabilities.text,
                 }
                 for n in self.nodes
             ],
@@ -163,29 +185,30 @@ class Plan:
 
 def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
     """Compute the plan of validated input; pure and total."""
-    proposals = [p for p in (esp_proposal(text) for text in file.ipsec.esp) if p is not None]
     kinds = {node.id: _kind(file, node) for node in nodes}
     counts = Counter(kinds.values())
-    links: dict[tuple[int, bool], tuple[int, str]] = {}  # class key -> pairs, what limits it
-    key_of: dict[tuple[_Kind, _Kind], tuple[int, bool]] = {}
-    members = sorted(counts, key=lambda k: (k[0], k[1], sorted(k[2])))
+    links: dict[_Key, tuple[int, str]] = {}  # class key -> pairs, what limits it
+    key_of: dict[tuple[_Kind, _Kind], _Key] = {}
+    members = sorted(counts, key=lambda k: (k[0], k[1], sorted(k[2]), sorted(k[3]), repr(k[4])))
     for index, one in enumerate(members):
         for other in members[index:]:
             number = counts[one] * (counts[one] - 1) // 2 if one == other else counts[one] * counts[other]
             if not number:
                 continue
             mtu, limit = _link(file, one, other)
-            key = (mtu, _nat_t(file, one, other))
+            agreed = _offer(file, one, other)
+            key = (mtu, agreed.protected and _nat_t(file, one, other), agreed)
             key_of[one, other] = key_of[other, one] = key
             before, why = links.get(key, (0, limit))
             links[key] = (before + number, why)
-    classes: dict[tuple[int, bool], PairClass] = {}
-    for number, key in enumerate(sorted(links, key=lambda k: (-k[0], k[1])), 1):
-        mtu, nat_t = key
+    classes: dict[_Key, PairClass] = {}
+    for number, key in enumerate(sorted(links, key=lambda k: (-k[0], k[1], not k[2].protected, k[2])), 1):
+        mtu, nat_t, agreed = key
         count, limit = links[key]
+        proposals = [p for p in (esp_proposal(text) for text in agreed.esp) if p is not None] or [NO_ESP]
         sized = tuple(_size(file, proposal, mtu, nat_t) for proposal in proposals)
         classes[key] = PairClass(
-            name=f"c{number}", link_mtu=mtu, nat_t=nat_t, pairs=count, limited_by=limit, sized=sized
+            name=f"c{number}", link_mtu=mtu, nat_t=nat_t, pairs=count, limited_by=limit, sized=sized, offer=agreed
         )
     return Plan(
         file=file,
@@ -197,8 +220,10 @@ def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
 
 
 def stack_text(file: PlanFile, suite: str, nat_t: bool) -> str:
-    """Return the packet of this plan in the stack notation, outermost header first."""
+    """Return the packet of this plan in the stack notation, outermost header first; no suite: without ESP."""
     outer = "ip4" if file.underlay.family == "ipv4" else "ip6"
+    if not suite:
+        return f"{outer}/udp/{file.overlay.type}/eth/ip4"
     udp = "udp/" if nat_t else ""
     tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
     return f"{outer}/{udp}esp:{suite}/{tunnel}udp/{file.overlay.type}/eth/ip4"
@@ -216,7 +241,11 @@ def _kind(file: PlanFile, node: Node) -> _Kind:
         for end, name in enumerate(rule.between)
         if name in node.groups
     )
-    return (node.link_mtu, node.nat, rules)
+    return (node.link_mtu, node.nat, rules, roles(file.ipsec.mesh, node), node.capabilities)
+
+
+def _offer(file: PlanFile, one: _Kind, other: _Kind) -> Offer:
+    return offer(file, one[4], other[4]) if protected(file.ipsec.mesh, one[3], other[3]) else CLEAR
 
 
 def _link(file: PlanFile, one: _Kind, other: _Kind) -> tuple[int, str]:
@@ -224,13 +253,9 @@ def _link(file: PlanFile, one: _Kind, other: _Kind) -> tuple[int, str]:
     best = min(one[0], other[0])
     why = "the link of every host" if one[0] == other[0] else f"the slower host's link of {best}"
     for index, rule in enumerate(file.underlay.paths):
-        if rule.mtu < best and _joins(index, one, other):
+        if rule.mtu < best and joined(index, one[2], other[2]):
             best, why = rule.mtu, f"the path {rule.between[0]} - {rule.between[1]}"
     return best, why
-
-
-def _joins(index: int, one: _Kind, other: _Kind) -> bool:
-    return ((index, 0) in one[2] and (index, 1) in other[2]) or ((index, 1) in one[2] and (index, 0) in other[2])
 
 
 def _nat_t(file: PlanFile, one: _Kind, other: _Kind) -> bool:

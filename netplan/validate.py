@@ -6,20 +6,22 @@ import re
 from collections.abc import Callable, Iterator
 
 from netplan.inventory import Inventory
+from netplan.lifetimes import duration, longest, seconds, shortest
 from netplan.load import LoadedPlan
+from netplan.pairing import rules
 from netplan.problems import Problem, ProblemError, closest, quoted
-from netplan.proposals import esp_proposal
+from netplan.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
+from netplan.proposals.profiles import PROFILES
+from netplan.proposals.words import GROUPS, INTEGRITY
 from netplan.source import Key
 from netplan.stack import parse
 
-_CLUSTER = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")
-_DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$")
-_IKE = re.compile(r"^[a-z0-9_]+(-[a-z0-9_]+)+$")
+_CLUSTER = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
+_DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
 
 # What this version carries out; the rest of the vocabulary is known, so that the refusal can say so.
 _SUPPORTED = {
     ("ipsec", "protect"): ("overlay",),
-    ("ipsec", "mesh"): ("pairs",),
     ("ipsec", "auth"): ("certificates",),
     ("cni", "plugin"): ("bridge",),
 }
@@ -32,7 +34,7 @@ def validate(loaded: LoadedPlan) -> list[Problem]:
 
 def validate_with(loaded: LoadedPlan, inventory: Inventory) -> list[Problem]:
     """Check a plan file against the hosts of its inventory."""
-    return list(_path_names(loaded, inventory))
+    return list(_rule_names(loaded, inventory))
 
 
 def _cluster_name(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -90,38 +92,117 @@ def _overlay_port(loaded: LoadedPlan) -> Iterator[Problem]:
         )  # fmt: skip
 
 
-def _esp(loaded: LoadedPlan) -> Iterator[Problem]:
-    for index, text in enumerate(loaded.plan.ipsec.esp):
-        at = ("ipsec", "esp", index)
-        proposal = esp_proposal(text)
-        if proposal is None:
-            yield loaded.source.problem(
-                "IPP403", f"{quoted(text)} is not an ESP proposal", at,
-                hint="an AEAD such as aes256gcm16-x25519, or cipher-integrity such as aes256-sha256-x25519",
-            )  # fmt: skip
-            continue
-        try:
-            parse(f"ip4/esp:{proposal.suite}")
-        except ProblemError as error:
-            yield loaded.source.problem("IPP403", error.problems[0].message, at, hint=error.problems[0].hint)
-            continue
-        if proposal.weakness:
-            yield loaded.source.problem(
-                "IPP404", f"{quoted(text)} is refused: {proposal.weakness}", at, hint="use aes256gcm16-x25519"
-            )
-        elif not proposal.key_exchange:
-            yield loaded.source.problem(
-                "IPP405", f"{quoted(text)} has no key exchange: rekeying is without perfect forward secrecy", at,
-                hint=f"{text}-x25519", warning=True,
-            )  # fmt: skip
+def _mesh(loaded: LoadedPlan) -> Iterator[Problem]:
+    mesh, at = loaded.plan.ipsec.mesh, ("ipsec", "mesh")
+    given = [key for key in ("hub", "zones", "between") if getattr(mesh, key) is not None]
+    if mesh.shape == "trap-any":
+        yield loaded.source.problem(
+            "IPP402", "ipsec.mesh trap-any can't be planned by this version", at,
+            hint="a wildcard peer can't be rehearsed pair by pair before its traffic depends on it; pairs can",
+        )  # fmt: skip
+    elif len(given) + (mesh.shape is not None) != 1:
+        yield loaded.source.problem(
+            "IPP208", f"ipsec.mesh has {' and '.join(given) or 'nothing'}; it takes exactly one of hub, zones, between",
+            at,
+        )  # fmt: skip
 
 
-def _ike(loaded: LoadedPlan) -> Iterator[Problem]:
-    for index, text in enumerate(loaded.plan.ipsec.ike):
-        if not _IKE.match(text):
+def _profile(loaded: LoadedPlan) -> Iterator[Problem]:
+    profile = PROFILES[loaded.plan.ipsec.profile]
+    if profile.note:
+        yield loaded.source.problem("IPP405", profile.note, ("ipsec", "profile"), warning=True)
+
+
+def _proposals(loaded: LoadedPlan) -> Iterator[Problem]:
+    ipsec = loaded.plan.ipsec
+    for index, text in enumerate(ipsec.esp):
+        yield from _esp(loaded, text, ("ipsec", "esp", index))
+    for index, text in enumerate(ipsec.ike):
+        yield from _ike(loaded, text, ("ipsec", "ike", index))
+
+
+def _esp(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
+    proposal = esp_proposal(text)
+    if proposal is None:
+        yield loaded.source.problem(
+            "IPP403", f"{quoted(text)} is not an ESP proposal", at,
+            hint="an AEAD such as aes256gcm16-x25519, or cipher-integrity such as aes256-sha256-x25519",
+        )  # fmt: skip
+        return
+    if proposal.unknown:
+        near = closest(proposal.unknown[0], (*GROUPS, *INTEGRITY))
+        yield loaded.source.problem(
+            "IPP403", f"{quoted(text)}: {proposal.unknown[0]} is no word of an ESP proposal", at,
+            hint=f"did you mean {near}?" if near else "cipher, integrity, key exchange, esn or noesn",
+        )  # fmt: skip
+        return
+    try:
+        parse(f"ip4/esp:{proposal.suite}")
+    except ProblemError as error:
+        yield loaded.source.problem("IPP403", error.problems[0].message, at, hint=error.problems[0].hint)
+        return
+    yield from _judged(loaded, proposal, at)
+    if not proposal.weakness and not proposal.key_exchange:
+        yield loaded.source.problem(
+            "IPP405", f"{quoted(text)} has no key exchange: rekeying is without perfect forward secrecy", at,
+            hint=f"{text}-x25519", warning=True,
+        )  # fmt: skip
+
+
+def _ike(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
+    proposal = ike_proposal(text)
+    if isinstance(proposal, str):
+        yield loaded.source.problem(
+            "IPP403",
+            f"{quoted(text)} is not an IKE proposal: {proposal}",
+            at,
+            hint="such as aes256gcm16-prfsha384-ecp384",
+        )
+        return
+    yield from _judged(loaded, proposal, at)
+
+
+def _judged(loaded: LoadedPlan, proposal: EspProposal | IkeProposal, at: Key) -> Iterator[Problem]:
+    """What the RFCs and the profile say about a proposal."""
+    name, kind = loaded.plan.ipsec.profile, at[1]
+    profile = PROFILES[name]
+    best = (profile.esp if kind == "esp" else profile.ike)[0]
+    text = quoted(proposal.text)
+    if proposal.weakness:
+        yield loaded.source.problem("IPP404", f"{text} is refused: {proposal.weakness}", at, hint=f"use {best}")
+        return
+    outside = sorted(proposal.words - profile.allowed) if profile.allowed is not None else []
+    lacking = bool(profile.required) and not proposal.words & profile.required
+    if outside or lacking:
+        why = (
+            f"has no {'ML-KEM-1024' if name == 'cnsa2' else 'required word'}"
+            if not outside
+            else f"takes no {outside[0]}"
+        )
+        subject = f"the profile {name} {why}" if outside else f"it {why}, which the profile {name} asks for"
+        yield loaded.source.problem(
+            "IPP404", f"{text} is refused: {subject} ({profile.source})", at, hint=f"use {best}"
+        )
+        return
+    given = loaded.source.values.get(at) is not None
+    for doubt in proposal.doubts if given else ():
+        yield loaded.source.problem("IPP405", f"{text}: {doubt}", at, hint=f"{best} has no such doubt", warning=True)
+
+
+def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
+    profile = PROFILES[loaded.plan.ipsec.profile]
+    for key, limit, least in (("ike", profile.ike_life, 600), ("child", profile.child_life, 300)):
+        text, at = getattr(loaded.plan.ipsec.lifetimes, key), ("ipsec", "lifetimes", key)
+        life = seconds(text)
+        if life is None:
+            yield loaded.source.problem("IPP409", f"{quoted(text)} is no time", at, hint="such as 4h, 90m or 3600s")
+        elif life < least:
+            yield loaded.source.problem("IPP409", f"{text} is too short: at least {duration(least)}", at)
+        elif longest(life) > limit:
             yield loaded.source.problem(
-                "IPP403", f"{quoted(text)} is not an IKE proposal", ("ipsec", "ike", index),
-                hint="such as aes256gcm16-prfsha384-ecp384",
+                "IPP409", f"{text}: the responder's SAs may live {duration(longest(life))}, and "
+                f"{duration(limit)} is the most ({profile.source if key == 'child' else 'NIST SP 800-77r1'})", at,
+                hint=f"at most {duration(shortest(limit))}",
             )  # fmt: skip
 
 
@@ -138,17 +219,36 @@ def _family(loaded: LoadedPlan) -> Iterator[Problem]:
             )
 
 
-def _path_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
+def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
     known = sorted({g for host in inventory.hosts for g in host.groups | {host.name}})
-    for index, rule in enumerate(loaded.plan.underlay.paths):
-        for end, name in enumerate(rule.between):
-            if name not in known:
-                near = closest(name, known)
-                yield loaded.source.problem(
-                    "IPP407", f"{quoted(name)} is no group or host of the inventory",
-                    ("underlay", "paths", index, "between", end),
-                    hint=f"did you mean {near}?" if near else f"known: {' '.join(known[:12])}",
-                )  # fmt: skip
+    places: list[tuple[Key, str]] = [
+        (("underlay", "paths", index, "between", end), name)
+        for index, rule in enumerate(loaded.plan.underlay.paths)
+        for end, name in enumerate(rule.between)
+    ]
+    mesh = loaded.plan.ipsec.mesh
+    if mesh.hub is not None:
+        places.append((("ipsec", "mesh", "hub"), mesh.hub))
+    places += [(("ipsec", "mesh", "zones", i), name) for i, name in enumerate(mesh.zones or ())]
+    places += [
+        (("ipsec", "mesh", "between", i, end), name)
+        for i, two in enumerate(mesh.between or ())
+        for end, name in enumerate(two)
+    ]
+    for at, name in places:
+        if name not in known:
+            near = closest(name, known)
+            yield loaded.source.problem(
+                "IPP407", f"{quoted(name)} is no group or host of the inventory", at,
+                hint=f"did you mean {near}?" if near else f"known: {' '.join(known[:12])}",
+            )  # fmt: skip
+    for one, other in rules(mesh) if mesh.zones is not None else ():
+        both = [h.name for h in inventory.hosts if one in h.groups | {h.name} and other in h.groups | {h.name}]
+        if both:
+            yield loaded.source.problem(
+                "IPP407", f"host {quoted(both[0])} is in both zones {quoted(one)} and {quoted(other)}",
+                ("ipsec", "mesh", "zones"), hint="a host is in one zone at most; `between` takes any pairs of groups",
+            )  # fmt: skip
 
 
 RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
@@ -156,9 +256,11 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _inventory_path,
     _pattern,
     _supported,
+    _mesh,
     _device_names,
     _overlay_port,
-    _esp,
-    _ike,
+    _profile,
+    _proposals,
+    _lifetimes,
     _family,
 )

@@ -50,13 +50,13 @@ def describe(plan: Plan) -> list[str]:
         "",
         *ledger_lines(worst.solution),
         "",
-        f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'inner':>6} {'outer':>6}  proposal",
+        f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'inner':>6} {'outer':>6}  ESP proposals",
     ]
     for c in plan.classes:
         mark = "  <- sets the pod MTU" if c is limiting and len(plan.classes) > 1 else ""
         lines.append(
             f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} {c.inner_mtu:>6} "
-            f"{plan.outer_packet(c):>6}  {c.worst.proposal.text}{mark}"
+            f"{plan.outer_packet(c):>6}  {','.join(s.proposal.text for s in c.sized)}{mark}"
         )
     lines += ["", *(f"- {sentence}" for sentence in consequences(plan))]
     lines += ["", f"{'node':<20} {'id':<15} {'underlay address':<26} {'link':>6}  pods"]

@@ -6,15 +6,24 @@ stop clear packets in every failure state of charon and harm no ESP packet.
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
+
 from netplan.render import render
 
 TABLE = "ipsecplan"
 UNITS = ("ipsecplan-guard.service", "ipsecplan-boot.service")
 
 
-def ruleset(port: int, *, drop: bool) -> str:
-    """Return the guard for an overlay UDP port: ``drop`` false only counts, true drops."""
-    return render("nft/guard.nft.j2", port=port, drop=drop)
+def ruleset(port: int, *, drop: bool, family: str = "ipv4", peers: Sequence[str] | None = None) -> str:
+    """Return the guard for an overlay UDP port: ``drop`` false only counts, true drops.
+
+    ``peers`` None means that every pair is protected; else the guard concerns these underlay addresses only.
+    """
+    header = "ip6" if family == "ipv6" else "ip"
+    to, by = (f"{header} daddr @protected ", f"{header} saddr @protected ") if peers is not None else ("", "")
+    addresses = None if peers is None else [str(ipaddress.ip_address(peer)) for peer in peers]
+    return render("nft/guard.nft.j2", port=port, drop=drop, family=family, peers=addresses, to=to, by=by)
 
 
 def unit(name: str) -> str:

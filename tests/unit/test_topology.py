@@ -1,0 +1,109 @@
+"""Which pairs are protected: hub, zones, explicit pairs; the guard names those peers only, the rest is said aloud."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import pytest
+
+from netplan import bundle
+from netplan.consequences import consequences
+from netplan.host import guard
+from netplan.ipsec import swanctl
+from netplan.ipsec.reader import read
+from netplan.model import PlanFile
+from netplan.plan import Plan
+from netplan.problems import ProblemError
+
+from .conftest import make_planned
+
+MESHES = {
+    "pairs": lambda a, b: a != b,
+    "hub: n1": lambda a, b: "n1" in (a, b),
+    "zones": lambda a, b: (int(a[1:]) - int(b[1:])) % 2,
+    "between": lambda a, b: {a, b} in ({"n1", "n2"}, {"n3", "n4"}, {"n2", "n5"}),
+}
+
+
+def mesh(name: str) -> object:
+    return {
+        "zones": {"zones": ["zone_a", "zone_b"]},
+        "between": {"between": [["n1", "n2"], ["n4", "n3"], ["n5", "n2"]]},
+    }.get(name, name)
+
+
+def planned(name: str, **more: object) -> Plan:
+    return make_planned(5, ipsec={"mesh": mesh(name)}, **more).plan
+
+
+@pytest.mark.parametrize("name", MESHES)
+def test_exactly_the_pairs_of_the_mesh_are_protected(name: str) -> None:
+    plan = planned(name)
+    for one, other in itertools.combinations(plan.nodes, 2):
+        assert plan.class_of(one, other).protected == bool(MESHES[name](one.name, other.name)), (one.name, other.name)
+    assert sum(c.pairs for c in plan.classes) == 10
+    protected = sum(c.pairs for c in plan.classes if c.protected)
+    assert protected == sum(bool(MESHES[name](a.name, b.name)) for a, b in itertools.combinations(plan.nodes, 2))
+    assert protected == sum(len(list(plan.peers(n))) for n in plan.nodes) / 2
+    said = [s for s in consequences(plan) if "stay clear" in s]
+    assert bool(said) == (protected < 10)
+    if said:
+        assert said[0].startswith(f"{10 - protected} of 10 pairs stay clear")
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("name", MESHES)
+def test_files_guard_and_facts_name_the_same_peers(name: str, family: str) -> None:
+    plan = planned(name, underlay={"family": family})
+    files = {f.path: f.text for f in bundle.build(plan)}
+    for node in plan.nodes:
+        peers = {peer.address for peer, _ in plan.peers(node)}
+        under = f"nodes/{node.id}/"
+        conf = swanctl.meaning(read(files[under + "etc/swanctl/conf.d/ipsecplan.conf"]))
+        assert {c["remote_addrs"] for c in conf.values()} == peers
+        assert {p["address"] for p in bundle.node_facts(plan, node)["peers"]} == peers
+        # the overlay is one: every node stays reachable over it, encrypted or not
+        device = next(text for path, text in files.items() if path.startswith(under) and path.endswith("ov0.network"))
+        assert all(other.address in device for other in plan.others(node))
+        for mode in ("count", "drop"):
+            text = files[under + f"etc/ipsecplan/guard-{mode}.nft"]
+            named = set(re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", "".join(re.findall(r"elements = .*", text))))
+            assert named == (set() if name == "pairs" else peers)
+
+
+def test_a_clear_pair_on_a_narrow_path_still_limits_the_pods() -> None:
+    plan = make_planned(
+        5,
+        ipsec={"mesh": {"between": [["n1", "n2"], ["n3", "n4"], ["n5", "n1"]]}},
+        underlay={"paths": [{"between": ["n2", "n3"], "mtu": 1300}]},
+    ).plan
+    assert not plan.limiting.protected
+    assert plan.pod_mtu == 1250  # 1300 without ESP: 50 bytes of VXLAN over IPv4
+    assert {c.inner_mtu for c in plan.classes} == {1416, 1450, 1250}
+
+
+def test_zones_leave_nobody_alone_or_say_so() -> None:
+    with pytest.raises(ProblemError) as raised:
+        make_planned(4, ipsec={"mesh": {"between": [["n1", "n2"]]}})
+    assert [p.code for p in raised.value.problems] == ["IPP408", "IPP408"]
+    assert "'n3'" in raised.value.problems[0].message
+
+
+def test_a_hub_of_one_group_with_itself() -> None:
+    plan = make_planned(4, ipsec={"mesh": {"hub": "zone_a"}}).plan
+    names = {tuple(sorted((p.initiator.name, p.responder.name))) for p in plan.pairs() if p.pair_class.protected}
+    assert names == {("n1", "n2"), ("n1", "n3"), ("n1", "n4"), ("n2", "n3"), ("n3", "n4")}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("pairs", "pairs"), ("hub: gw", "hub: gw"), ({"zones": ["a", "b"]}, 'zones: ["a", "b"]')]
+)
+def test_the_mesh_says_what_it_is(value: object, text: str) -> None:
+    file = PlanFile.model_validate({"name": "demo", "inventory": "i", "ipsec": {"mesh": value}})
+    assert str(file.ipsec.mesh) == text
+
+
+def test_the_guard_takes_addresses_only() -> None:
+    with pytest.raises(ValueError, match="does not appear"):
+        guard.ruleset(4789, drop=True, peers=["10.0.0.1 }; flush ruleset"])
