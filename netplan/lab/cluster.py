@@ -68,10 +68,10 @@ class Lab(Handle):
             if running is not None:
                 tell("already running")
                 return running
-            image = ensure_image(tell)
-            chosen = choose(backend, image, tell)
-            tell(f"backend: {chosen.name} ({chosen.reason})")
             try:
+                image = ensure_image(tell)
+                chosen = choose(backend, image, tell)
+                tell(f"backend: {chosen.name} ({chosen.reason})")
                 return cls._start(name, config, image, chosen, fresh, tell)
             except BaseException:
                 clear(folder)
