@@ -37,7 +37,7 @@ class Progress:
         line = f"{time.monotonic() - self._began:6.1f} s  {text}"
         if self._status is not None:
             self._status.console.print(line, highlight=False, markup=False)
-            self._status.update(text)
+            self._status.update(text.split(" (")[0])
         else:
             output.note(line)
 
