@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from netplan import __version__
 from netplan.audit.model import Finding
@@ -52,7 +53,7 @@ def _result(finding: Finding, codes: list[str]) -> dict[str, Any]:
         "level": finding.severity,
         "message": {"text": text},
     }
-    physical: dict[str, Any] = {"artifactLocation": {"uri": finding.place.path.replace("\\", "/")}}
+    physical: dict[str, Any] = {"artifactLocation": {"uri": quote(finding.place.path.strip("<>"))}}
     if finding.place.line:
         region: dict[str, Any] = {"startLine": finding.place.line}
         if finding.place.column:

@@ -7,6 +7,8 @@ and subtracts the overhead of the encapsulations in use; it knows nothing of IPs
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from netplan.cni.base import (
     Adapter,
     Artifact,
@@ -68,30 +70,35 @@ def _operator(network: Network) -> list[Artifact]:
             "calico/installation.patch.yaml", installation, "Installation//default", "calico/installation",
             api="operator.tigera.io/v1",
         ),
-        _felix(network),
+        *_felix(network),
     ]  # fmt: skip
 
 
 def _manifest(network: Network) -> list[Artifact]:
     data = {"veth_mtu": str(network.pod_mtu)}
     target = "ConfigMap/kube-system/calico-config"
-    return [config_map("calico/calico-config.patch.yaml", target, data, "calico/config"), _felix(network)]
+    return [config_map("calico/calico-config.patch.yaml", target, data, "calico/config"), *_felix(network)]
 
 
-def _felix(network: Network) -> Artifact:
+def _felix(network: Network) -> list[Artifact]:
     """Felix's own device MTUs, so that a device never stays larger than the pods."""
     field = next((f for f, key in _DEVICES.items() if key == (network.encap, network.family)), None)
     spec: dict[str, object] = {field: network.pod_mtu} if field else {}
     if network.encap == "vxlan":
         spec |= {"vxlanPort": network.port} if network.port else {}
-    spec["mtuIfacePattern"] = network.options.get("links", "^(en|eth|bond).*")
-    return patch(
-        "calico/felixconfiguration.patch.yaml", {"spec": spec}, "FelixConfiguration//default", "calico/felix",
-        api="projectcalico.org/v3",
-    )  # fmt: skip
+    # only where told: with an explicit MTU the pattern decides over nothing but a warning in Felix's log
+    spec |= {"mtuIfacePattern": network.options["links"]} if network.options.get("links") else {}
+    if not spec:
+        return []
+    return [
+        patch(
+            "calico/felixconfiguration.patch.yaml", {"spec": spec}, "FelixConfiguration//default", "calico/felix",
+            api="projectcalico.org/v3",
+        )
+    ]  # fmt: skip
 
 
-def _steps(manifest: bool) -> object:
+def _steps(manifest: bool) -> Callable[[Network], list[Step]]:
     def steps(network: Network) -> list[Step]:
         what = "patch ConfigMap calico-config" if manifest else "patch Installation; the operator rolls calico-node"
         found = [
@@ -216,7 +223,7 @@ def _adapter(name: str, title: str, manifest: bool) -> Adapter:
         pods_keep=True,
         ports=_PORTS,
         render=_manifest if manifest else _operator,
-        steps=_steps(manifest),  # type: ignore[arg-type]
+        steps=_steps(manifest),
         audit=audit,
     )
 

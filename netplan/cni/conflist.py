@@ -43,7 +43,6 @@ SYSTEMS = {
     "vlan": "vlan",
     "tuning": "tuning",
     "tap": "tap",
-    "cilium-cni": "cilium",
     "kube-ovn": "kube-ovn",
     "ovn-k8s-cni-overlay": "ovn-kubernetes",
 }
@@ -164,7 +163,7 @@ def setting(member: Piece, number: int, kind: str) -> Setting:
         field=f"plugins[type={kind}].mtu",
         place=member.place("mtu"),
         value=number,
-        semantics="underlay" if kind == "cilium-cni" else "pod",
+        semantics="pod",
         encap="none" if kind in PAST_THE_HOST else "",
         ends=fixed(number),
         wanted=plus(),

@@ -96,8 +96,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
     """Read daemon.json, ``docker network inspect``, and the networks of a compose file."""
     if piece.has("Driver", "Name") and isinstance(piece.get("Options"), (dict, type(None))) and piece.has("Scope"):
         name = piece.text("Name")
-        six = any(":" in c.text("Subnet") for c in piece.items("IPAM", "Config")) and piece.text("Driver") == "bridge"
-        return _network(piece, piece.text("Driver"), "Options", f"{name}: Options.", six)
+        return _network(piece, piece.text("Driver"), "Options", f"{name}: Options.")
     if is_daemon(piece):
         return _daemon(piece)
     if piece.has("networks") and isinstance(piece.get("networks"), dict) and not piece.kind:
@@ -107,7 +106,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
                 network = piece.sub("networks", name)
                 driver = network.text("driver") or "bridge"
                 if network.get("driver_opts") is not None or driver == "overlay":
-                    found += _network(network, driver, "driver_opts", f"networks.{name}.driver_opts.", six=False)
+                    found += _network(network, driver, "driver_opts", f"networks.{name}.driver_opts.")
         return found
     return []
 
@@ -144,19 +143,17 @@ def _daemon(piece: Piece) -> list[Setting | Hint]:
     return found
 
 
-def _network(piece: Piece, driver: str, options: str, shown: str, six: bool) -> list[Setting | Hint]:
-    del six
+def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Setting | Hint]:
     at = (options, OPTION)
     number = whole(piece.get(*at))
-    name = piece.text("Name")
     if driver == "bridge":
-        return [_bridge_setting(piece, number, at, shown + OPTION)] if number else []
+        # a network without the option has 1500, whatever daemon.json says for the default bridge
+        note = "" if number else "not set: Docker uses 1500"
+        return [_bridge_setting(piece, number or DEFAULT_MTU, at, shown + OPTION, note)]
     if driver != "overlay":
         return []
     raw = piece.get(options)
     encrypted = isinstance(raw, dict) and "encrypted" in raw
-    if name == "ingress" and not number and not encrypted:
-        number = None
     found: list[Setting | Hint] = [_overlay_setting(piece, number, at, shown + OPTION, encrypted=encrypted)]
     if encrypted:
         own = Own(suite=OWN_ESP)
@@ -164,7 +161,7 @@ def _network(piece: Piece, driver: str, options: str, shown: str, six: bool) -> 
     return found
 
 
-def _bridge_setting(piece: Piece, number: int, at: tuple[str, ...], field: str) -> Setting:
+def _bridge_setting(piece: Piece, number: int, at: tuple[str, ...], field: str, note: str = "") -> Setting:
     return Setting(
         system="docker",
         field=field,
@@ -175,6 +172,7 @@ def _bridge_setting(piece: Piece, number: int, at: tuple[str, ...], field: str) 
         ends=fixed(number),
         wanted=plus(),
         change=f"set {field}, restart dockerd, recreate the network and its containers",
+        note=note,
     )
 
 
