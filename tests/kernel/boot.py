@@ -1,0 +1,127 @@
+"""Runs the measurement on a kernel that has ESP: this machine's own when it does, else a User Mode Linux guest."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+MODULES = Path("/usr/lib/uml/modules")
+TIMEOUT = 600
+
+
+class NoKernel(Exception):
+    """No kernel with ESP can be reached; the message names what is missing."""
+
+
+def host_has_esp() -> bool:
+    """Tell whether this process may make a namespace here and put an ESP state into it."""
+    name = f"probe{os.getpid()}"
+    if os.geteuid() or not shutil.which("ip") or _quiet("ip", "netns", "add", name):
+        return False
+    key = "0x" + "11" * 20
+    state = (
+        f"xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 mode transport aead rfc4106(gcm(aes)) {key} 128"
+    )
+    try:
+        return not _quiet("ip", "-n", name, *state.split())
+    finally:
+        _quiet("ip", "netns", "del", name)
+
+
+def _quiet(*command: str) -> int:
+    return subprocess.run(command, capture_output=True).returncode
+
+
+def missing_for_guest() -> list[str]:
+    """Return the Debian packages that a guest needs and this machine lacks."""
+    wanted = {
+        "user-mode-linux": shutil.which("linux.uml") and MODULES.is_dir(),
+        "kmod": Path("/sbin/modprobe").exists(),
+        "iproute2": shutil.which("ip"),
+    }
+    return [package for package, there in wanted.items() if not there]
+
+
+def measure(jobs: list[dict[str, Any]], directory: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Measure jobs; return which kernel did, and its answers in the order of the jobs.
+
+    Raises NoKernel when there is none, RuntimeError when the run broke off.
+    """
+    file = directory / "jobs.json"
+    file.write_text(json.dumps(jobs))
+    if host_has_esp():
+        where = f"this machine's kernel {os.uname().release}"
+        command, prepare = [sys.executable, "-B", str(HERE / "measure.py"), str(file)], None
+    else:
+        missing = missing_for_guest()
+        if missing:
+            raise NoKernel(
+                f"this machine's kernel has no ESP (or we are not root), and for a guest {missing} is missing"
+            )
+        where = f"User Mode Linux {min(path.name for path in MODULES.iterdir())}"
+        command, prepare = guest_command(file), hide_extended_state
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, preexec_fn=prepare
+    )
+    lines = done.stdout.splitlines()
+    rows = [json.loads(line[4:]) for line in lines if line.startswith("ROW ")]
+    if not any(line.strip() == f"END {len(jobs)}" for line in lines):
+        raise RuntimeError(f"{where} broke off after {len(rows)} of {len(jobs)} jobs:\n" + "\n".join(lines[-25:]))
+    return where, rows
+
+
+def guest_command(jobs: Path) -> list[str]:
+    """Return the command that boots the guest: this machine's files read-only, one measurement, power off."""
+    return [
+        *("linux.uml", "mem=256M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1"),
+        f"init={HERE / 'guest.sh'}",
+        *(f"RIG={HERE}", f"RIG_PYTHON={Path(sys.executable).resolve()}", f"RIG_JOBS={jobs}"),
+    ]
+
+
+def hide_extended_state() -> None:
+    """Make the tracer see x87 and SSE registers only (for this process and its children).
+
+    User Mode Linux 6.1 writes registers back in a buffer that is too short on a CPU with AMX, and dies. Refused the
+    extended state, it falls back to the old interface, which has no wider vector registers; so guest programs must
+    not use them.
+    """
+    ptrace, getregset, setregset, xstate = 101, 0x4204, 0x4205, 0x202
+    allow, refuse = 0x7FFF0000, 0x00050005  # EIO
+    load, equal, give = 0x20, 0x15, 0x06
+    program = [
+        (load, 0, 0, 0),  # number of the system call
+        (equal, 0, 5, ptrace),
+        (load, 0, 0, 16),  # its first argument: the request
+        (equal, 1, 0, getregset),
+        (equal, 0, 2, setregset),
+        (load, 0, 0, 32),  # its third argument: the register set
+        (equal, 1, 0, xstate),
+        (give, 0, 0, allow),
+        (give, 0, 0, refuse),
+    ]
+    code = b"".join(struct.pack("HBBI", *line) for line in program)
+    buffer = ctypes.create_string_buffer(code)
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    filter_ = Program(len(program), ctypes.addressof(buffer))
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(filter_), 0, 0):
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+if __name__ == "__main__":
+    kernel, answers = measure(json.loads(Path(sys.argv[1]).read_text()), Path("/tmp"))
+    print(kernel)
+    for answer in answers:
+        print(json.dumps(answer))
