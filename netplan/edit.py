@@ -77,7 +77,7 @@ def scalar(value: str | int) -> str:
 
 def _in_place(found: Source, at: Key) -> ProblemError:
     name = ".".join(map(str, at))
-    hint = "change it in the editor (key e)"
+    hint = "change it in an editor (F4 in the planner)"
     message = f"{name} can't be changed in place: it is written over several lines or in an unusual form"
     return ProblemError(found.problem("IPP210", message, at, hint=hint))
 

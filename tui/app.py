@@ -6,28 +6,25 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
-from textual.worker import get_current_worker
 
 from netplan.edit import Checked
-from netplan.problems import ProblemError, printable
 from tui import export, settings, themes
 from tui.desk import Desk
+from tui.plan_actions import PlanActions
 from tui.screens import MODES
 from tui.screens.ask import AskScreen
 from tui.screens.base import PlannerScreen
 from tui.screens.calculator import CalculatorScreen
 from tui.screens.help import HelpScreen
 from tui.screens.jump import JumpScreen
-from tui.screens.save import SaveScreen
 from tui.widgets.title_bar import TABS
 
 
-class Planner(App[int]):
+class Planner(PlanActions):
     """``ipsecplan ui``."""
 
     TITLE = "ipsecplan"
@@ -95,46 +92,6 @@ class Planner(App[int]):
                 )
         yield SystemCommand("Choose a theme", "Every theme there is", self.search_themes)
 
-    # the plan
-
-    def look(self) -> None:
-        """Read the inventory in the background if there is one to read."""
-        if self.desk.waiting:
-            self._read_inventory()
-
-    @work(thread=True, exclusive=True, group="inventory")
-    def _read_inventory(self) -> None:
-        worker = get_current_worker()
-        self.desk.read_inventory()
-        if not worker.is_cancelled:
-            self.call_from_thread(self._inventory_read)
-
-    def _inventory_read(self) -> None:
-        self.desk.recheck()
-        self.tell_plan()
-
-    def tell_plan(self) -> None:
-        """Let every screen know that the plan has changed."""
-        self.plan_changed.publish(self.desk.checked)
-        self.look()
-
-    def attempt(self, change: object) -> bool:
-        """Run a change of the plan; show what is wrong with it, or the new plan."""
-        assert callable(change)  # noqa: S101
-        try:
-            change()
-        except ProblemError as error:
-            self.complain(error)
-            return False
-        self.tell_plan()
-        return True
-
-    def complain(self, error: ProblemError) -> None:
-        """Show problems as a message."""
-        for problem in error.problems[:3]:
-            hint = f"\n{problem.hint}" if problem.hint else ""
-            self.notify(printable(problem.message) + hint, title=problem.code, severity="error", markup=False)
-
     def calculate(self, stack: str, link_mtu: int) -> None:
         """Show a packet in the calculator."""
         self.switch_mode("calc")
@@ -164,40 +121,6 @@ class Planner(App[int]):
         at = themes.ROUND.index(self.theme) if self.theme in themes.ROUND else -1
         self.theme = themes.ROUND[(at + 1) % len(themes.ROUND)]
         self.notify(self.theme, title="Theme", timeout=2)
-
-    def action_undo(self) -> None:
-        """Go one change of the plan back."""
-        if self.desk.draft is not None:
-            self.attempt(self.desk.undo)
-
-    def action_redo(self) -> None:
-        """Take an undone change again."""
-        if self.desk.draft is not None:
-            self.attempt(self.desk.redo)
-
-    def action_reload(self) -> None:
-        """Read plan and inventory again, dropping nothing without asking."""
-        if self.desk.dirty:
-            self.push_screen(AskScreen("Reload and lose the unsaved changes?", "reload"), self._reload)
-        else:
-            self._reload(True)
-
-    def _reload(self, agreed: bool | None) -> None:
-        if agreed:
-            self.attempt(self.desk.reload)
-
-    def action_save(self) -> None:
-        """Show what would be written, then write it."""
-        if self.desk.readonly:
-            self.notify("started with --readonly", severity="warning")
-        elif not self.desk.dirty or self.desk.draft is None:
-            self.notify("nothing to save", timeout=2)
-        else:
-            self.push_screen(SaveScreen(self.desk), self._saved)
-
-    def _saved(self, agreed: bool | None) -> None:
-        if agreed and self.attempt(self.desk.save):
-            self.notify(f"{self.desk.path} saved", timeout=3, markup=False)
 
     def action_leave(self) -> None:
         """Leave; ask when something would be lost."""

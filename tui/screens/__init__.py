@@ -7,6 +7,15 @@ from tui.screens.calculator import CalculatorScreen
 from tui.screens.files import FilesScreen
 from tui.screens.pairs import PairsScreen
 from tui.screens.plan import PlanScreen
+from tui.screens.rollout import RolloutScreen
+from tui.screens.verify import VerifyScreen
 
-_ALL: tuple[type[PlannerScreen], ...] = (CalculatorScreen, PlanScreen, PairsScreen, FilesScreen)
+_ALL: tuple[type[PlannerScreen], ...] = (
+    CalculatorScreen,
+    PlanScreen,
+    PairsScreen,
+    FilesScreen,
+    RolloutScreen,
+    VerifyScreen,
+)
 MODES: dict[str, type[PlannerScreen]] = {screen.MODE: screen for screen in _ALL}

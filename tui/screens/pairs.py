@@ -33,7 +33,7 @@ class PairsScreen(PlannerScreen):
         Binding("o", "outliers", "Outliers", id="pairs.outliers", tooltip="Pairs that are not like most"),
         Binding("m", "measured", "Measured", id="pairs.measured", tooltip="Mark what the last verify measured"),
         Binding("slash", "filter", "Filter", key_display="/", id="pairs.filter", tooltip="Hosts with these letters"),
-        Binding("enter", "calculate", "Calculate", id="pairs.calculate",
+        Binding("c", "calculate", "Calculate", id="pairs.calculate",
                 tooltip="This pair's packet in the calculator"),
         Binding("escape", "leave", "Back", show=False, id="pairs.leave", tooltip="Leave the filter"),
     ]  # fmt: skip

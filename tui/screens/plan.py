@@ -33,8 +33,8 @@ class PlanScreen(PlannerScreen):
         Binding("ctrl+s", "app.save", "Save", id="plan.save", tooltip="Save the plan, after its diff"),
         Binding("ctrl+z", "app.undo", "Undo", priority=True, id="plan.undo", tooltip="One change back"),
         Binding("ctrl+y", "app.redo", "Redo", priority=True, id="plan.redo", tooltip="One change forward"),
-        Binding("ctrl+e", "edit", "Editor", id="plan.edit", tooltip="Edit the whole file in $EDITOR"),
-        Binding("ctrl+d", "drop", "Default", id="plan.drop", tooltip="Take the key out: its default holds"),
+        Binding("f4,e", "edit", "Editor", id="plan.edit", tooltip="Edit the whole file in $EDITOR"),
+        Binding("f6", "drop", "Default", id="plan.drop", tooltip="Take the key out: its default holds"),
         Binding("escape", "leave", "Leave field", id="plan.leave", tooltip="Leave the field: number keys work again"),
     ]
 

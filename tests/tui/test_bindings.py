@@ -1,0 +1,255 @@
+"""Every binding of every screen does what its help says. A binding without a case here fails the last test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.binding import Binding
+from textual.widgets import Input
+
+from netplan.bundle import write
+from netplan.edit import Checker
+from tests.tui.conftest import PLAN
+from tui import packet
+from tui.app import Planner
+from tui.screens import MODES
+from tui.screens.ask import AskScreen
+from tui.screens.help import HelpScreen
+from tui.screens.jump import JumpScreen
+from tui.screens.prompt import PromptScreen
+from tui.screens.save import SaveScreen
+from tui.widgets.choice import Choice
+from tui.widgets.heat_map import HeatMap
+from tui.widgets.ledger_table import LedgerTable
+from tui.widgets.log_view import LogView
+from tui.widgets.plan_form import PlanForm
+from tui.widgets.preview import MODES as PREVIEWS
+
+STACK = "ip4/udp/esp:aes256gcm16/udp/vxlan/eth/ip4"  # what limits the plan of the fixture, on a link of 1450
+
+
+def is_screen(kind):
+    return lambda app: isinstance(app.screen, kind)
+
+
+def calc(**wanted):
+    return lambda app: {key: getattr(app.screen, key) for key in wanted} == wanted
+
+
+def text_of(selector):
+    return lambda app: app.screen.query_one(selector).pane_text()
+
+
+# binding id: screen, keys before, keys of the binding, what must hold afterwards
+CASES: dict[str, tuple[str, list[str], list[str], object]] = {
+    "app.calc": ("plan", ["escape"], ["1"], lambda a: a.current_mode == "calc"),
+    "app.plan": ("calc", [], ["2"], lambda a: a.current_mode == "plan"),
+    "app.pairs": ("calc", [], ["3"], lambda a: a.current_mode == "pairs"),
+    "app.files": ("calc", [], ["4"], lambda a: a.current_mode == "files"),
+    "app.rollout": ("calc", [], ["5"], lambda a: a.current_mode == "rollout"),
+    "app.verify": ("calc", [], ["6"], lambda a: a.current_mode == "verify"),
+    "app.help": ("calc", [], ["question_mark"], is_screen(HelpScreen)),
+    "app.copy_command": ("calc", [], ["Y"], lambda a: a.clipboard == f"ipsecplan calc {STACK} --mtu 1450"),
+    "app.copy_pane": ("calc", [], ["y"], lambda a: "outermost IP packet" in a.clipboard),
+    "app.export_svg": ("calc", [], ["x"], lambda a: "<svg" in Path("ipsecplan-calc-1.svg").read_text()),
+    "app.screenshot": ("calc", [], ["f8"], lambda a: "<svg" in Path("ipsecplan-calc-1.svg").read_text()),
+    "app.export_text": ("calc", [], ["X"], lambda a: "inner MTU      1356" in Path("ipsecplan-calc-1.txt").read_text()),
+    "app.jump": ("calc", [], ["ctrl+o"], is_screen(JumpScreen)),
+    "app.palette": ("calc", [], ["colon"], lambda a: a.screen.__class__.__name__ == "CommandPalette"),
+    "app.theme": ("calc", [], ["T"], lambda a: a.theme == "textual-light"),
+    "app.save": ("calc", [], ["ctrl+s"], is_screen(MODES["calc"])),
+    "app.undo": ("calc", [], ["ctrl+z"], lambda a: not a.desk.dirty),
+    "app.redo": ("calc", [], ["ctrl+y"], lambda a: not a.desk.dirty),
+    "app.reload": ("calc", [], ["ctrl+r"], lambda a: a.desk.checked.plan is not None),
+    "app.quit": ("calc", [], ["q"], lambda a: a.return_value == 0),
+    "calc.cipher": ("calc", [], ["c"], lambda a: packet.suite(a.screen.stack_text) == "aes128gcm16"),
+    "calc.cipher_back": ("calc", [], ["C"], lambda a: packet.suite(a.screen.stack_text) == "aes128-sha1"),
+    "calc.mode": ("calc", [], ["m"], calc(stack_text="ip4/udp/esp:aes256gcm16/ip4/udp/vxlan/eth/ip4")),
+    "calc.nat": ("calc", [], ["n"], calc(stack_text="ip4/esp:aes256gcm16/udp/vxlan/eth/ip4")),
+    "calc.outer": ("calc", [], ["v"], calc(stack_text="ip6/udp/esp:aes256gcm16/udp/vxlan/eth/ip4")),
+    "calc.inner": ("calc", [], ["V"], calc(stack_text="ip4/udp/esp:aes256gcm16/udp/vxlan/eth/ip6")),
+    "calc.overlay": ("calc", [], ["o"], calc(stack_text="ip4/udp/esp:aes256gcm16/udp/geneve/eth/ip4")),
+    "calc.mtu_up": ("calc", [], ["plus"], calc(link_mtu=1451)),
+    "calc.mtu_down": ("calc", [], ["minus"], calc(link_mtu=1449)),
+    "calc.link_up": ("calc", [], ["greater_than_sign"], calc(link_mtu=1460)),
+    "calc.link_down": ("calc", [], ["less_than_sign"], calc(link_mtu=1400)),
+    "calc.step": ("calc", [], ["s"], calc(link_mtu=1452)),
+    "calc.compare": ("calc", [], ["k"], lambda a: a.screen.query_one("#compare").display),
+    "calc.explain": ("calc", [], ["E"], lambda a: "rounded down to a multiple of 4" in text_of("#steps")(a)),
+    "calc.plan": ("calc", ["c", "plus"], ["g"], calc(stack_text=STACK, link_mtu=1450)),
+    "calc.edit": ("calc", [], ["slash"], lambda a: a.focused.id == "stack"),
+    "calc.leave": ("calc", ["slash"], ["escape"], lambda a: isinstance(a.focused, LedgerTable)),
+    "plan.save": ("plan", ["x"], ["ctrl+s"], is_screen(SaveScreen)),
+    "plan.undo": ("plan", ["x"], ["ctrl+z"], lambda a: not a.desk.dirty and a.screen.query_one("#f-name").value == "prod-eu1"),
+    "plan.redo": ("plan", ["x", "ctrl+z"], ["ctrl+y"], lambda a: a.desk.checked.loaded.plan.name == "prod-eu1x"),
+    "plan.edit": ("plan", [], ["f4"], lambda a: a.desk.draft.text == PLAN + "# seen\n"),
+    "plan.drop": ("plan", ["@f-underlay-mtu"], ["f6"], lambda a: "mtu: 1500" not in a.desk.draft.text),
+    "plan.leave": ("plan", [], ["escape"], lambda a: a.focused.id == "source"),
+    "form.next": ("plan", [], ["down"], lambda a: a.focused.id == "f-inventory"),
+    "form.previous": ("plan", ["down"], ["up"], lambda a: a.focused.id == "f-name"),
+    "choice.next": ("plan", ["@f-underlay-family"], ["right"], lambda a: "family: ipv6" in a.desk.draft.text),
+    "choice.previous": ("plan", ["@f-overlay-type"], ["left"], lambda a: "type: geneve" in a.desk.draft.text),
+    "pairs.zones": ("pairs", [], ["z"], lambda a: len(a.screen.query_one(HeatMap).ends) == 4),
+    "pairs.outliers": ("pairs", [], ["o"], lambda a: a.screen.query_one("#outliers").row_count == 9),
+    "pairs.measured": ("pairs", [], ["m"], lambda a: a.screen.show_measured is False),
+    "pairs.filter": ("pairs", [], ["slash", "5"], lambda a: [z.name for z in a.screen.query_one(HeatMap).ends] == ["n5"]),
+    "pairs.calculate": ("pairs", ["right", "right", "right"], ["c"], lambda a: a.screen.link_mtu == 1450),
+    "pairs.leave": ("pairs", ["slash"], ["escape"], lambda a: isinstance(a.focused, HeatMap)),
+    "map.left": ("pairs", ["l"], ["h"], lambda a: a.focused.cursor_coordinate == (0, 1)),
+    "map.down": ("pairs", [], ["j"], lambda a: a.focused.cursor_coordinate == (1, 1)),
+    "map.up": ("pairs", ["j"], ["k"], lambda a: a.focused.cursor_coordinate == (0, 1)),
+    "map.right": ("pairs", [], ["l"], lambda a: a.focused.cursor_coordinate == (0, 2)),
+    "files.diff": ("files", ["@dirty"], ["d"], lambda a: a.screen.mode == PREVIEWS[1]),
+    "files.changed": ("files", ["@dirty"], ["a"], lambda a: set(a.screen.query_one("#tree").marks.values()) == {"~"}),
+    "files.against": ("files", [], ["b"], is_screen(PromptScreen)),
+    "files.wide": ("files", [], ["w"], lambda a: not a.screen.query_one("#tree").display),
+    "files.render": ("files", [], ["R", "y"], lambda a: Path("bundle/manifest.json").is_file()),
+    "rollout.apply": ("rollout", ["@bundle"], ["A"], is_screen(AskScreen)),
+    "rollout.revert": ("rollout", ["@bundle"], ["U"], is_screen(AskScreen)),
+    "rollout.status": ("rollout", ["@status"], ["s"], lambda a: a.screen.asked[-1] == "3 to change"),
+    "rollout.search": ("rollout", [], ["slash"], lambda a: a.focused.id == "search"),
+    "rollout.older": ("rollout", ["@journals"], ["left_square_bracket"], lambda a: a.screen.state.transaction == "tx-1"),
+    "rollout.newer": ("rollout", ["@journals", "left_square_bracket"], ["right_square_bracket"],
+                      lambda a: a.screen.state.transaction == "tx-2"),
+    "rollout.log": ("rollout", [], ["l"], lambda a: not a.screen.query_one("#nodes").display),
+    "rollout.leave": ("rollout", ["slash"], ["escape"], lambda a: isinstance(a.focused, LogView)),
+    "log.follow": ("rollout", ["@journals", "tab"], ["f"], lambda a: a.focused.follow is False),
+    "log.next": ("rollout", ["@journals", "slash", "n", "1", "enter"], ["n"], lambda a: a.focused.found == 2),
+    "log.previous": ("rollout", ["@journals", "slash", "n", "1", "enter"], ["N"], lambda a: a.focused.found == 2),
+    "verify.measure": ("verify", ["@measure"], ["v"], lambda a: a.screen.end == "verified" and len(a.screen.pairs) == 1),
+    "verify.stop": ("verify", ["@endless"], ["v", "S"], lambda a: (a.screen.end or "").startswith("stopped")),
+    "verify.wrong": ("verify", [], ["w"], lambda a: a.screen.wrong_only),
+    "verify.filter": ("verify", [], ["slash"], lambda a: a.focused.id == "filter"),
+    "verify.leave": ("verify", ["slash"], ["escape"], lambda a: a.focused.id == "verdicts"),
+    "ask.no": ("plan", ["x", "escape", "q"], ["n"], is_screen(MODES["plan"])),
+    "ask.yes": ("plan", ["x", "escape", "q"], ["y"], lambda a: a.return_value == 0),
+    "help.close": ("calc", ["question_mark"], ["escape"], is_screen(MODES["calc"])),
+    "jump.cancel": ("calc", ["ctrl+o"], ["escape"], is_screen(MODES["calc"])),
+    "prompt.cancel": ("files", ["b"], ["escape"], is_screen(MODES["files"])),
+    "save.yes": ("plan", ["x", "ctrl+s"], ["enter"], lambda a: "name: prod-eu1x" in Path("plan.yaml").read_text()),
+    "save.no": ("plan", ["x", "ctrl+s"], ["escape"], lambda a: Path("plan.yaml").read_text() == PLAN),
+}  # fmt: skip
+
+
+def _journal(folder: Path, transaction: str, nodes: int = 2) -> None:
+    import json
+
+    place = folder / "state" / "clusters" / "prod-eu1" / "journal"
+    place.mkdir(parents=True, exist_ok=True)
+    names = {f"n-{i}": f"n{i}" for i in range(1, nodes + 1)}
+    records = [{"event": "RunStarted", "verb": "apply", "transaction": transaction, "nodes": names, "cluster": "prod-eu1"}]
+    records += [{"event": "PhaseStarted", "phase": "arm", "nodes": list(names.values())}]
+    records += [
+        {"event": "NodeResult", "phase": "arm", "node": n, "ok": True, "changed": True, "detail": "armed", "seconds": 0.1}
+        for n in names.values()
+    ]
+    records += [{"event": "RunFinished", "outcome": "confirmed", "exit_code": 0}]
+    text = "".join(json.dumps({"at": "2026-01-01T00:00:00Z", **r}) + "\n" for r in records)
+    (place / f"{transaction}.jsonl").write_text(text)
+
+
+def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
+    """Set the stage; words with an @ are no keys."""
+    if "@journals" in words:
+        _journal(folder, "tx-1")
+        _journal(folder, "tx-2")
+    if "@bundle" in words:
+        checker = Checker(Path("plan.yaml"))
+        checker.read_inventory(PLAN)
+        found = checker.check(PLAN)
+        write(Path("bundle"), found.plan, found.inventory)
+    programs = {
+        "@status": 'import json; print(json.dumps({"errors": [], "result": {"to_change": 3, "nodes": {}}}))',
+        "@measure": 'import json; print(json.dumps({"nodes": ["n1"]})); print(json.dumps({"node": "n1", "pairs": [{"from": "n1",'
+        '"to": "n2", "ok": True, "inner_mtu": 1, "passes": True, "one_more_refused": True, "esp_packets": 1,'
+        '"outer_packet": 1, "outer_packet_planned": 1, "plaintext_packets": 0, "wrong": [], "line": "n1 -> n2"}]}));'
+        'print(json.dumps({"end": "verified", "exit_code": 0, "problems": []}))',
+        "@endless": "import time; time.sleep(600)",
+    }  # fmt: skip
+    for word, program in programs.items():
+        if word in words:
+            import sys
+
+            from tui import processes
+
+            monkeypatch.setattr(
+                processes, "module", lambda *_a, program=program: processes.Child([sys.executable, "-c", program])
+            )
+    return [word for word in words if not word.startswith("@")]
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_binding(name, make, folder, settle, monkeypatch):
+    screen, before, keys, holds = CASES[name]
+    editor = folder / "editor"
+    editor.write_text('#!/bin/sh\necho "# seen" >> "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor))
+    monkeypatch.setattr(Planner, "suspend", lambda self: __import__("contextlib").nullcontext())
+    pressed = prepare(before, folder, monkeypatch)
+    app = make(mode=screen, state_dir=str(folder / "state"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        if "@dirty" in before:
+            app.desk.set(("underlay", "mtu"), 1400)
+            app.tell_plan()
+            await settle(pilot)
+        for word in before:
+            if word.startswith("@f-"):
+                app.screen.query_one(f"#{word[1:]}").focus()
+        for key in pressed:
+            await pilot.press(key)
+        await (pilot.pause() if "@endless" in before else settle(pilot))
+        assert app.is_running
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await settle(pilot)
+        assert holds(app)
+
+
+def _declared() -> set[str]:
+    from tui.screens import ask, help, jump, prompt, save
+
+    owners = [Planner, *MODES.values(), Choice, HeatMap, LogView, PlanForm]
+    owners += [ask.AskScreen, help.HelpScreen, jump.JumpScreen, prompt.PromptScreen, save.SaveScreen]
+    found = {b.id for owner in owners for b in Binding.make_bindings(owner.__dict__.get("BINDINGS", ()))}
+    assert None not in found, "every binding has an id, so that a key map can name it"
+    return {name for name in found if name}
+
+
+def test_every_binding_has_a_case_and_a_tooltip():
+    assert _declared() == set(CASES)
+    for owner in [Planner, *MODES.values()]:
+        for binding in Binding.make_bindings(owner.BINDINGS):
+            assert binding.tooltip, binding
+
+
+def test_ids_are_unique():
+    seen: dict[str, str] = {}
+    for owner in [Planner, *MODES.values(), Choice, HeatMap, LogView, PlanForm]:
+        for binding in Binding.make_bindings(owner.__dict__.get("BINDINGS", ())):
+            assert seen.setdefault(binding.id, binding.action) == binding.action
+
+
+@pytest.mark.parametrize("screen", MODES)
+async def test_the_help_of_a_screen_names_every_binding_of_it(screen, make, settle):
+    app = make(mode=screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.action_help()
+        await pilot.pause()
+        named = {name for _, _, name in app.screen.lines()}
+        assert {b.id for b in Binding.make_bindings(MODES[screen].BINDINGS)} <= named
+
+
+async def test_digits_belong_to_a_field_while_it_is_typed_in(make, settle):
+    app = make(mode="plan")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        assert app.current_mode == "plan"
+        assert isinstance(app.focused, Input)
+        await pilot.press("escape", "3")
+        assert app.current_mode == "pairs"

@@ -1,0 +1,57 @@
+"""``python -m tui.measure BUNDLE``: what ``ipsecplan verify`` measures, one JSON line a node as soon as it answers.
+
+The engine and the verdict are verify's own; only the way out is another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from netplan.cli.progress import opened
+from netplan.problems import ProblemError
+from netplan.rollout.engine import Options
+from netplan.rollout.events import Event, NodeResult
+from netplan.verify.verdict import judge
+
+
+def tell(**fields: Any) -> None:
+    """Write one line."""
+    sys.stdout.write(json.dumps(fields) + "\n")
+    sys.stdout.flush()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, and tell of every node when it is done."""
+    parser = argparse.ArgumentParser(prog="python -m tui.measure")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--state-dir")
+    chosen = parser.parse_args(argv)
+    try:
+        with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True) as engine:
+            by_name = {target.name: target for target in engine.targets.values()}
+
+            def observe(event: Event) -> None:
+                if not isinstance(event, NodeResult) or event.phase != "probe":
+                    return
+                target = by_name[event.node]
+                nodes = [other.node for other in engine.targets.values()]
+                rows = {target.id: engine.results["probe"][target.id].get("rows", ())}
+                pairs = [pair for pair in judge(nodes, rows).pairs if pair.source == target.name]
+                tell(node=event.node, ok=event.ok, pairs=[{**pair.as_json(), "line": pair.line()} for pair in pairs])
+
+            tell(nodes=list(by_name))
+            engine.observer = observe
+            outcome = engine.verify()
+    except ProblemError as error:
+        tell(end="failed", exit_code=int(error.exit_code), problems=[p.as_json() for p in error.problems])
+        return int(error.exit_code)
+    tell(end=outcome.outcome, exit_code=int(outcome.exit_code), problems=[p.as_json() for p in outcome.problems])
+    return int(outcome.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

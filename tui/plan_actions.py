@@ -1,0 +1,94 @@
+"""The part of the app that is about the open plan: reading, changing, saving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import work
+from textual.app import App
+from textual.signal import Signal
+from textual.worker import get_current_worker
+
+from netplan.edit import Checked
+from netplan.problems import ProblemError, printable
+from tui.desk import Desk
+from tui.screens.ask import AskScreen
+from tui.screens.save import SaveScreen
+
+
+class PlanActions(App[int]):
+    """Keeps every screen in step with the draft."""
+
+    desk: Desk
+    plan_changed: Signal[Checked | None]
+
+    def look(self) -> None:
+        """Read the inventory in the background if there is one to read."""
+        if self.desk.waiting:
+            self._read_inventory()
+
+    @work(thread=True, exclusive=True, group="inventory")
+    def _read_inventory(self) -> None:
+        worker = get_current_worker()
+        self.desk.read_inventory()
+        if not worker.is_cancelled:
+            self.call_from_thread(self._inventory_read)
+
+    def _inventory_read(self) -> None:
+        self.desk.recheck()
+        self.tell_plan()
+
+    def tell_plan(self) -> None:
+        """Let every screen know that the plan has changed."""
+        self.plan_changed.publish(self.desk.checked)
+        self.look()
+
+    def attempt(self, change: Callable[[], object]) -> bool:
+        """Run a change of the plan; show what is wrong with it, or the new plan."""
+        try:
+            change()
+        except ProblemError as error:
+            self.complain(error)
+            return False
+        self.tell_plan()
+        return True
+
+    def complain(self, error: ProblemError) -> None:
+        """Show problems as a message."""
+        for problem in error.problems[:3]:
+            hint = f"\n{problem.hint}" if problem.hint else ""
+            self.notify(printable(problem.message) + hint, title=problem.code, severity="error", markup=False)
+
+    def action_undo(self) -> None:
+        """Go one change of the plan back."""
+        if self.desk.draft is not None:
+            self.attempt(self.desk.undo)
+
+    def action_redo(self) -> None:
+        """Take an undone change again."""
+        if self.desk.draft is not None:
+            self.attempt(self.desk.redo)
+
+    def action_reload(self) -> None:
+        """Read plan and inventory again, dropping nothing without asking."""
+        if self.desk.dirty:
+            self.push_screen(AskScreen("Reload and lose the unsaved changes?", "reload"), self._reload)
+        else:
+            self._reload(True)
+
+    def _reload(self, agreed: bool | None) -> None:
+        if agreed:
+            self.attempt(self.desk.reload)
+
+    def action_save(self) -> None:
+        """Show what would be written, then write it."""
+        if self.desk.readonly:
+            self.notify("started with --readonly", severity="warning")
+        elif not self.desk.dirty or self.desk.draft is None:
+            self.notify("nothing to save", timeout=2)
+        else:
+            self.push_screen(SaveScreen(self.desk), self._saved)
+
+    def _saved(self, agreed: bool | None) -> None:
+        if agreed and self.attempt(self.desk.save):
+            self.notify(f"{self.desk.path} saved", timeout=3, markup=False)

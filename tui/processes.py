@@ -1,0 +1,89 @@
+"""Work that must outlive the planner, or can be stopped without it: each in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def start_detached(verb: Sequence[str], log: Path) -> int:
+    """Start ``ipsecplan VERB`` in a session of its own: closing the terminal does not touch it. Returns its pid."""
+    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "netplan", *verb],
+            stdin=subprocess.DEVNULL,
+            stdout=handle,
+            stderr=handle,
+            start_new_session=True,
+        )
+    finally:
+        os.close(handle)
+    _children.append(process)
+    return process.pid
+
+
+_children: list[subprocess.Popen[bytes]] = []
+
+
+def ended() -> list[int]:
+    """Return the exit codes of detached processes that have ended since last time."""
+    over = [child for child in _children if child.poll() is not None]
+    for child in over:
+        _children.remove(child)
+    return [child.returncode for child in over]
+
+
+def stop(pid: int) -> None:
+    """Ask a controller to stop: it ends the phase and takes everything back in order."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)
+
+
+class Child:
+    """A process whose lines are read as they come; :meth:`cancel` may be called from another thread."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end(); a pipe nobody reads could fill
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said, text=True, errors="replace",
+            start_new_session=True,
+        )  # fmt: skip
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of stdout until it ends."""
+        assert self._process.stdout is not None  # noqa: S101
+        for text in self._process.stdout:
+            yield text.rstrip("\n")
+
+    def end(self) -> tuple[int, str]:
+        """Return the exit code and what was said on stderr."""
+        code = self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        with self._said as handle:
+            handle.seek(0)
+            return code, handle.read().decode(errors="replace")
+
+    def cancel(self) -> None:
+        """Stop it; it tidies up after itself."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+
+
+def module(name: str, *arguments: str) -> Child:
+    """Start a Python module with this interpreter."""
+    return Child([sys.executable, "-m", name, *arguments])
+
+
+def shown(verb: Sequence[str]) -> str:
+    """Return a verb as the command line that people would type."""
+    return shlex.join(["ipsecplan", *verb])

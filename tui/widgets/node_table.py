@@ -1,0 +1,93 @@
+"""The nodes of a rollout: how far each is, how it stands, and how long until it would take itself back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.widgets import DataTable
+
+from tui.colour import cell, tint
+from tui.rollout_state import NodeState, RolloutState
+
+BAR = 8
+COLUMNS = (
+    ("node", 12),
+    ("progress", 15),
+    ("phase", 12),
+    ("state", 8),
+    ("age", 6),
+    ("reverts", 9),
+    ("last word", 60),
+)
+
+
+class NodeTable(DataTable[object]):
+    """One row a node; only rows that changed are written anew."""
+
+    state: RolloutState | None = None
+
+    def on_mount(self) -> None:
+        """Set the table up."""
+        self.cursor_type = "row"
+        self.cell_padding = 0
+        for name, width in COLUMNS:
+            self.add_column(name, width=width, key=name)
+
+    def fill(self, state: RolloutState, now: float) -> None:
+        """Show a state; a new transaction starts a new table."""
+        if state is not self.state or state.nodes.keys() - {key.value for key in self.rows}:
+            self.state = state
+            self.clear()
+            for name in state.nodes:
+                self.add_row(*self._cells(state, state.nodes[name], now), key=name)
+        else:
+            for name in state.dirty:
+                for (column, _), value in zip(COLUMNS, self._cells(state, state.nodes[name], now), strict=True):
+                    self.update_cell(name, column, value)
+        state.dirty.clear()
+
+    def tick(self, now: float, names: Iterable[str]) -> None:
+        """Bring the clocks of these nodes up to date."""
+        if self.state is None:
+            return
+        for name in names:
+            node = self.state.nodes.get(name)
+            if node is not None and name in self.rows:
+                self.update_cell(name, "age", cell(_age(node, now)))
+                self.update_cell(name, "reverts", cell(self._clock(self.state, node, now)))
+
+    def _cells(self, state: RolloutState, node: NodeState, now: float) -> list[object]:
+        wanted = state.plan()
+        done = sum(1 for phase in wanted if phase in node.done)
+        filled = BAR * done // max(len(wanted), 1)
+        style = {"FAILED": "error", "ok": "success", "working": "primary"}.get(node.word, "")
+        colour = tint(self.app, style) if style else ""
+        return [
+            cell(node.name[:11]),
+            cell(f"{'━' * filled}{'╌' * (BAR - filled)} {done:>2}/{len(wanted)}", colour),
+            cell(node.phase),
+            cell(node.word, f"bold {colour}" if node.word == "FAILED" else colour),
+            cell(_age(node, now)),
+            cell(self._clock(state, node, now)),
+            cell(node.detail),
+        ]
+
+    def _clock(self, state: RolloutState, node: NodeState, now: float) -> str:
+        left = state.clock(node, now)
+        if left is not None:
+            return f"≤ {int(left) // 60}:{int(left) % 60:02}"
+        return "armed" if node.timer and state.running else "-"
+
+    def pane_text(self) -> str:
+        """Return the nodes as lines."""
+        if self.state is None:
+            return ""
+        nodes = self.state.nodes.values()
+        return "\n".join(f"{n.name:<14} {n.phase:<12} {n.word:<8} {n.detail}".rstrip() for n in nodes)
+
+
+def _age(node: NodeState, now: float) -> str:
+    if node.at is None:
+        return "-"
+    seconds = max(int(now - node.at), 0)
+    return f"{seconds} s" if seconds < 100 else f"{seconds // 60} m" if seconds < 6000 else f"{seconds // 3600} h"

@@ -1,0 +1,54 @@
+"""Every direction of every pair: what was measured, and whether it is what was planned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.widgets import DataTable
+
+from tui.colour import cell, tint
+
+COLUMNS = (("", 6), ("from", 13), ("to", 13), ("DF passes", 10), ("one more", 9), ("ESP outer", 11), ("clear", 6),
+           ("what is wrong", 60))  # fmt: skip
+
+
+class VerdictTable(DataTable[object]):
+    """PASS and FAIL in words; failures first."""
+
+    pairs: tuple[dict[str, Any], ...] = ()
+    shown: tuple[dict[str, Any], ...] = ()
+
+    def on_mount(self) -> None:
+        """Set the table up."""
+        self.cursor_type = "row"
+        self.cell_padding = 0
+        for name, width in COLUMNS:
+            self.add_column(name, width=width)
+
+    def fill(self, pairs: list[dict[str, Any]], needle: str, *, wrong_only: bool) -> None:
+        """Show what was measured so far."""
+        self.pairs = tuple(sorted(pairs, key=lambda p: (bool(p["ok"]), str(p["from"]), str(p["to"]))))
+        self.shown = tuple(
+            p for p in self.pairs
+            if needle in f"{p['from']} {p['to']} {' '.join(p['wrong'])}".lower() and not (wrong_only and p["ok"])
+        )  # fmt: skip
+        self.clear()
+        good, bad = tint(self.app, "success"), f"bold {tint(self.app, 'error')}"
+        for p in self.shown:
+            outer = str(p["outer_packet"])
+            if p["outer_packet"] != p["outer_packet_planned"]:
+                outer += f"/{p['outer_packet_planned']}"
+            self.add_row(
+                cell("PASS" if p["ok"] else "FAIL", good if p["ok"] else bad),
+                cell(str(p["from"])[:12]),
+                cell(str(p["to"])[:12]),
+                cell(f"{p['inner_mtu']} {'yes' if p['passes'] else 'NO'}"),
+                cell("refused" if p["one_more_refused"] else "PASSES"),
+                cell(outer if p["esp_packets"] else "NO ESP"),
+                cell(p["plaintext_packets"]),
+                cell("; ".join(p["wrong"])),
+            )
+
+    def pane_text(self) -> str:
+        """Return the lines that ``ipsecplan verify`` prints."""
+        return "\n".join(str(p.get("line", "")) for p in self.pairs)
