@@ -129,6 +129,28 @@ def _setting(setting: Setting, case: _Case) -> Iterator[Finding]:
             if finding.severity == "error":
                 return
     yield from _ignored(setting)
+    yield from _stale(setting, case.evidence)
+
+
+def _stale(setting: Setting, evidence: Evidence) -> Iterator[Finding]:
+    """A running pod value that fits, but is not what the configuration says: the next pod gets another one."""
+    configured = {
+        s.value
+        for s in evidence.settings
+        if not s.running and s.semantics == "pod" and s.value and s.measure == "mtu" and s.system not in _MASQUERADED
+    }
+    if setting.running and setting.semantics == "pod" and len(configured) == 1 and setting.value not in configured:
+        (wanted,) = configured
+        yield Finding(
+            code="IPP915",
+            severity="note",
+            system=setting.system,
+            field=setting.field,
+            place=setting.place,
+            message=f"{setting.system} {setting.field} runs with {setting.value}, the configuration says {wanted}",
+            found=setting.value,
+            change=setting.change,
+        )
 
 
 def _variants(setting: Setting, hints: list[Hint], case: _Case) -> list[tuple[str, str]]:
