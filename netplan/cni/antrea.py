@@ -117,7 +117,7 @@ def _found(conf: Piece, outer: Piece) -> list[Setting | Hint]:
 ADAPTER = Adapter(
     name="antrea",
     title="Antrea",
-    checked_against="Antrea fc70f2bb (2.6 development)",
+    checked_against="Antrea fc70f2bb",
     semantics="pod",
     field="antrea-agent.conf defaultMTU",
     takes=dict.fromkeys(AUTOMATIC, 0),

@@ -1,6 +1,6 @@
 """The CNI ``bridge`` plugin with host-local addresses, for a self-managed overlay.
 
-Checked against containernetworking plugins 1.1.1 (Debian 12) and 1.6; the plugin's ``mtu`` is the pod's IP MTU and
+Checked against containernetworking plugins 1.1.1 (Debian 12); the plugin's ``mtu`` is the pod's IP MTU and
 it subtracts nothing. The plugin leaves the MTU of an existing bridge alone, so the rollout sets that live.
 """
 

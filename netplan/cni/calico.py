@@ -30,7 +30,7 @@ from netplan.cni.base import (
 from netplan.cni.document import Piece
 from netplan.cni.kubernetes import config_map, live_link, patch, recreate_pods, rollout
 
-CHECKED = "Calico 3.31 and master 87c15906; tigera/operator 40788b9b"
+CHECKED = "Calico master 87c15906; tigera/operator 40788b9b"
 # felix/dataplane/linux/int_dataplane.go: overhead by encapsulation in use
 AUTOMATIC: dict[tuple[Encap, Family], int] = {
     ("none", "ipv4"): 0,

@@ -54,7 +54,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
 ADAPTER = Adapter(
     name="canal",
     title="Canal",
-    checked_against="flannel 0.28.9 with Calico 3.31",
+    checked_against="flannel 0.28.9 (cdf76059), Calico master 87c15906",
     semantics="pod",
     field="ConfigMap canal-config data.veth_mtu, and net-conf.json Backend.MTU (underlay)",
     takes=dict.fromkeys(flannel.TAKES, 0),

@@ -135,7 +135,7 @@ def _found(
 ADAPTER = Adapter(
     name="cilium",
     title="Cilium",
-    checked_against="Cilium chart 1.20.0; pkg/mtu/mtu.go of 1.18 to 1.20",
+    checked_against="Cilium chart 1.20.0; pkg/mtu/mtu.go",
     semantics="underlay",
     field="Helm value MTU (ConfigMap cilium-config: mtu)",
     takes=TAKES,

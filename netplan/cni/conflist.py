@@ -27,7 +27,7 @@ from netplan.cni.document import Piece
 from netplan.cni.kubernetes import compact
 from netplan.problems import Problem
 
-CHECKED = "containernetworking/plugins 1.1.1, 1.6 and 3d27709f; CNI 0.3.1 to 1.1.0"
+CHECKED = "containernetworking/plugins 1.1.1 (ran) and 3d27709f (read); CNI 0.3.1 to 1.1.0"
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
 KERNEL_DEFAULT = 1500
 # the device hangs on a link of the host and its packets do not pass the host's IP stack

@@ -202,7 +202,7 @@ def _overlay_setting(piece: Piece, number: int | None, at: tuple[str, ...], fiel
 BRIDGE_ADAPTER = Adapter(
     name="docker",
     title="Docker bridge networks",
-    checked_against="moby b985e231 (28 and 29)",
+    checked_against="moby b985e231",
     semantics="pod",
     field=f"daemon.json mtu and default-network-opts.bridge.{OPTION}",
     takes=BRIDGE,
@@ -217,7 +217,7 @@ BRIDGE_ADAPTER = Adapter(
 OVERLAY_ADAPTER = Adapter(
     name="docker-overlay",
     title="Docker swarm overlay networks",
-    checked_against="moby b985e231 (28 and 29)",
+    checked_against="moby b985e231",
     semantics="underlay",
     field=f"driver option {OPTION} of the network",
     takes=OVERLAY,

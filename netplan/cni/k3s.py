@@ -45,7 +45,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
 ADAPTER = Adapter(
     name="k3s",
     title="k3s (flannel)",
-    checked_against="k3s 1.28 to 1.34 (flags: docs and issue k3s#7297)",
+    checked_against="k3s documentation of Aug 2026 and issue k3s#7297",
     semantics="underlay",
     field="--flannel-conf: Backend.MTU, and --flannel-cni-conf: delegate.mtu (pod)",
     takes=flannel.TAKES,

@@ -110,7 +110,7 @@ def _setting(piece: Piece, number: int | None, at: tuple[str, ...], field: str, 
 ADAPTER = Adapter(
     name="kube-ovn",
     title="kube-ovn",
-    checked_against="kube-ovn 1533681d (1.14 development)",
+    checked_against="kube-ovn 1533681d",
     semantics="pod",
     field="kube-ovn-cni --mtu, Subnet spec.mtu",
     takes=dict.fromkeys(AUTOMATIC, 0),

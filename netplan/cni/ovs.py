@@ -88,7 +88,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
 ADAPTER = Adapter(
     name="ovs",
     title="Open vSwitch and OVN",
-    checked_against="Open vSwitch d6a632a9 (3.5)",
+    checked_against="Open vSwitch d6a632a9",
     semantics="device",
     field="Interface mtu_request",
     takes=TAKES,

@@ -73,7 +73,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
 ADAPTER = Adapter(
     name="podman",
     title="Podman (netavark)",
-    checked_against="netavark 9a10e462 (1.16)",
+    checked_against="netavark 9a10e462",
     semantics="pod",
     field="/etc/containers/networks/NAME.json options.mtu",
     takes=TAKES,

@@ -68,7 +68,7 @@ HOSTS: Mapping[str, Configurator] = {
     "networkd": Configurator(
         name="networkd",
         title="systemd-networkd",
-        checked_against="systemd 252 and 257",
+        checked_against="systemd 252 (systemd.network(5))",
         field="[Link] MTUBytes=",
         goes_live="networkctl reload and reconfigure; an existing .netdev has to be deleted first",
         render=networkd.render,
@@ -78,7 +78,7 @@ HOSTS: Mapping[str, Configurator] = {
     "canonical": Configurator(
         name="canonical",
         title="Canonical netplan",
-        checked_against="netplan 1.2.2",
+        checked_against="netplan 1.2.2 (documentation; not run)",
         field="network.<type>.<id>.mtu",
         goes_live="netplan try, which takes itself back unless confirmed",
         render=canonical.render,
@@ -88,7 +88,7 @@ HOSTS: Mapping[str, Configurator] = {
     "networkmanager": Configurator(
         name="networkmanager",
         title="NetworkManager",
-        checked_against="NetworkManager 1.42 and 1.52",
+        checked_against="nm-settings-keyfile(5), Aug 2026; no version was run",
         field="[ethernet] mtu= of the profile",
         goes_live="nmcli connection reload, nmcli device reapply",
         render=networkmanager.render,
@@ -98,7 +98,7 @@ HOSTS: Mapping[str, Configurator] = {
     "ifupdown": Configurator(
         name="ifupdown",
         title="ifupdown",
-        checked_against="ifupdown 0.8.41",
+        checked_against="interfaces(5) of Debian 12; not run",
         field="mtu in the iface stanza",
         goes_live="ip link set, because ifdown drops the link; the file is for the next boot",
         render=ifupdown.render,

@@ -1,0 +1,88 @@
+"""The tables of docs/networks.md and docs/audit.md come from the registry.
+
+``UPDATE_GOLDEN=1`` writes them anew; read the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from netplan.cni import ADAPTERS
+from netplan.codes import CODES
+from netplan.host.links import HOSTS
+
+DOCS = Path(__file__).parents[2] / "docs"
+LINK = 1500
+
+
+def networks() -> list[str]:
+    rows = [
+        "| plugin | network | its number | field | automatic at 1500 | goes live | running pods | checked against |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, a in ADAPTERS.items():
+        automatic = "does not look at the link"
+        if a.automatic is not None:
+            encaps = dict.fromkeys(encap for encap, _ in a.automatic)
+            automatic = ", ".join(
+                f"{encap} "
+                + "/".join(str(LINK - a.automatic[encap, f]) for f in ("ipv4", "ipv6") if (encap, f) in a.automatic)
+                for encap in encaps
+            )
+        keep = "keep theirs" if a.pods_keep else "follow"
+        rows.append(
+            f"| `{name}` | {a.title} | {a.semantics} | {a.field} | {automatic} | {a.goes_live} | {keep} "
+            f"| {a.checked_against} |"
+        )
+    unsure = [f"- `{name}`: {a.unverified}" for name, a in ADAPTERS.items() if a.unverified]
+    return [*rows, "", "Not verified against source:", "", *unsure]
+
+
+def takes() -> list[str]:
+    rows = ["| plugin | encapsulation | IPv4 | IPv6 |", "|---|---|---|---|"]
+    for name, a in ADAPTERS.items():
+        for encap in dict.fromkeys(e for e, _ in a.takes):
+            four, six = (a.takes.get((encap, f)) for f in ("ipv4", "ipv6"))
+            if four or six:
+                rows.append(f"| `{name}` | {encap} | {'-' if four is None else four} | {'-' if six is None else six} |")
+    return rows
+
+
+def collisions() -> list[str]:
+    return [f"- `{name}`: {a.brings_ipsec}." for name, a in ADAPTERS.items() if a.brings_ipsec]
+
+
+def hosts() -> list[str]:
+    rows = ["| configurator | field | goes live | checked against |", "|---|---|---|---|"]
+    return rows + [f"| {h.title} | `{h.field}` | {h.goes_live} | {h.checked_against} |" for h in HOSTS.values()]
+
+
+def codes() -> list[str]:
+    rows = ["| code | meaning |", "|---|---|"]
+    return rows + [f"| {code} | {text} |" for code, text in CODES.items() if "IPP910" <= code <= "IPP919"]
+
+
+TABLES = [
+    ("networks.md", "networks", networks),
+    ("networks.md", "takes", takes),
+    ("networks.md", "collisions", collisions),
+    ("networks.md", "hosts", hosts),
+    ("audit.md", "codes", codes),
+]
+
+
+@pytest.mark.parametrize(("page", "name", "make"), TABLES, ids=[f"{p}-{n}" for p, n, _ in TABLES])
+def test_tables_are_current(page, name, make):
+    path = DOCS / page
+    text = path.read_text()
+    pattern = re.compile(rf"(?<=<!-- {name}: generated -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+    assert pattern.search(text), "the page has lost its marks"
+    wanted = "\n" + "\n".join(make()) + "\n\n"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(pattern.sub(lambda _: wanted, text))
+        return
+    assert pattern.search(text).group() == wanted
