@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from netplan.cni import ADAPTERS
@@ -10,9 +11,18 @@ from netplan.cni.check import check
 from netplan.cni.kubernetes import commands, ordered
 from netplan.plan import Plan
 from netplan.problems import Problem, ProblemError, closest, errors, quoted
+from netplan.stack import Stack, parse, solve
 
 # OVN puts 8 bytes of options into every Geneve header
 _OVN = ("kube-ovn", "ovn-kubernetes", "openshift", "ovs")
+_ENCAPS: dict[str, Encap] = {
+    "vxlan": "vxlan",
+    "geneve:8": "geneve:8",
+    "geneve:ovn": "geneve:8",
+    "geneve": "geneve",
+    "gre": "gre",
+    "stt": "stt",
+}
 
 
 def adapter(plugin: str) -> Adapter:
@@ -36,11 +46,46 @@ def encapsulation(plugin: str, overlay: str) -> Encap:
     return named.get(overlay, "none")
 
 
-def wanted(plan: Plan, **options: str) -> Network:
-    """Return what a plan asks of its container network."""
+def wanted(plan: Plan, plugin: str, options: Mapping[str, str], existing: Mapping[str, str]) -> Network:
+    """Return what a plan asks of this container network; OVN's Geneve options make the pod MTU smaller."""
     network = network_of(plan)
-    encap = encapsulation(plan.file.cni.plugin, plan.file.overlay.type)
-    return replace(network, encap=encap, options={**network.options, **options})
+    encap = encapsulation(plugin, plan.file.overlay.type)
+    mtu = plan.pod_mtu
+    if encap == "geneve:8":
+        stacks = [(s.stack.text.replace("/geneve/", "/geneve:8/"), c.link_mtu) for c in plan.classes for s in c.sized]
+        mtu = min(solve(parse(text), link).inner_mtu for text, link in stacks)
+    return replace(network, encap=encap, pod_mtu=mtu, options={**network.options, **options}, existing=existing)
+
+
+def of_stack(stack: Stack, link_mtu: int, options: Mapping[str, str], existing: Mapping[str, str]) -> Network:
+    """Return what a packet stack on a link asks of a container network."""
+    names = [token.text.partition(":")[0] for token in stack.tokens]
+    encap: Encap = "none"
+    for token in stack.tokens:
+        found = _ENCAPS.get(token.text) or _ENCAPS.get(token.text.partition(":")[0])
+        encap = found or encap
+    return Network(
+        pod_mtu=solve(stack, link_mtu).inner_mtu,
+        link_mtu=link_mtu,
+        encap=encap,
+        family="ipv6" if next(n for n in names if n in ("ip4", "ip6")) == "ip6" else "ipv4",
+        host_ipsec="esp" in names,
+        pod_families=("ipv6",) if stack.family == "ip6" else ("ipv4",),
+        options=options,
+        existing=existing,
+    )
+
+
+def fitted(plugin: str, network: Network) -> tuple[Network, list[Problem]]:
+    """Make the pod MTU smaller where the program insists on more room than the packet needs, and say so."""
+    chosen = adapter(plugin)
+    most = network.link_mtu - chosen.headroom
+    if not chosen.headroom or network.pod_mtu <= most:
+        return network, []
+    message = (
+        f"{chosen.title} insists on {chosen.headroom} bytes below the link: pods get {most}, not {network.pod_mtu}"
+    )
+    return replace(network, pod_mtu=most), [Problem(code="IPP905", severity="warning", message=message)]
 
 
 def deliver(plugin: str, network: Network) -> list[Artifact]:
@@ -56,11 +101,17 @@ def deliver(plugin: str, network: Network) -> list[Artifact]:
     return artifacts
 
 
-def steps(plugin: str, network: Network, change: Change, kubeconfig: str | None = None) -> list[Step]:
+def steps(
+    plugin: str,
+    network: Network,
+    change: Change,
+    kubeconfig: str | None = None,
+    artifacts: Sequence[Artifact] | None = None,
+) -> list[Step]:
     """Return the steps that make it live, in the order for lowering or raising; kubectl first runs dry."""
     chosen = adapter(plugin)
     found = ordered(chosen.steps(network), change)
-    lines = commands(chosen.render(network), kubeconfig)
+    lines = commands(chosen.render(network) if artifacts is None else artifacts, kubeconfig)
     if not lines:
         return found
     at = next(i for i, step in enumerate(found) if step.stage == "config")

@@ -1,0 +1,203 @@
+"""``ipsecplan network``: the files and steps that give one container network the planned MTU."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from netplan import pipeline
+from netplan.cli.output import as_json, emit, emit_json, note, report
+from netplan.cni import ADAPTERS
+from netplan.cni.base import Adapter, Artifact, Change, Network, Step
+from netplan.cni.deliver import adapter, deliver, fitted, of_stack, steps, wanted
+from netplan.cni.document import Piece, UnreadableError, parse
+from netplan.cni.policies import Baseline, policies
+from netplan.problems import Problem, ProblemError, errors, printable
+from netplan.stack import parse as parse_stack
+from netplan.stack import parse_size
+
+_OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[A-Za-z0-9_.:/^()|*-]{0,200})$")
+
+
+@click.command(
+    "network",
+    epilog="\b\nExamples:\n"
+    "  ipsecplan network --list\n"
+    "  ipsecplan network calico --plan plan.yaml --to review/\n"
+    "  ipsecplan network flannel --stack ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500 --existing cm.yaml\n"
+    "  ipsecplan network cilium --plan plan.yaml --namespace shop --from monitoring",
+)
+@click.argument("plugin", required=False)
+@click.option("--list", "list_", is_flag=True, help="List the networks and what their number means.")
+@click.option("--plan", type=click.Path(path_type=Path), help="Take the pod MTU from this plan.")
+@click.option("--stack", help="Or from this packet stack, with --mtu.")
+@click.option("--mtu", help="IP MTU of the hosts' links.")
+@click.option("--existing", type=click.Path(path_type=Path), multiple=True, help="A dump or file to be patched.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="What only this network knows.")
+@click.option("--raise", "raising", is_flag=True, help="Order the steps for a larger MTU (default: a smaller one).")
+@click.option("--kubeconfig", help="Name it in the kubectl commands.")
+@click.option("--namespace", "namespaces", multiple=True, help="Add baseline policies for this namespace.")
+@click.option("--from", "peers", multiple=True, help="A namespace that may reach those.")
+@click.option("--to", "to", type=click.Path(path_type=Path), help="Write the files into this new directory.")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
+def command(
+    plugin: str | None,
+    list_: bool,
+    plan: Path | None,
+    stack: str | None,
+    mtu: str | None,
+    existing: tuple[Path, ...],
+    options: tuple[str, ...],
+    raising: bool,
+    kubeconfig: str | None,
+    namespaces: tuple[str, ...],
+    peers: tuple[str, ...],
+    to: Path | None,
+    json_: bool,
+) -> None:
+    """Write what gives PLUGIN the planned pod MTU: patches for review, and the steps that make them live, in order."""
+    with as_json(json_):
+        if list_ or plugin is None:
+            _list(json_)
+            return
+        chosen = adapter(plugin)
+        network = _network(plugin, plan, stack, mtu, _options(options), _existing(existing))
+        network, warnings = fitted(plugin, network)
+        artifacts = deliver(plugin, network) + _policies(namespaces, peers)
+        change: Change = "raise" if raising else "lower"
+        todo = steps(plugin, network, change, kubeconfig, artifacts)
+        warnings += chosen.supports(network)
+        if to is not None:
+            _write(to, artifacts, _page(chosen, network, todo, change))
+        if json_:
+            emit_json(_result(chosen, network, artifacts, todo), warnings)
+            return
+        report(warnings)
+        if to is not None:
+            note(f"{to}: {len(artifacts)} files and STEPS.md; pod MTU {network.pod_mtu}")
+            return
+        for artifact in artifacts:
+            emit(f"# {artifact.path}  ({artifact.patch}{' ' + artifact.target if artifact.target else ''})")
+            emit(artifact.text.rstrip("\n"))
+        for line in _page(chosen, network, todo, change):
+            emit(f"# {line}" if line else "#")
+
+
+def _list(json_: bool) -> None:
+    if json_:
+        rows = [
+            {"plugin": n, "title": a.title, "semantics": a.semantics, "field": a.field, "checked": a.checked_against}
+            for n, a in ADAPTERS.items()
+        ]
+        emit_json(rows)
+        return
+    emit(f"{'plugin':<16} {'its number':<10} field")
+    for name, each in ADAPTERS.items():
+        emit(f"{name:<16} {each.semantics:<10} {each.field}")
+
+
+def _network(
+    plugin: str,
+    plan: Path | None,
+    stack: str | None,
+    mtu: str | None,
+    options: Mapping[str, str],
+    existing: Mapping[str, str],
+) -> Network:
+    if (plan is None) == (stack is None):
+        raise click.UsageError("give --plan, or --stack with --mtu")
+    if plan is not None:
+        made = pipeline.make(plan)
+        report(made.warnings)
+        return wanted(made.plan, plugin, options, existing)
+    if mtu is None or stack is None:
+        raise click.UsageError("--stack needs --mtu")
+    return of_stack(parse_stack(stack), parse_size(mtu, "link MTU"), options, existing)
+
+
+def _options(words: tuple[str, ...]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        match = _OPTION.match(word)
+        if not match:
+            raise click.UsageError(f"--option {word!r} is not KEY=VALUE")
+        found[match["key"]] = match["value"]
+    return found
+
+
+def _existing(paths: tuple[Path, ...]) -> dict[str, str]:
+    """Return the texts that are patched: a file under its name, the texts of a ConfigMap under their keys."""
+    found: dict[str, str] = {}
+    for path in paths:
+        try:
+            text = path.read_text(encoding="utf-8")
+            documents = list(parse(text, str(path)))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProblemError(Problem(code="IPP201", message=f"can't be read: {error}", path=str(path))) from None
+        except UnreadableError as error:
+            raise ProblemError(Problem(code="IPP904", message=str(error), path=str(path), line=error.line)) from None
+        found[path.name] = text
+        for document in documents:
+            root = Piece(document, (), document.data)
+            for piece in root.items("items") or [root]:
+                for key in ("data", "spec"):
+                    texts = piece.get(key)
+                    if isinstance(texts, dict):
+                        found |= {k: v for k, v in texts.items() if isinstance(k, str) and isinstance(v, str)}
+    return found
+
+
+def _policies(namespaces: tuple[str, ...], peers: tuple[str, ...]) -> list[Artifact]:
+    made: list[Artifact] = []
+    for namespace in namespaces:
+        baseline = Baseline(namespace=namespace, from_namespaces=peers)
+        if errors(baseline.problems()):
+            raise ProblemError(baseline.problems())
+        made += policies(baseline)
+    return made
+
+
+def _page(chosen: Adapter, network: Network, todo: list[Step], change: Change) -> list[str]:
+    """Return STEPS.md as lines."""
+    value = chosen.field_value(network)
+    lines = [
+        f"# {chosen.title}: pod MTU {network.pod_mtu}",
+        "",
+        f"{chosen.field}: {value}, the {chosen.semantics}'s number; pods end with {network.pod_mtu}.",
+        f"Running pods {'keep what they have' if chosen.pods_keep else 'follow'}. "
+        f"Order: {'lowering, senders first' if change == 'lower' else 'raising, receivers first'}.",
+        "",
+    ]
+    for number, step in enumerate(todo, 1):
+        lines.append(f"{number}. [{step.where}] {step.text}")
+        if step.command:
+            lines += ["", f"       {step.command}", ""]
+    return lines
+
+
+def _result(chosen: Adapter, network: Network, artifacts: list[Artifact], todo: list[Step]) -> dict[str, object]:
+    return {
+        "plugin": chosen.name,
+        "pod_mtu": network.pod_mtu,
+        "field": chosen.field,
+        "semantics": chosen.semantics,
+        "value": chosen.field_value(network),
+        "files": [{"path": a.path, "patch": a.patch, "target": a.target, "text": a.text} for a in artifacts],
+        "steps": [{"stage": s.stage, "where": s.where, "text": s.text, "command": s.command} for s in todo],
+    }
+
+
+def _write(directory: Path, artifacts: list[Artifact], page: list[str]) -> None:
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ProblemError(
+            Problem(code="IPP210", message="exists and is not empty", path=str(directory), hint="name a new directory")
+        )
+    for artifact in artifacts:
+        target = directory / artifact.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "x", encoding="utf-8", newline="") as out:
+            out.write(artifact.text)
+    (directory / "STEPS.md").write_text("\n".join(printable(line) for line in page) + "\n", encoding="utf-8")

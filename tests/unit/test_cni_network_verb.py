@@ -1,0 +1,101 @@
+"""``ipsecplan network``: from a plan or a stack to files, steps and refusals."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from netplan.cli.main import main
+from netplan.cni import ADAPTERS
+
+VXLAN = ("--stack", "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4", "--mtu", "1500")
+GENEVE = ("--stack", "ip4/esp:aes256gcm16/udp/geneve:8/eth/ip4", "--mtu", "1500")
+
+
+def run(capsys, *argv):
+    code = main(["network", *argv])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("plugin", [n for n, a in ADAPTERS.items() if ("vxlan", "ipv4") in a.takes])
+def test_every_vxlan_network_from_a_stack(plugin, capsys):
+    code, out, _ = run(capsys, plugin, *VXLAN, "--json")
+    result = json.loads(out)["result"]
+    assert code == 0
+    assert result["pod_mtu"] == 1416
+    assert result["files"]
+    assert result["steps"]
+
+
+def test_files_are_written_once(tmp_path, capsys):
+    target = tmp_path / "review"
+    code, _, err = run(capsys, "cilium", *VXLAN, "--to", str(target), "--namespace", "shop", "--from", "monitoring")
+    assert code == 0
+    assert "7 files" not in err
+    assert yaml.safe_load((target / "cilium" / "values.yaml").read_text())["MTU"] == 1466
+    assert (target / "policies" / "shop" / "default-deny.yaml").exists()
+    assert "apply --dry-run=server -f policies/shop/default-deny.yaml" in (target / "STEPS.md").read_text()
+    code, _, err = run(capsys, "cilium", *VXLAN, "--to", str(target))
+    assert code == 3
+    assert "IPP210" in err
+
+
+def test_existing_config_map_is_patched(tmp_path, capsys):
+    dump = tmp_path / "cm.yaml"
+    conf = '{"Network": "10.9.0.0/16", "EnableNFTables": true, "Backend": {"Type": "vxlan"}}'
+    dump.write_text(yaml.safe_dump({"kind": "ConfigMap", "apiVersion": "v1", "data": {"net-conf.json": conf}}))
+    code, out, _ = run(capsys, "flannel", *VXLAN, "--existing", str(dump), "--json")
+    assert code == 0
+    text = yaml.safe_load(json.loads(out)["result"]["files"][0]["text"])["data"]["net-conf.json"]
+    assert json.loads(text)["EnableNFTables"] is True
+    assert json.loads(text)["Backend"]["MTU"] == 1466
+
+
+def test_openshift_gets_what_it_accepts(capsys):
+    code, out, err = run(capsys, "openshift", *GENEVE, "--option", "from=1400")
+    assert code == 0
+    assert "pods get 1400, not 1408" in err
+    assert "mtu: 1400" in out
+
+
+def test_from_a_plan_with_ovn_options(tmp_path, capsys):
+    (tmp_path / "hosts.yml").write_text(
+        "all:\n  hosts:\n"
+        + "".join(
+            f"    n{i}:\n      underlay_address: 10.20.0.{i}\n      pod_cidr: 10.42.{i}.0/24\n" for i in (1, 2, 3)
+        )
+    )
+    (tmp_path / "plan.yaml").write_text("name: demo\ninventory: hosts.yml\noverlay:\n  type: geneve\n")
+    for plugin, mtu in (("antrea", 1416), ("kube-ovn", 1408)):
+        code, out, err = run(capsys, plugin, "--plan", str(tmp_path / "plan.yaml"), "--json")
+        assert code == 0, out + err
+        assert json.loads(out)["result"]["pod_mtu"] == mtu
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "says"),
+    [
+        (("calcio", *VXLAN), 3, "did you mean calico?"),
+        (("calico",), 2, "--plan"),
+        (("calico", "--stack", "ip4"), 2, "--mtu"),
+        (("weave", *GENEVE), 3, "IPP901"),
+        (("calico", *VXLAN, "--namespace", "kube-system"), 3, "cuts the cluster off"),
+        (("calico", *VXLAN, "--option", "links=$(reboot)"), 2, "KEY=VALUE"),
+        (("calico", *VXLAN, "--existing", "/nonexistent"), 3, "IPP201"),
+        (("calico", "--stack", "ip4/esp:aes256gcm16/udp/vxlan/eth/ip6", "--mtu", "1300"), 3, "IPP903"),
+    ],
+)
+def test_refusals(argv, code, says, capsys):
+    found, _, err = run(capsys, *argv)
+    assert found == code
+    assert says in err
+
+
+def test_the_list_names_every_network(capsys):
+    _, out, _ = run(capsys, "--list")
+    assert all(name in out for name in ADAPTERS)
+    _, out, _ = run(capsys, "--list", "--json")
+    assert len(json.loads(out)["result"]) == len(ADAPTERS)
