@@ -42,7 +42,7 @@ class Authority:
 
     def sign(self, request_pem: str, node: str) -> str:
         """Return a certificate (PEM) for ``node`` (an id) from its request; raises ProblemError on a bad one."""
-        if not ID.match(node):
+        if not ID.fullmatch(node):
             raise ValueError(node)
         request = _checked(request_pem, node)
         now = _now()

@@ -23,6 +23,9 @@ from netplan.rollout.targets import Target
 
 PREFIX = "ipsecplan-run-"
 STALE_S = 6 * 3600
+# A Unix socket's path has at most 107 bytes; ssh appends the 40 of %C and, while it connects, 17 more
+CONTROL_ROOM = 107 - 40 - 17 - 2
+SHORT = "/tmp"  # noqa: S108  a folder of our own is made in it, 0700
 
 
 @dataclass
@@ -75,20 +78,21 @@ class AnsibleTransport:
     def __init__(self, timeout_s: int = 300) -> None:
         self.timeout_s = timeout_s
         self.folder: Path | None = None
+        self._control: Path | None = None
         self._count = 0
 
     def __enter__(self) -> AnsibleTransport:
         remove_leftovers()
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # 0700 by definition
-        (self.folder / "pid").write_text(str(os.getpid()))
+        self.folder = self._control = _own_folder()
+        if len(str(self.folder)) > CONTROL_ROOM:
+            self._control = _own_folder(SHORT)
         (self.folder / "ansible.cfg").write_text("[defaults]\n")
-        (self.folder / "cp").mkdir(mode=0o700)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder = None
+        for folder in {self.folder, self._control} - {None}:
+            shutil.rmtree(str(folder), ignore_errors=True)
+        self.folder = self._control = None
 
     def step(
         self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
@@ -133,7 +137,7 @@ class AnsibleTransport:
 
     def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:
         assert self.folder is not None  # noqa: S101
-        shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self.folder}/cp/%C"
+        shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self._control}/%C"
         own = "-o ControlMaster=no -o ControlPath=none"
         # a node that is cut off is noticed in 15 s: its own timer is running meanwhile
         alive = " -o ForwardAgent=no -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
@@ -154,9 +158,16 @@ class AnsibleTransport:
         }
 
 
+def _own_folder(parent: str | None = None) -> Path:
+    """Make a folder that is ours alone (0700) and says whose it is."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    (folder / "pid").write_text(str(os.getpid()))
+    return folder
+
+
 def remove_leftovers() -> None:
     """Remove private directories of runs whose process is gone (it was killed before it could do so itself)."""
-    for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+    for folder in [f for parent in {tempfile.gettempdir(), SHORT} for f in Path(parent).glob(PREFIX + "*")]:
         with contextlib.suppress(OSError, ValueError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
                 continue

@@ -47,17 +47,15 @@ class Rollout:
             stdin=subprocess.DEVNULL, text=True,
         )  # fmt: skip
 
-    def kill_at(self, phase: str, after: float, *words: str) -> float:
-        """Start an apply, SIGKILL it ``after`` seconds behind the first result of ``phase``; return when (monotonic)."""
+    def kill_at(self, phase: str, after: float, *words: str) -> None:
+        """Start an apply, SIGKILL it ``after`` seconds behind the first result of ``phase``."""
         process = self.start(*words)
         until(process, phase)
         time.sleep(after)
         process.send_signal(signal.SIGKILL)
-        killed = time.monotonic()
         process.wait()
         assert process.stderr
         process.stderr.close()
-        return killed
 
     def shell(self, node: str, *argv: str) -> str:
         return self.lab.exec(node, list(argv), check=True).stdout

@@ -195,7 +195,7 @@ off)
 	sync "$ROOT"
 	say "transaction $tx taken back"
 	[ -n "$old_release" ] || forget_credentials
-	[ "$what" = operator ] || systemctl stop --no-block "ipsecplan-revert-$tx-*.timer" 2>/dev/null
+	[ "$what" = boot ] || systemctl stop "ipsecplan-revert-$tx-*.timer" 2>/dev/null
 	;;
 esac
 exit "$failed"

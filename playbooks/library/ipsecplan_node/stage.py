@@ -35,7 +35,7 @@ def kind(path: str) -> str:
 
 def folder(release: str) -> str:
     """Return the folder of a release by its digest."""
-    if not re.match(r"^[0-9a-f]{64}$", release):
+    if not re.fullmatch(r"[0-9a-f]{64}", release):
         raise Stop(finding("IPP601", "not a release digest"))
     return f"{state.ROOT}/releases/{release}"
 
@@ -50,7 +50,7 @@ def _members(archive: bytes, wanted: dict[str, Node]) -> Iterator[tuple[Node, by
         for member in tar:
             entry = wanted.pop("/" + member.name, None)
             source = tar.extractfile(member) if entry and member.isreg() else None
-            if entry is None or source is None or not _OWNER.match(entry["owner"]):
+            if entry is None or source is None or not _OWNER.fullmatch(entry["owner"]):
                 raise Stop(finding("IPP605", "the archive holds something that the manifest does not"))
             data = source.read()
             if core.sha256(data) != entry["sha256"]:

@@ -36,7 +36,7 @@ _TX = re.compile(r"^tx-[0-9a-z-]{1,40}$")
 
 def tx_folder(tx: str) -> str:
     """Return the folder of one transaction."""
-    if not _TX.match(tx):
+    if not _TX.fullmatch(tx):
         raise Stop(finding("IPP601", "not a transaction id"))
     return f"{ROOT}/tx/{tx}"
 
@@ -141,7 +141,7 @@ def listed(folder: str, kind: str) -> dict[str, str]:
 
 def record(folder: str, kind: str, path: str) -> None:
     """Remember how ``path`` was before we touch it, once; the copy is on disk before the path enters the list."""
-    if not _PATH.match(path) or ".." in path.split("/"):
+    if not _PATH.fullmatch(path) or ".." in path.split("/"):
         raise Stop(finding("IPP601", "not a path that we install"))
     known = listed(folder, kind)
     if path in known:

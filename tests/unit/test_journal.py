@@ -1,0 +1,69 @@
+"""The journal and the state directory of a cluster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netplan.problems import ExitCode, ProblemError
+from netplan.rollout.journal import ClusterState, new_transaction, read, state_root
+
+
+def test_lines_are_on_disk_private_and_in_order(tmp_path: Path) -> None:
+    with ClusterState(tmp_path, "lab") as state:
+        journal = state.journal("tx-1")
+        for number in range(3):
+            journal.write({"event": "Phase", "number": number})
+            on_disk = (state.folder / "journal" / "tx-1.jsonl").read_text().splitlines()
+            assert json.loads(on_disk[-1])["number"] == number
+        journal.close()
+        assert [record["number"] for record in state.last()] == [0, 1, 2]
+    assert state.folder.stat().st_mode & 0o777 == 0o700
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_cut_by_a_crash_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "tx.jsonl"
+    path.write_text('{"event": "A"}\n["no object"]\n{"event": "B", "det')
+    assert list(read(path)) == [{"event": "A"}]
+
+
+def test_a_second_controller_is_refused_and_may_come_afterwards(tmp_path: Path) -> None:
+    with ClusterState(tmp_path, "lab"):
+        with pytest.raises(ProblemError, match="another ipsecplan") as caught, ClusterState(tmp_path, "lab"):
+            pass
+        assert caught.value.exit_code == ExitCode.FAILURE
+        with ClusterState(tmp_path, "other"):
+            pass
+    with ClusterState(tmp_path, "lab"):
+        pass
+
+
+@pytest.mark.parametrize("cluster", ["../../etc", "a/b", "", "Ä", ".", "-x", "a" * 80])
+def test_no_cluster_name_leaves_the_state_directory(tmp_path: Path, cluster: str) -> None:
+    folder = ClusterState(tmp_path, cluster).folder
+    assert folder.parent == tmp_path / "clusters"
+    assert len(folder.name) <= 63
+
+
+def test_where_the_state_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("IPSECPLAN_STATE", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    assert state_root() == tmp_path / "xdg" / "ipsecplan"
+    monkeypatch.setenv("IPSECPLAN_STATE", str(tmp_path / "env"))
+    assert state_root() == tmp_path / "env"
+    assert state_root(str(tmp_path / "option")) == tmp_path / "option"
+
+
+def test_transaction_ids_are_what_nodes_accept() -> None:
+    ids = {new_transaction() for _ in range(50)}
+    assert len(ids) > 40
+    assert all(i.startswith("tx-") and len(i) <= 43 and i.replace("-", "").isalnum() for i in ids)
+
+
+def test_an_unusable_state_directory_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ProblemError, match="can't be used"), ClusterState(tmp_path / "file", "lab"):
+        pass

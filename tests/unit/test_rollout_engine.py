@@ -1,0 +1,291 @@
+"""The engine against nodes that are played: gates, reverts, exit codes, and what is never sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from netplan.problems import ExitCode
+from netplan.rollout import phases
+from netplan.rollout.engine import Engine, Options, Outcome
+from netplan.rollout.events import Event, NodeResult, PhaseFinished, silent
+from netplan.rollout.journal import ClusterState, read
+from netplan.rollout.runner import Answer
+from netplan.rollout.targets import Target
+
+IDS = [f"n-{c * 12}" for c in "abc"]
+REQUEST = (
+    x509.CertificateSigningRequestBuilder()
+    .subject_name(x509.Name([]))
+    .sign(ec.generate_private_key(ec.SECP384R1()), hashes.SHA384())
+    .public_bytes(serialization.Encoding.PEM)
+    .decode()
+)
+
+
+def target(node_id: str) -> Target:
+    peers = [
+        {
+            "id": other, "pair": "pair-" + min(node_id, other)[2] + max(node_id, other)[2], "name": other[2],
+            "inner_mtu": 1416, "outer_packet": 1500,
+        }
+        for other in IDS if other != node_id
+    ]  # fmt: skip
+    node = {
+        "id": node_id, "name": node_id[2], "peers": peers, "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
+    }  # fmt: skip
+    return Target(node_id, node_id[2], "0" * 64, node, (), Path("/"), {})
+
+
+class Played:
+    """Nodes that say yes to everything unless told otherwise."""
+
+    def __init__(self, spoil: Callable[[str, str], dict[str, Any] | Answer | None] = lambda *_: None) -> None:
+        self.spoil = spoil
+        self.calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.requests: list[dict[str, dict[str, Any]]] = []
+        self.fresh: list[bool] = []
+        self.state = {"state": "none", "tx": "", "release": "", "last": {}}
+        self.differs = ["nothing is applied"]
+
+    def step(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
+        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:  # fmt: skip
+        assert payload == any((targets[i].id, "stage" in request["phases"])[1] for i, request in requests.items())
+        self.calls.append((tuple(next(iter(requests.values()))["phases"]), tuple(requests)))
+        self.requests.append(dict(requests))
+        self.fresh.append(fresh)
+        answers = {}
+        for node_id, request in requests.items():
+            answers[node_id] = self._answer(node_id, request)
+            arrived(node_id, answers[node_id])
+        return answers
+
+    def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:
+        results = []
+        for phase in request["phases"]:
+            spoiled = self.spoil(phase, node_id)
+            if isinstance(spoiled, Answer):
+                return spoiled
+            result = {"phase": phase, "ok": True, "changed": True, "detail": "", "seconds": 0.1, "findings": []}
+            if phase == "status":
+                result |= {"state": self.state, "differs": self.differs, "mtu_before": {}}
+            if phase == "stage":
+                result["request"] = REQUEST
+            if phase == "probe":
+                row = {
+                    "passes": True, "refused": True, "esp": 1, "esp_full": 1, "outer": 1500, "fragments": 0,
+                    "plaintext": 0, "planted": 1, "planted_seen": 1, "algorithms": ["A"], "modes": ["TRANSPORT"],
+                }  # fmt: skip
+                result["rows"] = [{"peer": p["id"], **row} for p in request["node"]["peers"]]
+            result |= spoiled or {}
+            results.append(result)
+            if not result["ok"] or (phase == "status" and request.get("stop_when_same") and not result["differs"]):
+                break
+        return Answer(results=results, clock=100.0)
+
+
+class Run:
+    def __init__(self, tmp_path: Path, nodes: Played, **options: Any) -> None:
+        self.events: list[Event] = []
+        self.asked: list[Outcome] = []
+        self.cancelled = threading.Event()
+        with ClusterState(tmp_path, "lab") as state:
+            self.engine = Engine(
+                "lab", "d" * 64, [target(i) for i in IDS], nodes, state, self.events.append, Options(**options),
+                self.cancelled,
+            )  # fmt: skip
+            self.outcome = self.engine.apply(self.agree)
+            self.journal = [record["event"] for record in state.last()]
+            self.path = state.folder
+
+    def agree(self, outcome: Outcome) -> bool:
+        self.asked.append(outcome)
+        return True
+
+
+def failure(code: str = "IPP614") -> dict[str, Any]:
+    return {
+        "ok": False,
+        "detail": "no",
+        "findings": [{"code": code, "message": "no", "hint": None, "severity": "error"}],
+    }
+
+
+def phases_sent(nodes: Played) -> list[str]:
+    return [phase for sent, _ in nodes.calls for phase in sent]
+
+
+def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
+    nodes = Played()
+    run = Run(tmp_path, nodes)
+    assert (run.outcome.outcome, run.outcome.exit_code) == ("confirmed", ExitCode.OK)
+    assert phases_sent(nodes) == [
+        "status", "preflight", "arm", "senders", "stage", "mtu", "credentials", "prove", "permissive",
+        "switch", "switch", "trap", "soak", "enforce", "probe", "confirm",
+    ]  # fmt: skip
+    assert nodes.fresh == [False] * 7 + [True], "confirm, and only it, needs a connection opened after the change"
+    canary, rest = (i for i, (sent, _) in enumerate(nodes.calls) if sent == ("switch",))
+    assert nodes.calls[canary][1] == (IDS[0], IDS[1])
+    assert nodes.requests[canary][IDS[0]]["pairs"] == ["pair-ab"]
+    assert set(nodes.requests[rest][IDS[2]]["pairs"]) == {"pair-ac", "pair-bc"}
+    assert run.outcome.verdict
+    assert len(run.outcome.verdict.pairs) == 6
+    assert run.journal[0] == "RunStarted"
+    assert run.journal[-1] == "RunFinished"
+
+
+def test_the_timer_counts_from_sending(tmp_path: Path) -> None:
+    nodes = Played()
+    Run(tmp_path, nodes, timer_s=60, soak_s=7)
+    first, *later = nodes.requests
+    assert "sent" not in first[IDS[0]]
+    assert all("sent" in request for requests in later for request in requests.values())
+    timers = {request["phases"][0]: request["timer"] for requests in later for request in requests.values()}
+    assert timers["trap"] == 67
+    assert timers["enforce"] == 60
+    assert all(request["patience"] < 60 for requests in later for request in requests.values())
+
+
+def test_nothing_to_change(tmp_path: Path) -> None:
+    nodes = Played()
+    nodes.differs = []
+    run = Run(tmp_path, nodes)
+    assert (run.outcome.outcome, run.outcome.changes) == ("unchanged", 0)
+    assert phases_sent(nodes) == ["status", "preflight"]
+    assert run.asked == []
+
+
+def test_preflight_fails_and_nothing_is_changed(tmp_path: Path) -> None:
+    nodes = Played(lambda phase, node: failure("IPP634") if (phase, node) == ("preflight", IDS[2]) else None)
+    run = Run(tmp_path, nodes)
+    assert (run.outcome.outcome, run.outcome.exit_code) == ("failed", ExitCode.FAILURE)
+    assert [p.message for p in run.outcome.problems] == ["c: no"]
+    assert len(nodes.calls) == 1
+
+
+def test_unreachable_before_any_change(tmp_path: Path) -> None:
+    nodes = Played(lambda _, node: Answer(unreachable="Connection refused") if node == IDS[1] else None)
+    run = Run(tmp_path, nodes)
+    assert run.outcome.exit_code == ExitCode.UNREACHABLE
+    assert "b can't be reached: Connection refused" in run.outcome.problems[0].message
+
+
+@pytest.mark.parametrize("phase", [p for step in phases.APPLY for p in step.phases])
+def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str) -> None:
+    nodes = Played(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
+    run = Run(tmp_path, nodes)
+    assert (run.outcome.outcome, run.outcome.exit_code) == ("reverted", ExitCode.REVERTED)
+    assert [sent for sent, _ in nodes.calls[-2:]] == [("relax",), ("back",)]
+    assert all(set(who) == set(IDS) for _, who in nodes.calls[-2:])
+    failed = next(i for i, (sent, who) in enumerate(nodes.calls) if phase in sent and IDS[1] in who)
+    assert len(nodes.calls) == failed + 3, "nothing goes on behind a failed exit test"
+    assert "Reverting" in run.journal
+    finished = [e for e in run.events if isinstance(e, PhaseFinished) and e.phase == phase]
+    assert finished[-1].ok is False
+
+
+def test_a_failed_proof_is_taken_back(tmp_path: Path) -> None:
+    nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
+    run = Run(tmp_path, nodes)
+    assert run.outcome.exit_code == ExitCode.REVERTED
+    assert run.outcome.verdict
+    assert not run.outcome.verdict.ok
+    assert "confirm" not in phases_sent(nodes)
+
+
+def test_who_can_not_be_taken_back_is_said(tmp_path: Path) -> None:
+    def spoil(phase: str, node: str) -> dict[str, Any] | Answer | None:
+        if phase in ("trap", "relax", "back") and node == IDS[2]:
+            return Answer(unreachable="timed out")
+        return None
+
+    run = Run(tmp_path, Played(spoil))
+    assert (run.outcome.outcome, run.outcome.exit_code) == ("incomplete", ExitCode.REVERT_INCOMPLETE)
+    assert any("c can't be reached" in p.message for p in run.outcome.problems)
+    assert any(p.hint and "takes itself back within" in p.hint for p in run.outcome.problems)
+
+
+def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
+    run: list[Run] = []
+
+    def spoil(phase: str, node: str) -> None:
+        if phase == "prove":
+            cancelled.set()
+
+    nodes = Played(spoil)
+    events: list[Event] = []
+    cancelled = threading.Event()
+    with ClusterState(tmp_path, "lab") as state:
+        engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, events.append, Options(), cancelled)
+        outcome = engine.apply(lambda _: True)
+    del run
+    assert outcome.exit_code == ExitCode.REVERTED
+    assert phases_sent(nodes)[-4:] == ["prove", "permissive", "relax", "back"]
+
+
+def test_declined(tmp_path: Path) -> None:
+    nodes = Played()
+    with ClusterState(tmp_path, "lab") as state:
+        engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
+        assert engine.apply(lambda _: False).outcome == "declined"
+    assert len(nodes.calls) == 1
+
+
+def test_certificates_go_to_their_own_node_and_nowhere_else(tmp_path: Path) -> None:
+    nodes = Played()
+    run = Run(tmp_path, nodes)
+    carried = next(r for r in nodes.requests if "credentials" in r[IDS[0]]["phases"])
+    for node_id, request in carried.items():
+        leaf = x509.load_pem_x509_certificate(request["certificate"].encode())
+        assert leaf.subject.rfc4514_string() == f"CN={node_id}"
+    ca_key = (run.path / "ca" / "ca-key.pem").read_text().splitlines()[1]
+    assert ca_key not in repr(nodes.requests)
+    text = "".join(p.read_text() for p in (run.path / "journal").iterdir())
+    assert "BEGIN" not in text, "the journal holds states, not payloads"
+
+
+def test_what_a_node_says_is_made_harmless(tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07[red]"
+    nodes = Played(lambda phase, _: {"detail": evil} if phase == "preflight" else None)
+    run = Run(tmp_path, nodes)
+    details = [e.detail for e in run.events if isinstance(e, NodeResult) and e.phase == "preflight"]
+    assert details
+    assert not any("\x1b" in detail or "\x07" in detail for detail in details)
+
+
+def test_off_raises_the_mtu_last(tmp_path: Path) -> None:
+    nodes = Played()
+    nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "0", "last": {}}
+    with ClusterState(tmp_path, "lab") as state:
+        engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
+        outcome = engine.revert(lambda _: True)
+    assert outcome.outcome == "off"
+    assert phases_sent(nodes) == ["status", "relax", "back", "raise", "forget"]
+    assert all(request["off"] for request in nodes.requests[1].values())
+
+
+def test_an_open_upgrade_goes_back_to_its_release_and_keeps_the_mtu(tmp_path: Path) -> None:
+    nodes = Played()
+    nodes.state = {"state": "open", "tx": "tx-2", "release": "0" * 64, "last": {}}
+    with ClusterState(tmp_path, "lab") as state:
+        engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
+        outcome = engine.revert(lambda _: True)
+    assert outcome.outcome == "reverted"
+    assert phases_sent(nodes) == ["status", "relax", "back"]
+
+
+def test_a_journal_can_be_read_back(tmp_path: Path) -> None:
+    run = Run(tmp_path, Played())
+    (journal,) = (run.path / "journal").iterdir()
+    records = list(read(journal))
+    assert records[0]["nodes"] == {i: i[2] for i in IDS}
+    assert all("at" in record for record in records)

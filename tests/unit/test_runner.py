@@ -1,0 +1,156 @@
+"""What Ansible gets to see: our own inventory, nothing to evaluate, nothing secret, and a folder that goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, is_trusted_as_template  # type: ignore[attr-defined]
+
+from netplan.inventory import Host, Inventory
+from netplan.problems import ProblemError
+from netplan.rollout import runner
+from netplan.rollout.runner import AnsibleTransport, Answer, inventory_text, remove_leftovers
+from netplan.rollout.targets import Target, connection_of
+
+ID = "n-0123456789ab"
+EVIL = "{{ lookup('pipe', 'touch /tmp/ipsecplan-was-here') }}"
+
+
+def inventory(tmp_path: Path, **variables: object) -> tuple[Host, Inventory]:
+    path = tmp_path / "hosts.yml"
+    path.write_text(json.dumps({"all": {"hosts": {"web1": variables}}}))
+    host = Host("web1", dict(variables), frozenset({"all"}))
+    return host, Inventory(path, "hosts.yml", "all", (host,))
+
+
+def target(**connection: object) -> Target:
+    return Target(ID, "web1", "0" * 64, {}, (), Path("/"), dict(connection))
+
+
+def test_only_connection_variables_are_taken(tmp_path: Path) -> None:
+    host, whole = inventory(
+        tmp_path, ansible_host="192.0.2.1", ansible_port=2222, ansible_become=True, underlay_address="10.0.0.1",
+        secret="hunter2", ansible_connection="local", ansible_ssh_executable="/tmp/evil",
+    )  # fmt: skip
+    found, problems = connection_of(host, whole)
+    assert problems == []
+    assert found == {"ansible_host": "192.0.2.1", "ansible_port": 2222, "ansible_become": True}
+
+
+def test_the_inventory_name_is_the_address_where_none_is_given(tmp_path: Path) -> None:
+    assert connection_of(*inventory(tmp_path))[0] == {"ansible_host": "web1"}
+
+
+@pytest.mark.parametrize("value", [EVIL, "{% for x in y %}", "{# x #}", "a{{b"])
+@pytest.mark.parametrize("name", ["ansible_host", "ansible_user", "ansible_ssh_common_args"])
+def test_a_template_in_a_field_we_use_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    _, problems = connection_of(*inventory(tmp_path, **{name: value}))
+    assert [(p.code, name in p.message) for p in problems] == [("IPP307", True)]
+
+
+def test_a_template_in_a_field_we_do_not_use_is_nobody_s_business(tmp_path: Path) -> None:
+    found, problems = connection_of(*inventory(tmp_path, motd=EVIL))
+    assert (found, problems) == ({"ansible_host": "web1"}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ansible_password", "x"),
+        ("ansible_become_password", "x"),
+        ("ansible_host", "-oProxyCommand=x"),
+        ("ansible_user", ["x"]),
+    ],
+)
+def test_passwords_and_options_in_disguise_are_refused(tmp_path: Path, name: str, value: object) -> None:
+    _, problems = connection_of(*inventory(tmp_path, **{name: value}))
+    assert [p.code for p in problems] == ["IPP652"]
+    assert not any("hunter2" in p.message for p in problems)
+
+
+def test_ansible_never_evaluates_a_value_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.yml"
+    path.write_text(inventory_text({ID: target(ansible_host=EVIL, ansible_port=22, ansible_user='a"b\n: c')}))
+    loader = DataLoader()
+    host = InventoryManager(loader=loader, sources=[str(path)]).get_host(ID)
+    assert host is not None
+    value = host.get_vars()["ansible_host"]
+    assert not is_trusted_as_template(value)
+    assert Templar(loader=loader, variables={}).template(value) == EVIL
+    assert host.get_vars()["ansible_user"] == 'a"b\n: c'
+    assert host.get_vars()["ansible_port"] == 22
+
+
+def test_the_private_directory_is_private_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with AnsibleTransport() as transport:
+        assert transport.folder
+        assert transport.folder.stat().st_mode & 0o777 == 0o700
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed_and_what_is_alive_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, pid in (("dead", 2**22 + 1), ("alive", os.getpid())):
+        folder = tmp_path / (runner.PREFIX + name)
+        folder.mkdir()
+        (folder / "pid").write_text(str(pid))
+    (tmp_path / (runner.PREFIX + "link")).symlink_to(tmp_path)
+    remove_leftovers()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [runner.PREFIX + "alive", runner.PREFIX + "link"]
+
+
+def test_host_keys_are_checked_and_confirm_opens_its_own_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with AnsibleTransport() as transport:
+        usual, fresh = transport._environment(False, 3), transport._environment(True, 3)
+    assert usual["ANSIBLE_HOST_KEY_CHECKING"] == "True"
+    assert "ControlPersist" in usual["ANSIBLE_SSH_ARGS"]
+    assert "ControlMaster=no" in fresh["ANSIBLE_SSH_ARGS"]
+    assert "ControlPath=none" in fresh["ANSIBLE_SSH_ARGS"]
+    assert "ForwardAgent=no" in fresh["ANSIBLE_SSH_ARGS"]
+
+
+def test_answers(tmp_path: Path) -> None:
+    path = tmp_path / "answer"
+    assert runner._answer(path) == Answer()
+    path.write_text('{"results": [{"phase": "x"}], "clock": 1.5}')
+    assert runner._answer(path) == Answer(results=[{"phase": "x"}], clock=1.5)
+    path.write_text('{"unreachable": "refused"}')
+    assert runner._answer(path) == Answer(unreachable="refused")
+    path.write_text('{"resul')
+    assert runner._answer(path) == Answer()
+
+
+def test_an_archive_is_checked_while_it_is_packed(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "x").write_text("changed")
+    entry = {"path": "/etc/x", "sha256": "0" * 64, "mode": "0644", "owner": "root:root"}
+    with pytest.raises(ProblemError, match="just changed"):
+        Target(ID, "web1", "0" * 64, {}, (entry,), tmp_path, {}).archive()
+
+
+def test_the_plays_are_found() -> None:
+    assert (runner.playbooks() / "step.yml").is_file()
+
+
+def test_a_long_temporary_directory_leaves_room_for_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long, short = tmp_path / ("x" * 90), tmp_path / "s"
+    long.mkdir()
+    short.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    monkeypatch.setattr(runner, "SHORT", str(short))
+    with AnsibleTransport() as transport:
+        assert transport.folder
+        assert transport.folder.parent == long
+        assert f"ControlPath={short}/" in transport._environment(False, 1)["ANSIBLE_SSH_ARGS"]
+    assert list(long.iterdir()) == list(short.iterdir()) == []

@@ -1,0 +1,69 @@
+"""The verdict: every promise that was not measured is a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netplan.verify.verdict import judge
+
+ROW: dict[str, Any] = {
+    "peer": "n-b", "passes": True, "refused": True, "over_answers": 0, "said": "", "said_over": "", "esp": 9,
+    "esp_full": 3, "outer": 1500, "fragments": 0, "plaintext": 0, "planted": 1, "planted_seen": 1,
+    "algorithms": ["AES_GCM_16-256"], "modes": ["TRANSPORT"],
+}  # fmt: skip
+
+
+def node(me: str, peer: str) -> dict[str, Any]:
+    return {
+        "id": f"n-{me}", "name": me, "esp": {"negotiated": ["AES_GCM_16-256"], "mode": "TRANSPORT"},
+        "peers": [{"id": f"n-{peer}", "name": peer, "inner_mtu": 1416, "outer_packet": 1500}],
+    }  # fmt: skip
+
+
+NODES = [node("a", "b"), node("b", "a")]
+
+
+def test_all_good() -> None:
+    verdict = judge(NODES, {"n-a": [ROW], "n-b": [{**ROW, "peer": "n-a"}]})
+    assert verdict.ok
+    assert verdict.problems() == []
+    assert [pair.line() for pair in verdict.pairs] == [
+        "a -> b  DF 1416 passes, 1417 refused, ESP seen (outer 1500), 0 plaintext (1 planted, seen)",
+        "b -> a  DF 1416 passes, 1417 refused, ESP seen (outer 1500), 0 plaintext (1 planted, seen)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"passes": False, "said": "100% packet loss"}, "1416 bytes does not arrive"),
+        ({"refused": False, "over_answers": 1}, "1417 bytes arrives"),
+        ({"refused": False}, "1417 bytes was not refused"),
+        ({"esp": 0, "esp_full": 0, "outer": 0}, "no ESP packet left"),
+        ({"esp_full": 0, "outer": 1496}, "no ESP packet of 1500 bytes left the node, the largest has 1496"),
+        ({"outer": 1504}, "an ESP packet of 1504 bytes"),
+        ({"fragments": 2}, "2 ESP packets are fragments"),
+        ({"plaintext": 3}, "3 overlay packets left the node in clear"),
+        ({"planted_seen": 0}, "proves nothing"),
+        ({"planted": 0, "planted_seen": 0}, "proves nothing"),
+        ({"algorithms": ["NULL"]}, "negotiated NULL"),
+        ({"algorithms": []}, "negotiated nothing"),
+        ({"modes": ["TUNNEL"]}, "TUNNEL mode"),
+    ],
+)
+def test_one_thing_wrong(change: dict[str, Any], words: str) -> None:
+    verdict = judge(NODES, {"n-a": [{**ROW, **change}], "n-b": [{**ROW, "peer": "n-a"}]})
+    assert not verdict.ok
+    (problem,) = verdict.problems()
+    assert words in problem.message
+    assert problem.message.startswith("a -> b: ")
+
+
+def test_silence_proves_nothing() -> None:
+    verdict = judge(NODES, {"n-a": [ROW]})
+    assert [pair.ok for pair in verdict.pairs] == [True, False]
+    assert "not measured" in verdict.problems()[0].message
+    assert not judge([], {}).ok
+    assert judge([], {}).problems()
