@@ -1,0 +1,78 @@
+"""Whatever plan is drawn, its files read back as the plan, and the two ends of every pair mirror each other."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from netplan import bundle
+from netplan.ipsec import swanctl
+from netplan.ipsec.reader import read
+from netplan.plan import Plan
+
+from .plan_strategies import Random, plan_of, plans
+
+GENTLE = settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+DRILL = int(os.environ.get("IPSECPLAN_ROUNDTRIPS", "100000" if os.environ.get("IPSECPLAN_DRILLS") else "4000"))
+
+
+def differences(plan: Plan) -> int:
+    """Render every node, read back, compare with the plan and with the other end; returns how many connections."""
+    meant: dict[str, dict[str, Any]] = {}
+    for node in plan.nodes:
+        text = swanctl.connection_file(plan, node)
+        meant[node.id] = swanctl.meaning(read(text + swanctl.start_file("trap")))
+        assert meant[node.id].keys() == {pair.id for _, pair in plan.peers(node)}
+        guards = bundle._guard(plan, node, drop=True)
+        named = {str(ipaddress.ip_address(a)) for a in re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", _elements(guards))}
+        assert named == ({p.address for p, _ in plan.peers(node)} if plan.file.ipsec.mesh.partial else set())
+    count = 0
+    for node in plan.nodes:
+        for peer, pair in plan.peers(node):
+            _mirrored(meant[node.id][pair.id], meant[peer.id][pair.id], plan)
+            count += 1
+    return count
+
+
+def _elements(text: str) -> str:
+    return "".join(re.findall(r"elements = .*", text))
+
+
+def _mirrored(here: dict[str, Any], there: dict[str, Any], plan: Plan) -> None:
+    same = ("version", "mobike", "encap", "proposals")
+    assert [here[k] for k in same] == [there[k] for k in same]
+    assert (here["local_addrs"], here["remote_addrs"]) == (there["remote_addrs"], there["local_addrs"])
+    assert (here["local"]["id"], here["remote"]["id"]) == (there["remote"]["id"], there["local"]["id"])
+    assert here["rekey_time"] != there["rekey_time"], "both ends would rekey at once"
+    port = plan.file.overlay.udp_port
+    assert here["children"].keys() == there["children"].keys()
+    for name, child in here["children"].items():
+        other = there["children"][name]
+        assert child["start_action"] == "trap"
+        assert (child["mode"], child["esp_proposals"]) == (other["mode"], other["esp_proposals"])
+        # "out" is what each node sends to the overlay port, so it is the other one's "in", not its "out"
+        opposite = there["children"][name[:-3] + "in" if name.endswith("-out") else name[:-2] + "out"]
+        assert (child["local_ts"], child["remote_ts"]) == (opposite["remote_ts"], opposite["local_ts"])
+        assert {child["local_ts"], child["remote_ts"]} == {"dynamic[udp]", f"dynamic[udp/{port}]"}
+
+
+@given(plans())
+@GENTLE
+def test_a_drawn_plan_reads_back(plan: Plan) -> None:
+    assert differences(plan) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_thousands_of_plans_read_back() -> None:
+    """4,000 plans; 100,000 with IPSECPLAN_DRILLS=1, or as many as IPSECPLAN_ROUNDTRIPS says."""
+    connections = sum(differences(plan_of(Random(seed))) for seed in range(DRILL))
+    print(f"{DRILL} plans, {connections} connections, 0 differences")
+    assert connections > DRILL

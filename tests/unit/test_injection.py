@@ -1,0 +1,183 @@
+"""No string that a user can write anywhere in a plan or an inventory gets into a file as anything but itself.
+
+Each payload is put into each field that takes text. Accepted would mean: a plan was made and some file of its bundle
+differs in structure from that of the harmless plan. Allowed is only a refusal, or files that are the same but for the
+payload as quoted data.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from netplan import bundle
+from netplan.inventory import Host, Inventory
+from netplan.ipsec import swanctl
+from netplan.ipsec.reader import read
+from netplan.load import LoadedPlan
+from netplan.model import PlanFile
+from netplan.nodes import nodes
+from netplan.plan import Plan, make_plan
+from netplan.problems import ProblemError, errors
+from netplan.source import Source
+from netplan.validate import validate, validate_with
+
+CORPUS = [
+    json.loads(line) for line in (Path(__file__).parents[1] / "data" / "injections.jsonl").read_text().splitlines()
+]
+BASE: dict[str, Any] = {"name": "demo", "inventory": "inventory.yml", "nodes": "all"}
+IDS = re.compile(r"(n|pair)-[0-9a-f]{12}")
+
+
+def _plan(file: dict[str, Any], change: Callable[[list[Host]], object] = len) -> Plan | None:
+    hosts = [
+        Host(f"n{n}", {"underlay_address": f"10.77.0.1{n}", "pod_cidr": f"10.244.{n}.0/24"}, frozenset({"all", "grp"}))
+        for n in (1, 2, 3)
+    ]
+    change(hosts)
+    try:
+        loaded = LoadedPlan(PlanFile.model_validate({**BASE, **file}), Source("plan.yaml"), Path("plan.yaml"))
+        inventory = Inventory(Path("inventory.yml"), "inventory.yml", "all", tuple(hosts))
+        if errors(validate(loaded)) or errors(validate_with(loaded, inventory)):
+            return None
+        return make_plan(loaded.plan, nodes(loaded.plan, inventory))
+    except (ValidationError, ProblemError):
+        return None
+
+
+def _variable(name: str, text: str) -> Plan | None:
+    def change(hosts: list[Host]) -> None:
+        hosts[0].variables[name] = text
+
+    return _plan({}, change)
+
+
+def _host(text: str) -> Plan | None:
+    def change(hosts: list[Host]) -> None:
+        hosts[0] = Host(text, hosts[0].variables, hosts[0].groups | {text})
+
+    return _plan({}, change)
+
+
+def _group(text: str) -> Plan | None:
+    """A group with a hostile name is the inventory's own business; the plan may name it, the files never do."""
+
+    def change(hosts: list[Host]) -> None:
+        hosts[0] = Host("n1", hosts[0].variables, hosts[0].groups | {text})
+
+    return _plan(
+        {"ipsec": {"mesh": {"hub": text}}, "underlay": {"paths": [{"between": [text, "grp"], "mtu": 1400}]}}, change
+    )
+
+
+FIELDS: dict[str, Callable[[str], Plan | None]] = {
+    "name": lambda t: _plan({"name": t}),
+    "device": lambda t: _plan({"overlay": {"device": t}}),
+    "bridge": lambda t: _plan({"overlay": {"bridge": t}}),
+    "esp": lambda t: _plan({"ipsec": {"esp": [t]}}),
+    "esp, appended": lambda t: _plan({"ipsec": {"esp": ["aes256gcm16-x25519" + t]}}),
+    "ike": lambda t: _plan({"ipsec": {"ike": [t]}}),
+    "ike, appended": lambda t: _plan({"ipsec": {"ike": ["aes256gcm16-prfsha384-ecp384" + t]}}),
+    "profile": lambda t: _plan({"ipsec": {"profile": t}}),
+    "mesh": lambda t: _plan({"ipsec": {"mesh": t}}),
+    "mode": lambda t: _plan({"ipsec": {"mode": t}}),
+    "lifetime": lambda t: _plan({"ipsec": {"lifetimes": {"child": t}}}),
+    "lifetime, appended": lambda t: _plan({"ipsec": {"lifetimes": {"ike": "4h" + t}}}),
+    "plugin": lambda t: _plan({"cni": {"plugin": t}}),
+    "group": _group,
+    "host": _host,
+    "host, appended": lambda t: _host("n1" + t),
+    "underlay_address": lambda t: _variable("underlay_address", t),
+    "underlay_address, appended": lambda t: _variable("underlay_address", "10.77.0.11" + t),
+    "pod_cidr": lambda t: _variable("pod_cidr", t),
+    "pod_cidr, appended": lambda t: _variable("pod_cidr", "10.244.1.0/24" + t),
+    "underlay_mtu": lambda t: _variable("underlay_mtu", t),
+    "underlay_nat": lambda t: _variable("underlay_nat", t),
+    "strongswan_version": lambda t: _variable("strongswan_version", t),
+    "strongswan_algorithms": lambda t: _variable("strongswan_algorithms", t),
+}
+
+
+def _shape(plan: Plan, text: str) -> list[tuple[str, Any]]:
+    """Every installed file reduced to what decides: swanctl.conf as charon means it, other files line by line, with
+    ids, addresses and numbers that the field may legitimately set made equal."""
+    out: list[tuple[str, Any]] = []
+    for file in bundle.build(plan):
+        path = IDS.sub("ID", file.path)
+        if "/etc/" not in file.path and "/usr/" not in file.path:
+            continue
+        if path.endswith("ipsecplan.conf") and "sysctl" not in path:
+            found = swanctl.meaning(read(file.text + swanctl.start_file("none")))
+            out.append((path, [len(found), sorted(sorted(c) for c in found.values()), _root(file.text)]))
+        else:
+            body = file.text.replace(text, "PAYLOAD") if len(text) > 3 else file.text
+            out.append(
+                (path, [re.sub(r"[0-9a-f.:/]+|PAYLOAD", "#", line) for line in IDS.sub("ID", body).splitlines()])
+            )
+    return sorted(out, key=lambda item: (item[0], str(item[1])))
+
+
+def _installed(plan: Plan | None) -> list[tuple[str, str]]:
+    assert plan is not None
+    return [(f.path, f.text) for f in bundle.build(plan) if "/etc/" in f.path or "/usr/" in f.path]
+
+
+def _root(text: str) -> list[str]:
+    return sorted(re.sub(r"-\d+", "-N", name) for name in read(text).sections)
+
+
+def test_the_corpus_is_large_and_has_no_double() -> None:
+    assert len(CORPUS) >= 219
+    assert max(Counter(p["text"] for p in CORPUS).values()) <= 3  # the same text may attack two grammars
+    assert len({p["text"] for p in CORPUS}) >= 219
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_nothing_is_accepted(field: str, capsys: pytest.CaptureFixture[str]) -> None:
+    harmless = _plan({})
+    assert harmless is not None
+    refused = data = 0
+    for payload in CORPUS:
+        text = payload["text"]
+        plan = FIELDS[field](text)
+        if plan is None:
+            refused += 1
+            continue
+        data += 1
+        for file in bundle.build(plan):
+            if file.path.endswith(".md"):
+                assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]", file.text), (
+                    payload
+                )
+        if field == "group":  # its name decides about pairs and stands in no file: not a byte may differ
+            assert _installed(plan) == _installed(_group("gateways")), payload
+            continue
+        if field not in ("device", "bridge"):
+            _compare(plan, harmless, text, payload)
+        else:
+            assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", text), payload
+    with capsys.disabled():
+        print(f"\n  {field}: {refused} refused, {data} harmless data, 0 accepted", end="")
+
+
+def _compare(plan: Plan, harmless: Plan, text: str, payload: object) -> None:
+    one = {path for path, _ in _shape(plan, text)}
+    other = {path for path, _ in _shape(harmless, text)}
+    assert one == other, payload
+    for (path, found), (_, wanted) in zip(_shape(plan, text), _shape(harmless, text), strict=True):
+        if path.endswith("conf.d/ipsecplan.conf"):
+            assert found[0] == wanted[0], (path, payload)
+            assert set(found[2]) <= {re.sub(r"-\d+", "-N", n) for n in _names()}, (path, payload)
+        else:
+            assert len(found) == len(wanted), (path, payload)
+
+
+def _names() -> list[str]:
+    return ["ipsecplan-conn", "ipsecplan-child", "connections", *(f"ipsecplan-1{s}" for s in ("", "c", "o", "i"))]
