@@ -121,8 +121,8 @@ def _show(outcome: Report, explain: bool) -> None:
         worse = sum(f.severity == "warning" for f in outcome.findings)
         waste = sum(f.code == "IPP912" for f in outcome.findings)
         note(
-            f"{outcome.understood} inputs, {outcome.numbers} numbers: {outcome.breaks} break"
-            f"{f', {worse} warnings' if worse else ''}, {waste} only waste, {len(outcome.skipped)} inputs skipped"
+            f"inputs {outcome.understood}, numbers {outcome.numbers}: too large or unprotected {outcome.breaks}, "
+            f"{f'doubtful {worse}, ' if worse else ''}wasteful {waste}, inputs skipped {len(outcome.skipped)}"
         )
 
 

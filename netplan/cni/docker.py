@@ -29,6 +29,8 @@ from netplan.cni.kubernetes import compact, dump, loaded, merged
 OPTION = "com.docker.network.driver.mtu"
 DEFAULT_MTU = 1500
 OVERLAY_TAKES = 50
+NETWORK_OPTS_SINCE = 24  # default-network-opts
+VALIDATE_SINCE = 23  # dockerd --validate
 ENCRYPTED_TAKES = 26
 OWN_ESP = "aes128gcm8"  # AES-GCM with an ICV of 8 bytes
 OVERLAY: dict[tuple[Encap, Family], int] = {("vxlan", "ipv4"): OVERLAY_TAKES, ("vxlan", "ipv6"): OVERLAY_TAKES}
@@ -46,7 +48,9 @@ def overlay_ends(value: int, encrypted: bool) -> int:
 
 def _bridge(network: Network) -> list[Artifact]:
     existing = loaded(network.existing.get("daemon.json"))
-    changes = {"mtu": network.pod_mtu, "default-network-opts": {"bridge": {OPTION: str(network.pod_mtu)}}}
+    changes: dict[str, Any] = {"mtu": network.pod_mtu}
+    if _major(network) >= NETWORK_OPTS_SINCE:  # an older daemon does not start with a key that it doesn't know
+        changes["default-network-opts"] = {"bridge": {OPTION: str(network.pod_mtu)}}
     return [
         Artifact(path="etc/docker/daemon.json", text=compact(merged(existing, changes)), schema="docker/daemon"),
         Artifact(
@@ -58,12 +62,17 @@ def _bridge(network: Network) -> list[Artifact]:
     ]
 
 
-def _bridge_steps(_network: Network) -> list[Step]:
+def _major(network: Network) -> int:
+    return whole(network.options.get("version", "").partition(".")[0]) or NETWORK_OPTS_SINCE
+
+
+def _bridge_steps(network: Network) -> list[Step]:
+    check = _major(network) >= VALIDATE_SINCE
     return [
         Step(
             stage="config",
-            text="install daemon.json after the daemon itself has checked it",
-            command="dockerd --validate --config-file /etc/docker/daemon.json",
+            text="install daemon.json" + (" after the daemon itself has checked it" if check else ""),
+            command="dockerd --validate --config-file /etc/docker/daemon.json" if check else "",
             where="node",
         ),
         Step(stage="restart", text="restart the daemon", command="systemctl restart docker", where="node"),
@@ -202,7 +211,7 @@ def _overlay_setting(piece: Piece, number: int | None, at: tuple[str, ...], fiel
 BRIDGE_ADAPTER = Adapter(
     name="docker",
     title="Docker bridge networks",
-    checked_against="moby b985e231",
+    checked_against="moby b985e231; default-network-opts needs 24.0 (option version=20.10 leaves it out)",
     semantics="pod",
     field=f"daemon.json mtu and default-network-opts.bridge.{OPTION}",
     takes=BRIDGE,

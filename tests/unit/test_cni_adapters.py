@@ -38,6 +38,11 @@ def test_daemon_json_keeps_other_settings():
     assert json.loads(artifact.text)["mtu"] == 1416
 
 
+def test_an_old_dockerd_gets_no_key_that_it_refuses_to_start_with():
+    artifact = ADAPTERS["docker"].render(replace(NETWORK, options={"version": "20.10.24"}))[0]
+    assert json.loads(artifact.text) == {"mtu": 1416}
+
+
 def test_antrea_keeps_the_rest_of_its_file():
     existing = {"antrea-agent.conf": "featureGates:\n  Egress: true\ndefaultMTU: 0\n"}
     (artifact,) = ADAPTERS["antrea"].render(replace(NETWORK, existing=existing))
