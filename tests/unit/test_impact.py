@@ -1,0 +1,92 @@
+"""Labels of a change: what a bare reload and what the rollout does to traffic."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netplan import bundle
+from netplan.cli.main import main
+from netplan.pipeline import Planned
+
+from .conftest import make_planned
+
+GCM: dict[str, object] = {"ipsec": {"esp": ["aes256gcm16-x25519"]}}
+
+
+def _diff(one: Planned, other: Planned, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
+    for name, planned in (("old", one), ("new", other)):
+        bundle.write(tmp_path / name, planned.plan, planned.inventory)
+    code = main(["diff", "--json", str(tmp_path / "old"), str(tmp_path / "new")])
+    found: list[dict[str, str]] = json.loads(capsys.readouterr().out)["result"]["changes"]
+    assert code == (4 if found else 0)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "what", "reload", "apply"),
+    [
+        ({"ipsec": {"esp": ["chacha20poly1305-x25519"]}}, "ESP proposals", "would blackhole", "SA rebuilt"),
+        (
+            {"ipsec": {"esp": ["chacha20poly1305-x25519", "aes256gcm16-x25519"]}},
+            "ESP proposals",
+            "no effect",
+            "SA rebuilt",
+        ),
+        ({"ipsec": {"mode": "tunnel"}}, "mode", "would blackhole", "SA rebuilt"),
+        ({"ipsec": {"mode": "tunnel"}}, "pod MTU", "would blackhole", "no effect"),
+        ({"ipsec": {"lifetimes": {"child": "30m"}}}, "child rekey_time", "no effect", "no effect"),
+        ({"ipsec": {"lifetimes": {"ike": "2h"}}}, "IKE rekey_time", "no effect", "effective at rekey"),
+        (
+            {"ipsec": {"ike": ["aes256gcm16-prfsha384-x25519"]}},
+            "IKE proposals",
+            "would blackhole",
+            "effective at rekey",
+        ),
+        ({"ipsec": {"nat_traversal": "always"}}, "UDP encapsulation", "no effect", "no effect"),
+        ({"ipsec": {"mesh": {"hub": "n1"}}}, "connection", "would leak", "would leak"),
+        ({"overlay": {"port": 8472}}, "overlay port", "would blackhole", "would blackhole"),
+    ],
+)
+def test_labels(
+    file: dict[str, object], what: str, reload: str, apply: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = _diff(make_planned(3, **GCM), make_planned(3, **file), tmp_path, capsys)
+    labels = {(c["reload"], c["apply"]) for c in found if c["what"] == what}
+    assert labels == {(reload, apply)}
+    assert all(c["reload_why"] and c["apply_why"] for c in found)
+
+
+def test_no_change_no_label(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _diff(make_planned(3), make_planned(3), tmp_path, capsys) == []
+
+
+def test_a_node_more_and_a_node_less(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = _diff(make_planned(2), make_planned(3), tmp_path, capsys)
+    assert {(c["node"], c["peer"], c["what"]) for c in more} >= {("n3", "", "node"), ("n1", "n3", "connection")}
+    less = _diff(make_planned(3), make_planned(2), tmp_path, capsys)
+    gone = [c for c in less if c["what"] == "connection"]
+    assert {c["apply"] for c in gone} == {"would blackhole"}
+    assert "revert" in next(c["apply_why"] for c in less if c["what"] == "node")
+
+
+def test_only_the_host_that_changes_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = make_planned(3, {3: {"strongswan_version": "6.0.4"}}, ipsec={"profile": "pq-hybrid"})
+    new = make_planned(
+        3, {3: {"strongswan_version": "6.0.4", "underlay_address": "10.77.9.9"}}, ipsec={"profile": "pq-hybrid"}
+    )
+    found = _diff(old, new, tmp_path, capsys)
+    assert {(c["node"], c["peer"]) for c in found if c["what"] == "peer's address"} == {("n1", "n3"), ("n2", "n3")}
+    assert {c["node"] for c in found if c["what"] == "own address"} == {"n3"}
+
+
+def test_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, file in (("old", GCM), ("new", {"ipsec": {"esp": ["chacha20poly1305-x25519"]}})):
+        planned = make_planned(4, **file)
+        bundle.write(tmp_path / name, planned.plan, planned.inventory)
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new")]) == 4
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("ESP proposals: aes256gcm16-x25519 -> chacha20poly1305-x25519   (n1 -> n2, n1 -> n3")
+    assert said[-1] == "by apply: 12 x SA rebuilt"
