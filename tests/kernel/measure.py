@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import wire as w
+from wireguard import set_device
 
 Job = dict[str, Any]
 
@@ -43,7 +45,6 @@ class Bench:
         if not device:
             return
         family = device["family"]
-        keys = self._wireguard_keys() if device["wireguard"] else []
         for me, space in enumerate(self.wire.spaces):
             you = 1 - me
             fill = {"local": w.LINK[family][me], "remote": w.LINK[family][you], "mac": w.MAC[you]}
@@ -68,24 +69,14 @@ class Bench:
                 space.ip(
                     *(f"neigh add {w.INSIDE[f][you]} dev over lladdr {w.MAC[you]} nud permanent" for f in w.FAMILY)
                 )
-            if keys:
-                peer = f"peer {keys[you][1]} allowed-ips 0.0.0.0/0,::/0 endpoint {w.endpoint(family, you)}"
-                command = f"wg set over private-key /dev/stdin listen-port {w.WIREGUARD} {peer}"
-                w.run(["ip", "netns", "exec", space.name, *command.split()], keys[me][0])
+            if device["wireguard"]:
+                self.wire.within(me, lambda: set_device("over", me, w.WIREGUARD, w.LINK[family][you]))  # noqa: B023
         if device["tlv"]:
             ends = w.LINK[family]
             name = self.wire.a.name
             action = f"action tunnel_key set src_ip {ends[0]} dst_ip {ends[1]} id 42 dst_port 6081"
             w.run(["tc", "-n", name, "qdisc", "add", "dev", "over", "clsact"])
             w.run(f"tc -n {name} filter add dev over egress matchall {action} geneve_opts {device['tlv']}".split())
-
-    @staticmethod
-    def _wireguard_keys() -> list[tuple[str, str]]:
-        pairs = []
-        for _ in range(2):
-            private = w.run(["wg", "genkey"])
-            pairs.append((private, w.run(["wg", "pubkey"], private).strip()))
-        return pairs
 
     def _protect(self, job: Job) -> None:
         """Put the states and policies of a job into both ends; the first template is the innermost transform."""
@@ -139,6 +130,9 @@ class Bench:
         by_length = job["limit"] == "length"
         self.wire.link_mtu(w.JUMBO if by_length else link)
         self.wire.forget_paths(job["outer"])
+        if job["device"] and job["device"]["wireguard"]:
+            self.probe(job, link - job["reach"])  # so that the handshake is over
+            time.sleep(0.5)
         best: dict[int, int] = {}
         last = None
 

@@ -36,7 +36,7 @@ SINGLE = (
         f"ip6/ah:sha512/{CBC}/ip6",
     ),
 )
-# measured where the kernel has them (modules wireguard, xfrm_interface, and fou for ipip) and the program wg is there;
+# measured where the kernel has them (modules wireguard, xfrm_interface, and fou for ipip);
 # (stack, through which device)
 WHERE_PRESENT = (
     ("ip4/udp/ip4", ""),

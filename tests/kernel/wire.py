@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 LINK = {4: ("192.0.2.1", "192.0.2.2"), 6: ("2001:db8::1", "2001:db8::2")}  # the ends of the cable
@@ -155,6 +156,14 @@ class Wire:
             end.setsockopt(level, option, bytes(policy))
         return end
 
+    def within(self, end: int, call: Callable[[], None]) -> None:
+        """Call something inside A (0) or B (1)."""
+        self.spaces[end].enter()
+        try:
+            call()
+        finally:
+            self.a.enter()
+
     def close(self) -> None:
         _libc.setns(self._home, _CLONE_NEWNET)
         for space in self.spaces:
@@ -199,13 +208,13 @@ class Wire:
         protocol = 0x8100 if tags else ETHERTYPE[family]
         return self._observe(family, payload, lambda: self._raw.sendto(frame, (device, protocol)))  # type: ignore[union-attr]
 
-    def _observe(self, family: int, payload: bytes, send: object) -> Outcome:
+    def _observe(self, family: int, payload: bytes, send: Callable[[], object]) -> Outcome:
         """Send, then look at what went over the cable and whether the far end got it whole."""
         for end in (self._sniff, *self._far.values()):
             _drain(end)
         error = ""
         try:
-            send()  # type: ignore[operator]
+            send()
         except OSError as failure:
             error = errno.errorcode.get(failure.errno or 0, "?")
         seen: list[tuple[int, bool]] = []
@@ -272,12 +281,6 @@ def ip_packet(family: int, payload: bytes) -> bytes:
         return struct.pack("!IHBB", 6 << 28, length, 17, 64) + source + target + udp
     head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 1, 0x4000, 64, 17, 0) + source + target
     return head[:10] + struct.pack("!H", _checksum(head)) + head[12:] + udp
-
-
-def endpoint(family: int, end: int) -> str:
-    """Return address and port of a WireGuard end."""
-    address = LINK[family][end]
-    return f"{address}:{WIREGUARD}" if family == 4 else f"[{address}]:{WIREGUARD}"
 
 
 def _udp_overhead(family: int) -> int:

@@ -12,6 +12,7 @@ from netplan.stack import parse, required_link, solve
 
 DATA = Path(__file__).parents[1] / "data" / "kernel_mtu.csv"
 ROWS = 669
+MORE = 21
 
 
 def rows() -> list[dict[str, str]]:
@@ -35,6 +36,16 @@ def test_every_measured_row() -> None:
         assert required_link(stack, solution.inner_mtu) == solution.outer_packet <= link
         assert required_link(stack, solution.inner_mtu + 1) > link
     assert not wrong, f"{len(wrong)} of {ROWS} rows differ:\n" + "\n".join(wrong[:20])
+
+
+def test_rows_with_seldom_headers() -> None:
+    with (DATA.parent / "kernel_mtu_more.csv").open(newline="") as file:
+        more = list(csv.DictReader(file))
+    assert len(more) == MORE
+    for row in more:
+        solution = solve(parse(row["stack"]), int(row["link_mtu"]))
+        got = (solution.inner_mtu, solution.outer_packet + solution.stack.link_bytes)
+        assert got == (int(row["inner_mtu"]), int(row["link_bytes"])), row["stack"]
 
 
 @pytest.mark.parametrize("text", ["", "stack,link_mtu,inner_mtu,outer_packet\n"])
