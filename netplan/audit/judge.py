@@ -10,10 +10,12 @@ from netplan.audit.stacks import smallest, stack_text
 from netplan.audit.strongswan import own_of
 from netplan.cni.base import PORTS, Hint, Own, Setting
 from netplan.cni.conflist import PAST_THE_HOST
+from netplan.layers import HEADERS
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
 
 DEFAULT_LINK = 1500
+_ASK = "give --mtu"
 # containers there reach other hosts through NAT: their packets are the host's own
 _MASQUERADED = ("docker", "podman")
 # default ports by system where they are not the encapsulation's
@@ -86,8 +88,9 @@ def _link(evidence: Evidence, given: Given) -> tuple[int, str]:
     for links in (routed, hardware, [link for link in evidence.links if link.configured]):
         if links:
             best: Link = min(links, key=lambda link: link.mtu)
-            return best.mtu, f"{best.name} in {best.place.path}"
-    return DEFAULT_LINK, "assumed; give --mtu"
+            doubt = "" if len({link.mtu for link in links}) == 1 else f", the smallest of several; {_ASK}"
+            return best.mtu, f"that of {best.name} in {best.place.path}{doubt}"
+    return DEFAULT_LINK, f"assumed; {_ASK}"
 
 
 def _overlay(evidence: Evidence) -> tuple[str, int | None]:
@@ -122,14 +125,15 @@ def _without_moot(settings: list[Setting]) -> Iterator[Setting]:
 
 def _setting(setting: Setting, case: _Case) -> Iterator[Finding]:
     hints = [h for h in case.evidence.hints if h.system == setting.system]
-    for encap, family in _variants(setting, hints, case):
-        finding = _compare(setting, hints, encap, family, case)
-        if finding is not None:
-            yield finding
-            if finding.severity == "error":
-                return
+    each = [_compare(setting, hints, encap, family, case) for encap, family in _variants(setting, hints, case)]
+    found = [finding for finding in each if finding is not None]
+    worst = max(found, key=lambda f: (f.severity == "error", f.too_large or 0), default=None)
+    # one number serves every pool: it is too large when it is for one, and wasteful only when it is for all
+    if worst is not None and (worst.severity == "error" or len(found) == len(each)):
+        yield worst
     yield from _ignored(setting)
-    yield from _stale(setting, case.evidence)
+    if worst is None or worst.severity != "error":
+        yield from _stale(setting, case.evidence)
 
 
 def _stale(setting: Setting, evidence: Evidence) -> Iterator[Finding]:
@@ -166,17 +170,18 @@ def _variants(setting: Setting, hints: list[Hint], case: _Case) -> list[tuple[st
 
 def _compare(setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case) -> Finding | None:
     notes = [setting.note] if setting.note else []
+    link = _link_of(setting, case)
     solution = _exact(setting, hints, encap, family, case, notes)
     if solution is None:
         return _unknown(setting, f"the encapsulation {encap!r} can't be computed")
-    ends = setting.ends(case.link, encap, family)
+    ends = setting.ends(link, encap, family)
     if ends is None:
         return _unknown(setting, f"what {setting.system} chooses by itself for {encap} over {family} is not known")
-    if case.link_said.startswith("assumed"):
-        notes.append(f"the link MTU {case.link} is {case.link_said}")
+    if case.link_said.endswith(_ASK) and not setting.link:
+        notes.append(f"the link MTU {link} is {case.link_said}")
     exact = solution.inner_mtu if setting.measure == "mtu" else solution.mss4
     over = ends - exact
-    if over == 0:
+    if over == 0 or _fits_ipv6(setting, encap, family, over):
         return None
     said = f"{setting.value}" if setting.value else "automatic"
     what = "MSS" if setting.measure == "mss" else "MTU"
@@ -201,6 +206,17 @@ def _compare(setting: Setting, hints: list[Hint], encap: str, family: str, case:
     )
 
 
+def _link_of(setting: Setting, case: _Case) -> int:
+    """What was said, else the device that this one stands on, else the hosts' link."""
+    return case.given.link_mtu or setting.link or case.link
+
+
+def _fits_ipv6(setting: Setting, encap: str, family: str, over: int) -> bool:
+    """WireGuard leaves room for an IPv6 outer header whatever it runs over; its peers may be either."""
+    room = HEADERS["ip6"].bytes - HEADERS["ip4"].bytes
+    return encap == "wireguard" and setting.family is None and family == "ipv4" and -room <= over < 0
+
+
 def _change(setting: Setting, exact: int, encap: str, family: str) -> str:
     value = setting.wanted(exact, encap, family)
     return f"{setting.change}: {value}" if value is not None else setting.change
@@ -209,22 +225,23 @@ def _change(setting: Setting, exact: int, encap: str, family: str) -> str:
 def _exact(
     setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case, notes: list[str]
 ) -> Solution | None:
+    link = _link_of(setting, case)
     if case.given.stack:
         try:
-            return solve(parse(case.given.stack), case.link)
+            return solve(parse(case.given.stack), link)
         except ProblemError:
             return None
     own = setting.own or next((h.own for h in hints if h.own), None)
     if own:
-        return smallest([stack_text(encap, family, o) for o in _seen(own, case.evidence, notes)], case.link)
+        return smallest([stack_text(encap, family, o) for o in _seen(own, case.evidence, notes)], link)
     kind = setting.field.partition("type=")[2].partition("]")[0]
     if kind in PAST_THE_HOST:
-        return smallest([stack_text("none", family, None)], case.link)
+        return smallest([stack_text("none", family, None)], link)
     covering = _covering(setting, hints, encap, family, case)
     inner = setting.system not in _MASQUERADED
     notes += [esp.assumed for esp in covering]
     protecting: list[Esp | None] = [*covering] or [None]
-    return smallest([stack_text(encap, family, esp, inner=inner) for esp in protecting], case.link)
+    return smallest([stack_text(encap, family, esp, inner=inner) for esp in protecting], link)
 
 
 def _seen(own: Own, evidence: Evidence, notes: list[str]) -> list[Own]:

@@ -45,6 +45,7 @@ def _each(data: Any, *keys: str) -> bool:
 def links(piece: Piece, evidence: Evidence) -> None:
     """Read devices: the links under everything, the tunnels on them, and the pods' ends."""
     pods: list[Piece] = []
+    sizes = {d["ifname"]: whole(d["mtu"]) for d in piece.data if isinstance(d["ifname"], str)}
     for device in [Piece(piece.doc, (*piece.at, i), d) for i, d in enumerate(piece.data)]:
         name, mtu = device.text("ifname"), whole(device.get("mtu"))
         if not name or mtu is None:
@@ -65,7 +66,7 @@ def links(piece: Piece, evidence: Evidence) -> None:
         )
         _below_ipv6(device, name, mtu, evidence)
         if kind in _TUNNELS and not _NO_MEANING.match(name):
-            _tunnel(device, name, kind, mtu, evidence)
+            _tunnel(device, kind, mtu, sizes.get(lower), evidence)
         elif _is_pod(device, kind, name):
             pods.append(device)
     _pods(pods, evidence)
@@ -80,7 +81,8 @@ def _is_pod(device: Piece, kind: str, name: str) -> bool:
     )
 
 
-def _tunnel(device: Piece, name: str, kind: str, mtu: int, evidence: Evidence) -> None:
+def _tunnel(device: Piece, kind: str, mtu: int, link: int | None, evidence: Evidence) -> None:
+    name = device.text("ifname")
     data = device.sub("linkinfo", "info_data")
     if data.get("external") is True or data.get("collect_metadata") is True or mtu >= 65000:
         return
@@ -106,6 +108,7 @@ def _tunnel(device: Piece, name: str, kind: str, mtu: int, evidence: Evidence) -
             ends=fixed(mtu),
             wanted=plus(),
             running=True,
+            link=link,
             change=f"ip link set dev {name} mtu, and the configuration that makes it",
         )
     )

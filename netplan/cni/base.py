@@ -141,7 +141,8 @@ class Setting:
     ``value`` None means the program chooses by itself; ``ends`` maps link MTU, encapsulation and underlay family to
     the size that comes out (a pod MTU, or a TCP MSS where ``measure`` says so), ``wanted`` an exact size back to a
     value of the field; None where the program's choice or the field is not known. An empty ``encap`` or ``family``
-    is one that another piece tells. ``running`` marks a live value in contrast to configuration.
+    is one that another piece tells. ``running`` marks a live value in contrast to configuration, ``link`` is the MTU
+    of the device that it stands on.
     """
 
     system: str
@@ -158,6 +159,7 @@ class Setting:
     port: int | None = None
     measure: Literal["mtu", "mss"] = "mtu"
     running: bool = False
+    link: int | None = None
     note: str = ""
 
 
