@@ -212,6 +212,6 @@ def _unfit(item: str, message: str, start: int, width: int, hint: str | None) ->
             column=start + 1,
             width=max(1, width),
             source=item,
-            hint=f"{hint}; {more}" if hint else more,
+            hint=f"{hint} {more}" if hint else more,
         )
     )
