@@ -96,6 +96,7 @@ CODES: dict[str, str] = {
     "IPP661": "a node can't be reached",
     "IPP662": "a node gave no answer",
     "IPP663": "not every node was taken back",
+    "IPP670": "a pre-shared key, or a rotation of them, is not usable",
     # verification
     "IPP701": "nothing could be measured on a node",
     "IPP702": "no route to a peer",

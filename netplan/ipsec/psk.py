@@ -1,0 +1,219 @@
+"""Pre-shared keys, one for each pair: made once on the control machine, never on a node, never in a bundle.
+
+A key that each run makes anew "if absent" is how a reinstalled node loses all its peers, so there is one store for the
+cluster. It holds what is current and, while a rotation is under way, what comes next, and how far each node is.
+
+Rotation in three phases, because charon accepts every key that it has loaded but signs with the one loaded last:
+
+    1  [next, current]   accepts both, signs with the current one
+    2  [current, next]   accepts both, signs with the next one
+    3  [next]
+
+Nodes one phase apart can always authenticate each other; two phases apart they can't, so that is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netplan.files import write_atomic
+from netplan.ids import ID
+from netplan.ipsec.swanctl import quote
+from netplan.problems import Problem, ProblemError
+
+SCHEMA = 1
+BYTES = 32  # 256 bits; NIST SP 800-77r1 asks for at least 112 bits of strength, unique for each pair
+LEAST = 32  # characters of a key that somebody else made
+LAST_PHASE = 3
+_HEX = re.compile(r"^[0-9a-f]{64}\Z")
+
+
+class Secret:
+    """A key that no message, log, traceback or repr shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and secrets.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def reveal(self) -> str:
+        """Return the key; for the store and for the node's own file, and nothing else."""
+        return self._text
+
+
+@dataclass(slots=True)
+class PairKeys:
+    """The keys of one pair; ``following`` is None unless a rotation is under way."""
+
+    current: Secret
+    following: Secret | None = None
+
+
+@dataclass(slots=True)
+class Store:
+    """All keys of a cluster: pair id -> keys, and node id -> phase of the rotation that it is known to have reached."""
+
+    path: Path
+    pairs: dict[str, PairKeys] = field(default_factory=dict)
+    phases: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rotating(self) -> bool:
+        """Tell whether a rotation is under way."""
+        return any(keys.following is not None for keys in self.pairs.values())
+
+    def ensure(self, pairs: Iterable[str]) -> int:
+        """Make keys for pairs that have none; returns how many. A pair that joins during a rotation has nothing old."""
+        made = 0
+        for pair in pairs:
+            if pair not in self.pairs:
+                self.pairs[_checked(pair)] = PairKeys(_new())
+                made += 1
+        return made
+
+    def begin(self, nodes: Iterable[str]) -> None:
+        """Begin a rotation of every pair, or go on with the one that was begun."""
+        if not self.rotating:
+            for keys in self.pairs.values():
+                keys.following = _new()
+            self.phases = {}
+        for node in nodes:
+            self.phases.setdefault(_checked(node), 0)
+
+    def may(self, node: str, phase: int) -> None:
+        """Refuse a step that would put two nodes two phases apart, or one node two phases on."""
+        if not self.rotating and phase:
+            raise _problem("no rotation is under way", "begin one with `ipsecplan rotate psk`")
+        behind = sorted(other for other, reached in self.phases.items() if reached < phase - 1)
+        if behind:
+            raise _problem(
+                f"{node} can't go to phase {phase}: {', '.join(behind[:4])} is at {self.phases[behind[0]]}, and nodes "
+                "two phases apart can't authenticate each other", "bring every node to the phase before",
+            )  # fmt: skip
+        if phase < self.phases.get(node, 0) - 1:
+            raise _problem(f"{node} is at phase {self.phases[node]} and can't go back to {phase}")
+
+    def reached(self, node: str, phase: int) -> None:
+        """Remember that a node has loaded the keys of a phase."""
+        self.may(node, phase)
+        self.phases[node] = phase
+
+    def finish(self) -> None:
+        """End the rotation: every node is at the last phase, so the old keys go."""
+        late = sorted(node for node, phase in self.phases.items() if phase < LAST_PHASE)
+        if late:
+            raise _problem(f"{', '.join(late[:4])} is not at phase {LAST_PHASE}")
+        for keys in self.pairs.values():
+            if keys.following is not None:
+                keys.current, keys.following = keys.following, None
+        self.phases = {}
+
+    def keys(self, pair: str, phase: int) -> list[Secret]:
+        """Return what a node loads for a pair in a phase, in the order of its file: the last one signs."""
+        found = self.pairs[pair]
+        if found.following is None or phase == 0:
+            return [found.current]
+        return {
+            1: [found.following, found.current],
+            2: [found.current, found.following],
+            3: [found.following],
+        }[phase]
+
+    def save(self) -> None:
+        """Write the store, 0600, in one step."""
+        document = {
+            "schema": SCHEMA,
+            "pairs": {
+                pair: {"current": k.current.reveal(), "next": k.following.reveal() if k.following else None}
+                for pair, k in sorted(self.pairs.items())
+            },
+            "phases": dict(sorted(self.phases.items())),
+        }
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(self.path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+
+
+def open_store(path: Path) -> Store:
+    """Read the store of a cluster, or return an empty one. Refuses one that others can read."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return Store(path)
+    if status.st_mode & 0o077 or status.st_uid != os.geteuid():
+        raise _problem(f"{path} can be read by others", f"chmod 600 {path}")
+    try:
+        document = json.loads(path.read_text())
+        if document["schema"] != SCHEMA:
+            raise ValueError
+        pairs = {
+            _checked(pair): PairKeys(_usable(k["current"]), _usable(k["next"]) if k["next"] is not None else None)
+            for pair, k in document["pairs"].items()
+        }
+        phases = {_checked(node): int(phase) for node, phase in document["phases"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _problem(
+            f"{path} is no store of keys", "restore it from a backup: new keys would cut every pair"
+        ) from None
+    return Store(path, pairs, phases)
+
+
+def take(store: Store, given: Mapping[str, str]) -> None:
+    """Put keys that somebody else made (pair id -> key) into an empty store. Weak and repeated ones are refused."""
+    for pair, text in given.items():
+        if len(text) < LEAST or len(set(text)) < 10:
+            raise _problem(f"the key of {pair} is too weak: at least {LEAST} characters, made by a generator")
+        store.pairs[_checked(pair)] = PairKeys(_usable(text))
+    if len({keys.current for keys in store.pairs.values()}) != len(store.pairs):
+        raise _problem("two pairs have the same key: a node could pose as another one", "one key for each pair")
+
+
+def secrets_file(store: Store, node: str, peers: Mapping[str, str], phase: int) -> str:
+    """Return the node's own secrets for swanctl; ``peers`` is pair id -> peer id. The order of sections matters."""
+    lines = [
+        "# ipsecplan: made by `ipsecplan apply`; the order is semantic, charon signs with the last one",
+        "secrets {",
+    ]
+    for pair, peer in sorted(peers.items()):
+        for number, secret in enumerate(store.keys(pair, phase), 1):
+            text = secret.reveal()
+            value = f"0x{text}" if _HEX.match(text) else quote(text)
+            lines.append(f"  ike-{_checked(pair)}-{number} {{")
+            lines += [f"    id-1 = {quote(_checked(node))}", f"    id-2 = {quote(_checked(peer))}"]
+            lines += [f"    secret = {value}", "  }"]
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _new() -> Secret:
+    return Secret(secrets.token_hex(BYTES))
+
+
+def _usable(text: str) -> Secret:
+    quote(text)  # raises ValueError on what no file of ours may hold
+    return Secret(text)
+
+
+def _checked(name: str) -> str:
+    if not ID.match(name):
+        raise ValueError("not an id")
+    return name
+
+
+def _problem(message: str, hint: str | None = None) -> ProblemError:
+    return ProblemError(Problem(code="IPP670", message=message, hint=hint))
