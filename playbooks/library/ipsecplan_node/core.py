@@ -40,7 +40,7 @@ class Done:
         return lines[-1].strip()[:200] if lines else "no output"
 
 
-def run(*argv: object, timeout: float = 20, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
+def run(*argv: object, timeout: float = 60, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
     """Run a command given as words; never raises for its exit code. 124 after ``timeout`` seconds, 127 if missing."""
     try:
         done = subprocess.run(
