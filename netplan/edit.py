@@ -1,4 +1,4 @@
-"""Editing a plan file: change one value and nothing else, check the draft at typing speed, save it whole.
+"""Editing a plan file: change one value and nothing else, undo, save it whole or not at all.
 
 Every other byte, comment and blank line stays. A change is cut into the text at the positions that
 :mod:`netplan.source` reports; the result is parsed again and must equal the old data with just that value changed.
@@ -13,20 +13,12 @@ import json
 import os
 import re
 import tempfile
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from netplan import inventory as inventories
-from netplan import pipeline, source
-from netplan.inventory import Inventory
-from netplan.load import LoadedPlan, load
-from netplan.model import Node, PlanFile
-from netplan.nodes import nodes
-from netplan.plan import Plan, make_plan
-from netplan.problems import Problem, ProblemError, errors
+from netplan import source
+from netplan.problems import Problem, ProblemError
 from netplan.source import Key, Source, lookup
-from netplan.validate import validate, validate_with
 
 Value = str | int | list[str]
 
@@ -160,40 +152,42 @@ def _replace_items(lines: list[str], found: Source, at: Key, value: list[str]) -
 
 
 def _add(lines: list[str], found: Source, at: Key, value: Value) -> list[str] | None:
-    """Add a key that is not there, and its section if need be."""
-    parent, key = at[:-1], at[-1]
-    if len(at) > 2 or not all(isinstance(step, str) for step in at):
+    """Add a key that is not there, with the sections around it that are missing too."""
+    if not all(isinstance(step, str) for step in at):
         return None
-    entry = f"{key}: {_flow(value)}"
-    made = list(lines)
-    if made and not made[-1].endswith("\n"):
-        made[-1] += "\n"
-    if not parent:
-        return [*made, f"{entry}\n"]
+    depth = len(at) - 1
+    while depth and at[:depth] not in found.keys:
+        depth -= 1
+    parent, rest = at[:depth], at[depth:]
     section = lookup(found.data, parent)
-    if isinstance(section, dict) and found.values[parent] != found.keys[parent]:
-        mark = found.values[parent]
-        line = made[mark.line - 1]
-        shown = line[mark.column - 1 : mark.column - 1 + mark.width]
-        if shown.startswith("{"):
-            if not shown.endswith("}"):
-                return None
-            inside = shown[1:-1].rstrip()
-            new = "{" + (f"{inside}, {entry}" if inside.strip() else entry) + "}"
-            made[mark.line - 1] = line[: mark.column - 1] + new + line[mark.column - 1 + mark.width :]
-            return made
-        children = [k for k in found.keys if k[:-1] == parent]
-        indent = found.keys[children[0]].column - 1
-        last = max(_last_line(found, child) for child in children)
-        made.insert(last, " " * indent + entry + "\n")
-        return made
-    if parent in found.keys:  # 'section:' with nothing in it
-        if section is not None:
+    made = [*lines[:-1], lines[-1] if lines[-1].endswith("\n") else lines[-1] + "\n"]
+    if not parent:
+        gap = ["\n"] if len(rest) > 1 and made[-1].strip() else []
+        return [*made, *gap, *_block(rest, value, 0)]
+    key, mark = found.keys[parent], found.values[parent]
+    if section is None:  # 'section:' with nothing in it
+        return [*made[: key.line], *_block(rest, value, key.column - 1 + INDENT), *made[key.line :]]
+    if not isinstance(section, dict):
+        return None
+    line = made[mark.line - 1]
+    shown = line[mark.column - 1 : mark.column - 1 + mark.width]
+    if shown.startswith("{"):
+        if not shown.endswith("}"):
             return None
-        made.insert(found.keys[parent].line, " " * INDENT + entry + "\n")
-        return made
-    gap = [] if not made or not made[-1].strip() else ["\n"]
-    return [*made, *gap, f"{parent[0]}:\n", " " * INDENT + entry + "\n"]
+        inside = shown[1:-1].rstrip()
+        entry = "".join(f"{step}: {{" for step in rest[:-1]) + f"{rest[-1]}: {_flow(value)}" + "}" * (len(rest) - 1)
+        new = "{" + (f"{inside}, {entry}" if inside.strip() else entry) + "}"
+        changed = line[: mark.column - 1] + new + line[mark.column - 1 + mark.width :]
+        return [*made[: mark.line - 1], changed, *made[mark.line :]]
+    children = [k for k in found.keys if k[:-1] == parent]
+    last = max(_last_line(found, child) for child in children)
+    return [*made[:last], *_block(rest, value, found.keys[children[0]].column - 1), *made[last:]]
+
+
+def _block(steps: Key, value: Value, indent: int) -> list[str]:
+    """The lines of a new key, each of its steps further in than the one before."""
+    heads = [" " * (indent + INDENT * depth) + f"{step}:" for depth, step in enumerate(steps)]
+    return [*(f"{head}\n" for head in heads[:-1]), f"{heads[-1]} {_flow(value)}\n"]
 
 
 def _last_line(found: Source, at: Key) -> int:
@@ -310,109 +304,3 @@ def _write(target: Path, raw: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-class _Text(type(Path())):  # type: ignore[misc]
-    """The path of a plan file whose content is a draft instead of what is on disk."""
-
-    raw: bytes = b""
-
-    def read_bytes(self) -> bytes:
-        """Return the draft."""
-        return self.raw
-
-
-def _as_path(path: Path, text: str) -> Path:
-    made = _Text(path)
-    made.raw = text.encode()
-    return made
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What a draft amounts to: its plan when it has one, and everything wrong with it.
-
-    ``waiting`` is true when the inventory must be read first (:meth:`Checker.read_inventory`).
-    """
-
-    text: str
-    loaded: LoadedPlan | None = None
-    inventory: Inventory | None = None
-    plan: Plan | None = None
-    problems: tuple[Problem, ...] = ()
-    waiting: bool = False
-
-
-class Checker:
-    """Checks drafts of one plan file at typing speed: the inventory is read once, hosts are typed once.
-
-    The phases are those of :func:`netplan.pipeline.make`, in its order, and stop where it stops.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._inventories: dict[tuple[str, str], Inventory | ProblemError] = {}
-        self._nodes: tuple[PlanFile, Inventory, tuple[Node, ...]] | None = None
-
-    def forget(self) -> None:
-        """Read the inventory anew next time."""
-        self._inventories.clear()
-        self._nodes = None
-
-    def read_inventory(self, text: str) -> None:
-        """Read the inventory that a draft names. Slow: it runs Ansible."""
-        path = _as_path(self.path, text)
-        try:
-            file = load(path).plan
-        except ProblemError:
-            return
-        try:
-            found: Inventory | ProblemError = pipeline.make(path).inventory
-        except ProblemError as error:
-            # the hosts may be fine and something after them wrong: then take the hosts
-            try:
-                wanted = Path(file.inventory)
-                at = wanted if wanted.is_absolute() else self.path.parent / wanted
-                found = inventories.read(at, file.nodes, str(at))
-            except ProblemError:
-                found = error
-        self._inventories[file.inventory, file.nodes] = found
-
-    def check(self, text: str) -> Checked:
-        """Check a draft with the inventories read so far; milliseconds, also for 1,000 hosts."""
-        problems: list[Problem] = []
-        loaded = inventory = None
-        try:
-            loaded = load(_as_path(self.path, text))
-            problems = validate(loaded)
-            if errors(problems):
-                return Checked(text=text, loaded=loaded, problems=tuple(problems))
-            known = self._inventories.get((loaded.plan.inventory, loaded.plan.nodes))
-            if known is None:
-                return Checked(text=text, loaded=loaded, problems=tuple(problems), waiting=True)
-            if isinstance(known, ProblemError):
-                raise known
-            inventory = known
-            problems += validate_with(loaded, inventory)
-            if errors(problems):
-                return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(problems))
-            plan = make_plan(loaded.plan, self._hosts(loaded.plan, inventory))
-        except ProblemError as error:
-            problems += error.problems
-            return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(problems))
-        return Checked(text=text, loaded=loaded, inventory=inventory, plan=plan, problems=tuple(problems))
-
-    def _hosts(self, file: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
-        """Type the hosts, or take those of last time when nothing that they depend on has changed."""
-        if self._nodes is not None and self._nodes[1] is inventory:
-            before, _, known = self._nodes
-            if (before.name, before.underlay.family) == (file.name, file.underlay.family):
-                if before.underlay.mtu == file.underlay.mtu:
-                    return known
-                own = {host.name for host in inventory.hosts if host.variables.get("underlay_mtu") is not None}
-                made = tuple(n if n.name in own else replace(n, link_mtu=file.underlay.mtu) for n in known)
-                self._nodes = (file, inventory, made)
-                return made
-        made = nodes(file, inventory)
-        self._nodes = (file, inventory, made)
-        return made

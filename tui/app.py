@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
-from netplan.edit import Checked
 from tui import export, settings, themes
+from tui.check import Checked
 from tui.desk import Desk
 from tui.plan_actions import PlanActions
 from tui.screens import MODES

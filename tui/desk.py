@@ -6,10 +6,11 @@ from pathlib import Path
 
 from netplan import bundle
 from netplan.bundle import File
-from netplan.edit import Checked, Checker, Draft, Value, set_value
+from netplan.edit import Draft, Value, set_value
 from netplan.edit import remove as remove_value
 from netplan.problems import Problem, ProblemError, errors, printable
 from netplan.source import Key
+from tui.check import Checked, Checker
 
 
 class Desk:

@@ -7,7 +7,7 @@ import typing
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from netplan.model import PlanFile
 from netplan.problems import Problem, ProblemError
@@ -64,6 +64,9 @@ def _fields(model: type[BaseModel], under: Key) -> typing.Iterator[Field]:
     for name, info in model.model_fields.items():
         at = (*under, name)
         kind = _bare(info.annotation)
+        if any(isinstance(part, BeforeValidator) for part in info.metadata):  # written as one word, and read back so
+            yield Field(at=at, kind="text", about=info.description or "")
+            continue
         optional = kind is not info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from _fields(kind, at)

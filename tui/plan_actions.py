@@ -9,8 +9,8 @@ from textual.app import App
 from textual.signal import Signal
 from textual.worker import get_current_worker
 
-from netplan.edit import Checked
 from netplan.problems import ProblemError, printable
+from tui.check import Checked
 from tui.desk import Desk
 from tui.screens.ask import AskScreen
 from tui.screens.save import SaveScreen

@@ -30,7 +30,7 @@ def command(
     state_dir: str | None,
 ) -> int:  # fmt: skip
     """Open the planner, with PLAN if given: calculator, plan, pairs, files, rollout, verify."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError("ui needs a terminal; `ipsecplan plan` prints the same numbers")
     # the one place that starts the planner; by name, because nothing in netplan may depend on it
     planner = importlib.import_module("tui.app").Planner(

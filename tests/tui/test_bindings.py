@@ -1,3 +1,4 @@
+# ruff: noqa: ARG005, E501, A004 - a table of cases, one a line
 """Every binding of every screen does what its help says. A binding without a case here fails the last test."""
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from netplan.bundle import write
-from netplan.edit import Checker
 from tests.tui.conftest import PLAN
 from tui import packet
 from tui.app import Planner
+from tui.check import Checker
 from tui.screens import MODES
 from tui.screens.ask import AskScreen
 from tui.screens.help import HelpScreen
@@ -26,6 +27,7 @@ from tui.widgets.log_view import LogView
 from tui.widgets.plan_form import PlanForm
 from tui.widgets.preview import MODES as PREVIEWS
 
+pytestmark = pytest.mark.slow  # an app for each of some ninety keys
 STACK = "ip4/udp/esp:aes256gcm16/udp/vxlan/eth/ip4"  # what limits the plan of the fixture, on a link of 1450
 
 
@@ -138,10 +140,20 @@ def _journal(folder: Path, transaction: str, nodes: int = 2) -> None:
     place = folder / "state" / "clusters" / "prod-eu1" / "journal"
     place.mkdir(parents=True, exist_ok=True)
     names = {f"n-{i}": f"n{i}" for i in range(1, nodes + 1)}
-    records = [{"event": "RunStarted", "verb": "apply", "transaction": transaction, "nodes": names, "cluster": "prod-eu1"}]
+    records = [
+        {"event": "RunStarted", "verb": "apply", "transaction": transaction, "nodes": names, "cluster": "prod-eu1"}
+    ]
     records += [{"event": "PhaseStarted", "phase": "arm", "nodes": list(names.values())}]
     records += [
-        {"event": "NodeResult", "phase": "arm", "node": n, "ok": True, "changed": True, "detail": "armed", "seconds": 0.1}
+        {
+            "event": "NodeResult",
+            "phase": "arm",
+            "node": n,
+            "ok": True,
+            "changed": True,
+            "detail": "armed",
+            "seconds": 0.1,
+        }
         for n in names.values()
     ]
     records += [{"event": "RunFinished", "outcome": "confirmed", "exit_code": 0}]

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from netplan import pipeline, source
-from netplan.edit import Checker, Draft, remove, scalar, set_value
+from netplan.edit import Draft, remove, scalar, set_value
 from netplan.nodes import nodes
 from netplan.problems import ProblemError
 from tests.tui.conftest import PLAN
+from tui.check import Checker
 
 CHANGES = [
     (("underlay", "mtu"), 1400, "  mtu: 1500              # IP", "  mtu: 1400              # IP"),
@@ -46,6 +47,10 @@ def test_the_same_value_changes_nothing():
         ("underlay:\nname: x\n", ("underlay", "mtu"), 1400, "underlay:\n  mtu: 1400\nname: x\n"),
         ("underlay:\n    paths:\n        - {mtu: 1}\nname: x\n", ("underlay", "mtu"), 7,
          "underlay:\n    paths:\n        - {mtu: 1}\n    mtu: 7\nname: x\n"),
+        ("ipsec:\n  mode: x\n", ("ipsec", "lifetimes", "ike"), "x",
+         "ipsec:\n  mode: x\n  lifetimes:\n    ike: x\n"),
+        ("ipsec: {mode: x}\n", ("ipsec", "lifetimes", "ike"), "x", "ipsec: {mode: x, lifetimes: {ike: x}}\n"),
+        ("a: b\n", ("ipsec", "lifetimes", "ike"), "x", "a: b\n\nipsec:\n  lifetimes:\n    ike: x\n"),
         ("name:   # which\n", ("name",), "x", "name: x   # which\n"),
         ("name: x", ("nodes",), "all", "name: x\nnodes: all\n"),
         ("ipsec:\n  esp:\n    - a   # one\n    - b\n  ike: c\n", ("ipsec", "esp"), ["a", "c", "d"],

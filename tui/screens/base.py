@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
-from netplan.edit import Checked
+from tui.check import Checked
 from tui.widgets.command_bar import CommandBar
 from tui.widgets.title_bar import TABS, TitleBar
 

@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Input, Static
 
-from netplan.edit import Checked
 from netplan.problems import Problem, ProblemError, printable
 from netplan.stack import Solution, parse, parse_size, solve
 from tui import packet
+from tui.check import Checked
 from tui.screens.base import PlannerScreen
 from tui.widgets.answer import Answer
 from tui.widgets.compare_table import CompareTable

@@ -14,9 +14,9 @@ from textual.widgets import Tree as TreeWidget
 from textual.worker import get_current_worker
 
 from netplan import bundle
-from netplan.edit import Checked
 from netplan.problems import ProblemError
 from tui import tree_of
+from tui.check import Checked
 from tui.screens.ask import AskScreen
 from tui.screens.base import PlannerScreen
 from tui.screens.prompt import PromptScreen

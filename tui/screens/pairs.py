@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Input
 
-from netplan.edit import Checked
 from netplan.model import Node
 from netplan.plan import PairClass, Plan
 from tui import zones
+from tui.check import Checked
 from tui.screens.base import PlannerScreen
 from tui.widgets.class_table import ClassTable
 from tui.widgets.heat_map import HeatMap

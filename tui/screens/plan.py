@@ -15,9 +15,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Click
 
-from netplan.edit import Checked
 from netplan.problems import Problem, ProblemError
 from netplan.source import Key
+from tui.check import Checked
 from tui.fields import Field
 from tui.screens.base import PlannerScreen
 from tui.widgets.plan_form import PlanForm, by_field

@@ -15,10 +15,10 @@ from textual.worker import get_current_worker
 
 from netplan import bundle
 from netplan.cli.status import lines as status_lines
-from netplan.edit import Checked
 from netplan.problems import ProblemError, printable
 from netplan.rollout.journal import state_root
 from tui import processes
+from tui.check import Checked
 from tui.journal_tail import JournalTail, controller, folder, journals
 from tui.rollout_state import RolloutState
 from tui.screens.ask import AskScreen

@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 from textual.worker import get_current_worker
 
-from netplan.edit import Checked
 from netplan.problems import printable
 from tui import processes
+from tui.check import Checked
 from tui.screens.base import PlannerScreen
 from tui.widgets.note import Note
 from tui.widgets.verdict_table import VerdictTable

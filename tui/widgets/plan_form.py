@@ -14,9 +14,9 @@ from textual.events import DescendantFocus
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from netplan.edit import Checked
 from netplan.problems import Problem, ProblemError, printable
 from netplan.source import Key, Source
+from tui.check import Checked
 from tui.fields import Field, fields
 from tui.widgets.choice import Choice
 
@@ -55,7 +55,7 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
                 section = str(field.at[0])
                 yield Static(Content.styled(section, "bold $primary"), classes="section")
             with Horizontal(classes="field", id=f"line-{name}"):
-                yield Static(Content(str(field.at[-1])), classes="name")
+                yield Static(Content(".".join(map(str, field.at[1:] or field.at))), classes="name")
                 if field.kind == "choice":
                     yield Choice(field.choices, "", id=name)
                 else:

@@ -1,0 +1,154 @@
+"""A rollout from its journal: floods, half lines, hostile words, and a planner that comes later."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from netplan.rollout import events
+from netplan.rollout.journal import ClusterState
+from tui import journal_tail
+from tui.journal_tail import JournalTail, controller
+from tui.rollout_state import RolloutState
+from tui.widgets.log_view import LogView
+from tui.widgets.node_table import NodeTable
+
+PHASES = ("status", "preflight", "arm", "senders", "stage", "mtu")
+
+
+def records(nodes: int, rounds: int = 1) -> list[dict]:
+    names = {f"n-{i:012x}": f"n{i}" for i in range(1, nodes + 1)}
+    made: list[events.Event] = [
+        events.RunStarted(verb="apply", transaction="tx-1", cluster="prod-eu1", digest="d" * 64, nodes=names)
+    ]
+    for number in range(rounds):
+        phase = PHASES[number % len(PHASES)]
+        made.append(events.PhaseStarted(phase=phase, nodes=tuple(names.values())))
+        made += [
+            events.NodeResult(phase=phase, node=n, ok=True, changed=True, detail="done", seconds=0.1)
+            for n in names.values()
+        ]
+        made.append(events.PhaseFinished(phase=phase, ok=True, seconds=1.0))
+    return [{"at": "2026-01-01T00:00:00Z", **event.as_json()} for event in made]
+
+
+def write(folder: Path, made: list[dict], name: str = "tx-1") -> Path:
+    place = folder / "state" / "clusters" / "prod-eu1" / "journal"
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{name}.jsonl"
+    with open(path, "a") as out:
+        out.write("".join(json.dumps(r, default=str) + "\n" for r in made))
+    return path
+
+
+def test_events_of_the_engine_fold_into_one_state_a_node():
+    state = RolloutState(timer_s=180)
+    for record in records(3, rounds=3):
+        state.take(record)
+    assert state.running
+    assert (state.verb, state.transaction, state.phase) == ("apply", "tx-1", "arm")
+    node = state.nodes["n2"]
+    assert (node.phase, node.word, node.done, node.timer) == ("arm", "ok", {"status", "preflight", "arm"}, True)
+    assert node.at is not None
+    assert state.clock(node, node.at + 20) == 160
+    state.take({"event": "NodeResult", "phase": "mtu", "node": "n2", "ok": False, "detail": "no",
+                "problems": [{"code": "IPP1", "message": "n2: broken"}]})  # fmt: skip
+    assert (node.word, node.detail) == ("FAILED", "n2: broken")
+    state.take({"event": "Reverting", "reason": "n2: broken"})
+    state.take({"event": "RunFinished", "outcome": "reverted", "exit_code": 6})
+    assert (state.reverting, state.outcome, state.exit_code, state.running) == ("n2: broken", "reverted", 6, False)
+    assert state.clock(node, 0) is None
+
+
+def test_unknown_and_broken_records_are_no_end():
+    state = RolloutState()
+    for record in ({}, {"event": "Later", "x": 1}, {"event": "NodeResult"}, {"event": "PhaseStarted"}, {"at": "never"}):
+        state.take(record)
+    assert state.taken == 5
+
+
+def test_words_of_nodes_are_made_printable():
+    state = RolloutState()
+    state.take({"event": "NodeResult", "phase": "arm", "node": "n1", "ok": True, "detail": "\x1b[2J[bold]x[/]\x07"})
+    assert all(ord(c) >= 32 for line in state.log for c in line)
+
+
+def test_the_tail_reads_pieces_and_never_half_a_line(folder, monkeypatch):
+    path = write(folder, records(2, rounds=2))
+    with open(path, "a") as out:
+        out.write('{"event": "RunFin')
+    monkeypatch.setattr(journal_tail, "CHUNK", 100)
+    tail = JournalTail(path)
+    got = []
+    for _ in range(100):
+        got += tail.read()
+    assert len(got) == 9
+    with open(path, "a") as out:
+        out.write('ished", "outcome": "confirmed", "exit_code": 0}\n')
+    assert [r["event"] for r in (tail.read() or tail.read())] == ["RunFinished"]
+
+
+def test_who_holds_the_lock_is_seen_without_touching_it(folder):
+    import os
+
+    root = folder / "state"
+    assert controller(root, "prod-eu1") is None
+    with ClusterState(root, "prod-eu1"):
+        assert controller(root, "prod-eu1") == os.getpid()
+    assert controller(root, "prod-eu1") is None
+
+
+async def test_a_later_planner_finds_the_same_transaction(make, folder, settle):
+    write(folder, records(3, rounds=3))
+    for _ in range(2):  # the first planner is gone without a word; the second knows as much
+        app = make(mode="rollout", state_dir=str(folder / "state"))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            app.screen.tick()
+            assert app.screen.state.transaction == "tx-1"
+            assert app.screen.query_one(NodeTable).row_count == 3
+            assert "controller is gone" in app.screen.query_one("#rollout-head").text
+    with ClusterState(folder / "state", "prod-eu1"):
+        app = make(mode="rollout", state_dir=str(folder / "state"))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await settle(pilot)
+            assert "controller is process" in app.screen.query_one("#rollout-head").text
+            write(folder, [{"event": "RunFinished", "outcome": "confirmed", "exit_code": 0}])
+            app.screen.tick()
+            app.screen._head()
+            assert "confirmed (exit 0)" in app.screen.query_one("#rollout-head").text
+
+
+async def test_fifty_thousand_events_leave_the_keys_alive(make, folder, settle):
+    made = records(50, rounds=962)
+    assert len(made) > 50_000
+    app = make(mode="rollout", state_dir=str(folder / "state"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        write(folder, made)
+        longest = 0.0
+        for _ in range(200):
+            begin = time.process_time()
+            app.screen.tick()
+            longest = max(longest, time.process_time() - begin)
+            await pilot.press("down")
+            if app.screen.state.taken == len(made):
+                break
+        assert app.screen.state.taken == len(made)
+        assert len(app.screen.query_one(LogView).lines) == 20_000
+        assert longest < 1.0, "one turn of the loop, and so the longest wait of a key"
+        await pilot.press("question_mark")
+        assert app.screen.__class__.__name__ == "HelpScreen"
+
+
+@pytest.mark.parametrize("readonly", [True, False])
+async def test_readonly_asks_no_question_that_changes_nodes(readonly, make, folder, settle):
+    write(folder, records(2, rounds=1))
+    app = make(mode="rollout", readonly=readonly, state_dir=str(folder / "state"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("U")
+        assert (app.screen.__class__.__name__ == "AskScreen") is not readonly

@@ -1,0 +1,200 @@
+"""One look at every screen, with a plan, without one, with a broken one, and with hostile names in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netplan.problems import ProblemError
+from tests.tui.conftest import INVENTORY, PLAN
+from tui import packet, scale, settings
+from tui.app import Planner
+from tui.screens import MODES
+from tui.themes import ROUND
+from tui.tree_of import changes, of_directory
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("kind", ["plan", "none", "broken", "hostile"])
+async def test_every_screen_opens(kind, make, folder, settle):
+    if kind == "broken":
+        Path("plan.yaml").write_text(PLAN.replace("mtu: 1500", "mtu: [oops"))
+    if kind == "hostile":
+        Path("inventory.yml").write_text(INVENTORY.replace("n1:", '"[red]x":').replace("n2:", '"a\\e[31mb":'))
+    app = make(None if kind == "none" else "plan.yaml")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        for mode in MODES:
+            app.action_go(mode)
+            await settle(pilot)
+            assert app.screen.command_line().startswith("ipsecplan ")
+            text = app.screen.as_text()
+            assert "$ ipsecplan" in text
+            svg = app.export_screenshot()
+            assert "\x1b" not in svg
+    assert app.return_code in (None, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (200, 60), (40, 12)])
+async def test_no_size_breaks_a_screen(size, make, settle):
+    app = make()
+    async with app.run_test(size=size) as pilot:
+        await settle(pilot)
+        for mode in MODES:
+            app.action_go(mode)
+            await settle(pilot)
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+
+
+async def test_changing_the_cipher_moves_the_mtu_everywhere(make, settle):
+    app = make(mode="pairs")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        before = app.screen.as_text()
+        app.desk.set(("ipsec", "esp"), ["aes128-sha256-x25519"])
+        app.tell_plan()
+        await settle(pilot)
+        assert app.desk.checked.plan.pod_mtu < app.desk.saved.plan.pod_mtu
+        assert app.screen.as_text() != before
+        assert f"(was {app.desk.saved.plan.pod_mtu})" in app.desk.subject()[1]
+
+
+def test_the_ruler_loses_no_byte_and_fits():
+    from netplan.stack import parse, solve
+
+    for text in (packet.DEFAULT, "ip4/udp/esp:aes256-sha256/ip4/udp/geneve:8/eth/ip6/tcp",
+                 "eth/vlan/ip4/esp:null-sha256/ip4",
+                 "ip4/ah:sha256/esp:aes128-sha1/ip4/gre:key/ip6/udp/vxlan/eth/ip4/esp:aes128gcm16/ip4"):  # fmt: skip
+        solution = solve(parse(text), 1500)
+        for width in (40, 78, 118, 200):
+            drawn = scale.ruler(solution, width)
+            assert sum(cell.bytes for cell in drawn.cells) == solution.outer_packet
+            rows = scale.lines(drawn, solution.outer_packet)
+            assert len({len(row) for row in rows[1:3]}) == 1
+            if width >= 78:
+                assert drawn.width == width
+
+
+@pytest.mark.parametrize("turn", [packet.toggle_mode, packet.toggle_nat_t, packet.toggle_family])
+def test_a_turn_back_is_the_packet_before(turn):
+    assert turn(turn(packet.DEFAULT)) == packet.DEFAULT
+    assert turn("nonsense//") is not None
+
+
+def test_settings_say_what_they_don_t_understand(tmp_path):
+    file = tmp_path / "ui.toml"
+    assert settings.read(file, {"calc.cipher"}, {"nord"}).keys == {}
+    file.write_text('theme = "nord"\n[keys]\n"calc.cipher" = "f5"\n')
+    found = settings.read(file, {"calc.cipher"}, {"nord"})
+    assert (found.theme, found.keys) == ("nord", {"calc.cipher": "f5"})
+    for text, said in (
+        ("theme = 'nordd'", "did you mean nord"),
+        ("[keys]\n'calc.cifer' = 'x'", "did you mean calc.cipher"),
+        ("colour = 1", "known keys"),
+        ("theme = ", None),
+        ("[keys]\n'calc.cipher' = 5", "such as"),
+    ):
+        file.write_text(text)
+        with pytest.raises(ProblemError) as caught:
+            settings.read(file, {"calc.cipher"}, {"nord"})
+        assert said is None or said in (caught.value.problems[0].hint or "")
+
+
+async def test_a_key_map_changes_the_key_and_the_help(make, folder, settle):
+    config = folder / "ui.toml"
+    config.write_text('theme = "clear-light"\n[keys]\n"calc.cipher" = "f5"\n')
+    app = make(config=config)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert app.theme == "clear-light"
+        await pilot.press("f5")
+        assert "aes128gcm16" in app.screen.stack_text
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert any(key == "f5" and name == "calc.cipher" for key, _, name in app.screen.lines())
+
+
+async def test_jump_goes_to_a_field(make, settle):
+    app = make(mode="plan")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("ctrl+o", "d")
+        await pilot.pause()
+        assert app.focused.id == "f-nodes"
+
+
+async def test_the_mouse_picks_a_byte_a_tab_and_a_setting(make, settle):
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.click("#ruler", offset=(30, 1))
+        await settle(pilot)
+        assert app.screen.query_one("#ledger").cursor_row > 0
+        await pilot.click("#settings", offset=(6, 1))
+        await settle(pilot)
+        assert packet.mode(app.screen.stack_text) == "tunnel"
+        await pilot.click("TitleBar", offset=(50, 0))
+        await settle(pilot)
+        assert app.current_mode != "calc"
+
+
+async def test_every_theme_of_the_round_exists(make, settle):
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        for theme in ROUND:
+            app.theme = theme
+            await pilot.pause()
+            assert app.export_screenshot()
+
+
+def test_directories_are_compared_by_content(tmp_path):
+    for name, text in (("a", "1"), ("b", "1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same").write_text(text)
+    (tmp_path / "a" / "old").write_text("x")
+    (tmp_path / "b" / "new").write_bytes(b"\xff")
+    (tmp_path / "b" / "link").symlink_to("/etc/passwd")
+    marks = changes(of_directory(tmp_path / "a"), of_directory(tmp_path / "b"))
+    assert marks == {"same": " ", "old": "-", "new": "+"}
+
+
+def test_the_core_never_imports_textual():
+    program = (
+        "import pkgutil, importlib, sys, netplan\n"
+        "for m in pkgutil.walk_packages(netplan.__path__, 'netplan.'):\n"
+        "    if '.lab' not in m.name and not m.name.endswith('__main__'): importlib.import_module(m.name)\n"
+        "bad = [m for m in sys.modules if m.split('.')[0] in ('textual', 'tui')]\n"
+        "sys.exit(', '.join(bad[:5]) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_files_are_small():
+    lines = {p: len(p.read_text().splitlines()) for p in [*(ROOT / "tui").rglob("*.py"), ROOT / "netplan" / "edit.py"]}
+    assert lines
+    assert {str(p): n for p, n in lines.items() if n > 400} == {}
+    assert lines[ROOT / "tui" / "app.py"] < 200
+
+
+def test_no_rule_hides_in_the_planner():
+    """No size of a header and no arithmetic on MTUs: numbers come from the core."""
+    import re
+
+    for path in (ROOT / "tui").rglob("*.py"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            assert not re.search(r"(mtu|overhead|payload)\w*\s*[-+*]\s*\d\d", line), f"{path}:{number}"
+
+
+async def test_the_app_leaves_with_a_code(make):
+    app: Planner = make()
+    async with app.run_test() as pilot:
+        await pilot.press("q")
+    assert app.return_value == 0

@@ -1,0 +1,152 @@
+"""Thirty wrong edits: each message says what, where and what instead; the file on disk is never touched by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netplan.edit import Draft, set_value
+from netplan.problems import ProblemError, errors
+from tests.tui.conftest import PLAN
+from tui.desk import Desk
+from tui.fields import fields
+
+FIELDS = {field.name: field for field in fields()}
+
+# field, what is typed, line (0: not written into the draft), and what the message and its hint must say
+TYPED = [
+    ("underlay.mtu", "15oo", 7, "underlay.mtu must be a whole number, not the text '15oo'"),
+    ("underlay.mtu", "", 0, "underlay.mtu is empty"),
+    ("underlay.mtu", "01500", 0, "'01500' may mean octal or decimal", "drop the leading zero"),
+    ("underlay.mtu", "150", 7, "underlay.mtu must be at least 576, not 150"),
+    ("underlay.mtu", "-1500", 7, "underlay.mtu must be at least 576"),
+    ("underlay.mtu", "70000", 7, "underlay.mtu must be at most 65535"),
+    ("underlay.mtu", "1500.5", 7, "underlay.mtu must be a whole number"),
+    ("underlay.mtu", "１５００", 7, "underlay.mtu must be a whole number"),
+    ("name", "Prod EU", 2, "'Prod EU' is not a cluster name", "lower-case letters"),
+    ("name", "", 0, "name is empty"),
+    ("name", "x" * 41, 2, "is not a cluster name", "at most 40"),
+    ("name", "../etc", 2, "'../etc' is not a cluster name"),
+    ("name", "a\x1b[31m", 2, "is not a cluster name"),
+    ("inventory", "hosts.yml", 3, "no such inventory", None),
+    ("inventory", "", 0, "inventory is empty"),
+    ("nodes", "k8s_node", 4, "no host matches the pattern 'k8s_node'", "k8s_nodes"),
+    ("nodes", "-oops", 4, "'-oops' is not a host pattern"),
+    ("ipsec.esp", "aes256gmc16-x25519", 14, "'aes256gmc16-x25519' is not an ESP proposal", "aes256gcm16"),
+    ("ipsec.esp", "aes256gcm16-x25519, null-sha256", 14, "'null-sha256' is refused", "aes256gcm16"),
+    ("ipsec.esp", "3des-md5", 14, "3DES has 64-bit blocks"),
+    ("ipsec.esp", "aes256gcm16", 14, "has no key exchange", "aes256gcm16-x25519"),
+    ("ipsec.esp", "", 0, "ipsec.esp is empty"),
+    ("ipsec.esp", ",", 14, "ipsec.esp must have at least 1 entries, not 0"),
+    ("ipsec.esp", "aes256gcm16; rm -rf /", 14, "is not an ESP proposal"),
+    ("ipsec.ike", "aes256", 0, "'aes256' is not an IKE proposal", "ecp384"),
+    ("overlay.port", "500", 19, "overlay.port 500 is the port of IKE", "4789"),
+    ("overlay.port", "99999", 19, "overlay.port must be at most 65535"),
+    ("overlay.vni", "0", 20, "overlay.vni must be at least 1"),
+    ("overlay.vni", "16777216", 20, "overlay.vni must be at most 16777215"),
+    ("overlay.device", "a-very-long-device-name", 0, "is not an interface name", "at most 15"),
+    ("overlay.device", "cni0", 0, "overlay.device and overlay.bridge are the same"),
+    ("cni.plugin", "calicoo", 23, "cni.plugin"),
+]  # fmt: skip
+
+
+def attempt(desk: Desk, name: str, text: str):
+    """Do what the form does with what was typed; returns the problems and whether the draft took it."""
+    try:
+        value = FIELDS[name].read(text)
+        desk.set(FIELDS[name].at, value)
+    except ProblemError as error:
+        return error.problems, False
+    desk.read_inventory()
+    desk.recheck()
+    return desk.checked.problems, True
+
+
+@pytest.fixture
+def desk(folder):
+    made = Desk(Path("plan.yaml"))
+    made.read_inventory()
+    made.recheck()
+    return made
+
+
+@pytest.mark.parametrize("case", TYPED, ids=[f"{c[0]}={c[1]!a}"[:50] for c in TYPED])
+def test_wrong_value(desk, case):
+    name, text, line, message, *hint = case
+    problems, taken = attempt(desk, name, text)
+    assert problems, "nothing was said"
+    said = [p for p in problems if message in p.message]
+    assert said, [p.message for p in problems]
+    if hint and hint[0]:
+        assert hint[0] in (said[0].hint or ""), said[0].hint
+    if line:
+        assert taken
+        assert said[0].line == line
+        assert said[0].column
+        assert said[0].path == "plan.yaml"
+    assert all("\x1b" not in row for p in problems for row in p.lines())
+    assert Path("plan.yaml").read_text() == PLAN, "only ctrl+s writes"
+    if taken:
+        assert desk.undo()
+        assert desk.draft.text == PLAN
+
+
+WHOLE = [
+    ("name: [", "not YAML"),
+    ("name: x\nname: y\ninventory: i\n", "duplicate key 'name'"),
+    ("name: &a x\ninventory: *a\n", "anchors and aliases are not allowed"),
+    ("name: !!python/object x\n", "tags are not allowed"),
+    ("\tname: x\n", "not YAML"),
+    ("", "the file is empty"),
+    ("- a\n- b\n", "expected a mapping"),
+    (PLAN.replace("underlay:", "underlya:"), "unknown key 'underlya'"),
+    (PLAN.replace("nodes: k8s_nodes", "node: k8s_nodes"), "unknown key 'node'"),
+    (PLAN.replace("name: prod-eu1\n", ""), "the key 'name' is missing"),
+    (PLAN.replace("zone_a", "zona_a"), "is no group or host of the inventory"),
+    (PLAN.replace("mtu: 1500 ", "mtu: 0x5dc "), "must be a whole number"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WHOLE, ids=[message[:30] for _, message in WHOLE])
+def test_wrong_file_from_the_editor(desk, text, message):
+    desk.replace(text)
+    desk.read_inventory()
+    desk.recheck()
+    found = [p for p in errors(desk.checked.problems) if message in p.message]
+    assert found, [p.message for p in desk.checked.problems]
+    assert desk.checked.plan is None
+    assert Path("plan.yaml").read_text() == PLAN
+    assert desk.undo()
+    desk.recheck()
+    assert desk.checked.plan is not None
+
+
+def test_readonly_changes_nothing(folder):
+    desk = Desk(Path("plan.yaml"), readonly=True)
+    for change in (lambda: desk.set(("name",), "x"), desk.undo, desk.save, lambda: desk.replace("")):
+        with pytest.raises(ProblemError, match="readonly"):
+            change()
+
+
+def test_a_plan_with_errors_can_be_saved_whole_and_mended(folder):
+    draft = Draft(Path("plan.yaml"))
+    draft.change(set_value(draft.text, ("underlay", "mtu"), 150))
+    draft.save()
+    assert Path("plan.yaml").read_text() == PLAN.replace("mtu: 1500 ", "mtu: 150  ")
+
+
+async def test_the_form_marks_the_field_and_the_line(make, settle):
+    app = make(mode="plan")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.screen.query_one("#f-underlay-mtu").focus()
+        await pilot.press("backspace", "backspace")
+        await settle(pilot)
+        assert app.screen.query_one("#line-f-underlay-mtu").has_class("-error")
+        assert "7:8" in app.screen.query_one("#problems").pane_text()
+        assert "1 error" in app.desk.subject()
+        await pilot.press("0", "0")
+        await settle(pilot)
+        assert not app.screen.query_one("#line-f-underlay-mtu").has_class("-error")
+        assert not app.desk.dirty
