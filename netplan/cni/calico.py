@@ -177,16 +177,26 @@ def installation(piece: Piece, *under: str, system: str = "calico") -> list[Sett
     return found
 
 
+def _felix_configuration(piece: Piece) -> list[Setting | Hint]:
+    found: list[Setting | Hint] = [
+        _felix_setting(piece, piece.get("spec", field), ("spec", field), field, f"spec.{field}")
+        for field in _DEVICES
+        if whole(piece.get("spec", field))
+    ]
+    # pods' packets to other nodes then go through WireGuard as well, so their MTU has to fit there too
+    families: tuple[tuple[str, Family], ...] = (("wireguardEnabled", "ipv4"), ("wireguardEnabledV6", "ipv6"))
+    for key, family in families:
+        if piece.get("spec", key) is True:
+            found.append(Hint(system="calico", place=piece.place("spec", key), encap="wireguard", family=family))
+    return found
+
+
 def audit(piece: Piece) -> list[Setting | Hint]:
     """Read Installation, FelixConfiguration, IPPool, calico-config and calico-node."""
     if piece.kind == "Installation" and piece.api == "operator.tigera.io":
         return installation(piece, "spec")
     if piece.kind == "FelixConfiguration":
-        return [
-            _felix_setting(piece, piece.get("spec", field), ("spec", field), field, f"spec.{field}")
-            for field in _DEVICES
-            if whole(piece.get("spec", field))
-        ]
+        return _felix_configuration(piece)
     if piece.kind == "IPPool" and "calico" in piece.api:
         vxlan = piece.text("spec", "vxlanMode") in ("Always", "CrossSubnet")
         ipip = piece.text("spec", "ipipMode") in ("Always", "CrossSubnet")

@@ -14,6 +14,7 @@ import pytest
 from netplan.cni import ADAPTERS
 from netplan.codes import CODES
 from netplan.host.links import HOSTS
+from tests.contract.test_networks import IPSEC, planned
 
 DOCS = Path(__file__).parents[2] / "docs"
 LINK = 1500
@@ -52,6 +53,23 @@ def takes() -> list[str]:
     return rows
 
 
+def numbers() -> list[str]:
+    """Every network, encapsulation and family under every kind of IPsec: the number for its field."""
+    rows = [
+        "| plugin | over | no IPsec | GCM | CBC, SHA-256 | GCM, NAT-T | CBC, SHA-256, NAT-T |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, a in ADAPTERS.items():
+        for encap, family in a.takes:
+            cells = []
+            for ipsec in IPSEC:
+                network = planned(a, encap, family, ipsec)
+                value = a.field_value(network)
+                cells.append(str(value) if value == network.pod_mtu else f"{value} ({network.pod_mtu})")
+            rows.append(f"| `{name}` | {encap}, {family} | {' | '.join(cells)} |")
+    return rows
+
+
 def collisions() -> list[str]:
     return [f"- `{name}`: {a.brings_ipsec}." for name, a in ADAPTERS.items() if a.brings_ipsec]
 
@@ -69,6 +87,7 @@ def codes() -> list[str]:
 TABLES = [
     ("networks.md", "networks", networks),
     ("networks.md", "takes", takes),
+    ("networks.md", "numbers", numbers),
     ("networks.md", "collisions", collisions),
     ("networks.md", "hosts", hosts),
     ("audit.md", "codes", codes),
