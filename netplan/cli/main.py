@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "apply": ("netplan.cli.apply", "Apply exactly one bundle to the nodes, phase by phase."),
     "verify": ("netplan.cli.verify", "Prove on the wire what the plan promises."),
     "status": ("netplan.cli.status", "Show the state of every node."),
+    "ca": ("netplan.cli.ca", "Show, encrypt or certify the cluster's certificate authority."),
     "revert": ("netplan.cli.revert", "Take a transaction back on every node."),
     "ui": ("netplan.cli.ui", "Open the planner in the terminal."),
     "lab": ("netplan.cli.lab", "Run a small real cluster on this machine."),

@@ -2,13 +2,17 @@
 
 A node sends a certificate request made with a key that never leaves it. Only the public key is taken from it: subject
 and extensions are ours. The CA's key is made here once, lies under the state directory with mode 0600 and is never
-part of a bundle, a run or a message.
+part of a bundle, a run or a message. It is encrypted when there is a passphrase (a file named by
+``IPSECPLAN_CA_PASSPHRASE_FILE``, or `ipsecplan ca encrypt`), and an organisation's own CA can certify it (`ca request`,
+`ca install`): then it is a subordinate CA, and nodes still trust it alone.
 """
 
 from __future__ import annotations
 
 import datetime
+import getpass
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +29,9 @@ from netplan.problems import Problem, ProblemError
 CA_DAYS = 3650
 LEAF_DAYS = 397
 BACKDATE = datetime.timedelta(hours=1)  # a node's clock may be a little behind ours
+KEY, CERTIFICATE, ISSUED = "ca-key.pem", "ca.pem", "issued"
+PASSPHRASE_FILE = "IPSECPLAN_CA_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
+LEAST_PASSPHRASE = 12
 MAX_REQUEST = 16 * 1024  # bytes
 
 
@@ -34,6 +41,7 @@ class Authority:
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
+    folder: Path | None = None
 
     @property
     def pem(self) -> str:
@@ -68,12 +76,17 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         certificate = builder.sign(self.key, hashes.SHA384())
-        return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+        pem = certificate.public_bytes(serialization.Encoding.PEM)
+        if self.folder is not None:
+            issued = self.folder / ISSUED
+            issued.mkdir(mode=0o700, exist_ok=True)
+            write_atomic(issued / f"{node}.pem", pem, 0o644)
+        return pem.decode("ascii")
 
 
 def open_authority(folder: Path, cluster: str) -> Authority:
     """Load the CA of a cluster from ``folder``, or make it on first use. ``cluster`` names it for people."""
-    key_path, certificate_path = folder / "ca-key.pem", folder / "ca.pem"
+    key_path, certificate_path = folder / KEY, folder / CERTIFICATE
     if key_path.exists() and certificate_path.exists():
         return _load(key_path, certificate_path)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,12 +111,108 @@ def open_authority(folder: Path, cluster: str) -> Authority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA384())
     )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    write_atomic(key_path, private, 0o600)
+    write_atomic(key_path, _private(key, _passphrase_file()), 0o600)
     write_atomic(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-    return Authority(certificate, key)
+    return Authority(certificate, key, folder)
+
+
+def encrypt(folder: Path, passphrase: bytes) -> None:
+    """Encrypt the CA's key at rest, or give it another passphrase."""
+    authority = _load(folder / KEY, folder / CERTIFICATE)
+    if len(passphrase) < LEAST_PASSPHRASE:
+        raise _problem(f"a passphrase has at least {LEAST_PASSPHRASE} characters")
+    write_atomic(folder / KEY, _private(authority.key, passphrase), 0o600)
+
+
+def encrypted(folder: Path) -> bool:
+    """Tell whether the CA's key is encrypted at rest."""
+    return b"ENCRYPTED" in (folder / KEY).read_bytes()
+
+
+def request(authority: Authority) -> str:
+    """Return a certificate request (PEM) for the CA's own key, for an organisation's CA to sign as a subordinate CA."""
+    made = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(authority.certificate.subject)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .sign(authority.key, hashes.SHA384())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def install(authority: Authority, pem: bytes) -> x509.Certificate:
+    """Take the certificate that an organisation's CA made from our request; refuses one that could not work.
+
+    Certificates of nodes stay good: they are signed by the same key under the same name.
+    """
+    assert authority.folder is not None  # noqa: S101
+    try:
+        found = x509.load_pem_x509_certificate(pem)
+        constraints = found.extensions.get_extension_for_class(x509.BasicConstraints).value
+        usage = found.extensions.get_extension_for_class(x509.KeyUsage).value
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise _problem(f"not the certificate of a CA: {type(error).__name__}") from None
+    if found.public_key() != authority.key.public_key():
+        raise _problem("the certificate is for another key", "make it from `ipsecplan ca request`")
+    if found.subject != authority.certificate.subject:
+        raise _problem(f"the certificate names {found.subject.rfc4514_string()}; issued certificates name "
+                       f"{authority.certificate.subject.rfc4514_string()}")  # fmt: skip
+    if not constraints.ca or not usage.key_cert_sign:
+        raise _problem("the certificate does not allow to sign others (CA:TRUE and keyCertSign)")
+    if not found.not_valid_before_utc <= _now() < found.not_valid_after_utc:
+        raise _problem(f"the certificate is valid from {found.not_valid_before_utc} to {found.not_valid_after_utc}")
+    write_atomic(authority.folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
+    return found
+
+
+def load_certificate(folder: Path) -> x509.Certificate:
+    """Return the CA's certificate."""
+    return x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+
+
+def issued(folder: Path) -> dict[str, x509.Certificate]:
+    """Return the newest certificate issued to each node id."""
+    files = sorted((folder / ISSUED).glob("*.pem")) if (folder / ISSUED).is_dir() else []
+    return {path.stem: x509.load_pem_x509_certificate(path.read_bytes()) for path in files}
+
+
+def renewal(certificate: x509.Certificate) -> datetime.datetime:
+    """Return when a certificate should be renewed: after two thirds of its life."""
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return begin + (end - begin) * 2 / 3
+
+
+def _private(key: ec.EllipticCurvePrivateKey, passphrase: bytes | None) -> bytes:
+    protection = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
+
+
+def _passphrase_file() -> bytes | None:
+    """Return the passphrase from the file that the environment names; its path is no secret, its content is."""
+    named = os.environ.get(PASSPHRASE_FILE)
+    return read_passphrase(Path(named)) if named else None
+
+
+def read_passphrase(path: Path) -> bytes:
+    """Return the passphrase in a file that only we can read."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise _problem(f"{path} can be read by others", f"chmod 600 {path}")
+        found = path.read_bytes().strip()
+    except OSError as error:
+        raise _problem(f"{path} can't be read: {error.strerror}") from None
+    if len(found) < LEAST_PASSPHRASE:
+        raise _problem(f"the passphrase in {path} has less than {LEAST_PASSPHRASE} characters")
+    return found
+
+
+def _asked() -> bytes | None:
+    """Return the passphrase of an encrypted key: from the file, else typed by the operator."""
+    found = _passphrase_file()
+    if found is None and sys.stdin.isatty():
+        found = getpass.getpass("Passphrase of the cluster's CA: ").encode()
+    return found
 
 
 def _load(key_path: Path, certificate_path: Path) -> Authority:
@@ -113,15 +222,19 @@ def _load(key_path: Path, certificate_path: Path) -> Authority:
     if key_path.stat().st_uid != os.geteuid():
         raise _problem(f"{key_path} belongs to another user")
     try:
-        key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
+        raw = key_path.read_bytes()
+        passphrase = _asked() if b"ENCRYPTED" in raw else None
+        if passphrase is None and b"ENCRYPTED" in raw:
+            raise _problem("the CA's key is encrypted", f"name a file (0600) with its passphrase in {PASSPHRASE_FILE}")
+        key = serialization.load_pem_private_key(raw, password=passphrase)
         certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _problem(f"{key_path.parent} holds no usable CA") from None
+        raise _problem(f"{key_path.parent} holds no usable CA, or the passphrase is wrong") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
         raise _problem(f"the CA's key and certificate in {key_path.parent} don't belong together")
     if certificate.not_valid_after_utc <= _now():
         raise _problem("the CA's certificate has expired", f"move {key_path.parent} away and apply again")
-    return Authority(certificate, key)
+    return Authority(certificate, key, key_path.parent)
 
 
 def _checked(request_pem: str, node: str) -> x509.CertificateSigningRequest:
