@@ -128,7 +128,7 @@ def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
 @click.argument("request_file", type=click.Path(path_type=Path, dir_okay=False), metavar="REQUEST")
 @STATE_DIR
 def sign(cluster: str, node: str, request_file: Path, state_dir: str | None) -> None:
-    """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST (PEM): for a far end we don't manage.
+    """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST: for a far end we don't manage.
 
     Only the public key is taken from the request; it must be of the curve P-384.
     """
