@@ -214,7 +214,8 @@ def _link_of(setting: Setting, case: _Case) -> int:
 def _fits_ipv6(setting: Setting, encap: str, family: str, over: int) -> bool:
     """WireGuard leaves room for an IPv6 outer header whatever it runs over; its peers may be either."""
     room = HEADERS["ip6"].bytes - HEADERS["ip4"].bytes
-    return encap == "wireguard" and setting.family is None and family == "ipv4" and -room <= over < 0
+    device = setting.semantics == "device" and setting.family is None
+    return encap == "wireguard" and device and family == "ipv4" and -room <= over < 0
 
 
 def _change(setting: Setting, exact: int, encap: str, family: str) -> str:

@@ -200,6 +200,13 @@ def test_what_the_programs_subtract_is_what_their_source_says(name, encap, famil
     assert link - table[encap, family] == pod
 
 
+@pytest.mark.parametrize(("family", "pod"), [("ipv4", 1440), ("ipv6", 1420)])
+def test_calico_leaves_room_for_wireguard_by_family(family, pod):
+    from netplan.cni.calico import AUTOMATIC as takes
+
+    assert 1500 - takes["wireguard", family] == pod
+
+
 def test_docker_rounds_encrypted_overlays():
     from netplan.cni.docker import overlay_ends
 
