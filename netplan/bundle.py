@@ -22,7 +22,7 @@ from netplan.consequences import consequences
 from netplan.host import guard, sysctl
 from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
 from netplan.inventory import Inventory
-from netplan.ipsec import swanctl
+from netplan.ipsec import farend, swanctl
 from netplan.model import Node
 from netplan.plan import PairClass, Plan
 from netplan.problems import Problem, ProblemError, quoted
@@ -90,7 +90,7 @@ def build(plan: Plan) -> list[File]:
     """Return every file of the bundle but the manifest, in path order."""
     files = [File("plan.json", dump(plan.as_json()))]
     for node in plan.nodes:
-        files += _node_files(plan, node)
+        files += _node_files(plan, node) if node.managed else _far_end(plan, node)
     files.append(File("REVIEW.md", review(plan)))
     return sorted(files, key=lambda f: f.path)
 
@@ -115,6 +115,7 @@ def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[st
                 "digest": _digest([e for e in entries if e["path"].startswith(f"nodes/{node.id}/")]),
             }
             for node in plan.nodes
+            if node.managed
         },
         "files": entries,
     }
@@ -160,6 +161,11 @@ def _node_files(plan: Plan, node: Node) -> list[File]:
         File("usr/local/lib/ipsecplan/revert.sh", revert, "0755"),
     ]
     return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
+
+
+def _far_end(plan: Plan, node: Node) -> list[File]:
+    """What somebody else needs who configures a host that we don't manage."""
+    return [File(f"far-ends/{node.id}/{name}", text) for name, text in farend.files(plan, node).items()]
 
 
 def _guard(plan: Plan, node: Node, *, drop: bool) -> str:

@@ -191,7 +191,7 @@ class Node:
     ``address`` is its underlay address, ``link_mtu`` the IP MTU of its link in bytes, ``overlay_address`` the address
     of its overlay device (the network address of ``pod_cidr``), ``nat`` whether it is behind NAT; ``groups`` are its
     inventory groups and its own name, which path and mesh rules refer to; ``capabilities`` is what its strongSwan
-    can do, as far as it is known.
+    can do, as far as it is known; ``managed`` is false for a far end that somebody else configures by hand.
     """
 
     id: str
@@ -203,3 +203,4 @@ class Node:
     nat: bool
     groups: frozenset[str]
     capabilities: Capabilities = UNKNOWN
+    managed: bool = True

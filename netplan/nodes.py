@@ -24,6 +24,7 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 # host variables that the plan reads, for "did you mean"
 VARIABLES = (
     "underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr", "strongswan_version", "strongswan_algorithms",
+    "ipsecplan_managed",
 )  # fmt: skip
 
 
@@ -79,14 +80,15 @@ class _Reader:
         address = self._address()
         pod_cidr = self._pod_cidr()
         mtu = self._mtu()
-        nat = self._nat()
+        nat = self._truth("underlay_nat", default=False)
+        managed = self._truth("ipsecplan_managed", default=True)
         capabilities = self._capabilities()
         if self.problems or address is None or pod_cidr is None:
             return None
         return Node(
             id=node_id(self.plan.name, name), name=name, address=str(address), link_mtu=mtu, pod_cidr=str(pod_cidr),
             overlay_address=str(pod_cidr.network_address), nat=nat, groups=self.host.groups | {name},
-            capabilities=capabilities,
+            capabilities=capabilities, managed=managed,
         )  # fmt: skip
 
     def _value(self, variable: str) -> Any:
@@ -156,11 +158,13 @@ class _Reader:
             return self.plan.underlay.mtu
         return int(text)
 
-    def _nat(self) -> bool:
-        value = self._value("underlay_nat")
+    def _truth(self, variable: str, default: bool) -> bool:
+        value = self._value(variable)
+        if value is None:
+            return default
         text = str(value).lower()
-        if value is not None and text not in ("true", "false"):
-            self.wrong("IPP304", f"underlay_nat must be true or false, not {quoted(value)}", "underlay_nat")
+        if text not in ("true", "false"):
+            self.wrong("IPP304", f"{variable} must be true or false, not {quoted(value)}", variable)
         return text == "true"
 
     def _capabilities(self) -> Capabilities:
@@ -206,17 +210,31 @@ def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
 def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
     """A host that the mesh joins with nobody: there is nothing to apply or to prove on it."""
     mesh = plan.ipsec.mesh
-    if not mesh.partial:
-        return
-    places = {node.id: roles(mesh, node) for node in found}
+    places = {node.id: (roles(mesh, node), node.managed) for node in found}
     counts = Counter(places.values())
-    for node in found:
+
+    def peers(node: Node, *, managed: bool) -> bool:
         own = places[node.id]
-        if not any(protected(mesh, own, other) and (other != own or n > 1) for other, n in counts.items()):
-            yield inventory.problem(
-                "IPP408", f"ipsec.mesh {quoted(mesh)} joins host {quoted(node.name)} with no other host", node.name,
-                hint="leave it out with the host pattern of nodes, or name it or its group in ipsec.mesh",
-            )  # fmt: skip
+        return any(
+            protected(mesh, own[0], other[0]) and (other != own or n > 1)
+            for other, n in counts.items()
+            if other[1] or (not managed and own[1])
+        )
+
+    for node in found:
+        if peers(node, managed=True):
+            continue
+        if node.managed and peers(node, managed=False):
+            what = f"host {quoted(node.name)} has only peers that we don't manage, so nothing proves its change"
+            hint = "a host needs one managed peer"
+        elif mesh.partial or len(found) > 1:
+            what, hint = (
+                f"ipsec.mesh {quoted(mesh)} joins host {quoted(node.name)} with no other host that we manage",
+                "leave it out with the host pattern of nodes, or name it or its group in ipsec.mesh",
+            )
+        else:
+            continue
+        yield inventory.problem("IPP408", what, node.name, hint=hint)
 
 
 def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:

@@ -77,9 +77,9 @@ class Pair:
     pair_class: PairClass
 
 
-# (link MTU, behind NAT, ends of the path rules, ends of the mesh's rules, strongSwan): hosts of one kind are
-# interchangeable for the arithmetic
-_Kind = tuple[int, bool, Roles, Roles, Capabilities]
+# (link MTU, behind NAT, ends of the path rules, ends of the mesh's rules, strongSwan, managed by us): hosts of one kind
+# are interchangeable for the arithmetic
+_Kind = tuple[int, bool, Roles, Roles, Capabilities, bool]
 _Key = tuple[int, bool, Offer]
 
 
@@ -119,8 +119,9 @@ class Plan:
                 yield self.pair(one, other)
 
     def pair(self, one: Node, other: Node) -> Pair:
-        """Return the pair of two nodes."""
-        first, second = (one, other) if initiates(one.id, other.id) else (other, one)
+        """Return the pair of two nodes; towards a far end that we don't manage, we initiate."""
+        starts = one.managed if one.managed != other.managed else initiates(one.id, other.id)
+        first, second = (one, other) if starts else (other, one)
         return Pair(
             id=pair_id(one.id, other.id), initiator=first, responder=second, pair_class=self.class_of(one, other)
         )
@@ -132,8 +133,8 @@ class Plan:
                 yield other
 
     def peers(self, node: Node) -> Iterator[tuple[Node, Pair]]:
-        """Generate the IPsec peers of a node with the pair that joins them: pairs that stay clear are left out."""
-        for other in self.others(node):
+        """Generate the IPsec peers of a node with the pair that joins them: managed ones first, no clear pairs."""
+        for other in sorted(self.others(node), key=lambda n: not n.managed):
             if self.class_of(node, other).protected:
                 yield other, self.pair(node, other)
 
@@ -177,6 +178,7 @@ class Plan:
                     "pod_cidr": n.pod_cidr,
                     "nat": n.nat,
                     "strongswan": n.capabilities.text,
+                    "managed": n.managed,
                 }
                 for n in self.nodes
             ],
@@ -189,7 +191,7 @@ def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
     counts = Counter(kinds.values())
     links: dict[_Key, tuple[int, str]] = {}  # class key -> pairs, what limits it
     key_of: dict[tuple[_Kind, _Kind], _Key] = {}
-    members = sorted(counts, key=lambda k: (k[0], k[1], sorted(k[2]), sorted(k[3]), repr(k[4])))
+    members = sorted(counts, key=lambda k: (k[0], k[1], sorted(k[2]), sorted(k[3]), repr(k[4]), k[5]))
     for index, one in enumerate(members):
         for other in members[index:]:
             number = counts[one] * (counts[one] - 1) // 2 if one == other else counts[one] * counts[other]
@@ -241,11 +243,13 @@ def _kind(file: PlanFile, node: Node) -> _Kind:
         for end, name in enumerate(rule.between)
         if name in node.groups
     )
-    return (node.link_mtu, node.nat, rules, roles(file.ipsec.mesh, node), node.capabilities)
+    return (node.link_mtu, node.nat, rules, roles(file.ipsec.mesh, node), node.capabilities, node.managed)
 
 
 def _offer(file: PlanFile, one: _Kind, other: _Kind) -> Offer:
-    return offer(file, one[4], other[4]) if protected(file.ipsec.mesh, one[3], other[3]) else CLEAR
+    """What a pair offers; nothing where the mesh leaves it out, or where both ends are somebody else's."""
+    ours = one[5] or other[5]
+    return offer(file, one[4], other[4]) if ours and protected(file.ipsec.mesh, one[3], other[3]) else CLEAR
 
 
 def _link(file: PlanFile, one: _Kind, other: _Kind) -> tuple[int, str]:
