@@ -14,9 +14,10 @@ _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")
 _PORT = re.compile(r"\b(?:sport|dport) (\d+)")
 _REQID = re.compile(r"\breqid (\d+)")
 _MODE = re.compile(r"\bmode (transport|tunnel|beet)")
-_AEAD = re.compile(r"^\s*aead (\S+) \S+ (\d+)")
+_KEY = r"(?:<<Keys hidden>>|\S+)"  # `nokeys` hides them
+_AEAD = re.compile(rf"^\s*aead (\S+) {_KEY} (\d+)")
 _ENC = re.compile(r"^\s*enc (\S+)")
-_AUTH = re.compile(r"^\s*auth(-trunc)? (\S+) \S*\s*(\d+)?")
+_AUTH = re.compile(rf"^\s*auth(-trunc)? (\S+)(?: {_KEY})?(?: (\d+))?")
 _DOCKER_MARK = "0xd0c4e3"
 _AEADS = {
     "rfc4106(gcm(aes))": "aes256gcm{}",

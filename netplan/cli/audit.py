@@ -22,7 +22,7 @@ from netplan.stack import parse, parse_size, solve
     epilog="\b\nExamples:\n"
     "  kubectl get cm,ds,installation,felixconfiguration,ippool -A -o yaml | ipsecplan audit -\n"
     "  ipsecplan audit dumps/ /etc/docker/daemon.json --mtu 1500\n"
-    "  ssh node 'ip -d -j addr' | ipsecplan audit - --plan plan.yaml\n"
+    "  ipsecplan audit ssh://root@node-a ssh://root@node-b --plan plan.yaml\n"
     "  ipsecplan audit values.yaml --stack ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500 --sarif",
 )
 @click.argument("paths", nargs=-1)
@@ -43,7 +43,7 @@ def command(
     sarif_: bool,
     strict: bool,
 ) -> int:
-    """Judge the MTUs in PATHS (files, directories, - for stdin) against what really fits.
+    """Judge the MTUs in PATHS (files, directories, ssh://HOST, - for stdin) against what really fits.
 
     Reads dumps of Kubernetes objects, Helm values, CNI lists, daemon.json, docker network inspect, ip -d -j link and
     route, ip xfrm, swanctl.conf and swanctl --raw, networkd, netplan, NetworkManager and ifupdown files. All inputs
