@@ -12,7 +12,7 @@ from netplan import pipeline
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cni import ADAPTERS
 from netplan.cni.base import Adapter, Artifact, Change, Network, Step
-from netplan.cni.deliver import adapter, deliver, fitted, of_stack, steps, wanted
+from netplan.cni.deliver import adapter, deliver, fitted, of_stack, page, steps, wanted
 from netplan.cni.document import Piece, UnreadableError, parse
 from netplan.cni.policies import Baseline, policies
 from netplan.problems import Problem, ProblemError, errors, printable
@@ -71,7 +71,7 @@ def command(
         todo = steps(plugin, network, change, kubeconfig, artifacts)
         warnings += chosen.supports(network)
         if to is not None:
-            _write(to, artifacts, _page(chosen, network, todo, change))
+            _write(to, artifacts, page(chosen, network, todo, change))
         if json_:
             emit_json(_result(chosen, network, artifacts, todo), warnings)
             return
@@ -82,7 +82,7 @@ def command(
         for artifact in artifacts:
             emit(f"# {artifact.path}  ({artifact.patch}{' ' + artifact.target if artifact.target else ''})")
             emit(artifact.text.rstrip("\n"))
-        for line in _page(chosen, network, todo, change):
+        for line in page(chosen, network, todo, change):
             emit(f"# {line}" if line else "#")
 
 
@@ -160,24 +160,6 @@ def _policies(namespaces: tuple[str, ...], peers: tuple[str, ...]) -> list[Artif
     return made
 
 
-def _page(chosen: Adapter, network: Network, todo: list[Step], change: Change) -> list[str]:
-    """Return STEPS.md as lines."""
-    value = chosen.field_value(network)
-    lines = [
-        f"# {chosen.title}: pod MTU {network.pod_mtu}",
-        "",
-        f"{chosen.field}: {value}, the {chosen.semantics}'s number; pods end with {network.pod_mtu}.",
-        f"Running pods {'keep what they have' if chosen.pods_keep else 'follow'}. "
-        f"Order: {'lowering, senders first' if change == 'lower' else 'raising, receivers first'}.",
-        "",
-    ]
-    for number, step in enumerate(todo, 1):
-        lines.append(f"{number}. [{step.where}] {step.text}")
-        if step.command:
-            lines += ["", f"       {step.command}", ""]
-    return lines
-
-
 def _result(chosen: Adapter, network: Network, artifacts: list[Artifact], todo: list[Step]) -> dict[str, object]:
     return {
         "plugin": chosen.name,
@@ -190,7 +172,7 @@ def _result(chosen: Adapter, network: Network, artifacts: list[Artifact], todo: 
     }
 
 
-def _write(directory: Path, artifacts: list[Artifact], page: list[str]) -> None:
+def _write(directory: Path, artifacts: list[Artifact], lines: list[str]) -> None:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ProblemError(
             Problem(code="IPP210", message="exists and is not empty", path=str(directory), hint="name a new directory")
@@ -200,4 +182,4 @@ def _write(directory: Path, artifacts: list[Artifact], page: list[str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(target, "x", encoding="utf-8", newline="") as out:
             out.write(artifact.text)
-    (directory / "STEPS.md").write_text("\n".join(printable(line) for line in page) + "\n", encoding="utf-8")
+    (directory / "STEPS.md").write_text("\n".join(printable(line) for line in lines) + "\n", encoding="utf-8")

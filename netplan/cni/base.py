@@ -85,7 +85,7 @@ class Artifact:
 
     ``patch`` is how: ``merge`` (a JSON merge patch of the target), ``strategic`` (a strategic merge patch), ``file``
     (a file on every node), ``values`` (Helm values to add) or ``object`` (created when absent). ``schema`` names what
-    it is validated against.
+    it is validated against; ``by_step`` is set where a step of the adapter applies it, at its own time.
     """
 
     path: str
@@ -93,6 +93,7 @@ class Artifact:
     patch: Literal["merge", "strategic", "file", "values", "object"] = "file"
     target: str = ""
     schema: str = ""
+    by_step: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

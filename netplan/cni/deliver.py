@@ -117,3 +117,31 @@ def steps(
     at = next(i for i, step in enumerate(found) if step.stage == "config")
     made = [Step(stage="config", text="dry run" if "--dry-run" in line else "apply", command=line) for line in lines]
     return [*found[: at + 1], *made, *found[at + 1 :]]
+
+
+def page(chosen: Adapter, network: Network, todo: Sequence[Step], change: Change) -> list[str]:
+    """Return STEPS.md as lines."""
+    value = chosen.field_value(network)
+    lines = [
+        f"# {chosen.title}: pod MTU {network.pod_mtu}",
+        "",
+        f"{chosen.field}: {value}, the {chosen.semantics}'s number; pods end with {network.pod_mtu}.",
+        f"Running pods {'keep what they have' if chosen.pods_keep else 'follow'}. "
+        f"Order: {'lowering, senders first' if change == 'lower' else 'raising, receivers first'}.",
+        "",
+    ]
+    for number, step in enumerate(todo, 1):
+        lines.append(f"{number}. [{step.where}] {step.text}")
+        if step.command:
+            lines += ["", f"       {step.command}", ""]
+    return lines
+
+
+def cluster_files(plan: Plan, plugin: str, change: Change = "lower") -> dict[str, str]:
+    """Return path -> text of what a bundle holds for a container network that brings its own overlay: the artefacts
+    and STEPS.md. Raises ProblemError with everything that stands against it."""
+    network, warnings = fitted(plugin, wanted(plan, plugin, {}, {}))
+    artifacts = deliver(plugin, network)
+    lines = page(adapter(plugin), network, steps(plugin, network, change, None, artifacts), change)
+    lines += [f"Mind: {problem.message}." for problem in (*warnings, *adapter(plugin).supports(network))]
+    return {**{a.path: a.text for a in artifacts}, "STEPS.md": "\n".join(lines) + "\n"}

@@ -132,6 +132,8 @@ def commands(artifacts: Sequence[Artifact], kubeconfig: str | None = None) -> li
 
 
 def _apply(kubectl: str, artifact: Artifact, dry: str) -> str | None:
+    if artifact.by_step:
+        return None
     if artifact.patch == "object":
         return f"{kubectl} apply{dry} -f {shlex.quote(artifact.path)}"
     if artifact.patch not in ("merge", "strategic") or not artifact.target:

@@ -6,6 +6,8 @@ and 46 more with IPsec ``Full``; its ``mtu`` changes only through a migration wi
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netplan.cni.base import (
     Adapter,
     Artifact,
@@ -91,26 +93,29 @@ def _openshift(network: Network) -> list[Artifact]:
         }
     }
     api = "operator.openshift.io/v1"
-    return [
+    made = [
         patch("openshift/1-migration.patch.yaml", migration, target, "openshift/network", api=api),
         patch("openshift/2-network.patch.yaml", done, target, "openshift/network", api=api),
     ]
+    return [replace(artifact, by_step=True) for artifact in made]  # the second only after every node has rebooted
 
 
 def _openshift_steps(network: Network) -> list[Step]:
     routes = "old and new nodes interoperate: devices keep the larger MTU, pod routes get the smaller"
     wait = "oc wait mcp --all --for=condition=Updated --timeout=4h"
+    apply = "oc patch network.operator.openshift.io cluster --type merge --patch-file openshift/"
     return [
+        Step(stage="config", text="dry run", command=f"{apply}1-migration.patch.yaml --dry-run=server"),
         Step(
             stage="config",
             text=f"start the migration; {routes}; every node reboots once",
-            command="oc patch network.operator cluster --type merge --patch-file openshift/1-migration.patch.yaml",
+            command=f"{apply}1-migration.patch.yaml",
         ),
         Step(stage="restart", text="wait until the machine config operator has rebooted every node", command=wait),
         Step(
             stage="pods",
             text=f"finish: migration null, mtu {network.pod_mtu}, IPsec mode; every node reboots a second time",
-            command="oc patch network.operator cluster --type merge --patch-file openshift/2-network.patch.yaml",
+            command=f"{apply}2-network.patch.yaml",
         ),
         Step(stage="check", text="wait for the second round, then read the MTU inside a pod", command=wait),
     ]

@@ -115,6 +115,15 @@ def test_openshift_migrates_in_two_patches():
     assert yaml.safe_load(second.text)["spec"]["defaultNetwork"]["ovnKubernetesConfig"]["mtu"] == 1354
 
 
+def test_the_second_openshift_patch_waits_for_the_reboots():
+    network = Network(pod_mtu=1354, link_mtu=1500, encap="geneve:8", options={"from": "1400"})
+    lines = [s.command for s in steps("openshift", network, "lower", "/kubeconfig")]
+    first, second = (next(i for i, x in enumerate(lines) if n in x and "dry" not in x) for n in ("/1-", "/2-"))
+    assert "--dry-run=server" in lines[0]
+    assert any("oc wait mcp" in line for line in lines[first:second])
+    assert not any(line.startswith("kubectl") for line in lines)
+
+
 def test_ovn_has_options_in_its_geneve_header():
     assert encapsulation("kube-ovn", "geneve") == "geneve:8"
     assert encapsulation("antrea", "geneve") == "geneve"
