@@ -19,7 +19,7 @@ from netplan.problems import Problem, ProblemError, errors, printable
 from netplan.stack import parse as parse_stack
 from netplan.stack import parse_size
 
-_OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[A-Za-z0-9_.:/^()|*-]{0,200})$")
+_OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,200})\Z")
 
 
 @click.command(

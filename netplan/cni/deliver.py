@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,40 @@ _ENCAPS: dict[str, Encap] = {
     "gre": "gre",
     "stt": "stt",
 }
+
+
+# option -> what it is, and what its value looks like
+OPTIONS: dict[str, tuple[str, str]] = {
+    "name": ("name of a network, attachment or container network", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"),
+    "namespace": ("namespace of an attachment", r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"),
+    "subnet": ("kube-ovn Subnet", r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"),
+    "network": ("flannel's whole pod network", r"[0-9a-fA-F.:]+/\d{1,3}"),
+    "bridge": ("bridge of the CNI plugin or of Podman", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}"),
+    "master": ("link under macvlan, ipvlan, vlan or host-device", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}"),
+    "master_mtu": ("its MTU, where it is not the hosts' link", r"\d{2,5}"),
+    "port": ("internal port of Open vSwitch", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}"),
+    "vlan": ("VLAN id", r"\d{1,4}"),
+    "attach": ("plugin inside a Multus attachment", r"bridge|ptp|macvlan|ipvlan|vlan"),
+    "links": ("Calico's mtuIfacePattern", r"[A-Za-z0-9_.^$()|*?+\[\]-]{1,200}"),
+    "from": ("the pod MTU that OpenShift has now", r"\d{2,5}"),
+    "machine": ("the machine MTU that OpenShift gets", r"\d{2,5}"),
+    "version": ("Docker's version", r"\d+(\.\d+)*"),
+    "cniVersion": ("version of the CNI list", r"\d\.\d\.\d"),
+}
+
+
+def options_problems(options: Mapping[str, str]) -> list[Problem]:
+    """Return what stands against options: they become names, paths and numbers in files."""
+    found: list[Problem] = []
+    for key, value in options.items():
+        if key not in OPTIONS:
+            near = closest(key, OPTIONS)
+            hint = f"did you mean {near}?" if near else f"known: {' '.join(OPTIONS)}"
+            found.append(Problem(code="IPP905", message=f"no option {quoted(key)}", hint=hint))
+        elif not re.fullmatch(OPTIONS[key][1], value):
+            message = f"{quoted(value)} can't be the option {key}: {OPTIONS[key][0]}"
+            found.append(Problem(code="IPP905", message=message))
+    return found
 
 
 def adapter(plugin: str) -> Adapter:
@@ -91,7 +126,7 @@ def fitted(plugin: str, network: Network) -> tuple[Network, list[Problem]]:
 def deliver(plugin: str, network: Network) -> list[Artifact]:
     """Return the artefacts of a network, checked. Raises ProblemError with everything that stands against it."""
     chosen = adapter(plugin)
-    problems = chosen.supports(network)
+    problems = options_problems(network.options) or chosen.supports(network)
     if errors(problems):
         raise ProblemError(problems)
     artifacts = chosen.render(network)

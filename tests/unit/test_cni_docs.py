@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from netplan.cni import ADAPTERS
+from netplan.cni.deliver import OPTIONS
 from netplan.codes import CODES
 from netplan.host.links import HOSTS
 from tests.contract.test_networks import IPSEC, planned
@@ -74,6 +75,11 @@ def collisions() -> list[str]:
     return [f"- `{name}`: {a.brings_ipsec}." for name, a in ADAPTERS.items() if a.brings_ipsec]
 
 
+def options() -> list[str]:
+    rows = ["| option | what it is |", "|---|---|"]
+    return rows + [f"| `{key}` | {text} |" for key, (text, _) in OPTIONS.items()]
+
+
 def hosts() -> list[str]:
     rows = ["| configurator | field | goes live | checked against |", "|---|---|---|---|"]
     return rows + [f"| {h.title} | `{h.field}` | {h.goes_live} | {h.checked_against} |" for h in HOSTS.values()]
@@ -89,6 +95,7 @@ TABLES = [
     ("networks.md", "takes", takes),
     ("networks.md", "numbers", numbers),
     ("networks.md", "collisions", collisions),
+    ("networks.md", "options", options),
     ("networks.md", "hosts", hosts),
     ("audit.md", "codes", codes),
 ]
