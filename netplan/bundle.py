@@ -22,7 +22,7 @@ from netplan.consequences import consequences
 from netplan.host import guard, sysctl
 from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
 from netplan.inventory import Inventory
-from netplan.ipsec import farend, swanctl
+from netplan.ipsec import charon, farend, swanctl
 from netplan.model import Node
 from netplan.plan import PairClass, Plan
 from netplan.problems import Problem, ProblemError, quoted
@@ -151,6 +151,7 @@ def _node_files(plan: Plan, node: Node) -> list[File]:
     files = [
         File("node.json", dump_lines(node_facts(plan, node))),
         File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640"),
+        File("etc/strongswan.d/ipsecplan.conf", charon.settings_file(plan, node)),
         *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
         File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
         File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),

@@ -1,0 +1,81 @@
+"""Settings of charon itself: for the size of the mesh and the version in place, and only with the plugins in use.
+
+strongSwan reads this file when it starts (strongswan.conf(5)); a running charon keeps its own until then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netplan.ipsec.reader import Settings, read
+from netplan.model import Node
+from netplan.plan import Plan
+from netplan.proposals.capabilities import Capabilities
+from netplan.render import render
+
+# Not used by host to host IKEv2 with certificates or keys; most of strongSwan's advisories of 2023 to 2025 are in them.
+# bypass-lan would install policies that let a whole subnet past our encryption.
+UNUSED = (
+    "addrblock", "agent", "attr", "bypass-lan", "connmark", "dhcp", "dnskey", "eap-aka", "eap-aka-3gpp2", "eap-dynamic",
+    "eap-gtc", "eap-identity", "eap-md5", "eap-mschapv2", "eap-peap", "eap-radius", "eap-sim", "eap-sim-file",
+    "eap-simaka-pseudonym", "eap-simaka-reauth", "eap-sim-pcsc", "eap-tls", "eap-tnc", "eap-ttls", "farp", "forecast",
+    "ha", "lookip", "md4", "pgp", "pkcs7", "rc2", "resolve", "sshkey", "stroke", "xauth-eap", "xauth-generic",
+    "xauth-noauth", "xauth-pam",
+)  # fmt: skip
+LEAST_PEERS = 30  # strongSwan's own cookie threshold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What follows from the number of peers."""
+
+    threads: int
+    table: int
+    segments: int
+    cookies: int
+
+
+def sizes(peers: int) -> Sizes:
+    """Return charon's sizes for this many peers: one hash bucket a peer, a lock for 16, no cookies for ourselves."""
+    table = 1 << max(0, peers - 1).bit_length()
+    return Sizes(
+        threads=min(64, 16 + peers // 32), table=table, segments=max(1, table // 16), cookies=max(LEAST_PEERS, peers)
+    )
+
+
+def settings_file(plan: Plan, node: Node) -> str:
+    """Return ``/etc/strongswan.d/ipsecplan.conf`` of one node. Raises AssertionError if it does not read back."""
+    found = sizes(sum(1 for _ in plan.peers(node)))
+    values = expected(found, node.capabilities)
+    text = render("swanctl/charon.conf.j2", values=values, unused=UNUSED, buffer=_buffer(node.capabilities))
+    got = read(text).section("charon")
+    assert {k: got.values.get(k) for k in values} == values, "rendered charon settings don't read back"  # noqa: S101
+    assert all(_plugin(got, name).values == {"load": "no"} for name in UNUSED)  # noqa: S101
+    return text
+
+
+def expected(found: Sizes, capabilities: Capabilities) -> dict[str, str]:
+    """Return charon's own settings as they must be read."""
+    values = {
+        "threads": str(found.threads),
+        "ikesa_table_size": str(found.table),
+        "ikesa_table_segments": str(found.segments),
+        "cookie_threshold": str(found.cookies),
+        "block_threshold": "0",
+        "retransmit_timeout": "2.0",
+        "retransmit_base": "1.4",
+        "retransmit_tries": "4",
+        "retransmit_jitter": "20",
+    }
+    if not capabilities.has("make-before-break"):
+        values["make_before_break"] = "yes"
+    return values
+
+
+def _buffer(capabilities: Capabilities) -> int:
+    """The netlink receive buffer in bytes where strongSwan's own is too small for a mesh's acquires, else 0."""
+    return 0 if capabilities.has("receive-buffer") else 8 * 2**20
+
+
+def _plugin(charon: Settings, name: str) -> Settings:
+    return charon.section("plugins").section(name)
