@@ -101,6 +101,9 @@ class Engine:
         try:
             for step in phases.APPLY:
                 self._stop_if_cancelled()
+                if "confirm" in step.phases:
+                    self._confirm(step)
+                    continue
                 self._step(step)
                 if "probe" in step.phases:
                     outcome.verdict = self._verdict()
@@ -167,6 +170,13 @@ class Engine:
         return self._end(outcome)
 
     # parts
+
+    def _confirm(self, step: Step) -> None:
+        """Confirm on all nodes; once more where an answer was lost, for confirming twice does no harm."""
+        try:
+            self._step(step)
+        except Failed:
+            self._step(step)
 
     def _begin(self, verb: str, *, journal: bool = True) -> None:
         if journal:
