@@ -11,9 +11,11 @@ import pytest
 
 from netplan import bundle
 from netplan.cli.main import main
-from tui.screens import MODES
+from tui.screens import kinds
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
+
+MODES = kinds()
 
 STACKS = ["", "c", "n", "m", "v", "o", "V", "o o", "c c c c", "plus plus", "less_than_sign", "E"]
 
