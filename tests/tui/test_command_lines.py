@@ -68,6 +68,16 @@ async def test_calculator_prints_what_is_copied(shown, capsys):
     assert all(row in printed for row in text.splitlines() if row.strip() and "Prove it" not in row)
 
 
+async def test_compare(shown, capsys):
+    def look(app):
+        found = app.screen.query_one("#compare").found
+        return app.screen.command_line(), {name: (s.inner_mtu, s.mss4) for name, s in found}
+
+    line, suites = await shown("calc", "k", look)
+    answer = json.loads(run(capsys, line + " --json"))["result"]
+    assert {r["label"]: (r["inner_mtu"], r["mss4"]) for r in answer if r["label"] != "as given"} == suites
+
+
 async def test_plan(shown, capsys):
     line, subject = await shown("plan", "", lambda app: (app.screen.command_line(), app.desk.subject()))
     printed = run(capsys, line)

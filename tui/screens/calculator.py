@@ -233,11 +233,13 @@ class CalculatorScreen(PlannerScreen):
         self.toggle_class("-comparing")
         table = self.query_one(CompareTable)
         (table if self.has_class("-comparing") else self.query_one(LedgerTable)).focus()
+        self.refresh_command()
 
     def action_steps(self) -> None:
         """Show the calculation instead of the table, or the table again."""
         self.toggle_class("-explaining")
         (self.query_one(Steps) if self.has_class("-explaining") else self.query_one(LedgerTable)).focus()
+        self.refresh_command()
 
     def action_from_plan(self) -> None:
         """Take the packet and link of the class that sets the pod MTU."""
@@ -250,8 +252,10 @@ class CalculatorScreen(PlannerScreen):
 
     def command_line(self) -> str:
         """Return the question as a command line."""
-        explain = " --explain" if self.has_class("-explaining") else ""
-        return f"ipsecplan calc {shlex.quote(printable(self.stack_text))} --mtu {self.link_mtu}{explain}"
+        more = " --explain" if self.has_class("-explaining") else ""
+        if not more and self.complete and self.has_class("-comparing"):
+            more = f" --compare {','.join(self.query_one(CompareTable).suites)}"
+        return f"ipsecplan calc {shlex.quote(printable(self.stack_text))} --mtu {self.link_mtu}{more}"
 
     def command_remark(self) -> str:
         """The calculator does not depend on what is saved."""
