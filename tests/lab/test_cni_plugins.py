@@ -1,4 +1,4 @@
-"""The CNI plugins that need drivers which build machines lack, on a node's stock kernel: the pod has the planned MTU."""
+"""CNI plugins whose drivers build machines lack, on a node's stock kernel: the pod has the planned MTU."""
 
 from __future__ import annotations
 

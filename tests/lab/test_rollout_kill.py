@@ -31,7 +31,14 @@ def clock_of(lab: Lab, node: str) -> float:
     return there - (before + time.time()) / 2
 
 
-@pytest.mark.parametrize(("phase", "after"), [("mtu", 0.3), ("switch", 0.5), ("soak", 4.0)])
+@pytest.mark.parametrize(
+    ("phase", "after"),
+    [
+        ("switch", 0.5),
+        pytest.param("mtu", 0.3, marks=pytest.mark.drill),
+        pytest.param("soak", 4.0, marks=pytest.mark.drill),
+    ],
+)
 def test_sigkill_of_the_controller(clusters: ClusterFactory, tmp_path: Path, phase: str, after: float) -> None:
     lab = clusters(nodes=3)
     rollout = Rollout(lab, tmp_path)

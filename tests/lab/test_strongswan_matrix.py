@@ -27,8 +27,8 @@ ROWS = [
     # mode, family, overlay, mesh, profile, NAT-T
     ("transport", "ipv4", "vxlan", "pairs", "legacy-cbc", "always"),
     ("tunnel", "ipv4", "geneve", HUB, "bsi", "never"),
-    ("transport", "ipv6", "geneve", LINE, "cnsa1", "never"),
-    ("tunnel", "ipv6", "vxlan", "pairs", "pq-hybrid", "never"),
+    pytest.param("transport", "ipv6", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill),
+    pytest.param("tunnel", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill),
 ]
 
 
