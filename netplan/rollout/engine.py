@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.ipsec.ca import Authority, open_authority
+from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout import phases
 from netplan.rollout.events import (
@@ -78,44 +79,46 @@ class Engine:
         self.results: dict[str, dict[str, dict[str, Any]]] = {}  # phase -> node id -> result
         self._clocks: dict[str, float] = {}  # node id -> its monotonic clock minus ours, in seconds, rounded down
         self._journal: Journal | None = None
-        self._authority: Authority | None = None
+        self.authority: Authority | None = None
+        self._keys: Store | None = None
+        self.key_phase = 0  # of a rotation of pre-shared keys, see netplan.ipsec.psk
 
     # verbs
 
     def apply(self, agree: Callable[[Outcome], bool]) -> Outcome:
         """Apply the bundle. ``agree`` is asked once, with what was found, before the first change."""
-        self._begin("apply")
+        self.begin("apply")
         try:
-            seen = self._step(phases.LOOK, stop_when_same=True)
+            seen = self.step(phases.LOOK, stop_when_same=True)
         except Failed as failure:
-            return self._end(self._nothing_changed(failure))
+            return self.end(self._nothing_changed(failure))
         found = {i: self.results["status"][i] for i in seen}
         changes = sum(1 for result in found.values() if result["differs"])
         outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=changes, transaction=self.transaction)
         if not changes:
             outcome.outcome = "unchanged"
-            return self._end(outcome)
+            return self.end(outcome)
         if not agree(outcome):
             outcome.outcome = "declined"
-            return self._end(outcome)
+            return self.end(outcome)
         try:
             for step in phases.APPLY:
                 self._stop_if_cancelled()
-                self._step(step)
+                self.step(step)
                 if "probe" in step.phases:
                     outcome.verdict = self._verdict()
                     if not outcome.verdict.ok:
                         raise Failed(outcome.verdict.problems())
         except Failed as failure:
-            return self._end(self._undo_after(failure, outcome))
+            return self.end(self._undo_after(failure, outcome))
         outcome.outcome = "confirmed"
-        return self._end(outcome)
+        return self.end(outcome)
 
     def status(self) -> Outcome:
         """Look at every node; changes nothing."""
-        self._begin("status", journal=False)
+        self.begin("status", journal=False)
         try:
-            self._step(Step(phases=("status",), rearm=False))
+            self.step(Step(phases=("status",), rearm=False))
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
             return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}))
@@ -124,9 +127,9 @@ class Engine:
 
     def verify(self) -> Outcome:
         """Measure every ordered pair on the wire; changes nothing."""
-        self._begin("verify", journal=False)
+        self.begin("verify", journal=False)
         try:
-            self._step(Step(phases=("probe",), rearm=False))
+            self.step(Step(phases=("probe",), rearm=False))
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
             return Outcome("failed", code, failure.problems)
@@ -136,39 +139,40 @@ class Engine:
 
     def revert(self, agree: Callable[[Outcome], bool]) -> Outcome:
         """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
-        self._begin("revert")
+        self.begin("revert")
         try:
-            self._step(Step(phases=("status",), rearm=False))
+            self.step(Step(phases=("status",), rearm=False))
         except Failed as failure:
-            return self._end(self._nothing_changed(failure))
+            return self.end(self._nothing_changed(failure))
         found = self.results["status"]
         touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
         outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched), transaction=self.transaction)
         if not touched:
             outcome.outcome = "unchanged"
-            return self._end(outcome)
+            return self.end(outcome)
         if not agree(outcome):
             outcome.outcome = "declined"
-            return self._end(outcome)
+            return self.end(outcome)
         # an open transaction over a confirmed release goes back to that release, and its MTU stays
         upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
         live = any(node["state"]["state"] != "none" for node in found.values())
         try:
             for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
-                self._step(step, off=not upgrade, any=True)
+                self.step(step, off=not upgrade, any=True)
         except Failed as failure:
             outcome.outcome, outcome.exit_code, outcome.problems = (
                 "incomplete",
                 ExitCode.REVERT_INCOMPLETE,
                 failure.problems,
             )
-            return self._end(outcome)
+            return self.end(outcome)
         outcome.outcome = "reverted" if upgrade else "off"
-        return self._end(outcome)
+        return self.end(outcome)
 
     # parts
 
-    def _begin(self, verb: str, *, journal: bool = True) -> None:
+    def begin(self, verb: str, *, journal: bool = True) -> None:
+        """Open the journal and say who takes part."""
         if journal:
             self._journal = self.state.journal(self.transaction)
         names = {target.id: target.name for target in self.targets.values()}
@@ -176,7 +180,8 @@ class Engine:
             RunStarted(verb=verb, transaction=self.transaction, cluster=self.cluster, digest=self.digest, nodes=names)
         )
 
-    def _end(self, outcome: Outcome) -> Outcome:
+    def end(self, outcome: Outcome) -> Outcome:
+        """Say how it ended and close the journal."""
         self._tell(RunFinished(outcome=outcome.outcome, exit_code=int(outcome.exit_code)))
         if self._journal:
             self._journal.close()
@@ -196,9 +201,9 @@ class Engine:
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
         return judge([target.node for target in self.targets.values()], rows)
 
-    def _step(self, step: Step, **extra: Any) -> dict[str, Answer]:
-        """Make one round trip and hold every phase's exit test over all its nodes."""
-        chosen = self._chosen(step)
+    def step(self, step: Step, *, only: Sequence[str] | None = None, **extra: Any) -> dict[str, Answer]:
+        """Make one round trip and hold every phase's exit test over all its nodes (or ``only`` these)."""
+        chosen = self._chosen(step) if only is None else list(only)
         names = tuple(self.targets[i].name for i in chosen)
         for phase in step.phases:
             self._tell(PhaseStarted(phase=phase, nodes=names))
@@ -214,8 +219,8 @@ class Engine:
             self._tell(PhaseFinished(phase=phase, ok=ok, seconds=seconds))
         if problems:
             raise Failed(problems, unreachable)
-        if "stage" in step.phases:
-            self._sign(answers)
+        for phase in {"stage", "renew"} & set(step.phases):
+            self._sign(phase, answers)
         return answers
 
     def _chosen(self, step: Step) -> list[str]:
@@ -244,9 +249,23 @@ class Engine:
             request["pairs"] = [canary] if step.pairs == "canary" else [p["pair"] for p in target.node["peers"]]
         if "probe" in step.phases:
             request["nonce"] = secrets.token_hex(4)
-        if "credentials" in step.phases:
+        if {"credentials", "adopt"} & set(step.phases):
             request.update(self.results.get("certificates", {}).get(target.id, {}))
+        if target.node.get("auth") == "psk" and {"credentials", "secrets"} & set(step.phases):
+            peers = {peer["pair"]: peer["id"] for peer in target.node["peers"]}
+            phase = self.key_phase or self.keys.phases.get(target.id, 0)
+            request["secrets"] = secrets_file(self.keys, target.id, peers, phase)
         return request
+
+    @property
+    def keys(self) -> Store:
+        """The cluster's pre-shared keys; made here, once, for pairs that have none."""
+        if self._keys is None:
+            self._keys = open_store(self.state.folder / "psk.json")
+            pairs = {peer["pair"] for target in self.targets.values() for peer in target.node["peers"]}
+            if self._keys.ensure(sorted(pairs)):
+                self._keys.save()
+        return self._keys
 
     def _timer(self, step: Step) -> int:
         """Seconds until a node that hears nothing more takes itself back."""
@@ -258,20 +277,20 @@ class Engine:
         """Seconds a node waits for its peers: the timer must never fire while a node still waits."""
         return min(PATIENCE_S, max(8, self.options.timer_s - 8))
 
-    def _sign(self, answers: Mapping[str, Answer]) -> None:
-        """Sign what the nodes asked for in ``stage``; certificates are public and travel in the next request."""
+    def _sign(self, phase: str, answers: Mapping[str, Answer]) -> None:
+        """Sign what the nodes asked for; certificates are public and travel in the next request."""
         signed: dict[str, dict[str, Any]] = {}
         for node_id in answers:
-            asked = self.results["stage"][node_id].pop("request", None)
+            asked = self.results[phase][node_id].pop("request", None)
             if asked is None:
                 continue
-            if self._authority is None:
-                self._authority = open_authority(self.state.ca, self.cluster)
+            if self.authority is None:
+                self.authority = open_authority(self.state.ca, self.cluster)
             try:
-                certificate = self._authority.sign(str(asked), node_id)
+                certificate = self.authority.sign(str(asked), node_id)
             except ProblemError as error:
                 raise Failed(error.problems) from None
-            signed[node_id] = {"certificate": certificate, "authority": self._authority.pem}
+            signed[node_id] = {"certificate": certificate, "authority": self.authority.pem}
         self.results["certificates"] = signed
 
     def _arrived(self, node_id: str, answer: Answer) -> None:
@@ -328,7 +347,7 @@ class Engine:
         lost: list[str] = []
         for step in phases.UNDO:
             try:
-                self._step(step)
+                self.step(step)
             except Failed as again:
                 outcome.problems += again.problems
                 lost += again.unreachable or ["?"]
