@@ -40,7 +40,8 @@ def judged(what: str, seen: Seen) -> None:
 
 def authenticated_anew(lab: Lab, folder: Path) -> None:
     """End every IKE_SA: the traps ask for new ones, which only the new credentials can give."""
-    script = "for c in $(swanctl --list-sas --raw | grep -o 'pair-[0-9a-f]\\{12\\}' | sort -u); do swanctl --terminate --ike $c; done"
+    names = "swanctl --list-sas --raw | grep -o 'pair-[0-9a-f]\\{12\\}' | sort -u"
+    script = f"for c in $({names}); do swanctl --terminate --ike $c; done"
     pod = next(n.pod_address for n in lab.nodes if n.name == "n2")
     again = f"for i in $(seq 60); do ip netns exec pod1 ping -n -c1 -W1 {pod} && exit 0; done; exit 1"
     assert lab.exec("n1", ["sh", "-c", f"{script} >/dev/null; {again}"], timeout=120).returncode == 0

@@ -52,7 +52,7 @@ else:
 
 @dataclass
 class Seen:
-    """What the watchers saw. ``clear`` are overlay packets that left n1 unencrypted, those planted by us not counted."""
+    """What the watchers saw. ``clear`` are overlay packets that left n1 unencrypted, without those planted by us."""
 
     sent: int = 0
     received: int = 0
@@ -100,6 +100,7 @@ def watched(lab: Lab) -> Iterator[Seen]:
     dump = lab.exec("n1", ["cat", "/tmp/dump.txt"]).stdout
     packets = re.split(r"(?m)^(?=\d\d:)", dump)[1:]
     mark = b"leak probe".hex()
-    planted = [p for p in packets if mark in "".join(re.findall(r"(?<= )[0-9a-f]{2,4}(?= |$)", p, re.MULTILINE))]
+    words = re.compile(r"(?<= )[0-9a-f]{2,4}(?= |$)", re.MULTILINE)
+    planted = [packet for packet in packets if mark in "".join(words.findall(packet))]
     seen.planted, seen.clear = len(planted), len(packets) - len(planted)
     seen.flow = json.loads(lab.exec("n1", ["cat", "/tmp/flow.json"]).stdout or "{}")
