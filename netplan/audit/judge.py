@@ -48,13 +48,20 @@ class _Case:
     overlay_port: int | None
     family: str
     faults: list[Finding]
+    esps: list[Esp]
+    hints: dict[str, list[Hint]]
+    configured: frozenset[int]
 
 
 def judge(evidence: Evidence, given: Given) -> list[Finding]:
     """Return every finding, the worst first, in the order of the inputs otherwise."""
     link, said = _link(evidence, given)
     overlay, port = _overlay(evidence)
-    case = _Case(evidence, given, link, said, overlay, port, _family(evidence), list(evidence.faults))
+    hints: dict[str, list[Hint]] = {}
+    for hint in evidence.hints:
+        hints.setdefault(hint.system, []).append(hint)
+    family, faults, esps = _family(evidence), list(evidence.faults), _distinct(evidence.esps)
+    case = _Case(evidence, given, link, said, overlay, port, family, faults, esps, hints, _configured(evidence))
     found: list[Finding] = []
     for setting in _without_moot(evidence.settings):
         found += _setting(setting, case)
@@ -76,6 +83,23 @@ def _collapsed(found: list[Finding]) -> list[Finding]:
             first = replace(first, notes=(*first.notes, f"the same in {len(lines)} more lines: {said}"))
         out.append(first)
     return out
+
+
+def _distinct(esps: list[Esp]) -> list[Esp]:
+    """One of all that are alike: a mesh of a thousand hosts has a thousand connections of one kind."""
+    found: dict[tuple[object, ...], Esp] = {}
+    for esp in esps:
+        found.setdefault((esp.suite, esp.mode, esp.nat_t, esp.family, esp.ports, esp.networks, esp.live), esp)
+    return list(found.values())
+
+
+def _configured(evidence: Evidence) -> frozenset[int]:
+    """The pod MTUs that configurations say."""
+    return frozenset(
+        s.value
+        for s in evidence.settings
+        if not s.running and s.semantics == "pod" and s.value and s.measure == "mtu" and s.system not in _MASQUERADED
+    )
 
 
 def _link(evidence: Evidence, given: Given) -> tuple[int, str]:
@@ -124,7 +148,7 @@ def _without_moot(settings: list[Setting]) -> Iterator[Setting]:
 
 
 def _setting(setting: Setting, case: _Case) -> Iterator[Finding]:
-    hints = [h for h in case.evidence.hints if h.system == setting.system]
+    hints = case.hints.get(setting.system, [])
     each = [_compare(setting, hints, encap, family, case) for encap, family in _variants(setting, hints, case)]
     found = [finding for finding in each if finding is not None]
     worst = max(found, key=lambda f: (f.severity == "error", f.too_large or 0), default=None)
@@ -133,16 +157,11 @@ def _setting(setting: Setting, case: _Case) -> Iterator[Finding]:
         yield worst
     yield from _ignored(setting)
     if worst is None or worst.severity != "error":
-        yield from _stale(setting, case.evidence)
+        yield from _stale(setting, case.configured)
 
 
-def _stale(setting: Setting, evidence: Evidence) -> Iterator[Finding]:
+def _stale(setting: Setting, configured: frozenset[int]) -> Iterator[Finding]:
     """A running pod value that fits, but is not what the configuration says: the next pod gets another one."""
-    configured = {
-        s.value
-        for s in evidence.settings
-        if not s.running and s.semantics == "pod" and s.value and s.measure == "mtu" and s.system not in _MASQUERADED
-    }
     if setting.running and setting.semantics == "pod" and len(configured) == 1 and setting.value not in configured:
         (wanted,) = configured
         yield Finding(
@@ -234,7 +253,7 @@ def _exact(
             return None
     own = setting.own or next((h.own for h in hints if h.own), None)
     if own:
-        return smallest([stack_text(encap, family, o) for o in _seen(own, case.evidence, notes)], link)
+        return smallest([stack_text(encap, family, o) for o in _seen(own, case.esps, notes)], link)
     kind = setting.field.partition("type=")[2].partition("]")[0]
     if kind in PAST_THE_HOST:
         return smallest([stack_text("none", family, None)], link)
@@ -245,9 +264,9 @@ def _exact(
     return smallest([stack_text(encap, family, esp, inner=inner) for esp in protecting], link)
 
 
-def _seen(own: Own, evidence: Evidence, notes: list[str]) -> list[Own]:
+def _seen(own: Own, esps: list[Esp], notes: list[str]) -> list[Own]:
     """A network's own IPsec as the kernel shows it, where it does."""
-    live = [own_of(esp) for esp in evidence.esps if esp.live and esp.mode == own.mode]
+    live = [own_of(esp) for esp in esps if esp.live and esp.mode == own.mode]
     if live:
         notes.append("algorithm and NAT traversal are those of the SAs that were found")
     return list(dict.fromkeys(live)) or [own]
@@ -260,7 +279,8 @@ def _covering(setting: Setting, hints: list[Hint], encap: str, family: str, case
     port = port or _SYSTEM_PORTS.get((setting.system, base))
     port = port or (case.overlay_port if not setting.encap else None) or PORTS.get(base)
     found: list[Esp] = []
-    for esp in case.evidence.esps:
+    missed: list[Esp] = []
+    for esp in case.esps:
         if esp.family and esp.family != family and base != "none":
             continue
         if base == "none":
@@ -272,18 +292,20 @@ def _covering(setting: Setting, hints: list[Hint], encap: str, family: str, case
         elif esp.ports is None or (port is not None and port in esp.ports):
             found.append(esp)
         elif base in PORTS and base != "wireguard":
-            case.faults.append(_uncovered(setting, esp, base, port))
+            missed.append(esp)
+    if not found and missed:
+        case.faults.append(_uncovered(setting, missed, base, port))
     return found
 
 
-def _uncovered(setting: Setting, esp: Esp, encap: str, port: int | None) -> Finding:
-    ports = ", ".join(str(p) for p in sorted(esp.ports or ()))
+def _uncovered(setting: Setting, esps: list[Esp], encap: str, port: int | None) -> Finding:
+    ports = ", ".join(str(p) for p in sorted({p for esp in esps for p in esp.ports or ()}))
     return Finding(
         code="IPP913",
         severity="error",
         system=setting.system,
         field=setting.field,
-        place=esp.place,
+        place=esps[0].place,
         message=f"IPsec selects UDP port {ports}, but the {encap} of {setting.system} uses port {port}: "
         "its packets leave in the clear",
         change=f"select UDP port {port} in both directions",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 
@@ -79,6 +80,12 @@ def pieces(document: Document) -> Iterator[Piece]:
         yield root
 
 
+@functools.cache
+def _audits() -> tuple[Callable[[Piece], list[Setting | Hint]], ...]:
+    """Each reader once: several adapters share one."""
+    return tuple(dict.fromkeys(adapter.audit for adapter in ADAPTERS.values()))
+
+
 def _piece(piece: Piece, evidence: Evidence) -> bool:
     if linux.is_link(piece.data):
         linux.links(piece, evidence)
@@ -89,7 +96,7 @@ def _piece(piece: Piece, evidence: Evidence) -> bool:
     if not isinstance(piece.data, dict):
         return False
     known = bool(piece.kind and piece.text("apiVersion")) or is_daemon(piece)
-    for audit in dict.fromkeys(adapter.audit for adapter in ADAPTERS.values()):
+    for audit in _audits():
         known = evidence.add(audit(piece)) or known
     for other in _OTHERS:
         known = evidence.add(other(piece)) or known

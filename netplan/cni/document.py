@@ -82,16 +82,24 @@ class Document:
         return self._lines
 
     def place(self, at: Key) -> Place:
-        """Return where the value at a key path stands; the nearest enclosing key when it is absent."""
-        line = self._line(at)
-        if line is None:
-            return Place(path=self.path, line=self.first + 1 if self.one_line else None)
-        if self.one_line:
-            return Place(path=self.path, line=self.first + 1)
-        name = str(next((step for step in reversed(at) if isinstance(step, str)), ""))
-        return spot(self.path, self.lines(), line, name, self.first)
+        """Return where the value at a key path stands; the nearest enclosing key when it is absent.
 
-    def _line(self, at: Key) -> int | None:
+        Of a text in one long line, such as ``ip -j`` prints, only the line is given: a column in it helps nobody.
+        """
+        if self.one_line or "\n" not in self.text.strip():
+            return Place(path=self.path, line=self.first + 1)
+        mark = self._mark(at)
+        if mark is None:
+            return Place(path=self.path)
+        line, column, width = mark
+        lines = self.lines()
+        source = printable(lines[line])[:200] if line < len(lines) else None
+        if self.depth:  # a block scalar lost its indentation on the way here
+            return Place(path=self.path, line=self.first + line + 1, source=source)
+        return Place(path=self.path, line=self.first + line + 1, column=column + 1, width=width, source=source)
+
+    def _mark(self, at: Key) -> tuple[int, int, int] | None:
+        """Return line and column (from 0) and width of the key at a path, or of the nearest key above it."""
         node = self.node
         if node is None and len(self.text) <= MAX_YAML // 4:
             try:
@@ -100,14 +108,16 @@ class Document:
                 node = None
         if node is None:
             return None
-        line = node.start_mark.line
+        mark = (node.start_mark.line, node.start_mark.column, 1)
         for step in at:
             found = _child(node, step)
             if found is None:
                 break
             key, node = found
-            line = key.start_mark.line
-        return line
+            one = key.start_mark.line == key.end_mark.line
+            width = key.end_mark.column - key.start_mark.column if one and isinstance(key, yaml.ScalarNode) else 1
+            mark = (key.start_mark.line, key.start_mark.column, max(1, width))
+        return mark
 
 
 def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
@@ -180,7 +190,7 @@ class Piece:
             return None
         place = self.place(*keys)
         line = (place.line or 1) - 1
-        block = bool(place.source and place.source.rstrip().endswith(("|", "|-", "|+", ">", ">-")))
+        block = bool(place.source and place.source.rstrip().endswith(("|", "|-", "|+")))
         try:
             documents = list(parse(text, self.doc.path, depth=self.doc.depth + 1))
         except UnreadableError:

@@ -87,38 +87,41 @@ class Engine:
 
     def apply(self, agree: Callable[[Outcome], bool]) -> Outcome:
         """Apply the bundle. ``agree`` is asked once, with what was found, before the first change."""
-        self.begin("apply")
+        self._begin("apply")
         try:
-            seen = self.step(phases.LOOK, stop_when_same=True)
+            seen = self._step(phases.LOOK, stop_when_same=True)
         except Failed as failure:
-            return self.end(self._nothing_changed(failure))
+            return self._end(self._nothing_changed(failure))
         found = {i: self.results["status"][i] for i in seen}
         changes = sum(1 for result in found.values() if result["differs"])
         outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=changes, transaction=self.transaction)
         if not changes:
             outcome.outcome = "unchanged"
-            return self.end(outcome)
+            return self._end(outcome)
         if not agree(outcome):
             outcome.outcome = "declined"
-            return self.end(outcome)
+            return self._end(outcome)
         try:
             for step in phases.APPLY:
                 self._stop_if_cancelled()
-                self.step(step)
+                if "confirm" in step.phases:
+                    self._confirm(step)
+                    continue
+                self._step(step)
                 if "probe" in step.phases:
                     outcome.verdict = self._verdict()
                     if not outcome.verdict.ok:
                         raise Failed(outcome.verdict.problems())
         except Failed as failure:
-            return self.end(self._undo_after(failure, outcome))
+            return self._end(self._undo_after(failure, outcome))
         outcome.outcome = "confirmed"
-        return self.end(outcome)
+        return self._end(outcome)
 
     def status(self) -> Outcome:
         """Look at every node; changes nothing."""
-        self.begin("status", journal=False)
+        self._begin("status", journal=False)
         try:
-            self.step(Step(phases=("status",), rearm=False))
+            self._step(Step(phases=("status",), rearm=False))
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
             return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}))
@@ -127,9 +130,9 @@ class Engine:
 
     def verify(self) -> Outcome:
         """Measure every ordered pair on the wire; changes nothing."""
-        self.begin("verify", journal=False)
+        self._begin("verify", journal=False)
         try:
-            self.step(Step(phases=("probe",), rearm=False))
+            self._step(Step(phases=("probe",), rearm=False))
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
             return Outcome("failed", code, failure.problems)
@@ -139,40 +142,46 @@ class Engine:
 
     def revert(self, agree: Callable[[Outcome], bool]) -> Outcome:
         """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
-        self.begin("revert")
+        self._begin("revert")
         try:
-            self.step(Step(phases=("status",), rearm=False))
+            self._step(Step(phases=("status",), rearm=False))
         except Failed as failure:
-            return self.end(self._nothing_changed(failure))
+            return self._end(self._nothing_changed(failure))
         found = self.results["status"]
         touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
         outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched), transaction=self.transaction)
         if not touched:
             outcome.outcome = "unchanged"
-            return self.end(outcome)
+            return self._end(outcome)
         if not agree(outcome):
             outcome.outcome = "declined"
-            return self.end(outcome)
+            return self._end(outcome)
         # an open transaction over a confirmed release goes back to that release, and its MTU stays
         upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
         live = any(node["state"]["state"] != "none" for node in found.values())
         try:
             for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
-                self.step(step, off=not upgrade, any=True)
+                self._step(step, off=not upgrade, any=True)
         except Failed as failure:
             outcome.outcome, outcome.exit_code, outcome.problems = (
                 "incomplete",
                 ExitCode.REVERT_INCOMPLETE,
                 failure.problems,
             )
-            return self.end(outcome)
+            return self._end(outcome)
         outcome.outcome = "reverted" if upgrade else "off"
-        return self.end(outcome)
+        return self._end(outcome)
 
     # parts
 
-    def begin(self, verb: str, *, journal: bool = True) -> None:
-        """Open the journal and say who takes part."""
+    def _confirm(self, step: Step) -> None:
+        """Confirm on all nodes; once more where an answer was lost, for confirming twice does no harm."""
+        try:
+            self._step(step)
+        except Failed:
+            self._step(step)
+
+    def _begin(self, verb: str, *, journal: bool = True) -> None:
         if journal:
             self._journal = self.state.journal(self.transaction)
         names = {target.id: target.name for target in self.targets.values()}
@@ -180,8 +189,7 @@ class Engine:
             RunStarted(verb=verb, transaction=self.transaction, cluster=self.cluster, digest=self.digest, nodes=names)
         )
 
-    def end(self, outcome: Outcome) -> Outcome:
-        """Say how it ended and close the journal."""
+    def _end(self, outcome: Outcome) -> Outcome:
         self._tell(RunFinished(outcome=outcome.outcome, exit_code=int(outcome.exit_code)))
         if self._journal:
             self._journal.close()
@@ -201,8 +209,8 @@ class Engine:
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
         return judge([target.node for target in self.targets.values()], rows)
 
-    def step(self, step: Step, *, only: Sequence[str] | None = None, **extra: Any) -> dict[str, Answer]:
-        """Make one round trip and hold every phase's exit test over all its nodes (or ``only`` these)."""
+    def _step(self, step: Step, *, only: Sequence[str] | None = None, **extra: Any) -> dict[str, Answer]:
+        """Make one round trip and hold every phase's exit test over all its nodes."""
         chosen = self._chosen(step) if only is None else list(only)
         names = tuple(self.targets[i].name for i in chosen)
         for phase in step.phases:
@@ -347,7 +355,7 @@ class Engine:
         lost: list[str] = []
         for step in phases.UNDO:
             try:
-                self.step(step)
+                self._step(step)
             except Failed as again:
                 outcome.problems += again.problems
                 lost += again.unreachable or ["?"]

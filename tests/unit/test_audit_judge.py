@@ -97,6 +97,23 @@ def test_a_vpn_between_sites_does_not_cover_the_overlay():
     )
 
 
+def test_two_children_for_two_overlays_are_no_leak():
+    child = "      %s { \n mode = transport\n remote_ts = dynamic[udp/%d]\n esp_proposals = aes256gcm16-x25519\n }\n"
+    conf = "connections {\n  b {\n    children {\n" + child % ("a", 4789) + child % ("b", 8472) + "    }\n  }\n}\n"
+    devices = [link("eth0", 1500), link("vx1", 1416, "vxlan", id=1, local="10.0.0.1", port=4789)]
+    devices.append(link("vx2", 1416, "vxlan", id=2, local="10.0.0.1", port=8472))
+    assert judged(devices, conf) == ()
+    devices.append(link("vx3", 1450, "vxlan", id=3, local="10.0.0.1", port=4790))
+    (finding,) = judged(devices, conf)
+    assert finding.code == "IPP913"
+    assert "4789, 8472" in finding.message
+
+
+def test_one_line_of_json_has_a_line_and_no_column():
+    (finding,) = judged([link("eth0", 1500), link("vx1", 1500, "vxlan", id=1, local="10.0.0.1")])
+    assert (finding.place.line, finding.place.column, finding.place.source) == (1, None, None)
+
+
 def test_policies_lend_their_ports_to_the_states():
     state = "src 10.0.0.1 dst 10.0.0.2\n\tproto esp spi 0x1 reqid 5 mode transport\n\taead rfc4106(gcm(aes)) 0x00 128\n"
     policy = (

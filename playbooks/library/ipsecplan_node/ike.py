@@ -232,6 +232,5 @@ def confirm(tx: str, release: str, node: Node) -> Node:
     state.save(state="confirmed", tx=tx, release=release, cluster=node["cluster"],
                last={"tx": tx, "result": "confirmed", "by": "operator", "at": core.now()})  # fmt: skip
     core.remove(state.OPEN)
-    state.disarm()
-    state.prune({tx, release})
+    state.disarm()  # what it replaced is kept until the next transaction: another node may fail to confirm
     return {"changed": True, "detail": "timer disarmed", "release": stage_folder.rsplit("/", 1)[-1]}

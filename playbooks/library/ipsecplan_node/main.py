@@ -45,18 +45,25 @@ def _script(word: str, timeout: float = 150) -> None:
 
 
 def _ours(request: Node, now: Node) -> bool:
-    """Tell whether a request may take back what is here: its own transaction, or what an operator's revert names."""
+    """Tell whether a request may take back what is here: its own transaction, or what an operator's revert names.
+
+    Its own transaction may be confirmed already, where another node could not confirm: then it is opened again.
+    """
+    own = now["tx"] == request["tx"]
+    if now["state"] == "confirmed" and own and not request.get("off"):
+        core.write(state.OPEN, now["tx"] + "\n")
+        return True
     if now["state"] == "open":
-        return now["tx"] == request["tx"] or bool(request.get("any"))
+        return own or bool(request.get("any"))
     return now["state"] == "confirmed" and bool(request.get("off"))
 
 
 def _relax(_: Any, request: Node, __: Any) -> Node:
     """Undo, first half, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
     now = state.load()
-    if not _ours(request, now) or not os.path.exists(state.SCRIPT):
+    if not os.path.exists(state.SCRIPT) or not _ours(request, now):
         return {"changed": False, "detail": "nothing to take back"}
-    if now["state"] == "open":
+    if state.load()["state"] == "open":
         state.arm(now["tx"], request["timer"])
     _script("relax")
     return {"changed": True, "detail": "accepts clear and ESP"}
@@ -67,7 +74,7 @@ def _back(_: Any, request: Node, __: Any) -> Node:
     now = state.load()
     if not _ours(request, now):
         return {"changed": False, "detail": "nothing to take back"}
-    if now["state"] == "open":
+    if state.load()["state"] == "open":
         _script("operator")
         state.disarm()
     else:

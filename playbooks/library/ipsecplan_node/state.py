@@ -79,6 +79,7 @@ def begin(tx: str, node: Node, seconds: int) -> None:
     os.makedirs(folder + "/tree", mode=0o700, exist_ok=True)
     os.makedirs(BASE + "/tree", mode=0o700, exist_ok=True)
     if not os.path.exists(folder + "/before"):
+        prune({tx, state["tx"], state["release"]})
         confirmed = state["state"] == "confirmed"
         before = f"confirmed {state['tx']} {state['release']}" if confirmed else "none - -"
         overlay, address = node["overlay"], node["underlay"]["address"]
