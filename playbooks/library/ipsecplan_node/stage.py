@@ -21,6 +21,7 @@ CONNECTIONS = "/etc/swanctl/conf.d/ipsecplan.conf"
 START = "/etc/swanctl/conf.d/ipsecplan-start.conf"
 ETC = "/etc/ipsecplan"
 GUARD = ETC + "/guard.nft"
+RENEW_DAYS = 132  # a third of the life that our CA gives a certificate
 GUARD_UNIT = "/etc/systemd/system/ipsecplan-guard.service"
 BOOT_UNIT = "/etc/systemd/system/ipsecplan-boot.service"
 TOOLS = (state.SCRIPT, BOOT_UNIT)
@@ -136,7 +137,7 @@ def request(node: Node, key: str = KEY) -> str:
     return must("pki", "--req", "--in", key, "--type", "priv", "--dn", "CN=" + name, "--outform", "pem").out
 
 
-def certificate_good(node: Node, days: int = 30) -> bool:
+def certificate_good(node: Node, days: int = RENEW_DAYS) -> bool:
     """Tell whether the installed certificate fits the key and the node and lasts ``days`` more."""
     if not os.path.exists(CERTIFICATE) or not os.path.exists(CA) or not os.path.exists(KEY):
         return False
