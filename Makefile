@@ -44,20 +44,20 @@ check: $(VENV)/.dev ## every commit: format, lint, types, import contracts, fast
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -q -n 2 -m "not lab and not slow and not kernel"
+	$(PYTEST) -q -n 2 -m "not lab and not slow and not kernel and not drill"
 
 test: $(VENV)/.dev ## all that holds on main: check, then real kernels and the lab
 	$(call apt,$(APT_LAB) $(APT_TEST))
 	$(MAKE) check
-	$(PYTEST) -q -n 2 -m "slow and not lab and not kernel"
-	$(PYTEST) -m kernel
-	$(PYTEST) -m lab
+	$(PYTEST) -q -n 2 -m "slow and not lab and not kernel and not drill"
+	$(PYTEST) -q -m kernel
+	$(PYTEST) -q -n 2 --dist worksteal -m "lab and not drill" --durations 12
 
 bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 	$(BIN)/python -m benchmarks
 
 drills: $(VENV)/.dev ## what takes longer than a change should wait for
-	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel"
+	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
 
 format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format -q .

@@ -216,10 +216,11 @@ class Draft:
         """Tell whether there is something to save."""
         return self.text != self.saved
 
-    def change(self, text: str) -> None:
-        """Take a new text; the old one can be had back."""
+    def change(self, text: str, *, merge: bool = False) -> None:
+        """Take a new text; the old one can be had back. ``merge``: part of the change before, as in typing."""
         if text != self.text:
-            self._past.append(self.text)
+            if not (merge and self._past):
+                self._past.append(self.text)
             self._future.clear()
             self.text = text
 

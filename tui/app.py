@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
-from tui import export, settings, themes
-from tui.check import Checked
+from tui import export, screens, settings, themes
 from tui.desk import Desk
 from tui.plan_actions import PlanActions
-from tui.screens import MODES
-from tui.screens.ask import AskScreen
 from tui.screens.base import PlannerScreen
-from tui.screens.calculator import CalculatorScreen
-from tui.screens.help import HelpScreen
-from tui.screens.jump import JumpScreen
 from tui.widgets.title_bar import TABS
+
+if TYPE_CHECKING:
+    from tui.check import Checked
 
 
 class Planner(PlanActions):
     """``ipsecplan ui``."""
 
     TITLE = "ipsecplan"
-    CSS_PATH = "app.tcss"
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {**MODES}
+    CSS_PATH = Path(__file__).with_name("app.tcss")
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {name: partial(screens.open, name) for name in TABS}
     DEFAULT_MODE = "calc"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -65,9 +63,10 @@ class Planner(PlanActions):
         self.plan_changed: Signal[Checked | None] = Signal(self, "plan-changed")
         for theme in themes.OWN:
             self.register_theme(theme)
-        known = {b.id for s in MODES.values() for b in Binding.make_bindings(s.BINDINGS) if b.id}
-        known |= {b.id for b in Binding.make_bindings(self.BINDINGS) if b.id}
-        self.settings = settings.read(config or settings.default_path(), known, set(self.available_themes))
+        path_of_settings = config or settings.default_path()
+        self.settings = settings.Settings()
+        if path_of_settings.exists():  # only then every screen is needed, for the names of its keys
+            self.settings = settings.read(path_of_settings, screens.binding_ids(type(self)), set(self.available_themes))
 
     def on_mount(self) -> None:
         """Take the user's settings and read the inventory."""
@@ -98,6 +97,8 @@ class Planner(PlanActions):
         self.call_later(self._calculate, stack, link_mtu)
 
     def _calculate(self, stack: str, link_mtu: int) -> None:
+        from tui.screens.calculator import CalculatorScreen
+
         if isinstance(self.screen, CalculatorScreen):
             self.screen.take(stack, link_mtu)
 
@@ -110,10 +111,14 @@ class Planner(PlanActions):
 
     def action_help(self) -> None:
         """Show every key of this screen."""
+        from tui.screens.help import HelpScreen
+
         self.push_screen(HelpScreen(self.screen))
 
     def action_jump(self) -> None:
         """Put a letter on everything that can have the focus."""
+        from tui.screens.jump import JumpScreen
+
         self.push_screen(JumpScreen(self.screen))
 
     def action_theme(self) -> None:
@@ -125,6 +130,8 @@ class Planner(PlanActions):
     def action_leave(self) -> None:
         """Leave; ask when something would be lost."""
         if self.desk.dirty:
+            from tui.screens.ask import AskScreen
+
             self.push_screen(AskScreen("Quit and lose the unsaved changes?", "quit"), self._leave)
         else:
             self.exit(0)

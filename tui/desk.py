@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from netplan import bundle
-from netplan.bundle import File
-from netplan.edit import Draft, Value, set_value
-from netplan.edit import remove as remove_value
 from netplan.problems import Problem, ProblemError, errors, printable
-from netplan.source import Key
-from tui.check import Checked, Checker
+
+if TYPE_CHECKING:
+    from netplan.bundle import File
+    from netplan.edit import Draft, Value
+    from netplan.source import Key
+    from tui.check import Checked, Checker
+
+
+def _draft(path: Path) -> Draft:
+    from netplan.edit import Draft
+
+    return Draft(path)
+
+
+def _checker(path: Path) -> Checker:
+    from tui.check import Checker  # with all of the plan behind it: a calculator without a plan starts without
+
+    return Checker(path)
 
 
 class Desk:
@@ -18,10 +31,12 @@ class Desk:
 
     def __init__(self, path: Path | None, *, readonly: bool = False) -> None:
         self.readonly = readonly
-        self.draft = Draft(path) if path is not None else None
-        self.checker = Checker(path) if path is not None else None
+        self.draft = _draft(path) if path is not None else None
+        self.checker = _checker(path) if path is not None else None
         self.checked: Checked | None = None
         self.saved: Checked | None = None
+        self.typed: Key | None = None  # the field that the last change was typed into
+        self._merging: Key | None = None
         self._files: tuple[Checked, list[File]] | None = None
         self.recheck()
 
@@ -56,41 +71,49 @@ class Desk:
             if self.checker.check(text).waiting:
                 self.checker.read_inventory(text)
 
-    def set(self, at: Key, value: Value) -> None:
+    def set(self, at: Key, value: Value, typed: Key | None = None) -> None:
         """Change one value of the draft."""
-        self.replace(set_value(self._editable().text, at, value))
+        from netplan.edit import set_value
 
-    def remove(self, at: Key) -> None:
+        self.replace(set_value(self._editable().text, at, value), typed)
+
+    def remove(self, at: Key, typed: Key | None = None) -> None:
         """Take one key out of the draft."""
-        self.replace(remove_value(self._editable().text, at))
+        from netplan.edit import remove
 
-    def replace(self, text: str) -> None:
+        self.replace(remove(self._editable().text, at), typed)
+
+    def replace(self, text: str, typed: Key | None = None) -> None:
         """Take a whole new text."""
-        self._editable().change(text)
+        self._editable().change(text, merge=typed is not None and typed == self._merging)
+        self.typed = self._merging = typed
         self.recheck()
 
     def undo(self) -> bool:
         """Go one change back."""
         done = self._editable().undo()
+        self.typed = self._merging = None
         self.recheck()
         return done
 
     def redo(self) -> bool:
         """Take an undone change again."""
         done = self._editable().redo()
+        self.typed = self._merging = None
         self.recheck()
         return done
 
     def save(self) -> None:
         """Write the file."""
         self._editable().save()
+        self._merging = None
         self.recheck()
 
     def reload(self) -> None:
         """Read file and inventory anew; unsaved changes are lost."""
         if self.draft is None or self.checker is None:
             return
-        self.draft = Draft(self.draft.path)
+        self.draft = _draft(self.draft.path)
         self.checker.forget()
         self.saved = None
         self.recheck()
@@ -107,6 +130,8 @@ class Desk:
         if checked.plan is None:
             return []
         if self._files is None or self._files[0] is not checked:
+            from netplan import bundle
+
             self._files = (checked, bundle.build(checked.plan))
         return self._files[1]
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator
 
 from netplan.model import PlanFile
 from netplan.problems import Problem, ProblemError
-from netplan.source import Key
+from netplan.source import Key, lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,13 @@ class Field:
         if isinstance(value, list):
             return ", ".join(map(str, value))
         return "" if value is None else str(value)
+
+    def raw(self, data: Any) -> str | None:
+        """Return what stands in the file for it, whatever that is; None for nothing."""
+        value = lookup(data, self.at)
+        if isinstance(value, list):
+            return ", ".join(map(str, value))
+        return None if value is None else str(value)
 
     def read(self, text: str) -> str | int | list[str]:
         """Return what was typed as the value to write. Raises ProblemError (IPP205, IPP207)."""

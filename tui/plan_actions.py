@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import App
@@ -10,10 +11,10 @@ from textual.signal import Signal
 from textual.worker import get_current_worker
 
 from netplan.problems import ProblemError, printable
-from tui.check import Checked
 from tui.desk import Desk
-from tui.screens.ask import AskScreen
-from tui.screens.save import SaveScreen
+
+if TYPE_CHECKING:
+    from tui.check import Checked
 
 
 class PlanActions(App[int]):
@@ -72,6 +73,8 @@ class PlanActions(App[int]):
     def action_reload(self) -> None:
         """Read plan and inventory again, dropping nothing without asking."""
         if self.desk.dirty:
+            from tui.screens.ask import AskScreen
+
             self.push_screen(AskScreen("Reload and lose the unsaved changes?", "reload"), self._reload)
         else:
             self._reload(True)
@@ -87,6 +90,8 @@ class PlanActions(App[int]):
         elif not self.desk.dirty or self.desk.draft is None:
             self.notify("nothing to save", timeout=2)
         else:
+            from tui.screens.save import SaveScreen
+
             self.push_screen(SaveScreen(self.desk), self._saved)
 
     def _saved(self, agreed: bool | None) -> None:

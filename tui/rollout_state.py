@@ -6,6 +6,7 @@ import calendar
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from netplan.problems import printable
@@ -40,7 +41,7 @@ class RolloutState:
         self.outcome: str | None = None
         self.exit_code: int | None = None
         self.log: deque[str] = deque(maxlen=LOG_LINES)
-        self.taken = 0
+        self.taken = self.widest = 0
         self.dirty: set[str] = set()
 
     @property
@@ -56,7 +57,7 @@ class RolloutState:
     def take(self, record: dict[str, Any]) -> None:
         """Fold one record in; what is unknown is logged and otherwise left alone."""
         self.taken += 1
-        at = _time(record.get("at"))
+        at = _time(str(record.get("at")))
         kind = str(record.get("event", ""))
         if kind == "RunStarted":
             self.verb, self.transaction = str(record.get("verb", "")), str(record.get("transaction", ""))
@@ -76,6 +77,7 @@ class RolloutState:
             self.outcome, self.exit_code = str(record.get("outcome", "")), int(record.get("exit_code", 1))
             self.dirty |= set(self.nodes)
         self.log.append(line(record))
+        self.widest = max(self.widest, len(self.log[-1]))
 
     def _node(self, name: str) -> NodeState:
         self.dirty.add(name)
@@ -133,8 +135,9 @@ def line(record: dict[str, Any]) -> str:
     return printable(f"{clock} {text}")
 
 
-def _time(text: object) -> float | None:
+@lru_cache(maxsize=256)
+def _time(text: str) -> float | None:
     try:
-        return float(calendar.timegm(time.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")))
+        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
     except ValueError:
         return None

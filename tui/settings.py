@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +25,8 @@ def default_path() -> Path:
 
 def read(path: Path, known_keys: set[str], known_themes: set[str]) -> Settings:
     """Read settings; a missing file means defaults. Raises ProblemError for what is not understood."""
+    import tomllib
+
     try:
         raw = path.read_text(encoding="utf-8")
         found = tomllib.loads(raw)

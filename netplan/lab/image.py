@@ -32,8 +32,8 @@ _EXCLUDED = (
     "/usr/share/doc/*",
     "/usr/share/locale/*",
     "/usr/share/info/*",
-    *(f"/usr/lib/cni/{name}" for name in ("bandwidth", "dhcp", "firewall", "host-device", "ipvlan", "macvlan")),
-    *(f"/usr/lib/cni/{name}" for name in ("sbr", "vlan", "vrf")),
+    *(f"/usr/lib/cni/{name}" for name in ("bandwidth", "dhcp", "firewall")),
+    *(f"/usr/lib/cni/{name}" for name in ("sbr", "vrf")),
 )
 
 

@@ -14,7 +14,7 @@ from tests.tui.conftest import PLAN
 from tui import packet
 from tui.app import Planner
 from tui.check import Checker
-from tui.screens import MODES
+from tui.screens import kinds
 from tui.screens.ask import AskScreen
 from tui.screens.help import HelpScreen
 from tui.screens.jump import JumpScreen
@@ -26,6 +26,8 @@ from tui.widgets.ledger_table import LedgerTable
 from tui.widgets.log_view import LogView
 from tui.widgets.plan_form import PlanForm
 from tui.widgets.preview import MODES as PREVIEWS
+
+MODES = kinds()
 
 pytestmark = pytest.mark.slow  # an app for each of some ninety keys
 STACK = "ip4/udp/esp:aes256gcm16/udp/vxlan/eth/ip4"  # what limits the plan of the fixture, on a link of 1450
@@ -109,7 +111,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "files.render": ("files", [], ["R", "y"], lambda a: Path("bundle/manifest.json").is_file()),
     "rollout.apply": ("rollout", ["@bundle"], ["A"], is_screen(AskScreen)),
     "rollout.revert": ("rollout", ["@bundle"], ["U"], is_screen(AskScreen)),
-    "rollout.status": ("rollout", ["@status"], ["s"], lambda a: a.screen.asked[-1] == "3 to change"),
+    "rollout.status": ("rollout", ["@status"], ["s"], lambda a: a.screen.asked[0] == "3 to change"),
     "rollout.search": ("rollout", [], ["slash"], lambda a: a.focused.id == "search"),
     "rollout.older": ("rollout", ["@journals"], ["left_square_bracket"], lambda a: a.screen.state.transaction == "tx-1"),
     "rollout.newer": ("rollout", ["@journals", "left_square_bracket"], ["right_square_bracket"],

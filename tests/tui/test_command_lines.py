@@ -11,9 +11,11 @@ import pytest
 
 from netplan import bundle
 from netplan.cli.main import main
-from tui.screens import MODES
+from tui.screens import kinds
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
+
+MODES = kinds()
 
 STACKS = ["", "c", "n", "m", "v", "o", "V", "o o", "c c c c", "plus plus", "less_than_sign", "E"]
 
@@ -64,6 +66,16 @@ async def test_calculator_prints_what_is_copied(shown, capsys):
     printed = run(capsys, line)
     assert text.splitlines()[0] in printed
     assert all(row in printed for row in text.splitlines() if row.strip() and "Prove it" not in row)
+
+
+async def test_compare(shown, capsys):
+    def look(app):
+        found = app.screen.query_one("#compare").found
+        return app.screen.command_line(), {name: (s.inner_mtu, s.mss4) for name, s in found}
+
+    line, suites = await shown("calc", "k", look)
+    answer = json.loads(run(capsys, line + " --json"))["result"]
+    assert {r["label"]: (r["inner_mtu"], r["mss4"]) for r in answer if r["label"] != "as given"} == suites
 
 
 async def test_plan(shown, capsys):

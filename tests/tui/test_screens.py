@@ -12,9 +12,11 @@ from netplan.problems import ProblemError
 from tests.tui.conftest import INVENTORY, PLAN
 from tui import packet, scale, settings
 from tui.app import Planner
-from tui.screens import MODES
+from tui.screens import kinds
 from tui.themes import ROUND
 from tui.tree_of import changes, of_directory
+
+MODES = kinds()
 
 ROOT = Path(__file__).resolve().parents[2]
 

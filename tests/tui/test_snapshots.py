@@ -12,7 +12,9 @@ from textual.widgets import Input
 from netplan import bundle
 from netplan.bundle import File
 from tests.tui.test_rollout_state import records, write
-from tui.screens import MODES
+from tui.screens import kinds
+
+MODES = kinds()
 
 pytestmark = pytest.mark.slow
 NOW = 1767225700.0  # 40 s after the events of the journal

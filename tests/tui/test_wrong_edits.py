@@ -150,3 +150,22 @@ async def test_the_form_marks_the_field_and_the_line(make, settle):
         await settle(pilot)
         assert not app.screen.query_one("#line-f-underlay-mtu").has_class("-error")
         assert not app.desk.dirty
+
+
+async def test_fast_typing_is_never_overtaken_by_its_own_echo(make, settle):
+    app = make(mode="plan")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        box = app.screen.query_one("#f-ipsec-esp")
+        box.focus()
+        await settle(pilot)
+        wanted = "aes128-sha256-x25519"
+        box.clear()
+        for letter in wanted:  # all in one turn of the loop: every echo comes late
+            box.insert_text_at_cursor(letter)
+        await settle(pilot)
+        assert box.value == wanted
+        assert app.desk.checked.plan.classes[0].preferred.proposal.text == wanted
+        await pilot.press("ctrl+z")
+        await settle(pilot)
+        assert box.value == "aes256gcm16-x25519", "one undo takes back what was typed in one go"

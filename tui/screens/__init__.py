@@ -1,21 +1,46 @@
-"""Screens, one a file; what they share is in :mod:`tui.screens.base`."""
+"""Screens, one a file; what they share is in :mod:`tui.screens.base`. Each is imported when it is first shown."""
 
 from __future__ import annotations
 
-from tui.screens.base import PlannerScreen
-from tui.screens.calculator import CalculatorScreen
-from tui.screens.files import FilesScreen
-from tui.screens.pairs import PairsScreen
-from tui.screens.plan import PlanScreen
-from tui.screens.rollout import RolloutScreen
-from tui.screens.verify import VerifyScreen
+import importlib
+from typing import TYPE_CHECKING, Any
 
-_ALL: tuple[type[PlannerScreen], ...] = (
-    CalculatorScreen,
-    PlanScreen,
-    PairsScreen,
-    FilesScreen,
-    RolloutScreen,
-    VerifyScreen,
-)
-MODES: dict[str, type[PlannerScreen]] = {screen.MODE: screen for screen in _ALL}
+from textual.binding import Binding
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from tui.screens.base import PlannerScreen
+
+# mode -> (module, class)
+_PLACES: dict[str, tuple[str, str]] = {
+    "calc": ("tui.screens.calculator", "CalculatorScreen"),
+    "plan": ("tui.screens.plan", "PlanScreen"),
+    "pairs": ("tui.screens.pairs", "PairsScreen"),
+    "files": ("tui.screens.files", "FilesScreen"),
+    "rollout": ("tui.screens.rollout", "RolloutScreen"),
+    "verify": ("tui.screens.verify", "VerifyScreen"),
+}
+
+
+def kind(mode: str) -> type[PlannerScreen]:
+    """Return the class of a screen."""
+    module, name = _PLACES[mode]
+    found: type[PlannerScreen] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def open(mode: str) -> PlannerScreen:  # noqa: A001
+    """Make a screen."""
+    return kind(mode)()
+
+
+def kinds() -> dict[str, type[PlannerScreen]]:
+    """Return all screens by mode."""
+    return {mode: kind(mode) for mode in _PLACES}
+
+
+def binding_ids(app: type[App[Any]]) -> set[str]:
+    """Return the names of all keys, as a key map may use them."""
+    owners: list[Any] = [app, *kinds().values()]
+    return {b.id for owner in owners for b in Binding.make_bindings(owner.BINDINGS) if b.id}

@@ -10,12 +10,12 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
 
-from tui.check import Checked
 from tui.widgets.command_bar import CommandBar
 from tui.widgets.title_bar import TABS, TitleBar
 
 if TYPE_CHECKING:
     from tui.app import Planner
+    from tui.check import Checked
 
 
 @runtime_checkable
@@ -30,6 +30,7 @@ class PlannerScreen(Screen[None]):
     """Base of the numbered screens. ``MODE`` is its name in the app."""
 
     MODE: ClassVar[str] = ""
+    LIGHT: ClassVar[bool] = False  # the first frame has what is needed to read it; the screen adds the rest itself
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Screen declares it
 
     def compose(self) -> ComposeResult:
@@ -37,7 +38,8 @@ class PlannerScreen(Screen[None]):
         yield TitleBar()
         yield from self.body()
         yield CommandBar()
-        yield Footer(show_command_palette=False)
+        if not self.LIGHT:
+            yield Footer(show_command_palette=False)
 
     def body(self) -> ComposeResult:
         """Yield the widgets between title and command line."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Footer, Input, Static
 
 from netplan.problems import Problem, ProblemError, printable
 from netplan.stack import Solution, parse, parse_size, solve
 from tui import packet
-from tui.check import Checked
 from tui.screens.base import PlannerScreen
 from tui.widgets.answer import Answer
 from tui.widgets.compare_table import CompareTable
@@ -24,6 +24,9 @@ from tui.widgets.pick_list import PickList, Setting
 from tui.widgets.ruler import ByteRuler
 from tui.widgets.steps import Steps
 
+if TYPE_CHECKING:
+    from tui.check import Checked
+
 FAMILY = {"ip4": "IPv4", "ip6": "IPv6", None: "-"}
 LINKS: tuple[int, ...] = (1280, 1400, 1450, 1460, 1480, 1492, 1500, 8950, 9000)
 
@@ -32,6 +35,9 @@ class CalculatorScreen(PlannerScreen):
     """The packet is the setting: keys edit the stack, the engine answers."""
 
     MODE = "calc"
+    LIGHT = True
+    CSS_PATH = Path(__file__).with_name("calculator.tcss")
+    AUTO_FOCUS = ""  # not the input field: single keys are what this screen is about
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "suite(1)", "Cipher", id="calc.cipher", tooltip="Next ESP suite"),
         Binding("C", "suite(-1)", "Cipher back", show=False, id="calc.cipher_back", tooltip="Previous ESP suite"),
@@ -64,6 +70,7 @@ class CalculatorScreen(PlannerScreen):
         self.solution: Solution | None = None
         self.problem: Problem | None = None
         self._started = False
+        self.complete = False
         self._last_overlay = "vxlan"
 
     def body(self) -> ComposeResult:
@@ -75,20 +82,23 @@ class CalculatorScreen(PlannerScreen):
             yield Input(str(self.link_mtu), id="link", compact=True, max_length=5)
         yield ByteRuler(id="ruler")
         yield Answer(id="answer")
-        with Horizontal(id="lower"):
-            yield LedgerTable(id="ledger")
-            yield Steps(id="steps")
-            with Vertical(id="right"):
-                yield PickList(id="settings")
-                yield CompareTable(id="compare")
+        yield Horizontal(id="lower")  # its panes come with the second frame: the answer is there in the first
         yield RowDetail(id="detail")
 
     def on_mount(self) -> None:
         """Start with the plan's packet if there is a plan."""
         super().on_mount()
-        self.query_one("#settings").border_title = "Settings"
-        self.query_one("#compare").border_title = "Compare"
-        self.query_one(LedgerTable).focus()
+        self.call_after_refresh(self._complete)
+
+    async def _complete(self) -> None:
+        """Add the tables."""
+        right = Vertical(PickList(id="settings"), CompareTable(id="compare"), id="right")
+        await self.query_one("#lower").mount(LedgerTable(id="ledger"), Steps(id="steps"), right)
+        await self.mount(Footer(show_command_palette=False))
+        self.complete = True
+        if not isinstance(self.focused, Input):
+            self.query_one(LedgerTable).focus()
+        self.recompute()
 
     def on_resize(self) -> None:
         """Columns depend on the width."""
@@ -112,10 +122,12 @@ class CalculatorScreen(PlannerScreen):
         self.query_one(Answer).tell(self.solution, self.problem)
         if self.problem is None and self.solution is not None:
             self.query_one(ByteRuler).solution = self.solution
-            self.query_one(LedgerTable).fill(self.solution, wide=self.wide)
-            self.query_one(CompareTable).fill(self.stack_text, self.link_mtu, self.solution)
-            self.query_one(Steps).solution = self.solution
-        self.query_one(PickList).show(self._settings())
+            if self.complete:
+                self.query_one(LedgerTable).fill(self.solution, wide=self.wide)
+                self.query_one(CompareTable).fill(self.stack_text, self.link_mtu, self.solution)
+                self.query_one(Steps).solution = self.solution
+        if self.complete:
+            self.query_one(PickList).show(self._settings())
         self.refresh_command()
 
     def _settings(self) -> tuple[Setting, ...]:
@@ -221,11 +233,13 @@ class CalculatorScreen(PlannerScreen):
         self.toggle_class("-comparing")
         table = self.query_one(CompareTable)
         (table if self.has_class("-comparing") else self.query_one(LedgerTable)).focus()
+        self.refresh_command()
 
     def action_steps(self) -> None:
         """Show the calculation instead of the table, or the table again."""
         self.toggle_class("-explaining")
         (self.query_one(Steps) if self.has_class("-explaining") else self.query_one(LedgerTable)).focus()
+        self.refresh_command()
 
     def action_from_plan(self) -> None:
         """Take the packet and link of the class that sets the pod MTU."""
@@ -238,8 +252,10 @@ class CalculatorScreen(PlannerScreen):
 
     def command_line(self) -> str:
         """Return the question as a command line."""
-        explain = " --explain" if self.has_class("-explaining") else ""
-        return f"ipsecplan calc {shlex.quote(printable(self.stack_text))} --mtu {self.link_mtu}{explain}"
+        more = " --explain" if self.has_class("-explaining") else ""
+        if not more and self.complete and self.has_class("-comparing"):
+            more = f" --compare {','.join(self.query_one(CompareTable).suites)}"
+        return f"ipsecplan calc {shlex.quote(printable(self.stack_text))} --mtu {self.link_mtu}{more}"
 
     def command_remark(self) -> str:
         """The calculator does not depend on what is saved."""

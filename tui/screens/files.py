@@ -32,6 +32,7 @@ class FilesScreen(PlannerScreen):
     """Tree on the left, file or difference on the right. Compares with the saved plan, or with a directory."""
 
     MODE = "files"
+    CSS_PATH = Path(__file__).with_name("files.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "mode", "Diff", id="files.diff", tooltip="File, unified diff, side by side"),
         Binding("a", "changed", "Changed", id="files.changed", tooltip="All files, or only those that differ"),

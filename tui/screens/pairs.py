@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -28,6 +29,7 @@ class PairsScreen(PlannerScreen):
     """A map of hosts up to 24; beyond, zones and the pairs that stand out."""
 
     MODE = "pairs"
+    CSS_PATH = Path(__file__).with_name("pairs.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("z", "zones", "Zones", id="pairs.zones", tooltip="Zones of alike hosts, or hosts"),
         Binding("o", "outliers", "Outliers", id="pairs.outliers", tooltip="Pairs that are not like most"),

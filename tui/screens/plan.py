@@ -16,7 +16,7 @@ from textual.containers import Horizontal
 from textual.events import Click
 
 from netplan.problems import Problem, ProblemError
-from netplan.source import Key
+from netplan.source import Key, Source, parse
 from tui.check import Checked
 from tui.fields import Field
 from tui.screens.base import PlannerScreen
@@ -29,6 +29,7 @@ class PlanScreen(PlannerScreen):
     """Form on the left, file on the right, what is wrong below."""
 
     MODE = "plan"
+    CSS_PATH = Path(__file__).with_name("plan.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "app.save", "Save", id="plan.save", tooltip="Save the plan, after its diff"),
         Binding("ctrl+z", "app.undo", "Undo", priority=True, id="plan.undo", tooltip="One change back"),
@@ -67,25 +68,21 @@ class PlanScreen(PlannerScreen):
             problems_list.tell((), "No plan is open. `ipsecplan init` writes one, `ipsecplan ui plan.yaml` opens it.")
             return
         form = self.query_one(PlanForm)
-        form.fill(checked, self.pending)
-        source = checked.loaded.source if checked.loaded else None
+        source = checked.loaded.source if checked.loaded else self._as_yaml(draft.text)
+        form.fill(checked, source.data if source else None, self.planner.desk.typed)
         at = {**by_field(checked.problems, source, [f.at for f in form.all.values()]), **self.pending}
-        if source is None:  # the shape is wrong: positions are in the problems only
-            at = {**self._by_name(checked.problems, form), **self.pending}
         form.mark(at)
         own = tuple(p for p in checked.problems if p.path == str(draft.path))
         mark = source.values.get(self.field.at) if source and self.field else None
         self.query_one(PlanSource).fill(draft.text, draft.saved, own, mark.line if mark else None)
         problems_list.tell((*self.pending.values(), *checked.problems), self._good(checked))
 
-    def _by_name(self, problems: tuple[Problem, ...], form: PlanForm) -> dict[Key, Problem]:
-        """Messages about shape begin with the name of the key they are about."""
-        found: dict[Key, Problem] = {}
-        for problem in problems:
-            for field in form.all.values():
-                if problem.message.startswith(f"{field.name} "):
-                    found.setdefault(field.at, problem)
-        return found
+    def _as_yaml(self, text: str) -> Source | None:
+        """The draft as YAML, for its positions; None when it is not even that."""
+        try:
+            return parse(text.encode(), str(self.planner.desk.path))
+        except ProblemError:
+            return None
 
     def _good(self, checked: Checked) -> str:
         about = f"{self.field.name}: {self.field.about}" if self.field and self.field.about else ""
@@ -108,12 +105,13 @@ class PlanScreen(PlannerScreen):
     def _typed(self, event: PlanForm.Typed) -> None:
         desk, field = self.planner.desk, event.field
         self.pending.pop(field.at, None)
+        desk.typed = field.at
         try:
             value = field.read(event.text)
             if field.optional and value == "":
-                desk.remove(field.at)
+                desk.remove(field.at, typed=field.at)
             else:
-                desk.set(field.at, value)
+                desk.set(field.at, value, typed=field.at)
         except ProblemError as error:
             self.pending[field.at] = error.problems[0]
         self.planner.tell_plan()

@@ -36,6 +36,7 @@ class RolloutScreen(PlannerScreen):
     """Nodes above, log below; follows the newest transaction of the bundle's cluster."""
 
     MODE = "rollout"
+    CSS_PATH = Path(__file__).with_name("rollout.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "apply", "Apply", id="rollout.apply", tooltip="Apply the bundle, with each node's revert timer"),
         Binding("U", "revert", "Revert", id="rollout.revert", tooltip="Take it back on every node"),
@@ -100,7 +101,7 @@ class RolloutScreen(PlannerScreen):
         now = time.time()
         if records:
             self.query_one(NodeTable).fill(self.state, now)
-            self.query_one(LogView).fill(list(self.state.log))
+            self.query_one(LogView).fill(list(self.state.log), self.state.widest)
         self._slow = (self._slow + 1) % 10
         if self._slow == 0:
             self.query_one(NodeTable).tick(now, list(self.state.nodes)[:VISIBLE])
@@ -219,7 +220,7 @@ class RolloutScreen(PlannerScreen):
         for name, node in ((document.get("result") or {}).get("nodes") or {}).items():
             out += status_lines(name, node)
         if document.get("result"):
-            out.append(f"{document['result']['to_change']} to change")
+            out.insert(0, f"{document['result']['to_change']} to change")
         self.app.call_from_thread(self._say, [printable(line) for line in out])
 
     def _say(self, lines: list[str]) -> None:

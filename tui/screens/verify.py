@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -23,6 +24,7 @@ class VerifyScreen(PlannerScreen):
     """Runs the measurement in a process of its own and can stop it."""
 
     MODE = "verify"
+    CSS_PATH = Path(__file__).with_name("verify.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "measure", "Measure", id="verify.measure", tooltip="Measure every direction of every pair now"),
         Binding("S", "stop", "Stop", id="verify.stop", tooltip="Stop measuring"),

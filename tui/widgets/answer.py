@@ -6,7 +6,6 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from netplan.explain import text
 from netplan.problems import Problem, printable
 from netplan.stack import Solution
 
@@ -60,4 +59,6 @@ class Answer(Widget):
             return "\n".join(self._problem.lines())
         if self._solution is None:
             return ""
+        from netplan.explain import text
+
         return "\n".join([*text.summary(self._solution), *text.notes(self._solution)])

@@ -28,7 +28,7 @@ class LedgerTable(DataTable[object]):
         self.add_column("bytes ", width=7)
         name = max((len(row.name) for row in self.rows_shown()), default=4) + 2
         self.add_column("what", width=name if wide else 22)
-        self.add_column("where the size is from", width=18 if wide else 15)
+        self.add_column("source", width=18 if wide else 15)
         if wide:
             self.add_column("who decides", width=20)
         for row in self.rows_shown():

@@ -24,7 +24,7 @@ class LogView(ScrollView, can_focus=True):
         Binding("N", "find(-1)", "Previous match", show=False, id="log.previous", tooltip="Match before this one"),
     ]
     DEFAULT_CSS = """
-    LogView { background: $background; scrollbar-size: 1 1; }
+    LogView { background: $background; scrollbar-size: 0 1; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
@@ -34,12 +34,12 @@ class LogView(ScrollView, can_focus=True):
         self.needle = ""
         self.found = -1
 
-    def fill(self, lines: Sequence[str]) -> None:
+    def fill(self, lines: Sequence[str], widest: int | None = None) -> None:
         """Show lines; costs the same for ten as for ten thousand."""
         self.lines = lines
-        self.virtual_size = Size(max((len(line) for line in lines), default=0), len(lines))
+        self.virtual_size = Size(max(map(len, lines), default=0) if widest is None else widest, len(lines))
         if self.follow:
-            self.scroll_end(animate=False, x_axis=False)
+            self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
         self.refresh()
 
     def search(self, text: str) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,7 +13,7 @@ from textual.events import DescendantFocus
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from netplan.problems import Problem, ProblemError, printable
+from netplan.problems import Problem, printable
 from netplan.source import Key, Source
 from tui.check import Checked
 from tui.fields import Field, fields
@@ -62,29 +61,28 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
                     yield Input(id=name, compact=True, select_on_focus=False)
                 yield Static("", classes="mark")
 
-    def fill(self, checked: Checked, pending: Collection[Key] = ()) -> None:
-        """Show the values of a checked draft; the field being typed in keeps its text."""
-        if checked.loaded is None:
-            return
+    def fill(self, checked: Checked, data: Any, keep: Key | None = None) -> None:
+        """Show the values of a checked draft, or, while its shape is wrong, what stands in it (``data``).
+
+        The field ``keep`` is being typed in: what is drawn here may be older than what stands in it already.
+        """
         for name, field in self.all.items():
-            text = field.shown(checked.loaded.plan)
+            if checked.loaded is not None:
+                text = field.shown(checked.loaded.plan)
+            elif data is not None:
+                stands = field.raw(data)
+                if stands is None:  # not in the file: what is shown for it still holds
+                    continue
+                text = stands
+            else:
+                return
             if field.kind == "choice":
                 self.query_one(f"#{name}", Choice).value = text
                 continue
             box = self.query_one(f"#{name}", Input)
-            if box.value != text and not (
-                box.has_focus and (field.at in pending or self._means(field, box.value, text))
-            ):
+            if box.value != text and not (box.has_focus and field.at == keep):
                 with box.prevent(Input.Changed):
                     box.value = text
-
-    @staticmethod
-    def _means(field: Field, typed: str, text: str) -> bool:
-        """Tell whether what is being typed is another way to write the same value."""
-        try:
-            return field.read(typed) == field.read(text)
-        except ProblemError:
-            return False
 
     def mark(self, problems: dict[Key, Problem]) -> None:
         """Put a mark at each field that something is wrong with."""

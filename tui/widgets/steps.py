@@ -8,7 +8,6 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from netplan.explain import text
 from netplan.stack import Solution
 
 
@@ -34,5 +33,7 @@ class Steps(VerticalScroll):
         """Return the calculation as ``calc --explain`` prints it."""
         if self.solution is None:
             return ""
+        from netplan.explain import text
+
         return "\n".join([*text.steps(self.solution), "", "Prove it (IP packet sizes, don't-fragment set):",
                           *text.probes(self.solution)])  # fmt: skip

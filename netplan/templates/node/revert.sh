@@ -160,7 +160,8 @@ timer)
 	;;
 boot | operator) [ -n "$tx" ] || exit 0 ;;
 relax | off)
-	[ -n "$tx" ] || tx=$(one_line "$ROOT/last")
+	# without an open transaction, only what is confirmed can be taken back: a timer may just have been faster
+	[ -n "$tx" ] || { grep -q '"state": "confirmed"' "$ROOT/state.json" 2>/dev/null && tx=$(one_line "$ROOT/last"); }
 	[ -n "$tx" ] || exit 0
 	;;
 *)
