@@ -210,6 +210,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
             "bridge": plan.file.overlay.bridge,
         },
         "mtu": {"pod": plan.pod_mtu},
+        "auth": plan.file.ipsec.auth,
         "esp": {
             "negotiated": _negotiated(pair.pair_class for _, pair in plan.peers(node)),
             "mode": plan.file.ipsec.mode.upper(),

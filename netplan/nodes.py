@@ -222,6 +222,11 @@ def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[
         )
 
     for node in found:
+        if not node.managed and plan.ipsec.auth == "psk":
+            yield inventory.problem(
+                "IPP402", f"host {quoted(node.name)} is not managed: its pre-shared keys would have to travel",
+                node.name, "ipsecplan_managed", "auth: certificates; `ipsecplan ca sign` makes its certificate",
+            )  # fmt: skip
         if peers(node, managed=True):
             continue
         if node.managed and peers(node, managed=False):

@@ -22,7 +22,6 @@ _DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
 # What this version carries out; the rest of the vocabulary is known, so that the refusal can say so.
 _SUPPORTED = {
     ("ipsec", "protect"): ("overlay",),
-    ("ipsec", "auth"): ("certificates",),
     ("cni", "plugin"): ("bridge",),
 }
 

@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "audit": ("netplan.cli.audit", "Judge the MTUs of clusters and hosts that already exist."),
     "apply": ("netplan.cli.apply", "Apply exactly one bundle to the nodes, phase by phase."),
     "verify": ("netplan.cli.verify", "Prove on the wire what the plan promises."),
+    "rotate": ("netplan.cli.rotate", "New keys or certificates on every node, without an outage."),
     "status": ("netplan.cli.status", "Show the state of every node."),
     "ca": ("netplan.cli.ca", "Show, encrypt or certify the cluster's certificate authority."),
     "revert": ("netplan.cli.revert", "Take a transaction back on every node."),

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import datetime
 import getpass
+import json
 import os
+import secrets
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +32,7 @@ from netplan.problems import Problem, ProblemError
 CA_DAYS = 3650
 LEAF_DAYS = 397
 BACKDATE = datetime.timedelta(hours=1)  # a node's clock may be a little behind ours
-KEY, CERTIFICATE, ISSUED = "ca-key.pem", "ca.pem", "issued"
+KEY, CERTIFICATE, ISSUED, NEXT, PHASES = "ca-key.pem", "ca.pem", "issued", "next", "phases.json"
 PASSPHRASE_FILE = "IPSECPLAN_CA_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LEAST_PASSPHRASE = 12
 MAX_REQUEST = 16 * 1024  # bytes
@@ -89,13 +92,18 @@ def open_authority(folder: Path, cluster: str) -> Authority:
     key_path, certificate_path = folder / KEY, folder / CERTIFICATE
     if key_path.exists() and certificate_path.exists():
         return _load(key_path, certificate_path)
+    return _make(folder, f"ipsecplan CA {cluster}"[:64])
+
+
+def _make(folder: Path, common_name: str) -> Authority:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key_path, certificate_path = folder / KEY, folder / CERTIFICATE
     key = ec.generate_private_key(ec.SECP384R1())
     now = _now()
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "ipsecplan"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"ipsecplan CA {cluster}"[:64]),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
         ]
     )
     certificate = (
@@ -114,6 +122,42 @@ def open_authority(folder: Path, cluster: str) -> Authority:
     write_atomic(key_path, _private(key, _passphrase_file()), 0o600)
     write_atomic(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return Authority(certificate, key, folder)
+
+
+@dataclass(slots=True)
+class Rollover:
+    """A new CA that is taking over, and the phase that each node (by id) is known to have reached."""
+
+    folder: Path
+    authority: Authority
+    phases: dict[str, int]
+
+    def reached(self, nodes: list[str], phase: int) -> None:
+        """Remember, on disk, that nodes have reached a phase."""
+        self.phases.update(dict.fromkeys(nodes, phase))
+        write_atomic(self.folder / NEXT / PHASES, json.dumps(self.phases, sort_keys=True).encode(), 0o600)
+
+    def finish(self) -> None:
+        """The new CA takes the place of the old one, whose files are kept under its serial number."""
+        old = self.folder / f"old-{load_certificate(self.folder).serial_number:x}"[:24]
+        old.mkdir(mode=0o700, exist_ok=True)
+        for name in (ISSUED, KEY, CERTIFICATE):
+            if (self.folder / NEXT / name).exists():  # else a finish that was interrupted between the two
+                if (self.folder / name).exists():
+                    (self.folder / name).rename(old / name)
+                (self.folder / NEXT / name).rename(self.folder / name)
+        shutil.rmtree(self.folder / NEXT)
+
+
+def rollover(folder: Path, cluster: str) -> Rollover:
+    """Begin the change to a new CA, or go on with the one that was begun. Its name has a number of its own."""
+    fresh = folder / NEXT
+    if (fresh / KEY).exists() and (fresh / CERTIFICATE).exists():
+        authority = _load(fresh / KEY, fresh / CERTIFICATE)
+    else:
+        authority = _make(fresh, f"ipsecplan CA {cluster}"[:50] + f" {secrets.token_hex(4)}")
+    known = json.loads((fresh / PHASES).read_text()) if (fresh / PHASES).exists() else {}
+    return Rollover(folder, authority, {str(node): int(phase) for node, phase in known.items()})
 
 
 def encrypt(folder: Path, passphrase: bytes) -> None:

@@ -17,6 +17,7 @@ from netplan.plan import Pair, Plan
 from netplan.render import render
 
 START_ACTIONS = ("none", "trap")
+CA_FILES = "ipsecplan-ca.pem, ipsecplan-ca-next.pem"  # the second is the first unless a new CA takes over
 AUTH = {"certificates": "pubkey", "psk": "psk"}
 # Half of the 32-bit sequence numbers: with the tenth that strongSwan adds, an SA ends before they wrap (RFC 4303 3.3.3)
 REKEY_PACKETS = 2**31
@@ -125,7 +126,11 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
         "local_addrs": node.address,
         "remote_addrs": peer.address,
         "local": {"auth": "psk" if psk else "pubkey", "id": node.id, "certs": "" if psk else "ipsecplan.pem"},
-        "remote": {"auth": "psk" if psk else "pubkey", "id": peer.id, "cacerts": "" if psk else "ipsecplan-ca.pem"},
+        "remote": {
+            "auth": "psk" if psk else "pubkey",
+            "id": peer.id,
+            "cacerts": "" if psk else CA_FILES,
+        },
         "children": {
             f"{pair.id}-out": {**child, "local_ts": "dynamic[udp]", "remote_ts": f"dynamic[udp/{port}]"},
             f"{pair.id}-in": {**child, "local_ts": f"dynamic[udp/{port}]", "remote_ts": "dynamic[udp]"},

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.ipsec.ca import Authority, open_authority
+from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout import phases
 from netplan.rollout.events import (
@@ -78,7 +79,9 @@ class Engine:
         self.results: dict[str, dict[str, dict[str, Any]]] = {}  # phase -> node id -> result
         self._clocks: dict[str, float] = {}  # node id -> its monotonic clock minus ours, in seconds, rounded down
         self._journal: Journal | None = None
-        self._authority: Authority | None = None
+        self.authority: Authority | None = None
+        self._keys: Store | None = None
+        self.key_phase = 0  # of a rotation of pre-shared keys, see netplan.ipsec.psk
 
     # verbs
 
@@ -206,9 +209,9 @@ class Engine:
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
         return judge([target.node for target in self.targets.values()], rows)
 
-    def _step(self, step: Step, **extra: Any) -> dict[str, Answer]:
+    def _step(self, step: Step, *, only: Sequence[str] | None = None, **extra: Any) -> dict[str, Answer]:
         """Make one round trip and hold every phase's exit test over all its nodes."""
-        chosen = self._chosen(step)
+        chosen = self._chosen(step) if only is None else list(only)
         names = tuple(self.targets[i].name for i in chosen)
         for phase in step.phases:
             self._tell(PhaseStarted(phase=phase, nodes=names))
@@ -224,8 +227,8 @@ class Engine:
             self._tell(PhaseFinished(phase=phase, ok=ok, seconds=seconds))
         if problems:
             raise Failed(problems, unreachable)
-        if "stage" in step.phases:
-            self._sign(answers)
+        for phase in {"stage", "renew"} & set(step.phases):
+            self._sign(phase, answers)
         return answers
 
     def _chosen(self, step: Step) -> list[str]:
@@ -254,9 +257,23 @@ class Engine:
             request["pairs"] = [canary] if step.pairs == "canary" else [p["pair"] for p in target.node["peers"]]
         if "probe" in step.phases:
             request["nonce"] = secrets.token_hex(4)
-        if "credentials" in step.phases:
+        if {"credentials", "adopt"} & set(step.phases):
             request.update(self.results.get("certificates", {}).get(target.id, {}))
+        if target.node.get("auth") == "psk" and {"credentials", "secrets"} & set(step.phases):
+            peers = {peer["pair"]: peer["id"] for peer in target.node["peers"]}
+            phase = self.key_phase or self.keys.phases.get(target.id, 0)
+            request["secrets"] = secrets_file(self.keys, target.id, peers, phase)
         return request
+
+    @property
+    def keys(self) -> Store:
+        """The cluster's pre-shared keys; made here, once, for pairs that have none."""
+        if self._keys is None:
+            self._keys = open_store(self.state.folder / "psk.json")
+            pairs = {peer["pair"] for target in self.targets.values() for peer in target.node["peers"]}
+            if self._keys.ensure(sorted(pairs)):
+                self._keys.save()
+        return self._keys
 
     def _timer(self, step: Step) -> int:
         """Seconds until a node that hears nothing more takes itself back."""
@@ -268,20 +285,20 @@ class Engine:
         """Seconds a node waits for its peers: the timer must never fire while a node still waits."""
         return min(PATIENCE_S, max(8, self.options.timer_s - 8))
 
-    def _sign(self, answers: Mapping[str, Answer]) -> None:
-        """Sign what the nodes asked for in ``stage``; certificates are public and travel in the next request."""
+    def _sign(self, phase: str, answers: Mapping[str, Answer]) -> None:
+        """Sign what the nodes asked for; certificates are public and travel in the next request."""
         signed: dict[str, dict[str, Any]] = {}
         for node_id in answers:
-            asked = self.results["stage"][node_id].pop("request", None)
+            asked = self.results[phase][node_id].pop("request", None)
             if asked is None:
                 continue
-            if self._authority is None:
-                self._authority = open_authority(self.state.ca, self.cluster)
+            if self.authority is None:
+                self.authority = open_authority(self.state.ca, self.cluster)
             try:
-                certificate = self._authority.sign(str(asked), node_id)
+                certificate = self.authority.sign(str(asked), node_id)
             except ProblemError as error:
                 raise Failed(error.problems) from None
-            signed[node_id] = {"certificate": certificate, "authority": self._authority.pem}
+            signed[node_id] = {"certificate": certificate, "authority": self.authority.pem}
         self.results["certificates"] = signed
 
     def _arrived(self, node_id: str, answer: Answer) -> None:

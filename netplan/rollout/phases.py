@@ -20,6 +20,10 @@ TITLES: dict[str, str] = {
     "enforce": "clear overlay packets are dropped",
     "probe": "proof on the wire",
     "confirm": "timers disarmed over a new connection",
+    "secrets": "pre-shared keys loaded; live SAs don't use them",
+    "trust": "the CAs that peers may be certified by",
+    "renew": "a new key made on the node",
+    "adopt": "the new certificate taken; live SAs don't use it",
     "relax": "clear and encrypted packets both accepted again",
     "back": "SAs ended, files as before",
     "raise": "devices take the old size again",
@@ -54,5 +58,10 @@ APPLY: tuple[Step, ...] = (
     Step(phases=("enforce", "probe")),
     Step(phases=("confirm",), rearm=False, fresh=True),
 )
+STATUS = Step(phases=("status",), rearm=False)
+SECRETS = Step(phases=("secrets",), rearm=False)
+TRUST = Step(phases=("trust",), rearm=False)
+RENEW = Step(phases=("renew",), rearm=False)
+ADOPT = Step(phases=("adopt",), rearm=False)
 UNDO: tuple[Step, ...] = (Step(phases=("relax",), rearm=False), Step(phases=("back",), rearm=False))
 RAISE: tuple[Step, ...] = (Step(phases=("raise",), rearm=False), Step(phases=("forget",), rearm=False))

@@ -2,7 +2,8 @@
 
 Requests and answers travel as files in a private directory (0700, ours, removed at the end); Ansible gets our own
 inventory, whose hosts are node ids and whose values are marked unsafe, so no template of a user is ever evaluated.
-Nothing secret is in it, nor in the variables, the environment or the events of a run.
+Nothing secret is in it, nor in the variables, the environment or the events of a run; pre-shared keys travel in the
+request files and on SSH's standard input.
 """
 
 from __future__ import annotations

@@ -107,8 +107,12 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "mtu": ("mtu", _devices),
     "credentials": (
         "stage",
-        lambda m, r, _: m.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority")),
+        lambda m, r, _: m.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority"), r.get("secrets")),
     ),
+    "secrets": ("renewal", lambda m, r, _: m.secrets(r["release"], r["secrets"])),
+    "renew": ("renewal", lambda m, r, _: m.renew(r["release"], r["node"])),
+    "adopt": ("renewal", lambda m, r, _: m.adopt(r["release"], r["certificate"])),
+    "trust": ("renewal", lambda m, r, _: m.trust(r["release"], r["authorities"])),
     "prove": ("ike", lambda m, r, _: m.prove(r["node"], r["tx"], r["patience"])),
     "permissive": ("ike", lambda m, r, _: m.permissive(r["node"], r["tx"])),
     "switch": ("ike", lambda m, r, _: m.switch(r["node"], set(r["pairs"]), r["patience"])),
@@ -122,7 +126,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "raise": ("mtu", lambda m, r, _: m.raise_devices(r["node"])),
     "forget": ("mtu", _forget),
 }
-FREE = (*READ_ONLY, "confirm", "relax", "back", "raise", "forget", "arm")
+FREE = (*READ_ONLY, "confirm", "relax", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
 
 
 @contextlib.contextmanager

@@ -16,10 +16,12 @@ from .core import Node, Stop, finding, must, read, run, which, write
 KEY = "/etc/swanctl/private/ipsecplan.pem"
 CERTIFICATE = "/etc/swanctl/x509/ipsecplan.pem"
 CA = "/etc/swanctl/x509ca/ipsecplan-ca.pem"
+CA_NEXT = "/etc/swanctl/x509ca/ipsecplan-ca-next.pem"  # the same certificate unless a new CA is on its way
 CONNECTIONS = "/etc/swanctl/conf.d/ipsecplan.conf"
 START = "/etc/swanctl/conf.d/ipsecplan-start.conf"
 ETC = "/etc/ipsecplan"
 GUARD = ETC + "/guard.nft"
+RENEW_DAYS = 132  # a third of the life that our CA gives a certificate
 GUARD_UNIT = "/etc/systemd/system/ipsecplan-guard.service"
 BOOT_UNIT = "/etc/systemd/system/ipsecplan-boot.service"
 TOOLS = (state.SCRIPT, BOOT_UNIT)
@@ -127,15 +129,15 @@ def _key(tx: str) -> bool:
     return put(tx, KEY, made.out, 0o600)
 
 
-def _request(node: Node) -> str:
+def request(node: Node, key: str = KEY) -> str:
     """Return a certificate request for the node's key: the controller checks it and takes only the public key."""
     name = node["id"]
     if which("openssl"):
-        return must("openssl", "req", "-new", "-key", KEY, "-subj", "/CN=" + name).out
-    return must("pki", "--req", "--in", KEY, "--type", "priv", "--dn", "CN=" + name, "--outform", "pem").out
+        return must("openssl", "req", "-new", "-key", key, "-subj", "/CN=" + name).out
+    return must("pki", "--req", "--in", key, "--type", "priv", "--dn", "CN=" + name, "--outform", "pem").out
 
 
-def certificate_good(node: Node, days: int = 30) -> bool:
+def certificate_good(node: Node, days: int = RENEW_DAYS) -> bool:
     """Tell whether the installed certificate fits the key and the node and lasts ``days`` more."""
     if not os.path.exists(CERTIFICATE) or not os.path.exists(CA) or not os.path.exists(KEY):
         return False
@@ -172,7 +174,8 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes) 
     """Phase ``stage``: release on disk, files installed without effect, key made, guard counting."""
     unpack(release, files, archive)
     changed = install(tx, release, ("ipsec",))
-    changed = _key(tx) or changed
+    certificates = node.get("auth") != "psk"
+    changed = (certificates and _key(tx)) or changed
     before = xfrm.guard()["mode"]
     if before != "drop":  # an enforced guard is never weakened by a new release
         with open(ETC + "/guard-count.nft", "rb") as file:
@@ -183,17 +186,26 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes) 
         put(tx, START, file.read(), 0o640)
     sysctls(tx)
     answer = {"changed": changed, "detail": "files, key, guard " + ("drops" if before == "drop" else "counts")}
-    if not certificate_good(node):
-        answer["request"] = _request(node)
+    if certificates and not certificate_good(node):
+        answer["request"] = request(node)
     return answer
 
 
-def credentials(tx: str, node: Node, certificate: str | None, authority: str | None) -> Node:
-    """Phase ``credentials``: certificate and CA installed, everything loaded, nothing started."""
+def credentials(
+    tx: str, node: Node, certificate: str | None, authority: str | None, secrets: str | None = None
+) -> Node:
+    """Phase ``credentials``: certificate and CA or pre-shared keys installed, everything loaded, nothing started."""
     changed = False
+    if secrets:
+        from .renewal import install_secrets
+
+        changed = install_secrets(tx, secrets)
     if certificate and authority:
         changed = put(tx, CERTIFICATE, certificate, 0o644)
         changed = put(tx, CA, authority, 0o644) or changed
+        put(tx, CA_NEXT, authority, 0o644)
+    elif not secrets and not os.path.exists(CA_NEXT):
+        put(tx, CA_NEXT, read(CA) or "", 0o644)
     load_credentials()
     load_connections()
     from . import vici

@@ -1,0 +1,63 @@
+"""``ipsecplan rotate``: new credentials on every node, without an outage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netplan.cli.lint import JSON
+from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, YES, asking, leave, need_yes, opened
+from netplan.problems import Problem, ProblemError
+from netplan.rollout.engine import Options, Outcome
+from netplan.rollout.rotate import rotate
+
+
+@click.command(
+    "rotate",
+    epilog="\b\nExamples:\n  ipsecplan rotate psk bundle\n  ipsecplan rotate leaf bundle --yes\n"
+    "  ipsecplan rotate ca bundle",
+)
+@click.argument("what", type=click.Choice(["psk", "leaf", "ca"]))
+@BUNDLE
+@INVENTORY
+@YES
+@STATE_DIR
+@JSON
+def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_dir: str | None, json_: bool) -> None:
+    """Give every node of the confirmed BUNDLE new pre-shared keys (psk), a new key and certificate (leaf), or
+    certificates of a new certificate authority (ca).
+
+    Live SAs go on as they are: the next authentication uses the new credentials. Run it again if it was interrupted.
+    """
+    need_yes(yes)
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
+        auth = {str(target.node.get("auth", "certificates")) for target in engine.targets.values()}
+        if auth != {"psk" if what == "psk" else "certificates"}:
+            raise ProblemError(
+                Problem(
+                    code="IPP670", message=f"this bundle authenticates by {' and '.join(sorted(auth))}, not by {what}"
+                )
+            )
+        outcome = rotate(engine, what, asking(yes, lambda found: _question(found, what)))
+    if json_:
+        emit_json({"outcome": outcome.outcome, "what": what}, outcome.problems, outcome.exit_code)
+        leave(outcome.exit_code)
+        return
+    report(outcome.problems)
+    new = "keys" if what == "psk" else "certificates"
+    emit(
+        {
+            "rotated": f"rotated: all {outcome.changes} nodes have the new {new} loaded",
+            "declined": "nothing was changed",
+            "interrupted": "not finished; every pair can still authenticate. Run the same command again to go on",
+            "failed": "nothing was changed",
+        }[outcome.outcome]
+    )
+    leave(outcome.exit_code)
+
+
+def _question(outcome: Outcome, what: str) -> str:
+    new = "pre-shared keys" if what == "psk" else "private keys and certificates"
+    return f"{outcome.changes} nodes get new {new}; live SAs are not touched."

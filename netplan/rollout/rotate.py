@@ -1,0 +1,100 @@
+"""New credentials for a cluster whose bundle is confirmed, without an outage, and resumable at every point.
+
+Nothing here is a transaction: a node that has not changed yet and one that has accept each other at every moment. What
+was reached is on disk before the next step, so the same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netplan.ipsec import ca
+from netplan.ipsec.ca import open_authority
+from netplan.ipsec.psk import LAST_PHASE
+from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.rollout import phases
+from netplan.rollout.engine import Engine, Failed, Outcome
+
+
+def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outcome:
+    """Rotate ``psk``, ``leaf`` or ``ca`` on every node. ``agree`` is asked once, before the first change."""
+    engine._begin("rotate")
+    try:
+        engine._step(phases.STATUS)
+    except Failed as failure:
+        return engine._end(_stopped(engine, failure, "failed"))
+    found = engine.results["status"]
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), transaction=engine.transaction)
+    wrong = [name for name in map(str, found) if found[name]["state"]["state"] != "confirmed"]
+    if wrong:
+        names = ", ".join(engine.targets[node].name for node in wrong)
+        problem = Problem(code="IPP603", message=f"nothing is confirmed on {names}", hint="apply the bundle first")
+        return engine._end(_stopped(engine, Failed([problem]), "failed"))
+    if not agree(outcome):
+        outcome.outcome = "declined"
+        return engine._end(outcome)
+    try:
+        {"psk": _keys, "leaf": _leaves, "ca": _authority}[what](engine)
+    except ProblemError as error:
+        return engine._end(_stopped(engine, Failed(error.problems), "interrupted"))
+    except Failed as failure:
+        return engine._end(_stopped(engine, failure, "interrupted"))
+    outcome.outcome = "rotated"
+    return engine._end(outcome)
+
+
+def _keys(engine: Engine) -> None:
+    """Three phases, each on all nodes before the next: see netplan.ipsec.psk for why that never breaks a pair."""
+    store = engine.keys
+    store.begin(engine.targets)
+    store.save()
+    for phase in range(1, LAST_PHASE + 1):
+        late = [node for node in engine.targets if store.phases[node] < phase]
+        if not late:
+            continue
+        engine.key_phase = phase
+        engine.results.pop("secrets", None)
+        try:
+            engine._step(phases.SECRETS, only=late)
+        finally:
+            for node, result in engine.results.get("secrets", {}).items():
+                if result["ok"]:
+                    store.reached(node, phase)
+            store.save()
+    store.finish()
+    store.save()
+
+
+def _leaves(engine: Engine) -> None:
+    """A new key on every node, signed here, taken into use: certificates of one CA accept each other in any mixture."""
+    engine.authority = open_authority(engine.state.ca, engine.cluster)
+    engine._step(phases.TRUST, authorities=[engine.authority.pem] * 2)
+    engine._step(phases.RENEW)
+    engine._step(phases.ADOPT)
+
+
+def _authority(engine: Engine) -> None:
+    """A new CA: trusted everywhere beside the old one, then certificates from it, then the old one goes."""
+    old, roll = open_authority(engine.state.ca, engine.cluster), ca.rollover(engine.state.ca, engine.cluster)
+    moves = (
+        (1, [phases.TRUST], [old.pem, roll.authority.pem]),
+        (2, [phases.RENEW, phases.ADOPT], None),
+        (3, [phases.TRUST], [roll.authority.pem] * 2),
+    )
+    engine.authority = roll.authority
+    for phase, steps, trusted in moves:
+        late = [node for node in engine.targets if roll.phases.get(node, 0) < phase]
+        for step in steps if late else ():
+            engine.results.pop(step.phases[0], None)
+            extra = {"authorities": trusted} if trusted else {}
+            try:
+                engine._step(step, only=late, **extra)
+            finally:
+                done = engine.results.get(step.phases[0], {}) if step is steps[-1] else {}
+                roll.reached([node for node, result in done.items() if result["ok"]], phase)
+    roll.finish()
+
+
+def _stopped(engine: Engine, failure: Failed, word: str) -> Outcome:
+    code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
+    return Outcome(word, code, failure.problems, transaction=engine.transaction)

@@ -1,0 +1,89 @@
+"""Rotation and cipher changes on a live cluster: pings lost, clear packets, and a TCP connection that must live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from netplan.lab.cluster import Lab
+
+from .conftest import ClusterFactory
+from .test_strongswan_matrix import ipsecplan
+from .watchers import Seen, watched
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1500)]
+LOST = 25  # pings of 20 ms each: half a second, on one emulated machine
+
+
+def plan(lab: Lab, folder: Path, **ipsec: Any) -> None:
+    document = yaml.safe_load(lab.plan.read_text())
+    document["inventory"] = str(lab.inventory)
+    document["ipsec"] = ipsec
+    (folder / "plan.yaml").write_text(yaml.safe_dump(document))
+    ipsecplan("render", "plan.yaml", "--to", "bundle", cwd=folder)
+
+
+def apply(folder: Path) -> str:
+    return ipsecplan("apply", "bundle", "--yes", "--timer", "600", cwd=folder)
+
+
+def judged(what: str, seen: Seen) -> None:
+    print(f"\n{what}: {seen}")
+    assert seen.clear == 0
+    assert seen.lost <= LOST
+    assert seen.flow["error"] is None
+    assert int(str(seen.flow["bytes"])) > 0
+
+
+def authenticated_anew(lab: Lab, folder: Path) -> None:
+    """End every IKE_SA: the traps ask for new ones, which only the new credentials can give."""
+    names = "swanctl --list-sas --raw | grep -o 'pair-[0-9a-f]\\{12\\}' | sort -u"
+    script = f"for c in $({names}); do swanctl --terminate --ike $c; done"
+    pod = next(n.pod_address for n in lab.nodes if n.name == "n2")
+    again = f"for i in $(seq 60); do ip netns exec pod1 ping -n -c1 -W1 {pod} && exit 0; done; exit 1"
+    assert lab.exec("n1", ["sh", "-c", f"{script} >/dev/null; {again}"], timeout=120).returncode == 0
+    ipsecplan("verify", "bundle", cwd=folder)
+
+
+def test_pre_shared_keys(clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=2)
+    plan(lab, tmp_path, auth="psk")
+    assert "confirmed" in apply(tmp_path)
+    before = lab.exec("n1", ["cat", "/etc/swanctl/conf.d/ipsecplan-secrets.conf"]).stdout
+    with watched(lab) as seen:
+        assert "rotated" in ipsecplan("rotate", "psk", "bundle", "--yes", cwd=tmp_path)
+    judged("psk", seen)
+    after = lab.exec("n1", ["cat", "/etc/swanctl/conf.d/ipsecplan-secrets.conf"]).stdout
+    assert before.count("secret =") == after.count("secret =") == 1
+    assert before != after
+    authenticated_anew(lab, tmp_path)
+    assert "0 to change" in apply(tmp_path)
+
+
+def test_leaf_and_authority(clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=2)
+    plan(lab, tmp_path)
+    assert "confirmed" in apply(tmp_path)
+    for what in ("leaf", "ca"):
+        key = lab.exec("n1", ["sha256sum", "/etc/swanctl/private/ipsecplan.pem"]).stdout
+        with watched(lab) as seen:
+            assert "rotated" in ipsecplan("rotate", what, "bundle", "--yes", cwd=tmp_path)
+        judged(what, seen)
+        assert lab.exec("n1", ["sha256sum", "/etc/swanctl/private/ipsecplan.pem"]).stdout != key
+        authenticated_anew(lab, tmp_path)
+    assert "0 to change" in apply(tmp_path)
+
+
+def test_ciphers_ordered_with_the_mtu(clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=2)
+    plan(lab, tmp_path, esp=["aes256gcm16-x25519"])
+    apply(tmp_path)
+    for esp, mtu in (("chacha20poly1305-x25519", 1416), ("aes256-sha256-x25519", 1408)):
+        plan(lab, tmp_path, esp=[esp])
+        with watched(lab) as seen:
+            assert f"DF {mtu} passes" in apply(tmp_path)
+        judged(esp, seen)
+        assert seen.planted >= 1, "the capture must have seen the packet that was planted for it"

@@ -1,0 +1,106 @@
+"""What watches a lab while something changes: a ping every 20 ms, one TCP connection, a capture of clear packets."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from netplan.lab.cluster import Lab
+
+FLOW = """
+import json, signal, socket, sys, time
+if sys.argv[1] == "server":
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("0.0.0.0", 5999))
+    s.listen(8)
+    while True:
+        c, _ = s.accept()
+        while True:
+            try:
+                d = c.recv(65536)
+                if not d:
+                    break
+                c.sendall(d)
+            except OSError:
+                break
+else:
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    c = socket.create_connection((sys.argv[2], 5999), timeout=60)
+    n, worst, error, block = 0, 0.0, None, b"x" * 4000
+    try:
+        while not stop:
+            t, got = time.monotonic(), 0
+            c.sendall(block)
+            while got < len(block):
+                d = c.recv(65536)
+                if not d:
+                    raise OSError("closed")
+                got += len(d)
+            n, worst = n + got, max(worst, time.monotonic() - t)
+            time.sleep(0.1)
+    except OSError as e:
+        error = str(e)
+    open("/tmp/flow.json", "w").write(json.dumps({"bytes": n, "worst": round(worst, 2), "error": error}))
+"""
+
+
+@dataclass
+class Seen:
+    """What the watchers saw. ``clear`` are overlay packets that left n1 unencrypted, without those planted by us."""
+
+    sent: int = 0
+    received: int = 0
+    clear: int = 0
+    planted: int = 0
+    flow: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.received
+
+    def __str__(self) -> str:
+        return (
+            f"lost {self.lost} of {self.sent} pings, {self.clear} clear packets ({self.planted} planted, seen), "
+            f"TCP {self.flow}"
+        )
+
+
+@contextmanager
+def watched(lab: Lab) -> Iterator[Seen]:
+    """Watch pod traffic from n1 to n2 while the block runs; the result is filled in at its end."""
+    pod = next(n.pod_address for n in lab.nodes if n.name == "n2")
+    for node in ("n1", "n2"):
+        lab.exec(node, ["sh", "-c", "cat >/tmp/flow.py"], stdin=FLOW, check=True)
+    pods = "ip netns exec pod1"
+    run = "systemd-run --quiet --collect"
+    lab.exec("n2", ["sh", "-c", f"{run} --unit=d-server {pods} python3 /tmp/flow.py server"])
+    time.sleep(1)
+    out = "-p StandardOutput=truncate:/tmp"
+    script = f"""set -e
+        rm -f /tmp/flow.json
+        {run} --unit=d-ping -p KillSignal=SIGINT {out}/ping.txt {pods} ping -n -i 0.02 {pod}
+        {run} --unit=d-dump {out}/dump.txt tcpdump -l -n -p -x -i eth0 -Q out udp port 4789
+        {run} --unit=d-flow {pods} python3 /tmp/flow.py client {pod}
+    """
+    lab.exec("n1", ["sh", "-c", script], check=True)
+    time.sleep(2)
+    seen = Seen()
+    yield seen
+    time.sleep(1)
+    lab.exec("n1", ["sh", "-c", "systemctl stop d-ping d-dump d-flow; sleep 1"])
+    ping = lab.exec("n1", ["tail", "-n", "3", "/tmp/ping.txt"]).stdout
+    sent, received = re.search(r"(\d+) packets transmitted, (\d+) received", ping).groups()  # type: ignore[union-attr]
+    seen.sent, seen.received = int(sent), int(received)
+    dump = lab.exec("n1", ["cat", "/tmp/dump.txt"]).stdout
+    packets = re.split(r"(?m)^(?=\d\d:)", dump)[1:]
+    mark = b"leak probe".hex()
+    words = re.compile(r"(?<= )[0-9a-f]{2,4}(?= |$)", re.MULTILINE)
+    planted = [packet for packet in packets if mark in "".join(words.findall(packet))]
+    seen.planted, seen.clear = len(planted), len(packets) - len(planted)
+    seen.flow = json.loads(lab.exec("n1", ["cat", "/tmp/flow.json"]).stdout or "{}")
