@@ -63,6 +63,7 @@ def test_pre_shared_keys(clusters: ClusterFactory, tmp_path: Path) -> None:
     assert "0 to change" in apply(tmp_path)
 
 
+@pytest.mark.drill
 def test_leaf_and_authority(clusters: ClusterFactory, tmp_path: Path) -> None:
     lab = clusters(nodes=2)
     plan(lab, tmp_path)
@@ -77,6 +78,7 @@ def test_leaf_and_authority(clusters: ClusterFactory, tmp_path: Path) -> None:
     assert "0 to change" in apply(tmp_path)
 
 
+@pytest.mark.drill
 def test_ciphers_ordered_with_the_mtu(clusters: ClusterFactory, tmp_path: Path) -> None:
     lab = clusters(nodes=2)
     plan(lab, tmp_path, esp=["aes256gcm16-x25519"])
