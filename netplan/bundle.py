@@ -18,7 +18,7 @@ from typing import Any
 
 from netplan import __version__
 from netplan.cni import bridge
-from netplan.consequences import consequences
+from netplan.consequences import consequences, sum_of
 from netplan.host import guard, sysctl
 from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
 from netplan.inventory import Inventory
@@ -171,13 +171,20 @@ def _far_end(plan: Plan, node: Node) -> list[File]:
 
 def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
     peers = [peer.address for peer, _ in plan.peers(node)] if plan.file.ipsec.mesh.partial else None
-    return guard.ruleset(plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.family, peers=peers)
+    return guard.ruleset(plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.carrier, peers=peers)
 
 
 def overlay_of(plan: Plan) -> Overlay:
     """Return the overlay of a plan as the renderers take it."""
     overlay = plan.file.overlay
-    return Overlay(type=overlay.type, vni=overlay.vni, port=overlay.udp_port, device=overlay.device, mtu=plan.pod_mtu)
+    return Overlay(
+        type=overlay.type,
+        vni=overlay.vni,
+        port=overlay.udp_port,
+        device=overlay.device,
+        mtu=plan.pod_mtu,
+        why=sum_of(plan),
+    )
 
 
 def _endpoint(node: Node) -> Endpoint:
@@ -198,7 +205,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "id": node.id,
         "name": node.name,
         "cluster": plan.file.name,
-        "family": plan.file.underlay.family,
+        "family": plan.file.underlay.carrier,
         "underlay": {"address": node.address, "mtu": node.link_mtu},
         "overlay": {
             "type": plan.file.overlay.type,

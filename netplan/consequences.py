@@ -28,6 +28,14 @@ def _downgrades(plan: Plan) -> list[str]:
     return [f"{c.name} ({c.pairs} pairs): {reason}" for c in plan.classes for reason in c.offer.downgrades]
 
 
+def sum_of(plan: Plan) -> str:
+    """Return the ledger of the pod MTU in one line, for a comment in a rendered file."""
+    solution = plan.limiting.worst.solution
+    taken = [f"{row.bytes} {row.name}" for row in solution.ledger if row.bytes and not row.name.startswith("inner ")]
+    unused = [f"{solution.slack} unused"] if solution.slack else []
+    return f"{plan.pod_mtu} = {solution.link_mtu} link - {' - '.join(taken + unused)}"
+
+
 def _slow_class(plan: Plan) -> list[str]:
     faster = [c for c in plan.classes if c.inner_mtu > plan.pod_mtu]
     if not faster:

@@ -38,8 +38,20 @@ class Underlay(Part):
     """The network between the hosts."""
 
     mtu: Mtu = Field(1500, description="IP MTU of every host's link unless the host variable underlay_mtu says else")
-    family: Literal["ipv4", "ipv6"] = "ipv4"
+    family: Literal["ipv4", "ipv6", "dual"] = Field(
+        "ipv4", description="ipv4, ipv6, or dual: the overlay runs over IPv4, and the MTU is safe over IPv6 too"
+    )
     paths: list[PathRule] = Field(default_factory=list)
+
+    @property
+    def families(self) -> tuple[Literal["ipv4", "ipv6"], ...]:
+        """The address families that the MTU must be safe for; the overlay runs over the first."""
+        return ("ipv4", "ipv6") if self.family == "dual" else (self.family,)
+
+    @property
+    def carrier(self) -> Literal["ipv4", "ipv6"]:
+        """The address family that the overlay runs over."""
+        return self.families[0]
 
 
 class Lifetimes(Part):

@@ -99,7 +99,7 @@ class _Reader:
         return f"there is {near}: did you mean {variable}?" if near else None
 
     def _address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        version = 4 if self.plan.underlay.family == "ipv4" else 6
+        version = 4 if self.plan.underlay.carrier == "ipv4" else 6
         variable, text = "underlay_address", self._value("underlay_address")
         if text is None:
             variable, text = "ansible_host", self._value("ansible_host")
@@ -152,7 +152,7 @@ class _Reader:
         if value is None:
             return self.plan.underlay.mtu
         text = str(value)
-        least = 1280 if self.plan.underlay.family == "ipv6" else 576
+        least = 1280 if "ipv6" in self.plan.underlay.families else 576
         if not re.match(r"^[0-9]{1,6}\Z", text) or not least <= int(text) <= 65535:
             self.wrong("IPP304", f"underlay_mtu {quoted(value)} is not a number from {least} to 65535", "underlay_mtu")
             return self.plan.underlay.mtu

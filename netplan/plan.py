@@ -23,11 +23,15 @@ NO_ESP = EspProposal("none (stays clear)", "", "", None, False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sized:
-    """What one ESP proposal makes of one link; ``NO_ESP`` is the proposal of pairs that stay clear."""
+    """What one ESP proposal makes of one link, in the worst address family; ``NO_ESP`` is for pairs that stay clear.
+
+    ``carried`` is the packet of the family that the overlay runs over.
+    """
 
     proposal: EspProposal
     stack: Stack
     solution: Solution
+    carried: Stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,7 @@ class Plan:
     def outer_packet(self, pair_class: PairClass) -> int:
         """Size in bytes of the outer IP packet that carries a full pod packet over a pair of this class, with the
         preferred proposal."""
-        return wire_size(pair_class.preferred.stack, self.pod_mtu)
+        return wire_size(pair_class.preferred.carried, self.pod_mtu)
 
     def pairs(self) -> Iterator[Pair]:
         """Generate every pair, in a stable order."""
@@ -221,9 +225,12 @@ def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
     )
 
 
-def stack_text(file: PlanFile, suite: str, nat_t: bool) -> str:
-    """Return the packet of this plan in the stack notation, outermost header first; no suite: without ESP."""
-    outer = "ip4" if file.underlay.family == "ipv4" else "ip6"
+def stack_text(file: PlanFile, suite: str, nat_t: bool, family: str | None = None) -> str:
+    """Return the packet of this plan in the stack notation, outermost header first; no suite: without ESP.
+
+    ``family`` is the underlay's, by default the one that the overlay runs over.
+    """
+    outer = {"ipv4": "ip4", "ipv6": "ip6"}[family or file.underlay.carrier]
     if not suite:
         return f"{outer}/udp/{file.overlay.type}/eth/ip4"
     udp = "udp/" if nat_t else ""
@@ -232,8 +239,10 @@ def stack_text(file: PlanFile, suite: str, nat_t: bool) -> str:
 
 
 def _size(file: PlanFile, proposal: EspProposal, link_mtu: int, nat_t: bool) -> Sized:
-    stack = parse(stack_text(file, proposal.suite, nat_t))
-    return Sized(proposal=proposal, stack=stack, solution=solve(stack, link_mtu))
+    stacks = [parse(stack_text(file, proposal.suite, nat_t, family)) for family in file.underlay.families]
+    solutions = [solve(stack, link_mtu) for stack in stacks]
+    worst = min(solutions, key=lambda s: s.inner_mtu)
+    return Sized(proposal=proposal, stack=worst.stack, solution=worst, carried=stacks[0])
 
 
 def _kind(file: PlanFile, node: Node) -> _Kind:

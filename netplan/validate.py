@@ -207,7 +207,7 @@ def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
 
 def _family(loaded: LoadedPlan) -> Iterator[Problem]:
     underlay = loaded.plan.underlay
-    if underlay.family != "ipv6":
+    if "ipv6" not in underlay.families:
         return
     sizes: list[tuple[Key, int]] = [(("underlay", "mtu"), underlay.mtu)]
     sizes += [(("underlay", "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(underlay.paths)]

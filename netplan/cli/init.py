@@ -21,7 +21,7 @@ from netplan.render import render
 @click.option("--nodes", default="all", show_default=True, help="Ansible host pattern.")
 @click.option("--name", default="my-cluster", show_default=True, help="Name of the cluster.")
 @click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
-@click.option("--family", type=click.Choice(["ipv4", "ipv6"]), default="ipv4", show_default=True)
+@click.option("--family", type=click.Choice(["ipv4", "ipv6", "dual"]), default="ipv4", show_default=True)
 @click.option("--mtu", type=click.IntRange(576, 65535), default=1500, show_default=True, help="IP MTU of the links.")
 def command(plan: Path, inventory: str, nodes: str, name: str, overlay: str, family: str, mtu: int) -> None:
     """Write an annotated plan file (default: plan.yaml); an existing file is never touched."""

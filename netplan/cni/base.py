@@ -70,7 +70,7 @@ def network_of(plan: Plan) -> Network:
         pod_mtu=plan.pod_mtu,
         link_mtu=plan.limiting.link_mtu,
         encap=overlay.type,
-        family=plan.file.underlay.family,
+        family=plan.file.underlay.carrier,
         port=overlay.udp_port,
         vni=overlay.vni,
         pod_cidrs=tuple(node.pod_cidr for node in plan.nodes),

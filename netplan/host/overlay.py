@@ -30,13 +30,15 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlay:
-    """The overlay of the cluster. ``mtu`` is the IP MTU of its devices in bytes; ``device`` names the VXLAN device."""
+    """The overlay of the cluster. ``mtu`` is the IP MTU of its devices in bytes; ``device`` names the VXLAN device;
+    ``why`` is the ledger of the MTU in one line, for people who open the file."""
 
     type: OverlayType
     vni: int
     port: int
     device: str
     mtu: int
+    why: str = ""
 
 
 def devices(overlay: Overlay, peers: Sequence[Endpoint]) -> list[tuple[str, tuple[Endpoint, ...]]]:

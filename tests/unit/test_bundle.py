@@ -134,3 +134,14 @@ def test_no_selector_or_rule_names_anything_but_the_overlay_port(planned: Planne
             selectors = re.findall(r"_ts = (.*)", file.text)
             assert len(selectors) in (4, 8)  # one or both roles
             assert set(selectors) == {"dynamic[udp]", "dynamic[udp/4789]"}
+
+
+@pytest.mark.parametrize("esp", ["aes256gcm16-x25519", "aes256-sha384-x25519"])
+def test_the_files_say_why_and_the_sum_is_right(esp: str) -> None:
+    planned = make_planned(ipsec={"esp": [esp]})
+    netdev = next(f.text for f in bundle.build(planned.plan) if f.path.endswith("10-ipsecplan-ov0.netdev"))
+    line = next(line for line in netdev.splitlines() if " link - " in line)
+    total, _, terms = line.removeprefix("# ").partition(" = ")
+    numbers = [int(term.split()[0]) for term in terms.split(" - ")]
+    assert int(total) == planned.plan.pod_mtu == numbers[0] - sum(numbers[1:])
+    assert 1500 in numbers

@@ -87,3 +87,13 @@ def test_classes_not_pairs_carry_the_arithmetic(monkeypatch: pytest.MonkeyPatch)
     plan = make_planned(400, {n: {"underlay_mtu": 1500 - n % 4} for n in range(1, 401)}).plan
     assert sum(c.pairs for c in plan.classes) == 400 * 399 // 2
     assert len(calls) == len(plan.classes) == 4
+
+
+def test_dual_stack_is_safe_for_the_worst_family_and_exact_on_the_wire() -> None:
+    four, six, dual = (make_planned(underlay={"family": f}).plan for f in ("ipv4", "ipv6", "dual"))
+    assert (four.pod_mtu, six.pod_mtu, dual.pod_mtu) == (1416, 1396, 1396)
+    assert dual.limiting.worst.stack.text == six.limiting.worst.stack.text
+    assert dual.nodes == four.nodes  # the overlay runs over IPv4
+    assert dual.outer_packet(dual.limiting) == 1480  # 1396 inside, over IPv4
+    cbc = [make_planned(underlay={"family": f}, ipsec={"esp": ["aes128-sha256-x25519"]}).plan for f in ("ipv6", "dual")]
+    assert cbc[0].pod_mtu == cbc[1].pod_mtu == 1376
