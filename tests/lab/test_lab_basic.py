@@ -236,7 +236,13 @@ def test_up_that_was_stopped_on_the_way(clusters, how):
     folder = labs_home() / name
     try:
         argv = [sys.executable, "-m", "netplan", "lab", "up", "--name", name, "--fresh", "--backend", "emulated"]
-        stopped = subprocess.Popen(argv, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        stopped = subprocess.Popen(
+            argv,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # a shell's background job ignores Ctrl-C, and its children inherit that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         wait_until(lambda: "lab:" in Machine(folder).console(), 60)
         orphan = Machine(folder).pid()
         assert orphan is not None
