@@ -11,8 +11,8 @@ from netplan import pipeline
 from netplan.audit import Finding, Given, Report, Skipped, audit, texts
 from netplan.audit.sarif import sarif
 from netplan.cli.envelope import document
-from netplan.cli.ledger import ledger_lines
 from netplan.cli.output import as_json, colour_wanted, emit, note, report
+from netplan.explain.text import ledger_table
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.stack import parse, parse_size, solve
 
@@ -138,7 +138,7 @@ def _show_finding(finding: Finding, explain: bool) -> None:
     if finding.solution is not None:
         emit(f"  why: {finding.solution.stack.text} on a link of {finding.solution.link_mtu}")
         if explain:
-            for line in ledger_lines(finding.solution):
+            for line in ledger_table(finding.solution):
                 emit(line)
     if finding.change:
         emit(f"  change: {printable(finding.change)}")

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from netplan import pipeline
-from netplan.cli.ledger import ledger_lines
 from netplan.cli.lint import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.consequences import consequences
+from netplan.explain.text import ledger_table
 from netplan.plan import Plan
 from netplan.problems import printable
 
@@ -48,7 +48,7 @@ def describe(plan: Plan) -> list[str]:
         f"({printable(limiting.limited_by)}), {worst.proposal.text}",
         f"packet  {worst.stack.text}",
         "",
-        *ledger_lines(worst.solution),
+        *ledger_table(worst.solution),
         "",
         f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'inner':>6} {'outer':>6}  ESP proposals",
     ]
