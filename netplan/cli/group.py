@@ -24,6 +24,18 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say which verb was probably meant."""
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            from netplan.problems import closest
+
+            near = closest(args[0], VERBS)
+            if near:
+                raise click.UsageError(f"No such command '{args[0]}'. Did you mean {near}?", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
