@@ -10,7 +10,6 @@ from netplan.cni import conflist as lists
 from netplan.cni.base import Network
 from netplan.cni.kubernetes import compact
 
-CHECKED_AGAINST = lists.CHECKED
 ADAPTER = lists.BRIDGE
 
 

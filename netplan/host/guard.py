@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from netplan.render import render
 
-TABLE = "ipsecplan"
 UNITS = ("ipsecplan-guard.service", "ipsecplan-boot.service")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from netplan.files import write_atomic
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
 
 # These paths become words of ssh, Ansible and QEMU options, each with a quoting of its own: refuse what would need any.
@@ -56,12 +57,7 @@ def private_dir(path: Path) -> Path:
 
 def write(path: Path, data: str | bytes, mode: int = 0o600) -> None:
     """Write a file so that a reader sees the old or the new content, never half of it."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
-    partial.chmod(mode)
-    partial.replace(path)
+    write_atomic(path, data.encode() if isinstance(data, str) else data, mode)
 
 
 def remove_tree(path: Path) -> None:

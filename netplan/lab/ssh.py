@@ -21,7 +21,6 @@ from netplan.problems import ExitCode, Problem, ProblemError
 KEY_FILE = "id_ed25519"
 KNOWN_HOSTS = "known_hosts"
 CONFIG = "ssh_config"
-_UNREACHED = 255  # what ssh itself ends with when it never ran the command
 
 
 class Ssh:
@@ -141,11 +140,6 @@ class Ssh:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(argv, cwd=self.folder, capture_output=True, timeout=10, check=False)
             socket.unlink(missing_ok=True)
-
-
-def unreached(done: subprocess.CompletedProcess[bytes]) -> bool:
-    """Tell whether ssh never ran the command (a command of its own ending with 255 looks the same)."""
-    return done.returncode == _UNREACHED
 
 
 def names_with_guest(names: Iterable[str]) -> list[str]:

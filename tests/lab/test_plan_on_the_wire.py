@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,21 +11,12 @@ from netplan import pipeline
 from netplan.bundle import node_facts
 from netplan.stack import wire_size
 
+from .command import ipsecplan
 from .conftest import ClusterFactory
 
 pytestmark = pytest.mark.lab
 PROBE = (Path(__file__).parent / "wire_probe.py").read_text()
 ESP = 50
-
-
-def ipsecplan(*argv: str, cwd: Path) -> str:
-    """Run the command line as a user would; returns stdout."""
-    environment = {**os.environ, "IPSECPLAN_STATE": str(cwd / "state")}
-    done = subprocess.run(
-        [sys.executable, "-m", "netplan", *argv], cwd=cwd, env=environment, capture_output=True, text=True, timeout=400
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
@@ -38,8 +26,8 @@ def test_the_largest_packet_is_the_planned_one(
 ) -> None:
     lab = clusters(nodes=2, family=family, overlay=overlay)
     plan = pipeline.make(lab.plan).plan
-    ipsecplan("render", str(lab.plan), "--to", "bundle", cwd=tmp_path)
-    proof = ipsecplan("apply", "bundle", "--yes", cwd=tmp_path)
+    ipsecplan("render", str(lab.plan), "--to", "bundle", cwd=tmp_path, timeout=400)
+    proof = ipsecplan("apply", "bundle", "--yes", cwd=tmp_path, timeout=400)
     mtu, outer = plan.pod_mtu, plan.limiting.worst.solution.outer_packet
     for one, other in (("n1", "n2"), ("n2", "n1")):
         line = next(line for line in proof.splitlines() if line.split()[:3] == [one, "->", other])

@@ -10,8 +10,8 @@ import yaml
 
 from netplan.lab.cluster import Lab
 
+from .command import ipsecplan
 from .conftest import ClusterFactory
-from .test_strongswan_matrix import ipsecplan
 from .watchers import Seen, watched
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1500)]

@@ -6,9 +6,6 @@ Each two of mode, family and overlay meet in a row; profile, topology and NAT-T 
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import yaml
 
 from netplan import pipeline
 
+from .command import ipsecplan
 from .conftest import ClusterFactory
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -30,16 +28,6 @@ ROWS = [
     pytest.param("transport", "ipv6", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill),
     pytest.param("tunnel", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill),
 ]
-
-
-def ipsecplan(*argv: str, cwd: Path) -> str:
-    """Run the command line as a user would; returns stdout."""
-    environment = {**os.environ, "IPSECPLAN_STATE": str(cwd / "state")}
-    done = subprocess.run(
-        [sys.executable, "-m", "netplan", *argv], cwd=cwd, env=environment, capture_output=True, text=True, timeout=800
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize(

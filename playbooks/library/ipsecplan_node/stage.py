@@ -17,7 +17,6 @@ KEY = "/etc/swanctl/private/ipsecplan.pem"
 CERTIFICATE = "/etc/swanctl/x509/ipsecplan.pem"
 CA = "/etc/swanctl/x509ca/ipsecplan-ca.pem"
 CA_NEXT = "/etc/swanctl/x509ca/ipsecplan-ca-next.pem"  # the same certificate unless a new CA is on its way
-CONNECTIONS = "/etc/swanctl/conf.d/ipsecplan.conf"
 START = "/etc/swanctl/conf.d/ipsecplan-start.conf"
 ETC = "/etc/ipsecplan"
 GUARD = ETC + "/guard.nft"
