@@ -96,6 +96,9 @@ CODES: dict[str, str] = {
     "IPP661": "a node can't be reached",
     "IPP662": "a node gave no answer",
     "IPP663": "not every node was taken back",
+    "IPP664": "nobody said yes to a try",
+    "IPP665": "no transaction to confirm or to go on with",
+    "IPP666": "no such transaction in the journals",
     "IPP670": "a pre-shared key, or a rotation of them, is not usable",
     # verification
     "IPP701": "nothing could be measured on a node",

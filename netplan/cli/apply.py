@@ -7,10 +7,22 @@ from pathlib import Path
 import click
 
 from netplan.cli.lint import JSON
-from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, YES, asking, leave, need_yes, opened
-from netplan.problems import ExitCode
-from netplan.rollout.engine import Options, Outcome
+from netplan.cli.output import as_json
+from netplan.cli.progress import (
+    BUNDLE,
+    INVENTORY,
+    SOAK,
+    STATE_DIR,
+    TIMER,
+    YES,
+    asking,
+    ended,
+    need_yes,
+    opened,
+    to_change,
+)
+from netplan.rollout.apply import apply
+from netplan.rollout.engine import Options
 
 
 @click.command(
@@ -19,10 +31,8 @@ from netplan.rollout.engine import Options, Outcome
 )
 @BUNDLE
 @INVENTORY
-@click.option("--timer", type=click.IntRange(15, 3600), default=180, show_default=True,
-              help="Seconds a node waits for each step before it takes everything back by itself.")  # fmt: skip
-@click.option("--soak", type=click.FloatRange(0, 86400), default=5, show_default=True,
-              help="Seconds without a clear packet before clear packets are dropped.")  # fmt: skip
+@TIMER
+@SOAK
 @YES
 @STATE_DIR
 @JSON
@@ -36,43 +46,5 @@ def command(
     need_yes(yes)
     options = Options(timer_s=timer, soak_s=soak)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
-        outcome = engine.apply(asking(yes, _question))
-    if json_:
-        emit_json(_document(outcome), outcome.problems, outcome.exit_code)
-    else:
-        _print(outcome)
-    leave(outcome.exit_code)
-
-
-def _question(outcome: Outcome) -> str:
-    return (
-        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; each reverts by itself unless this is confirmed."
-    )
-
-
-def _document(outcome: Outcome) -> dict[str, object]:
-    return {
-        "outcome": outcome.outcome, "transaction": outcome.transaction, "to_change": outcome.changes,
-        "verdict": outcome.verdict.as_json() if outcome.verdict else None,
-    }  # fmt: skip
-
-
-def _print(outcome: Outcome) -> None:
-    if outcome.verdict:
-        for pair in outcome.verdict.pairs:
-            emit(pair.line())
-    report(outcome.problems)
-    nodes = len(outcome.nodes)
-    said = {
-        "unchanged": f"0 to change: all {nodes} nodes have this release, confirmed and live",
-        "declined": "nothing was changed",
-        "confirmed": f"confirmed on {nodes} nodes: encrypted, measured, timers disarmed",
-        "reverted": "every node is back in its old state (MTUs stay low; `ipsecplan revert` raises them)",
-        "incomplete": "NOT every node was taken back",
-        "failed": "nothing was changed",
-    }
-    if outcome.outcome == "reverted" and outcome.verdict and not outcome.verdict.ok:
-        emit("verify failed, so it was taken back")
-    emit(said[outcome.outcome])
-    if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
-        emit("see `ipsecplan status`; a node that is cut off reverts by its own timer")
+        outcome = apply(engine, asking(yes, to_change))
+    ended(outcome, json_=json_)

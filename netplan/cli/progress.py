@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,19 @@ from typing import Any
 import click
 
 from netplan import bundle as bundle_module
-from netplan.cli.output import note
+from netplan.cli.output import emit, emit_json, note, report
 from netplan.problems import ExitCode
 from netplan.rollout.engine import Engine, Options, Outcome
-from netplan.rollout.events import Event, NodeResult, PhaseFinished, PhaseStarted, Reverting, RunStarted, silent
+from netplan.rollout.events import (
+    AwaitingConfirm,
+    Event,
+    NodeResult,
+    PhaseFinished,
+    PhaseStarted,
+    Reverting,
+    RunStarted,
+    silent,
+)
 from netplan.rollout.journal import ClusterState, state_root
 from netplan.rollout.phases import TITLES
 from netplan.rollout.runner import AnsibleTransport
@@ -30,6 +41,22 @@ STATE_DIR = click.option(
     "--state-dir", envvar="IPSECPLAN_STATE", help="State directory (journal, CA). [env: IPSECPLAN_STATE]"
 )
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
+TIMER = click.option(
+    "--timer", type=click.IntRange(15, 3600), default=180, show_default=True,
+    help="Seconds a node waits for each step before it takes everything back by itself.",
+)  # fmt: skip
+SOAK = click.option(
+    "--soak", type=click.FloatRange(0, 86400), default=5, show_default=True,
+    help="Seconds without a clear packet before clear packets are dropped.",
+)  # fmt: skip
+KEEP_FOR = click.option(
+    "--keep-for", type=click.IntRange(30, 86400), default=600, show_default=True,
+    help="Seconds after the proof in which a yes must come; then every node takes it back by itself.",
+)  # fmt: skip
+DETACH = click.option(
+    "--detach", is_flag=True, help="Ask nobody: end after the proof, and leave the yes to `ipsecplan confirm`."
+)
+KEEP_MARGIN_S = 10  # a yes in the last seconds could not reach every node before its timer
 
 
 class Lines:
@@ -41,10 +68,12 @@ class Lines:
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._width = max(len(name) for name in event.nodes.values())
-            if event.verb in ("apply", "revert"):
+            if event.verb in ("apply", "try", "confirm", "resume", "revert"):
                 note(f"{event.verb} {event.transaction}: cluster {event.cluster}, {len(event.nodes)} nodes")
         elif isinstance(event, NodeResult):
             self.result(event)
+        elif isinstance(event, AwaitingConfirm):
+            note(f"proven. Kept until {event.until[11:19]} UTC; then every node takes it back by itself")
         elif isinstance(event, Reverting):
             note(f"taking it back on every node: {event.reason}")
 
@@ -136,6 +165,71 @@ def asking(yes: bool, question: Callable[[Outcome], str]) -> Callable[[Outcome],
             return False
 
     return agree
+
+
+def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcome, int], bool | None]:
+    """Return the function that asks for a try's yes: None at once when detached; no, Ctrl-C and silence mean no."""
+
+    def keep(outcome: Outcome, seconds: int) -> bool | None:
+        if detach:
+            return None
+        for pair in outcome.verdict.pairs if outcome.verdict else ():
+            note(pair.line())
+        end = time.monotonic() + seconds - KEEP_MARGIN_S
+        while not cancelled.is_set():
+            left = int(end - time.monotonic())
+            if left < 0:
+                return False
+            click.echo(f"\rType 'yes' to keep it, 'no' to take it back [{left} s] ", err=True, nl=False)
+            if select.select([sys.stdin], [], [], 0.5)[0]:
+                answer = sys.stdin.readline()
+                if answer.strip() in ("yes", "no") or not answer:
+                    return answer.strip() == "yes"
+        return False
+
+    return keep
+
+
+def to_change(outcome: Outcome) -> str:
+    """Return the question before the first change."""
+    return (
+        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; each reverts by itself unless this is confirmed."
+    )
+
+
+def ended(outcome: Outcome, *, json_: bool, until: int = 0) -> None:
+    """Print how a run ended that applied or confirmed something, and leave with its exit code."""
+    verdict = outcome.verdict
+    if json_:
+        document = {
+            "outcome": outcome.outcome, "transaction": outcome.transaction, "to_change": outcome.changes,
+            "verdict": verdict.as_json() if verdict else None,
+        }  # fmt: skip
+        emit_json(document, outcome.problems, outcome.exit_code)
+        leave(outcome.exit_code)
+        return
+    for pair in verdict.pairs if verdict else ():
+        emit(pair.line())
+    report(outcome.problems)
+    nodes = len(outcome.nodes)
+    if outcome.outcome == "reverted" and verdict and not verdict.ok:
+        emit("verify failed, so it was taken back")
+    before = time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + until))
+    emit(
+        {
+            "unchanged": f"0 to change: all {nodes} nodes have this release, confirmed and live",
+            "declined": "nothing was changed",
+            "confirmed": f"confirmed on {nodes} nodes: encrypted, measured, timers disarmed",
+            "awaiting": f"proven on {nodes} nodes; confirm with `ipsecplan confirm` before {before}, "
+            "else every node takes it back",
+            "reverted": "every node is back in its old state (MTUs stay low; `ipsecplan revert` raises them)",
+            "incomplete": "NOT every node was taken back",
+            "failed": "nothing was changed",
+        }[outcome.outcome]
+    )
+    if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
+        emit("see `ipsecplan status`; a node that is cut off reverts by its own timer")
+    leave(outcome.exit_code)
 
 
 def need_yes(yes: bool) -> None:

@@ -10,6 +10,7 @@ from netplan.cli.lint import JSON
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, YES, asking, leave, need_yes, opened
 from netplan.rollout.engine import Options, Outcome
+from netplan.rollout.undo import revert
 
 
 @click.command("revert", epilog="\b\nExamples:\n  ipsecplan revert bundle\n  ipsecplan revert bundle --yes --json")
@@ -25,7 +26,7 @@ def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | No
     """
     need_yes(yes)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
-        outcome = engine.revert(asking(yes, _question))
+        outcome = revert(engine, asking(yes, _question))
     if json_:
         document = {"outcome": outcome.outcome, "transaction": outcome.transaction, "touched": outcome.changes}
         emit_json(document, outcome.problems, outcome.exit_code)

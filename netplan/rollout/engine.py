@@ -6,7 +6,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,6 @@ from netplan.rollout.events import (
     Observer,
     PhaseFinished,
     PhaseStarted,
-    Reverting,
     RunFinished,
     RunStarted,
 )
@@ -36,10 +35,11 @@ REVERT_TIMER_S = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the operator chose: seconds of the dead-man timer for each step, seconds of soak."""
+    """What the operator chose: seconds of the dead-man timer for each step, of soak, and of a try's wait for a yes."""
 
     timer_s: int = 180
     soak_s: float = 5.0
+    keep_s: int = 600
 
 
 @dataclass
@@ -76,145 +76,102 @@ class Engine:
         self.observer, self.options = observer, options or Options()
         self.cancelled = cancelled or threading.Event()
         self.transaction = new_transaction()
+        self.kind = "apply"  # or "try": what the nodes remember their transaction to be
         self.results: dict[str, dict[str, dict[str, Any]]] = {}  # phase -> node id -> result
         self._clocks: dict[str, float] = {}  # node id -> its monotonic clock minus ours, in seconds, rounded down
         self._journal: Journal | None = None
+        self._held: list[Event] | None = None  # told by `look`, before the run has its transaction
         self.authority: Authority | None = None
         self._keys: Store | None = None
         self.key_phase = 0  # of a rotation of pre-shared keys, see netplan.ipsec.psk
 
-    # verbs
-
-    def apply(self, agree: Callable[[Outcome], bool]) -> Outcome:
-        """Apply the bundle. ``agree`` is asked once, with what was found, before the first change."""
-        self._begin("apply")
-        try:
-            seen = self._step(phases.LOOK, stop_when_same=True)
-        except Failed as failure:
-            return self._end(self._nothing_changed(failure))
-        found = {i: self.results["status"][i] for i in seen}
-        changes = sum(1 for result in found.values() if result["differs"])
-        outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=changes, transaction=self.transaction)
-        if not changes:
-            outcome.outcome = "unchanged"
-            return self._end(outcome)
-        if not agree(outcome):
-            outcome.outcome = "declined"
-            return self._end(outcome)
-        try:
-            for step in phases.APPLY:
-                self._stop_if_cancelled()
-                if "confirm" in step.phases:
-                    self._confirm(step)
-                    continue
-                self._step(step)
-                if "probe" in step.phases:
-                    outcome.verdict = self._verdict()
-                    if not outcome.verdict.ok:
-                        raise Failed(outcome.verdict.problems())
-        except Failed as failure:
-            return self._end(self._undo_after(failure, outcome))
-        outcome.outcome = "confirmed"
-        return self._end(outcome)
-
     def status(self) -> Outcome:
         """Look at every node; changes nothing."""
-        self._begin("status", journal=False)
+        self.begin("status", journal=False)
         try:
-            self._step(Step(phases=("status",), rearm=False))
+            self.step(phases.STATUS)
         except Failed as failure:
-            code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
-            return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}))
+            return self.nothing_changed(failure)
         nodes = self.results["status"]
         return Outcome("seen", ExitCode.OK, nodes=nodes, changes=sum(1 for n in nodes.values() if n["differs"]))
 
     def verify(self) -> Outcome:
         """Measure every ordered pair on the wire; changes nothing."""
-        self._begin("verify", journal=False)
+        self.begin("verify", journal=False)
         try:
-            self._step(Step(phases=("probe",), rearm=False))
+            self.step(Step(phases=("probe",), rearm=False))
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
             return Outcome("failed", code, failure.problems)
-        verdict = self._verdict()
+        verdict = self.verdict()
         code = ExitCode.OK if verdict.ok else ExitCode.VERIFY_FAILED
         return Outcome("verified" if verdict.ok else "failed", code, verdict.problems(), verdict)
 
-    def revert(self, agree: Callable[[Outcome], bool]) -> Outcome:
-        """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
-        self._begin("revert")
-        try:
-            self._step(Step(phases=("status",), rearm=False))
-        except Failed as failure:
-            return self._end(self._nothing_changed(failure))
-        found = self.results["status"]
-        touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
-        outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched), transaction=self.transaction)
-        if not touched:
-            outcome.outcome = "unchanged"
-            return self._end(outcome)
-        if not agree(outcome):
-            outcome.outcome = "declined"
-            return self._end(outcome)
-        # an open transaction over a confirmed release goes back to that release, and its MTU stays
-        upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
-        live = any(node["state"]["state"] != "none" for node in found.values())
-        try:
-            for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
-                self._step(step, off=not upgrade, any=True)
-        except Failed as failure:
-            outcome.outcome, outcome.exit_code, outcome.problems = (
-                "incomplete",
-                ExitCode.REVERT_INCOMPLETE,
-                failure.problems,
-            )
-            return self._end(outcome)
-        outcome.outcome = "reverted" if upgrade else "off"
-        return self._end(outcome)
+    def look(self) -> dict[str, dict[str, Any]]:
+        """Ask every node for its state before it is known which transaction this run is about. Raises Failed.
 
-    # parts
+        What is told meanwhile is told again, in its place, by :meth:`begin`.
+        """
+        self._held = []
+        self.step(phases.STATUS)
+        return self.results["status"]
 
-    def _confirm(self, step: Step) -> None:
-        """Confirm on all nodes; once more where an answer was lost, for confirming twice does no harm."""
-        try:
-            self._step(step)
-        except Failed:
-            self._step(step)
-
-    def _begin(self, verb: str, *, journal: bool = True) -> None:
+    def begin(self, verb: str, *, journal: bool = True, transaction: str | None = None) -> None:
+        """Begin a run, of a transaction that nodes know already or of a new one."""
+        self.transaction = transaction or self.transaction
+        held, self._held = self._held or [], None
         if journal:
             self._journal = self.state.journal(self.transaction)
         names = {target.id: target.name for target in self.targets.values()}
-        self._tell(
-            RunStarted(verb=verb, transaction=self.transaction, cluster=self.cluster, digest=self.digest, nodes=names)
-        )
+        self.tell(
+            RunStarted(
+                verb=verb, transaction=self.transaction, cluster=self.cluster, digest=self.digest, nodes=names,
+                timer_s=self.options.timer_s,
+            )
+        )  # fmt: skip
+        for event in held:
+            self.tell(event)
 
-    def _end(self, outcome: Outcome) -> Outcome:
-        self._tell(RunFinished(outcome=outcome.outcome, exit_code=int(outcome.exit_code)))
+    def end(self, outcome: Outcome) -> Outcome:
+        """End a run: the last line of its journal."""
+        outcome.transaction = self.transaction
+        self.tell(RunFinished(outcome=outcome.outcome, exit_code=int(outcome.exit_code)))
         if self._journal:
             self._journal.close()
             self._journal = None
         return outcome
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Tell an event to the journal, then to whoever watches."""
+        if self._held is not None:
+            self._held.append(event)
+            return
         if self._journal:
             self._journal.write(event.as_json())
         self.observer(event)
 
-    def _stop_if_cancelled(self) -> None:
+    def nothing_changed(self, failure: Failed) -> Outcome:
+        """Return how a run ended that failed before its first change."""
+        code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
+        return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}))
+
+    def stop_if_cancelled(self) -> None:
+        """Stop between two steps when the operator wants it."""
         if self.cancelled.is_set():
             raise Failed([Problem(code="IPP660", message="stopped by the operator")])
 
-    def _verdict(self) -> Verdict:
+    def verdict(self) -> Verdict:
+        """Judge what the last probe measured."""
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
         return judge([target.node for target in self.targets.values()], rows)
 
-    def _step(self, step: Step, *, only: Sequence[str] | None = None, **extra: Any) -> dict[str, Answer]:
+    def step(self, step: Step, *, only: Sequence[str] | None = None, **extra: Any) -> dict[str, Answer]:
         """Make one round trip and hold every phase's exit test over all its nodes."""
-        chosen = self._chosen(step) if only is None else list(only)
+        chosen = self.chosen(step) if only is None else list(only)
         names = tuple(self.targets[i].name for i in chosen)
+        armed = self._timer(step) if step.rearm or "arm" in step.phases else None
         for phase in step.phases:
-            self._tell(PhaseStarted(phase=phase, nodes=names))
+            self.tell(PhaseStarted(phase=phase, nodes=names, timer_s=armed))
         begin = time.monotonic()
         requests = {i: self._request(step, self.targets[i], extra) for i in chosen}
         answers = self.transport.step(
@@ -224,14 +181,15 @@ class Engine:
         problems, unreachable = self._judge(step, answers)
         for phase in step.phases:
             ok = all(self.results.get(phase, {}).get(i, {"ok": not problems})["ok"] for i in chosen)
-            self._tell(PhaseFinished(phase=phase, ok=ok, seconds=seconds))
+            self.tell(PhaseFinished(phase=phase, ok=ok, seconds=seconds))
         if problems:
             raise Failed(problems, unreachable)
         for phase in {"stage", "renew"} & set(step.phases):
             self._sign(phase, answers)
         return answers
 
-    def _chosen(self, step: Step) -> list[str]:
+    def chosen(self, step: Step) -> list[str]:
+        """Return the ids of the nodes that take part in a step."""
         if step.pairs != "canary":
             return list(self.targets)
         return list(self._canary()[1])
@@ -246,8 +204,10 @@ class Engine:
         request: dict[str, Any] = {
             "phases": list(step.phases), "tx": self.transaction, "node": target.node, "release": target.digest,
             "files": list(target.files), "timer": self._timer(step), "rearm": step.rearm, "time": time.time(),
-            "patience": self._patience(), "soak": self.options.soak_s, **extra,
+            "patience": self._patience(), "soak": self.options.soak_s, "kind": self.kind, **extra,
         }  # fmt: skip
+        if step.rearm or "arm" in step.phases:
+            request["step"] = step.key
         if target.id in self._clocks:
             request["sent"] = time.monotonic() + self._clocks[target.id]
         if "preflight" in step.phases:
@@ -279,6 +239,8 @@ class Engine:
         """Seconds until a node that hears nothing more takes itself back."""
         if "relax" in step.phases:
             return REVERT_TIMER_S
+        if "hold" in step.phases:
+            return self.options.keep_s
         return self.options.timer_s + (math.ceil(self.options.soak_s) if "soak" in step.phases else 0)
 
     def _patience(self) -> int:
@@ -306,7 +268,7 @@ class Engine:
             self._clocks[node_id] = answer.clock - time.monotonic()
         for result in answer.results:
             self.results.setdefault(result["phase"], {})[node_id] = result
-            self._tell(
+            self.tell(
                 NodeResult(
                     phase=result["phase"], node=self.targets[node_id].name, ok=bool(result["ok"]),
                     changed=bool(result["changed"]), detail=printable(str(result["detail"])),
@@ -341,28 +303,3 @@ class Engine:
                 if not result["ok"]:
                     problems += [p for p in self._problems(node_id, result) if p.severity == "error"]
         return problems, unreachable
-
-    def _nothing_changed(self, failure: Failed) -> Outcome:
-        code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
-        return Outcome(
-            "failed", code, failure.problems, nodes=self.results.get("status", {}), transaction=self.transaction
-        )
-
-    def _undo_after(self, failure: Failed, outcome: Outcome) -> Outcome:
-        """Take the transaction back on every node, now; who can't be reached has its timer."""
-        self._tell(Reverting(reason=str(failure)))
-        outcome.problems = failure.problems
-        lost: list[str] = []
-        for step in phases.UNDO:
-            try:
-                self._step(step)
-            except Failed as again:
-                outcome.problems += again.problems
-                lost += again.unreachable or ["?"]
-        if lost:
-            hint = f"a node that is cut off takes itself back within {self.options.timer_s} s; see `ipsecplan status`"
-            outcome.problems.append(Problem(code="IPP663", message="not every node was taken back by us", hint=hint))
-            outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
-        else:
-            outcome.outcome, outcome.exit_code = "reverted", ExitCode.REVERTED
-        return outcome

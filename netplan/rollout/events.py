@@ -19,21 +19,30 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A transaction begins. ``nodes`` is id -> name."""
+    """A run begins: of a new transaction, or (confirm, resume, revert) of one that is open. ``nodes`` is id -> name.
+
+    ``timer_s``: seconds of the dead-man timer that every step arms anew, unless its PhaseStarted says another number.
+    """
 
     verb: str
     transaction: str
     cluster: str
     digest: str
     nodes: dict[str, str]
+    timer_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(Event):
-    """A phase starts on these nodes (names)."""
+    """A phase starts on these nodes (names).
+
+    ``timer_s``: these nodes take themselves back so many seconds after this line unless they hear more; None where
+    the phase leaves their timers as they are.
+    """
 
     phase: str
     nodes: tuple[str, ...]
+    timer_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +81,17 @@ class Reverting(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitingConfirm(Event):
+    """Proven; kept for ``seconds`` from now, until ``until`` (UTC), and only for good when ``command`` is run."""
+
+    seconds: int
+    until: str
+    command: str = "ipsecplan confirm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The end: ``outcome`` is unchanged, confirmed, reverted, failed, off or incomplete."""
+    """The end: ``outcome`` is unchanged, declined, confirmed, awaiting, reverted, failed, off or incomplete."""
 
     outcome: str
     exit_code: int

@@ -78,9 +78,13 @@ class ClusterState:
         """Open the journal of a transaction for writing."""
         return Journal(self.folder / "journal" / f"{transaction}.jsonl")
 
+    def journals(self) -> list[Path]:
+        """Return the journals, one a transaction, oldest first."""
+        return sorted((self.folder / "journal").glob("tx-*.jsonl"))
+
     def last(self) -> list[dict[str, Any]]:
         """Return the lines of the newest journal, oldest first; empty when there is none."""
-        files = sorted((self.folder / "journal").glob("tx-*.jsonl"))
+        files = self.journals()
         return list(read(files[-1])) if files else []
 
 

@@ -19,6 +19,7 @@ TITLES: dict[str, str] = {
     "soak": "no clear packet, no XFRM error",
     "enforce": "clear overlay packets are dropped",
     "probe": "proof on the wire",
+    "hold": "proven; kept until somebody says yes, or taken back",
     "confirm": "timers disarmed over a new connection",
     "secrets": "pre-shared keys loaded; live SAs don't use them",
     "trust": "the CAs that peers may be certified by",
@@ -45,6 +46,11 @@ class Step:
     pairs: str = "all"
     fresh: bool = False
 
+    @property
+    def key(self) -> str:
+        """The name under which a node remembers that it has done this step."""
+        return "+".join(self.phases) + ("" if self.pairs == "all" else f"/{self.pairs}")
+
 
 LOOK = Step(phases=("status", "preflight"), rearm=False)
 APPLY: tuple[Step, ...] = (
@@ -56,8 +62,10 @@ APPLY: tuple[Step, ...] = (
     Step(phases=("trap", "soak")),
     # measuring changes nothing, so it may begin where a peer is still about to enforce
     Step(phases=("enforce", "probe")),
-    Step(phases=("confirm",), rearm=False, fresh=True),
 )
+PROBE = Step(phases=("probe",))
+HOLD = Step(phases=("hold",), fresh=True)
+CONFIRM = Step(phases=("confirm",), rearm=False, fresh=True)
 STATUS = Step(phases=("status",), rearm=False)
 SECRETS = Step(phases=("secrets",), rearm=False)
 TRUST = Step(phases=("trust",), rearm=False)

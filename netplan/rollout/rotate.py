@@ -18,29 +18,29 @@ from netplan.rollout.engine import Engine, Failed, Outcome
 
 def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outcome:
     """Rotate ``psk``, ``leaf`` or ``ca`` on every node. ``agree`` is asked once, before the first change."""
-    engine._begin("rotate")
+    engine.begin("rotate")
     try:
-        engine._step(phases.STATUS)
+        engine.step(phases.STATUS)
     except Failed as failure:
-        return engine._end(_stopped(engine, failure, "failed"))
+        return engine.end(_stopped(engine, failure, "failed"))
     found = engine.results["status"]
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), transaction=engine.transaction)
     wrong = [name for name in map(str, found) if found[name]["state"]["state"] != "confirmed"]
     if wrong:
         names = ", ".join(engine.targets[node].name for node in wrong)
         problem = Problem(code="IPP603", message=f"nothing is confirmed on {names}", hint="apply the bundle first")
-        return engine._end(_stopped(engine, Failed([problem]), "failed"))
+        return engine.end(_stopped(engine, Failed([problem]), "failed"))
     if not agree(outcome):
         outcome.outcome = "declined"
-        return engine._end(outcome)
+        return engine.end(outcome)
     try:
         {"psk": _keys, "leaf": _leaves, "ca": _authority}[what](engine)
     except ProblemError as error:
-        return engine._end(_stopped(engine, Failed(error.problems), "interrupted"))
+        return engine.end(_stopped(engine, Failed(error.problems), "interrupted"))
     except Failed as failure:
-        return engine._end(_stopped(engine, failure, "interrupted"))
+        return engine.end(_stopped(engine, failure, "interrupted"))
     outcome.outcome = "rotated"
-    return engine._end(outcome)
+    return engine.end(outcome)
 
 
 def _keys(engine: Engine) -> None:
@@ -55,7 +55,7 @@ def _keys(engine: Engine) -> None:
         engine.key_phase = phase
         engine.results.pop("secrets", None)
         try:
-            engine._step(phases.SECRETS, only=late)
+            engine.step(phases.SECRETS, only=late)
         finally:
             for node, result in engine.results.get("secrets", {}).items():
                 if result["ok"]:
@@ -68,9 +68,9 @@ def _keys(engine: Engine) -> None:
 def _leaves(engine: Engine) -> None:
     """A new key on every node, signed here, taken into use: certificates of one CA accept each other in any mixture."""
     engine.authority = open_authority(engine.state.ca, engine.cluster)
-    engine._step(phases.TRUST, authorities=[engine.authority.pem] * 2)
-    engine._step(phases.RENEW)
-    engine._step(phases.ADOPT)
+    engine.step(phases.TRUST, authorities=[engine.authority.pem] * 2)
+    engine.step(phases.RENEW)
+    engine.step(phases.ADOPT)
 
 
 def _authority(engine: Engine) -> None:
@@ -88,7 +88,7 @@ def _authority(engine: Engine) -> None:
             engine.results.pop(step.phases[0], None)
             extra = {"authorities": trusted} if trusted else {}
             try:
-                engine._step(step, only=late, **extra)
+                engine.step(step, only=late, **extra)
             finally:
                 done = engine.results.get(step.phases[0], {}) if step is steps[-1] else {}
                 roll.reached([node for node, result in done.items() if result["ok"]], phase)

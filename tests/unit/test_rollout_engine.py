@@ -14,11 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from netplan.problems import ExitCode
 from netplan.rollout import phases
+from netplan.rollout.apply import Keep, apply
 from netplan.rollout.engine import Engine, Options, Outcome
 from netplan.rollout.events import Event, NodeResult, PhaseFinished, silent
 from netplan.rollout.journal import ClusterState, read
 from netplan.rollout.runner import Answer
 from netplan.rollout.targets import Target
+from netplan.rollout.undo import revert
 
 IDS = [f"n-{c * 12}" for c in "abc"]
 REQUEST = (
@@ -52,6 +54,7 @@ class Played:
         self.calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
         self.requests: list[dict[str, dict[str, Any]]] = []
         self.fresh: list[bool] = []
+        self.nodes: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}  # node id -> state and how far it is
         self.state = {"state": "none", "tx": "", "release": "", "last": {}}
         self.differs = ["nothing is applied"]
 
@@ -77,7 +80,8 @@ class Played:
                 return spoiled
             result = {"phase": phase, "ok": True, "changed": True, "detail": "", "seconds": 0.1, "findings": []}
             if phase == "status":
-                result |= {"state": self.state, "differs": self.differs, "mtu_before": {}}
+                state, progress = self.nodes.get(node_id, (self.state, {"steps": [], "proven": False, "kind": ""}))
+                result |= {"state": state, "transaction": progress, "differs": self.differs, "mtu_before": {}}
             if phase == "stage":
                 result["request"] = REQUEST
             if phase == "probe":
@@ -94,7 +98,7 @@ class Played:
 
 
 class Run:
-    def __init__(self, tmp_path: Path, nodes: Played, **options: Any) -> None:
+    def __init__(self, tmp_path: Path, nodes: Played, *, keep: Keep | None = None, **options: Any) -> None:
         self.events: list[Event] = []
         self.asked: list[Outcome] = []
         self.cancelled = threading.Event()
@@ -103,7 +107,7 @@ class Run:
                 "lab", "d" * 64, [target(i) for i in IDS], nodes, state, self.events.append, Options(**options),
                 self.cancelled,
             )  # fmt: skip
-            self.outcome = self.engine.apply(self.agree)
+            self.outcome = apply(self.engine, self.agree, keep=keep)
             self.journal = [record["event"] for record in state.last()]
             self.path = state.folder
 
@@ -179,7 +183,7 @@ def test_unreachable_before_any_change(tmp_path: Path) -> None:
     assert "b can't be reached: Connection refused" in run.outcome.problems[0].message
 
 
-@pytest.mark.parametrize("phase", [p for step in phases.APPLY for p in step.phases])
+@pytest.mark.parametrize("phase", [p for step in (*phases.APPLY, phases.CONFIRM) for p in step.phases])
 def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str) -> None:
     nodes = Played(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
     run = Run(tmp_path, nodes)
@@ -235,7 +239,7 @@ def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
     cancelled = threading.Event()
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, events.append, Options(), cancelled)
-        outcome = engine.apply(lambda _: True)
+        outcome = apply(engine, lambda _: True)
     del run
     assert outcome.exit_code == ExitCode.REVERTED
     assert phases_sent(nodes)[-4:] == ["prove", "permissive", "relax", "back"]
@@ -245,7 +249,7 @@ def test_declined(tmp_path: Path) -> None:
     nodes = Played()
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
-        assert engine.apply(lambda _: False).outcome == "declined"
+        assert apply(engine, lambda _: False).outcome == "declined"
     assert len(nodes.calls) == 1
 
 
@@ -276,7 +280,7 @@ def test_off_raises_the_mtu_last(tmp_path: Path) -> None:
     nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "0", "last": {}}
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
-        outcome = engine.revert(lambda _: True)
+        outcome = revert(engine, lambda _: True)
     assert outcome.outcome == "off"
     assert phases_sent(nodes) == ["status", "relax", "back", "raise", "forget"]
     assert all(request["off"] for request in nodes.requests[1].values())
@@ -287,7 +291,7 @@ def test_an_open_upgrade_goes_back_to_its_release_and_keeps_the_mtu(tmp_path: Pa
     nodes.state = {"state": "open", "tx": "tx-2", "release": "0" * 64, "last": {}}
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
-        outcome = engine.revert(lambda _: True)
+        outcome = revert(engine, lambda _: True)
     assert outcome.outcome == "reverted"
     assert phases_sent(nodes) == ["status", "relax", "back"]
 

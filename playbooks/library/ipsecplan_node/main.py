@@ -25,7 +25,8 @@ def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     stage.tools(request["files"], archive)
     fresh = state.load()["state"] != "open"
     seconds = state.seconds_left(request)
-    state.begin(request["tx"], request["node"], seconds)
+    about = f"{'try' if request.get('kind') == 'try' else 'apply'} {request['release']}"
+    state.begin(request["tx"], request["node"], seconds, about)
     state.enable(stage.BOOT_UNIT, request["tx"])
     return {"changed": fresh, "detail": f"reverts by itself in {seconds} s unless confirmed"}
 
@@ -36,6 +37,12 @@ def _devices(mtu: Any, request: Node, _: Any) -> Node:
     tx, release = request["tx"], request["release"]
     done: Node = mtu.devices(request["node"], lambda: stage.install(tx, release, ("mtu",)))
     return done
+
+
+def _hold(_: Any, request: Node, __: Any) -> Node:
+    """Phase ``hold``: proven; the timer, armed anew just now, gives people time to say yes."""
+    seconds = state.seconds_left(request)
+    return {"changed": False, "detail": f"proven; taken back in {seconds} s unless confirmed"}
 
 
 def _script(word: str, timeout: float = 150) -> None:
@@ -120,6 +127,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "soak": ("ike", lambda m, r, _: m.soak(r["soak"])),
     "enforce": ("ike", lambda m, r, _: m.enforce(r["node"], r["tx"])),
     "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"])),
+    "hold": ("state", _hold),
     "confirm": ("ike", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
     "relax": ("state", _relax),
     "back": ("state", _back),
@@ -175,6 +183,8 @@ def perform(request: Node, archive: bytes | None) -> list[Node]:
         results.append(result)
         if not result["ok"] or (name == "status" and request.get("stop_when_same") and not result["differs"]):
             break
+    if request.get("step") and len(results) == len(request["phases"]) and all(r["ok"] for r in results):
+        state.reached(request["tx"], request["step"])
     return results
 
 

@@ -31,6 +31,7 @@ OPEN = ROOT + "/open"
 LAST = ROOT + "/last"
 BASE = ROOT + "/base"
 _PATH = re.compile(r"^/[A-Za-z0-9._@+-]+(/[A-Za-z0-9._@+-]+)*$")
+_STEP = re.compile(r"^[a-z+/0-9-]{1,120}$")
 _TX = re.compile(r"^tx-[0-9a-z-]{1,40}$")
 
 
@@ -70,8 +71,34 @@ def require_open(tx: str) -> None:
         raise Stop(finding("IPP603", f"the transaction is not open on this node any more{ended}"))
 
 
-def begin(tx: str, node: Node, seconds: int) -> None:
-    """Open a transaction: snapshot folder with what revert.sh needs, then the timer, then the marker."""
+def reached(tx: str, step: str) -> None:
+    """Remember that this node has done a step of the open transaction; a controller that died is replaced by it."""
+    if not _STEP.fullmatch(step):
+        raise Stop(finding("IPP601", "not the name of a step"))
+    path = tx_folder(tx) + "/steps"
+    done = read(path) or ""
+    if step not in done.splitlines():
+        write(path, f"{done}{step}\n")
+
+
+def progress(now: Node) -> Node:
+    """Return how far the open transaction is; ``left_s``: seconds until this node takes it back by itself."""
+    if now["state"] != "open":
+        return {"kind": "", "release": "", "steps": [], "proven": False, "left_s": None}
+    folder = tx_folder(now["tx"])
+    steps = (read(folder + "/steps") or "").splitlines()
+    kind, release = (read(folder + "/about") or "apply ").split(" ")[:2]
+    release = release.strip()
+    deadline = (read(RUN + "/deadline") or "").strip()
+    left = round(float(deadline) - time.monotonic(), 1) if deadline else None
+    return {"kind": kind, "release": release, "steps": steps, "proven": "hold" in steps, "left_s": left}
+
+
+def begin(tx: str, node: Node, seconds: int, about: str) -> None:
+    """Open a transaction: snapshot folder with what revert.sh needs, then the timer, then the marker.
+
+    ``about``: its kind (apply or try) and the digest of its release, as two words.
+    """
     folder = tx_folder(tx)
     state = load()
     if state["state"] == "open" and state["tx"] != tx:
@@ -83,6 +110,7 @@ def begin(tx: str, node: Node, seconds: int) -> None:
         confirmed = state["state"] == "confirmed"
         before = f"confirmed {state['tx']} {state['release']}" if confirmed else "none - -"
         overlay, address = node["overlay"], node["underlay"]["address"]
+        write(folder + "/about", about + "\n")
         write(folder + "/before", before + "\n")
         write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
         write(folder + "/peers", "".join(f"{address} {p['address']}\n" for p in node["peers"]))
@@ -106,6 +134,7 @@ def arm(tx: str, seconds: int) -> None:
         "--timer-property=AccuracySec=100ms", SCRIPT, "timer", tx,
     )  # fmt: skip
     write(RUN + "/timer", unit + "\n")
+    write(RUN + "/deadline", f"{time.monotonic() + seconds:.1f}\n")
     if old and old != unit:
         run("systemctl", "stop", old + ".timer")
 
@@ -126,6 +155,7 @@ def disarm() -> None:
     if old:
         run("systemctl", "stop", old + ".timer")
         core.remove(RUN + "/timer")
+        core.remove(RUN + "/deadline")
 
 
 def armed() -> list[str]:

@@ -48,7 +48,8 @@ def status(node: Node, release: str, files: list[Node]) -> Node:
         differs.append("a dead-man timer is armed")
     return {
         "changed": False,
-        "state": now, "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
+        "state": now, "transaction": state.progress(now),
+        "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
         "policies": sum(xfrm.of_overlay(p, node["overlay"]["port"]) for p in xfrm.policies()),
         "states": len(xfrm.states()),

@@ -1,0 +1,55 @@
+"""``ipsecplan resume``: what a control process that died left behind is finished, or taken back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from netplan.cli.lint import JSON
+from netplan.cli.output import as_json
+from netplan.cli.progress import (
+    BUNDLE,
+    DETACH,
+    INVENTORY,
+    KEEP_FOR,
+    SOAK,
+    STATE_DIR,
+    TIMER,
+    YES,
+    asking,
+    asking_to_keep,
+    ended,
+    need_yes,
+    opened,
+)
+from netplan.rollout.engine import Options
+from netplan.rollout.resume import resume
+
+
+@click.command("resume", epilog="\b\nExamples:\n  ipsecplan resume bundle\n  ipsecplan resume bundle --yes")
+@BUNDLE
+@INVENTORY
+@TIMER
+@SOAK
+@KEEP_FOR
+@DETACH
+@YES
+@STATE_DIR
+@JSON
+def command(
+    bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, yes: bool,
+    state_dir: str | None, json_: bool,
+) -> None:  # fmt: skip
+    """Go on with BUNDLE where a control process died: the nodes know what they have done.
+
+    Open everywhere: the first unfinished step is next. Confirmed on some: confirmed on the others. Taken back on
+    some: taken back on the others. A try asks for its yes again.
+    """
+    need_yes(yes)
+    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for)
+    with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
+        keep = asking_to_keep(detach or not sys.stdin.isatty(), engine.cancelled)
+        outcome = resume(engine, lambda found, words: asking(yes, lambda _: f"{words}.")(found), keep)
+    ended(outcome, json_=json_, until=keep_for)

@@ -1,0 +1,72 @@
+"""``ipsecplan show``: one transaction, phase by phase."""
+
+from __future__ import annotations
+
+import click
+
+from netplan.cli.lint import JSON
+from netplan.cli.output import as_json, emit, emit_json
+from netplan.cli.progress import STATE_DIR
+from netplan.problems import Problem, ProblemError, closest, printable
+from netplan.rollout.history import Past, Phase, matching, past
+from netplan.rollout.journal import state_root
+
+COLUMNS = 8  # nodes; above it only their number and the slowest one are shown
+
+
+@click.command(
+    "show", epilog="\b\nExamples:\n  ipsecplan show tx-20260102\n  ipsecplan show --json tx-20260102030405-ab12"
+)
+@click.argument("transaction", metavar="TX")
+@STATE_DIR
+@JSON
+def command(transaction: str, state_dir: str | None, json_: bool) -> None:
+    """Show transaction TX (its beginning is enough) from its journal: phases by nodes with seconds, and problems."""
+    root = state_root(state_dir)
+    with as_json(json_):
+        found = matching(root, transaction)
+        if len(found) != 1:
+            names = [path.stem for path in found or matching(root, "tx-")]
+            near = names[:4] if found else [name for name in (closest(transaction, names),) if name]
+            hint = f"did you mean {', '.join(near)}?" if near else "`ipsecplan history` lists them"
+            said = "several transactions begin" if found else "no transaction begins"
+            raise ProblemError(Problem(code="IPP666", message=f"{said} with {printable(transaction)!r}", hint=hint))
+        one = past(found[0])
+    if json_:
+        emit_json({**one.as_json(), "runs": [run.as_json() for run in one.runs]})
+        return
+    for line in lines(one):
+        emit(printable(line))
+
+
+def lines(one: Past) -> list[str]:
+    """Return one transaction for people."""
+    text = [f"{one.transaction}  cluster {one.cluster}  bundle {one.digest[:12]}  {len(one.nodes)} nodes"]
+    width = max([len(name) for name in one.nodes] + [6])
+    for run in one.runs:
+        until = f" until {run.until}" if run.outcome == "awaiting" else ""
+        text += ["", f"{run.verb} at {run.at}: {run.outcome}{until}"]
+        if run.phases:
+            heads = one.nodes if len(one.nodes) <= COLUMNS else ()
+            text.append(f"  {'':<11} {'wall':>6}  " + " ".join(f"{name:>{width}}" for name in heads))
+            text += [_row(phase, heads, width) for phase in run.phases]
+        if run.reason:
+            text.append(f"  taken back: {run.reason}")
+        text += [f"  {p.get('severity')} {p.get('code')}: {p.get('message')}" for p in run.problems]
+    return text
+
+
+def _row(phase: Phase, heads: tuple[str, ...], width: int) -> str:
+    begin = f"  {phase.name:<11} {phase.seconds:>6.1f}  "
+    if heads:
+        return (begin + " ".join(f"{_cell(phase.nodes.get(name)):>{width}}" for name in heads)).rstrip()
+    good = sum(1 for ok, _ in phase.nodes.values() if ok)
+    slowest = max(phase.nodes, key=lambda name: phase.nodes[name][1], default="")
+    seconds = f", slowest {slowest} {phase.nodes[slowest][1]:.1f} s" if slowest else ""
+    return f"{begin}{good} of {len(phase.nodes)} ok{seconds}"
+
+
+def _cell(result: tuple[bool, float] | None) -> str:
+    if result is None:
+        return "-"
+    return f"{result[1]:.1f}" if result[0] else "FAILED"

@@ -1,0 +1,60 @@
+"""``ipsecplan try``: apply and prove, then wait for a yes; without one it is taken back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from netplan.cli.lint import JSON
+from netplan.cli.output import as_json
+from netplan.cli.progress import (
+    BUNDLE,
+    DETACH,
+    INVENTORY,
+    KEEP_FOR,
+    SOAK,
+    STATE_DIR,
+    TIMER,
+    YES,
+    asking,
+    asking_to_keep,
+    ended,
+    need_yes,
+    opened,
+    to_change,
+)
+from netplan.rollout.apply import apply
+from netplan.rollout.engine import Options
+
+
+@click.command(
+    "try",
+    epilog="\b\nExamples:\n  ipsecplan try bundle\n  ipsecplan try bundle --yes --detach --keep-for 1800",
+)
+@BUNDLE
+@INVENTORY
+@TIMER
+@SOAK
+@KEEP_FOR
+@DETACH
+@YES
+@STATE_DIR
+@JSON
+def command(
+    bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, yes: bool,
+    state_dir: str | None, json_: bool,
+) -> None:  # fmt: skip
+    """Apply BUNDLE (default: bundle) and prove it; keep it only when somebody says yes within --keep-for seconds.
+
+    No, Ctrl-C and silence take it back on every node. --yes answers the first question (may it begin?), never the
+    second one (keep it?). With --detach the verb exits 0 after the proof, and `ipsecplan confirm` is the yes.
+    """
+    need_yes(yes)
+    if not detach and not sys.stdin.isatty():
+        raise click.UsageError("nobody can say yes here: give --detach, and say it with `ipsecplan confirm`")
+    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for)
+    with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
+        outcome = apply(engine, asking(yes, to_change), keep=asking_to_keep(detach, engine.cancelled))
+    ended(outcome, json_=json_, until=keep_for)

@@ -1,0 +1,74 @@
+"""The verbs ``apply`` and ``try``: every step of a bundle, kept only with proof, for a try also only with a yes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from netplan.problems import ExitCode, Problem
+from netplan.rollout import phases
+from netplan.rollout.confirm import confirm_all
+from netplan.rollout.engine import Engine, Failed, Outcome
+from netplan.rollout.events import AwaitingConfirm
+from netplan.rollout.phases import Step
+from netplan.rollout.undo import undo_after
+
+# Asked with what was proven and the seconds that are left. True keeps, False takes back, None leaves the question to
+# `ipsecplan confirm`.
+Keep = Callable[[Outcome, int], bool | None]
+
+
+def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None = None) -> Outcome:
+    """Apply the bundle. ``agree`` is asked once, with what was found, before the first change.
+
+    With ``keep`` it is a try: after the proof the nodes wait ``Options.keep_s`` seconds for a yes.
+    """
+    engine.kind = "try" if keep else "apply"
+    engine.begin(engine.kind)
+    try:
+        seen = engine.step(phases.LOOK, stop_when_same=True)
+    except Failed as failure:
+        return engine.end(engine.nothing_changed(failure))
+    found = {i: engine.results["status"][i] for i in seen}
+    changes = sum(1 for result in found.values() if result["differs"])
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=changes)
+    if not changes:
+        outcome.outcome = "unchanged"
+    elif not agree(outcome):
+        outcome.outcome = "declined"
+    else:
+        finish(engine, phases.APPLY, outcome, keep)
+    return engine.end(outcome)
+
+
+def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep | None) -> None:
+    """Do these steps, the last ones of the transaction, and confirm; or take everything back. Fills ``outcome``."""
+    try:
+        for step in steps:
+            engine.stop_if_cancelled()
+            engine.step(step)
+            if "probe" in step.phases:
+                outcome.verdict = engine.verdict()
+                if not outcome.verdict.ok:
+                    raise Failed(outcome.verdict.problems())
+        if keep and not _kept(engine, outcome, keep):
+            outcome.outcome = "awaiting"
+            return
+        engine.stop_if_cancelled()
+        confirm_all(engine)
+    except Failed as failure:
+        undo_after(engine, failure, outcome)
+        return
+    outcome.outcome = "confirmed"
+
+
+def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:
+    """Arm the nodes for the wait and ask. False when the answer comes later and from elsewhere. Raises Failed at no."""
+    engine.step(phases.HOLD)
+    seconds = engine.options.keep_s
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+    engine.tell(AwaitingConfirm(seconds=seconds, until=until))
+    answer = keep(outcome, seconds)
+    if answer is False:
+        raise Failed([Problem(code="IPP664", message="nobody said yes")])
+    return answer is True

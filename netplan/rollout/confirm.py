@@ -1,0 +1,104 @@
+"""The verb ``confirm``, and the act itself: the timers of all nodes end, and what was proven stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netplan.problems import ExitCode, Problem
+from netplan.rollout import phases
+from netplan.rollout.engine import Engine, Failed, Outcome
+from netplan.rollout.undo import undo_after
+
+
+def confirm_all(engine: Engine) -> None:
+    """Confirm on all nodes; once more where an answer was lost, for confirming twice does no harm. Raises Failed."""
+    try:
+        engine.step(phases.CONFIRM)
+    except Failed:
+        engine.step(phases.CONFIRM)
+
+
+def confirm(engine: Engine) -> Outcome:
+    """Confirm the open and proven transaction of this bundle, proving it once more first."""
+    try:
+        found = engine.look()
+    except Failed as failure:
+        engine.begin("confirm", journal=False)
+        return engine.end(engine.nothing_changed(failure))
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found))
+    states = {node["state"]["state"] for node in found.values()}
+    transactions = {node["state"]["tx"] for node in found.values()}
+    if states == {"confirmed"} and all(_is_bundle(engine, i, node) for i, node in found.items()):
+        engine.begin("confirm", journal=False)
+        outcome.outcome, outcome.changes = "unchanged", 0
+        return engine.end(outcome)
+    refused = _refusals(engine, found)
+    if refused:
+        engine.begin("confirm", journal=False)
+        outcome.outcome, outcome.exit_code, outcome.problems = "failed", ExitCode.FAILURE, refused
+        return engine.end(outcome)
+    engine.begin("confirm", transaction=transactions.pop())
+    engine.kind = "try"
+    try:
+        engine.step(phases.PROBE)
+        outcome.verdict = engine.verdict()
+        if not outcome.verdict.ok:
+            raise Failed(outcome.verdict.problems())
+        engine.stop_if_cancelled()
+        confirm_all(engine)
+    except Failed as failure:
+        undo_after(engine, failure, outcome)
+        return engine.end(outcome)
+    outcome.outcome = "confirmed"
+    return engine.end(outcome)
+
+
+def _is_bundle(engine: Engine, node_id: str, node: dict[str, Any]) -> bool:
+    """Tell whether a node's transaction is about this bundle."""
+    about = node["transaction"]["release"] if node["state"]["state"] == "open" else node["state"]["release"]
+    return bool(about == engine.targets[node_id].digest)
+
+
+def _refusals(engine: Engine, found: dict[str, dict[str, Any]]) -> list[Problem]:
+    """Return why this can't be confirmed; empty when it can."""
+    opened = {i: node for i, node in found.items() if node["state"]["state"] == "open"}
+    if not opened:
+        return [Problem(code="IPP665", message="nothing is open: there is nothing to confirm", hint=ended(found))]
+    problems = []
+    if len({node["state"]["tx"] for node in opened.values()}) > 1:
+        problems.append(Problem(code="IPP665", message="different transactions are open", hint="ipsecplan revert"))
+    for node_id, node in found.items():
+        name = engine.targets[node_id].name
+        if node_id not in opened:
+            problems.append(
+                Problem(
+                    code="IPP665", message=f"{name}: {state_words(node)}, so the others can't be confirmed any more",
+                    hint="they take it back by themselves, or `ipsecplan resume` does it now",
+                )
+            )  # fmt: skip
+        elif not _is_bundle(engine, node_id, node):
+            problems.append(Problem(code="IPP665", message=f"{name}: what is open there is not this bundle"))
+        elif not node["transaction"]["proven"]:
+            problems.append(
+                Problem(
+                    code="IPP665", message=f"{name}: the transaction is not proven yet",
+                    hint="`ipsecplan resume` goes on with it, `ipsecplan revert` takes it back",
+                )
+            )  # fmt: skip
+    return problems
+
+
+def state_words(node: dict[str, Any]) -> str:
+    """Return in words what a node has and how its last transaction ended."""
+    state = node["state"]
+    last = state.get("last") or {}
+    if state["state"] == "open":
+        return "open"
+    if last.get("result") == "reverted":
+        return f"taken back by {last['by']} at {last['at']}"
+    return {"none": "nothing is applied", "confirmed": "confirmed"}[state["state"]]
+
+
+def ended(found: dict[str, dict[str, Any]]) -> str:
+    """Return one hint about nodes of which none is open."""
+    return "; ".join(sorted({state_words(node) for node in found.values()})) + ": `ipsecplan apply` begins anew"

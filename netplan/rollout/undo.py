@@ -1,0 +1,61 @@
+"""Taking back: a failed transaction at once, an open one on request, or everything, to the state before ipsecplan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netplan.problems import ExitCode, Problem
+from netplan.rollout import phases
+from netplan.rollout.engine import Engine, Failed, Outcome
+from netplan.rollout.events import Reverting
+
+
+def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
+    """Take the transaction back on every node, now; who can't be reached has its timer. Fills ``outcome``."""
+    engine.tell(Reverting(reason=str(failure)))
+    outcome.problems += failure.problems
+    lost: list[str] = []
+    for step in phases.UNDO:
+        try:
+            engine.step(step)
+        except Failed as again:
+            outcome.problems += again.problems
+            lost += again.unreachable or ["?"]
+    if lost:
+        longest = max(engine.options.timer_s, engine.options.keep_s if engine.kind == "try" else 0)
+        hint = f"a node that is cut off takes itself back within {longest} s; see `ipsecplan status`"
+        outcome.problems.append(Problem(code="IPP663", message="not every node was taken back by us", hint=hint))
+        outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
+    else:
+        outcome.outcome, outcome.exit_code = "reverted", ExitCode.REVERTED
+
+
+def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
+    """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
+    try:
+        found = engine.look()
+    except Failed as failure:
+        engine.begin("revert", journal=False)
+        return engine.end(engine.nothing_changed(failure))
+    opened = {node["state"]["tx"] for node in found.values() if node["state"]["state"] == "open"}
+    engine.begin("revert", transaction=opened.pop() if len(opened) == 1 else None)
+    touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched))
+    if not touched:
+        outcome.outcome = "unchanged"
+        return engine.end(outcome)
+    if not agree(outcome):
+        outcome.outcome = "declined"
+        return engine.end(outcome)
+    # an open transaction over a confirmed release goes back to that release, and its MTU stays
+    upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
+    live = any(node["state"]["state"] != "none" for node in found.values())
+    try:
+        for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
+            engine.step(step, off=not upgrade, any=True)
+    except Failed as failure:
+        outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
+        outcome.problems = failure.problems
+        return engine.end(outcome)
+    outcome.outcome = "reverted" if upgrade else "off"
+    return engine.end(outcome)

@@ -1,0 +1,67 @@
+"""History and show: journals as people read them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from netplan.cli.group import cli
+
+from .test_rollout_engine import IDS, Played, Run, failure
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> Path:
+    Run(tmp_path, Played(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
+    Run(tmp_path, Played(), keep=lambda *_: None)
+    return tmp_path
+
+
+def run(past: Path, *words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(cli, [*words, "--state-dir", str(past)])
+    return done.exit_code, done.output
+
+
+def test_the_table(past: Path) -> None:
+    code, text = run(past, "history")
+    head, first, second = text.splitlines()
+    assert (code, head.split()[0]) == (0, "TRANSACTION")
+    rows = sorted([first.split()[4:6], second.split()[4:6]])
+    assert rows == [["apply", "reverted"], ["try", "awaiting"]]
+    assert run(past, "history", "--cluster", "other")[1] == "no transaction yet\n"
+    rows = json.loads(run(past, "history", "--json")[1])["result"]
+    assert {(row["outcome"], row["cluster"], tuple(row["nodes"])) for row in rows} == {
+        ("reverted", "lab", ("a", "b", "c")), ("awaiting", "lab", ("a", "b", "c")),
+    }  # fmt: skip
+
+
+def test_one_of_them(past: Path) -> None:
+    rows = json.loads(run(past, "history", "--json")[1])["result"]
+    failed = next(row["transaction"] for row in rows if row["outcome"] == "reverted")
+    code, text = run(past, "show", failed.removeprefix("tx-"))
+    assert code == 0
+    assert "apply at 20" in text
+    trap = next(line for line in text.splitlines() if line.startswith("  trap"))
+    assert trap.split()[2:] == ["0.1", "FAILED", "0.1"]
+    canary = next(line for line in text.splitlines() if line.startswith("  switch"))
+    assert canary.split()[-1] == "-", "the third node took no part in the first pair"
+    assert "error IPP614: b: no" in text
+    assert "taken back: b: no" in text
+    whole = json.loads(run(past, "show", "--json", failed)[1])["result"]
+    assert whole["runs"][0]["phases"][-1]["phase"] == "back"
+
+
+@pytest.mark.parametrize(("prefix", "said"), [("tx-2", "several transactions begin"), ("zz", "no transaction begins")])
+def test_which_one(past: Path, prefix: str, said: str) -> None:
+    code, text = run(past, "show", "--json", prefix)
+    assert code == 3
+    assert said in json.loads(text)["errors"][0]["message"]
+
+
+def test_a_controller_that_died_left_no_end(past: Path) -> None:
+    for path in past.glob("clusters/lab/journal/*"):
+        path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:9]))
+    assert run(past, "history")[1].count("unfinished") == 2
