@@ -1,0 +1,51 @@
+"""Every combination of what the IPsec side of a plan can say, for the list of what is refused and for the lab."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+MODES = ("transport", "tunnel")
+PROTECTS = ("overlay", "hosts")
+AUTHS = ("certificates", "psk")
+FAMILIES = ("ipv4", "ipv6")
+MESHES: dict[str, Any] = {
+    "pairs": "pairs", "hub": {"hub": "n1"}, "zones": {"zones": ["zone_a", "zone_b"]},
+    "between": {"between": [["n1", "n2"], ["n2", "n3"]]}, "trap-any": "trap-any",
+}  # fmt: skip
+OVERLAYS = ("vxlan", "geneve")
+NATS = ("always", "never")
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One combination, in the words of the plan file; ``mesh`` is a key of :data:`MESHES`."""
+
+    mode: str
+    protect: str
+    auth: str
+    family: str
+    mesh: str
+    overlay: str
+    nat: str
+
+    @property
+    def name(self) -> str:
+        return "-".join((self.mode, self.protect, self.auth, self.family, self.mesh, self.overlay, f"nat_{self.nat}"))
+
+    def file(self) -> dict[str, Any]:
+        """Return the keys of a plan file."""
+        ipsec = {"mode": self.mode, "protect": self.protect, "auth": self.auth, "nat_traversal": self.nat}
+        return {
+            "underlay": {"family": self.family},
+            "ipsec": {**ipsec, "mesh": MESHES[self.mesh]},
+            "overlay": {"type": self.overlay},
+        }
+
+
+def every() -> Iterator[Combination]:
+    """Generate all combinations."""
+    for values in itertools.product(MODES, PROTECTS, AUTHS, FAMILIES, MESHES, OVERLAYS, NATS):
+        yield Combination(*values)

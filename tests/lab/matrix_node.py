@@ -1,0 +1,148 @@
+"""The node's half of the matrix: one process a node that puts rendered files in place and measures, combination by
+combination, with the code that a rollout runs there. Each line on standard input is a request, each answer a line.
+
+Only what a rollout adds for safety (timer, snapshot, transaction, Ansible) is left out, because it costs the most time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ipsecplan_node import core, ike, mtu, probe, stage, vici, xfrm
+from ipsecplan_node.core import Stop, run
+
+Node = dict[str, Any]
+TX = "tx-matrix"
+NETWORKD = Path("/etc/systemd/network")
+SWANCTL = Path("/etc/swanctl/conf.d")
+WORDS = ("warn", "invalid", "unknown", "unsupported", "ignor", "discard", "failed to load", "not supported")
+
+
+def begin(request: Node) -> Node:
+    """Take the lab's own overlay away and make the node's key. Returns the request for its certificate."""
+    for path in NETWORKD.glob("50-cluster-*"):
+        path.unlink()
+    run("ip", "link", "delete", "ov0")
+    run("networkctl", "reload")
+    stage._key(TX)
+    return {"request": stage.request(request["node"])}
+
+
+def certify(request: Node) -> Node:
+    """Install the certificate and the authority."""
+    for path, text in ((stage.CERTIFICATE, request["certificate"]), (stage.CA, request["authority"]),
+                       (stage.CA_NEXT, request["authority"])):  # fmt: skip
+        core.write(path, text, 0o644)
+    return {}
+
+
+def load(request: Node) -> Node:
+    """Nothing of the last combination stays; the files of the next one are put in place and loaded."""
+    for path in SWANCTL.glob("ipsecplan*"):
+        path.unlink()
+    run("swanctl", "--load-all", "--clear", "--noprompt")
+    with vici.Vici() as link:
+        for _, sa in vici.sas():
+            link.call("terminate", ike_id=sa["uniqueid"], force="yes", timeout=3000)
+    run("ip", "xfrm", "state", "flush")
+    run("ip", "xfrm", "policy", "flush")
+    run("nft", "delete", "table", "inet", "ipsecplan")
+    began = time.time()
+    _devices(request)
+    for path, text in request["files"].items():
+        core.write(path, text, 0o644)
+    core.write(stage.START, request["files"][stage.ETC + "/start-none.conf"])
+    said = [
+        *_said(run("nft", "-f", stage.ETC + "/guard-drop.nft")),
+        *_said(run("sysctl", "-q", "-p", "/etc/sysctl.d/90-ipsecplan.conf")),
+    ]
+    done = run("swanctl", "--load-all", "--noprompt")
+    said += [line for line in (done.out + done.err).splitlines() if any(word in line.lower() for word in WORDS)]
+    if done.code:
+        said.append(done.said)
+    loaded = set(vici.connections())
+    lacking = {peer["pair"] for peer in request["node"]["peers"]} - loaded
+    return {"said": said + [f"{pair} is not loaded" for pair in sorted(lacking)], "began": began}
+
+
+def _said(done: core.Done) -> list[str]:
+    return [done.said] if done.code else []
+
+
+def _devices(request: Node) -> None:
+    """The overlay's devices as the rendered networkd files make them."""
+    wanted = {path: text for path, text in request["files"].items() if path.startswith(str(NETWORKD))}
+    present = {str(path): path.read_text() for path in NETWORKD.glob("10-ipsecplan-*")}
+    if wanted == present:
+        return
+    for path in present:
+        Path(path).unlink()
+        if path.endswith(".netdev"):
+            run("ip", "link", "delete", path.rsplit("ipsecplan-", 1)[1].removesuffix(".netdev"))
+    for path, text in wanted.items():
+        core.write(path, text, 0o644)
+    run("networkctl", "reload")
+    names = {device["name"] for device in request["node"]["overlay"]["devices"]}
+
+    def there() -> bool:
+        links = mtu.links()
+        routes = run("ip", "route").out
+        return all(name in links and f"dev {name}" in routes for name in names)
+
+    if not core.wait(there, 20):
+        raise Stop(core.finding("", "systemd-networkd did not make the overlay"))
+
+
+def switch(request: Node) -> Node:
+    """Both ends wait for every CHILD_SA as planned, the initiator asks for it; then the traps."""
+    node = request["node"]
+    ike.switch(node, {peer["pair"] for peer in node["peers"]}, 40)
+    core.write(stage.START, core.read(stage.ETC + "/start-trap.conf"))
+    stage.load_connections()
+    wanted = {name for peer in node["peers"] for name in peer["children"]}
+    if not core.wait(lambda: wanted <= vici.traps(), 10):
+        raise Stop(core.finding("", f"{len(wanted & vici.traps())} of {len(wanted)} traps"))
+    return {}
+
+
+def measure(request: Node) -> Node:
+    """The rows of ``probe``, the selectors of every CHILD_SA, and what charon logged about the files."""
+    node = request["node"]
+    rows = probe.probe(node, request["nonce"])["rows"]
+    selectors = sorted(
+        {" ".join(child.get("local-ts", [])) + " === " + " ".join(child.get("remote-ts", []))
+         for children in ike.child_sas(node).values() for child in children}
+    )  # fmt: skip
+    log = run("journalctl", "-u", "strongswan*", "-o", "cat", "--no-pager", "--since", f"@{request['began']:.0f}").out
+    said = [line for line in log.splitlines() if any(word in line.lower() for word in WORDS)]
+    return {"rows": rows, "selectors": selectors, "said": said, "guard": xfrm.guard()}
+
+
+OPS = {"begin": begin, "certify": certify, "load": load, "switch": switch, "measure": measure}
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    os.umask(0o077)
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer: Node
+        start = time.monotonic()
+        try:
+            answer = {"ok": True, **OPS[request["op"]](request)}
+        except Stop as stop:
+            answer = {"ok": False, "error": "; ".join(f["message"] for f in stop.findings)}
+        except Exception as error:  # noqa: BLE001  the other end decides
+            with contextlib.suppress(Exception):
+                import traceback
+
+                traceback.print_exc(file=sys.stderr)
+            answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        answer["seconds"] = round(time.monotonic() - start, 2)
+        print(json.dumps(answer), flush=True)

@@ -1,0 +1,78 @@
+"""Combinations of mode, family, overlay, topology, profile and encapsulation, each by a whole rollout.
+
+Each two of mode, family and overlay meet in a row; profile, topology and NAT-T vary over the rows. All other
+combinations are in test_strongswan_matrix.py, without the rollout.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from netplan import pipeline
+
+from .command import ipsecplan
+from .conftest import ClusterFactory
+
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
+
+HUB: dict[str, Any] = {"hub": "n2"}
+LINE: dict[str, Any] = {"between": [["n1", "n2"], ["n2", "n3"]]}
+ROWS = [
+    # mode, family, overlay, mesh, profile, NAT-T
+    pytest.param("transport", "ipv4", "vxlan", "pairs", "legacy-cbc", "always", marks=pytest.mark.drill),
+    ("tunnel", "ipv4", "geneve", HUB, "bsi", "never"),
+    pytest.param("transport", "ipv6", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill),
+    pytest.param("tunnel", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill),
+]
+
+
+@pytest.mark.parametrize(
+    ("mode", "family", "overlay", "mesh", "profile", "nat"),
+    ROWS,
+    ids=lambda v: v if isinstance(v, str) else next(iter(v)),
+)
+def test_applied_and_measured(
+    clusters: ClusterFactory, tmp_path: Path, mode: str, family: str, overlay: str, mesh: Any, profile: str, nat: str
+) -> None:
+    lab = clusters(nodes=3, family=family, overlay=overlay)
+    document = yaml.safe_load(lab.plan.read_text())
+    document["inventory"] = str(lab.inventory)
+    document["ipsec"] = {"mode": mode, "mesh": mesh, "profile": profile, "nat_traversal": nat}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(document))
+    plan = pipeline.make(tmp_path / "plan.yaml").plan
+    ipsecplan("render", "plan.yaml", "--to", "bundle", cwd=tmp_path)
+    proof = ipsecplan("apply", "bundle", "--yes", "--timer", "600", cwd=tmp_path)
+    print(f"\n{mode} {family} {overlay} {mesh} {profile} NAT-T {nat}: pod MTU {plan.pod_mtu}\n{proof}")
+    protected = {(n.name, p.name) for n in plan.nodes for p, _ in plan.peers(n)}
+    mtu, outer = plan.pod_mtu, plan.limiting.worst.solution.outer_packet
+    for one, other in itertools.permutations([n.name for n in plan.nodes], 2):
+        lines = [line for line in proof.splitlines() if line.split()[:3] == [one, "->", other]]
+        assert bool(lines) == ((one, other) in protected)
+        for line in lines:
+            for words in (f"DF {mtu} passes", f"{mtu + 1} refused", f"outer {outer}", "0 plaintext (1 planted, seen)"):
+                assert words in line
+    warned = lab.exec(
+        "n1", ["sh", "-c", "journalctl -u 'strongswan*' -o cat | grep -iE 'warning|invalid|unknown' || true"]
+    )
+    assert warned.stdout == "", "charon took a rendered file with a warning"
+    # what is clear by plan still works, and the guard lets it
+    for node in plan.nodes:
+        for other in plan.others(node):
+            payload = ["-M", "do", "-s", str(mtu - 28)]
+            pod = next(n.pod_address for n in lab.nodes if n.name == other.name)
+            argv = ["ip", "netns", "exec", "pod1", "ping", "-n", "-c3", "-i0.3", "-W3", *payload, pod]
+            assert lab.exec(node.name, argv, timeout=60).returncode == 0, (node.name, other.name)
+    # charon comes back with the settings that we gave it, and so do the SAs
+    restart = (
+        "systemctl restart strongswan && swanctl --stats >/tmp/s && grep plugins: /tmp/s && ! grep bypass-lan /tmp/s"
+    )
+    assert lab.exec("n1", ["sh", "-c", restart], timeout=90).returncode == 0
+    for pod in [n.pod_address for n in lab.nodes if n.name != "n1"]:  # the traps ask for new SAs
+        again = f"for i in $(seq 60); do ip netns exec pod1 ping -n -c1 -W1 {pod} && exit 0; done; exit 1"
+        assert lab.exec("n1", ["sh", "-c", again], timeout=120).returncode == 0
+    ipsecplan("verify", "bundle", cwd=tmp_path)
