@@ -170,8 +170,13 @@ def _far_end(plan: Plan, node: Node) -> list[File]:
 
 
 def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
-    peers = [peer.address for peer, _ in plan.peers(node)] if plan.file.ipsec.mesh.partial else None
-    return guard.ruleset(plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.carrier, peers=peers)
+    ipsec = plan.file.ipsec
+    hosts = ipsec.protect == "hosts"
+    peers = [peer.address for peer, _ in plan.peers(node)] if ipsec.mesh.partial or hosts else None
+    return guard.ruleset(
+        plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.carrier, peers=peers,
+        clear=ipsec.clear if hosts else None,
+    )  # fmt: skip
 
 
 def overlay_of(plan: Plan) -> Overlay:
@@ -218,6 +223,8 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         },
         "mtu": {"pod": plan.pod_mtu},
         "auth": plan.file.ipsec.auth,
+        "protect": plan.file.ipsec.protect,
+        "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
         "esp": {
             "negotiated": _negotiated(pair.pair_class for _, pair in plan.peers(node)),
             "mode": plan.file.ipsec.mode.upper(),
@@ -233,12 +240,21 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "link_mtu": pair.pair_class.link_mtu,
                 "inner_mtu": plan.pod_mtu,
                 "outer_packet": plan.outer_packet(pair.pair_class),
-                "children": [f"{pair.id}-out", f"{pair.id}-in"],
+                "children": swanctl.children(plan, pair),
                 "negotiated": _negotiated([pair.pair_class]),
+                **_host_mtu(plan, pair.pair_class),
             }
             for peer, pair in plan.peers(node)
         ],
     }
+
+
+def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
+    """With ``protect: hosts``: the packet between the hosts that always fits, and one that never does."""
+    if plan.file.ipsec.protect != "hosts":
+        return {}
+    low, high = plan.host_mtu(pair_class)
+    return {"host_mtu": low, "host_over": high + 1}
 
 
 def _negotiated(classes: Iterable[PairClass]) -> list[str]:

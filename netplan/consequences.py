@@ -9,7 +9,7 @@ from netplan.plan import Plan
 def consequences(plan: Plan) -> list[str]:
     """Return sentences, one a line; shown by ``plan`` and in ``REVIEW.md``."""
     return [
-        *_clear(plan), *_downgrades(plan), *_slow_class(plan), *_proposals(plan), *_step(plan),
+        *_clear(plan), *_hosts(plan), *_downgrades(plan), *_slow_class(plan), *_proposals(plan), *_step(plan),
         *advice(plan.limiting.worst.solution),
     ]  # fmt: skip
 
@@ -21,6 +21,20 @@ def _clear(plan: Plan) -> list[str]:
     return [
         f"{clear} of {every} pairs stay clear (ipsec.mesh {plan.file.ipsec.mesh}): "
         "whoever is on their way reads their overlay packets"
+    ]
+
+
+def _hosts(plan: Plan) -> list[str]:
+    ipsec = plan.file.ipsec
+    if ipsec.protect != "hosts":
+        return []
+    sizes = [plan.host_mtu(c)[0] for c in plan.classes if c.protected]
+    span = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+    return [
+        f"packets between protected hosts have room for {span} bytes, which the kernel takes from the SA: "
+        "no link and no route is changed, and connections learn it by themselves",
+        f"between protected hosts stays clear: IKE, {', '.join(ipsec.clear) or 'and nothing else'}"
+        + (", and IPv6's neighbour discovery" if plan.file.underlay.carrier == "ipv6" else ""),
     ]
 
 

@@ -62,6 +62,7 @@ class Lifetimes(Part):
 
 
 Two = Annotated[list[str], Field(min_length=2, max_length=2)]
+Service = Annotated[str, Field(pattern=r"^(tcp|udp)/[1-9][0-9]{0,4}$")]
 
 
 class Mesh(Part):
@@ -129,7 +130,12 @@ class Ipsec(Part):
     """What is protected and how."""
 
     mode: Literal["transport", "tunnel"] = "transport"
-    protect: Literal["overlay", "hosts"] = "overlay"
+    protect: Literal["overlay", "hosts"] = Field(
+        "overlay", description="the overlay's UDP port, or everything between the hosts but `clear`"
+    )
+    clear: list[Service] = Field(
+        default=["tcp/22"], description="what stays clear between hosts with protect: hosts, such as tcp/22"
+    )
     mesh: Annotated[Mesh, BeforeValidator(_mesh), _MESH_SCHEMA] = Field(
         default=Mesh(shape="pairs"), description="pairs, trap-any, hub: GROUP, zones: [..] or between: [[..]]"
     )

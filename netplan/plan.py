@@ -116,6 +116,18 @@ class Plan:
         preferred proposal."""
         return wire_size(pair_class.preferred.carried, self.pod_mtu)
 
+    def host_mtu(self, pair_class: PairClass) -> tuple[int, int]:
+        """Largest IP packet in bytes between two hosts of a class with ``protect: hosts``: by the proposal that leaves
+        least, and by the one that leaves most. The kernel takes it from the SA; no route and no link is changed."""
+        family = self.file.underlay.carrier
+        sizes = [
+            solve(
+                parse(host_stack(self.file, s.proposal.suite, pair_class.nat_t, family)), pair_class.link_mtu
+            ).inner_mtu
+            for s in pair_class.sized
+        ]
+        return min(sizes), max(sizes)
+
     def pairs(self) -> Iterator[Pair]:
         """Generate every pair, in a stable order."""
         for index, one in enumerate(self.nodes):
@@ -236,6 +248,13 @@ def stack_text(file: PlanFile, suite: str, nat_t: bool, family: str | None = Non
     udp = "udp/" if nat_t else ""
     tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
     return f"{outer}/{udp}esp:{suite}/{tunnel}udp/{file.overlay.type}/eth/ip4"
+
+
+def host_stack(file: PlanFile, suite: str, nat_t: bool, family: str) -> str:
+    """Return a packet between two hosts with ``protect: hosts`` in the stack notation."""
+    outer = {"ipv4": "ip4", "ipv6": "ip6"}[family]
+    tunnel = f"/{outer}" if file.ipsec.mode == "tunnel" else ""
+    return f"{outer}/{'udp/' if nat_t else ''}esp:{suite}{tunnel}"
 
 
 def _size(file: PlanFile, proposal: EspProposal, link_mtu: int, nat_t: bool) -> Sized:

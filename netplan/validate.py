@@ -21,7 +21,6 @@ _DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
 
 # What this version carries out; the rest of the vocabulary is known, so that the refusal can say so.
 _SUPPORTED = {
-    ("ipsec", "protect"): ("overlay",),
     ("cni", "plugin"): ("bridge",),
 }
 
@@ -88,6 +87,38 @@ def _overlay_port(loaded: LoadedPlan) -> Iterator[Problem]:
         yield loaded.source.problem(
             "IPP404", f"overlay.port {port} is the port of {reserved[port]}", ("overlay", "port"),
             hint="VXLAN uses 4789 (8472 in older Linux set-ups), Geneve 6081",
+        )  # fmt: skip
+
+
+def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
+    """``protect: hosts`` covers addresses of one family, and an exception must not open what it is there to close."""
+    ipsec, at = loaded.plan.ipsec, ("ipsec", "clear")
+    if ipsec.protect != "hosts":
+        if loaded.source.values.get(at) is not None:
+            yield loaded.source.problem(
+                "IPP402", "ipsec.clear has no meaning with protect: overlay, where only the overlay is protected", at,
+                hint="protect: hosts, or leave ipsec.clear out",
+            )  # fmt: skip
+        return
+    if loaded.plan.underlay.family == "dual":
+        yield loaded.source.problem(
+            "IPP402", "protect: hosts with family dual would leave the hosts' IPv6 traffic clear", ("ipsec", "protect"),
+            hint="family: ipv4 or ipv6; the selectors of a pair are the addresses of one family",
+        )  # fmt: skip
+    forbidden = {
+        f"udp/{loaded.plan.overlay.udp_port}": "the overlay",
+        "udp/500": "IKE, which is never encrypted in itself", "udp/4500": "IKE, which is never encrypted in itself",
+    }  # fmt: skip
+    for index, service in enumerate(ipsec.clear):
+        if service in forbidden or int(service.partition("/")[2]) > 65535:
+            yield loaded.source.problem(
+                "IPP404", f"{service} can't be in ipsec.clear: it is {forbidden.get(service, 'no port')}", (*at, index),
+                hint="SSH is tcp/22",
+            )  # fmt: skip
+    if "tcp/22" not in ipsec.clear:
+        yield loaded.source.problem(
+            "IPP405", "SSH between hosts is protected too: without an SA one can't log in from the other",
+            at, hint="clear: [tcp/22] keeps it outside; it is encrypted by itself", warning=True,
         )  # fmt: skip
 
 
@@ -255,6 +286,7 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _inventory_path,
     _pattern,
     _supported,
+    _hosts,
     _mesh,
     _device_names,
     _overlay_port,

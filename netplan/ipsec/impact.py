@@ -74,6 +74,8 @@ def changes(before: Side | None, after: Side | None) -> list[Change]:
     if before is None or after is None:
         return _node(before, after)
     found = [*_mtu(before, after), *_port(before, after)]
+    if before.facts.get("protect", "overlay") != after.facts.get("protect", "overlay"):
+        return [_protect(before, after), *found]
     names = _names(before) | _names(after)
     for pair in sorted(before.connections.keys() | after.connections.keys(), key=lambda p: names[p]):
         one, other = before.connections.get(pair), after.connections.get(pair)
@@ -129,6 +131,16 @@ def _port(before: Side, after: Side) -> Iterator[Change]:
             reload=Impact.BLACKHOLE, reload_why="the peers' policies and guards name the old port",
             apply=Impact.BLACKHOLE, apply_why="an overlay can't change its port under way: revert, then apply",
         )  # fmt: skip
+
+
+def _protect(before: Side, after: Side) -> Change:
+    blackhole = Impact.BLACKHOLE
+    return Change(
+        node=str(after.facts["name"]), peer="", what="protect",
+        before=str(before.facts.get("protect", "overlay")), after=str(after.facts.get("protect", "overlay")),
+        reload=blackhole, reload_why="the peers' policies and guards cover something else",
+        apply=blackhole, apply_why="refused by its preflight: revert, then apply",
+    )  # fmt: skip
 
 
 def _added(after: Side, peer: str) -> Change:

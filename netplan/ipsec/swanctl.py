@@ -18,6 +18,8 @@ from netplan.render import render
 
 START_ACTIONS = ("none", "trap")
 CA_FILES = "ipsecplan-ca.pem, ipsecplan-ca-next.pem"  # the second is the first unless a new CA takes over
+CLEAR = "ipsecplan-clear"  # the connection that holds what stays clear with protect: hosts; it has no peer
+ND = {"solicit": 135 << 8, "advert": 136 << 8}  # ICMPv6 type and code as a port: without them no IPv6 peer is found
 AUTH = {"certificates": "pubkey", "psk": "psk"}
 # Half of the 32-bit sequence numbers: with the tenth that strongSwan adds, an SA ends before they wrap (RFC 4303 3.3.3)
 REKEY_PACKETS = 2**31
@@ -90,10 +92,14 @@ def connection_file(plan: Plan, node: Node) -> str:
         port=plan.file.overlay.udp_port,
         local=node,
         auth=AUTH[plan.file.ipsec.auth],
+        hosts=plan.file.ipsec.protect == "hosts",
+        clear=shunts(plan, node),
         flavours=list(dict.fromkeys(shared.values())),
         connections=connections,
     )
-    found = meaning(read(text + start_file("none")))
+    settings = read(text + start_file("none"))
+    found = meaning(settings)
+    assert cleared(settings) == shunts(plan, node), "what stays clear does not read back as planned"  # noqa: S101
     wanted = {pair.id: expected(plan, node, peer, pair) for peer, pair in plan.peers(node)}
     assert found == wanted, "rendered swanctl.conf does not read back as planned"  # noqa: S101
     return text
@@ -132,9 +138,49 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
             "cacerts": "" if psk else CA_FILES,
         },
         "children": {
-            f"{pair.id}-out": {**child, "local_ts": "dynamic[udp]", "remote_ts": f"dynamic[udp/{port}]"},
-            f"{pair.id}-in": {**child, "local_ts": f"dynamic[udp/{port}]", "remote_ts": "dynamic[udp]"},
+            name: {**child, "local_ts": local, "remote_ts": remote}
+            for name, (local, remote) in {
+                f"{pair.id}-out": ("dynamic[udp]", f"dynamic[udp/{port}]"),
+                f"{pair.id}-in": (f"dynamic[udp/{port}]", "dynamic[udp]"),
+                f"{pair.id}-all": ("dynamic", "dynamic"),
+            }.items()
+            if name in children(plan, pair)
         },
+    }
+
+
+def children(plan: Plan, pair: Pair) -> list[str]:
+    """Return the names of a pair's children: one for each direction of the overlay, or one for everything."""
+    return [f"{pair.id}-all"] if plan.file.ipsec.protect == "hosts" else [f"{pair.id}-out", f"{pair.id}-in"]
+
+
+def shunts(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
+    """Return what stays clear with ``protect: hosts``: child name -> (local, remote) selector; else nothing.
+
+    IKE and ESP need no entry: charon's sockets bypass policies, and ESP is what policies make. IPv6 finds its
+    neighbours by ICMPv6, which has to work before there is an SA.
+    """
+    if plan.file.ipsec.protect != "hosts":
+        return {}
+    v6 = ":" in node.address
+    own, anyone = (f"{node.address}/128", "::/0") if v6 else (f"{node.address}/32", "0.0.0.0/0")
+    found = {}
+    for service in plan.file.ipsec.clear:
+        protocol, _, port = service.partition("/")
+        found[f"clear-{protocol}-{port}-in"] = (f"{own}[{protocol}/{port}]", f"{anyone}[{protocol}]")
+        found[f"clear-{protocol}-{port}-out"] = (f"{own}[{protocol}]", f"{anyone}[{protocol}/{port}]")
+    for name, number in ND.items() if v6 else ():
+        found[f"clear-nd-{name}"] = (f"::/0[ipv6-icmp/{number}]", f"::/0[ipv6-icmp/{number}]")
+    return found
+
+
+def cleared(settings: Settings) -> dict[str, tuple[str, str]]:
+    """Return what a parsed swanctl.conf leaves clear, in the form of :func:`shunts`."""
+    found = settings.section("connections").sections.get(CLEAR)
+    return {
+        name: (child.get("local_ts", "dynamic"), child.get("remote_ts", "dynamic"))
+        for name, child in (found.section("children").sections.items() if found is not None else ())
+        if (child.get("mode", "tunnel"), child.get("start_action", "none")) == ("pass", "trap")
     }
 
 
@@ -142,9 +188,11 @@ def meaning(settings: Settings) -> dict[str, dict[str, Any]]:
     """Reduce a parsed swanctl.conf to what matters of each connection, in the form of :func:`expected`."""
     out: dict[str, dict[str, Any]] = {}
     for name, conn in settings.section("connections").sections.items():
-        children = {}
+        if name == CLEAR:
+            continue
+        found = {}
         for child_name, child in conn.section("children").sections.items():
-            children[child_name] = {
+            found[child_name] = {
                 "mode": child.get("mode", "tunnel"),
                 "esp_proposals": child.get("esp_proposals", "default").split(","),
                 "rekey_time": child.get("rekey_time", "1h"),
@@ -163,6 +211,6 @@ def meaning(settings: Settings) -> dict[str, dict[str, Any]]:
             "remote_addrs": conn.get("remote_addrs", "%any"),
             "local": {key: conn.section("local").get(key, "") for key in ("auth", "id", "certs")},
             "remote": {key: conn.section("remote").get(key, "") for key in ("auth", "id", "cacerts")},
-            "children": children,
+            "children": found,
         }
     return out

@@ -95,6 +95,17 @@ def judge(nodes: Sequence[Mapping[str, Any]], rows: Mapping[str, Sequence[Mappin
     return Verdict(tuple(pairs))
 
 
+def _hosts(peer: Mapping[str, Any], row: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with packets between the hosts themselves, where those are protected too."""
+    if "host_mtu" not in peer:
+        return []
+    n, over = int(peer["host_mtu"]), int(peer["host_over"])
+    if row is None:
+        return ["packets between the hosts were not measured"]
+    wrong = [] if row["passes"] else [f"a DF packet of {n} bytes between the hosts does not arrive ({row['said']})"]
+    return wrong if row["refused"] else [*wrong, f"a DF packet of {over} bytes between the hosts was not refused"]
+
+
 def _pair(
     source: str, destination: str, node: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]
 ) -> PairVerdict:
@@ -123,6 +134,8 @@ def _pair(
             wrong.append("the leak probe did not see the plaintext packet planted for it, so it proves nothing")
         if not algorithms or not set(algorithms) <= set(node["esp"]["negotiated"]):
             wrong.append(f"negotiated {', '.join(algorithms) or 'nothing'}, planned {node['esp']['negotiated'][0]}")
+        wrong += [f"CHILD_SA {text}" for text in row.get("unlike", ())]
+        wrong += _hosts(peer, row.get("host"))
         if set(row.get("modes", ())) - {node["esp"]["mode"]}:
             wrong.append(f"the SAs are in {', '.join(row['modes'])} mode")
     return PairVerdict(

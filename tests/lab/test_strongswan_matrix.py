@@ -32,12 +32,12 @@ def admitted(one: Combination) -> bool:
 
 
 ADMITTED = [one for one in every() if admitted(one)]
-# each two values of different keys meet in one of these
+# each value of each key is in one of these, each mode with each protection
 COVER = {
-    "transport-overlay-certificates-ipv4-pairs-vxlan-nat_always",
-    "tunnel-overlay-psk-ipv6-hub-geneve-nat_never",
-    "transport-overlay-psk-ipv6-between-vxlan-nat_always",
-    "tunnel-overlay-certificates-ipv4-zones-geneve-nat_always",
+    "transport-hosts-certificates-ipv6-pairs-vxlan-nat_never",
+    "tunnel-hosts-psk-ipv4-hub-geneve-nat_always",
+    "transport-overlay-psk-ipv4-between-geneve-nat_always",
+    "tunnel-overlay-certificates-ipv6-zones-vxlan-nat_never",
 }
 
 

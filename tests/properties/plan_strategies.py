@@ -77,12 +77,15 @@ class _Hypothesis:
 def _ipsec(draw: Draw, names: list[str]) -> dict[str, Any]:
     ipsec: dict[str, Any] = {
         "mode": draw.one(["transport", "tunnel"]),
+        "protect": draw.one(["overlay", "overlay", "hosts"]),
         "nat_traversal": draw.one(["auto", "always", "never"]),
         "mesh": draw.one(
             ["pairs", "pairs", f"hub: {draw.one(names)}", {"zones": ["zone_a", "zone_b"]},
              {"between": [[draw.one(names), "all"], ["zone_a", draw.one(names)]]}]
         ),
     }  # fmt: skip
+    if ipsec["protect"] == "hosts" and draw.number(0, 1):
+        ipsec["clear"] = [draw.one(["tcp/22", "tcp/2222", "udp/123", "tcp/65535"]) for _ in range(draw.number(0, 2))]
     if draw.number(0, 1):
         ipsec["profile"] = draw.one([name for name in PROFILES if name != "cnsa2"])
     if draw.number(0, 2):

@@ -30,9 +30,12 @@ def differences(plan: Plan) -> int:
         text = swanctl.connection_file(plan, node)
         meant[node.id] = swanctl.meaning(read(text + swanctl.start_file("trap")))
         assert meant[node.id].keys() == {pair.id for _, pair in plan.peers(node)}
+        hosts = plan.file.ipsec.protect == "hosts"
+        assert bool(swanctl.cleared(read(text))) == (hosts and bool(plan.file.ipsec.clear or ":" in node.address))
+        partial = plan.file.ipsec.mesh.partial or hosts
         guards = bundle._guard(plan, node, drop=True)
         named = {str(ipaddress.ip_address(a)) for a in re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", _elements(guards))}
-        assert named == ({p.address for p, _ in plan.peers(node)} if plan.file.ipsec.mesh.partial else set())
+        assert named == ({p.address for p, _ in plan.peers(node)} if partial else set())
     count = 0
     for node in plan.nodes:
         for peer, pair in plan.peers(node):
@@ -57,6 +60,10 @@ def _mirrored(here: dict[str, Any], there: dict[str, Any], plan: Plan) -> None:
         other = there["children"][name]
         assert child["start_action"] == "trap"
         assert (child["mode"], child["esp_proposals"]) == (other["mode"], other["esp_proposals"])
+        if plan.file.ipsec.protect == "hosts":
+            assert (child["local_ts"], child["remote_ts"]) == ("dynamic", "dynamic")
+            assert (other["local_ts"], other["remote_ts"]) == ("dynamic", "dynamic")
+            continue
         # "out" is what each node sends to the overlay port, so it is the other one's "in", not its "out"
         opposite = there["children"][name[:-3] + "in" if name.endswith("-out") else name[:-2] + "out"]
         assert (child["local_ts"], child["remote_ts"]) == (opposite["remote_ts"], opposite["local_ts"])

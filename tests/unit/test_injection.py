@@ -78,6 +78,8 @@ def _group(text: str) -> Plan | None:
 
 
 FIELDS: dict[str, Callable[[str], Plan | None]] = {
+    "clear": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": [text]}}),
+    "clear, appended": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": ["tcp/22" + text]}}),
     "name": lambda t: _plan({"name": t}),
     "device": lambda t: _plan({"overlay": {"device": t}}),
     "bridge": lambda t: _plan({"overlay": {"bridge": t}}),

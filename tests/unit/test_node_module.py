@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
 LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
@@ -265,7 +265,7 @@ def test_policies_and_states_are_read_as_data(node: ModuleType, monkeypatch: pyt
     one, two, three = xfrm.policies()
     assert (one["dir"], one["sport"], one["template"], one["priority"]) == ("out", 4789, True, 366911)
     assert (two["dir"], two["dport"], two["template"]) == ("in", 4789, False)
-    assert (three["action"], xfrm.of_overlay(three, 4789)) == ("block", False)
+    assert (three["action"], xfrm.ours(three, {"overlay": {"port": 4789}})) == ("block", False)
     facts = {"underlay": {"address": "10.77.0.11"}, "overlay": {"port": 4789}}
     assert xfrm.permissive(facts)
     assert xfrm.selector({"underlay": {"address": "fd00::1"}, "overlay": {"port": 6081}}) == [
@@ -274,6 +274,63 @@ def test_policies_and_states_are_read_as_data(node: ModuleType, monkeypatch: pyt
     states = "src 10.0.0.1 dst 10.0.0.2\n\tproto esp spi 0xc1 reqid 1 mode transport\n\treplay-window 0\n"
     monkeypatch.setattr(xfrm, "run", lambda *_: node.core.Done(0, states, ""))
     assert xfrm.states() == [("10.0.0.1", "10.0.0.2", "0xc1")]
+
+
+HOST_POLICIES = """src 10.0.0.1/32 dst 10.0.0.2/32
+\tdir out priority 367231 ptype main
+\ttmpl src 0.0.0.0 dst 0.0.0.0
+\t\tproto esp reqid 1 mode transport
+src 10.0.0.1/32 dst 0.0.0.0/0 proto tcp sport 22
+\tdir out priority 175423 ptype main
+src ::/0 dst ::/0 proto ipv6-icmp type 135
+\tdir out priority 134463 ptype main
+src 10.0.0.1/32 dst 10.9.9.9/32
+\tdir out priority 367231 ptype main
+\ttmpl src 0.0.0.0 dst 0.0.0.0
+src 0.0.0.0/0 dst 10.0.0.1/32
+\tdir in priority 1 ptype main
+"""
+
+
+def test_with_hosts_protected_a_policy_is_ours_by_its_addresses(
+    node: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xfrm = node.xfrm
+    facts = {
+        "protect": "hosts", "clear": ["tcp/22"], "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789},
+        "peers": [{"address": "10.0.0.2"}], "esp": {"mode": "TRANSPORT", "negotiated": ["AES_GCM_16-256"]},
+    }  # fmt: skip
+    monkeypatch.setattr(xfrm, "run", lambda *_: node.core.Done(0, HOST_POLICIES, ""))
+    assert [xfrm.ours(p, facts) for p in xfrm.policies()] == [True, True, True, False, False]
+    assert xfrm.selector(facts) == ["src", "0.0.0.0/0", "dst", "10.0.0.1/32"]
+    assert xfrm.permissive(facts)
+    monkeypatch.setattr(xfrm, "run", lambda *_: node.core.Done(0, HOST_POLICIES.rsplit("src", 1)[0], ""))
+    assert not xfrm.permissive(facts)
+    child = {
+        "state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256",
+        "local-ts": ["10.0.0.1/32"], "remote-ts": ["10.0.0.2/32"],
+    }  # fmt: skip
+    peer = {"address": "10.0.0.2", "children": ["p-all"]}
+    assert node.ike.wrong_with(facts, peer, "p-all", child) is None
+    narrow = {**child, "remote-ts": ["10.0.0.2/32[udp/4789]"]}
+    assert "protects" in node.ike.wrong_with(facts, peer, "p-all", narrow)
+
+
+@pytest.mark.parametrize(
+    ("layer", "fine"),
+    [(UDP(sport=4500, dport=9), True), (UDP(dport=500), True), (UDP(dport=4789), False), (TCP(dport=22), True),
+     (TCP(sport=22, dport=40000), True), (TCP(dport=80), False), (ICMP(), False)],
+)  # fmt: skip
+def test_what_may_be_clear_between_hosts(node: ModuleType, layer: Any, fine: bool) -> None:
+    raw = bytes(IP(src="10.0.0.1", dst="10.0.0.2") / layer)
+    assert node.capture.allowed(node.capture.Packet(raw), ["tcp/22"]) is fine
+    assert interpret(node.capture.program("rest", 4789), raw) is not interpret(node.capture.program("esp", 4789), raw)
+
+
+@pytest.mark.parametrize(("kind", "fine"), [(135, True), (136, True), (128, False)])
+def test_neighbours_of_ipv6_may_be_found_in_clear(node: ModuleType, kind: int, fine: bool) -> None:
+    raw = bytes(IPv6(src="fd00::1", dst="fd00::2", nh=58)) + bytes([kind, 0, 0, 0]) + b"\0" * 20
+    assert node.capture.allowed(node.capture.Packet(raw), []) is fine
 
 
 def test_the_negotiated_state_is_the_truth(node: ModuleType) -> None:

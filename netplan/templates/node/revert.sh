@@ -89,6 +89,11 @@ sweep_kernel() {
 		case $local in *:*) width=128 ;; *) width=32 ;; esac
 		ip xfrm state deleteall src "$local" dst "$remote" proto esp 2>/dev/null
 		ip xfrm state deleteall src "$remote" dst "$local" proto esp 2>/dev/null
+		if [ "$port" = any ]; then # everything between the hosts was protected
+			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" 2>/dev/null
+			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" 2>/dev/null
+			continue
+		fi
 		for side in sport dport; do
 			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" proto udp "$side" "$port" 2>/dev/null
 			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" proto udp "$side" "$port" 2>/dev/null
@@ -101,7 +106,11 @@ forget_credentials() {
 	charon_runs && timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
 }
 
-overlay_policies() { ip xfrm policy list nosock 2>/dev/null | grep -Eq "(sport|dport) $(one_line "$tx_dir/port")( |\$)"; }
+# whether policies of ours are left that charon should have taken away
+overlay_policies() {
+	[ "$(one_line "$tx_dir/port")" != any ] || return 0
+	ip xfrm policy list nosock 2>/dev/null | grep -Eq "(sport|dport) $(one_line "$tx_dir/port")( |\$)"
+}
 
 drop_permissive() {
 	selector=$(one_line "$tx_dir/policy")

@@ -17,14 +17,16 @@ _LDB, _LDH, _LDH_X, _LDX_IHL, _JEQ, _RSH, _RET = 0x30, 0x28, 0x48, 0xB1, 0x15, 0
 
 
 def program(kind: str, port: int) -> list[tuple[int, int, int, int]]:
-    """Return a classic BPF program as tuples, for packets that begin with the IP header: ``esp`` or ``clear``."""
-    if kind == "esp":  # IP protocol 50, or UDP 4500 which carries ESP behind NAT
+    """Return a classic BPF program as tuples, for packets that begin with the IP header: ``esp``, ``clear`` (to the
+    overlay port) or ``rest`` (all but ``esp``)."""
+    if kind != "clear":  # IP protocol 50, or UDP 4500 which carries ESP behind NAT
+        hit, miss = (65535, 0) if kind == "esp" else (0, 65535)
         return [
             (_LDB, 0, 0, 0), (_RSH, 0, 0, 4), (_JEQ, 0, 6, 4),
             (_LDB, 0, 0, 9), (_JEQ, 10, 0, 50), (_JEQ, 0, 10, 17), (_LDX_IHL, 0, 0, 0), (_LDH_X, 0, 0, 2),
             (_JEQ, 6, 7, 4500),
             (_JEQ, 0, 6, 6), (_LDB, 0, 0, 6), (_JEQ, 3, 0, 50), (_JEQ, 0, 3, 17), (_LDH, 0, 0, 42), (_JEQ, 0, 1, 4500),
-            (_RET, 0, 0, 65535), (_RET, 0, 0, 0),
+            (_RET, 0, 0, hit), (_RET, 0, 0, miss),
         ]  # fmt: skip
     return [
         (_LDB, 0, 0, 0), (_RSH, 0, 0, 4), (_JEQ, 0, 5, 4),
@@ -35,9 +37,10 @@ def program(kind: str, port: int) -> list[tuple[int, int, int, int]]:
 
 
 class Packet:
-    """What we keep of a packet: destination, IP length in bytes, whether it is a fragment, whose plant it is."""
+    """What we keep of a packet: destination, IP length in bytes, whether it is a fragment, whose plant it is, and
+    ``service``: protocol and both ports or, for ICMPv6, the type."""
 
-    __slots__ = ("destination", "fragment", "length", "planted")
+    __slots__ = ("destination", "fragment", "length", "planted", "service")
 
     def __init__(self, raw: bytes) -> None:
         if raw[0] >> 4 == 4:
@@ -48,8 +51,21 @@ class Packet:
             self.length = 40 + struct.unpack_from(">H", raw, 4)[0]
             self.destination = socket.inet_ntop(socket.AF_INET6, raw[24:40])
             self.fragment = raw[6] == 44
+        protocol, body = (raw[9], (raw[0] & 15) * 4) if raw[0] >> 4 == 4 else (raw[6], 40)
+        ports = struct.unpack_from(">HH", raw, body) if len(raw) >= body + 4 else (0, 0)
+        self.service = (protocol, *ports) if protocol != 58 else (protocol, ports[0] >> 8)
         at = raw.find(MARK)
         self.planted = raw[at + len(MARK) :].split(b"\0")[0].decode("ascii", "replace") if at >= 0 else None
+
+
+def allowed(packet: Packet, clear: list[str]) -> bool:
+    """Tell whether a packet between protected hosts may be clear: IKE, IPv6's neighbours, what the plan leaves out."""
+    protocol, *ports = packet.service
+    if protocol == 58:
+        return ports[0] in (133, 134, 135, 136, 137)
+    services = {service.partition("/")[::2] for service in clear} | {("udp", "500"), ("udp", "4500")}
+    word = {6: "tcp", 17: "udp"}.get(protocol)
+    return any((word, str(port)) in services for port in ports)
 
 
 class Capture:

@@ -64,7 +64,7 @@ def prove(node: Node, tx: str, seconds: float) -> Node:
     up = ike_sas(node)
     fresh = (core.read(state.tx_folder(tx) + "/before") or "").startswith("none")
     children = sum(len(sa.get("child-sas", {})) for found in up.values() for sa in found)
-    ours = [p for p in xfrm.policies() if xfrm.of_overlay(p, node["overlay"]["port"]) and p["template"]]
+    ours = [p for p in xfrm.policies() if xfrm.ours(p, node) and p["template"]]
     if fresh and (children or ours):
         raise Stop(finding("IPP615", f"{children} CHILD_SAs and {len(ours)} policies exist before the switch"))
     return {"changed": bool(last), "detail": f"{len(up)} of {len(node['peers'])} IKE_SAs established"}
@@ -108,6 +108,11 @@ def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
         return f"{name} is in {child.get('mode')} mode"
     if algorithm(child) not in node["esp"]["negotiated"]:
         return f"{name} negotiated {algorithm(child)}"
+    if xfrm.hosts(node):
+        for side, address in (("local-ts", node["underlay"]["address"]), ("remote-ts", peer["address"])):
+            if child.get(side) not in ([f"{address}/32"], [f"{address}/128"]):
+                return f"{name} protects {' '.join(child.get(side, []))}"
+        return None
     side = "remote-ts" if name == peer["children"][0] else "local-ts"
     address = peer["address"] if side == "remote-ts" else node["underlay"]["address"]
     good = {f"{address}/{width}[udp/{word}]"

@@ -14,6 +14,7 @@ TOOLS = {
     "ping": "iputils-ping", "systemd-run": "systemd", "timeout": "coreutils", "ss": "iproute2",
 }  # fmt: skip
 SKEW_S = 60
+CLEAR = "ipsecplan-clear"  # the connection without a peer that says what stays clear between hosts
 GUARD_TEST = (
     "table inet ipsecplan_test {\n"
     "chain out { type filter hook output priority 0; udp dport 4789 rt ipsec missing counter drop; }\n"
@@ -165,7 +166,7 @@ def _other(node: Node, tx: str) -> list[Node]:
         wrong.append(finding("IPP602", f"another transaction is open on this node: {now['tx']}", hint))
     ours = now["state"] != "none"
     policies = xfrm.policies()
-    mine = [p for p in policies if xfrm.of_overlay(p, node["overlay"]["port"])]
+    mine = [p for p in policies if xfrm.ours(p, node)]
     foreign = len(policies) - len(mine)
     peers = {node["underlay"]["address"]} | {peer["address"] for peer in node["peers"]}
     strange = [s for s in xfrm.states() if not (ours and s[0] in peers and s[1] in peers)]
@@ -174,24 +175,34 @@ def _other(node: Node, tx: str) -> list[Node]:
         hint = "another IPsec program is at work; ipsecplan does not share a host with it yet"
         wrong.append(finding("IPP640", f"{count} IPsec policies and {len(strange)} states here are not ours", hint))
     try:
-        loaded = set(vici.connections())
+        loaded = vici.connections()
     except Stop as stop:
         return wrong + stop.findings
     old = set((read(state.tx_folder(now["tx"]) + "/pairs") or "").split()) if now["tx"] else set()
-    alien = sorted(loaded - {peer["pair"] for peer in node["peers"]} - old)
+    alien = sorted(set(loaded) - {peer["pair"] for peer in node["peers"]} - old - {CLEAR})
     if alien or (loaded and not ours):
         wrong.append(
             finding("IPP640", f"charon has connections that are not ours: {', '.join(alien or sorted(loaded))}")
         )
+    for peer in node["peers"]:
+        found = set(loaded.get(peer["pair"], {}).get("children", {}))
+        if found and found != set(peer["children"]):
+            text = f"what is protected with {peer['name']} would change from {' '.join(sorted(found))}"
+            hint = "ipsec.protect can't change under way: revert first, then apply"
+            return [*wrong, finding("IPP642", text, hint)]
     return wrong
 
 
 def _paths(node: Node) -> list[Node]:
     """DF pings of the whole underlay MTU through the real path to every peer."""
     size = node["underlay"]["mtu"]
+    encrypted = {(p["src"].partition("/")[0], p["dst"].partition("/")[0])
+                 for p in xfrm.policies() if p["dir"] == "out" and p["template"]}  # fmt: skip
 
     def one(peer: Node) -> list[Node]:
         mtu_here = peer.get("link_mtu", size)
+        if "host_mtu" in peer and (node["underlay"]["address"], peer["address"]) in encrypted:
+            mtu_here = peer["host_mtu"]  # between these two everything is encrypted already
         answers, refused, said = mtu.ping((), peer["address"], mtu_here, 2, 3)
         if answers:
             return []

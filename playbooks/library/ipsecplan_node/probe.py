@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from . import ike, mtu
+from . import ike, mtu, xfrm
 from .core import Node, Stop, each, finding, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
@@ -113,10 +113,15 @@ def underlay_device(peer_address: str) -> tuple[str, str]:
 def _one_peer(pod: Sequence[str], peer: Node) -> Node:
     count, refused_n, said = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"], 3, 4)
     more, refused, said_more = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"] + 1, 1, 1)
-    return {
+    row = {
         "passes": count > 0 and not refused_n, "said": said,
         "refused": refused and more == 0, "over_answers": more, "said_over": said_more,
     }  # fmt: skip
+    if "host_mtu" in peer:  # the hosts themselves
+        count, refused_n, said = mtu.ping((), peer["address"], peer["host_mtu"], 2, 4)
+        more, refused, _ = mtu.ping((), peer["address"], peer["host_over"], 1, 1)
+        row["host"] = {"passes": count > 0 and not refused_n, "said": said, "refused": refused and more == 0}
+    return row
 
 
 def probe(node: Node, nonce: str) -> Node:
@@ -130,14 +135,15 @@ def probe(node: Node, nonce: str) -> Node:
 
 
 def _measure(node: Node, nonce: str, pod: ProbePod) -> Node:
-    from .capture import Capture, plant
+    from .capture import Capture, allowed, plant
 
     enter = ("nsenter", "--net=/run/netns/" + pod.netns)
     peers = node["peers"]
     routes = {peer["id"]: underlay_device(peer["address"]) for peer in peers}
     port, family = node["overlay"]["port"], 6 if ":" in node["underlay"]["address"] else 4
     with contextlib.ExitStack() as stack:
-        clear = [stack.enter_context(Capture(dev, "clear", port)) for dev in {d for d, _ in routes.values()}]
+        kind = "rest" if xfrm.hosts(node) else "clear"
+        clear = [stack.enter_context(Capture(dev, kind, port)) for dev in {d for d, _ in routes.values()}]
         crypt = [stack.enter_context(Capture(dev, "esp", port)) for dev in {d for d, _ in routes.values()}]
         pinged = each(lambda peer: _one_peer(enter, peer), peers)
         planted = {}
@@ -151,6 +157,8 @@ def _measure(node: Node, nonce: str, pod: ProbePod) -> Node:
     rows = []
     for peer, row in zip(peers, pinged):  # noqa: B905  needs Python 3.10
         mine = [p for p in clear_packets if p.destination == peer["address"]]
+        if xfrm.hosts(node):
+            mine = [p for p in mine if p.planted or not allowed(p, node["clear"])]
         lengths = [p.length for p in esp_packets if p.destination == peer["address"]]
         children = [child for name in peer["children"] for child in sas[(peer["pair"], name)]]
         rows.append(
@@ -162,6 +170,10 @@ def _measure(node: Node, nonce: str, pod: ProbePod) -> Node:
                 "plaintext": sum(not p.planted for p in mine),
                 "planted": planted[peer["id"]], "planted_seen": sum(p.planted == nonce for p in mine),
                 "algorithms": sorted({ike.algorithm(child) for child in children}),
+                "unlike": sorted(
+                    {w for name in peer["children"] for child in sas[(peer["pair"], name)]
+                     if (w := ike.wrong_with(node, peer, name, child))}
+                ),
                 "modes": sorted({child.get("mode", "") for child in children}),
             }
         )  # fmt: skip

@@ -114,8 +114,9 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
         write(folder + "/before", before + "\n")
         write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
         write(folder + "/peers", "".join(f"{address} {p['address']}\n" for p in node["peers"]))
-        write(folder + "/port", f"{overlay['port']}\n")
-        from .xfrm import selector
+        from .xfrm import hosts, selector
+
+        write(folder + "/port", "any\n" if hosts(node) else f"{overlay['port']}\n")
 
         write(folder + "/policy", " ".join(selector(node)) + "\n")
     arm(tx, seconds)

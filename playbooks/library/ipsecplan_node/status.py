@@ -51,7 +51,7 @@ def status(node: Node, release: str, files: list[Node]) -> Node:
         "state": now, "transaction": state.progress(now),
         "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
-        "policies": sum(xfrm.of_overlay(p, node["overlay"]["port"]) for p in xfrm.policies()),
+        "policies": sum(xfrm.ours(p, node) for p in xfrm.policies()),
         "states": len(xfrm.states()),
         "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),

@@ -36,9 +36,23 @@ def policies() -> list[Node]:
     return found
 
 
-def of_overlay(policy: Node, port: int) -> bool:
-    """Tell whether a policy names the overlay port (ours by construction: nothing else may use that port)."""
-    return port in (policy["sport"], policy["dport"])
+def hosts(node: Node) -> bool:
+    """Tell whether the plan protects everything between the hosts, not only the overlay."""
+    return bool(node.get("protect") == "hosts")
+
+
+def ours(policy: Node, node: Node) -> bool:
+    """Tell whether a policy is ours by its selector: it names the overlay port, or this node's address and, where
+    the hosts themselves are protected, a peer's address or a service that stays clear."""
+    if not hosts(node):
+        return node["overlay"]["port"] in (policy["sport"], policy["dport"])
+    own = node["underlay"]["address"]
+    width = "/128" if ":" in own else "/32"
+    peers = {peer["address"] + width for peer in node["peers"]}
+    pair = own + width in (policy["src"], policy["dst"]) and bool(peers & {policy["src"], policy["dst"]})
+    services = {int(service.partition("/")[2]) for service in node["clear"]}
+    exempt = not policy["template"] and bool(services & {policy["sport"], policy["dport"]})
+    return pair or exempt or (not policy["template"] and policy["src"] == policy["dst"] == "::/0")
 
 
 def states() -> list[tuple[str, ...]]:
@@ -66,18 +80,20 @@ def errors() -> dict[str, int]:
 
 
 def selector(node: Node) -> list[str]:
-    """Return the words of the permissive policy's selector: any source to this node's overlay port."""
+    """Return the words of the permissive policy's selector: any source to this node, or to its overlay port."""
     address = node["underlay"]["address"]
     any_source, width = ("::/0", "128") if ":" in address else ("0.0.0.0/0", "32")
-    return ["src", any_source, "dst", f"{address}/{width}", "proto", "udp", "dport", str(node["overlay"]["port"])]
+    words = ["src", any_source, "dst", f"{address}/{width}"]
+    return words if hosts(node) else [*words, "proto", "udp", "dport", str(node["overlay"]["port"])]
 
 
 def permissive(node: Node) -> bool:
     """Tell whether the wide inbound allow policy is in place."""
     words = selector(node)
+    port = 0 if hosts(node) else node["overlay"]["port"]
     return any(
-        p["dir"] == "in" and p["src"] == words[1] and p["dst"] == words[3]
-        and p["dport"] == node["overlay"]["port"] and not p["template"]
+        p["dir"] == "in" and p["src"] == words[1] and p["dst"] == words[3] and p["priority"] == 1
+        and p["dport"] == port and not p["sport"] and not p["template"]
         for p in policies()
     )  # fmt: skip
 
