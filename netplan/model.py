@@ -150,7 +150,9 @@ class Ipsec(Part):
     )
     lifetimes: Lifetimes = Field(default_factory=Lifetimes)
     nat_traversal: Literal["auto", "always", "never"] = "auto"
-    auth: Literal["certificates", "psk"] = "certificates"
+    auth: Literal["certificates", "psk", "pubkey"] = Field(
+        "certificates", description="certificates of the cluster's CA, a pre-shared key a pair, or raw public keys"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -222,9 +222,12 @@ def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[
         )
 
     for node in found:
-        if not node.managed and plan.ipsec.auth == "psk":
+        if not node.managed and plan.ipsec.auth != "certificates":
+            what = (
+                "its pre-shared keys would have to travel" if plan.ipsec.auth == "psk" else "nobody has its public key"
+            )
             yield inventory.problem(
-                "IPP402", f"host {quoted(node.name)} is not managed: its pre-shared keys would have to travel",
+                "IPP402", f"host {quoted(node.name)} is not managed: {what}",
                 node.name, "ipsecplan_managed", "auth: certificates; `ipsecplan ca sign` makes its certificate",
             )  # fmt: skip
         if peers(node, managed=True):

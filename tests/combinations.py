@@ -9,7 +9,7 @@ from typing import Any
 
 MODES = ("transport", "tunnel")
 PROTECTS = ("overlay", "hosts")
-AUTHS = ("certificates", "psk")
+AUTHS = ("certificates", "psk", "pubkey")
 FAMILIES = ("ipv4", "ipv6")
 MESHES: dict[str, Any] = {
     "pairs": "pairs", "hub": {"hub": "n1"}, "zones": {"zones": ["zone_a", "zone_b"]},

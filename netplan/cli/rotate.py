@@ -34,6 +34,13 @@ def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_di
     need_yes(yes)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
         auth = {str(target.node.get("auth", "certificates")) for target in engine.targets.values()}
+        if auth == {"pubkey"}:
+            raise ProblemError(
+                Problem(
+                    code="IPP670", message="raw public keys are not rotated: each peer pins exactly one of them",
+                    hint="auth: certificates has keys that change without an outage",
+                )
+            )  # fmt: skip
         if auth != {"psk" if what == "psk" else "certificates"}:
             raise ProblemError(
                 Problem(

@@ -298,6 +298,13 @@ def _checked(request_pem: str, node: str) -> x509.CertificateSigningRequest:
     return request
 
 
+def public_key(request_pem: str, node: str) -> str:
+    """Return the public key (PEM) of a node's request, which is signed by the key; raises ProblemError on a bad one."""
+    public = _checked(request_pem, node).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return public.public_bytes(serialization.Encoding.PEM, form).decode("ascii")
+
+
 def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=digital_signature, key_cert_sign=key_cert_sign, crl_sign=crl_sign,

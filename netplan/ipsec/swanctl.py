@@ -20,7 +20,7 @@ START_ACTIONS = ("none", "trap")
 CA_FILES = "ipsecplan-ca.pem, ipsecplan-ca-next.pem"  # the second is the first unless a new CA takes over
 CLEAR = "ipsecplan-clear"  # the connection that holds what stays clear with protect: hosts; it has no peer
 ND = {"solicit": 135 << 8, "advert": 136 << 8}  # ICMPv6 type and code as a port: without them no IPv6 peer is found
-AUTH = {"certificates": "pubkey", "psk": "psk"}
+AUTH = {"certificates": "pubkey", "psk": "psk", "pubkey": "pubkey"}
 # Half of the 32-bit sequence numbers: with the tenth that strongSwan adds, an SA ends before they wrap (RFC 4303 3.3.3)
 REKEY_PACKETS = 2**31
 
@@ -86,12 +86,12 @@ def connection_file(plan: Plan, node: Node) -> str:
     shared, connections = flavours(plan, node)
     text = render(
         "swanctl/ipsecplan.conf.j2",
-        {"q": quote},
+        {"q": quote, "public_key_file": public_key_file},
         cluster=plan.file.name,
         mode=plan.file.ipsec.mode,
         port=plan.file.overlay.udp_port,
         local=node,
-        auth=AUTH[plan.file.ipsec.auth],
+        auth=plan.file.ipsec.auth,
         hosts=plan.file.ipsec.protect == "hosts",
         clear=shunts(plan, node),
         flavours=list(dict.fromkeys(shared.values())),
@@ -115,7 +115,7 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
     """What one connection must mean, said directly from the plan and not through the template."""
     port = plan.file.overlay.udp_port
     initiator = pair.initiator.id == node.id
-    psk = plan.file.ipsec.auth == "psk"
+    auth = plan.file.ipsec.auth
     child = {
         "mode": plan.file.ipsec.mode,
         "esp_proposals": list(pair.pair_class.offer.esp),
@@ -131,11 +131,17 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
         "rekey_time": duration(_life(plan, "ike", initiator)),
         "local_addrs": node.address,
         "remote_addrs": peer.address,
-        "local": {"auth": "psk" if psk else "pubkey", "id": node.id, "certs": "" if psk else "ipsecplan.pem"},
+        "local": {
+            "auth": AUTH[auth],
+            "id": node.id,
+            "certs": "ipsecplan.pem" if auth == "certificates" else "",
+            "pubkeys": "ipsecplan.pem" if auth == "pubkey" else "",
+        },
         "remote": {
-            "auth": "psk" if psk else "pubkey",
+            "auth": AUTH[auth],
             "id": peer.id,
-            "cacerts": "" if psk else CA_FILES,
+            "cacerts": CA_FILES if auth == "certificates" else "",
+            "pubkeys": public_key_file(peer.id) if auth == "pubkey" else "",
         },
         "children": {
             name: {**child, "local_ts": local, "remote_ts": remote}
@@ -147,6 +153,11 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
             if name in children(plan, pair)
         },
     }
+
+
+def public_key_file(peer: str) -> str:
+    """Return the name of the file in ``/etc/swanctl/pubkey`` that pins a peer (an id) with ``auth: pubkey``."""
+    return f"ipsecplan-{peer}.pem"
 
 
 def children(plan: Plan, pair: Pair) -> list[str]:
@@ -209,8 +220,8 @@ def meaning(settings: Settings) -> dict[str, dict[str, Any]]:
             "rekey_time": conn.get("rekey_time", "4h"),
             "local_addrs": conn.get("local_addrs", "%any"),
             "remote_addrs": conn.get("remote_addrs", "%any"),
-            "local": {key: conn.section("local").get(key, "") for key in ("auth", "id", "certs")},
-            "remote": {key: conn.section("remote").get(key, "") for key in ("auth", "id", "cacerts")},
+            "local": {key: conn.section("local").get(key, "") for key in ("auth", "id", "certs", "pubkeys")},
+            "remote": {key: conn.section("remote").get(key, "") for key in ("auth", "id", "cacerts", "pubkeys")},
             "children": found,
         }
     return out

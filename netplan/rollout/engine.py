@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netplan.ipsec import rawkeys
 from netplan.ipsec.ca import Authority, open_authority
 from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
@@ -249,6 +250,9 @@ class Engine:
 
     def _sign(self, phase: str, answers: Mapping[str, Answer]) -> None:
         """Sign what the nodes asked for; certificates are public and travel in the next request."""
+        if any(self.targets[node].node.get("auth") == "pubkey" for node in answers):
+            self._pin(phase, answers)
+            return
         signed: dict[str, dict[str, Any]] = {}
         for node_id in answers:
             asked = self.results[phase][node_id].pop("request", None)
@@ -262,6 +266,18 @@ class Engine:
                 raise Failed(error.problems) from None
             signed[node_id] = {"certificate": certificate, "authority": self.authority.pem}
         self.results["certificates"] = signed
+
+    def _pin(self, phase: str, answers: Mapping[str, Answer]) -> None:
+        """Collect the public halves of raw keys; each node gets those of its peers in the next request."""
+        asked = {node: str(self.results[phase][node].pop("request")) for node in answers}
+        try:
+            known = rawkeys.collect(self.state.folder / "pubkeys.json", asked)
+            self.results["certificates"] = {
+                node: {"publics": rawkeys.of_peers(known, [peer["id"] for peer in self.targets[node].node["peers"]])}
+                for node in answers
+            }
+        except ProblemError as error:
+            raise Failed(error.problems) from None
 
     def _arrived(self, node_id: str, answer: Answer) -> None:
         if answer.clock is not None:

@@ -99,11 +99,15 @@ def _hosts(peer: Mapping[str, Any], row: Mapping[str, Any] | None) -> list[str]:
     """What is wrong with packets between the hosts themselves, where those are protected too."""
     if "host_mtu" not in peer:
         return []
-    n, over = int(peer["host_mtu"]), int(peer["host_over"])
+    n, over = int(peer["host_mtu"]), peer.get("host_over")
     if row is None:
         return ["packets between the hosts were not measured"]
     wrong = [] if row["passes"] else [f"a DF packet of {n} bytes between the hosts does not arrive ({row['said']})"]
-    return wrong if row["refused"] else [*wrong, f"a DF packet of {over} bytes between the hosts was not refused"]
+    return (
+        wrong
+        if row["refused"] or over is None
+        else [*wrong, f"a DF packet of {over} bytes between the hosts was not refused"]
+    )
 
 
 def _pair(

@@ -15,7 +15,8 @@ from typing import Any
 from netplan import bundle
 from netplan.inventory import Host
 from netplan.ipsec import psk
-from netplan.ipsec.ca import open_authority
+from netplan.ipsec.ca import open_authority, public_key
+from netplan.ipsec.swanctl import public_key_file
 from netplan.lab.cluster import Lab
 from netplan.plan import Plan
 from netplan.rollout.runner import playbooks
@@ -72,6 +73,7 @@ class Matrix:
         self.lab, self.folder = lab, folder
         self.names = [node.name for node in lab.nodes]
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.publics: dict[str, str] = {}  # node id -> public key
         self.store = psk.Store(folder / "psk.json")
 
     def __enter__(self) -> Matrix:
@@ -88,6 +90,7 @@ class Matrix:
         plan = self.plan(Combination("transport", "overlay", "certificates", "ipv4", "pairs", "vxlan", "never"))
         facts = {node.name: {"id": node.id} for node in plan.nodes}
         asked = self.each("begin", {name: {"node": facts[name]} for name in self.names})
+        self.publics = {facts[name]["id"]: public_key(asked[name]["request"], facts[name]["id"]) for name in self.names}
         authority = open_authority(self.folder / "ca", plan.file.name)
         self.each("certify", {
             name: {"certificate": authority.sign(asked[name]["request"], facts[name]["id"]), "authority": authority.pem}
@@ -130,6 +133,10 @@ class Matrix:
                 peers = {pair.id: peer.id for peer, pair in plan.peers(node)}
                 self.store.ensure(peers)
                 own["/etc/swanctl/conf.d/ipsecplan-secrets.conf"] = psk.secrets_file(self.store, node.id, peers, 0)
+            if one.auth == "pubkey":
+                known = {public_key_file(peer.id): self.publics[peer.id] for peer, _ in plan.peers(node)}
+                known["ipsecplan.pem"] = self.publics[node.id]
+                own |= {f"/etc/swanctl/pubkey/{name}": text for name, text in known.items()}
             requests[node.name] = {"node": facts[node.name], "files": own}
         loaded = self.each("load", requests)
         switched = self.each("switch", requests)

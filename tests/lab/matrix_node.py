@@ -46,6 +46,8 @@ def load(request: Node) -> Node:
     """Nothing of the last combination stays; the files of the next one are put in place and loaded."""
     for path in SWANCTL.glob("ipsecplan*"):
         path.unlink()
+    for path in Path(stage.PUBLIC).glob("*"):
+        path.unlink()
     run("swanctl", "--load-all", "--clear", "--noprompt")
     with vici.Vici() as link:
         for _, sa in vici.sas():

@@ -31,14 +31,23 @@ def admitted(one: Combination) -> bool:
     return not errors(validate(LoadedPlan(loaded, Source("plan"), Path("plan"))))
 
 
-ADMITTED = [one for one in every() if admitted(one)]
-# each value of each key is in one of these, each mode with each protection
+# Each value of each key is in one of these, each mode with each protection
 COVER = {
     "transport-hosts-certificates-ipv6-pairs-vxlan-nat_never",
     "tunnel-hosts-psk-ipv4-hub-geneve-nat_always",
     "transport-overlay-psk-ipv4-between-geneve-nat_always",
     "tunnel-overlay-certificates-ipv6-zones-vxlan-nat_never",
 }
+
+
+def in_lab(one: Combination) -> bool:
+    """The overlay alternates instead of doubling the number: it does not touch how IPsec comes up."""
+    others = [one.mode == "tunnel", one.protect == "hosts", one.family == "ipv6", one.nat == "never"]
+    others += [one.mesh in ("hub", "between"), one.auth == "psk"]
+    return one.name in COVER or (sum(others) % 2 == 0) == (one.overlay == "vxlan")
+
+
+ADMITTED = [one for one in every() if admitted(one) and in_lab(one)]
 
 
 @pytest.fixture(scope="module")

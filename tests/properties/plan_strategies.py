@@ -78,6 +78,7 @@ def _ipsec(draw: Draw, names: list[str]) -> dict[str, Any]:
     ipsec: dict[str, Any] = {
         "mode": draw.one(["transport", "tunnel"]),
         "protect": draw.one(["overlay", "overlay", "hosts"]),
+        "auth": draw.one(["certificates", "certificates", "psk", "pubkey"]),
         "nat_traversal": draw.one(["auto", "always", "never"]),
         "mesh": draw.one(
             ["pairs", "pairs", f"hub: {draw.one(names)}", {"zones": ["zone_a", "zone_b"]},

@@ -12,6 +12,7 @@ from typing import Any
 from .core import Node, run
 
 ETH_P_ALL, PACKET_OUTGOING, SO_ATTACH_FILTER = 3, 4, 26
+LEAST = {0x0800: 28, 0x86DD: 44}  # of IPv4 and IPv6, what we look at; other protocols are nobody's packets
 MARK = b"ipsecplan leak probe "
 _LDB, _LDH, _LDH_X, _LDX_IHL, _JEQ, _RSH, _RET = 0x30, 0x28, 0x48, 0xB1, 0x15, 0x74, 0x06
 
@@ -91,7 +92,8 @@ class Capture:
                 if not self.running:
                     return
                 continue
-            if address[2] == PACKET_OUTGOING and len(raw) >= 28:
+            least = LEAST.get(address[1])
+            if address[2] == PACKET_OUTGOING and least and len(raw) >= least:
                 self.packets.append(Packet(raw))
 
     def __enter__(self) -> Any:

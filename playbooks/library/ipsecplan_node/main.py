@@ -114,7 +114,9 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "mtu": ("mtu", _devices),
     "credentials": (
         "stage",
-        lambda m, r, _: m.credentials(r["tx"], r["node"], r.get("certificate"), r.get("authority"), r.get("secrets")),
+        lambda m, r, _: m.credentials(
+            r["tx"], r["node"], r.get("certificate"), r.get("authority"), r.get("secrets"), r.get("publics")
+        ),
     ),
     "secrets": ("renewal", lambda m, r, _: m.secrets(r["release"], r["secrets"])),
     "renew": ("renewal", lambda m, r, _: m.renew(r["release"], r["node"])),

@@ -119,8 +119,10 @@ def _one_peer(pod: Sequence[str], peer: Node) -> Node:
     }  # fmt: skip
     if "host_mtu" in peer:  # the hosts themselves
         count, refused_n, said = mtu.ping((), peer["address"], peer["host_mtu"], 2, 4)
-        more, refused, _ = mtu.ping((), peer["address"], peer["host_over"], 1, 1)
-        row["host"] = {"passes": count > 0 and not refused_n, "said": said, "refused": refused and more == 0}
+        row["host"] = {"passes": count > 0 and not refused_n, "said": said, "refused": False}
+        if "host_over" in peer:
+            more, refused, _ = mtu.ping((), peer["address"], peer["host_over"], 1, 1)
+            row["host"]["refused"] = refused and more == 0
     return row
 
 

@@ -17,6 +17,7 @@ KEY = "/etc/swanctl/private/ipsecplan.pem"
 CERTIFICATE = "/etc/swanctl/x509/ipsecplan.pem"
 CA = "/etc/swanctl/x509ca/ipsecplan-ca.pem"
 CA_NEXT = "/etc/swanctl/x509ca/ipsecplan-ca-next.pem"  # the same certificate unless a new CA is on its way
+PUBLIC = "/etc/swanctl/pubkey"  # raw public keys: our own, and one file a peer
 START = "/etc/swanctl/conf.d/ipsecplan-start.conf"
 ETC = "/etc/ipsecplan"
 GUARD = ETC + "/guard.nft"
@@ -173,8 +174,8 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes) 
     """Phase ``stage``: release on disk, files installed without effect, key made, guard counting."""
     unpack(release, files, archive)
     changed = install(tx, release, ("ipsec",))
-    certificates = node.get("auth") != "psk"
-    changed = (certificates and _key(tx)) or changed
+    auth = node.get("auth")
+    changed = (auth != "psk" and _key(tx)) or changed
     before = xfrm.guard()["mode"]
     if before != "drop":  # an enforced guard is never weakened by a new release
         with open(ETC + "/guard-count.nft", "rb") as file:
@@ -185,21 +186,25 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes) 
         put(tx, START, file.read(), 0o640)
     sysctls(tx)
     answer = {"changed": changed, "detail": "files, key, guard " + ("drops" if before == "drop" else "counts")}
-    if certificates and not certificate_good(node):
+    if auth == "pubkey" or (auth != "psk" and not certificate_good(node)):
         answer["request"] = request(node)
     return answer
 
 
 def credentials(
-    tx: str, node: Node, certificate: str | None, authority: str | None, secrets: str | None = None
-) -> Node:
-    """Phase ``credentials``: certificate and CA or pre-shared keys installed, everything loaded, nothing started."""
+    tx: str, node: Node, certificate: str | None, authority: str | None, secrets: str | None = None,
+    publics: dict[str, str] | None = None,
+) -> Node:  # fmt: skip
+    """Phase ``credentials``: certificate and CA, pre-shared keys or the peers' public keys installed, everything
+    loaded, nothing started."""
     changed = False
     if secrets:
         from .renewal import install_secrets
 
         changed = install_secrets(tx, secrets)
-    if certificate and authority:
+    if publics:
+        changed = _pin(tx, publics) or changed
+    elif certificate and authority:
         changed = put(tx, CERTIFICATE, certificate, 0o644)
         changed = put(tx, CA, authority, 0o644) or changed
         put(tx, CA_NEXT, authority, 0o644)
@@ -214,6 +219,21 @@ def credentials(
     if missing:
         raise Stop(finding("IPP613", f"charon did not load {len(missing)} connections, first {missing[0]}"))
     return {"changed": changed, "detail": f"{len(loaded)} connections loaded"}
+
+
+def _pin(tx: str, publics: dict[str, str]) -> bool:
+    """Install our own public key and those of the peers; files of former peers go."""
+    own = must("openssl", "pkey", "-in", KEY, "-pubout").out
+    wanted = {f"{PUBLIC}/ipsecplan-{peer}.pem": text for peer, text in publics.items()}
+    wanted[PUBLIC + "/ipsecplan.pem"] = own
+    changed = False
+    for path, text in wanted.items():
+        changed = put(tx, path, text, 0o644) or changed
+    for name in os.listdir(PUBLIC):
+        if name.startswith("ipsecplan-n-") and f"{PUBLIC}/{name}" not in wanted:
+            _remember(tx, f"{PUBLIC}/{name}")
+            changed = core.remove(f"{PUBLIC}/{name}") or changed
+    return changed
 
 
 def load_credentials() -> None:

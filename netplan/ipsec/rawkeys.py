@@ -1,0 +1,56 @@
+"""Raw public keys: each node makes its key, hands out the public half, and is known to its peers by that half alone.
+
+The list is public. It lies in the cluster's state directory, so that who was known by which key can be looked up, and
+so that a node that made no new key need not be asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from netplan.files import write_atomic
+from netplan.ids import ID
+from netplan.ipsec.ca import public_key
+from netplan.problems import Problem, ProblemError
+
+SCHEMA = 1
+
+
+def collect(path: Path, requests: Mapping[str, str]) -> dict[str, str]:
+    """Take the public keys out of the nodes' requests (node id -> PEM), keep them, return all that are known."""
+    known = read(path)
+    fresh = {node: public_key(request, node) for node, request in requests.items()}
+    known.update(fresh)
+    if len(set(known.values())) != len(known):
+        raise _problem("two nodes have the same key: one could pose as the other", "make a new key on one of them")
+    document = {"schema": SCHEMA, "keys": dict(sorted(known.items()))}
+    write_atomic(path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+    return known
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return node id -> public key of a cluster, empty when there is none yet."""
+    try:
+        document = json.loads(path.read_text())
+        if document["schema"] != SCHEMA or not all(ID.match(node) for node in document["keys"]):
+            raise ValueError
+        return {str(node): str(key) for node, key in document["keys"].items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _problem(f"{path} is no list of public keys", "remove it: the next apply asks the nodes") from None
+
+
+def of_peers(known: Mapping[str, str], peers: Iterable[str]) -> dict[str, str]:
+    """Return peer id -> key for the peers of a node. Raises ProblemError when one is missing."""
+    peers = list(peers)
+    missing = sorted(set(peers) - known.keys())
+    if missing:
+        raise _problem(f"the public key of {missing[0]} is not known", "its node has not answered yet: apply again")
+    return {peer: known[peer] for peer in peers}
+
+
+def _problem(message: str, hint: str) -> ProblemError:
+    return ProblemError(Problem(code="IPP607", message=message, hint=hint))

@@ -1,0 +1,79 @@
+"""Raw public keys: collected from requests, kept, given to peers only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netplan.ids import node_id
+from netplan.ipsec import rawkeys, swanctl
+from netplan.ipsec.ca import public_key
+from netplan.ipsec.reader import read
+from netplan.problems import ProblemError
+from netplan.rollout.engine import Engine, Failed, Options
+from netplan.rollout.events import silent
+from netplan.rollout.journal import ClusterState
+from netplan.rollout.runner import Answer
+from netplan.rollout.targets import Target
+
+from .conftest import make_planned
+from .test_ca_verbs import csr
+
+ONE, TWO, THREE = (node_id("demo", f"n{n}") for n in (1, 2, 3))
+
+
+def test_keys_are_kept_and_a_new_one_replaces_the_old(tmp_path: Path) -> None:
+    path = tmp_path / "pubkeys.json"
+    first, second = csr(), csr()
+    known = rawkeys.collect(path, {ONE: first, TWO: second})
+    assert known == {ONE: public_key(first, ONE), TWO: public_key(second, TWO)}
+    assert "PRIVATE" not in path.read_text()
+    again = csr()
+    assert rawkeys.collect(path, {ONE: again}) == {ONE: public_key(again, ONE), TWO: known[TWO]}
+    assert rawkeys.read(path)[ONE] == public_key(again, ONE)
+    with pytest.raises(ProblemError, match="same key"):
+        rawkeys.collect(path, {THREE: again})
+    with pytest.raises(ProblemError, match=f"public key of {THREE}"):
+        rawkeys.of_peers(known, [ONE, THREE])
+
+
+def test_what_is_no_list_of_keys_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pubkeys.json"
+    for text in ("", "[]", json.dumps({"schema": 2, "keys": {}}), json.dumps({"schema": 1, "keys": {"../x": ""}})):
+        path.write_text(text)
+        with pytest.raises(ProblemError, match="no list of public keys"):
+            rawkeys.read(path)
+
+
+def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
+    plan = make_planned(3, ipsec={"auth": "pubkey", "mesh": "hub: n1"}).plan
+    from netplan.bundle import node_facts
+
+    targets = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), tmp_path, {}) for n in plan.nodes]
+    state = ClusterState(tmp_path / "state", "demo")
+    state.folder.mkdir(parents=True)
+    engine = Engine("demo", "d" * 64, targets, None, state, silent, Options())  # type: ignore[arg-type]
+    engine.results["stage"] = {n.id: {"request": csr()} for n in plan.nodes}
+    engine._sign("stage", {n.id: Answer() for n in plan.nodes})
+    given = engine.results["certificates"]
+    assert {node: set(keys["publics"]) for node, keys in given.items()} == {
+        ONE: {TWO, THREE}, TWO: {ONE}, THREE: {ONE},
+    }  # fmt: skip
+    engine.results["stage"] = {ONE: {"request": "nonsense"}}
+    with pytest.raises(Failed, match="no certificate request"):
+        engine._sign("stage", {ONE: Answer()})
+
+
+def test_every_peer_is_pinned_to_its_own_file() -> None:
+    plan = make_planned(3, ipsec={"auth": "pubkey"}).plan
+    node = plan.nodes[0]
+    found = swanctl.meaning(read(swanctl.connection_file(plan, node) + swanctl.start_file("none")))
+    assert {c["remote"]["pubkeys"] for c in found.values()} == {f"ipsecplan-{p.id}.pem" for p, _ in plan.peers(node)}
+    assert {(c["local"]["pubkeys"], c["local"]["certs"]) for c in found.values()} == {("ipsecplan.pem", "")}
+
+
+def test_a_far_end_can_not_be_pinned() -> None:
+    with pytest.raises(ProblemError, match="nobody has its public key"):
+        make_planned(4, {4: {"ipsecplan_managed": False}}, ipsec={"auth": "pubkey"})
