@@ -100,7 +100,10 @@ CODES: dict[str, str] = {
     "IPP664": "nobody said yes to a try",
     "IPP665": "no transaction to confirm or to go on with",
     "IPP666": "no such transaction in the journals",
+    "IPP667": "a node could not ask its witness",
+    "IPP668": "the journal can't be written",
     "IPP670": "a pre-shared key, or a rotation of them, is not usable",
+    "IPP671": "another control process holds a node",
     # verification
     "IPP701": "nothing could be measured on a node",
     "IPP702": "no route to a peer",

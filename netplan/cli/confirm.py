@@ -8,7 +8,7 @@ import click
 
 from netplan.cli.lint import JSON
 from netplan.cli.output import as_json
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, TIMER, ended, opened
+from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, STEAL, TIMER, ended, opened
 from netplan.rollout.confirm import confirm
 from netplan.rollout.engine import Options
 
@@ -17,14 +17,18 @@ from netplan.rollout.engine import Options
 @BUNDLE
 @INVENTORY
 @TIMER
+@STEAL
 @STATE_DIR
 @JSON
-def command(bundle: Path, inventory: Path | None, timer: int, state_dir: str | None, json_: bool) -> None:
+def command(bundle: Path, inventory: Path | None, timer: int, steal: bool, state_dir: str | None, json_: bool) -> None:
     """Keep what `ipsecplan try` proved for BUNDLE: measure it once more, then end every node's timer.
 
     Refused when one node's timer has fired already (exit 1; the others follow it). What can't be proven any more is
     taken back at once (exit 6; 7: not on every node).
     """
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(timer_s=timer), quiet=json_) as engine:
+    with (
+        as_json(json_),
+        opened(bundle, inventory, state_dir, Options(timer_s=timer, steal=steal), quiet=json_) as engine,
+    ):
         outcome = confirm(engine)
     ended(outcome, json_=json_)

@@ -42,7 +42,7 @@ STATE_DIR = click.option(
 )
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 TIMER = click.option(
-    "--timer", type=click.IntRange(15, 3600), default=180, show_default=True,
+    "--timer", type=click.IntRange(30, 3600), default=180, show_default=True,
     help="Seconds a node waits for each step before it takes everything back by itself.",
 )  # fmt: skip
 SOAK = click.option(
@@ -53,6 +53,9 @@ KEEP_FOR = click.option(
     "--keep-for", type=click.IntRange(30, 86400), default=600, show_default=True,
     help="Seconds after the proof in which a yes must come; then every node takes it back by itself.",
 )  # fmt: skip
+STEAL = click.option(
+    "--steal", is_flag=True, help="Take over nodes that a control process on another machine still holds."
+)
 DETACH = click.option(
     "--detach", is_flag=True, help="Ask nobody: end after the proof, and leave the yes to `ipsecplan confirm`."
 )

@@ -16,6 +16,7 @@ from netplan.cli.progress import (
     KEEP_FOR,
     SOAK,
     STATE_DIR,
+    STEAL,
     TIMER,
     YES,
     asking,
@@ -36,11 +37,12 @@ from netplan.rollout.resume import resume
 @KEEP_FOR
 @DETACH
 @YES
+@STEAL
 @STATE_DIR
 @JSON
 def command(
     bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, yes: bool,
-    state_dir: str | None, json_: bool,
+    steal: bool, state_dir: str | None, json_: bool,
 ) -> None:  # fmt: skip
     """Go on with BUNDLE where a control process died: the nodes know what they have done.
 
@@ -48,7 +50,7 @@ def command(
     some: taken back on the others. A try asks for its yes again.
     """
     need_yes(yes)
-    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for)
+    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for, steal=steal)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         keep = asking_to_keep(detach or not sys.stdin.isatty(), engine.cancelled)
         outcome = resume(engine, lambda found, words: asking(yes, lambda _: f"{words}.")(found), keep)

@@ -8,7 +8,7 @@ import click
 
 from netplan.cli.lint import JSON
 from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, YES, asking, leave, need_yes, opened
+from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, STEAL, YES, asking, leave, need_yes, opened
 from netplan.rollout.engine import Options, Outcome
 from netplan.rollout.undo import revert
 
@@ -17,15 +17,16 @@ from netplan.rollout.undo import revert
 @BUNDLE
 @INVENTORY
 @YES
+@STEAL
 @STATE_DIR
 @JSON
-def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | None, json_: bool) -> None:
+def command(bundle: Path, inventory: Path | None, yes: bool, steal: bool, state_dir: str | None, json_: bool) -> None:
     """Take BUNDLE away from its nodes: an unconfirmed transaction, or encryption as a whole.
 
     All nodes accept clear and encrypted packets first, then SAs end, then files go, and MTUs rise last.
     """
     need_yes(yes)
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(steal=steal), quiet=json_) as engine:
         outcome = revert(engine, asking(yes, _question))
     if json_:
         document = {"outcome": outcome.outcome, "transaction": outcome.transaction, "touched": outcome.changes}

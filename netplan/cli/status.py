@@ -47,9 +47,14 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
     last = state.get("last", {})
     said = str(state["state"])
     if state["state"] == "open":
-        said = f"UNCONFIRMED {state['tx']}"
+        progress = node["transaction"]
+        word = "proven, " if progress["proven"] else "prepared, " if progress["prepared"] else ""
+        left = "" if progress["left_s"] is None else f", takes it back in {max(0, round(progress['left_s']))} s"
+        said = f"UNCONFIRMED {state['tx']} ({word}{len(progress['steps'])} steps done{left})"
     elif last.get("result") == "reverted":
         said += f" (reverted by {last['by']} at {last['at']})"
+    elif last.get("by") == "witness":
+        said += f" (by its witness at {last['at']})"
     devices = ", ".join(f"{device} {size or 'missing'}" for device, size in mtu["devices"].items())
     pods = sorted({pod["mtu"] for pod in mtu["pods"]})
     out = [
@@ -60,6 +65,8 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
         f"  guard  {node['guard']['mode']}"
         + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items()),
     ]
+    if node["lease"]["left_s"]:
+        out.append(f"  lease  {node['lease']['who']}, {node['lease']['left_s']} s yet")
     if node["timers"]:
         out.append(f"  timer  {', '.join(node['timers'])}")
     differs = node["differs"][:1] if state["state"] == "none" else node["differs"]

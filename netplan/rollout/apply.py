@@ -17,6 +17,9 @@ from netplan.rollout.undo import undo_after
 # `ipsecplan confirm`.
 Keep = Callable[[Outcome, int], bool | None]
 
+RACES = 8  # times to ask for the nodes that another one, who begins at the same moment and will give way, has got
+RACE_PAUSE_S = 3.0
+
 
 def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None = None) -> Outcome:
     """Apply the bundle. ``agree`` is asked once, with what was found, before the first change.
@@ -27,6 +30,7 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     engine.begin(engine.kind)
     try:
         seen = engine.step(phases.LOOK, stop_when_same=True)
+        engine.claim()
     except Failed as failure:
         return engine.end(engine.nothing_changed(failure))
     found = {i: engine.results["status"][i] for i in seen}
@@ -46,7 +50,7 @@ def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep |
     try:
         for step in steps:
             engine.stop_if_cancelled()
-            engine.step(step)
+            _patiently(engine, step) if "arm" in step.phases else engine.step(step)
             if "probe" in step.phases:
                 outcome.verdict = engine.verdict()
                 if not outcome.verdict.ok:
@@ -60,6 +64,20 @@ def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep |
         undo_after(engine, failure, outcome)
         return
     outcome.outcome = "confirmed"
+
+
+def _patiently(engine: Engine, step: Step) -> None:
+    """Arm the nodes. Where two begin at the same moment, each may have got some: the first node's holder goes on."""
+    first = next(iter(engine.targets))
+    for left in reversed(range(RACES)):
+        try:
+            engine.step(step)
+            return
+        except Failed as failure:
+            lost = {problem.code for problem in failure.problems} <= {"IPP671", "IPP602"}
+            if not lost or not engine.results[step.phases[0]][first]["ok"] or not left:
+                raise
+            time.sleep(RACE_PAUSE_S)
 
 
 def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:

@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.undo import undo_after
+from netplan.rollout.witness import deadlines_of, witnesses
+
+AGAIN_S = 25  # to notice that a node is unreachable, and to reach the others for taking back
 
 
 def confirm_all(engine: Engine) -> None:
-    """Confirm on all nodes; once more where an answer was lost, for confirming twice does no harm. Raises Failed."""
+    """Confirm on all nodes, in three rounds: all are prepared, one of each part of the mesh decides, the rest follows.
+
+    A controller that dies before the second round leaves everything old, after it everything new: a node that hears
+    nothing more asks. Raises Failed where everything is to be taken back. Confirming twice does no harm, so a lost
+    answer is asked for again, as long as there is time to take back before a node would ask.
+    """
+    roles = witnesses({i: [peer["id"] for peer in target.node["peers"]] for i, target in engine.targets.items()})
+    deadlines = deadlines_of(roles, engine.options.timer_s)
+    begin = time.monotonic()
+    each = {i: {"witness": role.witness, "timer": deadlines[i]} for i, role in roles.items()}
+    engine.step(phases.PREPARE, each=each)
+    first = min(deadlines[i] for i, role in roles.items() if role.witness or len(roles) == 1)
+    for decides in (True, False):
+        nodes = [i for i, role in roles.items() if (role.witness is None) is decides]
+        if not nodes:
+            continue
+        confirm_these(engine, nodes, again=lambda: time.monotonic() - begin + AGAIN_S < first)
+
+
+def confirm_these(engine: Engine, nodes: list[str], *, again: Callable[[], bool] = lambda: True) -> None:
+    """Confirm on nodes that are prepared; once more for a lost answer if ``again`` then says so. Raises Failed."""
     try:
-        engine.step(phases.CONFIRM)
+        engine.step(phases.CONFIRM, only=nodes)
     except Failed:
-        engine.step(phases.CONFIRM)
+        if not again():
+            raise
+        engine.step(phases.CONFIRM, only=nodes)
 
 
 def confirm(engine: Engine) -> Outcome:
     """Confirm the open and proven transaction of this bundle, proving it once more first."""
     try:
         found = engine.look()
+        stolen = engine.claim()
     except Failed as failure:
         engine.begin("confirm", journal=False)
         return engine.end(engine.nothing_changed(failure))
-    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found))
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
     states = {node["state"]["state"] for node in found.values()}
     transactions = {node["state"]["tx"] for node in found.values()}
     if states == {"confirmed"} and all(_is_bundle(engine, i, node) for i, node in found.items()):
@@ -35,7 +63,7 @@ def confirm(engine: Engine) -> Outcome:
     refused = _refusals(engine, found)
     if refused:
         engine.begin("confirm", journal=False)
-        outcome.outcome, outcome.exit_code, outcome.problems = "failed", ExitCode.FAILURE, refused
+        outcome.outcome, outcome.exit_code, outcome.problems = "failed", ExitCode.FAILURE, [*stolen, *refused]
         return engine.end(outcome)
     engine.begin("confirm", transaction=transactions.pop())
     engine.kind = "try"

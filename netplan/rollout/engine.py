@@ -25,6 +25,7 @@ from netplan.rollout.events import (
     RunStarted,
 )
 from netplan.rollout.journal import ClusterState, Journal, new_transaction
+from netplan.rollout.lease import claim
 from netplan.rollout.phases import Step
 from netplan.rollout.runner import Answer, Transport
 from netplan.rollout.targets import Target
@@ -32,15 +33,22 @@ from netplan.verify.verdict import Verdict, judge
 
 PATIENCE_S = 45  # longest wait on a node for all its peers in one phase
 REVERT_TIMER_S = 120
+ROOM = 1 << 16  # bytes of disk kept free for a journal, and for each node in it
+ROOM_A_NODE = 1 << 13
+LEASE_MARGIN_S = 15  # a lease outlives the timer that is armed with it: nobody else comes before the node is back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the operator chose: seconds of the dead-man timer for each step, of soak, and of a try's wait for a yes."""
+    """What the operator chose: seconds of the dead-man timer for each step, of soak, and of a try's wait for a yes.
+
+    ``steal``: take the nodes over from another control process that still holds them.
+    """
 
     timer_s: int = 180
     soak_s: float = 5.0
     keep_s: int = 600
+    steal: bool = False
 
 
 @dataclass
@@ -79,8 +87,10 @@ class Engine:
         self.transaction = new_transaction()
         self.kind = "apply"  # or "try": what the nodes remember their transaction to be
         self.results: dict[str, dict[str, dict[str, Any]]] = {}  # phase -> node id -> result
+        self.lease: dict[str, Any] | None = None  # who we are to the nodes; none while we only look
         self._clocks: dict[str, float] = {}  # node id -> its monotonic clock minus ours, in seconds, rounded down
         self._journal: Journal | None = None
+        self._unwritten: OSError | None = None
         self._held: list[Event] | None = None  # told by `look`, before the run has its transaction
         self.authority: Authority | None = None
         self._keys: Store | None = None
@@ -122,7 +132,7 @@ class Engine:
         self.transaction = transaction or self.transaction
         held, self._held = self._held or [], None
         if journal:
-            self._journal = self.state.journal(self.transaction)
+            self._journal = self.state.journal(self.transaction, ROOM + ROOM_A_NODE * len(self.targets))
         names = {target.id: target.name for target in self.targets.values()}
         self.tell(
             RunStarted(
@@ -148,7 +158,10 @@ class Engine:
             self._held.append(event)
             return
         if self._journal:
-            self._journal.write(event.as_json())
+            try:
+                self._journal.write(event.as_json())
+            except OSError as error:  # its room was kept free; whatever it is, taking back must still work
+                self._unwritten = self._unwritten or error
         self.observer(event)
 
     def nothing_changed(self, failure: Failed) -> Outcome:
@@ -157,24 +170,43 @@ class Engine:
         return Outcome("failed", code, failure.problems, nodes=self.results.get("status", {}))
 
     def stop_if_cancelled(self) -> None:
-        """Stop between two steps when the operator wants it."""
+        """Stop between two steps when the operator wants it, or when the journal can't be written. Raises Failed."""
         if self.cancelled.is_set():
             raise Failed([Problem(code="IPP660", message="stopped by the operator")])
+        if self._unwritten:
+            said = f"the journal can't be written: {self._unwritten.strerror}"
+            raise Failed([Problem(code="IPP668", message=said)])
 
     def verdict(self) -> Verdict:
         """Judge what the last probe measured."""
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
         return judge([target.node for target in self.targets.values()], rows)
 
-    def step(self, step: Step, *, only: Sequence[str] | None = None, **extra: Any) -> dict[str, Answer]:
-        """Make one round trip and hold every phase's exit test over all its nodes."""
+    def claim(self) -> list[Problem]:
+        """Begin to hold the nodes: a new epoch, above all that their states (seen before) tell. Raises Failed.
+
+        Returns warnings about whom the nodes were taken over from.
+        """
+        self.lease, problems = claim(self.state.folder, self.targets, self.results["status"], steal=self.options.steal)
+        if self.lease is None:
+            raise Failed(problems)
+        return problems
+
+    def step(
+        self, step: Step, *, only: Sequence[str] | None = None, each: Mapping[str, dict[str, Any]] | None = None,
+        **extra: Any,
+    ) -> dict[str, Answer]:  # fmt: skip
+        """Make one round trip and hold every phase's exit test over all its nodes. Raises Failed.
+
+        ``only``: these nodes. ``each``: node id -> what only its request has; ``extra``: what every request has.
+        """
         chosen = self.chosen(step) if only is None else list(only)
         names = tuple(self.targets[i].name for i in chosen)
         armed = self._timer(step) if step.rearm or "arm" in step.phases else None
         for phase in step.phases:
             self.tell(PhaseStarted(phase=phase, nodes=names, timer_s=armed))
         begin = time.monotonic()
-        requests = {i: self._request(step, self.targets[i], extra) for i in chosen}
+        requests = {i: self._request(step, self.targets[i], {**extra, **(each or {}).get(i, {})}) for i in chosen}
         answers = self.transport.step(
             requests, self.targets, payload=step.payload, fresh=step.fresh, arrived=self._arrived
         )
@@ -207,6 +239,8 @@ class Engine:
             "files": list(target.files), "timer": self._timer(step), "rearm": step.rearm, "time": time.time(),
             "patience": self._patience(), "soak": self.options.soak_s, "kind": self.kind, **extra,
         }  # fmt: skip
+        if self.lease:
+            request["lease"] = {**self.lease, "seconds": request["timer"] + LEASE_MARGIN_S}
         if step.rearm or "arm" in step.phases:
             request["step"] = step.key
         if target.id in self._clocks:

@@ -2,12 +2,16 @@
 
 <state>/clusters/<cluster>/          0700
     lock                             held while a controller runs
+    owner                            who this state directory is to the nodes, see netplan.rollout.lease
     journal/<transaction>.jsonl      0600
     ca/                              the cluster's CA, see netplan.ipsec.ca
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import errno
 import fcntl
 import hashlib
 import json
@@ -74,9 +78,9 @@ class ClusterState:
         """Where the cluster's CA lies."""
         return self.folder / "ca"
 
-    def journal(self, transaction: str) -> Journal:
-        """Open the journal of a transaction for writing."""
-        return Journal(self.folder / "journal" / f"{transaction}.jsonl")
+    def journal(self, transaction: str, room: int = 0) -> Journal:
+        """Open the journal of a transaction for writing, with ``room`` bytes kept free for it on the disk."""
+        return Journal(self.folder / "journal" / f"{transaction}.jsonl", room)
 
     def journals(self) -> list[Path]:
         """Return the journals, one a transaction, oldest first."""
@@ -89,22 +93,55 @@ class ClusterState:
 
 
 class Journal:
-    """An append-only file of events."""
+    """An append-only file of events. Its room on the disk is taken first: a full disk is found before any change.
 
-    def __init__(self, path: Path) -> None:
+    Raises ProblemError when there is no room.
+    """
+
+    def __init__(self, path: Path, room: int = 0) -> None:
         self.path = path
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            _reserve(self._handle, room)
+        except OSError as error:
+            self.close()
+            raise _problem(
+                f"no room for the journal in {path.parent}: {error.strerror}",
+                f"free {room // 1024} KiB there; nothing was changed", code="IPP668",
+            ) from None  # fmt: skip
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append one record and wait until it is on disk."""
+        """Append one record and wait until it is on disk. Raises OSError."""
         stamped = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}
         line = json.dumps(stamped, sort_keys=True, default=str) + "\n"
         os.write(self._handle, line.encode())
         os.fsync(self._handle)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and give back what it did not need."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, os.fstat(self._handle).st_size)
         os.close(self._handle)
+
+
+def _reserve(handle: int, room: int) -> None:
+    """Take ``room`` bytes of the disk behind the end of a file, which does not grow by it (fallocate(2), KEEP_SIZE).
+
+    Where the file system can't, it is at least looked whether so much is free. Raises OSError.
+    """
+    if not room:
+        return
+    keep_size = 1
+    libc = ctypes.CDLL(None, use_errno=True)
+    end = os.fstat(handle).st_size
+    if libc.fallocate(handle, keep_size, ctypes.c_long(end), ctypes.c_long(room)) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in (errno.EOPNOTSUPP, errno.ENOSYS):
+        raise OSError(number, os.strerror(number))
+    disk = os.fstatvfs(handle)
+    if disk.f_bavail * disk.f_frsize < room:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -118,5 +155,5 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def _problem(message: str, hint: str | None = None) -> ProblemError:
-    return ProblemError(Problem(code="IPP608", message=message, hint=hint), ExitCode.FAILURE)
+def _problem(message: str, hint: str | None = None, code: str = "IPP608") -> ProblemError:
+    return ProblemError(Problem(code=code, message=message, hint=hint), ExitCode.FAILURE)

@@ -20,7 +20,8 @@ TITLES: dict[str, str] = {
     "enforce": "clear overlay packets are dropped",
     "probe": "proof on the wire",
     "hold": "proven; kept until somebody says yes, or taken back",
-    "confirm": "timers disarmed over a new connection",
+    "prepare": "every node could confirm by itself; over a new connection",
+    "confirm": "kept: one node decides, the others follow",
     "secrets": "pre-shared keys loaded; live SAs don't use them",
     "trust": "the CAs that peers may be certified by",
     "renew": "a new key made on the node",
@@ -65,7 +66,8 @@ APPLY: tuple[Step, ...] = (
 )
 PROBE = Step(phases=("probe",))
 HOLD = Step(phases=("hold",), fresh=True)
-CONFIRM = Step(phases=("confirm",), rearm=False, fresh=True)
+PREPARE = Step(phases=("prepare",), fresh=True)
+CONFIRM = Step(phases=("confirm",), rearm=False)
 STATUS = Step(phases=("status",), rearm=False)
 SECRETS = Step(phases=("secrets",), rearm=False)
 TRUST = Step(phases=("trust",), rearm=False)

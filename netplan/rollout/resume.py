@@ -12,7 +12,7 @@ from typing import Any
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.apply import Keep, finish
-from netplan.rollout.confirm import confirm_all, ended, state_words
+from netplan.rollout.confirm import confirm_these, ended, state_words
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.phases import Step
 from netplan.rollout.undo import undo_after
@@ -24,17 +24,18 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
     """Go on with the transaction of this bundle. ``agree`` is asked once, with what will be done in words."""
     try:
         found = engine.look()
+        stolen = engine.claim()
     except Failed as failure:
         engine.begin("resume", journal=False)
         return engine.end(engine.nothing_changed(failure))
-    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found))
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
     transaction, problem = _transaction(engine, found)
     if transaction is None:
         engine.begin("resume", journal=False)
         outcome.changes = 0
         outcome.outcome = "failed" if problem else "unchanged"
         outcome.exit_code = ExitCode.FAILURE if problem else ExitCode.OK
-        outcome.problems = [problem] if problem else []
+        outcome.problems += [problem] if problem else []
         return engine.end(outcome)
     engine.begin("resume", transaction=transaction)
     kinds = {node["transaction"]["kind"] for node in found.values()} - {""}
@@ -91,9 +92,9 @@ def _what_to_do(
                           if names[i] in gone])  # fmt: skip
         return said, lambda: undo_after(engine, failure, outcome)
     if done:
-        return f"confirmed on {len(done)} of {len(found)} nodes; confirm on the others", lambda: _confirm(
-            engine, outcome
-        )
+        rest = [i for i in found if i not in done]
+        said = f"confirmed on {len(done)} of {len(found)} nodes; confirm on the others"
+        return said, lambda: _confirm(engine, rest, outcome)
     steps = unfinished(found, engine.chosen)
     if not steps:
         if keep is None:
@@ -102,9 +103,9 @@ def _what_to_do(
     return f"go on at {steps[0].phases[0]}", lambda: finish(engine, steps, outcome, keep)
 
 
-def _confirm(engine: Engine, outcome: Outcome) -> None:
+def _confirm(engine: Engine, nodes: list[str], outcome: Outcome) -> None:
     try:
-        confirm_all(engine)
+        confirm_these(engine, nodes)
     except Failed as failure:
         undo_after(engine, failure, outcome)
         return

@@ -7,6 +7,7 @@ was reached is on disk before the next step, so the same command goes on where i
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from netplan.ipsec import ca
 from netplan.ipsec.ca import open_authority
@@ -21,6 +22,7 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
     engine.begin("rotate")
     try:
         engine.step(phases.STATUS)
+        engine.claim()
     except Failed as failure:
         return engine.end(_stopped(engine, failure, "failed"))
     found = engine.results["status"]
@@ -86,7 +88,7 @@ def _authority(engine: Engine) -> None:
         late = [node for node in engine.targets if roll.phases.get(node, 0) < phase]
         for step in steps if late else ():
             engine.results.pop(step.phases[0], None)
-            extra = {"authorities": trusted} if trusted else {}
+            extra: dict[str, Any] = {"authorities": trusted} if trusted else {}
             try:
                 engine.step(step, only=late, **extra)
             finally:

@@ -34,13 +34,14 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
     try:
         found = engine.look()
+        stolen = engine.claim()
     except Failed as failure:
         engine.begin("revert", journal=False)
         return engine.end(engine.nothing_changed(failure))
     opened = {node["state"]["tx"] for node in found.values() if node["state"]["state"] == "open"}
     engine.begin("revert", transaction=opened.pop() if len(opened) == 1 else None)
     touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
-    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched))
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched), problems=stolen)
     if not touched:
         outcome.outcome = "unchanged"
         return engine.end(outcome)
@@ -55,7 +56,7 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
             engine.step(step, off=not upgrade, any=True)
     except Failed as failure:
         outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
-        outcome.problems = failure.problems
+        outcome.problems += failure.problems
         return engine.end(outcome)
     outcome.outcome = "reverted" if upgrade else "off"
     return engine.end(outcome)

@@ -57,6 +57,16 @@ class Rollout:
         assert process.stderr
         process.stderr.close()
 
+    def dies_after(self, point: str, verb: str, *words: str) -> None:
+        """Run a verb whose process group is killed right after a journal line, see tests.lab.dying."""
+        argv = self.argv(verb, *words)
+        argv[1:3] = ["-m", "tests.lab.dying", point]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        print(done.stdout, done.stderr, sep="\n")
+        assert done.returncode == -signal.SIGKILL, done.returncode
+
     def shell(self, node: str, *argv: str) -> str:
         return self.lab.exec(node, list(argv), check=True).stdout
 
@@ -69,6 +79,14 @@ def until(process: subprocess.Popen[str], phase: str) -> None:
         if line.split()[:1] == [phase]:
             return
     raise AssertionError(f"apply ended before {phase}")
+
+
+def is_new(node: dict[str, Any]) -> bool:
+    """Tell whether a node is confirmed and everything live is as planned."""
+    return bool(
+        node["state"]["state"] == "confirmed" and not node["differs"] and node["guard"]["mode"] == "drop"
+        and not node["permissive"] and not node["timers"]
+    )  # fmt: skip
 
 
 def is_old(node: dict[str, Any]) -> bool:

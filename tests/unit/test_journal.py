@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,32 @@ def test_an_unusable_state_directory_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ProblemError, match="can't be used"), ClusterState(tmp_path / "file", "lab"):
         pass
+
+
+def test_its_room_is_taken_first_and_given_back(tmp_path: Path) -> None:
+    with ClusterState(tmp_path, "lab") as state:
+        journal = state.journal("tx-1", 1 << 18)
+        journal.write({"event": "A"})
+        assert journal.path.stat().st_size < 100, "nobody who reads along sees empty room"
+        assert journal.path.stat().st_blocks * 512 >= 1 << 18
+        journal.close()
+        assert journal.path.stat().st_blocks * 512 < 1 << 16
+        again = state.journal("tx-1", 1 << 18)
+        again.write({"event": "B"})
+        again.close()
+        assert [record["event"] for record in state.last()] == ["A", "B"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system in a namespace of its own")
+def test_a_full_disk_is_found_before_any_change(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from netplan.rollout.journal import *\n"
+        f"with ClusterState(Path({str(tmp_path)!r}), 'lab') as state:\n"
+        " try: state.journal('tx-1', 1 << 18)\n"
+        " except ProblemError as error: print(error.problems[0].code, error.problems[0].message)\n"
+    )
+    (tmp_path / "code.py").write_text(code)
+    script = f"exec <{tmp_path}/code.py; mount -t tmpfs -o size=128k none {tmp_path} && exec {sys.executable} -"
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("IPP668 no room for the journal in"), done.stderr
+    assert "No space left" in done.stdout

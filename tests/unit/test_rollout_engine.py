@@ -17,7 +17,7 @@ from netplan.rollout import phases
 from netplan.rollout.apply import Keep, apply
 from netplan.rollout.engine import Engine, Options, Outcome
 from netplan.rollout.events import Event, NodeResult, PhaseFinished, silent
-from netplan.rollout.journal import ClusterState, read
+from netplan.rollout.journal import ClusterState, Journal, read
 from netplan.rollout.runner import Answer
 from netplan.rollout.targets import Target
 from netplan.rollout.undo import revert
@@ -134,9 +134,14 @@ def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
     assert (run.outcome.outcome, run.outcome.exit_code) == ("confirmed", ExitCode.OK)
     assert phases_sent(nodes) == [
         "status", "preflight", "arm", "senders", "stage", "mtu", "credentials", "prove", "permissive",
-        "switch", "switch", "trap", "soak", "enforce", "probe", "confirm",
+        "switch", "switch", "trap", "soak", "enforce", "probe", "prepare",
+        "confirm", "confirm",
     ]  # fmt: skip
-    assert nodes.fresh == [False] * 7 + [True], "confirm, and only it, needs a connection opened after the change"
+    assert nodes.fresh == [False] * 7 + [True, False, False], "prepare needs a connection opened after the change"
+    prepared, decides, follow = nodes.requests[-3:]
+    assert {i: request["witness"] for i, request in prepared.items()} == {IDS[0]: None, IDS[1]: IDS[0], IDS[2]: IDS[0]}
+    assert [request["timer"] for request in prepared.values()] == [166, 176, 176]
+    assert (list(decides), list(follow)) == ([IDS[0]], IDS[1:])
     canary, rest = (i for i, (sent, _) in enumerate(nodes.calls) if sent == ("switch",))
     assert nodes.calls[canary][1] == (IDS[0], IDS[1])
     assert nodes.requests[canary][IDS[0]]["pairs"] == ["pair-ab"]
@@ -152,6 +157,9 @@ def test_the_timer_counts_from_sending(tmp_path: Path) -> None:
     Run(tmp_path, nodes, timer_s=60, soak_s=7)
     first, *later = nodes.requests
     assert "sent" not in first[IDS[0]]
+    assert "lease" not in first[IDS[0]]
+    leases = [request["lease"] for requests in later for request in requests.values()]
+    assert {lease["epoch"] for lease in leases} == {1}
     assert all("sent" in request for requests in later for request in requests.values())
     timers = {request["phases"][0]: request["timer"] for requests in later for request in requests.values()}
     assert timers["trap"] == 67
@@ -183,7 +191,7 @@ def test_unreachable_before_any_change(tmp_path: Path) -> None:
     assert "b can't be reached: Connection refused" in run.outcome.problems[0].message
 
 
-@pytest.mark.parametrize("phase", [p for step in (*phases.APPLY, phases.CONFIRM) for p in step.phases])
+@pytest.mark.parametrize("phase", [p for step in (*phases.APPLY, phases.PREPARE, phases.CONFIRM) for p in step.phases])
 def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str) -> None:
     nodes = Played(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
     run = Run(tmp_path, nodes)
@@ -302,3 +310,19 @@ def test_a_journal_can_be_read_back(tmp_path: Path) -> None:
     records = list(read(journal))
     assert records[0]["nodes"] == {i: i[2] for i in IDS}
     assert all("at" in record for record in records)
+
+
+def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Journal.write
+
+    def full(journal: Journal, record: dict[str, Any]) -> None:
+        if record.get("phase") == "prove":
+            raise OSError(28, "No space left on device")
+        write(journal, record)
+
+    monkeypatch.setattr(Journal, "write", full)
+    nodes = Played()
+    run = Run(tmp_path, nodes)
+    assert run.outcome.exit_code == ExitCode.REVERTED
+    assert [p.code for p in run.outcome.problems] == ["IPP668"]
+    assert phases_sent(nodes)[-3:] == ["permissive", "relax", "back"]

@@ -25,13 +25,27 @@ STEPS = [step.key for step in phases.APPLY]
 
 def opened(steps: list[str], kind: str = "apply", proven: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
     state = {"state": "open", "tx": TX, "release": "", "last": {}}
-    return state, {"steps": steps, "proven": proven, "kind": kind, "release": RELEASE, "left_s": 100.0}
+    return state, {
+        "steps": steps,
+        "proven": proven,
+        "kind": kind,
+        "release": RELEASE,
+        "prepared": False,
+        "left_s": 100.0,
+    }
 
 
 def closed(word: str, result: str, by: str = "timer") -> tuple[dict[str, Any], dict[str, Any]]:
     state = {"state": word, "tx": TX if word == "confirmed" else "", "release": RELEASE if word == "confirmed" else ""}
     last = {"tx": TX, "result": result, "by": by, "at": "2026-01-02T03:09:00Z"} if result else {}
-    return {**state, "last": last}, {"steps": [], "proven": False, "kind": "", "release": "", "left_s": None}
+    return {**state, "last": last}, {
+        "steps": [],
+        "proven": False,
+        "kind": "",
+        "release": "",
+        "prepared": False,
+        "left_s": None,
+    }
 
 
 class Again:
@@ -105,7 +119,7 @@ def test_confirm_proves_once_more(tmp_path: Path) -> None:
     nodes.nodes = {i: opened([*STEPS, "hold"], "try", proven=True) for i in IDS}
     outcome = Again(tmp_path, nodes).confirm()
     assert (outcome.outcome, outcome.transaction) == ("confirmed", TX)
-    assert phases_sent(nodes) == ["status", "probe", "confirm"]
+    assert phases_sent(nodes) == ["status", "probe", "prepare", "confirm", "confirm"]
     assert {request["tx"] for request in nodes.requests[-1].values()} == {TX}
 
 
@@ -167,7 +181,7 @@ def test_resume_goes_on_at_the_first_unfinished_step(tmp_path: Path, done: tuple
     assert phases_sent(nodes)[1] == first
     assert again.words == [f"go on at {first}"]
     every = [phase for step in phases.APPLY for phase in step.phases]
-    assert phases_sent(nodes)[1:-1] == every[every.index(first) :] or first == "switch"
+    assert phases_sent(nodes)[1:-3] == every[every.index(first) :] or first == "switch"
     assert all(request["tx"] == TX for requests in nodes.requests[1:] for request in requests.values())
 
 

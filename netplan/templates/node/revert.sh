@@ -1,7 +1,8 @@
 #!/bin/sh
 # ipsecplan: takes an unconfirmed change back on this node. Needs no network, no Python and no controller.
+# (The network can only be the reason to keep a change that every node was prepared to confirm: see `witnessed`.)
 #
-#   revert.sh timer TX   the dead-man timer of transaction TX fired
+#   revert.sh timer TX   the dead-man timer of transaction TX fired; a node that is prepared to confirm asks first
 #   revert.sh boot       at boot, before the network: an unconfirmed change does not survive a reboot
 #   revert.sh operator   the controller takes the open transaction back, all nodes in step
 #   revert.sh relax      first half of that: clear and encrypted packets are both accepted, nothing is trapped
@@ -39,8 +40,46 @@ charon_runs() { [ -S /run/charon.vici ] || [ -S /var/run/charon.vici ]; }
 
 guard_loaded() { nft list table inet ipsecplan >/dev/null 2>&1; }
 
+# token ADD|DEL: the address that tells others that this node has confirmed
+token() {
+	address=$(one_line "$tx_dir/token")
+	case $address in
+	'') ;;
+	*:*) ip addr "$1" "$address/128" dev lo 2>/dev/null ;;
+	*) ip addr "$1" "$address/32" dev lo 2>/dev/null ;;
+	esac
+	return 0
+}
+
+# Tells whether the node that is asked, one hop nearer to the one that decides, has confirmed this transaction: an
+# address that it has only then answers a ping. Our guard drops what is not encrypted, so the answer came by ESP, from a
+# node with the keys of that peer. Its own timer fired before ours: what it has not confirmed by now it never will.
+witnessed() {
+	[ -r "$tx_dir/witness" ] && [ -r "$tx_dir/confirmed.json" ] || return 1
+	nft list table inet ipsecplan 2>/dev/null | grep -q ' drop$' || return 1
+	read -r address via device <"$tx_dir/witness"
+	ip route replace "$address" via "$via" dev "$device" onlink 2>/dev/null || return 1
+	answer=1
+	for try in 1 2 3; do
+		timeout 2 ping -n -c 1 -W 1 "$address" >/dev/null 2>&1 && answer=0 && break
+	done
+	ip route delete "$address" via "$via" dev "$device" 2>/dev/null
+	return $answer
+}
+
+# Confirm as the controller would have: the state, then the marker away, then the answer for those who ask us.
+confirm() {
+	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
+		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json" || return 1
+	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
+	sync "$ROOT"
+	token add
+}
+
 # The first thing in every case: this node accepts what its peers still send, whatever that is.
 accept_both() {
+	token del
 	if [ "$what" != relax ] && [ -z "$old_release" ]; then # nothing will be encrypted here: no guard at all
 		nft delete table inet ipsecplan 2>/dev/null
 	elif guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
@@ -196,12 +235,16 @@ off)
 	say "done"
 	;;
 *)
+	if [ "$what" = timer ] && witnessed && confirm; then
+		say "transaction $tx is confirmed: its witness has confirmed it"
+		exit 0
+	fi
 	read -r before old_tx old_release <"$tx_dir/before"
 	if [ "$before" != confirmed ]; then old_tx= old_release=; fi
 	back "$tx_dir"
 	write_state "$([ -n "$old_release" ] && echo confirmed || echo none)" "$old_tx" "$old_release" reverted
 	[ -n "$old_tx" ] && [ -d "$ROOT/tx/$old_tx" ] && printf '%s\n' "$old_tx" >"$ROOT/last"
-	rm -f "$ROOT/open" "$RUN/timer"
+	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
 	sync "$ROOT"
 	say "transaction $tx taken back"
 	[ -n "$old_release" ] || forget_credentials

@@ -225,17 +225,3 @@ def enforce(node: Node, tx: str) -> Node:
     if xfrm.guard()["mode"] != "drop" or xfrm.permissive(node):
         raise Stop(finding("IPP619", "the guard does not drop clear packets"))
     return {"changed": changed, "detail": "clear overlay packets are dropped"}
-
-
-def confirm(tx: str, release: str, node: Node) -> Node:
-    """Phase ``confirm``: the act that the timer waits for, over a connection opened after the change."""
-    opened = state.load()
-    if opened["state"] == "confirmed" and opened["tx"] == tx:
-        return {"changed": False, "detail": "confirmed"}
-    state.require_open(tx)
-    stage_folder = stage.folder(release)
-    state.save(state="confirmed", tx=tx, release=release, cluster=node["cluster"],
-               last={"tx": tx, "result": "confirmed", "by": "operator", "at": core.now()})  # fmt: skip
-    core.remove(state.OPEN)
-    state.disarm()  # what it replaced is kept until the next transaction: another node may fail to confirm
-    return {"changed": True, "detail": "timer disarmed", "release": stage_folder.rsplit("/", 1)[-1]}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import core, state
+from . import core, lease, state
 from .core import Node, Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
@@ -26,7 +26,8 @@ def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     fresh = state.load()["state"] != "open"
     seconds = state.seconds_left(request)
     about = f"{'try' if request.get('kind') == 'try' else 'apply'} {request['release']}"
-    state.begin(request["tx"], request["node"], seconds, about)
+    with state.deciding():
+        state.begin(request["tx"], request["node"], seconds, about)
     state.enable(stage.BOOT_UNIT, request["tx"])
     return {"changed": fresh, "detail": f"reverts by itself in {seconds} s unless confirmed"}
 
@@ -83,21 +84,27 @@ def _back(_: Any, request: Node, __: Any) -> Node:
         return {"changed": False, "detail": "nothing to take back"}
     if state.load()["state"] == "open":
         _script("operator")
+        if state.load()["state"] == "confirmed" and _ours(request, state.load()):
+            _script("operator")  # its timer was faster and its witness still said yes; it is taken back elsewhere
         state.disarm()
     else:
         _script("off")
+    lease.release()
     return {"changed": True, "detail": state.load()["state"]}
 
 
 def _forget(mtu: Any, request: Node, _: Any) -> Node:
     """Off, the end: senders free, our own files and memory gone."""
     done = mtu.raise_senders(request["node"])
-    last = state.load()["last"]
+    last, epoch = state.load()["last"], core.read(state.ROOT + lease.PATH)
     state.restore(state.BASE, "tool")
     import shutil
 
     shutil.rmtree(state.ROOT, ignore_errors=True)
     state.save(state="none", tx="", release="", last=last)
+    if epoch:
+        core.write(state.ROOT + lease.PATH, epoch, 0o600)
+        lease.release()
     for folder in ("/etc/ipsecplan", "/usr/local/lib/ipsecplan"):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
@@ -130,7 +137,8 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "enforce": ("ike", lambda m, r, _: m.enforce(r["node"], r["tx"])),
     "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"])),
     "hold": ("state", _hold),
-    "confirm": ("ike", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
+    "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
+    "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
     "relax": ("state", _relax),
     "back": ("state", _back),
     "raise": ("mtu", lambda m, r, _: m.raise_devices(r["node"])),
@@ -158,6 +166,17 @@ def _alone() -> Iterator[None]:
             yield
         finally:
             core.remove(state.RUN + "/agent")
+
+
+def _admit(request: Node) -> None:
+    """Take the lease for who asks. Taking back a transaction that is not here needs none, for it does nothing."""
+    try:
+        lease.hold(request.get("lease"))
+    except Stop:
+        if request.get("any") or not {"relax", "back"}.issuperset(request["phases"]):
+            raise
+        if state.load()["tx"] == request["tx"]:
+            raise
 
 
 def perform(request: Node, archive: bytes | None) -> list[Node]:
@@ -203,9 +222,11 @@ def main(header: Node, stream: Any) -> None:
             results = perform(request, archive)
         else:
             with _alone():
+                _admit(request)
                 if request.get("rearm"):
-                    state.require_open(request["tx"])
-                    state.arm(request["tx"], state.seconds_left(request))
+                    with state.deciding():
+                        state.require_open(request["tx"])
+                        state.arm(request["tx"], state.seconds_left(request))
                 results = perform(request, archive)
     except Stop as stop:
         results = [{"phase": request["phases"][0], "ok": False, "changed": False, "findings": stop.findings,

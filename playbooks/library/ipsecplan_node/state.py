@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import shutil
 import stat
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from . import core
@@ -84,14 +85,18 @@ def reached(tx: str, step: str) -> None:
 def progress(now: Node) -> Node:
     """Return how far the open transaction is; ``left_s``: seconds until this node takes it back by itself."""
     if now["state"] != "open":
-        return {"kind": "", "release": "", "steps": [], "proven": False, "left_s": None}
+        return {"kind": "", "release": "", "steps": [], "proven": False, "prepared": False, "left_s": None}
     folder = tx_folder(now["tx"])
     steps = (read(folder + "/steps") or "").splitlines()
     kind, release = (read(folder + "/about") or "apply ").split(" ")[:2]
     release = release.strip()
     deadline = (read(RUN + "/deadline") or "").strip()
     left = round(float(deadline) - time.monotonic(), 1) if deadline else None
-    return {"kind": kind, "release": release, "steps": steps, "proven": "hold" in steps, "left_s": left}
+    prepared = os.path.exists(folder + "/confirmed.json")
+    return {
+        "kind": kind, "release": release, "steps": steps, "proven": "hold" in steps, "prepared": prepared,
+        "left_s": left,
+    }  # fmt: skip
 
 
 def begin(tx: str, node: Node, seconds: int, about: str) -> None:
@@ -103,6 +108,12 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
     state = load()
     if state["state"] == "open" and state["tx"] != tx:
         raise Stop(finding("IPP602", f"another transaction is open on this node: {state['tx']}"))
+    if state["state"] != "open" and state["last"].get("tx") == tx:
+        raise Stop(finding("IPP603", f"the transaction has ended here: {state['last'].get('result')}"))
+    if state["tx"] not in ("", tx):
+        from .commit import withdraw
+
+        withdraw(state["tx"])
     os.makedirs(folder + "/tree", mode=0o700, exist_ok=True)
     os.makedirs(BASE + "/tree", mode=0o700, exist_ok=True)
     if not os.path.exists(folder + "/before"):
@@ -136,8 +147,26 @@ def arm(tx: str, seconds: int) -> None:
     )  # fmt: skip
     write(RUN + "/timer", unit + "\n")
     write(RUN + "/deadline", f"{time.monotonic() + seconds:.1f}\n")
+    core.remove(tx_folder(tx) + "/witness")  # only `prepare` arms in the order that asking a witness needs
     if old and old != unit:
         run("systemctl", "stop", old + ".timer")
+
+
+@contextlib.contextmanager
+def deciding() -> Iterator[None]:
+    """Keep revert.sh out while it is decided whether a transaction is open, and in which way it ends."""
+    os.makedirs(RUN, mode=0o700, exist_ok=True)
+    with open(RUN + "/revert.lock", "w", encoding="ascii") as lock:
+
+        def taken() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            return False
+
+        if not core.wait(taken, 30):
+            raise Stop(finding("IPP603", "the node is taking its transaction back at this moment"))
+        yield
 
 
 def seconds_left(request: Node) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import core, ike, mtu, stage, state, vici, xfrm
+from . import core, ike, lease, mtu, stage, state, vici, xfrm
 from .core import Node, Stop
 
 
@@ -48,7 +48,7 @@ def status(node: Node, release: str, files: list[Node]) -> Node:
         differs.append("a dead-man timer is armed")
     return {
         "changed": False,
-        "state": now, "transaction": state.progress(now),
+        "state": now, "transaction": state.progress(now), "lease": lease.load(),
         "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
         "policies": sum(xfrm.ours(p, node) for p in xfrm.policies()),

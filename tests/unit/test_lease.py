@@ -1,0 +1,167 @@
+"""The lease, both halves: one control process at a time, and none that is older than the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from netplan.problems import ExitCode
+from netplan.rollout import apply as apply_module
+from netplan.rollout.apply import apply
+from netplan.rollout.engine import Engine, Options
+from netplan.rollout.events import silent
+from netplan.rollout.journal import ClusterState
+from netplan.rollout.lease import owner, who
+from netplan.rollout.resume import resume
+from netplan.rollout.undo import revert
+
+from .test_node_module import LIBRARY
+from .test_rollout_engine import IDS, Played, phases_sent, target
+from .test_rollout_try import opened
+
+A, B = "a" * 16, "b" * 16
+
+
+@pytest.fixture
+def lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(LIBRARY))
+    import ipsecplan_node.lease
+
+    monkeypatch.setattr(ipsecplan_node.state, "ROOT", str(tmp_path / "lib"))
+    return ipsecplan_node.lease
+
+
+def asks(owner_: str, epoch: int, *, steal: bool = False, seconds: int = 100) -> dict[str, Any]:
+    return {"owner": owner_, "who": f"{owner_[0]}@host", "epoch": epoch, "seconds": seconds, "steal": steal}
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "refusal"),
+    [
+        (None, asks(A, 1), None),
+        (asks(A, 1), asks(A, 1), None),
+        (asks(A, 1), asks(A, 2), None),
+        (asks(A, 2), asks(A, 1), "older than a@host's"),
+        (asks(A, 1), asks(B, 2), "a@host holds this node for 100 s"),
+        (asks(A, 1), asks(B, 2, steal=True), None),
+        (asks(A, 2), asks(B, 1, steal=True), "older than"),
+        (asks(A, 1), asks(B, 1, steal=True), "older than"),
+    ],
+)
+def test_who_gets_a_node(
+    lease: ModuleType, tmp_path: Path, held: dict[str, Any] | None, asked: dict[str, Any], refusal: str | None
+) -> None:
+    if held:
+        lease.hold(held)
+    if refusal:
+        with pytest.raises(lease.Stop, match=refusal):
+            lease.hold(asked)
+        assert lease.load()["owner"] == A
+    else:
+        lease.hold(asked)
+        assert (lease.load()["owner"], lease.load()["epoch"]) == (asked["owner"], asked["epoch"])
+    assert (tmp_path / "lib" / "lease").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_ended_lease_is_free_and_its_epoch_is_not(lease: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease.hold(asks(A, 5))
+    lease.release()
+    assert (lease.load()["left_s"], lease.load()["epoch"]) == (0, 5)
+    with pytest.raises(lease.Stop, match="older than"):
+        lease.hold(asks(B, 4))
+    lease.hold(asks(B, 6))
+    clock = lease.time.monotonic() + 101
+    monkeypatch.setattr(lease.time, "monotonic", lambda: clock)
+    assert lease.load()["left_s"] == 0
+    lease.hold(asks(A, 7))
+
+
+def test_a_reboot_ends_a_lease(lease: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease.hold(asks(A, 5))
+    monkeypatch.setattr(lease, "_boot", lambda: "another boot")
+    assert lease.load()["left_s"] == 0
+    assert lease.load()["epoch"] == 5
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [None, {}, {**asks(A, 1), "owner": "../x"}, {**asks(A, 1), "who": "a b\n"}, {**asks(A, 1), "who": "x" * 99}],
+)
+def test_what_is_no_lease(lease: ModuleType, asked: dict[str, Any] | None) -> None:
+    with pytest.raises(lease.Stop):
+        lease.hold(asked)
+
+
+def test_a_state_directory_is_the_same_after_a_restart(tmp_path: Path) -> None:
+    assert owner(tmp_path) == owner(tmp_path)
+    assert (tmp_path / "owner").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "other").mkdir()
+    assert owner(tmp_path / "other") != owner(tmp_path)
+    assert "@" in who()
+
+
+class Leased(Played):
+    """Nodes that are held by somebody."""
+
+    def __init__(self, holder: str, left: int = 90, epoch: int = 7) -> None:
+        held = {"owner": holder, "who": "eve@other\x1b[2J", "epoch": epoch, "left_s": left}
+        super().__init__(lambda phase, _: {"lease": held} if phase == "status" else None)
+
+
+def engine(state: ClusterState, nodes: Played, **options: Any) -> Engine:
+    return Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent, Options(**options))
+
+
+def test_another_machine_is_refused_before_it_changes_anything(tmp_path: Path) -> None:
+    nodes = Leased(B)
+    with ClusterState(tmp_path, "lab") as state:
+        outcome = apply(engine(state, nodes), lambda _: pytest.fail("asked"))
+    assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
+    assert [p.code for p in outcome.problems] == ["IPP671"] * 3
+    assert "eve@other" in outcome.problems[0].message
+    assert "\x1b" not in outcome.problems[0].message
+    assert phases_sent(nodes) == ["status", "preflight"]
+
+
+def test_it_may_take_over_and_says_from_whom(tmp_path: Path) -> None:
+    nodes = Leased(B)
+    nodes.nodes = {i: opened(["arm"]) for i in IDS}
+    with ClusterState(tmp_path, "lab") as state:
+        outcome = revert(engine(state, nodes, steal=True), lambda _: True)
+    assert outcome.outcome == "off"
+    warning = outcome.problems[0]
+    assert (warning.severity, warning.message[:27]) == ("warning", "a: taken over from eve@othe")
+    assert {request["lease"]["epoch"] for request in nodes.requests[1].values()} == {8}
+    with ClusterState(tmp_path, "lab") as state:
+        assert resume(engine(state, nodes), lambda *_: True, lambda *_: None).outcome == "failed"
+
+
+def test_the_same_state_directory_goes_on(tmp_path: Path) -> None:
+    with ClusterState(tmp_path, "lab") as state:
+        nodes = Leased(owner(state.folder))
+        assert apply(engine(state, nodes), lambda _: True).outcome == "confirmed"
+    assert {request["lease"]["epoch"] for request in nodes.requests[1].values()} == {8}
+
+
+@pytest.mark.parametrize(("lost", "ends"), [(IDS[1], "confirmed"), (IDS[0], "reverted")])
+def test_of_two_at_once_the_holder_of_the_first_node_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str, ends: str
+) -> None:
+    monkeypatch.setattr(apply_module, "RACE_PAUSE_S", 0)
+    refusals = [1, 1]
+
+    def spoil(phase: str, node: str) -> dict[str, Any] | None:
+        if phase == "arm" and node == lost and refusals:
+            refusals.pop()
+            finding = {"code": "IPP671", "message": "held", "hint": None, "severity": "error"}
+            return {"ok": False, "detail": "held", "findings": [finding]}
+        return None
+
+    nodes = Played(spoil)
+    with ClusterState(tmp_path, "lab") as state:
+        assert apply(engine(state, nodes), lambda _: True).outcome == ends
+    assert phases_sent(nodes).count("arm") == (3 if ends == "confirmed" else 1)

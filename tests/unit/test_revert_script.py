@@ -1,0 +1,138 @@
+"""What revert.sh decides when a timer fires, with commands that are played: keeping is the exception."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "revert.sh"
+TX = "tx-20260102030405-abcd"
+DROPS = 'table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter name "clear_out" drop\n}\n'
+COUNTS = 'table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter name "clear_out"\n}\n'
+
+
+class Node:
+    """A node in a folder: the script with its paths moved there, and commands that only write down their words."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.bin, self.said = folder / "lib", folder / "bin", folder / "said"
+        self.tx = self.root / "tx" / TX
+        for made in (self.tx, self.bin, folder / "run"):
+            made.mkdir(parents=True)
+        text = SCRIPT.read_text()
+        for old, new in (
+            ("/var/lib/ipsecplan", str(self.root)), ("/run/ipsecplan", str(folder / "run")),
+            ("/etc/", str(folder) + "/etc/"), ("PATH=/usr/sbin", f"PATH={self.bin}:/usr/sbin"),
+            ("/run/charon.vici", str(folder) + "/vici"), ("/var" + str(folder), str(folder)),
+        ):  # fmt: skip
+            text = text.replace(old, new)
+        self.script = folder / "revert.sh"
+        self.script.write_text(text)
+        for name in ("ip", "nft", "ping", "systemctl", "swanctl"):
+            self.play(name)
+        self.put(open=TX, last=TX)
+        self.put(folder=self.tx, before="none - -", port="4789", policy="src 0.0.0.0/0 dst 192.0.2.1/32", pairs="",
+                 peers="192.0.2.1 192.0.2.2")  # fmt: skip
+        self.play("nft", answer=DROPS)
+
+    def put(self, *, folder: Path | None = None, **files: str) -> None:
+        for name, text in files.items():
+            ((folder or self.root) / name).write_text(text + "\n" if text else "")
+
+    def play(self, name: str, *, answer: str = "", code: int = 0) -> None:
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\necho \"{name} $*\" >>{self.said}\nprintf %s '{answer}'\nexit {code}\n")
+        path.chmod(0o755)
+
+    def prepare(self, *, witness: bool = True) -> None:
+        future = {"schema": 1, "state": "confirmed", "tx": TX, "release": "f" * 64, "cluster": "a \"b\" $(id) & \\1",
+                  "at": "@AT@", "last": {"tx": TX, "result": "confirmed", "by": "witness", "at": "@AT@"}}  # fmt: skip
+        (self.tx / "confirmed.json").write_text(json.dumps(future) + "\n")
+        self.put(folder=self.tx, token="198.18.7.9")
+        if witness:
+            self.put(folder=self.tx, witness="198.18.7.9 10.244.1.0 ov0")
+
+    def run(self, *words: str) -> str:
+        done = subprocess.run(["/bin/sh", str(self.script), *words], capture_output=True, text=True, timeout=60)
+        assert not done.stderr, done.stderr
+        return self.said.read_text() if self.said.exists() else ""
+
+    @property
+    def state(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = json.loads((self.root / "state.json").read_text())
+        return found
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def kept(node: Node) -> bool:
+    return node.state["last"]["result"] == "confirmed" and not (node.root / "open").exists()
+
+
+def test_a_witness_that_answers_is_believed(node: Node) -> None:
+    node.prepare()
+    said = node.run("timer", TX)
+    assert kept(node)
+    assert (node.state["state"], node.state["release"]) == ("confirmed", "f" * 64)
+    assert node.state["cluster"] == 'a "b" $(id) & \\1', "a name is data, whatever is in it"
+    assert "@AT@" not in (node.root / "state.json").read_text()
+    assert "ip route replace 198.18.7.9 via 10.244.1.0 dev ov0 onlink" in said
+    assert "ip route delete 198.18.7.9" in said
+    assert said.splitlines()[-1] == "ip addr add 198.18.7.9/32 dev lo", "it answers who asks it now"
+    assert "xfrm" not in said
+    assert "swanctl" not in said
+
+
+def test_silence_reverts(node: Node) -> None:
+    node.prepare()
+    node.play("ping", code=1)
+    said = node.run("timer", TX)
+    assert not kept(node)
+    assert node.state["last"] == {"tx": TX, "result": "reverted", "by": "timer", "at": node.state["last"]["at"]}
+    assert said.count("ping") == 3
+    assert "ip route delete 198.18.7.9" in said
+    assert "ip addr del 198.18.7.9/32 dev lo" in said, "who has taken it back answers nobody"
+
+
+@pytest.mark.parametrize("how", ["not prepared", "coordinator", "guard counts", "no guard", "no route"])
+def test_who_may_not_ask_reverts(node: Node, how: str) -> None:
+    if how != "not prepared":
+        node.prepare(witness=how != "coordinator")
+    if how == "guard counts":
+        node.play("nft", answer=COUNTS)
+    if how == "no guard":
+        node.play("nft", code=1)
+    if how == "no route":
+        node.play("ip", code=1)
+    said = node.run("timer", TX)
+    assert node.state["last"]["result"] == "reverted"
+    assert "ping" not in said
+
+
+@pytest.mark.parametrize("words", [("boot",), ("operator",)])
+def test_only_a_timer_asks(node: Node, words: tuple[str, ...]) -> None:
+    node.prepare()
+    assert "ping" not in node.run(*words)
+    assert node.state["last"]["result"] == "reverted"
+
+
+def test_a_timer_of_another_or_of_no_transaction_does_nothing(node: Node) -> None:
+    node.prepare()
+    assert node.run("timer", "tx-other") == ""
+    (node.root / "open").unlink()
+    assert node.run("timer", TX) == ""
+    assert not (node.root / "state.json").exists()
+
+
+def test_over_a_confirmed_release_silence_goes_back_to_it(node: Node) -> None:
+    node.prepare()
+    node.put(folder=node.tx, before=f"confirmed tx-1 {'a' * 64}")
+    node.play("ping", code=1)
+    node.run("timer", TX)
+    assert (node.state["state"], node.state["tx"], node.state["release"]) == ("confirmed", "tx-1", "a" * 64)
