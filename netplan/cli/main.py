@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "rotate": ("netplan.cli.rotate", "New keys or certificates on every node, without an outage."),
     "status": ("netplan.cli.status", "Show the state of every node."),
     "ca": ("netplan.cli.ca", "Show, encrypt or certify the cluster's certificate authority."),
+    "psk": ("netplan.cli.psk", "Import or encrypt the cluster's pre-shared keys."),
     "revert": ("netplan.cli.revert", "Take a transaction back on every node."),
     "history": ("netplan.cli.history", "List the transactions that were."),
     "show": ("netplan.cli.show", "Show one transaction phase by phase."),

@@ -1,5 +1,8 @@
 """Pre-shared keys, one for each pair: made once on the control machine, never on a node, never in a bundle.
 
+The store may be an ansible-vault file (:mod:`netplan.ipsec.vault`), and its keys may come from somebody else's vault:
+then a pair without one is an error, and none is made here.
+
 A key that each run makes anew "if absent" is how a reinstalled node loses all its peers, so there is one store for the
 cluster. It holds what is current and, while a rotation is under way, what comes next, and how far each node is.
 
@@ -22,10 +25,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from netplan.files import write_atomic
-from netplan.ids import ID
+from netplan.ids import ID, node_id, pair_id
+from netplan.ipsec import vault
 from netplan.ipsec.swanctl import quote
-from netplan.problems import Problem, ProblemError
+from netplan.problems import Problem, ProblemError, quoted
 
 SCHEMA = 1
 BYTES = 32  # 256 bits; NIST SP 800-77r1 asks for at least 112 bits of strength, unique for each pair
@@ -68,11 +74,16 @@ class PairKeys:
 
 @dataclass(slots=True)
 class Store:
-    """All keys of a cluster: pair id -> keys, and node id -> phase of the rotation that it is known to have reached."""
+    """All keys of a cluster: pair id -> keys, and node id -> phase of the rotation that it is known to have reached.
+
+    ``given``: somebody else makes the keys, so none is made here; ``sealed``: the file is a vault.
+    """
 
     path: Path
     pairs: dict[str, PairKeys] = field(default_factory=dict)
     phases: dict[str, int] = field(default_factory=dict)
+    given: bool = False
+    sealed: bool = False
 
     @property
     def rotating(self) -> bool:
@@ -80,8 +91,18 @@ class Store:
         return any(keys.following is not None for keys in self.pairs.values())
 
     def ensure(self, pairs: Iterable[str]) -> int:
-        """Make keys for pairs that have none; returns how many. A pair that joins during a rotation has nothing old."""
+        """Make keys for pairs that have none; returns how many. A pair that joins during a rotation has nothing old.
+
+        Raises ProblemError where keys are given and one is missing.
+        """
         made = 0
+        pairs = list(pairs)
+        missing = [pair for pair in pairs if pair not in self.pairs]
+        if self.given and missing:
+            raise _problem(
+                f"{len(missing)} of {len(pairs)} pairs have no key in what was imported, first {missing[0]}",
+                "`ipsecplan psk import` takes it; a key is never made here beside imported ones",
+            )
         for pair in pairs:
             if pair not in self.pairs:
                 self.pairs[_checked(pair)] = PairKeys(_new())
@@ -90,6 +111,8 @@ class Store:
 
     def begin(self, nodes: Iterable[str]) -> None:
         """Begin a rotation of every pair, or go on with the one that was begun."""
+        if self.given and not self.rotating:
+            raise _problem("the keys of this cluster are imported", "`ipsecplan psk import` the new ones, then rotate")
         if not self.rotating:
             for keys in self.pairs.values():
                 keys.following = _new()
@@ -145,9 +168,11 @@ class Store:
                 for pair, k in sorted(self.pairs.items())
             },
             "phases": dict(sorted(self.phases.items())),
+            "given": self.given,
         }
+        data = (json.dumps(document, indent=1) + "\n").encode()
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(self.path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+        write_atomic(self.path, vault.seal(data, str(self.path)) if self.sealed else data, 0o600)
 
 
 def open_store(path: Path) -> Store:
@@ -158,8 +183,12 @@ def open_store(path: Path) -> Store:
         return Store(path)
     if status.st_mode & 0o077 or status.st_uid != os.geteuid():
         raise _problem(f"{path} can be read by others", f"chmod 600 {path}")
+    raw = path.read_bytes()
+    sealed = vault.sealed(raw)
+    if sealed:
+        raw = vault.unseal(raw, str(path))
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(raw)
         if document["schema"] != SCHEMA:
             raise ValueError
         pairs = {
@@ -171,17 +200,47 @@ def open_store(path: Path) -> Store:
         raise _problem(
             f"{path} is no store of keys", "restore it from a backup: new keys would cut every pair"
         ) from None
-    return Store(path, pairs, phases)
+    return Store(path, pairs, phases, given=bool(document.get("given")), sealed=sealed)
 
 
-def take(store: Store, given: Mapping[str, str]) -> None:
-    """Put keys that somebody else made (pair id -> key) into an empty store. Weak and repeated ones are refused."""
+def take(store: Store, given: Mapping[str, str]) -> tuple[int, int]:
+    """Put keys that somebody else made (pair id -> key) into a store. Returns how many pairs are new and how many have
+    another key now, which `rotate psk` brings into use. Weak and repeated ones are refused."""
+    if store.rotating:
+        raise _problem("a rotation is under way", "end it first: `ipsecplan rotate psk`")
+    before, changed = len(store.pairs), 0
     for pair, text in given.items():
         if len(text) < LEAST or len(set(text)) < 10:
             raise _problem(f"the key of {pair} is too weak: at least {LEAST} characters, made by a generator")
-        store.pairs[_checked(pair)] = PairKeys(_usable(text))
-    if len({keys.current for keys in store.pairs.values()}) != len(store.pairs):
+        known = store.pairs.setdefault(_checked(pair), PairKeys(_usable(text)))
+        if known.current != Secret(text):
+            known.following = _usable(text)
+            changed += 1
+    keys = [k for pair in store.pairs.values() for k in (pair.current, pair.following) if k is not None]
+    if len({key.reveal() for key in keys}) != len(keys):
         raise _problem("two pairs have the same key: a node could pose as another one", "one key for each pair")
+    store.given = True
+    return len(store.pairs) - before, changed
+
+
+def by_names(cluster: str, data: bytes) -> dict[str, str]:
+    """Read keys from YAML: two host names with a space between them -> key. Returns pair id -> key."""
+    try:
+        document = yaml.safe_load(data)
+    except yaml.YAMLError:
+        document = None
+    if not isinstance(document, dict) or not document:
+        raise _problem("this is no list of keys", 'YAML such as: "n1 n2": KEY')
+    found = {}
+    for names, key in document.items():
+        hosts = str(names).split()
+        if len(hosts) != 2 or hosts[0] == hosts[1] or not isinstance(key, str):
+            raise _problem(f"{quoted(names)} is no pair with a key", 'two host names and a text: "n1 n2": KEY')
+        pair = pair_id(*(node_id(cluster, host) for host in hosts))
+        if pair in found:
+            raise _problem(f"{quoted(names)} has two keys")
+        found[pair] = key
+    return found
 
 
 def secrets_file(store: Store, node: str, peers: Mapping[str, str], phase: int) -> str:

@@ -26,6 +26,8 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
 
     With ``keep`` it is a try: after the proof the nodes wait ``Options.keep_s`` seconds for a yes.
     """
+    if any(target.node.get("auth") == "psk" for target in engine.targets.values()):
+        _ = engine.keys  # a store that can't be read, or lacks a key, is found here and not in the middle
     engine.kind = "try" if keep else "apply"
     engine.begin(engine.kind)
     try:

@@ -18,11 +18,11 @@ TIMEOUT = 500
 class Rollout:
     """One bundle for one lab, with a state directory of its own."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    def __init__(self, lab: Lab, folder: Path, plan: Path | None = None) -> None:
         self.lab, self.folder = lab, folder
         self.bundle, self.state = folder / "bundle", folder / "state"
         self.names = [node.name for node in lab.config.members]
-        self.run("render", str(lab.plan), "--to", str(self.bundle), bundle=False, ok=True)
+        self.run("render", str(plan or lab.plan), "--to", str(self.bundle), bundle=False, ok=True)
 
     def argv(self, verb: str, *words: str) -> list[str]:
         return [sys.executable, "-m", "netplan", verb, str(self.bundle), "--state-dir", str(self.state), *words]

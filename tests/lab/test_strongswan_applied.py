@@ -23,31 +23,32 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
 HUB: dict[str, Any] = {"hub": "n2"}
 LINE: dict[str, Any] = {"between": [["n1", "n2"], ["n2", "n3"]]}
 ROWS = [
-    # mode, family, overlay, mesh, profile, NAT-T
-    pytest.param("transport", "ipv4", "vxlan", "pairs", "legacy-cbc", "always", marks=pytest.mark.drill),
-    ("tunnel", "ipv4", "geneve", HUB, "bsi", "never"),
-    pytest.param("transport", "ipv6", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill),
-    pytest.param("tunnel", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill),
+    # mode, protect, family, overlay, mesh, profile, NAT-T
+    pytest.param("transport", "overlay", "ipv4", "vxlan", "pairs", "legacy-cbc", "always", marks=pytest.mark.drill),
+    ("tunnel", "hosts", "ipv4", "geneve", HUB, "bsi", "never"),
+    pytest.param("transport", "hosts", "ipv6", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill),
+    pytest.param("tunnel", "overlay", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill),
 ]
 
 
 @pytest.mark.parametrize(
-    ("mode", "family", "overlay", "mesh", "profile", "nat"),
+    ("mode", "protect", "family", "overlay", "mesh", "profile", "nat"),
     ROWS,
     ids=lambda v: v if isinstance(v, str) else next(iter(v)),
 )
 def test_applied_and_measured(
-    clusters: ClusterFactory, tmp_path: Path, mode: str, family: str, overlay: str, mesh: Any, profile: str, nat: str
-) -> None:
+    clusters: ClusterFactory, tmp_path: Path, mode: str, protect: str, family: str, overlay: str, mesh: Any,
+    profile: str, nat: str,
+) -> None:  # fmt: skip
     lab = clusters(nodes=3, family=family, overlay=overlay)
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(lab.inventory)
-    document["ipsec"] = {"mode": mode, "mesh": mesh, "profile": profile, "nat_traversal": nat}
+    document["ipsec"] = {"mode": mode, "protect": protect, "mesh": mesh, "profile": profile, "nat_traversal": nat}
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(document))
     plan = pipeline.make(tmp_path / "plan.yaml").plan
     ipsecplan("render", "plan.yaml", "--to", "bundle", cwd=tmp_path)
     proof = ipsecplan("apply", "bundle", "--yes", "--timer", "600", cwd=tmp_path)
-    print(f"\n{mode} {family} {overlay} {mesh} {profile} NAT-T {nat}: pod MTU {plan.pod_mtu}\n{proof}")
+    print(f"\n{mode} {protect} {family} {overlay} {mesh} {profile} NAT-T {nat}: pod MTU {plan.pod_mtu}\n{proof}")
     protected = {(n.name, p.name) for n in plan.nodes for p, _ in plan.peers(n)}
     mtu, outer = plan.pod_mtu, plan.limiting.worst.solution.outer_packet
     for one, other in itertools.permutations([n.name for n in plan.nodes], 2):
