@@ -1,7 +1,8 @@
 """Plan to bundle: the exact files that people review and the rollout applies, and the reader that trusts nothing.
 
 A bundle is a directory: ``manifest.json`` (digest, mode and owner of every file), ``plan.json`` (numbers and
-ledgers), ``REVIEW.md`` (for people) and ``nodes/<id>/<absolute path>``. Same input, same bytes. It holds no secret.
+ledgers), ``REVIEW.md`` (for people), ``nodes/<id>/<absolute path>``, and ``cluster/`` for the container network. Same
+input, same bytes. It holds no secret.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from netplan import __version__
 from netplan.cni import bridge
+from netplan.cni.deliver import Delivery, delivery
 from netplan.consequences import consequences, sum_of
 from netplan.host import guard, sysctl
 from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
@@ -91,7 +93,9 @@ def build(plan: Plan) -> list[File]:
     files = [File("plan.json", dump(plan.as_json()))]
     for node in plan.nodes:
         files += _node_files(plan, node) if node.managed else _far_end(plan, node)
-    files.append(File("REVIEW.md", review(plan)))
+    network = delivery(plan)
+    files += [File(f"cluster/{path}", text) for path, text in network.files.items()]
+    files.append(File("REVIEW.md", review(plan, network)))
     return sorted(files, key=lambda f: f.path)
 
 
@@ -145,8 +149,12 @@ def dump_lines(value: dict[str, Any]) -> str:
 def _node_files(plan: Plan, node: Node) -> list[File]:
     under = f"nodes/{node.id}/"
     peers = [_endpoint(peer) for peer in plan.others(node)]
-    networkd = networkd_files(overlay_of(plan), _endpoint(node), peers)
-    conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
+    overlay: list[File] = []
+    if plan.file.made is None:
+        networkd = networkd_files(overlay_of(plan), _endpoint(node), peers)
+        conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
+        overlay = [File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()]
+        overlay.append(File("etc/cni/net.d/10-ipsecplan.conflist", conflist))
     revert, _, _ = environment().loader.get_source(environment(), "node/revert.sh")  # type: ignore[union-attr]
     files = [
         File("node.json", dump_lines(node_facts(plan, node))),
@@ -156,8 +164,7 @@ def _node_files(plan: Plan, node: Node) -> list[File]:
         File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
         File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),
         *(File(f"etc/systemd/system/{name}", guard.unit(name)) for name in guard.UNITS),
-        *(File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()),
-        File("etc/cni/net.d/10-ipsecplan.conflist", conflist),
+        *overlay,
         File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
         File("usr/local/lib/ipsecplan/revert.sh", revert, "0755"),
     ]
@@ -198,13 +205,6 @@ def _endpoint(node: Node) -> Endpoint:
 
 def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
     """Return ``node.json``: what the node module needs to know, as data."""
-    peers = [_endpoint(peer) for peer in plan.others(node)]
-    links = []
-    for name, reached in devices(overlay_of(plan), peers):
-        link: dict[str, Any] = {"name": name, "mtu": plan.pod_mtu}
-        if plan.file.overlay.type == "geneve":
-            link["peer"] = reached[0].id
-        links.append(link)
     return {
         "schema": SCHEMA,
         "id": node.id,
@@ -212,15 +212,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "cluster": plan.file.name,
         "family": plan.file.underlay.carrier,
         "underlay": {"address": node.address, "mtu": node.link_mtu},
-        "overlay": {
-            "type": plan.file.overlay.type,
-            "port": plan.file.overlay.udp_port,
-            "vni": plan.file.overlay.vni,
-            "address": node.overlay_address,
-            "pod_cidr": node.pod_cidr,
-            "devices": links,
-            "bridge": plan.file.overlay.bridge,
-        },
+        "overlay": _overlay_facts(plan, node),
         "mtu": {"pod": plan.pod_mtu},
         "auth": plan.file.ipsec.auth,
         "protect": plan.file.ipsec.protect,
@@ -236,6 +228,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "name": peer.name,
                 "address": peer.address,
                 "overlay_address": peer.overlay_address,
+                **({"pod_cidr": peer.pod_cidr} if plan.file.made else {}),
                 "initiator": pair.initiator.id == node.id,
                 "link_mtu": pair.pair_class.link_mtu,
                 "inner_mtu": plan.pod_mtu,
@@ -262,14 +255,48 @@ def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
     return {"host_mtu": low, **({"host_over": high + 1} if refuses else {})}
 
 
+def _overlay_facts(plan: Plan, node: Node) -> dict[str, Any]:
+    """The overlay of one node: devices of ours, or those of a container network, which are read and never changed."""
+    overlay, made = plan.file.overlay, plan.file.made
+    facts: dict[str, Any] = {
+        "type": overlay.type,
+        "port": overlay.udp_port,
+        "vni": overlay.vni,
+        "address": node.overlay_address,
+        "pod_cidr": node.pod_cidr,
+    }
+    if made is None:
+        links = []
+        for name, reached in devices(overlay_of(plan), [_endpoint(peer) for peer in plan.others(node)]):
+            link: dict[str, Any] = {"name": name, "mtu": plan.pod_mtu}
+            if overlay.type == "geneve":
+                link["peer"] = reached[0].id
+            links.append(link)
+        return {**facts, "devices": links, "bridge": overlay.bridge}
+    tunnel, device = made.names(plan.file.underlay.carrier, overlay.vni, overlay.udp_port)
+    return {
+        **facts,
+        "vni": overlay.vni if made.vni is not None else None,
+        "made_by": plan.file.cni.plugin,
+        "tunnel": tunnel,
+        "devices": [{"name": device, "mtu": plan.pod_mtu}] if device else [],
+        "mtu_on": made.by,
+        "routed": made.routed,
+        "bridge": None,
+    }
+
+
 def _negotiated(classes: Iterable[PairClass]) -> list[str]:
     """What charon may report for these classes, the preferred first."""
     return list(dict.fromkeys(s.proposal.negotiated for c in classes for s in c.sized))
 
 
-def review(plan: Plan) -> str:
+def review(plan: Plan, network: Delivery) -> str:
     """Return ``REVIEW.md``."""
-    return render("review/REVIEW.md.j2", {"cell": _cell}, plan=plan, consequences=consequences(plan), tool=__version__)
+    return render(
+        "review/REVIEW.md.j2", {"cell": _cell}, plan=plan, network=network, consequences=consequences(plan),
+        tool=__version__,
+    )  # fmt: skip
 
 
 def _cell(value: object) -> str:

@@ -90,6 +90,7 @@ CODES: dict[str, str] = {
     "IPP640": "other IPsec on a node",
     "IPP641": "a full packet does not reach a peer",
     "IPP642": "what is protected can't change under way",
+    "IPP643": "a device or a pod of the container network has another MTU than planned",
     "IPP650": "a node of the bundle is not in the inventory",
     "IPP651": "the inventory changed after the bundle was rendered",
     "IPP652": "a connection variable that can't be used",

@@ -9,7 +9,8 @@ from netplan.plan import Plan
 def consequences(plan: Plan) -> list[str]:
     """Return sentences, one a line; shown by ``plan`` and in ``REVIEW.md``."""
     return [
-        *_clear(plan), *_hosts(plan), *_downgrades(plan), *_slow_class(plan), *_proposals(plan), *_step(plan),
+        *_clear(plan), *_hosts(plan), *_downgrades(plan), *_insisted(plan), *_slow_class(plan), *_proposals(plan),
+        *_step(plan),
         *advice(plan.limiting.worst.solution),
     ]  # fmt: skip
 
@@ -42,26 +43,37 @@ def _downgrades(plan: Plan) -> list[str]:
     return [f"{c.name} ({c.pairs} pairs): {reason}" for c in plan.classes for reason in c.offer.downgrades]
 
 
+def _insisted(plan: Plan) -> list[str]:
+    cut = plan.limiting.inner_mtu - plan.pod_mtu
+    return (
+        [f"{plan.file.cni.plugin} refuses more than {plan.pod_mtu} on this link: {cut} bytes stay unused"]
+        if cut
+        else []
+    )
+
+
 def sum_of(plan: Plan) -> str:
     """Return the ledger of the pod MTU in one line, for a comment in a rendered file."""
     solution = plan.limiting.worst.solution
     taken = [f"{row.bytes} {row.name}" for row in solution.ledger if row.bytes and not row.name.startswith("inner ")]
     unused = [f"{solution.slack} unused"] if solution.slack else []
+    unused += [f"{plan.limiting.inner_mtu - plan.pod_mtu} refused"] if plan.limiting.inner_mtu > plan.pod_mtu else []
     return f"{plan.pod_mtu} = {solution.link_mtu} link - {' - '.join(taken + unused)}"
 
 
 def _slow_class(plan: Plan) -> list[str]:
-    faster = [c for c in plan.classes if c.inner_mtu > plan.pod_mtu]
+    least = plan.limiting.inner_mtu
+    faster = [c for c in plan.classes if c.inner_mtu > least]
     if not faster:
         return []
     best = max(c.inner_mtu for c in faster)
-    slow = [c for c in plan.classes if c.inner_mtu == plan.pod_mtu]
+    slow = [c for c in plan.classes if c.inner_mtu == least]
     names = " and ".join(c.name for c in slow)
     why = "; ".join(dict.fromkeys(f"{c.limited_by}{', NAT-T' if c.nat_t else ''}" for c in slow))
     few, all_pairs = sum(c.pairs for c in slow), sum(c.pairs for c in plan.classes)
     return [
         f"{names} ({why}) limits the cluster: {few} of {all_pairs} pairs "
-        f"cost the others up to {best - plan.pod_mtu} bytes a packet ({(best - plan.pod_mtu) / best:.1%})",
+        f"cost the others up to {best - least} bytes a packet ({(best - least) / best:.1%})",
         f"without {names} pods would get {best}; leaving those hosts out, or widening their path, is the way there",
     ]
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from netplan import networks
 from netplan.proposals.capabilities import UNKNOWN, Capabilities
 from netplan.proposals.profiles import PROFILES
 
@@ -164,8 +165,10 @@ class Ipsec(Part):
 class Overlay(Part):
     """The overlay between the hosts."""
 
-    type: Literal["vxlan", "geneve"] = "vxlan"
-    port: Port | None = Field(None, description="UDP port; 4789 for VXLAN and 6081 for Geneve unless given")
+    type: Literal["vxlan", "geneve"] = Field("vxlan", description="vxlan unless given or the network has another")
+    port: Port | None = Field(
+        None, description="UDP port; the container network's own, else 4789 for VXLAN and 6081 for Geneve, unless given"
+    )
     vni: int = Field(4096, ge=1, le=16777215)
     device: str = Field("ov0", description="interface name of the VXLAN device")
     bridge: str = Field("cni0", description="bridge that the pods are attached to")
@@ -179,8 +182,25 @@ class Overlay(Part):
 class Cni(Part):
     """The container network."""
 
-    plugin: str = "bridge"
-    version: str | None = None
+    plugin: str = Field("bridge", description="bridge for an overlay of our own; `ipsecplan network --list` has all")
+    version: str | None = Field(None, description="its version, such as 3.31")
+    encryption: bool = Field(False, description="whether it encrypts by itself, which host IPsec refuses to lie under")
+    options: dict[str, str] = Field(default_factory=dict, description="what only this network knows, such as network")
+    existing: list[str] = Field(
+        default_factory=list, description="dumps or files of what is there now, so that patches keep the rest"
+    )
+
+
+class Namespace(Part):
+    """A namespace that gets baseline policies: closed, but for what is named."""
+
+    name: str = Field(description="the namespace")
+    ingress_controller: str | None = Field(
+        "ingress-nginx", description="namespace of the ingress controller; null: nothing comes in from outside"
+    )
+    allow_from: list[str] = Field(default_factory=list, description="namespaces that may reach it")
+    allow_to: list[str] = Field(default_factory=list, description="namespaces that it may reach")
+    within: bool = Field(True, description="whether its pods may reach each other")
 
 
 class PlanFile(Part):
@@ -193,6 +213,28 @@ class PlanFile(Part):
     ipsec: Ipsec = Field(default_factory=Ipsec)
     overlay: Overlay = Field(default_factory=Overlay)
     cni: Cni = Field(default_factory=Cni)
+    namespaces: list[Namespace] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_network(cls, data: Any) -> Any:
+        """What the container network decides about its overlay, where the plan file leaves it out."""
+        cni, overlay = (data.get(key, {}) for key in ("cni", "overlay")) if isinstance(data, dict) else (None, None)
+        if not isinstance(cni, dict) or not isinstance(overlay, dict):
+            return data
+        decided = networks.defaults(cni.get("plugin", "bridge"), overlay)
+        return {**data, "overlay": {**decided, **overlay}} if decided else data
+
+    @property
+    def made(self) -> networks.Made | None:
+        """How the container network makes the overlay; None where the overlay is ours."""
+        return networks.made(self.cni.plugin, self.overlay.type)
+
+    @property
+    def encapsulation(self) -> str:
+        """The overlay's header in the stack notation, with the bytes of options that every packet carries."""
+        options = self.made.options if self.made else 0
+        return f"{self.overlay.type}:{options}" if options else self.overlay.type
 
 
 def json_schema() -> str:
@@ -209,7 +251,8 @@ class Node:
     """One host of the plan, with everything about it that the numbers and the files depend on.
 
     ``address`` is its underlay address, ``link_mtu`` the IP MTU of its link in bytes, ``overlay_address`` the address
-    of its overlay device (the network address of ``pod_cidr``), ``nat`` whether it is behind NAT; ``groups`` are its
+    of its overlay device (the network address of ``pod_cidr``; where the container network makes the overlay, what the
+    inventory says, or nothing, and it is found when it runs), ``nat`` whether it is behind NAT; ``groups`` are its
     inventory groups and its own name, which path and mesh rules refer to; ``capabilities`` is what its strongSwan
     can do, as far as it is known; ``managed`` is false for a far end that somebody else configures by hand.
     """

@@ -23,8 +23,8 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 
 # host variables that the plan reads, for "did you mean"
 VARIABLES = (
-    "underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr", "strongswan_version", "strongswan_algorithms",
-    "ipsecplan_managed",
+    "underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr", "overlay_address", "strongswan_version",
+    "strongswan_algorithms", "ipsecplan_managed",
 )  # fmt: skip
 
 
@@ -79,15 +79,16 @@ class _Reader:
             return None
         address = self._address()
         pod_cidr = self._pod_cidr()
+        overlay_address = self._overlay_address(pod_cidr)
         mtu = self._mtu()
         nat = self._truth("underlay_nat", default=False)
         managed = self._truth("ipsecplan_managed", default=True)
         capabilities = self._capabilities()
-        if self.problems or address is None or pod_cidr is None:
+        if self.problems or address is None:
             return None
         return Node(
-            id=node_id(self.plan.name, name), name=name, address=str(address), link_mtu=mtu, pod_cidr=str(pod_cidr),
-            overlay_address=str(pod_cidr.network_address), nat=nat, groups=self.host.groups | {name},
+            id=node_id(self.plan.name, name), name=name, address=str(address), link_mtu=mtu,
+            pod_cidr=str(pod_cidr or ""), overlay_address=overlay_address, nat=nat, groups=self.host.groups | {name},
             capabilities=capabilities, managed=managed,
         )  # fmt: skip
 
@@ -126,7 +127,9 @@ class _Reader:
         return address
 
     def _pod_cidr(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-        text = self._value("pod_cidr")
+        text, made = self._value("pod_cidr"), self.plan.made
+        if text is None and made is not None and made.target is None:
+            return None  # this network has no pod subnet for each node
         if text is None:
             near = self._near("pod_cidr") or "pod_cidr: the node's pod subnet, such as 10.244.1.0/24"
             self.wrong("IPP304", "no pod_cidr", hint=near)
@@ -139,13 +142,26 @@ class _Reader:
                 hint = f"the subnet of that address is {ipaddress.ip_network(str(text), strict=False)}"
             self.wrong("IPP304", f"pod_cidr {quoted(text)} is not a subnet", "pod_cidr", hint)
             return None
-        if network.version != 4:
-            self.wrong("IPP304", "pod_cidr is IPv6; this version plans IPv4 pods", "pod_cidr")
+        if network.version != 4 and made is None:
+            hint = "cni.plugin names a network that makes its own overlay: that may carry IPv6 pods"
+            self.wrong("IPP304", "pod_cidr is IPv6; our own overlay carries IPv4 pods", "pod_cidr", hint)
             return None
         if network.num_addresses < 4:
             self.wrong("IPP304", f"pod_cidr {network} has no room for pods", "pod_cidr", "use /29 or larger")
             return None
         return network
+
+    def _overlay_address(self, pods: ipaddress.IPv4Network | ipaddress.IPv6Network | None) -> str:
+        """The address that answers a probe: told, or known from how the network counts, or found when it runs."""
+        text, made = self._value("overlay_address"), self.plan.made
+        if text is None:
+            at = 0 if made is None else made.target
+            return str(pods[at]) if pods is not None and isinstance(at, int) else ""
+        if made is None or not _literal(text):
+            known = "our own overlay's is the first address of pod_cidr" if made is None else "not an IP address"
+            self.wrong("IPP304", f"overlay_address {quoted(text)}: {known}", "overlay_address")
+            return ""
+        return str(ipaddress.ip_address(str(text)))
 
     def _mtu(self) -> int:
         value = self._value("underlay_mtu")
@@ -275,9 +291,8 @@ def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Itera
 
 def _overlaps(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
     # sorted by first address, only neighbours can overlap first: sort and sweep, not all pairs
-    spans = sorted(
-        ((ipaddress.ip_network(n.pod_cidr), n) for n in found), key=lambda s: (int(s[0][0]), -s[0].prefixlen)
-    )
+    subnets = [(ipaddress.ip_network(n.pod_cidr), n) for n in found if n.pod_cidr]
+    spans = sorted(subnets, key=lambda s: (s[0].version, int(s[0][0]), -s[0].prefixlen))
     widest: tuple[Any, Node] | None = None
     for network, node in spans:
         if widest is not None and int(network[0]) <= int(widest[0][-1]):

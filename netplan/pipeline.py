@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netplan import inventory as inventories
+from netplan.cni.existing import texts
 from netplan.inventory import Inventory
 from netplan.load import LoadedPlan, load
 from netplan.nodes import nodes
 from netplan.plan import Plan, make_plan
-from netplan.problems import Problem, ProblemError, errors
+from netplan.problems import Problem, ProblemError, errors, quoted
 from netplan.validate import validate, validate_with
 
 
@@ -32,8 +33,38 @@ def make(path: Path) -> Planned:
     inventory = _inventory(loaded)
     problems += validate_with(loaded, inventory)
     _stop_on_errors(problems)
-    plan = make_plan(loaded.plan, nodes(loaded.plan, inventory))
+    existing = _existing(loaded)
+    plan = make_plan(loaded.plan, nodes(loaded.plan, inventory), existing)
+    problems += _network(loaded, plan)
+    _stop_on_errors(problems)
     return Planned(loaded, inventory, plan, tuple(problems))
+
+
+def _network(loaded: LoadedPlan, plan: Plan) -> list[Problem]:
+    """What the container network has against the plan, shown where the plan names it."""
+    if plan.file.made is None and not plan.file.cni.options:
+        return []
+    from netplan.cni.deliver import problems  # only for networks that a plan names
+
+    at = ("cni", "plugin")
+    return [
+        loaded.source.problem(p.code, p.message, at, hint=p.hint, warning=p.severity == "warning")
+        for p in problems(plan)
+    ]
+
+
+def _existing(loaded: LoadedPlan) -> dict[str, str]:
+    """What the container network's configuration says now; a file that can't be read is shown where it is named."""
+    found: dict[str, str] = {}
+    for index, path in enumerate(loaded.plan.cni.existing):
+        try:
+            found |= texts([loaded.path.parent / path])
+        except ProblemError as error:
+            if error.problems[0].code != "IPP201":
+                raise
+            message = f"{quoted(path)} {error.problems[0].message}"
+            raise ProblemError(loaded.source.problem("IPP201", message, ("cni", "existing", index))) from None
+    return found
 
 
 def _stop_on_errors(problems: list[Problem]) -> None:

@@ -7,12 +7,13 @@ classes. Pairs are generated when somebody asks for them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.ids import initiates, pair_id
 from netplan.model import Node, PlanFile
+from netplan.networks import NETWORKS
 from netplan.pairing import CLEAR, Offer, Roles, joined, offer, protected, roles
 from netplan.proposals import EspProposal, esp_proposal
 from netplan.proposals.capabilities import Capabilities
@@ -89,13 +90,17 @@ _Key = tuple[int, bool, Offer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Every number and choice, ready to print. Bytes throughout."""
+    """Every number and choice, ready to print. Bytes throughout.
+
+    ``existing`` is what the container network's configuration says now: keys of ConfigMaps and files, with their texts.
+    """
 
     file: PlanFile
     nodes: tuple[Node, ...]
     classes: tuple[PairClass, ...]
     kinds: dict[str, _Kind]
     class_of_kinds: dict[tuple[_Kind, _Kind], PairClass]
+    existing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def limiting(self) -> PairClass:
@@ -104,8 +109,15 @@ class Plan:
 
     @property
     def pod_mtu(self) -> int:
-        """IP MTU in bytes of every pod and every overlay device: the smallest of all classes."""
-        return self.limiting.inner_mtu
+        """IP MTU in bytes of every pod and every overlay device: the smallest of all classes, and what the container
+        network insists on."""
+        return min(self.limiting.inner_mtu, self.insisted)
+
+    @property
+    def insisted(self) -> int:
+        """The largest pod MTU in bytes that the container network takes on the smallest link, whatever would fit."""
+        known = NETWORKS.get(self.file.cni.plugin)
+        return min(c.link_mtu for c in self.classes) - (known.headroom if known else 0)
 
     def class_of(self, one: Node, other: Node) -> PairClass:
         """Return the class of a pair."""
@@ -160,6 +172,7 @@ class Plan:
             "cluster": self.file.name,
             "pod_mtu": self.pod_mtu,
             "limiting_class": self.limiting.name,
+            "network": self.file.cni.plugin,
             "overlay": {
                 "type": self.file.overlay.type,
                 "port": self.file.overlay.udp_port,
@@ -201,7 +214,7 @@ class Plan:
         }
 
 
-def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
+def make_plan(file: PlanFile, nodes: tuple[Node, ...], existing: Mapping[str, str] | None = None) -> Plan:
     """Compute the plan of validated input; pure and total."""
     kinds = {node.id: _kind(file, node) for node in nodes}
     counts = Counter(kinds.values())
@@ -234,6 +247,7 @@ def make_plan(file: PlanFile, nodes: tuple[Node, ...]) -> Plan:
         classes=tuple(classes.values()),
         kinds=kinds,
         class_of_kinds={kinds_pair: classes[key] for kinds_pair, key in key_of.items()},
+        existing=existing or {},
     )
 
 
@@ -244,10 +258,10 @@ def stack_text(file: PlanFile, suite: str, nat_t: bool, family: str | None = Non
     """
     outer = {"ipv4": "ip4", "ipv6": "ip6"}[family or file.underlay.carrier]
     if not suite:
-        return f"{outer}/udp/{file.overlay.type}/eth/ip4"
+        return f"{outer}/udp/{file.encapsulation}/eth/ip4"
     udp = "udp/" if nat_t else ""
     tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
-    return f"{outer}/{udp}esp:{suite}/{tunnel}udp/{file.overlay.type}/eth/ip4"
+    return f"{outer}/{udp}esp:{suite}/{tunnel}udp/{file.encapsulation}/eth/ip4"
 
 
 def host_stack(file: PlanFile, suite: str, nat_t: bool, family: str) -> str:

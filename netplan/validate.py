@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from netplan import network_rules
 from netplan.inventory import Inventory
 from netplan.lifetimes import duration, longest, seconds, shortest
 from netplan.load import LoadedPlan
@@ -18,11 +19,6 @@ from netplan.stack import parse
 
 _CLUSTER = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
-
-# What this version carries out; the rest of the vocabulary is known, so that the refusal can say so.
-_SUPPORTED = {
-    ("cni", "plugin"): ("bridge",),
-}
 
 
 def validate(loaded: LoadedPlan) -> list[Problem]:
@@ -54,17 +50,6 @@ def _pattern(loaded: LoadedPlan) -> Iterator[Problem]:
             "IPP401", f"{quoted(loaded.plan.nodes)} is not a host pattern", ("nodes",),
             hint="a group or host of the inventory, such as k8s_nodes or k8s_nodes:!drained",
         )  # fmt: skip
-
-
-def _supported(loaded: LoadedPlan) -> Iterator[Problem]:
-    for at, allowed in _SUPPORTED.items():
-        section, key = at
-        value = str(getattr(getattr(loaded.plan, section), key))
-        if value not in allowed:
-            yield loaded.source.problem(
-                "IPP402", f"{section}.{key} {quoted(value)} can't be planned by this version", at,
-                hint=f"supported: {' '.join(allowed)}; `ipsecplan calc` computes the MTU of any packet stack",
-            )  # fmt: skip
 
 
 def _device_names(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -285,7 +270,6 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _cluster_name,
     _inventory_path,
     _pattern,
-    _supported,
     _hosts,
     _mesh,
     _device_names,
@@ -294,4 +278,5 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _proposals,
     _lifetimes,
     _family,
+    *network_rules.RULES,
 )

@@ -13,7 +13,7 @@ from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cni import ADAPTERS
 from netplan.cni.base import Adapter, Artifact, Change, Network, Step
 from netplan.cni.deliver import adapter, deliver, fitted, of_stack, page, steps, wanted
-from netplan.cni.document import Piece, UnreadableError, parse
+from netplan.cni.existing import texts
 from netplan.cni.policies import Baseline, policies
 from netplan.problems import Problem, ProblemError, errors, printable
 from netplan.stack import parse as parse_stack
@@ -64,7 +64,7 @@ def command(
             _list(json_)
             return
         chosen = adapter(plugin)
-        network = _network(plugin, plan, stack, mtu, _options(options), _existing(existing))
+        network = _network(plugin, plan, stack, mtu, _options(options), texts(existing))
         network, warnings = fitted(plugin, network)
         artifacts = deliver(plugin, network) + _policies(namespaces, peers)
         change: Change = "raise" if raising else "lower"
@@ -125,28 +125,6 @@ def _options(words: tuple[str, ...]) -> dict[str, str]:
         if not match:
             raise click.UsageError(f"--option {word!r} is not KEY=VALUE")
         found[match["key"]] = match["value"]
-    return found
-
-
-def _existing(paths: tuple[Path, ...]) -> dict[str, str]:
-    """Return the texts that are patched: a file under its name, the texts of a ConfigMap under their keys."""
-    found: dict[str, str] = {}
-    for path in paths:
-        try:
-            text = path.read_text(encoding="utf-8")
-            documents = list(parse(text, str(path)))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProblemError(Problem(code="IPP201", message=f"can't be read: {error}", path=str(path))) from None
-        except UnreadableError as error:
-            raise ProblemError(Problem(code="IPP904", message=str(error), path=str(path), line=error.line)) from None
-        found[path.name] = text
-        for document in documents:
-            root = Piece(document, (), document.data)
-            for piece in root.items("items") or [root]:
-                for key in ("data", "spec"):
-                    texts = piece.get(key)
-                    if isinstance(texts, dict):
-                        found |= {k: v for k, v in texts.items() if isinstance(k, str) and isinstance(v, str)}
     return found
 
 

@@ -66,6 +66,7 @@ class Network:
 def network_of(plan: Plan) -> Network:
     """Return what a plan asks of its container network."""
     overlay = plan.file.overlay
+    cidrs = tuple(node.pod_cidr for node in plan.nodes if node.pod_cidr)
     return Network(
         pod_mtu=plan.pod_mtu,
         link_mtu=plan.limiting.link_mtu,
@@ -73,8 +74,9 @@ def network_of(plan: Plan) -> Network:
         family=plan.file.underlay.carrier,
         port=overlay.udp_port,
         vni=overlay.vni,
-        pod_cidrs=tuple(node.pod_cidr for node in plan.nodes),
-        pod_families=tuple(f for f in BOTH if any((":" in n.pod_cidr) == (f == "ipv6") for n in plan.nodes)),
+        pod_cidrs=cidrs or ("10.42.0.0/16",),
+        pod_families=tuple(f for f in BOTH if any((":" in cidr) == (f == "ipv6") for cidr in cidrs)) or ("ipv4",),
+        own_ipsec=plan.file.cni.encryption,
         options={"bridge": overlay.bridge},
     )
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from netplan.cni import ADAPTERS
 from netplan.cni.base import Adapter, Artifact, Change, Encap, Network, Step, network_of
 from netplan.cni.check import check
 from netplan.cni.kubernetes import commands, ordered
+from netplan.cni.policies import baselines
+from netplan.networks import made
 from netplan.plan import Plan
 from netplan.problems import Problem, ProblemError, closest, errors, quoted
 from netplan.stack import Stack, parse, solve
 
-# OVN puts 8 bytes of options into every Geneve header
-_OVN = ("kube-ovn", "ovn-kubernetes", "openshift", "ovs")
 _ENCAPS: dict[str, Encap] = {
     "vxlan": "vxlan",
     "geneve:8": "geneve:8",
@@ -72,7 +72,8 @@ def adapter(plugin: str) -> Adapter:
 
 def geneve_options(plugin: str) -> int:
     """Return how many bytes of Geneve options a network's packets carry; the plan's packet stack needs it."""
-    return 8 if plugin in _OVN else 0
+    found = made(plugin, "geneve")
+    return found.options if found else 0
 
 
 def encapsulation(plugin: str, overlay: str) -> Encap:
@@ -82,14 +83,23 @@ def encapsulation(plugin: str, overlay: str) -> Encap:
 
 
 def wanted(plan: Plan, plugin: str, options: Mapping[str, str], existing: Mapping[str, str]) -> Network:
-    """Return what a plan asks of this container network; OVN's Geneve options make the pod MTU smaller."""
-    network = network_of(plan)
+    """Return what a plan asks of a container network, its own or another one; OVN's Geneve options cost pods 8."""
+    network, cni = network_of(plan), plan.file.cni
     encap = encapsulation(plugin, plan.file.overlay.type)
-    mtu = plan.pod_mtu
-    if encap == "geneve:8":
+    mtu, told, known = plan.pod_mtu, dict(network.options), dict(existing)
+    if plugin == cni.plugin:
+        told |= {"version": _plain(cni.version)} if cni.version else {}
+        told |= cni.options
+        known = {**plan.existing, **existing}
+    elif encap == "geneve:8":
         stacks = [(s.stack.text.replace("/geneve/", "/geneve:8/"), c.link_mtu) for c in plan.classes for s in c.sized]
         mtu = min(solve(parse(text), link).inner_mtu for text, link in stacks)
-    return replace(network, encap=encap, pod_mtu=mtu, options={**network.options, **options}, existing=existing)
+    return replace(network, encap=encap, pod_mtu=mtu, options={**told, **options}, existing=known)
+
+
+def _plain(version: str) -> str:
+    """A version without what comes before and after its numbers."""
+    return re.sub(r"^v|[^0-9.].*$", "", version)
 
 
 def of_stack(stack: Stack, link_mtu: int, options: Mapping[str, str], existing: Mapping[str, str]) -> Network:
@@ -165,6 +175,11 @@ def page(chosen: Adapter, network: Network, todo: Sequence[Step], change: Change
         f"Order: {'lowering, senders first' if change == 'lower' else 'raising, receivers first'}.",
         "",
     ]
+    return [*lines, *_numbered(todo)]
+
+
+def _numbered(todo: Sequence[Step]) -> list[str]:
+    lines: list[str] = []
     for number, step in enumerate(todo, 1):
         lines.append(f"{number}. [{step.where}] {step.text}")
         if step.command:
@@ -172,11 +187,50 @@ def page(chosen: Adapter, network: Network, todo: Sequence[Step], change: Change
     return lines
 
 
-def cluster_files(plan: Plan, plugin: str, change: Change = "lower") -> dict[str, str]:
-    """Return path -> text of what a bundle holds for a container network that brings its own overlay: the artefacts
-    and STEPS.md. Raises ProblemError with everything that stands against it."""
-    network, warnings = fitted(plugin, wanted(plan, plugin, {}, {}))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What a bundle holds for the container network under ``cluster/``: path -> text, and the steps in their order."""
+
+    files: Mapping[str, str]
+    steps: Sequence[Step] = ()
+
+
+def problems(plan: Plan) -> list[Problem]:
+    """Return what the plan's container network has against it, warnings too."""
+    network = wanted(plan, plan.file.cni.plugin, {}, {})
+    return options_problems(network.options) or adapter(plan.file.cni.plugin).supports(network)
+
+
+def delivery(plan: Plan, change: Change = "lower") -> Delivery:
+    """Return the files and steps of the plan's container network and namespaces, checked; nothing for what is ours.
+
+    A network that makes no overlay gets a file for each node, under the node's id. Raises ProblemError with everything
+    that stands against it.
+    """
+    plugin, policy = plan.file.cni.plugin, baselines(plan)
+    if plugin == "bridge":
+        todo = _applied(policy)
+        made_files = {a.path: a.text for a in policy}
+        return Delivery(files={**made_files, **_steps_page(plan, todo)} if policy else {}, steps=todo)
+    network = wanted(plan, plugin, {}, {})
     artifacts = deliver(plugin, network)
-    lines = page(adapter(plugin), network, steps(plugin, network, change, None, artifacts), change)
-    lines += [f"Mind: {problem.message}." for problem in (*warnings, *adapter(plugin).supports(network))]
-    return {**{a.path: a.text for a in artifacts}, "STEPS.md": "\n".join(lines) + "\n"}
+    todo = [*steps(plugin, network, change, None, artifacts), *_applied(policy)]
+    files = {a.path: a.text for a in (*artifacts, *policy)}
+    if plan.file.made is None:
+        each = [(n.id, deliver(plugin, replace(network, pod_cidrs=(n.pod_cidr,)))) for n in plan.nodes if n.managed]
+        files = {f"{node}/{a.path}": a.text for node, own in each for a in own}
+    lines = page(adapter(plugin), network, todo, change)
+    lines += [f"Mind: {problem.message}." for problem in adapter(plugin).supports(network)]
+    return Delivery(files={**files, "STEPS.md": "\n".join(lines) + "\n"}, steps=todo)
+
+
+def _applied(policy: Sequence[Artifact]) -> list[Step]:
+    return [
+        Step(stage="config", text="dry run" if "--dry-run" in line else "apply", command=line)
+        for line in commands(policy, None)
+    ]
+
+
+def _steps_page(plan: Plan, todo: Sequence[Step]) -> dict[str, str]:
+    lines = [f"# Namespaces: {', '.join(n.name for n in plan.file.namespaces)}", ""]
+    return {"STEPS.md": "\n".join([*lines, *_numbered(todo)]) + "\n"}

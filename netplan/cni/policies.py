@@ -3,21 +3,19 @@ from the ingress controller and from the namespaces that are named."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from netplan.cni.base import Artifact
 from netplan.cni.kubernetes import patch
+from netplan.networks import NAMESPACE, SYSTEM_NAMESPACES
+from netplan.plan import Plan
 from netplan.problems import Problem
 
-_NAMESPACE = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 NAME_LABEL = "kubernetes.io/metadata.name"  # set by the API server on every namespace
 API = "networking.k8s.io/v1"
 _DNS_PORTS = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
-# these run the cluster; closing them cuts it off from itself
-_NEVER = ("kube-system", "kube-public", "kube-node-lease", "calico-system", "tigera-operator", "kube-flannel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +23,7 @@ class Baseline:
     """One namespace: who may reach it, and whom it may reach, beside itself."""
 
     namespace: str
-    ingress_controller: str = "ingress-nginx"
+    ingress_controller: str | None = "ingress-nginx"
     from_namespaces: tuple[str, ...] = ()
     to_namespaces: tuple[str, ...] = ()
     within: bool = True
@@ -37,11 +35,11 @@ class Baseline:
         return list(self._problems())
 
     def _problems(self) -> Iterator[Problem]:
-        names = (self.namespace, self.ingress_controller, self.dns_namespace)
+        names = (self.namespace, self.ingress_controller or self.namespace, self.dns_namespace)
         for name in (*names, *self.from_namespaces, *self.to_namespaces):
-            if not _NAMESPACE.match(name):
+            if not NAMESPACE.match(name):
                 yield Problem(code="IPP905", message=f"not a namespace: {name!r}")
-        if self.namespace in _NEVER:
+        if self.namespace in SYSTEM_NAMESPACES:
             yield Problem(
                 code="IPP905",
                 message=f"default deny in {self.namespace} cuts the cluster off from itself",
@@ -52,10 +50,11 @@ class Baseline:
 def policies(baseline: Baseline) -> list[Artifact]:
     """Return the policies of one namespace. They add up, so each is small and can be deleted by itself."""
     made = [
-        _policy(baseline, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}),
         _policy(baseline, "allow-dns", _dns(baseline)),
-        _policy(baseline, "allow-ingress-controller", _ingress(baseline, [_namespace(baseline.ingress_controller)])),
     ]
+    if baseline.ingress_controller:
+        controller = [_namespace(baseline.ingress_controller)]
+        made.append(_policy(baseline, "allow-ingress-controller", _ingress(baseline, controller)))
     if baseline.within:
         own: list[dict[str, Any]] = [{"podSelector": {}}]
         body = {**_ingress(baseline, own), "policyTypes": ["Ingress", "Egress"], "egress": [{"to": own}]}
@@ -70,7 +69,26 @@ def policies(baseline: Baseline) -> list[Artifact]:
             "egress": [{"to": [_namespace(name) for name in baseline.to_namespaces]}],
         }
         made.append(_policy(baseline, "allow-to-named", body))
+    # last: until it is there, nothing is closed, so no order of the others can cut anybody off
+    made.append(_policy(baseline, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}))
     return made
+
+
+def baselines(plan: Plan) -> list[Artifact]:
+    """Return the policies of every namespace that a plan names."""
+    return [
+        artifact
+        for entry in plan.file.namespaces
+        for artifact in policies(
+            Baseline(
+                namespace=entry.name,
+                ingress_controller=entry.ingress_controller,
+                from_namespaces=tuple(entry.allow_from),
+                to_namespaces=tuple(entry.allow_to),
+                within=entry.within,
+            )
+        )
+    ]
 
 
 def _policy(baseline: Baseline, name: str, spec: dict[str, Any]) -> Artifact:

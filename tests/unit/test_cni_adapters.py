@@ -142,7 +142,7 @@ def test_steps_run_dry_before_they_apply():
 def test_baseline_closes_everything_and_keeps_dns():
     made = policies(Baseline(namespace="shop", from_namespaces=("monitoring",), to_namespaces=("billing",)))
     assert [check(a) for a in made] == [[]] * 6
-    deny, dns, *_ = (yaml.safe_load(a.text)["spec"] for a in made)
+    dns, *_, deny = (yaml.safe_load(a.text)["spec"] for a in made)
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     (peer,) = dns["egress"][0]["to"]
     assert set(peer) == {"namespaceSelector", "podSelector"}, "both selectors in one peer, not one of two"

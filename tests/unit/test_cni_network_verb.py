@@ -75,22 +75,6 @@ def test_from_a_plan_with_ovn_options(tmp_path, capsys):
         assert json.loads(out)["result"]["pod_mtu"] == mtu
 
 
-def test_a_bundle_can_hold_the_files(tmp_path):
-    from netplan import pipeline
-    from netplan.cni.deliver import cluster_files
-
-    (tmp_path / "hosts.yml").write_text(
-        "all:\n  hosts:\n"
-        + "".join(f"    n{i}:\n      underlay_address: 10.20.0.{i}\n      pod_cidr: 10.42.{i}.0/24\n" for i in (1, 2))
-    )
-    (tmp_path / "plan.yaml").write_text("name: demo\ninventory: hosts.yml\n")
-    plan = pipeline.make(tmp_path / "plan.yaml").plan
-    files = cluster_files(plan, "calico")
-    assert set(files) == {"calico/installation.patch.yaml", "calico/felixconfiguration.patch.yaml", "STEPS.md"}
-    assert cluster_files(plan, "calico") == files, "same input, same bytes"
-    assert "1416" in files["STEPS.md"]
-
-
 @pytest.mark.parametrize(
     ("argv", "code", "says"),
     [

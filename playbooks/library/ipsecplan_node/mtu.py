@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from . import core, state
+from . import core, network, state
 from .core import Node, Stop, finding, read, run, write
 
 
@@ -48,9 +48,10 @@ class Pod:
         self.enter = ("nsenter", "--net=" + netns)
 
 
-def pods(bridge: str) -> tuple[list[Pod], list[str]]:
-    """Return (pods found, ports of the bridge whose other end was not found)."""
-    ports = {link["ifindex"]: link for link in links(extra=("master", bridge)).values() if "link_index" in link}
+def pods(bridge: str | None) -> tuple[list[Pod], list[str]]:
+    """Return (pods found, ports whose other end was not found): on a bridge, or behind any veth of this host."""
+    ours = links(extra=("master", bridge) if bridge else ("type", "veth"))
+    ports = {link["ifindex"]: link for link in ours.values() if "link_index" in link}
     found = []
     for netns in _namespaces():
         if not ports:
@@ -65,6 +66,8 @@ def pods(bridge: str) -> tuple[list[Pod], list[str]]:
 
 def live(node: Node) -> Node:
     """Return the live MTUs: devices (None when missing), bridge, pods; for status and for comparisons."""
+    if network.made_by(node):
+        return network.live(node)
     here = links()
     running, lost = pods(node["overlay"]["bridge"])
     bridge = here.get(node["overlay"]["bridge"])
@@ -78,6 +81,8 @@ def live(node: Node) -> Node:
 
 def differences(node: Node) -> list[str]:
     """Return what differs from the planned MTUs, in words."""
+    if network.made_by(node):
+        return [f["message"] for f in network.findings(node) if f["severity"] == "error"]
     now, words = live(node), []
     for device in node["overlay"]["devices"]:
         mtu = now["devices"][device["name"]]
@@ -159,6 +164,8 @@ def remembered() -> dict[str, int | None]:
 
 def senders(node: Node) -> Node:
     """Phase ``senders``: pods send no more than the planned MTU, while every device still takes the old one."""
+    if network.made_by(node):
+        return network.require(node)
     remember(node)
     running, lost = pods(node["overlay"]["bridge"])
     wanted = node["mtu"]["pod"]
@@ -178,6 +185,8 @@ def _set(prefix: Sequence[str], name: str, mtu: int) -> None:
 def devices(node: Node, install: Callable[[], bool]) -> Node:
     """Phase ``mtu``: files for the next boot, then the live devices, read back. ``install`` writes the files."""
     changed = install()
+    if network.made_by(node):
+        return {**network.require(node), "changed": changed}
     wanted, here = node["mtu"]["pod"], links()
     missing = [d["name"] for d in node["overlay"]["devices"] if d["name"] not in here]
     if missing:
@@ -206,6 +215,8 @@ def devices(node: Node, install: Callable[[], bool]) -> Node:
 
 def raise_devices(node: Node) -> Node:
     """Off, first half: every device and pod can receive the old size again; pods go on sending the small one."""
+    if network.made_by(node):
+        return {"changed": False, "detail": f"the MTU is {network.made_by(node)}'s"}
     before, here = remembered(), links()
     running, _ = pods(node["overlay"]["bridge"])
     old = before.get("pods") or 0
@@ -225,6 +236,9 @@ def raise_devices(node: Node) -> Node:
 
 def raise_senders(node: Node) -> Node:
     """Off, second half: pods send the old size again; files and devices that we made go."""
+    if network.made_by(node):
+        state.restore(state.BASE, "mtu")
+        return {"changed": False, "detail": f"the MTU is {network.made_by(node)}'s"}
     before = remembered()
     running, _ = pods(node["overlay"]["bridge"])
     changed = sum(_route_mtu(pod, None) for pod in running)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from . import core, mtu, state, vici, xfrm
+from . import core, mtu, network, state, vici, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -126,6 +126,8 @@ def _underlay(node: Node) -> list[Node]:
 
 
 def _overlay(node: Node) -> list[Node]:
+    if network.made_by(node):
+        return network.findings(node)
     wrong, overlay = [], node["overlay"]
     here = mtu.links(extra=("type", overlay["type"]))
     everything = mtu.links()

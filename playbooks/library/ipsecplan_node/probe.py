@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from . import ike, mtu, xfrm
+from . import ike, mtu, network, xfrm
 from .core import Node, Stop, each, finding, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
@@ -110,13 +110,8 @@ def underlay_device(peer_address: str) -> tuple[str, str]:
     return routes[0]["dev"], routes[0].get("gateway", peer_address)
 
 
-def _one_peer(pod: Sequence[str], peer: Node) -> Node:
-    count, refused_n, said = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"], 3, 4)
-    more, refused, said_more = mtu.ping(pod, peer["overlay_address"], peer["inner_mtu"] + 1, 1, 1)
-    row = {
-        "passes": count > 0 and not refused_n, "said": said,
-        "refused": refused and more == 0, "over_answers": more, "said_over": said_more,
-    }  # fmt: skip
+def _one_peer(pod: Sequence[str], node: Node, peer: Node) -> Node:
+    row = _overlay_of(pod, node, peer)
     if "host_mtu" in peer:  # the hosts themselves
         count, refused_n, said = mtu.ping((), peer["address"], peer["host_mtu"], 2, 4)
         row["host"] = {"passes": count > 0 and not refused_n, "said": said, "refused": False}
@@ -126,20 +121,34 @@ def _one_peer(pod: Sequence[str], peer: Node) -> Node:
     return row
 
 
+def _overlay_of(pod: Sequence[str], node: Node, peer: Node) -> Node:
+    address = network.target(node, peer)
+    if address is None:
+        said = f"{network.made_by(node)} has no route to pods of {peer['name']}: set its host variable overlay_address"
+        return {"passes": False, "said": said, "refused": False, "over_answers": 0, "said_over": said}
+    count, refused_n, said = mtu.ping(pod, address, peer["inner_mtu"], 3, 4)
+    more, refused, said_more = mtu.ping(pod, address, peer["inner_mtu"] + 1, 1, 1)
+    return {
+        "passes": count > 0 and not refused_n, "said": said,
+        "refused": refused and more == 0, "over_answers": more, "said_over": said_more,
+    }  # fmt: skip
+
+
 def probe(node: Node, nonce: str) -> Node:
     """Measure every peer from this node; returns the rows, judged by the controller."""
     _clean()
+    if network.made_by(node):  # only its own runtime can add pods to it, so the host itself sends into its device
+        return _measure(node, nonce, ())
     pod = _make_pod(node, nonce)
     try:
-        return _measure(node, nonce, pod)
+        return _measure(node, nonce, ("nsenter", "--net=/run/netns/" + pod.netns))
     finally:
         pod.remove()
 
 
-def _measure(node: Node, nonce: str, pod: ProbePod) -> Node:
+def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
     from .capture import Capture, allowed, plant
 
-    enter = ("nsenter", "--net=/run/netns/" + pod.netns)
     peers = node["peers"]
     routes = {peer["id"]: underlay_device(peer["address"]) for peer in peers}
     port, family = node["overlay"]["port"], 6 if ":" in node["underlay"]["address"] else 4
@@ -147,7 +156,7 @@ def _measure(node: Node, nonce: str, pod: ProbePod) -> Node:
         kind = "rest" if xfrm.hosts(node) else "clear"
         clear = [stack.enter_context(Capture(dev, kind, port)) for dev in {d for d, _ in routes.values()}]
         crypt = [stack.enter_context(Capture(dev, "esp", port)) for dev in {d for d, _ in routes.values()}]
-        pinged = each(lambda peer: _one_peer(enter, peer), peers)
+        pinged = each(lambda peer: _one_peer(enter, node, peer), peers)
         planted = {}
         for peer in peers:
             device, hop = routes[peer["id"]]

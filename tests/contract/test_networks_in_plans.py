@@ -1,0 +1,153 @@
+"""Every network that a plan takes, the whole way: plan, bundle, what audit reads in the bundle, what nodes are told."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from netplan import bundle
+from netplan.cni import ADAPTERS
+from netplan.cni.base import Setting
+from netplan.cni.deliver import delivery
+from netplan.cni.document import Piece, parse
+from netplan.cni.ovs import audit_text
+from netplan.network_rules import RULES
+from netplan.networks import NETWORKS
+from netplan.plan import Plan
+from netplan.problems import errors
+from netplan.stack import parse as parse_stack
+from netplan.stack import solve
+from tests.contract.test_networks import READERS
+from tests.unit.conftest import make_planned
+
+LINK = 1500
+NEEDED = {
+    "flannel": {"network": "10.128.0.0/9"},
+    "canal": {"network": "10.128.0.0/9"},
+    "k3s": {"network": "10.0.0.0/8"},
+}
+IPSEC = {
+    "gcm": (["aes256gcm16-x25519"], "never"),
+    "cbc": (["aes256-sha256-x25519"], "never"),
+    "gcm+nat-t": (["aes256gcm16-x25519"], "always"),
+    "cbc+nat-t": (["aes256-sha256-x25519"], "always"),
+}
+USABLE = {name: network for name, network in NETWORKS.items() if not network.refused}
+CASES = [
+    pytest.param(name, kind, family, ipsec, mode, id=f"{name}-{kind}-{family}-{ipsec}-{mode}")
+    for name, network in USABLE.items()
+    for kind in (network.overlays or ("vxlan", "geneve"))
+    for family in ("ipv4", "ipv6")
+    for ipsec in IPSEC
+    for mode in ("transport", "tunnel")
+    if not (name == "weave" and family == "ipv6")
+]
+
+
+def plan_of(name: str, kind: str, family: str, ipsec: str, mode: str) -> Plan:
+    esp, nat = IPSEC[ipsec]
+    return make_planned(
+        2,
+        underlay={"mtu": LINK, "family": family},
+        ipsec={"mode": mode, "esp": esp, "nat_traversal": nat},
+        overlay={"type": kind},
+        cni={"plugin": name, "options": {"from": "1400"} if name == "openshift" else NEEDED.get(name, {})},
+    ).plan
+
+
+def packet(plan: Plan, ipsec: str) -> str:
+    """The packet as the network builds it, written down here and not taken from the plan."""
+    ip = "ip6" if plan.file.underlay.family == "ipv6" else "ip4"
+    suite = "aes256gcm16" if "gcm" in ipsec else "aes256-sha256"
+    ovn = (
+        plan.file.cni.plugin in ("kube-ovn", "ovn-kubernetes", "openshift", "ovs") and plan.file.overlay.type != "vxlan"
+    )
+    nat_t = ["udp"] if "nat-t" in ipsec else []
+    tunnel = [ip] if plan.file.ipsec.mode == "tunnel" else []
+    overlay = f"{plan.file.overlay.type}{':8' if ovn else ''}"
+    return "/".join([ip, *nat_t, f"esp:{suite}", *tunnel, "udp", overlay, "eth", "ip4"])
+
+
+def pods_of(name: str, files: dict[str, str], encap: str, family: str) -> set[int | None]:
+    """The pod MTUs that the network makes of what a bundle holds, read by audit."""
+    reader, found = ADAPTERS[READERS.get(name, name)], []
+    for path, text in files.items():
+        if path.endswith(".sh"):
+            found += audit_text(path, text)
+        elif not path.endswith(".md"):
+            for document in parse(text, path):
+                found += reader.audit(Piece(document, (), document.data))
+    settings = [s for s in found if isinstance(s, Setting)]
+    forced = any(s.semantics == "pod" and s.value for s in settings)
+    settings = [s for s in settings if not (forced and s.semantics == "underlay" and s.value is None)]
+    return {s.ends(LINK, encap, family) for s in settings if s.semantics != "device" or name == "ovs"}
+
+
+@pytest.mark.parametrize(("name", "kind", "family", "ipsec", "mode"), CASES)
+def test_pods_end_with_the_number_of_the_plan(name, kind, family, ipsec, mode):
+    plan = plan_of(name, kind, family, ipsec, mode)
+    most = LINK - NETWORKS[name].headroom
+    assert plan.pod_mtu == min(solve(parse_stack(packet(plan, ipsec)), LINK).inner_mtu, most)
+    assert {s.stack.text for c in plan.classes for s in c.sized} == {packet(plan, ipsec)}
+    files = {f.path: f.text for f in bundle.build(plan)}  # every artefact is validated on the way, or this raises
+    cluster = {path: text for path, text in files.items() if path.startswith("cluster/")}
+    facts = [json.loads(text) for path, text in files.items() if path.endswith("node.json")]
+    made = NETWORKS[name].overlays.get(kind)
+    if name != "bridge":
+        encap = "geneve:8" if made and made.options else kind
+        assert pods_of(name, cluster, encap, family) == {plan.pod_mtu}
+        assert "cluster/STEPS.md" in files
+    ours = [path for path in files if "/systemd/network/" in path or path.endswith(".conflist")]
+    assert bool(ours) == (made is None), "our own overlay's files, and only where the overlay is ours"
+    port = made.port if made else {"vxlan": 4789, "geneve": 6081}[kind]
+    for node in facts:
+        assert node["mtu"]["pod"] == plan.pod_mtu
+        assert node["overlay"]["port"] == port
+        assert all(device["mtu"] == plan.pod_mtu for device in node["overlay"]["devices"])
+        assert node["overlay"].get("made_by", "bridge" if made is None else None) == (name if made else "bridge")
+    for path, text in files.items():
+        if path.endswith("guard-drop.nft"):
+            assert re.search(rf"dport {port}\b", text)
+        if path.endswith("conf.d/ipsecplan.conf"):
+            assert f"[udp/{port}]" in text
+
+
+def test_the_facts_name_the_networks_of_the_registry():
+    assert list(NETWORKS) == list(ADAPTERS)
+    assert len(CASES) > 250
+    for name, network in NETWORKS.items():
+        kinds = {encap.partition(":")[0] for encap, _ in ADAPTERS[name].takes}
+        assert set(network.overlays) <= kinds
+        assert network.headroom == ADAPTERS[name].headroom
+        for made in network.overlays.values():
+            said = " ".join(ADAPTERS[name].ports)
+            assert str(made.port) in said, f"{name}: the port is not among those that its adapter names"
+
+
+@pytest.mark.parametrize("name", [name for name, network in USABLE.items() if network.overlays])
+def test_the_devices_are_the_networks_own(name):
+    for kind, made in NETWORKS[name].overlays.items():
+        plan = plan_of(name, kind, "ipv4", "gcm", "transport")
+        node = bundle.node_facts(plan, plan.nodes[0])
+        overlay = node["overlay"]
+        assert overlay["made_by"] == name
+        assert "{" not in overlay["tunnel"]
+        assert [d["name"] for d in overlay["devices"]] == ([made.device.format(vni=made.vni)] if made.device else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "overlay"),
+    [("flannel", {"port": 4789, "vni": 7}), ("calico", {"port": 4790}), ("cilium", {"port": 9999}),
+     ("antrea", {"port": 6082}), ("rke2-cilium", {"port": 4789})],
+)  # fmt: skip
+def test_what_a_plan_may_change_reaches_the_networks_own_files(name, overlay):
+    plan = make_planned(2, overlay=overlay, cni={"plugin": name, "options": NEEDED.get(name, {})}).plan
+    text = "".join(delivery(plan).files.values())
+    assert all(str(value) in text for value in overlay.values())
+    assert plan.file.overlay.udp_port == overlay["port"]
+    if name == "flannel":
+        assert bundle.node_facts(plan, plan.nodes[0])["overlay"]["tunnel"] == "flannel.7"
+    assert not errors([p for rule in RULES for p in rule(make_planned(2, overlay=overlay, cni={"plugin": name}).loaded)
+                       if "options" not in p.message])  # fmt: skip
