@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from netplan.lab.cluster import Lab
+
 from .conftest import ClusterFactory
 from .rollout_steps import Rollout, is_new, is_old
 
@@ -19,18 +21,34 @@ LINES = 100  # of the journal of an apply on three nodes (tests/unit/test_rollou
 # The moments between which the nodes' states differ: a request about to go, one on its way, one answered by all
 BOUNDARIES = [
     *[f"{event}:{phase}:1" for phase in ("arm", "mtu", "trap", "enforce") for event in ("PhaseStarted", "NodeResult")],
-    "PhaseFinished:stage:1", "PhaseFinished:permissive:1", "PhaseFinished:switch:1", "NodeResult:switch:3",
+    "PhaseFinished:stage:1", "PhaseFinished:permissive:1", "PhaseFinished:switch:1",
     "PhaseFinished:soak:1", "NodeResult:probe:1", "PhaseFinished:probe:1",
     "PhaseStarted:prepare:1", "NodeResult:prepare:1", "PhaseFinished:prepare:1",
     "PhaseFinished:confirm:1", "NodeResult:confirm:2", "PhaseFinished:confirm:2",
 ]  # fmt: skip
-IN_SHORT = ("NodeResult:confirm:1",)  # the rest is for `make drills`
+IN_SHORT = ("NodeResult:switch:3", "NodeResult:confirm:1")  # the rest is for `make drills`
 EVERY = [f"line::{number}" for number in range(1, LINES + 1)] if os.environ.get("IPSECPLAN_EVERY_LINE") else []
 FILES = ("/etc/swanctl/conf.d/ipsecplan.conf", "/etc/swanctl/private/ipsecplan.pem", "/etc/ipsecplan/guard.nft")
 
 
-def wholly(rollout: Rollout) -> str:
-    """Return old or new, and nothing else will do."""
+def reverted_at(rollout: Rollout, node: str) -> float | None:
+    """Return the time on the node's clock at which its revert had written the new state, None if it has not."""
+    if rollout.lab.exec(node, ["test", "-e", "/var/lib/ipsecplan/state.json"]).returncode != 0:
+        return None
+    state = json.loads(rollout.shell(node, "cat", "/var/lib/ipsecplan/state.json"))
+    written = rollout.shell(node, "stat", "--format=%.3Y", "/var/lib/ipsecplan/state.json")
+    return float(written) if state["last"].get("result") == "reverted" else None
+
+
+def clock_of(lab: Lab, node: str) -> float:
+    """Return a node's wall clock minus ours, in seconds."""
+    before = time.time()
+    there = float(lab.exec(node, ["date", "+%s.%N"], check=True).stdout)
+    return there - (before + time.time()) / 2
+
+
+def wholly(rollout: Rollout) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Return old or new, and the nodes' states; nothing else will do."""
     nodes = rollout.status()
     assert set(nodes) == set(rollout.names)
     words = {name: _word(node) for name, node in nodes.items()}
@@ -39,7 +57,7 @@ def wholly(rollout: Rollout) -> str:
     for name in rollout.names:
         there = [f for f in FILES if rollout.lab.exec(name, ["test", "-e", f]).returncode == 0]
         assert there == (list(FILES) if word == "new" else []), (name, there)
-    return word
+    return word, nodes
 
 
 def _word(node: dict[str, Any]) -> str:
@@ -54,19 +72,32 @@ def _points() -> list[Any]:
 
 @pytest.mark.parametrize("point", _points())
 def test_killed_behind_a_line(clusters: ClusterFactory, tmp_path: Path, point: str) -> None:
-    rollout = Rollout(clusters(nodes=3), tmp_path)
-    begin = time.monotonic()
+    lab = clusters(nodes=3)
+    rollout = Rollout(lab, tmp_path)
+    offset = {name: clock_of(lab, name) for name in rollout.names}
+    begin = time.time()
     rollout.dies_after(point, "apply", "--yes", "--soak", "2", "--timer", str(TIMER))
-    died = time.monotonic()
-    time.sleep(TIMER + 5)
-    word = wholly(rollout)
-    by = sorted({str(node["state"]["last"].get("by", "-")) for node in rollout.status().values()})
+    died = time.time()
+    time.sleep(TIMER + 5)  # and nothing of ours runs anywhere
+    took = {name: reverted_at(rollout, name) for name in rollout.names}
+    seconds = {name: at - offset[name] - died for name, at in took.items() if at is not None}
+    word, nodes = wholly(rollout)
+    by = sorted({str(node["state"]["last"].get("by", "-")) for node in nodes.values()})
     (journal,) = rollout.state.glob("clusters/*/journal/*.jsonl")
-    events = [json.loads(line)["event"] for line in journal.read_text().splitlines()]
-    print(f"POINT {point} lines {len(events)} apply {died - begin:.0f} s: {word} by {' '.join(by)}")
-    decided = point.split(":")[:2] == ["NodeResult", "confirm"] or point in ("PhaseFinished:confirm:1",
-                                                                           "PhaseFinished:confirm:2")  # fmt: skip
-    if not point.startswith("line"):
+    lines = len(journal.read_text().splitlines())
+    print(f"POINT {point} line {lines}, {died - begin:.0f} s after the start: {word}, by {' '.join(by)}; "
+          + " ".join(f"{name} {s:.1f} s" for name, s in seconds.items()))  # fmt: skip
+    assert all(s <= TIMER + 5 for s in seconds.values()), seconds
+    event, phase, _ = point.split(":")
+    if event != "line":
+        decided = phase == "confirm" and event != "PhaseStarted"
         assert word == ("new" if decided else "old")
     if point == "NodeResult:confirm:1":
         assert by == ["operator", "witness"]
+    if point == "NodeResult:switch:3":
+        assert by == ["timer"]
+        assert len(seconds) == len(rollout.names)
+        assert all(node["mtu"]["devices"] == {"ov0": 1416} for node in nodes.values()), "a small MTU is always safe"
+        assert rollout.run("status").stdout.count("(reverted by timer at 20") == 3
+        pinged = lab.exec("n1", ["ip", "netns", "exec", "pod1", "ping", "-c", "3", "-i", "0.3", "10.244.3.2"])
+        assert pinged.returncode == 0, pinged.stdout
