@@ -13,11 +13,10 @@ import pytest
 from netplan.lab.cluster import Lab
 
 from .conftest import ClusterFactory
-from .rollout_steps import Rollout, is_new, is_old
+from .rollout_steps import LINES, Rollout, is_new, is_old
 
 pytestmark = pytest.mark.lab
 TIMER = 45  # seconds; a step on an emulated node may take ten
-LINES = 100  # of the journal of an apply on three nodes (tests/unit/test_rollout_engine.py counts them)
 # The moments between which the nodes' states differ: a request about to go, one on its way, one answered by all
 BOUNDARIES = [
     *[f"{event}:{phase}:1" for phase in ("arm", "mtu", "trap", "enforce") for event in ("PhaseStarted", "NodeResult")],

@@ -14,6 +14,19 @@ DROPS = 'table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter name "
 COUNTS = 'table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter name "clear_out"\n}\n'
 
 
+def moved(folder: Path) -> str:
+    """Return the script with all its paths below a folder, and its commands looked for in ``bin`` there first."""
+    text = SCRIPT.read_text()
+    for old, new in (
+        ("/var/run/charon.vici", f"{folder}/vici"), ("/run/charon.vici", f"{folder}/vici"),
+        ("/var/lib/ipsecplan", f"{folder}/lib"), ("/run/ipsecplan", f"{folder}/run"), ("/etc/", f"{folder}/etc/"),
+        ("PATH=/usr/sbin", f"PATH={folder}/bin:/usr/sbin"),
+    ):  # fmt: skip
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
 class Node:
     """A node in a folder: the script with its paths moved there, and commands that only write down their words."""
 
@@ -22,15 +35,8 @@ class Node:
         self.tx = self.root / "tx" / TX
         for made in (self.tx, self.bin, folder / "run"):
             made.mkdir(parents=True)
-        text = SCRIPT.read_text()
-        for old, new in (
-            ("/var/lib/ipsecplan", str(self.root)), ("/run/ipsecplan", str(folder / "run")),
-            ("/etc/", str(folder) + "/etc/"), ("PATH=/usr/sbin", f"PATH={self.bin}:/usr/sbin"),
-            ("/run/charon.vici", str(folder) + "/vici"), ("/var" + str(folder), str(folder)),
-        ):  # fmt: skip
-            text = text.replace(old, new)
         self.script = folder / "revert.sh"
-        self.script.write_text(text)
+        self.script.write_text(moved(folder))
         for name in ("ip", "nft", "ping", "systemctl", "swanctl"):
             self.play(name)
         self.put(open=TX, last=TX)

@@ -21,6 +21,7 @@ from netplan.rollout.journal import ClusterState, Journal, read
 from netplan.rollout.runner import Answer
 from netplan.rollout.targets import Target
 from netplan.rollout.undo import revert
+from tests.lab.rollout_steps import LINES
 
 IDS = [f"n-{c * 12}" for c in "abc"]
 REQUEST = (
@@ -326,3 +327,7 @@ def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monke
     assert run.outcome.exit_code == ExitCode.REVERTED
     assert [p.code for p in run.outcome.problems] == ["IPP668"]
     assert phases_sent(nodes)[-3:] == ["permissive", "relax", "back"]
+
+
+def test_the_drills_know_every_line_of_the_journal(tmp_path: Path) -> None:
+    assert len(Run(tmp_path, Played()).journal) == LINES

@@ -1,0 +1,220 @@
+"""Three nodes in folders: the real agent and the real revert.sh, under a clock, timers and a network that are played.
+
+What a phase does to IPsec is left out, but for the guard; what remembers, arms, decides and takes back is all real.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from netplan.rollout.runner import Answer
+from netplan.rollout.targets import Target
+
+from .test_node_module import LIBRARY
+from .test_revert_script import moved
+
+REAL = ("arm", "hold", "prepare", "confirm", "relax", "back")
+GUARD = "table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter drop\n}"
+# Each command sees $NODE, its node's folder. An answer to a ping needs an address there and drop mode on both ends.
+COMMANDS = {
+    "ip": """case "$1 $2" in
+"addr add" | "addr replace") echo "${3%/*}" >>$NODE/addresses ;;
+"addr del" | "addr delete") [ -f $NODE/addresses ] && sed -i "/^${3%/*}$/d" $NODE/addresses ;;
+"route replace") echo "$3 $5" >$NODE/route ;;
+"route delete") rm -f $NODE/route ;;
+"route get") echo "$3 dev ov0" ;;
+esac
+exit 0""",
+    "ping": """for address; do :; done
+[ -f $NODE/cut ] && exit 1
+via=$address
+[ -f $NODE/route ] && read -r of hop <$NODE/route && [ "$of" = "$address" ] && via=$hop
+there=$NODE/../by-address/$via
+[ -f $NODE/guard ] && [ -f $there/guard ] || exit 1
+[ "$via" = "$address" ] || grep -qx "$address" $there/addresses 2>/dev/null""",
+    "nft": """case "$1" in
+list) cat $NODE/guard 2>/dev/null ;;
+delete) rm -f $NODE/guard ;;
+-f) rm -f $NODE/guard ;;
+esac""",
+    "systemctl": "shift; for unit; do rm -f $NODE/timers/$unit; done",
+    "swanctl": "exit 0",
+}
+
+
+class Nodes:
+    """The transport of an engine, and the world behind it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, edges: Mapping[str, list[str]]) -> None:
+        monkeypatch.syspath_prepend(str(LIBRARY))
+        import ipsecplan_node.commit
+        import ipsecplan_node.main
+        import ipsecplan_node.stage
+
+        self.agent: ModuleType = ipsecplan_node
+        self.patch, self.folder, self.now = monkeypatch, folder, 1000.0
+        self.under_way: list[tuple[str, dict[str, Any], bytes]] = []  # requests that have not arrived yet
+        self.targets = [self._target(node_id, peers, number) for number, (node_id, peers) in enumerate(edges.items())]
+        for target in self.targets:
+            self._make(target)
+        monkeypatch.setattr(self.agent.stage, "tools", lambda *_: None)
+        for name in ("state", "lease"):
+            monkeypatch.setattr(getattr(self.agent, name).time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(self.agent.main.os, "setsid", lambda: None)
+        monkeypatch.setattr(self.agent.main.os, "umask", lambda _: 0)
+        phases = {name: (where, self._stub(name) if name not in REAL else call)
+                  for name, (where, call) in self.agent.main.PHASES.items()}  # fmt: skip
+        monkeypatch.setattr(self.agent.main, "PHASES", phases)
+
+    def _target(self, node_id: str, peers: list[str], number: int) -> Target:
+        addresses = {name: f"10.244.{n}.0" for n, name in enumerate(sorted({node_id, *peers, "n-a", "n-b", "n-c"}))}
+        node = {
+            "id": node_id, "name": node_id[2:], "cluster": "lab", "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
+            "underlay": {"address": f"192.0.2.{number + 1}"},
+            "overlay": {"address": addresses[node_id], "port": 4789, "devices": [{"name": "ov0"}]},
+            "peers": [
+                {"id": peer, "pair": "pair-" + min(node_id, peer)[2] + max(node_id, peer)[2], "name": peer[2:],
+                 "address": "192.0.2.9", "overlay_address": addresses[peer], "inner_mtu": 1416, "outer_packet": 1500}
+                for peer in peers
+            ],
+        }  # fmt: skip
+        return Target(node_id, node_id[2:], "f" * 64, node, (), Path("/"), {})
+
+    def _make(self, target: Target) -> None:
+        home = self.home(target.id)
+        for made in ("bin", "run", "timers"):
+            (home / made).mkdir(parents=True)
+        for name, text in COMMANDS.items():
+            (home / "bin" / name).write_text(f"#!/bin/sh\nNODE={home}\n{text}\n")
+            (home / "bin" / name).chmod(0o755)
+        (home / "revert.sh").write_text(moved(home))
+        (home / "revert.sh").chmod(0o755)
+        by = self.folder / "by-address"
+        by.mkdir(exist_ok=True)
+        (by / target.node["overlay"]["address"]).symlink_to(home)
+
+    def home(self, node_id: str) -> Path:
+        return self.folder / node_id
+
+    def _stub(self, phase: str) -> Callable[[Any, dict[str, Any], Any], dict[str, Any]]:
+        def work(_: Any, request: dict[str, Any], __: Any) -> dict[str, Any]:
+            state, home = self.agent.state, self.home(request["node"]["id"])
+            answer: dict[str, Any] = {"changed": True, "detail": ""}
+            if phase == "status":
+                now = state.load()
+                answer |= {"state": now, "transaction": state.progress(now), "lease": self.agent.lease.load(),
+                           "mtu_before": {}, "differs": [] if now["state"] == "confirmed" else ["x"]}  # fmt: skip
+            if phase == "enforce":
+                (home / "guard").write_text(GUARD + "\n")
+            if phase == "probe":
+                row = {
+                    "passes": True, "refused": True, "esp": 1, "esp_full": 1, "outer": 1500, "fragments": 0,
+                    "plaintext": 0, "planted": 1, "planted_seen": 1, "algorithms": ["A"], "modes": ["TRANSPORT"],
+                }  # fmt: skip
+                answer["rows"] = [{"peer": p["id"], **row} for p in request["node"]["peers"]]
+            return answer
+
+        return work
+
+    def _enter(self, node_id: str) -> None:
+        """Let the agent's modules be this node's."""
+        home, state = self.home(node_id), self.agent.state
+        for name, value in (
+            ("ROOT", ""), ("STATE", "/state.json"), ("OPEN", "/open"), ("LAST", "/last"), ("BASE", "/base"),
+        ):  # fmt: skip
+            self.patch.setattr(state, name, f"{home}/lib{value}")
+        self.patch.setattr(state, "RUN", f"{home}/run")
+        self.patch.setattr(state, "SCRIPT", f"{home}/revert.sh")
+        self.patch.setattr(state, "enable", lambda *_: None)
+
+        def run(*words: object, **_: Any) -> Any:
+            name, *rest = map(str, words)
+            done = subprocess.run([home / "bin" / name, *rest], capture_output=True, text=True)
+            return self.agent.core.Done(done.returncode, done.stdout, done.stderr)
+
+        def must(*words: object, **_: Any) -> None:
+            assert words[0] == "systemd-run", words
+            told = dict(str(word).lstrip("-").split("=", 1) for word in words if "=" in str(word))
+            deadline = self.now + float(told["on-active"].rstrip("s"))
+            (home / "timers" / (told["unit"] + ".timer")).write_text(f"{deadline}")
+
+        for module in (state, self.agent.commit):
+            self.patch.setattr(module, "run", run)
+        self.patch.setattr(state, "must", must)
+
+    def serve(self, node_id: str, request: dict[str, Any], archive: bytes) -> Answer:
+        """Let the agent answer one request, a second later."""
+        self.now += 1
+        self._enter(node_id)
+        out = io.StringIO()
+        data = json.dumps(request).encode()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.stdout", out)
+            self.agent.main.main({"request": len(data), "archive": len(archive)}, io.BytesIO(data + archive))
+        said = json.loads(out.getvalue().partition(self.agent.main.SENTINEL)[2])
+        return Answer(results=said["results"], clock=said["clock"])
+
+    def step(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
+        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:  # fmt: skip
+        del targets, fresh
+        answers: dict[str, Answer] = {}
+        self.under_way = [(i, request, b"x" if payload else b"") for i, request in requests.items()]
+        while self.under_way:
+            node_id, request, archive = self.under_way.pop(0)
+            answers[node_id] = self.serve(node_id, request, archive)
+            arrived(node_id, answers[node_id])
+        return answers
+
+    def deliver(self) -> None:
+        """Let what was under way when the controller died arrive."""
+        while self.under_way:
+            self.serve(*self.under_way.pop(0))
+
+    def wait(self) -> list[str]:
+        """Let the time pass until no timer is left; return whose fired, in order."""
+        fired = []
+        while True:
+            left = [(float(t.read_text()), t) for target in self.targets
+                    for t in (self.home(target.id) / "timers").iterdir()]  # fmt: skip
+            if not left:
+                return fired
+            deadline, timer = min(left)
+            self.now = max(self.now, deadline)
+            timer.unlink()
+            home = timer.parent.parent
+            tx = timer.name.removeprefix("ipsecplan-revert-").rpartition("-")[0]
+            subprocess.run([home / "revert.sh", "timer", tx], check=True, capture_output=True, timeout=60)
+            fired.append(home.name)
+
+    def boot(self, node_id: str) -> None:
+        """Cut a node's power and start it again: timers and addresses are gone, the boot unit runs."""
+        home = self.home(node_id)
+        for timer in (home / "timers").iterdir():
+            timer.unlink()
+        (home / "addresses").unlink(missing_ok=True)
+        subprocess.run([home / "revert.sh", "boot"], check=True, capture_output=True, timeout=60)
+
+    def words(self) -> dict[str, str]:
+        """Return what each node is: old, new, or something that must not be."""
+        found = {}
+        for target in self.targets:
+            home = self.home(target.id)
+            state = {"state": "none"}
+            if (home / "lib" / "state.json").exists():
+                state = json.loads((home / "lib" / "state.json").read_text())
+            word = "open" if (home / "lib" / "open").exists() else state["state"]
+            guard = (home / "guard").exists()
+            found[target.id] = {("none", False): "old", ("confirmed", True): "new"}.get(
+                (word, guard), f"{word} {guard}"
+            )
+        return found

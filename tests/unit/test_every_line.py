@@ -1,0 +1,137 @@
+"""The control process dies behind every line of its journal, requests arrive or not: no end is mixed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netplan.rollout.apply import apply
+from netplan.rollout.confirm import confirm
+from netplan.rollout.engine import Engine, Options
+from netplan.rollout.events import silent
+from netplan.rollout.journal import ClusterState, Journal
+from netplan.rollout.resume import resume
+from tests.lab.rollout_steps import LINES
+
+from .simulated import Nodes
+
+MESH = {"n-a": ["n-b", "n-c"], "n-b": ["n-a", "n-c"], "n-c": ["n-a", "n-b"]}
+CHAIN = {"n-a": ["n-b"], "n-b": ["n-a", "n-c"], "n-c": ["n-b"]}
+LONG = {"n-a": ["n-b"], "n-b": ["n-a", "n-c"], "n-c": ["n-b", "n-d"], "n-d": ["n-c"]}
+# Points are EVENT:PHASE:N as in tests.lab.dying, or the number of a line
+SOME = ("PhaseFinished:probe:1", "NodeResult:prepare:2", "PhaseFinished:prepare:1", "NodeResult:confirm:1")
+HOPS = (("PhaseFinished:prepare:1", "old"), ("NodeResult:confirm:1", "new"))
+RESUMED = ("NodeResult:arm:2", "PhaseFinished:permissive:1", "NodeResult:trap:1", "NodeResult:prepare:2",
+           "NodeResult:confirm:1", "NodeResult:confirm:2")  # fmt: skip
+
+
+class Killed(BaseException):
+    """The end of the control process."""
+
+
+def engine(nodes: Nodes, state: ClusterState, **options: Any) -> Engine:
+    return Engine("lab", "d" * 64, nodes.targets, nodes, state, silent, Options(**options))
+
+
+def dies(nodes: Nodes, point: str, monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
+    """Apply until the journal has got this record."""
+    event, phase, number = point.split(":")
+    left = [int(number)]
+    write = Journal.write
+
+    def count(journal: Journal, record: dict[str, Any]) -> None:
+        write(journal, record)
+        if event == "line" or (record["event"], record.get("phase", "")) == (event, phase):
+            left[0] -= 1
+            if not left[0]:
+                raise Killed
+
+    with monkeypatch.context() as patch, ClusterState(state, "lab") as cluster:
+        patch.setattr(Journal, "write", count)
+        with pytest.raises(Killed):
+            apply(engine(nodes, cluster, timer_s=60), lambda _: True)
+
+
+def _points() -> list[Any]:
+    lines = [pytest.param(f"line::{n}", marks=pytest.mark.drill) for n in range(1, LINES + 1)]
+    return [*SOME, *lines]
+
+
+@pytest.mark.parametrize("arrive", [True, False], ids=["arrive", "lost"])
+@pytest.mark.parametrize("point", _points())
+def test_wholly_old_or_wholly_new(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, point: str, arrive: bool) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
+    dies(nodes, point, monkeypatch, tmp_path / "state")
+    if arrive:
+        nodes.deliver()
+    confirmed = any((nodes.home(t.id) / "addresses").exists() for t in nodes.targets)
+    fired = nodes.wait()
+    assert set(nodes.words().values()) == {"new" if confirmed else "old"}, (nodes.words(), fired)
+    if point in SOME:
+        assert confirmed == (point == "NodeResult:confirm:1")
+
+
+@pytest.mark.parametrize(("point", "end"), HOPS)
+@pytest.mark.parametrize("graph", [CHAIN, LONG], ids=["chain", "long chain"])
+def test_over_several_hops(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, graph: dict[str, list[str]], point: str, end: str
+) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", graph)
+    dies(nodes, point, monkeypatch, tmp_path / "state")
+    nodes.wait()
+    assert set(nodes.words().values()) == {end}, nodes.words()
+
+
+@pytest.mark.parametrize("point", RESUMED)
+def test_resume_finishes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, point: str) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
+    dies(nodes, point, monkeypatch, tmp_path / "state")
+    nodes.deliver()
+    with ClusterState(tmp_path / "state", "lab") as state:
+        outcome = resume(engine(nodes, state, timer_s=60), lambda *_: True, lambda *_: True)
+    assert outcome.outcome in ("confirmed", "unchanged"), outcome.problems
+    assert nodes.wait() == [], "no timer is left"
+    assert set(nodes.words().values()) == {"new"}
+
+
+def test_resume_takes_back_what_two_faults_left_mixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
+    dies(nodes, "NodeResult:confirm:1", monkeypatch, tmp_path / "state")
+    nodes.boot("n-c")
+    nodes.wait()
+    assert nodes.words() == {"n-a": "new", "n-b": "new", "n-c": "old"}, "a reboot reverts, whatever the others do"
+    with ClusterState(tmp_path / "state", "lab") as state:
+        outcome = resume(engine(nodes, state), lambda *_: True, lambda *_: True)
+    assert outcome.outcome == "reverted", outcome.problems
+    assert set(nodes.words().values()) == {"old"}
+
+
+def test_a_late_request_of_a_dead_controller_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
+    dies(nodes, "NodeResult:trap:1", monkeypatch, tmp_path / "state")
+    late = list(nodes.under_way)
+    assert late
+    with ClusterState(tmp_path / "state", "lab") as state:
+        assert resume(engine(nodes, state), lambda *_: True, lambda *_: True).outcome == "confirmed"
+    for node_id, request, archive in late:
+        (result,) = nodes.serve(node_id, request, archive).results
+        assert (result["ok"], result["findings"][0]["code"]) == (False, "IPP671")
+    assert set(nodes.words().values()) == {"new"}
+
+
+def test_a_try_that_is_confirmed_and_one_that_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
+    for said in ("no", "yes"):
+        with ClusterState(tmp_path / "state", "lab") as state:
+            tried = apply(engine(nodes, state, keep_s=300), lambda _: True, keep=lambda *_: None)
+            assert tried.outcome == "awaiting"
+            if said == "no":
+                assert sorted(nodes.wait()) == ["n-a", "n-b", "n-c"]
+                assert confirm(engine(nodes, state)).outcome == "failed"
+            else:
+                assert confirm(engine(nodes, state)).outcome == "confirmed"
+                assert confirm(engine(nodes, state)).outcome == "unchanged"
+        assert set(nodes.words().values()) == {"old" if said == "no" else "new"}
+    assert list((nodes.home("n-a") / "timers").iterdir()) == []
