@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 # Debian packages: the virtual environment, the lab (a virtual machine made from Debian's own packages), the kernel rig
 APT_BASE := python3-venv make
 APT_LAB := $(shell cat netplan/lab/packages.txt 2>/dev/null)
-APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch nftables iputils-ping
+APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch ovn-central ovn-host docker.io \
+  busybox-static nftables iputils-ping
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help setup demo test check bench format golden drills clean

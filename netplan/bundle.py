@@ -20,12 +20,13 @@ from typing import Any
 from netplan import __version__
 from netplan.cni import bridge
 from netplan.cni.deliver import Delivery, delivery
-from netplan.consequences import consequences, sum_of
+from netplan.consequences import consequences
 from netplan.host import guard, sysctl
-from netplan.host.overlay import Endpoint, Overlay, devices, networkd_files
+from netplan.host.overlay import networkd_files
 from netplan.inventory import Inventory
 from netplan.ipsec import charon, farend, swanctl
 from netplan.model import Node
+from netplan.overlay_facts import endpoint, overlay_facts, overlay_of
 from netplan.plan import PairClass, Plan
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.render import environment, render
@@ -148,10 +149,10 @@ def dump_lines(value: dict[str, Any]) -> str:
 
 def _node_files(plan: Plan, node: Node) -> list[File]:
     under = f"nodes/{node.id}/"
-    peers = [_endpoint(peer) for peer in plan.others(node)]
+    peers = [endpoint(peer) for peer in plan.others(node)]
     overlay: list[File] = []
     if plan.file.made is None:
-        networkd = networkd_files(overlay_of(plan), _endpoint(node), peers)
+        networkd = networkd_files(overlay_of(plan), endpoint(node), peers)
         conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
         overlay = [File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()]
         overlay.append(File("etc/cni/net.d/10-ipsecplan.conflist", conflist))
@@ -186,23 +187,6 @@ def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
     )  # fmt: skip
 
 
-def overlay_of(plan: Plan) -> Overlay:
-    """Return the overlay of a plan as the renderers take it."""
-    overlay = plan.file.overlay
-    return Overlay(
-        type=overlay.type,
-        vni=overlay.vni,
-        port=overlay.udp_port,
-        device=overlay.device,
-        mtu=plan.pod_mtu,
-        why=sum_of(plan),
-    )
-
-
-def _endpoint(node: Node) -> Endpoint:
-    return Endpoint(id=node.id, address=node.address, overlay_address=node.overlay_address, pod_cidr=node.pod_cidr)
-
-
 def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
     """Return ``node.json``: what the node module needs to know, as data."""
     return {
@@ -212,7 +196,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "cluster": plan.file.name,
         "family": plan.file.underlay.carrier,
         "underlay": {"address": node.address, "mtu": node.link_mtu},
-        "overlay": _overlay_facts(plan, node),
+        "overlay": overlay_facts(plan, node),
         "mtu": {"pod": plan.pod_mtu},
         "auth": plan.file.ipsec.auth,
         "protect": plan.file.ipsec.protect,
@@ -253,37 +237,6 @@ def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
     low, high = plan.host_mtu(pair_class)
     refuses = plan.file.underlay.carrier == "ipv4" or plan.file.ipsec.mode == "tunnel"
     return {"host_mtu": low, **({"host_over": high + 1} if refuses else {})}
-
-
-def _overlay_facts(plan: Plan, node: Node) -> dict[str, Any]:
-    """The overlay of one node: devices of ours, or those of a container network, which are read and never changed."""
-    overlay, made = plan.file.overlay, plan.file.made
-    facts: dict[str, Any] = {
-        "type": overlay.type,
-        "port": overlay.udp_port,
-        "vni": overlay.vni,
-        "address": node.overlay_address,
-        "pod_cidr": node.pod_cidr,
-    }
-    if made is None:
-        links = []
-        for name, reached in devices(overlay_of(plan), [_endpoint(peer) for peer in plan.others(node)]):
-            link: dict[str, Any] = {"name": name, "mtu": plan.pod_mtu}
-            if overlay.type == "geneve":
-                link["peer"] = reached[0].id
-            links.append(link)
-        return {**facts, "devices": links, "bridge": overlay.bridge}
-    tunnel, device = made.names(plan.file.underlay.carrier, overlay.vni, overlay.udp_port)
-    return {
-        **facts,
-        "vni": overlay.vni if made.vni is not None else None,
-        "made_by": plan.file.cni.plugin,
-        "tunnel": tunnel,
-        "devices": [{"name": device, "mtu": plan.pod_mtu}] if device else [],
-        "mtu_on": made.by,
-        "routed": made.routed,
-        "bridge": None,
-    }
 
 
 def _negotiated(classes: Iterable[PairClass]) -> list[str]:

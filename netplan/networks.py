@@ -31,8 +31,9 @@ class Made:
     ``by`` is where the MTU stands: on the link, or on the routes over it. ``target`` says which address of a peer
     answers a probe: ``gateway`` is the gateway of the route to the peer's pods, a number counts from the start of the
     peer's pod subnet, None asks for the host variable overlay_address. ``routed`` is true when the host's IP stack
-    tells a pod that its packet is too large; Open vSwitch drops it in silence. ``settable`` names the keys of
-    ``overlay`` that the network's own configuration takes from a plan.
+    tells a pod that its packet is too large; Open vSwitch drops it in silence. ``pods_on`` is the master of the host's
+    ends of pods (empty: any veth may be one). ``settable`` names the keys of ``overlay`` that the network's own
+    configuration takes from a plan.
     """
 
     port: int
@@ -44,6 +45,7 @@ class Made:
     by: Literal["link", "route"] = "link"
     target: Literal["gateway"] | int | None = None
     routed: bool = True
+    pods_on: str = ""
     settable: frozenset[str] = frozenset()
 
     def names(self, family: str, vni: int, port: int) -> tuple[str, str]:
@@ -79,6 +81,8 @@ _ALL = frozenset({"port", "vni"})
 _PORT = frozenset({"port"})
 _PAST = "packets of its pods do not pass the host's IP stack, so IPsec between the hosts does not see them"
 
+_OVS_PORTS = "ovs-system"  # the kernel datapath
+
 _CALICO = Made(
     port=4789, tunnel="vxlan.calico", device="vxlan.calico", device6="vxlan-v6.calico", vni=4096, target="gateway",
     settable=_PORT,
@@ -98,25 +102,36 @@ _CILIUM = {
     "geneve": Made(port=6081, tunnel="cilium_geneve", device="cilium_host", by="route", settable=_PORT),
 }
 _ANTREA = {
-    "geneve": Made(
-        port=6081, tunnel="genev_sys_{port}", device="antrea-gw0", target=1, routed=False, settable=_PORT
-    ),
-    "vxlan": Made(
-        port=4789, tunnel="vxlan_sys_{port}", device="antrea-gw0", target=1, routed=False, settable=_PORT
-    ),
+    kind: Made(
+        port=port, tunnel=f"{start}_sys_{{port}}", device="antrea-gw0", target=1, routed=False, pods_on=_OVS_PORTS,
+        settable=_PORT,
+    )
+    for kind, start, port in (("geneve", "genev", 6081), ("vxlan", "vxlan", 4789))
 }  # fmt: skip
 _OVNKUBE = {
-    "geneve": Made(port=6081, tunnel="genev_sys_6081", device="ovn-k8s-mp0", options=8, target=2, routed=False),
+    "geneve": Made(
+        port=6081, tunnel="genev_sys_6081", device="ovn-k8s-mp0", options=8, target=2, routed=False, pods_on=_OVS_PORTS
+    ),
 }
 _KUBE_OVN = {
-    "geneve": Made(port=6081, tunnel="genev_sys_6081", device="ovn0", options=8, routed=False),
-    "vxlan": Made(port=4789, tunnel="vxlan_sys_4789", device="ovn0", routed=False),
+    "geneve": Made(port=6081, tunnel="genev_sys_6081", device="ovn0", options=8, routed=False, pods_on=_OVS_PORTS),
+    "vxlan": Made(port=4789, tunnel="vxlan_sys_4789", device="ovn0", routed=False, pods_on=_OVS_PORTS),
 }
 _OVS = {
-    "geneve": Made(port=6081, tunnel="genev_sys_{port}", device="br-int", options=8, routed=False, settable=_PORT),
-    "vxlan": Made(port=4789, tunnel="vxlan_sys_{port}", device="br-int", routed=False, settable=_PORT),
+    "geneve": Made(
+        port=6081,
+        tunnel="genev_sys_{port}",
+        device="br-int",
+        options=8,
+        routed=False,
+        pods_on=_OVS_PORTS,
+        settable=_PORT,
+    ),
+    "vxlan": Made(
+        port=4789, tunnel="vxlan_sys_{port}", device="br-int", routed=False, pods_on=_OVS_PORTS, settable=_PORT
+    ),
 }
-_WEAVE = {"vxlan": Made(port=6784, tunnel="vxlan-6784", device="weave", routed=False)}
+_WEAVE = {"vxlan": Made(port=6784, tunnel="vxlan-6784", device="weave", routed=False, pods_on="weave")}
 
 # the same names as netplan.cni.ADAPTERS; a contract test compares the two
 NETWORKS: Mapping[str, Network] = {

@@ -59,13 +59,13 @@ class Node:
 
     def run(self, *words: str, check: bool = True) -> str:
         name = program(words[0]) or words[0]
-        environment = {**os.environ, "OVS_RUNDIR": str(self.folder), "OVS_LOGDIR": str(self.folder)}
+        private = {f"{of}_{what}DIR": str(self.folder) for of in ("OVS", "OVN") for what in ("RUN", "LOG")}
         done = subprocess.run(
             ["ip", "netns", "exec", self.name, name, *words[1:]],
             capture_output=True,
             text=True,
             timeout=30,
-            env=environment,
+            env={**os.environ, **private},
             check=False,
         )
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"

@@ -46,10 +46,10 @@ def sizes(node: Node) -> dict[str, int | None]:
     return found
 
 
-def pods() -> list[Node]:
+def pods(node: Node) -> list[Node]:
     """Return the running pods: the host's end of each veth, and what a pod sends at most (its default route's MTU)."""
     found = []
-    for pod in mtu.pods(None)[0]:
+    for pod in mtu.pods(node["overlay"]["pods_on"] or None)[0]:
         routed = _on_routes(pod.enter, "default", "dev", pod.device)
         found.append({"port": pod.port, "mtu": min([*routed, pod.mtu]), "port_mtu": pod.port_mtu})
     return found
@@ -57,7 +57,7 @@ def pods() -> list[Node]:
 
 def live(node: Node) -> Node:
     """Return the live MTUs, in the same form as for an overlay of ours."""
-    return {"devices": sizes(node), "bridge": None, "pods": pods(), "unknown_ports": []}
+    return {"devices": sizes(node), "bridge": None, "pods": pods(node), "unknown_ports": []}
 
 
 def findings(node: Node) -> list[Node]:
@@ -76,7 +76,7 @@ def findings(node: Node) -> list[Node]:
         elif found < wanted:
             text = f"{device} of {name} has MTU {found}, the plan says {wanted}: the proof needs the same number"
             wrong.append(finding("IPP643", text, "the steps of cluster/STEPS.md set it"))
-    large = sorted(pod["port"] for pod in pods() if pod["mtu"] > wanted)
+    large = sorted(pod["port"] for pod in pods(node) if pod["mtu"] > wanted)
     if large:
         what = f"{len(large)} running pods send more than {wanted} bytes, the first at {large[0]}"
         if overlay["routed"]:
