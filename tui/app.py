@@ -20,6 +20,7 @@ from tui.widgets.title_bar import TABS
 
 if TYPE_CHECKING:
     from tui.check import Checked
+    from tui.zones import Measured
 
 
 class Planner(PlanActions):
@@ -59,7 +60,7 @@ class Planner(PlanActions):
         super().__init__()
         self.desk = Desk(path, readonly=readonly)
         self.against, self.bundle, self.start_mode, self.state_dir = against, bundle or Path("bundle"), mode, state_dir
-        self.measured: dict[tuple[str, str], str] = {}  # (from, to) -> ok or wrong, from the last verify
+        self.measured: Measured = {}  # (from, to) -> what the last verify measured, as `verify --json` has it
         self.plan_changed: Signal[Checked | None] = Signal(self, "plan-changed")
         for theme in themes.OWN:
             self.register_theme(theme)
@@ -101,6 +102,17 @@ class Planner(PlanActions):
 
         if isinstance(self.screen, CalculatorScreen):
             self.screen.take(stack, link_mtu)
+
+    def follow(self, transaction: str) -> None:
+        """Show a transaction on the rollout screen."""
+        self.switch_mode("rollout")
+        self.call_later(self._follow, transaction)
+
+    def _follow(self, transaction: str) -> None:
+        from tui.screens.rollout import RolloutScreen
+
+        if isinstance(self.screen, RolloutScreen):
+            self.screen.pin(transaction)
 
     # actions
 

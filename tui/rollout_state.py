@@ -13,12 +13,23 @@ from netplan.problems import printable
 from netplan.rollout import phases
 
 LOG_LINES = 20_000
-DONE = ("confirm", "back", "forget")  # phases after which no timer runs
+DONE = {"confirm": "kept", "back": "reverted", "forget": "reverted"}  # phases after which no timer runs
+# how a node stands, and the theme's colour for it
+WORDS = {"ok": "success", "kept": "success", "working": "primary", "waiting": "", "reverted": "warning",
+         "FAILED": "error"}  # fmt: skip
+PLANS: dict[str, tuple[phases.Step, ...]] = {
+    "apply": (phases.LOOK, *phases.APPLY, phases.CONFIRM),
+    "try": (phases.LOOK, *phases.APPLY, phases.HOLD, phases.CONFIRM),
+    "revert": (*phases.UNDO, *phases.RAISE),
+}
 
 
 @dataclass(slots=True)
 class NodeState:
-    """One node. ``phase`` is the one at work or last done, ``word`` how it stands."""
+    """One node. ``phase`` is the one at work or last done, ``word`` how it stands.
+
+    ``deadline``: when its own timer takes it back at the latest, in seconds since the epoch; None where none runs.
+    """
 
     name: str
     phase: str = ""
@@ -26,18 +37,23 @@ class NodeState:
     detail: str = ""
     at: float | None = None
     done: set[str] = field(default_factory=set)
-    timer: bool = False
+    deadline: float | None = None
 
 
 class RolloutState:
-    """Takes journal records, or ``Event.as_json()``, in order; ``dirty`` are the nodes to draw anew."""
+    """Takes journal records, or ``Event.as_json()``, in order; ``dirty`` are the nodes to draw anew.
 
-    def __init__(self, timer_s: int | None = None) -> None:
-        self.timer_s = timer_s
-        self.verb = self.transaction = self.cluster = self.digest = ""
+    A transaction can have several runs: a try, and the confirm, resume or revert that ended it. ``kind`` is what the
+    transaction is about, ``verb`` what the last run does.
+    """
+
+    def __init__(self) -> None:
+        self.kind = self.verb = self.transaction = self.cluster = self.digest = ""
         self.nodes: dict[str, NodeState] = {}
         self.phase = ""
+        self._seen: list[str] = []
         self.reverting: str | None = None
+        self.until: float | None = None  # a try is kept until then, and taken back without a yes
         self.outcome: str | None = None
         self.exit_code: int | None = None
         self.log: deque[str] = deque(maxlen=LOG_LINES)
@@ -49,10 +65,16 @@ class RolloutState:
         """Tell whether the end has not been told."""
         return bool(self.transaction) and self.outcome is None
 
+    @property
+    def awaiting(self) -> bool:
+        """Tell whether it is proven and waits for a yes."""
+        return self.until is not None and self.outcome in (None, "awaiting")
+
     def plan(self) -> tuple[str, ...]:
-        """Return the phases that this transaction goes through, in order."""
-        steps = (phases.LOOK, *phases.APPLY) if self.verb == "apply" else (*phases.UNDO, *phases.RAISE)
-        return tuple(dict.fromkeys(phase for step in steps for phase in step.phases))
+        """Return the phases that this transaction goes through, in order; those seen so far of a kind unknown here."""
+        if self.kind in PLANS:
+            return tuple(dict.fromkeys(phase for step in PLANS[self.kind] for phase in step.phases))
+        return tuple(dict.fromkeys(self._seen))
 
     def take(self, record: dict[str, Any]) -> None:
         """Fold one record in; what is unknown is logged and otherwise left alone."""
@@ -60,24 +82,44 @@ class RolloutState:
         at = _time(str(record.get("at")))
         kind = str(record.get("event", ""))
         if kind == "RunStarted":
-            self.verb, self.transaction = str(record.get("verb", "")), str(record.get("transaction", ""))
-            self.cluster, self.digest = str(record.get("cluster", "")), str(record.get("digest", ""))
-            self.nodes = {str(name): NodeState(str(name)) for name in dict(record.get("nodes", {})).values()}
-            self.dirty |= set(self.nodes)
+            self._started(record)
         elif kind == "PhaseStarted":
             self.phase = str(record.get("phase", ""))
+            self._seen.append(self.phase)
+            timer = record.get("timer_s")
             for name in record.get("nodes", ()):
-                self._node(str(name)).phase = self.phase
-                self._node(str(name)).word = "working"
+                node = self._node(str(name))
+                node.phase, node.word = self.phase, "working"
+                if isinstance(timer, int) and at is not None:
+                    node.deadline = at + timer
         elif kind == "NodeResult":
             self._result(record, at)
         elif kind == "Reverting":
             self.reverting = str(record.get("reason", ""))
+        elif kind == "AwaitingConfirm":
+            self.until = _time(str(record.get("until")))
+            self.dirty |= set(self.nodes)
         elif kind == "RunFinished":
             self.outcome, self.exit_code = str(record.get("outcome", "")), int(record.get("exit_code", 1))
             self.dirty |= set(self.nodes)
         self.log.append(line(record))
         self.widest = max(self.widest, len(self.log[-1]))
+
+    def _started(self, record: dict[str, Any]) -> None:
+        """A run begins: the first of its transaction, or one that goes on with it."""
+        self.verb, self.transaction = str(record.get("verb", "")), str(record.get("transaction", ""))
+        self.cluster, self.digest = str(record.get("cluster", "")), str(record.get("digest", ""))
+        if self.verb not in ("confirm", "resume"):
+            self.kind = self.verb
+        elif not self.kind:  # the run before this one is in the journal of another control machine
+            self.kind = "try"
+        self.reverting = self.until = self.outcome = self.exit_code = None
+        names = [str(name) for name in dict(record.get("nodes", {})).values()]
+        self.nodes = {name: self.nodes.get(name, NodeState(name)) for name in names}
+        self.dirty |= set(self.nodes)
+        if self.verb == "revert":
+            for node in self.nodes.values():
+                node.done.clear()
 
     def _node(self, name: str) -> NodeState:
         self.dirty.add(name)
@@ -90,20 +132,18 @@ class RolloutState:
         if record.get("ok"):
             node.word = "ok"
             node.done.add(node.phase)
-            if node.phase == "arm":
-                node.timer = True
-            elif node.phase in DONE:
-                node.timer = False
+            if node.phase in DONE:
+                node.word, node.deadline = DONE[node.phase], None
         else:
             node.word = "FAILED"
             found = record.get("problems") or ()
             node.detail = "; ".join(str(p.get("message", "")) for p in found if isinstance(p, dict)) or node.detail
 
     def clock(self, node: NodeState, now: float) -> float | None:
-        """Return at most how many seconds a node's dead-man timer still has; None when none runs or it is unknown."""
-        if not node.timer or node.at is None or self.timer_s is None or not self.running:
+        """Return at most how many seconds a node's dead-man timer still has; None when none runs."""
+        if node.deadline is None or self.outcome not in (None, "awaiting"):
             return None
-        return max(node.at + self.timer_s - now, 0.0)
+        return max(node.deadline - now, 0.0)
 
 
 def line(record: dict[str, Any]) -> str:
@@ -126,6 +166,8 @@ def line(record: dict[str, Any]) -> str:
         text = f"{record.get('phase', '')} {'passed' if record.get('ok') else 'FAILED'} in {record.get('seconds', 0)} s"
     elif kind == "RunStarted":
         text = f"{record.get('verb')} {record.get('transaction')} on {len(record.get('nodes', ()))} nodes"
+    elif kind == "AwaitingConfirm":
+        text = f"proven; kept until {str(record.get('until', ''))[11:19]} UTC unless somebody says yes before"
     elif kind == "Reverting":
         text = f"taking it back on every node: {record.get('reason', '')}"
     elif kind == "RunFinished":

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from string import ascii_uppercase
+from typing import Any
 
 from netplan.model import Node
 from netplan.plan import PairClass, Plan
 
+Measured = dict[tuple[str, str], dict[str, Any]]  # (from, to) by name -> a pair of `verify --json`
 MANY = 24  # above this, a map of hosts is no longer readable: zones and outliers first
 
 
@@ -70,6 +72,21 @@ def outliers(plan: Plan, limit: int) -> list[tuple[Node, Node, PairClass]]:
                 return out
             out.append((first, second, pair_class))
     return out
+
+
+def measured_wrong(plan: Plan, measured: Measured) -> list[tuple[Node, Node, PairClass]]:
+    """Return the pairs of which a direction was measured otherwise than planned, each once."""
+    nodes = {node.name: node for node in plan.nodes}
+    wrong = {tuple(sorted(pair)) for pair, seen in measured.items() if not seen["ok"] and nodes.keys() >= set(pair)}
+    return [(nodes[a], nodes[b], plan.class_of(nodes[a], nodes[b])) for a, b in sorted(wrong)]
+
+
+def seen(measured: Measured, one: Node, other: Node) -> str:
+    """Return in a word how the two directions of a pair were measured; empty when neither was."""
+    both = [found for pair in ((one.name, other.name), (other.name, one.name)) if (found := measured.get(pair))]
+    if not both:
+        return ""
+    return f"={both[0]['inner_mtu']}" if all(found["ok"] for found in both) else f"x{both[0]['inner_mtu']}"
 
 
 def _pairs(one: Zone, other: Zone) -> Iterator[tuple[Node, Node]]:

@@ -53,6 +53,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "app.files": ("calc", [], ["4"], lambda a: a.current_mode == "files"),
     "app.rollout": ("calc", [], ["5"], lambda a: a.current_mode == "rollout"),
     "app.verify": ("calc", [], ["6"], lambda a: a.current_mode == "verify"),
+    "app.history": ("calc", [], ["7"], lambda a: a.current_mode == "history"),
     "app.help": ("calc", [], ["question_mark"], is_screen(HelpScreen)),
     "app.copy_command": ("calc", [], ["Y"], lambda a: a.clipboard == f"ipsecplan calc {STACK} --mtu 1450"),
     "app.copy_pane": ("calc", [], ["y"], lambda a: "outermost IP packet" in a.clipboard),
@@ -111,6 +112,9 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "files.render": ("files", [], ["R", "y"], lambda a: Path("bundle/manifest.json").is_file()),
     "rollout.apply": ("rollout", ["@bundle"], ["A"], is_screen(AskScreen)),
     "rollout.revert": ("rollout", ["@bundle"], ["U"], is_screen(AskScreen)),
+    "rollout.try": ("rollout", ["@bundle"], ["t"], is_screen(PromptScreen)),
+    "rollout.confirm": ("rollout", ["@waiting"], ["C"], is_screen(AskScreen)),
+    "rollout.resume": ("rollout", ["@bundle"], ["r"], is_screen(AskScreen)),
     "rollout.status": ("rollout", ["@status"], ["s"], lambda a: a.screen.asked[0] == "3 to change"),
     "rollout.search": ("rollout", [], ["slash"], lambda a: a.focused.id == "search"),
     "rollout.older": ("rollout", ["@journals"], ["left_square_bracket"], lambda a: a.screen.state.transaction == "tx-1"),
@@ -126,6 +130,11 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "verify.wrong": ("verify", [], ["w"], lambda a: a.screen.wrong_only),
     "verify.filter": ("verify", [], ["slash"], lambda a: a.focused.id == "filter"),
     "verify.leave": ("verify", ["slash"], ["escape"], lambda a: a.focused.id == "verdicts"),
+    "history.open": ("history", ["@journals", "down"], ["g"], lambda a: a.current_mode == "rollout"),
+    "history.all": ("history", [], ["a"], lambda a: "every cluster" in a.screen.query_one("#history-head").text),
+    "history.filter": ("history", ["@journals"], ["slash", "-", "1"], lambda a: a.screen.query_one("#past").row_count == 1),
+    "history.read": ("history", ["@late"], ["r"], lambda a: a.screen.query_one("#past").row_count == 1),
+    "history.leave": ("history", ["slash"], ["escape"], lambda a: a.focused.id == "past"),
     "ask.no": ("plan", ["x", "escape", "q"], ["n"], is_screen(MODES["plan"])),
     "ask.yes": ("plan", ["x", "escape", "q"], ["y"], lambda a: a.return_value == 0),
     "help.close": ("calc", ["question_mark"], ["escape"], is_screen(MODES["calc"])),
@@ -136,7 +145,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
 }  # fmt: skip
 
 
-def _journal(folder: Path, transaction: str, nodes: int = 2) -> None:
+def _journal(folder: Path, transaction: str, nodes: int = 2, outcome: str = "confirmed") -> None:
     import json
 
     place = folder / "state" / "clusters" / "prod-eu1" / "journal"
@@ -158,7 +167,8 @@ def _journal(folder: Path, transaction: str, nodes: int = 2) -> None:
         }
         for n in names.values()
     ]
-    records += [{"event": "RunFinished", "outcome": "confirmed", "exit_code": 0}]
+    records += [{"event": "AwaitingConfirm", "until": "2126-01-01T00:00:00Z"}] if outcome == "awaiting" else []
+    records += [{"event": "RunFinished", "outcome": outcome, "exit_code": 0}]
     text = "".join(json.dumps({"at": "2026-01-01T00:00:00Z", **r}) + "\n" for r in records)
     (place / f"{transaction}.jsonl").write_text(text)
 
@@ -168,6 +178,8 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
     if "@journals" in words:
         _journal(folder, "tx-1")
         _journal(folder, "tx-2")
+    if "@waiting" in words:
+        _journal(folder, "tx-1", outcome="awaiting")
     if "@bundle" in words:
         checker = Checker(Path("plan.yaml"))
         checker.read_inventory(PLAN)
@@ -209,6 +221,8 @@ async def test_binding(name, make, folder, settle, monkeypatch):
             app.desk.set(("underlay", "mtu"), 1400)
             app.tell_plan()
             await settle(pilot)
+        if "@late" in before:
+            _journal(folder, "tx-1")
         for word in before:
             if word.startswith("@f-"):
                 app.screen.query_one(f"#{word[1:]}").focus()

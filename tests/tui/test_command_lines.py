@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -11,6 +12,11 @@ import pytest
 
 from netplan import bundle
 from netplan.cli.main import main
+from netplan.rollout.engine import Engine, Options
+from netplan.rollout.journal import ClusterState
+from tests.tui.conftest import PLAN
+from tests.unit.test_rollout_engine import IDS, Played, Run, failure, target
+from tui import measure
 from tui.screens import kinds
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
@@ -110,13 +116,93 @@ async def test_files(shown, capsys):
     assert all((Path("bundle") / path).read_text() == text for path, text in texts.items())
 
 
-@pytest.mark.parametrize("mode", ["rollout", "verify"])
-async def test_what_asks_nodes_is_a_verb_with_these_options(mode, shown, capsys):
-    line = await shown(mode, "", lambda app: app.screen.command_line())
-    verb = shlex.split(line)[1]
-    assert verb == {"rollout": "status", "verify": "verify"}[mode]
-    assert "BUNDLE" in run(capsys, f"ipsecplan {verb} --help")
+def transactions(folder):
+    """Three transactions as the real engine journals them: taken back, waiting for a yes, confirmed."""
+    Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
+    Run(folder / "state", Played(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
+    Run(folder / "state", Played(), keep=lambda *_: None)
+    Run(folder / "state", Played())
+
+
+async def test_history(folder, shown, capsys):
+    transactions(folder)
+
+    def look(app):
+        screen = app.screen
+        tables = [screen.query_one(name).pane_text() for name in ("#past", "#show")]
+        return screen.command_line(), screen.query_one("#show-head").text.removeprefix("$ "), *tables
+
+    line, line_of_one, table, one = await shown("history", "", look)
+    assert run(capsys, line) == table + "\n"
+    assert len(table.splitlines()) == 4
+    assert run(capsys, line_of_one) == one + "\n"
+    document = json.loads(run(capsys, line + " --json"))["result"]
+    assert [row["outcome"] for row in document] == [row.split()[5] for row in table.splitlines()[1:]]
+
+
+@pytest.mark.parametrize("back", [0, 1, 2])
+async def test_rollout(back, folder, shown, capsys):
+    transactions(folder)
+
+    def look(app):
+        app.screen.tick()
+        log = app.screen.query_one("#log").pane_text()
+        return app.screen.command_line(), app.screen.state, log
+
+    line, state, log = await shown("rollout", " ".join(["left_square_bracket"] * back), look)
+    assert shlex.split(line)[1:3] == ["show", state.transaction]
+    document = json.loads(run(capsys, line + " --json"))["result"]
+    (told,) = document["runs"]
+    assert (told["outcome"], document["nodes"], told["verb"]) == (state.outcome, list(state.nodes), state.verb)
+    for name, node in state.nodes.items():
+        good = {p["phase"] for p in told["phases"] if p["nodes"].get(name, {}).get("ok")}
+        assert node.done == good
+    seconds = re.findall(r"(\S+) (?:passed|FAILED) in (\S+) s", log)
+    assert [(p["phase"], p["seconds"]) for p in told["phases"]] == [(phase, float(s)) for phase, s in seconds]
+
+
+async def test_verify(folder, shown, capsys, monkeypatch):
+    """The screen and the verb, both with the real engine and the nodes played, tell the same of every pair."""
+
+    @contextlib.contextmanager
+    def opened(*_, **__):
+        with ClusterState(folder / "state", "lab") as state:
+            nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
+            yield Engine("lab", "d", [target(i) for i in IDS], nodes, state, lambda _: None, Options())
+
+    for place in ("netplan.cli.verify.opened", "tui.measure.opened"):
+        monkeypatch.setattr(place, opened)
+    measure.main(["bundle"])
+    records = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+
+    def look(app):
+        for record in records:
+            app.screen.take(record)
+        rows = [json.loads(json.dumps(pair)) for pair in app.screen.pairs]
+        return app.screen.command_line(), rows, app.screen.query_one("#verdicts").pane_text(), app.screen.end
+
+    line, pairs, text, end = await shown("verify", "", look)
+    arguments = shlex.split(line)[1:]
+    assert arguments[0] == "verify"
+    assert main([*arguments, "--json"]) == (0 if end == "verified" else 5)
+    document = json.loads(capsys.readouterr().out)["result"]
+    assert sorted(map(str, document["pairs"])) == sorted(
+        str({k: v for k, v in p.items() if k != "line"}) for p in pairs
+    )
+    main(arguments)
+    assert sorted(text.splitlines()) == sorted(t for t in capsys.readouterr().out.splitlines() if "->" in t)
+
+
+async def test_rollout_without_a_transaction_asks_the_nodes(shown, capsys):
+    line = await shown("rollout", "", lambda app: app.screen.command_line())
+    assert shlex.split(line)[1] == "status"
     assert main(shlex.split(line)[1:]) == 3, "the bundle is missing here, and that is all that is wrong"
+
+
+def test_every_screen_has_a_test_here():
+    """A new screen needs one: its command line has to print its numbers."""
+    here = {name.removeprefix("test_") for name in globals()}
+    assert {{"calc": "calculator"}.get(mode, mode) for mode in MODES} <= here
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -5,28 +5,35 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from netplan import bundle
 from netplan.rollout import events
-from netplan.rollout.journal import ClusterState
+from netplan.rollout.journal import ClusterState, read
+from tests.tui.conftest import PLAN
+from tests.unit.test_rollout_engine import IDS, Played, Run, failure
 from tui import journal_tail
 from tui.journal_tail import JournalTail, controller
-from tui.rollout_state import RolloutState
+from tui.rollout_state import PLANS, RolloutState
 from tui.widgets.log_view import LogView
 from tui.widgets.node_table import NodeTable
 
-PHASES = ("status", "preflight", "arm", "senders", "stage", "mtu")
+PHASES = tuple(dict.fromkeys(p for s in PLANS["try"] for p in s.phases))[:-1]
 
 
-def records(nodes: int, rounds: int = 1) -> list[dict]:
+def records(nodes: int, rounds: int = 1, verb: str = "apply", transaction: str = "tx-1") -> list[dict]:
     names = {f"n-{i:012x}": f"n{i}" for i in range(1, nodes + 1)}
     made: list[events.Event] = [
-        events.RunStarted(verb="apply", transaction="tx-1", cluster="prod-eu1", digest="d" * 64, nodes=names)
+        events.RunStarted(
+            verb="apply", transaction="tx-1", cluster="prod-eu1", digest="d" * 64, nodes=names, timer_s=180
+        )
     ]
     for number in range(rounds):
         phase = PHASES[number % len(PHASES)]
-        made.append(events.PhaseStarted(phase=phase, nodes=tuple(names.values())))
+        timer = {"arm": 180, "mtu": 180, "hold": 600}.get(phase)
+        made.append(events.PhaseStarted(phase=phase, nodes=tuple(names.values()), timer_s=timer))
         made += [
             events.NodeResult(phase=phase, node=n, ok=True, changed=True, detail="done", seconds=0.1)
             for n in names.values()
@@ -45,13 +52,13 @@ def write(folder: Path, made: list[dict], name: str = "tx-1") -> Path:
 
 
 def test_events_of_the_engine_fold_into_one_state_a_node():
-    state = RolloutState(timer_s=180)
+    state = RolloutState()
     for record in records(3, rounds=3):
         state.take(record)
     assert state.running
     assert (state.verb, state.transaction, state.phase) == ("apply", "tx-1", "arm")
     node = state.nodes["n2"]
-    assert (node.phase, node.word, node.done, node.timer) == ("arm", "ok", {"status", "preflight", "arm"}, True)
+    assert (node.phase, node.word, node.done) == ("arm", "ok", {"status", "preflight", "arm"})
     assert node.at is not None
     assert state.clock(node, node.at + 20) == 160
     state.take({"event": "NodeResult", "phase": "mtu", "node": "n2", "ok": False, "detail": "no",
@@ -61,6 +68,37 @@ def test_events_of_the_engine_fold_into_one_state_a_node():
     state.take({"event": "RunFinished", "outcome": "reverted", "exit_code": 6})
     assert (state.reverting, state.outcome, state.exit_code, state.running) == ("n2: broken", "reverted", 6, False)
     assert state.clock(node, 0) is None
+
+
+def test_a_try_waits_for_its_yes_and_counts_down(tmp_path):
+    Run(tmp_path, Played(), keep=lambda *_: None, keep_s=600)
+    state = RolloutState()
+    for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
+        state.take(record)
+    assert (state.kind, state.outcome, state.awaiting) == ("try", "awaiting", True)
+    assert state.plan()[-2:] == ("hold", "confirm")
+    node = state.nodes["a"]
+    left = state.clock(node, state.until - 100)
+    assert left is not None, "the node's own timer runs while it waits"
+    assert 98 <= left <= 102
+    assert len(node.done & set(state.plan())) == len(state.plan()) - 1
+    state.take({"event": "RunStarted", "verb": "confirm", "transaction": state.transaction, "nodes": {"1": "a"}})
+    assert (state.kind, state.verb, state.running, state.awaiting) == ("try", "confirm", True, False)
+    assert state.clock(node, state.nodes["a"].deadline - 5) == 5, "until it is confirmed"
+    state.take({"event": "NodeResult", "phase": "confirm", "node": "a", "ok": True})
+    assert (node.word, state.clock(node, 0)) == ("kept", None)
+    state.take({"event": "RunFinished", "outcome": "confirmed", "exit_code": 0})
+    assert not state.awaiting
+
+
+def test_what_is_taken_back_says_so(tmp_path):
+    Run(tmp_path, Played(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
+    state = RolloutState()
+    for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
+        state.take(record)
+    assert (state.kind, state.outcome, state.reverting) == ("apply", "reverted", "b: no")
+    assert {n.word for n in state.nodes.values()} == {"reverted"}
+    assert all(state.clock(n, 0) is None for n in state.nodes.values())
 
 
 def test_unknown_and_broken_records_are_no_end():
@@ -152,3 +190,53 @@ async def test_readonly_asks_no_question_that_changes_nodes(readonly, make, fold
         await settle(pilot)
         await pilot.press("U")
         assert (app.screen.__class__.__name__ == "AskScreen") is not readonly
+
+
+async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
+    """The keys start the verbs, as processes, with the bundle of the screen; only after a yes."""
+    started = []
+    monkeypatch.setattr("tui.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
+    Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
+    Run(folder / "state", Played(), keep=lambda *_: None)
+    app = make(mode="rollout")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.screen.tick()
+        app.screen._head()
+        assert "C keeps it, U or silence takes it back" in app.screen.query_one("#rollout-head").text
+        await pilot.press("C", "n", "U", "n")
+        assert started == []
+        await pilot.press("C", "y")
+        await pilot.press("U", "y")
+        assert started == [["confirm", "bundle"], ["revert", "bundle", "--yes"]]
+        app.screen.state.until = 0.0
+        app.screen._head()
+        assert "nobody said yes in time" in app.screen.query_one("#rollout-head").text
+
+
+async def test_what_is_typed_for_a_try_is_never_an_option(make, folder, settle, monkeypatch):
+    started = []
+    monkeypatch.setattr("tui.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
+    monkeypatch.setattr(bundle, "read", lambda _: SimpleNamespace(digest="d" * 64, nodes={}, cluster="prod-eu1"))
+    app = make(mode="rollout")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t", "ctrl+u", *"-x", "enter")
+        assert started == [["try", "bundle", "--yes", "--detach", "--keep-for=-x"]]
+
+
+async def test_history_opens_what_it_lists(make, folder, settle):
+    Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
+    for _ in range(2):
+        Run(folder / "state", Played())
+    app = make(mode="history")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        one, other = app.screen.query_one("#past").shown
+        assert one.transaction != other.transaction
+        await pilot.press("down")
+        await settle(pilot)
+        assert other.transaction in app.screen.query_one("#show").pane_text()
+        await pilot.press("enter")
+        await settle(pilot)
+        assert (app.current_mode, app.screen.state.transaction) == ("rollout", other.transaction)

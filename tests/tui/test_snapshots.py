@@ -1,8 +1,7 @@
-"""Pictures: few, fixed in size, nothing in them that moves (no time, path, version or cursor that blinks)."""
+"""Pictures of every screen in both sizes and three themes; nothing in them moves (no time, path, version, cursor)."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,31 +10,22 @@ from textual.widgets import Input
 
 from netplan import bundle
 from netplan.bundle import File
-from tests.tui.test_rollout_state import records, write
+from tests.tui.test_rollout_state import PHASES, records, write
 from tui.screens import kinds
 
 MODES = kinds()
 
 pytestmark = pytest.mark.slow
 NOW = 1767225700.0  # 40 s after the events of the journal
-SMALL, LARGE = (80, 24), (120, 40)
-DARK, LIGHT, ANSI = "textual-dark", "textual-light", "ansi-dark"
-PICTURES = [
-    *(("calc", size, theme) for size in (SMALL, LARGE) for theme in (DARK, LIGHT, ANSI)),
-    *(
-        (mode, size, theme)
-        for mode in ("plan", "pairs", "files", "rollout", "verify")
-        for size, theme in ((SMALL, DARK), (LARGE, LIGHT), (SMALL, ANSI))
-    ),
-    ("help", SMALL, DARK),
-    ("wrong", SMALL, DARK),
-    ("save", LARGE, DARK),
-    ("diff", LARGE, "clear-dark"),
-]
+SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
+THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
 NETWORK = "[Match]\nName=ov0\n\n[Link]\nMTUBytes={mtu}\n"
 PAIR = {"from": "n1", "to": "n2", "ok": True, "inner_mtu": 1356, "passes": True, "one_more_refused": True,
-        "line": "", "esp_packets": 4, "outer_packet": 1448, "outer_packet_planned": 1448, "plaintext_packets": 0,
-        "wrong": []}  # fmt: skip
+        "esp_packets": 4, "outer_packet": 1448, "outer_packet_planned": 1448, "plaintext_packets": 0, "wrong": [],
+        "line": "n1 -> n2  DF 1356 passes, 1357 refused, ESP seen (outer 1448), 0 plaintext (1 planted, seen)",
+        }  # fmt: skip
+WRONG = {**PAIR, "to": "n4", "ok": False, "passes": False, "wrong": ["a DF packet of 1356 bytes does not arrive"],
+         "line": "n1 -> n4  DF 1356 FAILS, 1357 refused, NO ESP SEEN, 0 plaintext (1 planted, seen)"}  # fmt: skip
 
 
 def files(plan):
@@ -49,64 +39,87 @@ def files(plan):
     return made
 
 
-async def set_up(pilot, name, settle, folder):
-    app = pilot.app
-    await settle(pilot)
-    for box in app.screen.query(Input):
-        box.cursor_blink = False
-    if name == "verify":
-        wrong = {
-            **PAIR,
-            "to": "n3",
-            "ok": False,
-            "passes": False,
-            "wrong": ["a DF packet of 1356 bytes does not arrive"],
-        }
-        app.screen.take({"nodes": ["n1"]})
-        app.screen.take({"node": "n1", "pairs": [PAIR, wrong]})
-        app.screen.take({"end": "failed", "problems": [{"code": "IPP703", "message": "n1 -> n3: does not arrive"}]})
-    if name == "rollout":
-        app.screen.tick()
-        app.screen._head()
-    if name == "help":
-        await pilot.press("question_mark")
-    if name in ("wrong", "save", "diff"):
-        app.desk.set(("underlay", "mtu"), 150 if name == "wrong" else 1400)
+async def verified(app, pilot, settle):
+    app.screen.take({"nodes": ["n1"]})
+    app.screen.take({"node": "n1", "pairs": [PAIR, WRONG]})
+    app.screen.take({"end": "failed", "problems": [{"code": "IPP703", "message": "n1 -> n4: does not arrive"}]})
+
+
+async def journal(app, pilot, settle):
+    app.screen.tick()
+    app.screen._head()
+
+
+async def helped(app, pilot, settle):
+    await pilot.press("question_mark")
+
+
+async def asked(app, pilot, settle):
+    await pilot.press("U")
+
+
+async def measured(app, pilot, settle):
+    for one, other, seen in (("n1", "n2", PAIR), ("n1", "n4", WRONG)):
+        app.measured[one, other] = seen
+    app.tell_plan()
+    await pilot.press("right", "right", "right")
+
+
+def change(mtu, *keys):
+    async def done(app, pilot, settle):
+        app.desk.set(("underlay", "mtu"), mtu)
         app.tell_plan()
         await settle(pilot)
-    if name == "save":
-        await pilot.press("ctrl+s")
-    if name == "diff":
-        await pilot.press("a", "d", "d", "down", "down")
-    await settle(pilot)
+        await pilot.press(*keys)
+
+    return done
 
 
-@pytest.mark.parametrize(("name", "size", "theme"), PICTURES, ids=[f"{n}-{s[0]}x{s[1]}-{t}" for n, s, t in PICTURES])
-def test_picture(name, size, theme, make, folder, settle, snap_compare, monkeypatch):
-    monkeypatch.setattr("tui.screens.rollout.time", SimpleNamespace(time=lambda: NOW, sleep=lambda _: None))
+# name -> screen, and what is done there; a screen that is not named here has its picture as it opens
+SCENES = {
+    **{mode: (mode, None) for mode in MODES},
+    "rollout": ("rollout", journal),
+    "verify": ("verify", verified),
+    "pairs": ("pairs", measured),
+    "help": ("calc", helped),
+    "ask": ("rollout", asked),
+    "wrong": ("plan", change(150)),
+    "save": ("plan", change(1400, "ctrl+s")),
+    "diff": ("files", change(1400, "a", "d", "d", "down", "down")),
+}
+PICTURES = [(scene, size, theme) for scene in SCENES for size in SIZES for theme in THEMES]
+
+
+@pytest.mark.parametrize(("scene", "size", "theme"), PICTURES, ids=["-".join(p) for p in PICTURES])
+def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeypatch):
+    for place in ("tui.screens.rollout.time", "tui.rollout_actions.time"):
+        monkeypatch.setattr(place, SimpleNamespace(time=lambda: NOW, sleep=lambda _: None))
     monkeypatch.setattr(bundle, "build", files)
     monkeypatch.setattr("tui.screens.rollout.TICK_S", 3600)
-    write(
-        folder,
-        [
-            *records(3, rounds=5),
-            {"at": "2026-01-01T00:00:20Z", "event": "RunFinished", "outcome": "confirmed", "exit_code": 0},
-        ],
-    )
-    mode = {"help": "calc", "wrong": "plan", "save": "plan", "diff": "files"}.get(name, name)
-    assert mode in MODES
+    end = {"at": "2026-01-01T00:00:20Z", "event": "RunFinished", "outcome": "confirmed", "exit_code": 0}
+    write(folder, [*records(3, rounds=5), end])
+    waiting = [
+        {"at": "2026-01-01T00:00:00Z", "event": "AwaitingConfirm", "until": "2026-01-01T00:10:00Z", "seconds": 600},
+        {"at": "2026-01-01T00:00:01Z", "event": "RunFinished", "outcome": "awaiting", "exit_code": 0},
+    ]
+    write(folder, [*records(6, len(PHASES), "try", "tx-2"), *waiting], "tx-2")
     monkeypatch.setenv("IPSECPLAN_STATE", "state")
+    mode, prepare = SCENES[scene]
     app = make(mode=mode)
-    app.theme = theme
+    app.theme = THEMES[theme]
     app.animation_level = "none"
 
     async def before(pilot):
-        await set_up(pilot, name, settle, folder)
+        await settle(pilot)
+        for box in app.screen.query(Input):
+            box.cursor_blink = False
+        if prepare is not None:
+            await prepare(app, pilot, settle)
+        await settle(pilot)
 
-    assert snap_compare(app, terminal_size=size, run_before=before)
+    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
 
 
 def test_no_picture_is_left_over():
-    kept = {p.stem for p in (Path(__file__).parent / "__snapshots__" / "test_snapshots").glob("*")}
-    assert len(kept) == len(PICTURES)
-    assert shutil  # the pictures are compared as text: nothing to install
+    kept = {p.name.removesuffix(".svg") for p in (Path(__file__).parent / "__snapshots__" / "test_snapshots").glob("*")}
+    assert kept == {f"test_picture[{'-'.join(picture)}]" for picture in PICTURES}

@@ -20,6 +20,7 @@ _PLACES: dict[str, tuple[str, str]] = {
     "files": ("tui.screens.files", "FilesScreen"),
     "rollout": ("tui.screens.rollout", "RolloutScreen"),
     "verify": ("tui.screens.verify", "VerifyScreen"),
+    "history": ("tui.screens.history", "HistoryScreen"),
 }
 
 

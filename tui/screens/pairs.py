@@ -79,10 +79,15 @@ class PairsScreen(PlannerScreen):
         if self.by_zone is None:
             self.set_class(len(plan.nodes) > zones.MANY, "-outliers")
         if self.has_class("-outliers"):
-            self.query_one(OutlierTable).fill(zones.outliers(plan, OUTLIERS_SHOWN))
+            wrong = zones.measured_wrong(plan, measured)
+            known = {(a.id, b.id) for a, b, _ in wrong} | {(b.id, a.id) for a, b, _ in wrong}
+            others = [
+                found for found in zones.outliers(plan, OUTLIERS_SHOWN) if (found[0].id, found[1].id) not in known
+            ]
+            self.query_one(OutlierTable).fill([*wrong, *others][:OUTLIERS_SHOWN], measured)
         what = f"{len(ends)} zones of {len(plan.nodes)} hosts" if by_zone else f"{len(ends)} hosts"
-        proof = "  = measured as planned  x measured otherwise" if measured else ""
-        legend.text = f"inner MTU by pair, {what}: ! holds the pod MTU down  · no pair{proof}"
+        proof = "  = measured so  x not so" if measured else ""
+        legend.text = f"inner MTU, {what}: ! holds the pod MTU down  · no pair{proof}"
 
     @on(HeatMap.Pointed)
     def _pointed(self, event: HeatMap.Pointed) -> None:
@@ -107,7 +112,12 @@ class PairsScreen(PlannerScreen):
         second += f"a full pod packet of {plan.pod_mtu} leaves as {plan.outer_packet(found)}"
         if pair is not None:
             second += f"; {plan.pair(*pair).initiator.name} initiates"
-        self.query_one("#pair", Note).text = f"{first}\n{second}"
+        self.query_one("#pair", Note).text = "\n".join([first, second, *self._measured(ends)])
+
+    def _measured(self, ends: tuple[str, str]) -> list[str]:
+        """Return what was measured of a pair of hosts, in the words of ``ipsecplan verify``."""
+        found = [self.planner.measured.get(pair) for pair in (ends, ends[::-1])] if self.show_measured else []
+        return [f"{'=' if seen['ok'] else 'x'} measured {seen['line']}" for seen in found if seen]
 
     def _plan(self) -> Plan | None:
         checked = self.planner.desk.checked

@@ -11,40 +11,40 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
-from textual.worker import get_current_worker
 
 from netplan import bundle
 from netplan.cli.status import lines as status_lines
 from netplan.problems import ProblemError, printable
-from netplan.rollout.journal import state_root
 from tui import processes
 from tui.check import Checked
-from tui.journal_tail import JournalTail, controller, folder, journals
-from tui.rollout_state import RolloutState
-from tui.screens.ask import AskScreen
-from tui.screens.base import PlannerScreen
+from tui.journal_tail import JournalTail, journals
+from tui.rollout_actions import RolloutActions
+from tui.rollout_state import WORDS, RolloutState
 from tui.widgets.log_view import LogView
-from tui.widgets.node_table import NodeTable
+from tui.widgets.node_table import NodeTable, minutes
 from tui.widgets.note import Note
 
 TICK_S = 0.1
-TIMER_S = 180
 VISIBLE = 60  # rows whose clocks are kept up to date each second
 
 
-class RolloutScreen(PlannerScreen):
+class RolloutScreen(RolloutActions):
     """Nodes above, log below; follows the newest transaction of the bundle's cluster."""
 
     MODE = "rollout"
     CSS_PATH = Path(__file__).with_name("rollout.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("A", "apply", "Apply", id="rollout.apply", tooltip="Apply the bundle, with each node's revert timer"),
-        Binding("U", "revert", "Revert", id="rollout.revert", tooltip="Take it back on every node"),
+        Binding("t", "try", "Try", id="rollout.try", tooltip="Apply and prove it; kept only when C says yes in time"),
+        Binding("C", "confirm", "Confirm", id="rollout.confirm", tooltip="Yes to what was tried: keep it"),
+        Binding("U", "revert", "Revert", id="rollout.revert", tooltip="No: stop it, or take it back on every node"),
+        Binding("r", "resume", "Resume", show=False, id="rollout.resume",
+                tooltip="Go on where a controller died, or take back what is left"),
         Binding("s", "status", "Status", id="rollout.status", tooltip="What every node has now, and how it differs"),
         Binding("slash", "search", "Search", key_display="/", id="rollout.search", tooltip="Search the log"),
-        Binding("left_square_bracket", "other(-1)", "Older", key_display="[", id="rollout.older",
+        Binding("left_square_bracket", "other(-1)", "Older", key_display="[", show=False, id="rollout.older",
                 tooltip="The transaction before"),
-        Binding("right_square_bracket", "other(1)", "Newer", key_display="]", id="rollout.newer",
+        Binding("right_square_bracket", "other(1)", "Newer", key_display="]", show=False, id="rollout.newer",
                 tooltip="The transaction after"),
         Binding("l", "log", "Log", show=False, id="rollout.log", tooltip="Give the log the whole screen, or half"),
         Binding("escape", "leave", "Back", show=False, id="rollout.leave", tooltip="Leave the search"),
@@ -56,7 +56,6 @@ class RolloutScreen(PlannerScreen):
         self.tail: JournalTail | None = None
         self.pinned: str | None = None  # a transaction chosen by hand
         self.cluster = ""
-        self.timer_s: int | None = None
         self._slow = 0
         self.asked: list[str] = []
 
@@ -72,11 +71,6 @@ class RolloutScreen(PlannerScreen):
         super().on_mount()
         self.query_one(NodeTable).focus()
         self.set_interval(TICK_S, self.tick)
-
-    @property
-    def root(self) -> Path:
-        """Return the state directory."""
-        return state_root(self.planner.state_dir)
 
     def show(self, checked: Checked | None) -> None:
         """Find the cluster whose transactions are shown: the bundle's, else the plan's."""
@@ -94,12 +88,13 @@ class RolloutScreen(PlannerScreen):
         known = journals(self.root, self.cluster)
         chosen = next((p for p in known if p.stem == self.pinned), known[-1] if known else None)
         if chosen is not None and (self.tail is None or self.tail.path != chosen):
-            self.tail, self.state = JournalTail(chosen), RolloutState(self.timer_s)
+            self.tail, self.state = JournalTail(chosen), RolloutState()
         records = self.tail.read() if self.tail else []
         for record in records:
             self.state.take(record)
         now = time.time()
         if records:
+            self.asked = []
             self.query_one(NodeTable).fill(self.state, now)
             self.query_one(LogView).fill(list(self.state.log), self.state.widest)
         self._slow = (self._slow + 1) % 10
@@ -107,108 +102,45 @@ class RolloutScreen(PlannerScreen):
             self.query_one(NodeTable).tick(now, list(self.state.nodes)[:VISIBLE])
         if records or self._slow == 0:
             self._head()
+            self.refresh_command()
 
     def _head(self) -> None:
         head = self.query_one("#rollout-head", Note)
         state = self.state
         if not state.transaction:
             where = f"cluster {self.cluster}: no transaction yet" if self.cluster else "no bundle and no plan"
-            head.text = f"{where}; A applies {self.planner.bundle}\n"
+            head.text = f"{where}; A applies {self.planner.bundle}, t tries it\n"
             return
-        pid = controller(self.root, self.cluster) if state.running else None
-        if state.outcome is not None:
-            stands = f"{state.outcome} (exit {state.exit_code})"
-        elif pid is not None:
-            stands = f"running, phase {state.phase or '-'}; controller is process {pid}"
-        else:
-            stands = "its controller is gone: nodes revert by their own timers (s asks them)"
         back = f"! taking it back: {state.reverting}" if state.reverting else self._counts()
-        head.text = f"{state.verb} {state.transaction} on {state.cluster}: {stands}\n{back}"
+        head.text = f"{state.verb} {state.transaction} on {state.cluster}: {self._stands(state)}\n{back}"
+        self.set_class(state.awaiting, "-awaiting")
+
+    def _stands(self, state: RolloutState) -> str:
+        """Return in words how the transaction stands."""
+        pid = self.working() if state.running else None
+        if state.awaiting and state.until is not None:
+            left = state.until - time.time()
+            if left <= 0:
+                return "nobody said yes in time: every node takes itself back (s asks them)"
+            return f"proven, {minutes(left)} left to say yes: C keeps it, U or silence takes it back"
+        if state.outcome is not None:
+            return f"{state.outcome} (exit {state.exit_code})"
+        if pid is not None:
+            return f"running, phase {state.phase or '-'}; controller is process {pid}"
+        return "its controller is gone: nodes revert by their own timers (s asks them, r goes on)"
 
     def _counts(self) -> str:
         words = [node.word for node in self.state.nodes.values()]
-        said = ", ".join(f"{words.count(w)} {w}" for w in ("ok", "working", "waiting", "FAILED") if w in words)
+        said = ", ".join(f"{words.count(w)} {w}" for w in WORDS if w in words)
         return f"{len(words)} nodes: {said}; {self.state.taken} events"
-
-    # what changes nodes
-
-    def action_apply(self) -> None:
-        """Apply the bundle, after asking."""
-        if self._may_not():
-            return
-        try:
-            found = bundle.read(self.planner.bundle)
-        except ProblemError as error:
-            self.planner.complain(error)
-            return
-        question = (
-            f"Apply {self.planner.bundle} ({found.digest[:16]}) to {len(found.nodes)} nodes of {found.cluster}?\n"
-            f"Each node takes itself back within {TIMER_S} s of the last word it hears, unless all is proven."
-        )
-        self.app.push_screen(AskScreen(question, "apply"), self._apply)
-
-    def _may_not(self) -> bool:
-        if self.planner.desk.readonly:
-            self.notify("started with --readonly", severity="warning")
-            return True
-        return False
-
-    def _apply(self, agreed: bool | None) -> None:
-        if agreed:
-            self.timer_s = TIMER_S
-            self._start(["apply", str(self.planner.bundle), "--yes", "--timer", str(TIMER_S)])
-
-    def action_revert(self) -> None:
-        """Stop a running transaction, or take the bundle back; after asking."""
-        if self._may_not():
-            return
-        pid = controller(self.root, self.cluster) if self.cluster else None
-        if pid is not None:
-            self.app.push_screen(AskScreen("Stop after this phase and take it back on every node?", "stop"), self._stop)
-        else:
-            question = "Take everything back on every node? Overlay packets go in CLEAR afterwards."
-            self.app.push_screen(AskScreen(question, "revert"), self._revert)
-
-    def _stop(self, agreed: bool | None) -> None:
-        pid = controller(self.root, self.cluster)
-        if agreed and pid is not None:
-            processes.stop(pid)
-            self.notify("stopping after this phase, then taking it back", timeout=4)
-
-    def _revert(self, agreed: bool | None) -> None:
-        if agreed:
-            self._start(["revert", str(self.planner.bundle), "--yes"])
-
-    def _start(self, verb: list[str]) -> None:
-        self.pinned = None
-        state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
-        log = folder(self.root, self.cluster) / "planner.log"
-        pid = processes.start_detached([*verb, *state], log)
-        self.notify(f"process {pid}; what it says is in {log}", title=verb[0], timeout=4, markup=False)
-        self._watch(log)
-
-    @work(thread=True, exclusive=True, group="watch")
-    def _watch(self, log: Path) -> None:
-        """Say so when a controller ends before its journal could."""
-        worker = get_current_worker()
-        while not worker.is_cancelled:
-            codes = processes.ended()
-            if codes:
-                last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-2:]
-                severity = "information" if codes[-1] == 0 else "error"
-                text = printable(" ".join(last)) or f"exit {codes[-1]}"
-                self.app.call_from_thread(self.notify, text, title=f"exit {codes[-1]}", severity=severity, markup=False)
-                return
-            time.sleep(0.2)
 
     # looking
 
     @work(thread=True, exclusive=True, group="status")
     def action_status(self) -> None:
         """Ask every node; the answer takes the place of the log."""
-        state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
         self.app.call_from_thread(self._say, ["asking every node ..."])
-        child = processes.module("netplan", "status", "--json", str(self.planner.bundle), *state)
+        child = processes.module("netplan", "status", "--json", str(self.planner.bundle), *self.state_option)
         text = "\n".join(child.lines())
         code, said = child.end()
         try:
@@ -229,6 +161,7 @@ class RolloutScreen(PlannerScreen):
         log.follow = False
         log.fill(lines)
         log.scroll_home(animate=False)
+        self.refresh_command()
 
     def action_other(self, step: int) -> None:
         """Show the transaction before or after."""
@@ -236,8 +169,12 @@ class RolloutScreen(PlannerScreen):
         if not known:
             return
         at = known.index(self.tail.transaction) if self.tail and self.tail.transaction in known else len(known) - 1
-        chosen = known[min(max(at + step, 0), len(known) - 1)]
-        self.pinned = None if chosen == known[-1] else chosen
+        self.pin(known[min(max(at + step, 0), len(known) - 1)])
+
+    def pin(self, transaction: str) -> None:
+        """Show this transaction until a newer one is started from here; the newest is followed."""
+        known = journals(self.root, self.cluster)
+        self.pinned = None if known and transaction == known[-1].stem else transaction
         self.query_one(LogView).follow = True
         self.tail = None
         self.tick()
@@ -262,9 +199,10 @@ class RolloutScreen(PlannerScreen):
         self.toggle_class("-log")
 
     def command_line(self) -> str:
-        """Return the command line that asks the nodes the same."""
-        state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
-        return processes.shown(["status", str(self.planner.bundle), *state])
+        """Return the command line that tells the same: of the transaction, or of the nodes when they were asked."""
+        if self.state.transaction and not self.asked:
+            return processes.shown(["show", self.state.transaction, *self.state_option])
+        return processes.shown(["status", str(self.planner.bundle), *self.state_option])
 
     def command_remark(self) -> str:
         """The journal does not depend on what is saved."""

@@ -108,7 +108,7 @@ class VerifyScreen(PlannerScreen):
             self.answered.add(str(record["node"]))
             self.pairs += record["pairs"]
             for p in record["pairs"]:
-                self.planner.measured[str(p["from"]), str(p["to"])] = "ok" if p["ok"] else "wrong"
+                self.planner.measured[str(p["from"]), str(p["to"])] = p
         if "end" in record:
             self.end = str(record["end"])
             self.said = [f"{p['code']}: {p['message']}" for p in record.get("problems", ())]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -13,7 +12,7 @@ from netplan.model import Node
 from netplan.plan import PairClass, Plan
 from netplan.problems import printable
 from tui.colour import cell, tint
-from tui.zones import Zone, between
+from tui.zones import Measured, Zone, between
 
 LABEL = 22
 
@@ -44,8 +43,8 @@ class HeatMap(DataTable[object]):
         self.fixed_columns = 1
         self.cell_padding = 0
 
-    def fill(self, plan: Plan, ends: tuple[Zone, ...], measured: Mapping[tuple[str, str], str]) -> None:
-        """Show a map; ``measured`` has what was measured for a direction (names), and replaces the planned number."""
+    def fill(self, plan: Plan, ends: tuple[Zone, ...], measured: Measured) -> None:
+        """Show a map; ``measured`` has what was measured for a direction (names)."""
         at = self.cursor_coordinate
         self.plan, self.ends = plan, ends
         self.clear(columns=True)
@@ -68,7 +67,7 @@ class HeatMap(DataTable[object]):
                 single = len(one.nodes) == 1 == len(other.nodes)
                 seen = measured.get((one.nodes[0].name, other.nodes[0].name)) if single else None
                 if seen is not None:
-                    mark = "=" if seen == "ok" else "x"
+                    mark = "=" if seen["ok"] else "x"
                 cells.append(cell(f"{mark.strip() + text:>6} ", colour.get(mark, "")))
             self.add_row(*cells)
         if self.row_count:

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from textual.widgets import DataTable
 
 from tui.colour import cell, tint
-from tui.rollout_state import NodeState, RolloutState
+from tui.rollout_state import WORDS, NodeState, RolloutState
 
 BAR = 8
 COLUMNS = (
     ("node", 12),
     ("progress", 15),
     ("phase", 12),
-    ("state", 8),
+    ("state", 9),
     ("age", 6),
     ("reverts", 9),
     ("last word", 60),
@@ -60,7 +60,7 @@ class NodeTable(DataTable[object]):
         wanted = state.plan()
         done = sum(1 for phase in wanted if phase in node.done)
         filled = BAR * done // max(len(wanted), 1)
-        style = {"FAILED": "error", "ok": "success", "working": "primary"}.get(node.word, "")
+        style = WORDS.get(node.word, "")
         colour = tint(self.app, style) if style else ""
         return [
             cell(node.name[:11]),
@@ -74,9 +74,9 @@ class NodeTable(DataTable[object]):
 
     def _clock(self, state: RolloutState, node: NodeState, now: float) -> str:
         left = state.clock(node, now)
-        if left is not None:
-            return f"≤ {int(left) // 60}:{int(left) % 60:02}"
-        return "armed" if node.timer and state.running else "-"
+        if left is None:
+            return "-"
+        return f"≤ {minutes(left)}" if left else "over"
 
     def pane_text(self) -> str:
         """Return the nodes as lines."""
@@ -84,6 +84,11 @@ class NodeTable(DataTable[object]):
             return ""
         nodes = self.state.nodes.values()
         return "\n".join(f"{n.name:<14} {n.phase:<12} {n.word:<8} {n.detail}".rstrip() for n in nodes)
+
+
+def minutes(seconds: float) -> str:
+    """Return seconds as minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def _age(node: NodeState, now: float) -> str:

@@ -6,11 +6,12 @@ from textual.widgets import DataTable
 
 from netplan.model import Node
 from netplan.plan import PairClass
-from tui.colour import cell
+from tui.colour import cell, tint
+from tui.zones import Measured, seen
 
 
 class OutlierTable(DataTable[object]):
-    """One row a pair, smallest inner MTU first."""
+    """One row a pair: measured otherwise than planned first, then the smallest inner MTU."""
 
     found: tuple[tuple[Node, Node, PairClass], ...] = ()
 
@@ -18,17 +19,19 @@ class OutlierTable(DataTable[object]):
         """Set the table up."""
         self.cursor_type = "row"
         self.cell_padding = 0
-        for name, width in (("host", 20), ("host", 20), ("inner", 6), ("link", 6), ("set by", 30)):
+        for name, width in (("host", 20), ("host", 20), ("inner", 6), ("measured", 9), ("link", 6), ("set by", 30)):
             self.add_column(name, width=width)
 
-    def fill(self, found: list[tuple[Node, Node, PairClass]]) -> None:
-        """Show pairs."""
+    def fill(self, found: list[tuple[Node, Node, PairClass]], measured: Measured) -> None:
+        """Show pairs, what was measured beside what is planned."""
         self.found = tuple(found)
         self.clear()
         for one, other, c in found:
             self.add_row(
-                cell(one.name[:19]), cell(other.name[:19]), cell(c.inner_mtu), cell(c.link_mtu), cell(c.limited_by)
-            )
+                cell(one.name[:19]), cell(other.name[:19]), cell(c.inner_mtu),
+                cell(word := seen(measured, one, other), tint(self.app, "error") if word.startswith("x") else ""),
+                cell(c.link_mtu), cell(c.limited_by),
+            )  # fmt: skip
 
     def pane_text(self) -> str:
         """Return the pairs as lines."""

@@ -14,6 +14,7 @@ TABS: dict[str, str] = {
     "files": "Files",
     "rollout": "Rollout",
     "verify": "Verify",
+    "history": "History",
 }
 
 
@@ -29,12 +30,11 @@ class TitleBar(Widget):
     active: reactive[str] = reactive("")
 
     def render(self) -> Content:
-        """Draw the line; parts of the subject that have no room are left out from the end."""
-        tabs: list[Content] = []
-        for number, (mode, name) in enumerate(TABS.items(), 1):
-            text = Content.from_markup(f"[@click=app.go('{mode}')]{number} {name}[/]")
-            tabs.append(text.stylize("bold reverse") if mode == self.active else text)
-        right = Content(" ").join(tabs)
+        """Draw the line; without room for plan and number, tabs that are not shown are digits alone."""
+        wanted = len("  ".join(self.subject[:2]))
+        right = self._tabs(short=False)
+        if right.cell_length + wanted + 1 > self.size.width:
+            right = self._tabs(short=True)
         room = max(self.size.width - right.cell_length - 1, 0)
         left = ""
         for part in self.subject:
@@ -42,3 +42,11 @@ class TitleBar(Widget):
             if len(longer) <= room:
                 left = longer
         return Content.assemble(Content.styled(left, "bold"), " " * (room - len(left) + 1), right)
+
+    def _tabs(self, *, short: bool) -> Content:
+        tabs: list[Content] = []
+        for number, (mode, name) in enumerate(TABS.items(), 1):
+            shown = str(number) if short and mode != self.active else f"{number} {name}"
+            text = Content.from_markup(f"[@click=app.go('{mode}')]{shown}[/]")
+            tabs.append(text.stylize("bold reverse") if mode == self.active else text)
+        return Content("  " if short else " ").join(tabs)
