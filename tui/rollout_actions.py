@@ -80,7 +80,7 @@ class RolloutActions(PlannerScreen):
         """Apply and prove the bundle, and keep it only with a yes; asks for how long."""
         about = None if self._busy() else self._about()
         if about is not None:
-            question = f"Try {about}: prove it, then take it back unless C says yes within how many seconds?"
+            question = f"Try {about}?\nProven, it waits for a yes (C), and is taken back after this many seconds:"
             self.app.push_screen(PromptScreen(question, str(DEFAULTS.keep_s)), self._try)
 
     def _try(self, seconds: str | None) -> None:
@@ -136,7 +136,7 @@ class RolloutActions(PlannerScreen):
         self.pinned = None
         log = folder(self.root, self.cluster) / "planner.log"
         pid = processes.start_detached([*verb, *self.state_option], log)
-        self.notify(f"process {pid}; what it says is in {log}", title=verb[0], timeout=4, markup=False)
+        self.notify(f"process {pid}; what it says is in {_short(log)}", title=verb[0], timeout=4, markup=False)
         self._watch(log)
 
     @work(thread=True, exclusive=True, group="watch")
@@ -152,3 +152,9 @@ class RolloutActions(PlannerScreen):
                 self.app.call_from_thread(self.notify, text, title=f"exit {codes[-1]}", severity=severity, markup=False)
                 return
             time.sleep(0.2)
+
+
+def _short(path: Path) -> str:
+    """Return a path as people write it."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)

@@ -27,7 +27,7 @@ def records(nodes: int, rounds: int = 1, verb: str = "apply", transaction: str =
     names = {f"n-{i:012x}": f"n{i}" for i in range(1, nodes + 1)}
     made: list[events.Event] = [
         events.RunStarted(
-            verb="apply", transaction="tx-1", cluster="prod-eu1", digest="d" * 64, nodes=names, timer_s=180
+            verb=verb, transaction=transaction, cluster="prod-eu1", digest="d" * 64, nodes=names, timer_s=180
         )
     ]
     for number in range(rounds):

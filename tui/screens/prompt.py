@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from netplan.problems import printable
+from tui.screens.ask import printable_lines
 
 
 class PromptScreen(ModalScreen[str | None]):
@@ -28,7 +28,7 @@ class PromptScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Ask."""
         with Vertical(classes="dialog"):
-            yield Static(Content(printable(self.question)))
+            yield Static(Content(printable_lines(self.question)))
             yield Input(self.value, id="prompt", compact=True)
 
     def on_mount(self) -> None:
