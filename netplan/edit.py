@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from netplan import source
 from netplan.problems import Problem, ProblemError
 from netplan.source import Key, Source, lookup
 
-Value = str | int | list[str]
+Value = str | int | Sequence["Value"] | Mapping[str, "Value"]
 
 _PLAIN = re.compile(r"^[A-Za-z_./][A-Za-z0-9_./+-]*$")
 _RESERVED = re.compile(r"^(true|false|null|yes|no|on|off|y|n|~)$", re.IGNORECASE)
@@ -36,6 +37,8 @@ def set_value(text: str, at: Key, value: Value) -> str:
     found = source.parse(text.encode(), "")
     if lookup(found.data, at) == value and at in found.values:
         return text
+    if at in found.values and (inner := _inside(text, found, at, value)) is not None:
+        return inner
     lines = text.splitlines(keepends=True)
     done = _replace(lines, found, at, value) if at in found.values else _add(lines, found, at, value)
     changed = "".join(done) if done is not None else ""
@@ -74,10 +77,53 @@ def _in_place(found: Source, at: Key) -> ProblemError:
     return ProblemError(found.problem("IPP210", message, at, hint=hint))
 
 
-def _flow(value: Value) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(scalar(item) for item in value) + "]"
-    return scalar(value)
+def flow(value: Value) -> str:
+    """Return a value as YAML on one line."""
+    if isinstance(value, (str, int)):
+        return scalar(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+    return "[" + ", ".join(flow(item) for item in value) + "]"
+
+
+def _inside(text: str, found: Source, at: Key, value: Value) -> str | None:
+    """Change only what differs inside a mapping or a list of one item a dash, so that comments stay where they are.
+
+    None when the value is neither, or has other keys than before: then it is replaced as a whole.
+    """
+    old = lookup(found.data, at)
+    if isinstance(old, dict) and isinstance(value, Mapping) and list(old) == list(value):
+        for key, item in value.items():
+            text = set_value(text, (*at, key), item)
+        return text
+    if not (isinstance(old, list) and isinstance(value, list) and old and value) or _isflow(text, found, at):
+        return None
+    matcher = difflib.SequenceMatcher(None, [repr(i) for i in old], [repr(i) for i in value], autojunk=False)
+    steps = matcher.get_opcodes()
+    for _, a1, a2, b1, b2 in steps:
+        for one, two in zip(range(a1, a2), range(b1, b2), strict=False):
+            text = set_value(text, (*at, one), value[two])
+    made, found = text.splitlines(keepends=True), source.parse(text.encode(), "")
+    starts = [found.values[(*at, index)] for index in range(len(old))]
+    if len({mark.line for mark in starts}) != len(starts):
+        return None
+    lead = made[starts[0].line - 1][: starts[0].column - 1]
+    if lead.strip() != "-":
+        return None
+    for _, a1, a2, b1, b2 in reversed(steps):
+        same = min(a2 - a1, b2 - b1)
+        after = _last_line(found, (*at, a1 + same - 1)) if a1 + same else starts[0].line - 1
+        gone = range(a1 + same, a2)
+        if gone:
+            del made[starts[gone[0]].line - 1 : _last_line(found, (*at, gone[-1]))]
+        made[after:after] = [f"{lead}{flow(item)}\n" for item in value[b1 + same : b2]]
+    changed = "".join(made)
+    return changed if _same(changed, _with(found.data, at, value)) else None
+
+
+def _isflow(text: str, found: Source, at: Key) -> bool:
+    mark = found.values[at]
+    return text.splitlines()[mark.line - 1][mark.column - 1 :].startswith(("[", "{"))
 
 
 def _with(data: Any, at: Key, value: Value) -> Any:
@@ -105,19 +151,17 @@ def _replace(lines: list[str], found: Source, at: Key, value: Value) -> list[str
     line = lines[mark.line - 1]
     before, after = line[: mark.column - 1], line[mark.column - 1 + mark.width :]
     shown = line[mark.column - 1 : mark.column - 1 + mark.width]
-    if isinstance(old, list) and not shown.startswith("["):
-        return _replace_items(lines, found, at, value) if isinstance(value, list) else None
-    if isinstance(old, dict):
-        return None
+    if isinstance(old, (list, dict)) and not shown.startswith(("[", "{")):
+        return _replace_block(lines, found, at, value)
     if old is None and shown not in ("~", "null"):  # 'key:' with nothing behind it
         key = found.keys.get(at)
-        if key is None or isinstance(value, list):
+        if key is None:
             return None
         line = lines[key.line - 1]
         end = key.column - 1 + key.width
         colon = line.index(":", end) + 1
-        return [*lines[: key.line - 1], line[:colon] + " " + scalar(value) + line[colon:], *lines[key.line :]]
-    new = _flow(value)
+        return [*lines[: key.line - 1], line[:colon] + " " + flow(value) + line[colon:], *lines[key.line :]]
+    new = flow(value)
     return [*lines[: mark.line - 1], before + new + _kept_column(after, len(new) - len(shown)), *lines[mark.line :]]
 
 
@@ -129,26 +173,17 @@ def _kept_column(after: str, longer: int) -> str:
     return " " * max(1, len(after) - len(rest) - longer) + rest
 
 
-def _replace_items(lines: list[str], found: Source, at: Key, value: list[str]) -> list[str] | None:
-    """Change a list that has one item a line, one dash each."""
-    count = len(lookup(found.data, at))
-    marks = [found.values[(*at, index)] for index in range(count)]
-    if not value or len({mark.line for mark in marks}) != count:
-        return None
-    made = list(lines)
-    for mark, item in zip(marks, value, strict=False):
-        line = made[mark.line - 1]
-        after = line[mark.column - 1 + mark.width :]
-        shown = line[mark.column - 1 : mark.column - 1 + mark.width]
-        new = scalar(item)
-        made[mark.line - 1] = line[: mark.column - 1] + new + _kept_column(after, len(new) - len(shown))
-    for mark in reversed(marks[len(value) :]):
-        del made[mark.line - 1]
-    last = marks[min(count, len(value)) - 1]
-    lead = lines[last.line - 1][: last.column - 1]
-    lead = lead if lead.strip() == "-" else " " * lead.index("-") + "- "
-    made[last.line : last.line] = [f"{lead}{scalar(item)}\n" for item in value[count:]]
-    return made
+def _replace_block(lines: list[str], found: Source, at: Key, value: Value) -> list[str] | None:
+    """Write a value in place of one that stands in lines of its own, below its key or behind its dash."""
+    last = _last_line(found, at)
+    if at in found.keys:
+        key = found.keys[at]
+        line = lines[key.line - 1]
+        colon = line.index(":", key.column - 1 + key.width) + 1
+        return [*lines[: key.line - 1], f"{line[:colon]} {flow(value)}{line[colon:]}", *lines[last:]]
+    mark = found.values[at]
+    lead = lines[mark.line - 1][: mark.column - 1]
+    return [*lines[: mark.line - 1], f"{lead}{flow(value)}\n", *lines[last:]]
 
 
 def _add(lines: list[str], found: Source, at: Key, value: Value) -> list[str] | None:
@@ -175,7 +210,7 @@ def _add(lines: list[str], found: Source, at: Key, value: Value) -> list[str] | 
         if not shown.endswith("}"):
             return None
         inside = shown[1:-1].rstrip()
-        entry = "".join(f"{step}: {{" for step in rest[:-1]) + f"{rest[-1]}: {_flow(value)}" + "}" * (len(rest) - 1)
+        entry = "".join(f"{step}: {{" for step in rest[:-1]) + f"{rest[-1]}: {flow(value)}" + "}" * (len(rest) - 1)
         new = "{" + (f"{inside}, {entry}" if inside.strip() else entry) + "}"
         changed = line[: mark.column - 1] + new + line[mark.column - 1 + mark.width :]
         return [*made[: mark.line - 1], changed, *made[mark.line :]]
@@ -187,7 +222,11 @@ def _add(lines: list[str], found: Source, at: Key, value: Value) -> list[str] | 
 def _block(steps: Key, value: Value, indent: int) -> list[str]:
     """The lines of a new key, each of its steps further in than the one before."""
     heads = [" " * (indent + INDENT * depth) + f"{step}:" for depth, step in enumerate(steps)]
-    return [*(f"{head}\n" for head in heads[:-1]), f"{heads[-1]} {_flow(value)}\n"]
+    above = [f"{head}\n" for head in heads[:-1]]
+    if isinstance(value, list) and any(not isinstance(item, (str, int)) for item in value):
+        dash = " " * (indent + INDENT * len(steps)) + "- "
+        return [*above, f"{heads[-1]}\n", *(f"{dash}{flow(item)}\n" for item in value)]
+    return [*above, f"{heads[-1]} {flow(value)}\n"]
 
 
 def _last_line(found: Source, at: Key) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import stat
 from pathlib import Path
 
@@ -62,6 +63,86 @@ def test_the_same_value_changes_nothing():
 )  # fmt: skip
 def test_shapes_of_yaml(text, at, value, wanted):
     assert set_value(text, at, value) == wanted
+
+
+ROW = {"between": ["a", "b"], "mtu": 1400}
+PATHS = """\
+underlay:
+  paths:
+    # the leased line
+    - {between: [a, b], mtu: 1400}   # slow
+    - between: [a, c]      # why
+      mtu: 1300            # measured
+    # the last one
+    - {between: [b, c], mtu: 1200}
+name: x
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda rows: rows[0].update(mtu=1410), PATHS.replace("1400}   # slow", "1410}   # slow")),
+        (lambda rows: rows[1].update(mtu=1310), PATHS.replace("1300            #", "1310            #")),
+        (lambda rows: rows[1].update(between=["a", "zone_d"]), PATHS.replace("[a, c]      #", "[a, zone_d] #")),
+        (lambda rows: rows.pop(0), PATHS.replace("    - {between: [a, b], mtu: 1400}   # slow\n", "")),
+        (lambda rows: rows.pop(1),
+         PATHS.replace("    - between: [a, c]      # why\n      mtu: 1300            # measured\n", "")),
+        (lambda rows: rows.append({"between": ["d", "e"], "mtu": 1}),
+         PATHS.replace("mtu: 1200}\n", "mtu: 1200}\n    - {between: [d, e], mtu: 1}\n")),
+        (lambda rows: rows.insert(1, {"between": ["d", "e"], "mtu": 1}),
+         PATHS.replace("# slow\n", "# slow\n    - {between: [d, e], mtu: 1}\n")),
+        (lambda rows: rows.insert(0, {"between": ["d", "e"], "mtu": 1}),
+         PATHS.replace("    - {between: [a, b]", "    - {between: [d, e], mtu: 1}\n    - {between: [a, b]")),
+        (lambda rows: rows.clear(), "underlay:\n  paths: []\nname: x\n"),
+    ],
+)  # fmt: skip
+def test_rows_of_a_list_keep_their_comments(change, wanted):
+    rows = source.parse(PATHS.encode(), "").data["underlay"]["paths"]
+    change(rows)
+    assert set_value(PATHS, ("underlay", "paths"), rows) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "value", "wanted"),
+    [
+        ("name: x\n", ("underlay", "paths"), [ROW],
+         "name: x\n\nunderlay:\n  paths:\n    - {between: [a, b], mtu: 1400}\n"),
+        ("underlay: {mtu: 1500}\n", ("underlay", "paths"), [ROW],
+         "underlay: {mtu: 1500, paths: [{between: [a, b], mtu: 1400}]}\n"),
+        ("paths: [{between: [a, c], mtu: 1}]  # c\n", ("paths",), [ROW], "paths: [{between: [a, b], mtu: 1400}] # c\n"),
+        ("paths: []\n", ("paths",), [ROW], "paths: [{between: [a, b], mtu: 1400}]\n"),
+        ("mesh: pairs   # all\n", ("mesh",), {"between": [["a", "b"]]}, "mesh: {between: [[a, b]]} # all\n"),
+        ("mesh:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("mesh",), {"zones": ["a", "c"]},
+         "mesh:   # some\n  zones:\n    - a\n    - c\nname: x\n"),
+        ("mesh:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("mesh",), "pairs",
+         "mesh: pairs   # some\nname: x\n"),
+    ],
+)  # fmt: skip
+def test_lists_and_mappings_as_a_whole(text, at, value, wanted):
+    assert set_value(text, at, value) == wanted
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_change_of_rows_is_that_change_or_refused(seed):
+    """Whatever is done to the rows, the file afterwards says exactly it, and every other line is as it was."""
+    dice = random.Random(seed)
+    rows = source.parse(PATHS.encode(), "").data["underlay"]["paths"]
+    for _ in range(dice.randint(1, 4)):
+        what = dice.choice(("drop", "add", "change", "swap"))
+        if what == "drop" and rows:
+            rows.pop(dice.randrange(len(rows)))
+        elif what == "add":
+            row = {"between": [f"z{dice.random()}", "# x"], "mtu": dice.randint(1, 9)}
+            rows.insert(dice.randint(0, len(rows)), row)
+        elif what == "change" and rows:
+            rows[dice.randrange(len(rows))]["mtu"] = dice.randint(576, 9000)
+        else:
+            dice.shuffle(rows)
+    changed = set_value(PATHS, ("underlay", "paths"), rows)
+    assert source.parse(changed.encode(), "").data == {"underlay": {"paths": rows}, "name": "x"}
+    assert changed.startswith("underlay:\n  paths:")
+    assert changed.endswith("name: x\n")
 
 
 @pytest.mark.parametrize(

@@ -141,9 +141,9 @@ async def test_the_mouse_picks_a_byte_a_tab_and_a_setting(make, settle):
         await pilot.click("#settings", offset=(6, 1))
         await settle(pilot)
         assert packet.mode(app.screen.stack_text) == "tunnel"
-        await pilot.click("TitleBar", offset=(50, 0))
+        await pilot.click("TitleBar", offset=(77, 0))
         await settle(pilot)
-        assert app.current_mode != "calc"
+        assert app.current_mode == list(MODES)[-1]
 
 
 async def test_every_theme_of_the_round_exists(make, settle):
@@ -200,3 +200,56 @@ async def test_the_app_leaves_with_a_code(make):
     async with app.run_test() as pilot:
         await pilot.press("q")
     assert app.return_value == 0
+
+
+async def test_rows_of_a_list_are_edited_in_the_form(make, settle):
+    """An entry is changed, one is added, one is cleared; comments stay, and undo takes each back."""
+    app = make(mode="plan")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        rows = app.screen.query_one("#f-underlay-paths")
+        assert rows.value == "between: [zone_a, zone_b], mtu: 1450"
+        assert len(rows.lines) == 2
+        rows.lines[0].focus()
+        await pilot.press("end", "backspace", "1")
+        await settle(pilot)
+        assert "- {between: [zone_a, zone_b], mtu: 1451}   # the leased line" in app.desk.draft.text
+        await pilot.press("down", *"between: [n1, n2], mtu: 14")
+        await settle(pilot)
+        assert len(rows.lines) == 3
+        assert app.screen.query_one("#line-f-underlay-paths").has_class("-error"), "14 is no MTU"
+        assert "must be at least 576" in app.screen.query_one("#problems").pane_text()
+        await pilot.press("0", "0")
+        await settle(pilot)
+        assert not app.screen.query_one("#line-f-underlay-paths").has_class("-error")
+        assert "    - {between: [n1, n2], mtu: 1400}\n" in app.desk.draft.text
+        assert {c.inner_mtu for c in app.desk.checked.plan.classes} >= {1316}
+        rows.lines[1].clear()
+        await settle(pilot)
+        assert "n1, n2" not in app.desk.draft.text
+        while app.desk.dirty:
+            await pilot.press("ctrl+z")
+        await settle(pilot)
+        assert app.desk.draft.text == PLAN
+        assert rows.value == "between: [zone_a, zone_b], mtu: 1450"
+
+
+async def test_a_mesh_is_edited_in_the_form(make, settle):
+    app = make(mode="plan")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        box = app.screen.query_one("#f-ipsec-mesh")
+        box.focus()
+        box.clear()
+        for letter in "between: [[zone_a, zone_b]]":
+            box.insert_text_at_cursor(letter)
+        await settle(pilot)
+        assert "  mesh: {between: [[zone_a, zone_b]]}\n" in app.desk.draft.text
+        assert app.desk.checked.plan.file.ipsec.mesh.between == [["zone_a", "zone_b"]]
+
+
+async def test_rows_can_t_be_changed_when_nothing_can(make, settle):
+    app = make(mode="plan", readonly=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert all(line.disabled for line in app.screen.query_one("#f-underlay-paths").lines)

@@ -48,6 +48,17 @@ TYPED = [
     ("overlay.device", "a-very-long-device-name", 0, "is not an interface name", "at most 15"),
     ("overlay.device", "cni0", 0, "overlay.device and overlay.bridge are the same"),
     ("cni.plugin", "calicoo", 23, "cni.plugin"),
+    ("underlay.paths", "zone_a zone_b 1400", 0, "line 1 of underlay.paths is not written", "between: [A, B]"),
+    ("underlay.paths", "between: [zone_a, zone_b], mtu: 1450\nmtu: [", 0, "line 2 of underlay.paths is not written"),
+    ("underlay.paths", "between: [zone_a], mtu: 1450", 10, "must have at least 2 entries, not 1"),
+    ("underlay.paths", "between: [zone_a, zone_x], mtu: 1450", 10, "'zone_x' is no group or host of the inventory"),
+    ("underlay.paths", "between: [zone_a, zone_b], mtu: 45", 10, "must be at least 576, not 45"),
+    ("underlay.paths", "between: [zone_a, zone_b], mtu: 1450, via: x", 10, "unknown key 'via'"),
+    ("underlay.paths", "between: [zone_a, zone_b]", 10, "the key 'mtu' is missing"),
+    ("underlay.paths", "mtu: 01450", 0, "'01450' may mean octal or decimal"),
+    ("ipsec.mesh", "hub: nowhere", 0, "'nowhere' is no group or host of the inventory"),
+    ("ipsec.mesh", "between: [zone_a", 0, "ipsec.mesh is not written as 'key: value'"),
+    ("ipsec.mesh", "star", 0, "'star'"),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import DescendantFocus
 from textual.message import Message
@@ -18,6 +18,7 @@ from netplan.source import Key, Source
 from tui.check import Checked
 from tui.fields import Field, fields
 from tui.widgets.choice import Choice
+from tui.widgets.row_list import RowList
 
 
 class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
@@ -53,6 +54,13 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
             if len(field.at) > 1 and field.at[0] != section:
                 section = str(field.at[0])
                 yield Static(Content.styled(section, "bold $primary"), classes="section")
+            if field.kind == "rows":
+                with Vertical(classes="rows", id=f"line-{name}"):
+                    with Horizontal(classes="field"):
+                        yield Static(Content(".".join(map(str, field.at[1:] or field.at))), classes="name")
+                        yield Static("", classes="mark")
+                    yield RowList(field.example, id=name)
+                continue
             with Horizontal(classes="field", id=f"line-{name}"):
                 yield Static(Content(".".join(map(str, field.at[1:] or field.at))), classes="name")
                 if field.kind == "choice":
@@ -79,6 +87,11 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
             if field.kind == "choice":
                 self.query_one(f"#{name}", Choice).value = text
                 continue
+            if field.kind == "rows":
+                rows = self.query_one(f"#{name}", RowList)
+                if not (rows.has_focus_within and field.at == keep):
+                    rows.value = text
+                continue
             box = self.query_one(f"#{name}", Input)
             if box.value != text and not (box.has_focus and field.at == keep):
                 with box.prevent(Input.Changed):
@@ -98,6 +111,8 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
         """Let nothing be changed."""
         for box in self.query("Input, Choice"):
             box.disabled = True
+        for rows in self.query(RowList):
+            rows.freeze()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -111,18 +126,25 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
         if event.choice.id in self.all:
             self.post_message(self.Typed(self.all[event.choice.id], event.value))
 
+    @on(RowList.Changed)
+    def _rows_typed(self, event: RowList.Changed) -> None:
+        event.stop()
+        self.post_message(self.Typed(self.all[event.rows.id or ""], event.rows.value))
+
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Say which field is at work."""
-        if event.widget.id in self.all:
-            self.post_message(self.Entered(self.all[event.widget.id]))
+        name = event.widget.parent.id if isinstance(event.widget.parent, RowList) else event.widget.id
+        if name in self.all:
+            self.post_message(self.Entered(self.all[name]))
 
     def pane_text(self) -> str:
         """Return the form as lines."""
         lines = []
         for name, field in self.all.items():
             box = self.query_one(f"#{name}")
-            value = box.value if isinstance(box, (Input, Choice)) else ""
-            lines.append(printable(f"{field.name:<22} {value}"))
+            value = box.value if isinstance(box, (Input, Choice, RowList)) else ""
+            first, *more = value.split("\n")
+            lines += [printable(f"{field.name:<22} {first}"), *(printable(f"{'':<22} {row}") for row in more)]
         return "\n".join(lines)
 
 

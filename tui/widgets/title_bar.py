@@ -46,7 +46,9 @@ class TitleBar(Widget):
     def _tabs(self, *, short: bool) -> Content:
         tabs: list[Content] = []
         for number, (mode, name) in enumerate(TABS.items(), 1):
-            shown = str(number) if short and mode != self.active else f"{number} {name}"
+            shown = f"{number} {name}"
+            if short:  # three columns at least: the mouse has to hit it
+                shown = f" {number} " if mode != self.active else f" {number} {name} "
             text = Content.from_markup(f"[@click=app.go('{mode}')]{shown}[/]")
             tabs.append(text.stylize("bold reverse") if mode == self.active else text)
-        return Content("  " if short else " ").join(tabs)
+        return Content("" if short else " ").join(tabs)
