@@ -91,13 +91,25 @@ class Bundle:
 
 def build(plan: Plan) -> list[File]:
     """Return every file of the bundle but the manifest, in path order."""
-    files = [File("plan.json", dump(plan.as_json()))]
+    files = cluster_files(plan)
     for node in plan.nodes:
-        files += _node_files(plan, node) if node.managed else _far_end(plan, node)
-    network = delivery(plan)
-    files += [File(f"cluster/{path}", text) for path, text in network.files.items()]
-    files.append(File("REVIEW.md", review(plan, network)))
+        files += node_files(plan, node)
     return sorted(files, key=lambda f: f.path)
+
+
+def cluster_files(plan: Plan) -> list[File]:
+    """Return the files that are about the whole cluster."""
+    network = delivery(plan)
+    return [
+        File("plan.json", dump(plan.as_json())),
+        *(File(f"cluster/{path}", text) for path, text in network.files.items()),
+        File("REVIEW.md", review(plan, network)),
+    ]
+
+
+def node_files(plan: Plan, node: Node) -> list[File]:
+    """Return the files of one host: those that go there, or what somebody needs who configures it instead of us."""
+    return _managed(plan, node) if node.managed else _far_end(plan, node)
 
 
 def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[str, Any]:
@@ -147,7 +159,7 @@ def dump_lines(value: dict[str, Any]) -> str:
     return "{" + ",\n".join(parts) + "}\n"
 
 
-def _node_files(plan: Plan, node: Node) -> list[File]:
+def _managed(plan: Plan, node: Node) -> list[File]:
     under = f"nodes/{node.id}/"
     peers = [endpoint(peer) for peer in plan.others(node)]
     overlay: list[File] = []

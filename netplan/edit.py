@@ -64,6 +64,8 @@ def remove(text: str, at: Key) -> str:
 
 def scalar(value: str | int) -> str:
     """Return a value as YAML that every YAML version reads as the same value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     plain = _PLAIN.match(value) and not _RESERVED.match(value)

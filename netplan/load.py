@@ -35,7 +35,11 @@ class LoadedPlan:
 
 def load(path: Path) -> LoadedPlan:
     """Read and type a plan file. Raises ProblemError with every shape error found."""
-    found = source.read(path, str(path))
+    return load_source(source.read(path, str(path)), path)
+
+
+def load_source(found: Source, path: Path) -> LoadedPlan:
+    """Type what was parsed, of a file or a draft; ``path`` is where it lies. Raises ProblemError like ``load``."""
     if not isinstance(found.data, dict):
         raise ProblemError(found.problem("IPP206", "expected a mapping (key: value lines) at the top"))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from netplan import inventory as inventories
 from netplan.cni.existing import texts
 from netplan.inventory import Inventory
 from netplan.load import LoadedPlan, load
+from netplan.model import Node, PlanFile
 from netplan.nodes import nodes
 from netplan.plan import Plan, make_plan
 from netplan.problems import Problem, ProblemError, errors, quoted
@@ -30,11 +32,21 @@ def make(path: Path) -> Planned:
     loaded = load(path)
     problems = validate(loaded)
     _stop_on_errors(problems)
-    inventory = _inventory(loaded)
-    problems += validate_with(loaded, inventory)
+    return planned(loaded, read_inventory(loaded), problems)
+
+
+def planned(
+    loaded: LoadedPlan, inventory: Inventory, problems: list[Problem],
+    hosts: Callable[[PlanFile, Inventory], tuple[Node, ...]] = nodes,
+) -> Planned:  # fmt: skip
+    """Plan what is loaded and valid by itself, with its inventory read. ``problems``: the warnings so far.
+
+    Raises ProblemError with those warnings and everything that the failing phase found. ``hosts`` types the hosts.
+    """
+    problems = problems + validate_with(loaded, inventory)
     _stop_on_errors(problems)
     existing = _existing(loaded)
-    plan = make_plan(loaded.plan, nodes(loaded.plan, inventory), existing)
+    plan = make_plan(loaded.plan, hosts(loaded.plan, inventory), existing)
     problems += _network(loaded, plan)
     _stop_on_errors(problems)
     return Planned(loaded, inventory, plan, tuple(problems))
@@ -72,7 +84,7 @@ def _stop_on_errors(problems: list[Problem]) -> None:
         raise ProblemError(problems)
 
 
-def _inventory(loaded: LoadedPlan) -> Inventory:
+def read_inventory(loaded: LoadedPlan) -> Inventory:
     """Read the plan's inventory; a fault that concerns the plan's own words is shown in the plan."""
     wanted = Path(loaded.plan.inventory)
     path = wanted if wanted.is_absolute() else loaded.path.parent / wanted

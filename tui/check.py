@@ -5,31 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netplan import inventory as inventories
 from netplan import pipeline
 from netplan.inventory import Inventory
-from netplan.load import LoadedPlan, load
+from netplan.load import LoadedPlan, load_source
 from netplan.model import Node, PlanFile
 from netplan.nodes import nodes
-from netplan.plan import Plan, make_plan
+from netplan.plan import Plan
 from netplan.problems import Problem, ProblemError, errors
-from netplan.validate import validate, validate_with
-
-
-class _Text(type(Path())):  # type: ignore[misc]
-    """The path of a plan file whose content is a draft instead of what is on disk."""
-
-    raw: bytes = b""
-
-    def read_bytes(self) -> bytes:
-        """Return the draft."""
-        return self.raw
-
-
-def _as_path(path: Path, text: str) -> Path:
-    made = _Text(path)
-    made.raw = text.encode()
-    return made
+from netplan.source import parse
+from netplan.validate import validate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,29 +49,23 @@ class Checker:
 
     def read_inventory(self, text: str) -> None:
         """Read the inventory that a draft names. Slow: it runs Ansible."""
-        path = _as_path(self.path, text)
         try:
-            file = load(path).plan
+            loaded = self._load(text)
         except ProblemError:
             return
+        found: Inventory | ProblemError
         try:
-            found: Inventory | ProblemError = pipeline.make(path).inventory
+            found = pipeline.read_inventory(loaded)
         except ProblemError as error:
-            # the hosts may be fine and something after them wrong: then take the hosts
-            try:
-                wanted = Path(file.inventory)
-                at = wanted if wanted.is_absolute() else self.path.parent / wanted
-                found = inventories.read(at, file.nodes, str(at))
-            except ProblemError:
-                found = error
-        self._inventories[file.inventory, file.nodes] = found
+            found = error
+        self._inventories[loaded.plan.inventory, loaded.plan.nodes] = found
 
     def check(self, text: str) -> Checked:
         """Check a draft with the inventories read so far; milliseconds, also for 1,000 hosts."""
         problems: list[Problem] = []
         loaded = inventory = None
         try:
-            loaded = load(_as_path(self.path, text))
+            loaded = self._load(text)
             problems = validate(loaded)
             if errors(problems):
                 return Checked(text=text, loaded=loaded, problems=tuple(problems))
@@ -95,16 +73,15 @@ class Checker:
             if known is None:
                 return Checked(text=text, loaded=loaded, problems=tuple(problems), waiting=True)
             if isinstance(known, ProblemError):
-                raise known
+                raise ProblemError([*problems, *known.problems])
             inventory = known
-            problems += validate_with(loaded, inventory)
-            if errors(problems):
-                return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(problems))
-            plan = make_plan(loaded.plan, self._hosts(loaded.plan, inventory))
+            made = pipeline.planned(loaded, inventory, problems, self._hosts)
         except ProblemError as error:
-            problems += error.problems
-            return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(problems))
-        return Checked(text=text, loaded=loaded, inventory=inventory, plan=plan, problems=tuple(problems))
+            return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(error.problems))
+        return Checked(text=text, loaded=loaded, inventory=inventory, plan=made.plan, problems=made.warnings)
+
+    def _load(self, text: str) -> LoadedPlan:
+        return load_source(parse(text.encode(), str(self.path)), self.path)
 
     def _hosts(self, file: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
         """Type the hosts, or take those of last time when nothing that they depend on has changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from netplan.problems import Problem, ProblemError, errors, printable
 if TYPE_CHECKING:
     from netplan.bundle import File
     from netplan.edit import Draft, Value
+    from netplan.model import Node
+    from netplan.plan import Plan
     from netplan.source import Key
     from tui.check import Checked, Checker
 
@@ -37,7 +40,9 @@ class Desk:
         self.saved: Checked | None = None
         self.typed: Key | None = None  # the field that the last change was typed into
         self._merging: Key | None = None
-        self._files: tuple[Checked, list[File]] | None = None
+        self._rendered: dict[
+            int, tuple[Plan, dict[str, list[File]]]
+        ] = {}  # by host id; the plan keeps its id() its own
         self.recheck()
 
     @property
@@ -125,15 +130,24 @@ class Desk:
             raise ProblemError(Problem(code="IPP210", message="the planner was started with --readonly"))
         return self.draft
 
-    def files(self, checked: Checked) -> list[File]:
-        """Render the bundle of a checked draft in memory; remembered for the last one asked for."""
+    def files(self, checked: Checked, hosts: Iterable[Node]) -> list[File]:
+        """Render the cluster's files and those of some hosts in memory; remembered for the last two plans."""
         if checked.plan is None:
             return []
-        if self._files is None or self._files[0] is not checked:
-            from netplan import bundle
+        from netplan import bundle
 
-            self._files = (checked, bundle.build(checked.plan))
-        return self._files[1]
+        key = id(checked.plan)
+        if key not in self._rendered:
+            while len(self._rendered) > 1:
+                del self._rendered[next(iter(self._rendered))]
+            self._rendered[key] = (checked.plan, {"": bundle.cluster_files(checked.plan)})
+        plan, known = self._rendered[key]
+        made = list(known[""])
+        for host in hosts:
+            if host.id not in known:
+                known[host.id] = bundle.node_files(plan, host)
+            made += known[host.id]
+        return made
 
     def subject(self) -> tuple[str, ...]:
         """Return the plan and what it comes to, most important first."""

@@ -41,8 +41,12 @@ class Field:
             value = getattr(value, str(step))
         if self.kind == "rows":
             return "\n".join(_row(item.model_dump(exclude_none=True)) for item in value or ())
+        if isinstance(value, dict):
+            return _row(value)
         if isinstance(value, list):
             return ", ".join(map(str, value))
+        if isinstance(value, bool):
+            return str(value).lower()
         return "" if value is None else str(value)
 
     def raw(self, data: Any) -> str | None:
@@ -54,11 +58,15 @@ class Field:
             return _row(value)
         if isinstance(value, list):
             return ", ".join(map(str, value))
+        if isinstance(value, bool):
+            return str(value).lower()
         return None if value is None else str(value)
 
     def read(self, text: str) -> Value:
         """Return what was typed as the value to write. Raises ProblemError (IPP202, IPP205, IPP207)."""
         word = text.strip()
+        if self.choices == ("false", "true"):
+            return word == "true"
         if self.kind == "rows":
             return [self._mapping(row, number) for number, row in enumerate(word.split("\n"), 1) if row.strip()]
         if self.kind == "mapping" and (":" in word or word.startswith("{")):
@@ -119,10 +127,16 @@ def _fields(model: type[BaseModel], under: Key) -> typing.Iterator[Field]:
             yield from _fields(kind, at)
         elif get_origin(kind) is Literal:
             yield Field(at=at, kind="choice", choices=tuple(map(str, get_args(kind))), about=info.description or "")
+        elif get_origin(kind) is dict:
+            yield Field(at=at, kind="mapping", about=info.description or "", optional=True)
+        elif kind is bool:
+            yield Field(at=at, kind="choice", choices=("false", "true"), about=info.description or "")
         elif get_origin(kind) is list:
             inner = _bare(get_args(kind)[0])
             if inner is str:
-                yield Field(at=at, kind="list", about=info.description or "", optional=optional)
+                yield Field(
+                    at=at, kind="list", about=info.description or "", optional=optional or info.default_factory is list
+                )
             elif isinstance(inner, type) and issubclass(inner, BaseModel):
                 example = ", ".join(f"{key}: {_like(part.annotation)}" for key, part in inner.model_fields.items())
                 yield Field(at=at, kind="rows", about=info.description or "", optional=True, example=example)
@@ -134,7 +148,7 @@ def _fields(model: type[BaseModel], under: Key) -> typing.Iterator[Field]:
 def _like(annotation: Any) -> str:
     """Return what a value of a type looks like."""
     kind = _bare(annotation)
-    return "[A, B]" if get_origin(kind) is list else "1400" if kind is int else "A"
+    return "[A, B]" if get_origin(kind) is list else {int: "1400", bool: "true"}.get(kind, "A")
 
 
 def _bare(annotation: Any) -> Any:

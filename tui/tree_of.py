@@ -12,7 +12,8 @@ from netplan.problems import Problem, ProblemError
 
 MAX_FILES = 20_000
 MAX_BYTES = 1 << 20
-IN_MEMORY = 100  # nodes; a bundle grows with their square, so larger ones are read from where they were rendered
+HOSTS = ("nodes", "far-ends")  # folders with a folder for each host
+IN_MEMORY = 100  # nodes; a bundle grows with their square, so of larger ones only hosts that one looks at are rendered
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,11 @@ def of_files(label: str, files: list[File]) -> Tree:
     return Tree(label, {f.path: f.text for f in files})
 
 
-def of_directory(path: Path) -> Tree:
-    """Read a bundle, or any directory of small text files. Raises ProblemError (IPP502)."""
+def of_directory(path: Path, closed: frozenset[str] = frozenset()) -> Tree:
+    """Read a bundle, or any directory of small text files; not the files of the hosts ``closed`` (ids).
+
+    Raises ProblemError (IPP502).
+    """
     about = ""
     if (path / bundle.MANIFEST).is_file():
         try:
@@ -41,7 +45,8 @@ def of_directory(path: Path) -> Tree:
         raise ProblemError(Problem(code="IPP502", message="no such directory", path=str(path)))
     texts: dict[str, str] = {}
     for folder, folders, names in os.walk(path):
-        folders.sort()
+        inside_folder = os.path.relpath(folder, path)
+        folders[:] = sorted(f for f in folders if inside_folder not in HOSTS or f not in closed)
         for name in sorted(names):
             file = Path(folder) / name
             inside = str(file.relative_to(path))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from netplan import bundle
 from netplan.problems import ProblemError
 from tests.tui.conftest import INVENTORY, PLAN
 from tui import packet, scale, settings
@@ -253,3 +255,38 @@ async def test_rows_can_t_be_changed_when_nothing_can(make, settle):
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert all(line.disabled for line in app.screen.query_one("#f-underlay-paths").lines)
+
+
+@pytest.mark.slow
+async def test_of_a_large_plan_only_hosts_that_are_opened_are_rendered(make, folder, settle, monkeypatch):
+    names = [f"h{i:03}" for i in range(1, 121)]
+    hosts = {n: {"underlay_address": f"10.0.0.{i}", "pod_cidr": f"10.{i}.0.0/24"} for i, n in enumerate(names, 1)}
+    Path("inventory.yml").write_text(json.dumps({"all": {"children": {"k8s_nodes": {"hosts": hosts}}}}))
+    paths = "  paths:\n    - {between: [zone_a, zone_b], mtu: 1450}   # the leased line\n"
+    Path("plan.yaml").write_text(PLAN.replace(paths, ""))
+    made = []
+    real = bundle.node_files
+    monkeypatch.setattr(bundle, "node_files", lambda plan, node: made.append(node.name) or real(plan, node))
+    app = make(mode="files")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        tree = app.screen.query_one("#tree")
+        assert made == []
+        assert "0 of 120 hosts opened" in app.screen.query_one("#files-head").text
+        hosts_folder = next(node for node in tree.root.children if node.data == "/nodes")
+        hosts_folder.expand()
+        await settle(pilot)
+        assert len(hosts_folder.children) == 120
+        hosts_folder.children[6].expand()
+        await settle(pilot)
+        assert made == ["h007"]
+        mine = [path for path in app.screen.now.texts if path.startswith("nodes/")]
+        assert any(path.endswith("ipsecplan.conf") for path in mine)
+        app.desk.set(("underlay", "mtu"), 1400)
+        app.tell_plan()
+        await settle(pilot)
+        assert made == ["h007", "h007"], "the draft's; the saved plan's is remembered"
+        assert "1 of 120 hosts opened" in app.screen.query_one("#files-head").text
+        await pilot.press("a")
+        await settle(pilot)
+        assert "hosts opened" in app.screen.query_one("#files-head").text

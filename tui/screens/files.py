@@ -49,6 +49,7 @@ class FilesScreen(PlannerScreen):
         self.now: Tree | None = None
         self.before: Tree | None = None
         self.path: str | None = None
+        self.opened: set[str] = set()  # hosts of a large plan that were looked at
 
     def body(self) -> ComposeResult:
         """Yield the panes."""
@@ -90,42 +91,59 @@ class FilesScreen(PlannerScreen):
             self.app.call_from_thread(self._gathered, now, before)
 
     def _trees(self, checked: Checked) -> tuple[Tree, Tree | None]:
-        desk = self.planner.desk
-        rendered = self.planner.bundle
-        if checked.plan is not None and len(checked.plan.nodes) <= tree_of.IN_MEMORY:
-            now = tree_of.of_files("draft" if desk.dirty else "plan", desk.files(checked))
-        else:
-            now = tree_of.of_directory(rendered)
+        desk, rendered = self.planner.desk, self.planner.bundle
+        now = self._in_memory("draft" if desk.dirty else "plan", checked)
         before = None
         if self.against is not None:
-            before = tree_of.of_directory(self.against)
-        elif desk.dirty and desk.saved is not None and desk.saved.plan is not None and now.label == "draft":
-            before = tree_of.of_files("saved plan", bundle.build(desk.saved.plan))
-        elif now.label == "plan" and (rendered / bundle.MANIFEST).is_file():
-            before = tree_of.of_directory(rendered)
+            before = tree_of.of_directory(self.against, self._unopened(checked))
+        elif desk.dirty and desk.saved is not None and desk.saved.plan is not None:
+            before = self._in_memory("saved plan", desk.saved)
+        elif not desk.dirty and (rendered / bundle.MANIFEST).is_file():
+            before = tree_of.of_directory(rendered, self._unopened(checked))
         return now, before
+
+    def _in_memory(self, label: str, checked: Checked) -> Tree:
+        closed = self._unopened(checked)
+        hosts = [node for node in (checked.plan.nodes if checked.plan else ()) if node.id not in closed]
+        return tree_of.of_files(label, self.planner.desk.files(checked, hosts))
+
+    def _unopened(self, checked: Checked) -> frozenset[str]:
+        """Return the hosts whose files are not rendered: of a large plan, those that nobody has looked at."""
+        nodes = checked.plan.nodes if checked.plan else ()
+        if len(nodes) <= tree_of.IN_MEMORY:
+            return frozenset()
+        return frozenset(node.id for node in nodes) - self.opened
 
     def _failed(self, error: ProblemError) -> None:
         problem = error.problems[0]
-        many = "" if self.against else f": {self._many()}"
-        self.query_one("#files-head", Note).text = f"{problem.path}: {problem.message}{many}"
-
-    def _many(self) -> str:
-        return f"more than {tree_of.IN_MEMORY} nodes are shown from a rendered bundle; R writes it"
+        self.query_one("#files-head", Note).text = f"{problem.path}: {problem.message}"
 
     def _gathered(self, now: Tree, before: Tree | None) -> None:
         self.now, self.before = now, before
         marks = tree_of.changes(before, now)
         checked = self.planner.desk.checked
-        names = {n.id: n.name for n in checked.plan.nodes} if checked and checked.plan else {}
-        self.query_one(FileTree).fill(marks, names, changed_only=self.changed_only)
+        nodes = checked.plan.nodes if checked and checked.plan else ()
+        closed = self._unopened(checked) if checked else frozenset()
+        folders = {n.id: f"{'nodes' if n.managed else 'far-ends'}/{n.id}" for n in nodes if n.id in closed}
+        names = {n.id: n.name for n in nodes}
+        self.query_one(FileTree).fill(marks, names, folders.values(), changed_only=self.changed_only)
         changed = sum(1 for mark in marks.values() if mark != " ")
         against = f"; against {before.label}: {changed} differ" if before else ""
+        hosts = f"  {len(nodes) - len(closed)} of {len(nodes)} hosts opened" if closed else ""
         about = f" ({before.about})" if before and before.about else ""
         self.query_one(
             "#files-head", Note
-        ).text = f"{len(now.texts)} files of the {now.label}{against}{about}  [{self.mode}]"
+        ).text = f"{len(now.texts)} files of the {now.label}{against}{about}  [{self.mode}]{hosts}"
         self._show_file()
+
+    @on(TreeWidget.NodeExpanded)
+    def _expanded(self, event: TreeWidget.NodeExpanded[str]) -> None:
+        """Render a host when it is opened."""
+        checked = self.planner.desk.checked
+        host = (event.node.data or "").rpartition("/")[2]
+        if checked is not None and host in self._unopened(checked):
+            self.opened.add(host)
+            self._gather(checked)
 
     @on(TreeWidget.NodeHighlighted)
     def _chosen(self, event: TreeWidget.NodeHighlighted[str]) -> None:

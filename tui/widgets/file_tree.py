@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 from textual.widgets import Tree
@@ -25,9 +25,15 @@ class FileTree(Tree[str]):
         self.show_root = False
         self.guide_depth = 2
 
-    def fill(self, marks: Mapping[str, str], names: Mapping[str, str], *, changed_only: bool) -> None:
-        """Show paths with their marks; ``names`` are the hosts' names by id. Same paths keep what is open."""
+    def fill(
+        self, marks: Mapping[str, str], names: Mapping[str, str], closed: Iterable[str] = (), *, changed_only: bool
+    ) -> None:
+        """Show paths with their marks; ``names`` are the hosts' names by id. Same paths keep what is open.
+
+        ``closed`` are folders whose files are not known yet.
+        """
         shown = {p: m for p, m in marks.items() if not changed_only or m != " "}
+        shown |= {f"{folder}/": " " for folder in closed}
         if (shown, names) == (self.marks, self.names):
             return
         open_before = {str(n.data) for n in self._folders(self.root) if n.is_expanded}
@@ -47,7 +53,8 @@ class FileTree(Tree[str]):
                         node.expand()
                     folders[inner] = node
                 under = inner
-            folders[under].add_leaf(self._text(parts[-1], mark), data=path)
+            if parts[-1]:
+                folders[under].add_leaf(self._text(parts[-1], mark), data=path)
         self._go(at)
 
     def _folders(self, node: TreeNode[str]) -> list[TreeNode[str]]:
@@ -70,7 +77,7 @@ class FileTree(Tree[str]):
         return Text(printable(sign + name), style=style)
 
     def _go(self, path: object) -> None:
-        leaves = [n for n in self._leaves(self.root) if n.data == path]
+        leaves = [n for n in (*self._leaves(self.root), *self._folders(self.root)) if n.data == path]
         first = next((n for n in self._leaves(self.root) if self.marks.get(str(n.data)) != " "), None)
         target = leaves[0] if leaves else first or next(iter(self._leaves(self.root)), None)
         if target is not None:
@@ -85,4 +92,4 @@ class FileTree(Tree[str]):
 
     def pane_text(self) -> str:
         """Return every path with its mark."""
-        return "\n".join(f"{mark} {path}" for path, mark in self.marks.items())
+        return "\n".join(f"{mark} {path}" for path, mark in self.marks.items() if not path.endswith("/"))
