@@ -200,13 +200,13 @@ def to_change(outcome: Outcome) -> str:
     )
 
 
-def ended(outcome: Outcome, *, json_: bool, until: int = 0) -> None:
+def ended(outcome: Outcome, *, json_: bool) -> None:
     """Print how a run ended that applied or confirmed something, and leave with its exit code."""
     verdict = outcome.verdict
     if json_:
         document = {
             "outcome": outcome.outcome, "transaction": outcome.transaction, "to_change": outcome.changes,
-            "verdict": verdict.as_json() if verdict else None,
+            "awaiting_until": outcome.until or None, "verdict": verdict.as_json() if verdict else None,
         }  # fmt: skip
         emit_json(document, outcome.problems, outcome.exit_code)
         leave(outcome.exit_code)
@@ -217,7 +217,7 @@ def ended(outcome: Outcome, *, json_: bool, until: int = 0) -> None:
     nodes = len(outcome.nodes)
     if outcome.outcome == "reverted" and verdict and not verdict.ok:
         emit("verify failed, so it was taken back")
-    before = time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + until))
+    before = f"{outcome.until[11:19]} UTC"
     emit(
         {
             "unchanged": f"0 to change: all {nodes} nodes have this release, confirmed and live",

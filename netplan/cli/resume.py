@@ -54,4 +54,4 @@ def command(
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         keep = asking_to_keep(detach or not sys.stdin.isatty(), engine.cancelled)
         outcome = resume(engine, lambda found, words: asking(yes, lambda _: f"{words}.")(found), keep)
-    ended(outcome, json_=json_, until=keep_for)
+    ended(outcome, json_=json_)

@@ -57,4 +57,4 @@ def command(
     options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         outcome = apply(engine, asking(yes, to_change), keep=asking_to_keep(detach, engine.cancelled))
-    ended(outcome, json_=json_, until=keep_for)
+    ended(outcome, json_=json_)

@@ -84,10 +84,12 @@ def _patiently(engine: Engine, step: Step) -> None:
 
 def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:
     """Arm the nodes for the wait and ask. False when the answer comes later and from elsewhere. Raises Failed at no."""
-    engine.step(phases.HOLD)
     seconds = engine.options.keep_s
-    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-    engine.tell(AwaitingConfirm(seconds=seconds, until=until))
+    end = time.time() + seconds  # the nodes' timers count from sending, too
+    engine.step(phases.HOLD)
+    outcome.until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
+    seconds = max(0, int(end - time.time()))
+    engine.tell(AwaitingConfirm(seconds=seconds, until=outcome.until))
     answer = keep(outcome, seconds)
     if answer is False:
         raise Failed([Problem(code="IPP664", message="nobody said yes")])

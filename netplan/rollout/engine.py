@@ -62,6 +62,7 @@ class Outcome:
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     changes: int = 0
     transaction: str = ""
+    until: str = ""  # awaiting: the UTC time by which a yes must have reached the nodes
 
 
 class Failed(Exception):

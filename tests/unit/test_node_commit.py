@@ -96,7 +96,8 @@ def test_the_coordinator_asks_nobody(commit: ModuleType, machine: Machine, tmp_p
 def test_confirmed_once_and_again(commit: ModuleType, machine: Machine) -> None:
     commit.prepare(TX, RELEASE, NODE, None)
     assert commit.confirm(TX, RELEASE, NODE)["changed"]
-    assert f"ip addr replace {commit.token(TX, '10.244.1.0')}/32 dev lo" in machine.said
+    said = f"ip addr replace {commit.token(TX, '10.244.1.0')}/32 dev lo valid_lft 7200 preferred_lft 0"
+    assert said in machine.said
     assert commit.state.load()["state"] == "confirmed"
     assert not commit.confirm(TX, RELEASE, NODE)["changed"]
     with pytest.raises(commit.state.Stop):

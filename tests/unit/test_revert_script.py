@@ -90,7 +90,9 @@ def test_a_witness_that_answers_is_believed(node: Node) -> None:
     assert "@AT@" not in (node.root / "state.json").read_text()
     assert "ip route replace 198.18.7.9 via 10.244.1.0 dev ov0 onlink" in said
     assert "ip route delete 198.18.7.9" in said
-    assert said.splitlines()[-1] == "ip addr add 198.18.7.9/32 dev lo", "it answers who asks it now"
+    assert said.splitlines()[-1] == "ip addr add 198.18.7.9/32 dev lo valid_lft 7200 preferred_lft 0", (
+        "it answers who asks it now"
+    )
     assert "xfrm" not in said
     assert "swanctl" not in said
 

@@ -44,10 +44,15 @@ guard_loaded() { nft list table inet ipsecplan >/dev/null 2>&1; }
 token() {
 	address=$(one_line "$tx_dir/token")
 	case $address in
-	'') ;;
-	*:*) ip addr "$1" "$address/128" dev lo 2>/dev/null ;;
-	*) ip addr "$1" "$address/32" dev lo 2>/dev/null ;;
+	'') return 0 ;;
+	*:*) address=$address/128 ;;
+	*) address=$address/32 ;;
 	esac
+	if [ "$1" = add ]; then
+		ip addr add "$address" dev lo valid_lft 7200 preferred_lft 0
+	else
+		ip addr del "$address" dev lo
+	fi 2>/dev/null
 	return 0
 }
 
