@@ -80,6 +80,7 @@ def _patiently(engine: Engine, step: Step) -> None:
             if not lost or not engine.results[step.phases[0]][first]["ok"] or not left:
                 raise
             time.sleep(RACE_PAUSE_S)
+            engine.later()
 
 
 def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from netplan.rollout.apply import apply
+from netplan.problems import ExitCode
+from netplan.rollout import apply as apply_module
+from netplan.rollout import phases
+from netplan.rollout.apply import apply, finish
 from netplan.rollout.confirm import confirm
-from netplan.rollout.engine import Engine, Options
+from netplan.rollout.engine import Engine, Failed, Options, Outcome
 from netplan.rollout.events import silent
 from netplan.rollout.journal import ClusterState, Journal
 from netplan.rollout.resume import resume
+from netplan.rollout.undo import undo_after
 from tests.lab.rollout_steps import LINES
 
 from .simulated import Nodes
@@ -135,3 +140,24 @@ def test_a_try_that_is_confirmed_and_one_that_is_not(monkeypatch: pytest.MonkeyP
                 assert confirm(engine(nodes, state)).outcome == "unchanged"
         assert set(nodes.words().values()) == {"old" if said == "no" else "new"}
     assert list((nodes.home("n-a") / "timers").iterdir()) == []
+
+
+def test_two_begin_at_once_and_one_gives_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
+    with ClusterState(tmp_path / "one", "lab") as one, ClusterState(tmp_path / "other", "lab") as other:
+        loser, winner = engine(nodes, other), engine(nodes, one)
+        for both in (loser, winner):  # both have looked before either has begun
+            both.look()
+            both.begin("apply")
+            both.claim()
+        loser.step(phases.APPLY[0], only=["n-b"])
+        with pytest.raises(Failed, match="holds this node"):
+            winner.step(phases.APPLY[0])
+        outcome = Outcome("planned", ExitCode.OK)
+        undone = Outcome("planned", ExitCode.OK)
+        gives_way = SimpleNamespace(sleep=lambda _: undo_after(loser, Failed([]), undone))
+        monkeypatch.setattr(apply_module, "time", gives_way)
+        finish(winner, phases.APPLY, outcome, None)
+    assert (undone.outcome, outcome.outcome) == ("reverted", "confirmed"), (undone.problems, outcome.problems)
+    assert set(nodes.words().values()) == {"new"}
+    assert nodes.wait() == []

@@ -65,3 +65,9 @@ def test_a_controller_that_died_left_no_end(past: Path) -> None:
     for path in past.glob("clusters/lab/journal/*"):
         path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:9]))
     assert run(past, "history")[1].count("unfinished") == 2
+
+
+def test_a_try_that_nobody_can_answer_is_refused(tmp_path: Path) -> None:
+    code, text = run(tmp_path, "try", "bundle", "--yes")
+    assert code == 2
+    assert "give --detach, and say it with `ipsecplan confirm`" in text

@@ -47,6 +47,7 @@ def asks(owner_: str, epoch: int, *, steal: bool = False, seconds: int = 100) ->
         (asks(A, 1), asks(A, 2), None),
         (asks(A, 2), asks(A, 1), "older than a@host's"),
         (asks(A, 1), asks(B, 2), "a@host holds this node for 100 s"),
+        (asks(A, 1), asks(B, 1), "a@host holds this node for 100 s"),
         (asks(A, 1), asks(B, 2, steal=True), None),
         (asks(A, 2), asks(B, 1, steal=True), "older than"),
         (asks(A, 1), asks(B, 1, steal=True), "older than"),

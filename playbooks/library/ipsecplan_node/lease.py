@@ -44,11 +44,11 @@ def hold(asked: Node | None) -> None:
         raise Stop(finding("IPP601", "not a lease"))
     now = load()
     same = now["owner"] == owner
-    if epoch < now["epoch"] or (epoch == now["epoch"] and not same):
-        raise Stop(finding("IPP671", f"this request is of epoch {epoch}, older than {now['who']}'s ({now['epoch']})"))
     if now["left_s"] and not same and not asked.get("steal"):
         hint = "wait for it to end; or, when it is dead, `ipsecplan resume --steal` or `revert --steal`"
         raise Stop(finding("IPP671", f"{now['who']} holds this node for {now['left_s']} s yet", hint))
+    if epoch < now["epoch"] or (epoch == now["epoch"] and not same):
+        raise Stop(finding("IPP671", f"this request is of epoch {epoch}, older than {now['who']}'s ({now['epoch']})"))
     until = time.monotonic() + min(90000, max(15, int(asked["seconds"])))
     _put({"owner": owner, "who": who, "epoch": epoch, "until": round(until, 1), "boot": _boot()})
 
