@@ -24,7 +24,7 @@ from .simulated import Nodes
 
 MESH = {"n-a": ["n-b", "n-c"], "n-b": ["n-a", "n-c"], "n-c": ["n-a", "n-b"]}
 CHAIN = {"n-a": ["n-b"], "n-b": ["n-a", "n-c"], "n-c": ["n-b"]}
-LONG = {"n-a": ["n-b"], "n-b": ["n-a", "n-c"], "n-c": ["n-b", "n-d"], "n-d": ["n-c"]}
+LONG = {"n-d": ["n-c"], "n-c": ["n-d", "n-b"], "n-b": ["n-c", "n-a"], "n-a": ["n-b"]}  # the farthest sorts first
 # Points are EVENT:PHASE:N as in tests.lab.dying, or the number of a line
 SOME = ("PhaseFinished:probe:1", "NodeResult:prepare:2", "PhaseFinished:prepare:1", "NodeResult:confirm:1")
 HOPS = (("PhaseFinished:prepare:1", "old"), ("NodeResult:confirm:1", "new"))
