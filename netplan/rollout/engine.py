@@ -129,11 +129,14 @@ class Engine:
         return self.results["status"]
 
     def begin(self, verb: str, *, journal: bool = True, transaction: str | None = None) -> None:
-        """Begin a run, of a transaction that nodes know already or of a new one."""
+        """Begin a run, of a transaction that nodes know already or of a new one.
+
+        Raises ProblemError when there is no room for its journal.
+        """
         self.transaction = transaction or self.transaction
-        held, self._held = self._held or [], None
         if journal:
             self._journal = self.state.journal(self.transaction, ROOM + ROOM_A_NODE * len(self.targets))
+        held, self._held = self._held or [], None
         names = {target.id: target.name for target in self.targets.values()}
         self.tell(
             RunStarted(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from netplan.problems import ExitCode, Problem
+from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.events import Reverting
@@ -39,7 +40,12 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
         engine.begin("revert", journal=False)
         return engine.end(engine.nothing_changed(failure))
     opened = {node["state"]["tx"] for node in found.values() if node["state"]["state"] == "open"}
-    engine.begin("revert", transaction=opened.pop() if len(opened) == 1 else None)
+    transaction = opened.pop() if len(opened) == 1 else None
+    try:
+        engine.begin("revert", transaction=transaction)
+    except ProblemError as error:  # a full disk here is no reason to leave the nodes as they are
+        stolen += [replace(problem, severity="warning", hint=None) for problem in error.problems]
+        engine.begin("revert", transaction=transaction, journal=False)
     touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched), problems=stolen)
     if not touched:

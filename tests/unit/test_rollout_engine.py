@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from netplan.problems import ExitCode
+from netplan.problems import ExitCode, ProblemError
+from netplan.rollout import journal as journal_module
 from netplan.rollout import phases
 from netplan.rollout.apply import Keep, apply
 from netplan.rollout.engine import Engine, Options, Outcome
@@ -331,3 +332,20 @@ def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monke
 
 def test_the_drills_know_every_line_of_the_journal(tmp_path: Path) -> None:
     assert len(Run(tmp_path, Played()).journal) == LINES
+
+
+def test_a_full_disk_stops_an_apply_and_not_a_revert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal_module, "_reserve", full)
+    nodes = Played()
+    with pytest.raises(ProblemError, match="no room for the journal"):
+        Run(tmp_path, nodes)
+    assert nodes.calls == []
+    nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "0", "last": {}}
+    with ClusterState(tmp_path, "lab") as state:
+        engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
+        outcome = revert(engine, lambda _: True)
+    assert outcome.outcome == "off"
+    assert [(p.code, p.severity) for p in outcome.problems] == [("IPP668", "warning")]

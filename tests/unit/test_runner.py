@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ansible.inventory.manager import InventoryManager
@@ -13,9 +15,9 @@ from ansible.template import Templar, is_trusted_as_template  # type: ignore[att
 
 from netplan.inventory import Host, Inventory
 from netplan.problems import ProblemError
-from netplan.rollout import runner
+from netplan.rollout import runner, targets
 from netplan.rollout.runner import AnsibleTransport, Answer, inventory_text, remove_leftovers
-from netplan.rollout.targets import Target, connection_of
+from netplan.rollout.targets import Target, connection_of, read_inventory
 
 ID = "n-0123456789ab"
 EVIL = "{{ lookup('pipe', 'touch /tmp/ipsecplan-was-here') }}"
@@ -154,3 +156,18 @@ def test_a_long_temporary_directory_leaves_room_for_ssh(tmp_path: Path, monkeypa
         assert transport.folder.parent == long
         assert f"ControlPath={short}/" in transport._environment(False, 1)["ANSIBLE_SSH_ARGS"]
     assert list(long.iterdir()) == list(short.iterdir()) == []
+
+
+def test_an_inventory_that_changed_after_the_bundle_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def now(address: str) -> Inventory:
+        host = Host("n1", {"ansible_host": address}, frozenset())
+        return Inventory(tmp_path / "hosts.yml", "hosts.yml", "all", (host,))
+
+    recorded = {"path": str(tmp_path / "hosts.yml"), "pattern": "all", "digest": now("192.0.2.1").digest}
+    bundle: Any = SimpleNamespace(manifest={"inventory": recorded})
+    monkeypatch.setattr(targets.inventory_module, "read", lambda *_: now("192.0.2.1"))
+    assert read_inventory(bundle, None).digest == recorded["digest"]
+    monkeypatch.setattr(targets.inventory_module, "read", lambda *_: now("192.0.2.9"))
+    with pytest.raises(ProblemError, match="changed after the bundle was rendered"):
+        read_inventory(bundle, None)
+    assert read_inventory(bundle, tmp_path / "hosts.yml"), "unless it is given by hand"
