@@ -16,7 +16,7 @@ from .conftest import ClusterFactory
 from .rollout_steps import LINES, Rollout, is_new, is_old
 
 pytestmark = pytest.mark.lab
-TIMER = 45  # seconds; a step on an emulated node may take ten
+TIMER = int(os.environ.get("IPSECPLAN_TIMER", "60"))  # seconds; a step on an emulated node may take ten, or fifty
 # The moments between which the nodes' states differ: a request about to go, one on its way, one answered by all
 BOUNDARIES = [
     *[f"{event}:{phase}:1" for phase in ("arm", "mtu", "trap", "enforce") for event in ("PhaseStarted", "NodeResult")],
