@@ -97,7 +97,10 @@ def _refusals(engine: Engine, found: dict[str, dict[str, Any]]) -> list[Problem]
         problems.append(Problem(code="IPP665", message="different transactions are open", hint="ipsecplan revert"))
     for node_id, node in found.items():
         name = engine.targets[node_id].name
-        if node_id not in opened:
+        if node["state"]["state"] == "confirmed" and node["state"]["tx"] in {n["state"]["tx"] for n in opened.values()}:
+            hint = "`ipsecplan resume` confirms it on the others"
+            problems.append(Problem(code="IPP665", message=f"{name}: confirmed already, and others are not", hint=hint))
+        elif node_id not in opened:
             problems.append(
                 Problem(
                     code="IPP665", message=f"{name}: {state_words(node)}, so the others can't be confirmed any more",

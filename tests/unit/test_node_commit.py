@@ -27,6 +27,7 @@ class Machine:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.pings = True
+        self.way = "dev ov0"
 
     def __call__(self, *words: object, **_: Any) -> Any:
         from ipsecplan_node.core import Done  # type: ignore[import-not-found,unused-ignore]
@@ -35,7 +36,7 @@ class Machine:
         self.said.append(text)
         if text.startswith("ping"):
             return Done(0 if self.pings else 1, "", "")
-        return Done(0, "10.244.2.0 dev ov7 src 10.244.1.0" if "route get" in text else "", "")
+        return Done(0, f"10.244.2.0 {self.way} src 10.244.1.0" if "route get" in text else "", "")
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_prepared(commit: ModuleType, machine: Machine, tmp_path: Path) -> None:
     answer = commit.prepare(TX, RELEASE, NODE, "n-b")
     assert "notes" not in answer
     token = commit.token(TX, "10.244.1.0")
-    assert (folder / "witness").read_text() == f"{token} 10.244.2.0 ov7\n"
+    assert (folder / "witness").read_text() == f"{token} 10.244.2.0 ov0\n"
     future = json.loads((folder / "confirmed.json").read_text())
     assert (future["state"], future["tx"], future["release"]) == ("confirmed", TX, RELEASE)
     assert future["last"]["by"] == "witness"
@@ -85,6 +86,19 @@ def test_prepared(commit: ModuleType, machine: Machine, tmp_path: Path) -> None:
     assert [note["code"] for note in commit.prepare(TX, RELEASE, NODE, "n-b")["notes"]] == ["IPP667"]
     commit.state.arm(TX, 60)
     assert not (folder / "witness").exists(), "armed in another order, it must not ask"
+
+
+@pytest.mark.parametrize(
+    ("way", "asks"), [("via 10.244.2.9 dev ov0", "10.244.2.9 ov0"), ("via 192.0.2.254 dev eth0", ""), ("", "")]
+)
+def test_who_is_not_behind_the_overlay_is_never_asked(
+    commit: ModuleType, machine: Machine, tmp_path: Path, way: str, asks: str
+) -> None:
+    machine.way = way
+    answer = commit.prepare(TX, RELEASE, NODE, "n-b")
+    witness = tmp_path / "lib" / "tx" / TX / "witness"
+    assert (witness.read_text().partition(" ")[2].strip() if witness.exists() else "") == asks
+    assert ("notes" in answer) == (not asks)
 
 
 def test_the_coordinator_asks_nobody(commit: ModuleType, machine: Machine, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
         (closed("none", "reverted"), "c: taken back by timer at 2026-01-02T03:09:00Z"),
         (closed("none", "reverted", "boot"), "c: taken back by boot"),
         (opened(STEPS), "c: the transaction is not proven yet"),
+        (closed("confirmed", "confirmed", "operator"), "c: confirmed already, and others are not"),
         (({"state": "open", "tx": "tx-9", "release": "", "last": {}}, opened(STEPS)[1]), "different transactions"),
     ],
 )

@@ -31,7 +31,7 @@ def prepare(tx: str, release: str, node: Node, witness: str | None) -> Node:
     """Phase ``prepare``: everything that this node needs to confirm without its controller (``witness``: a peer)."""
     state.require_open(tx)
     folder = state.tx_folder(tx)
-    address = node["overlay"]["address"]
+    address = node["overlay"]["address"] or str(node["overlay"].get("pod_cidr"))
     last = {"tx": tx, "result": "confirmed", "by": "witness", "at": "@AT@"}
     future = {**state.load(), "state": "confirmed", "tx": tx, "release": release, "cluster": node["cluster"]}
     write(folder + "/confirmed.json", json.dumps({**future, "at": "@AT@", "last": last}, sort_keys=True) + "\n")
@@ -39,15 +39,30 @@ def prepare(tx: str, release: str, node: Node, witness: str | None) -> Node:
     if witness is None:
         return {"changed": True, "detail": "prepared; decides for the others"}
     peer = next(p for p in node["peers"] if p["id"] == witness)
-    via = peer["overlay_address"]
-    words = run("ip", "route", "get", via).out.split()
-    device = words[words.index("dev") + 1] if "dev" in words else node["overlay"]["devices"][0]["name"]
-    write(folder + "/witness", f"{token(tx, address)} {via} {device}\n")
+    way = _way(node, peer)
+    if way:
+        write(folder + "/witness", f"{token(tx, address)} {way[0]} {way[1]}\n")
     answer: Node = {"changed": True, "detail": f"prepared; would ask {peer['name']}"}
-    if run("ping", "-n", "-c", "1", "-W", "2", via, timeout=10).code != 0:
+    if way is None or run("ping", "-n", "-c", "1", "-W", "2", way[0], timeout=10).code != 0:
         hint = "confirm is not atomic on this node: were the controller killed within it, this node would revert alone"
-        answer["notes"] = [finding("IPP667", f"the host of {peer['name']} does not answer a ping", hint, "warning")]
+        said = f"the host of {peer['name']} can't be asked through the overlay"
+        answer["notes"] = [finding("IPP667", said, hint, "warning")]
     return answer
+
+
+def _way(node: Node, peer: Node) -> tuple[str, str] | None:
+    """Return (next hop, device) to a peer's host; None when that is no device of the overlay.
+
+    A ping outside it would not be encrypted, and anybody could answer.
+    """
+    overlay = node["overlay"]
+    target = peer.get("overlay_address") or (peer.get("pod_cidr") or "").partition("/")[0]
+    words = run("ip", "route", "get", target).out.split() if target else []
+    if "dev" not in words:
+        return None
+    device = words[words.index("dev") + 1]
+    via = words[words.index("via") + 1] if "via" in words else target
+    return (via, device) if device in {*[d["name"] for d in overlay["devices"]], overlay.get("tunnel")} else None
 
 
 def announce(tx: str) -> None:
