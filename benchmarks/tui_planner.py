@@ -102,7 +102,7 @@ def key_press() -> list[Result]:
 
 
 def flood() -> list[Result]:
-    """The longest single turn while 50,000 events come in at once, as CPU: how long a key may wait."""
+    """The longest turn of the event loop while 50,000 events come in at once, as CPU: how long a key may wait."""
     from tui.app import Planner
     from tui.screens.rollout import RolloutScreen
 
@@ -127,22 +127,30 @@ def flood() -> list[Result]:
                 screen.cluster = "c"
                 text = "".join(json.dumps({"at": "2026-01-01T00:00:00Z", **r}) + "\n" for r in records)
                 (place / "tx-1.jsonl").write_text(text)
-                longest = total = 0.0
+                gaps: list[float] = []
+                watch = asyncio.create_task(_watch(gaps))
+                begin = time.process_time()
                 while screen.state.taken < len(records):
-                    begin = time.process_time()
-                    screen.tick()
-                    await pilot.pause()
-                    turn = time.process_time() - begin
-                    longest, total = max(longest, turn), total + turn
-                return longest * 1000, total
+                    await asyncio.sleep(0.01)  # the screen's own clock takes the events
+                total = time.process_time() - begin
+                watch.cancel()
+                return max(gaps) * 1000, total
 
         longest, total = asyncio.run(run())
     return [
         Result(
             name=f"planner: longest turn in a flood of {EVENTS} events",
             value=longest,
-            goal=500,
+            goal=200,
             unit="ms",
             detail=f"{total:.1f} s of CPU for all",
         )
     ]
+
+
+async def _watch(gaps: list[float]) -> None:
+    """Note the CPU that each turn of the loop takes, everything in it included."""
+    while True:
+        begin = time.process_time()
+        await asyncio.sleep(0)
+        gaps.append(time.process_time() - begin)

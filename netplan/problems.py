@@ -94,6 +94,8 @@ class ProblemError(Exception):
 
 def printable(text: str) -> str:
     """Return ``text`` with control characters (escape sequences above all) replaced, safe for a terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in text.replace("\t", " "))
 
 

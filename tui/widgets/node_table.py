@@ -43,7 +43,7 @@ class NodeTable(DataTable[object]):
         else:
             for name in state.dirty:
                 for (column, _), value in zip(COLUMNS, self._cells(state, state.nodes[name], now), strict=True):
-                    self.update_cell(name, column, value)
+                    self._put(name, column, value)
         state.dirty.clear()
 
     def tick(self, now: float, names: Iterable[str]) -> None:
@@ -53,8 +53,13 @@ class NodeTable(DataTable[object]):
         for name in names:
             node = self.state.nodes.get(name)
             if node is not None and name in self.rows:
-                self.update_cell(name, "age", cell(_age(node, now)))
-                self.update_cell(name, "reverts", cell(self._clock(self.state, node, now)))
+                self._put(name, "age", cell(_age(node, now)))
+                self._put(name, "reverts", cell(self._clock(self.state, node, now)))
+
+    def _put(self, name: str, column: str, value: object) -> None:
+        """Write a cell that has changed: each one written is a region to draw."""
+        if self.get_cell(name, column) != value:
+            self.update_cell(name, column, value)
 
     def _cells(self, state: RolloutState, node: NodeState, now: float) -> list[object]:
         wanted = state.plan()
