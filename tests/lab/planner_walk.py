@@ -137,14 +137,14 @@ class Walk:
         ):
             time.sleep(0.3)
 
-    def write(self, tool: str) -> None:
+    def write(self, name: str) -> None:
         """Write the recording."""
         head = (
             f"A recording of the planner in tmux ({COLUMNS}x{ROWS}), against the embedded lab: three nodes, VXLAN,\n"
             "a real kernel's ESP. Each frame is what tmux capture-pane gave; keys are in the headings. Times are\n"
-            f"those of an emulated machine. {tool}\n\n"
+            "those of an emulated machine. Made by tests/lab/test_planner_walk.py with UPDATE_GOLDEN=1.\n\n"
         )
-        (self.out / "walk.txt").write_text(head + "\n".join(self.frames))
+        (self.out / f"{name}.txt").write_text(head + "\n".join(self.frames))
 
 
 def plan_of(lab: Lab) -> str:
@@ -158,7 +158,9 @@ def cipher(walk: Walk, proposal: str, number: int) -> None:
     """Type another ESP proposal over the one in the form, key by key."""
     terminal = walk.terminal
     terminal.press("2")
-    terminal.until("hint|name of the cluster|Leave field")
+    terminal.until("Leave field")
+    terminal.press("C-o", "a")  # the first field, wherever the focus was
+    terminal.until("name: name of the cluster")
     for _ in range(40):
         if re.search(r"^ ?ipsec\.esp: ", terminal.frame(), re.MULTILINE):
             break
@@ -250,8 +252,10 @@ def walk_through(walk: Walk) -> None:
 def killed_and_attached(walk: Walk) -> None:
     """The same with another cipher, and the planner killed while the rollout runs."""
     terminal = walk.terminal
+    terminal.open("plan.yaml")
+    terminal.until("pod MTU 1416")
     cipher(walk, "aes256-sha512-x25519", 2)
-    terminal.until(r"\(was 1408\)")
+    walk.show("2: another cipher, and the MTU that it allows", r"\(was 1416\)")
     try_it(walk, 2)
     terminal.until(r"try tx-.*running.*(\n.*)*≤ \d:\d\d", 240)
     walk.show(
@@ -272,8 +276,8 @@ def killed_and_attached(walk: Walk) -> None:
     terminal.press("6")
     terminal.until("nothing measured yet")
     terminal.press("v")
-    walk.show("6, v: measured again", "verified: 6 directions", 240)
+    walk.show("6, v: measured on the wire", "verified: 6 directions", 240)
     terminal.press("7")
-    walk.show("7: both transactions, and the last one phase by phase", "2 transactions")
+    walk.show("7: the transaction phase by phase, with the run that confirmed it", "1 transaction")
     walk.picture("history")
     terminal.press("q")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.drill]
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here")
-def test_walk(clusters: ClusterFactory, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "steps"), [("killed", killed_and_attached), ("walk", walk_through)])
+def test_walk(name: str, steps: Callable[[Walk], None], clusters: ClusterFactory, tmp_path: Path) -> None:
     """With UPDATE_GOLDEN=1 the recording in docs/planner is written anew."""
     lab = clusters(nodes=3)
     shutil.copy(lab.inventory, tmp_path / "inventory.yml")
@@ -27,9 +29,8 @@ def test_walk(clusters: ClusterFactory, tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     walk = Walk(terminal, out)
     try:
-        walk_through(walk)
-        killed_and_attached(walk)
+        steps(walk)
     finally:
         terminal.close()
-        walk.write("Made by tests/lab/test_planner_walk.py with UPDATE_GOLDEN=1.")
+    walk.write(name)
     assert (tmp_path / "plan.yaml").read_text().count("#") == plan_of(lab).count("#"), "comments are kept"
