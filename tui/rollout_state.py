@@ -70,6 +70,11 @@ class RolloutState:
         """Tell whether it is proven and waits for a yes."""
         return self.until is not None and self.outcome in (None, "awaiting")
 
+    def left(self, now: float) -> float:
+        """Return the seconds in which a yes still counts: until the first node takes itself back, at the latest."""
+        ends = [node.deadline for node in self.nodes.values() if node.deadline is not None]
+        return max(min([self.until or now, *ends]) - now, 0.0)
+
     def plan(self) -> tuple[str, ...]:
         """Return the phases that this transaction goes through, in order; those seen so far of a kind unknown here."""
         if self.kind in PLANS:

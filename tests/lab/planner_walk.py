@@ -133,7 +133,7 @@ class Walk:
         """Wait until messages in the corner are gone."""
         end = time.monotonic() + 15
         while time.monotonic() < end and re.search(
-            r"written|digest|process \d+; |saved$|exit 0", self.terminal.frame()
+            r"written|digest|process \d+; |saved$|[^(]exit 0", self.terminal.frame()
         ):
             time.sleep(0.3)
 
@@ -237,6 +237,7 @@ def walk_through(walk: Walk) -> None:
     )
     walk.picture("rollout")
     walk.show("proven on the wire; now it waits for a yes, and every node counts down", "left to say yes", 400)
+    walk.quiet()
     walk.picture("try")
     say_yes(walk, "confirmed: measured once more, every node's timer is over")
     terminal.press("6")

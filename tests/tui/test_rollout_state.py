@@ -81,6 +81,8 @@ def test_a_try_waits_for_its_yes_and_counts_down(tmp_path):
     left = state.clock(node, state.until - 100)
     assert left is not None, "the node's own timer runs while it waits"
     assert 98 <= left <= 102
+    assert state.left(state.until - 100) == min(state.clock(n, state.until - 100) for n in state.nodes.values()) <= 100
+    assert state.left(state.until + 1) == 0
     assert len(node.done & set(state.plan())) == len(state.plan()) - 1
     state.take({"event": "RunStarted", "verb": "confirm", "transaction": state.transaction, "nodes": {"1": "a"}})
     assert (state.kind, state.verb, state.running, state.awaiting) == ("try", "confirm", True, False)

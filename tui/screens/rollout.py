@@ -118,9 +118,9 @@ class RolloutScreen(RolloutActions):
     def _stands(self, state: RolloutState) -> str:
         """Return in words how the transaction stands."""
         pid = self.working() if state.running else None
-        if state.awaiting and state.until is not None:
-            left = state.until - time.time()
-            if left <= 0:
+        if state.awaiting:
+            left = state.left(time.time())
+            if not left:
                 return "nobody said yes in time: every node takes itself back (s asks them)"
             return f"proven, {minutes(left)} left to say yes: C keeps it, U or silence takes it back"
         if state.outcome is not None:
