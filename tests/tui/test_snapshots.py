@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from tests.tui.test_rollout_state import PHASES, records, write
 from tui.screens import kinds
 
 MODES = kinds()
+DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "pods-keep-old-value" / "in"
 
 pytestmark = pytest.mark.slow
 NOW = 1767225700.0  # 40 s after the events of the journal
@@ -65,6 +67,11 @@ async def measured(app, pilot, settle):
     await pilot.press("right", "right", "right")
 
 
+async def audited(app, pilot, settle):
+    shutil.copytree(DUMPS, "dumps")
+    await pilot.press("o", *"dumps", "enter")
+
+
 def change(mtu, *keys):
     async def done(app, pilot, settle):
         app.desk.set(("underlay", "mtu"), mtu)
@@ -80,6 +87,7 @@ SCENES = {
     **{mode: (mode, None) for mode in MODES},
     "rollout": ("rollout", journal),
     "verify": ("verify", verified),
+    "audit": ("audit", audited),
     "pairs": ("pairs", measured),
     "help": ("calc", helped),
     "ask": ("rollout", asked),
