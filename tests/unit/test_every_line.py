@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,6 +91,22 @@ def test_over_several_hops(
     assert set(nodes.words().values()) == {end}, nodes.words()
 
 
+@pytest.mark.parametrize(("point", "end"), [*HOPS, ("NodeResult:prepare:2", "old")])
+def test_over_a_confirmed_release_where_those_who_went_back_still_encrypt(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, point: str, end: str
+) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", LONG)
+    with ClusterState(tmp_path / "state", "lab") as state:
+        assert apply(engine(nodes, state), lambda _: True).outcome == "confirmed"
+    nodes.targets = [replace(target, digest="e" * 64) for target in nodes.targets]
+    nodes.stale = True
+    dies(nodes, point, monkeypatch, tmp_path / "state")
+    nodes.wait()
+    states = [json.loads((nodes.home(t.id) / "lib" / "state.json").read_text()) for t in nodes.targets]
+    assert {state["release"][0] for state in states} == {"f" if end == "old" else "e"}
+    assert set(nodes.words().values()) == {"new"}, "confirmed and guarded, by whichever release"
+
+
 @pytest.mark.parametrize("point", RESUMED)
 def test_resume_finishes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, point: str) -> None:
     nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
@@ -124,6 +142,15 @@ def test_a_late_request_of_a_dead_controller_changes_nothing(monkeypatch: pytest
         (result,) = nodes.serve(node_id, request, archive).results
         assert (result["ok"], result["findings"][0]["code"]) == (False, "IPP671")
     assert set(nodes.words().values()) == {"new"}
+
+
+def test_taking_back_what_is_not_there_waits_for_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
+    dies(nodes, "NodeResult:trap:1", monkeypatch, tmp_path / "state")
+    monkeypatch.setattr(nodes.agent.main, "_alone", lambda: pytest.fail("waited for the one who is at work"))
+    foreign = {"phases": ["relax"], "tx": "tx-other", "time": 0, "timer": 60, "node": nodes.targets[0].node}
+    (result,) = nodes.serve("n-a", foreign, b"").results
+    assert (result["ok"], result["detail"]) == (True, "nothing to take back")
 
 
 def test_a_try_that_is_confirmed_and_one_that_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
