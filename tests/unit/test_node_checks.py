@@ -115,7 +115,8 @@ def test_what_is_held_for_a_revert_is_really_held(
     node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "lib" / "reserve"
-    monkeypatch.setattr(node.room, "RESERVES", (str(path),))
+    monkeypatch.setattr(node.room.state, "ROOT", str(tmp_path / "lib"))
+    monkeypatch.setattr(node.room, "ETC", str(tmp_path / "etc"))
     node.room.hold()
     assert path.stat().st_blocks * 512 >= node.room.RESERVE
     node.room.give_back()

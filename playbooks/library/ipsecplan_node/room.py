@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 
+from . import state
 from .core import Node, finding
 
 ALWAYS = ("/etc", "/etc/swanctl", "/var/lib", "/run", "/usr/local")
-RESERVES = ("/var/lib/ipsecplan/reserve", "/etc/ipsecplan/reserve")
+ETC = "/etc/ipsecplan"
 RESERVE = 2**20  # bytes; revert.sh gives it back before it writes anything
 BASE = 8 * 2**20
 INODES = 500
@@ -41,16 +42,21 @@ def check(paths: list[str], payload_bytes: int) -> list[Node]:
     return wrong
 
 
+def reserves() -> tuple[str, str]:
+    """Return where room is held: beside the state and beside the configuration; revert.sh knows both."""
+    return state.ROOT + "/reserve", ETC + "/reserve"
+
+
 def hold() -> None:
     """Set room aside for a revert, on the file systems of the state and of the configuration."""
-    for path in RESERVES:
-        os.makedirs(os.path.dirname(path), mode=0o700 if path.startswith("/var") else 0o755, exist_ok=True)
+    for path in reserves():
+        os.makedirs(os.path.dirname(path), mode=0o755 if path.startswith(ETC) else 0o700, exist_ok=True)
         _allocate(path, RESERVE, keep=True)
 
 
 def give_back() -> None:
     """Free what :func:`hold` took."""
-    for path in RESERVES:
+    for path in reserves():
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 
