@@ -11,7 +11,7 @@ import pytest
 from .conftest import ClusterFactory
 from .rollout_steps import Rollout
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.drill]
 FILTER = "table inet f { chain i { type filter hook input priority 0; meta l4proto esp drop; } }"
 # how somebody changes a node -> what status says about it
 CHANGES = {

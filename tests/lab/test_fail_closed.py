@@ -68,9 +68,9 @@ def crash(lab: Lab) -> None:
     lab.exec("n1", ["systemctl", "kill", "--signal=SIGKILL", "strongswan"], check=True)
     time.sleep(3)
     lab.exec("n1", ["sh", "-c", "systemctl reset-failed strongswan; systemctl start strongswan"], check=True)
-    time.sleep(12)
+    time.sleep(8)
     lab.exec("n2", ["systemctl", "restart", "strongswan"], check=True)
-    time.sleep(12)
+    time.sleep(11)
 
 
 def flush(lab: Lab) -> None:
