@@ -17,7 +17,7 @@ UNITS = {
     "etc/systemd/system/ipsecplan-guard.service": "systemd/ipsecplan-guard.service.j2",
     "etc/systemd/system/ipsecplan-boot.service": "systemd/ipsecplan-boot.service.j2",
     "etc/systemd/system/ipsecplan-watch.service": "systemd/ipsecplan-watch.service.j2",
-    "etc/systemd/system/strongswan.service.d/ipsecplan.conf": "systemd/strongswan-ipsecplan.conf.j2",
+    "etc/systemd/system/strongswan.service.d/ipsecplan-orphans.conf": "systemd/strongswan-ipsecplan.conf.j2",
 }
 SCRIPTS = ("revert.sh", "guard.sh")  # POSIX shell, installed as they are
 FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a number that nobody else would choose
