@@ -29,7 +29,7 @@ from netplan.model import Node
 from netplan.overlay_facts import endpoint, overlay_facts, overlay_of
 from netplan.plan import PairClass, Plan
 from netplan.problems import Problem, ProblemError, quoted
-from netplan.render import environment, render
+from netplan.render import render
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -168,7 +168,6 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
         overlay = [File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()]
         overlay.append(File("etc/cni/net.d/10-ipsecplan.conflist", conflist))
-    revert, _, _ = environment().loader.get_source(environment(), "node/revert.sh")  # type: ignore[union-attr]
     files = [
         File("node.json", dump_lines(node_facts(plan, node))),
         File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640"),
@@ -176,10 +175,12 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
         File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
         File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),
-        *(File(f"etc/systemd/system/{name}", guard.unit(name)) for name in guard.UNITS),
+        File("etc/ipsecplan/floor", _floor(plan, node)),
+        File("etc/ipsecplan/peers", "".join(f"{node.address} {p.address} {pair.id}\n" for p, pair in plan.peers(node))),
+        *(File(path, text) for path, text in guard.units().items()),
         *overlay,
         File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
-        File("usr/local/lib/ipsecplan/revert.sh", revert, "0755"),
+        *(File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755") for name in guard.SCRIPTS),
     ]
     return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
 
@@ -205,6 +206,11 @@ def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
         plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.carrier, peers=peers,
         clear=ipsec.clear if hosts else None,
     )  # fmt: skip
+
+
+def _floor(plan: Plan, node: Node) -> str:
+    peers = [peer.address for peer, _ in plan.peers(node)]
+    return guard.floor(plan.file.overlay.udp_port, family=plan.file.underlay.carrier, peers=peers)
 
 
 def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
@@ -234,6 +240,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "overlay_address": peer.overlay_address,
                 **({"pod_cidr": peer.pod_cidr} if plan.file.made else {}),
                 "initiator": pair.initiator.id == node.id,
+                "encap": pair.pair_class.nat_t,
                 "link_mtu": pair.pair_class.link_mtu,
                 "inner_mtu": plan.pod_mtu,
                 "outer_packet": plan.outer_packet(pair.pair_class),

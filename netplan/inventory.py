@@ -1,7 +1,8 @@
 """Hosts and their variables from any Ansible inventory, read by Ansible itself and never templated.
 
 ``ansible-inventory --list`` prints variables as they are written; a value such as ``{{ lookup('pipe', ...) }}`` stays
-text here and is refused where we would use it. Positions are looked up afterwards in the inventory's own files.
+text here and is refused where we would use it. Inventory plugins would evaluate templates of their own: they are off.
+Positions are looked up afterwards in the inventory's own files.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from netplan.problems import Problem, ProblemError, printable, quoted
 from netplan.source import Source
 
 TIMEOUT_S = 120
+# Not `auto`: the configuration of an inventory plugin (`plugin: constructed`, `generator`) holds templates, which the
+# plugin evaluates while it is read. A program is a program: whoever names it as inventory means to run it.
+READERS = "ansible.builtin.script,ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
 _ORIGIN = re.compile(r"Origin: (?P<path>/.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?$", re.MULTILINE)
 
 
@@ -77,7 +81,7 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     name = shown or str(path)
     if not path.exists():
         raise ProblemError(Problem(code="IPP301", message="no such inventory", path=name))
-    if pattern.startswith("-") or not pattern.strip():
+    if pattern.startswith(("-", "@")) or not pattern.strip():  # an option; the name of a file to read
         raise ProblemError(Problem(code="IPP303", message=f"not a host pattern: {quoted(pattern)}", path=name))
     answer = _run(path, pattern, name)
     variables = answer.get("_meta", {}).get("hostvars", {})
@@ -95,7 +99,8 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
 def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
     program = Path(sys.executable).with_name("ansible-inventory")
     env = {
-        **os.environ,
+        "ANSIBLE_INVENTORY_ENABLED": READERS,
+        **os.environ,  # who wants plugins to run says so there
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_DEVEL_WARNING": "0",
@@ -122,6 +127,10 @@ def _unparsed(stderr: str, path: Path, name: str) -> Problem:
     origin = next((m for m in _ORIGIN.finditer(stderr) if m["line"]), None)
     reasons = [line for line in stderr.splitlines() if "arsing failed" in line or "rror" in line]
     reason = printable(reasons[0].split("failed: ", 1)[-1].strip()) if reasons else "ansible-inventory refused it"
+    hint = "`ansible-inventory -i FILE --list` shows Ansible's own words"
+    if "lugin configuration" in stderr:
+        reason = "it configures an inventory plugin, which would evaluate templates on this machine"
+        hint = "write down what it says: ansible-inventory -i FILE --list --yaml > inventory.yml"
     line = column = text = None
     if origin and Path(origin["path"]).is_file():
         line = int(origin["line"])
@@ -134,7 +143,7 @@ def _unparsed(stderr: str, path: Path, name: str) -> Problem:
             name = str(Path(name) / Path(origin["path"]).name)
     return Problem(
         code="IPP302", message=f"Ansible can't read the inventory: {reason}", path=name, line=line, column=column,
-        source=text, hint="`ansible-inventory -i FILE --list` shows Ansible's own words",
+        source=text, hint=hint,
     )  # fmt: skip
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 
 _TIME = re.compile(r"^(?P<number>[1-9][0-9]{0,6})(?P<unit>[smhd])\Z")
+# The kernel asks charon once for an SA and again after this time. charon ignores what it is asked while it is at work
+# for the same pair, so this is also how long such a pair stays dark. SPIs that charon allocated live as long.
+ACQUIRE_S = 10
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

@@ -10,11 +10,14 @@ import click
 from netplan import bundle as bundles
 from netplan.bundle import Bundle
 from netplan.cli.lint import JSON
-from netplan.cli.output import as_json, emit, emit_json
+from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.cli.progress import INVENTORY, STATE_DIR, opened
 from netplan.ipsec.impact import Change, Side, changes
 from netplan.ipsec.reader import read
 from netplan.ipsec.swanctl import meaning
-from netplan.problems import ExitCode, printable
+from netplan.problems import ExitCode, Problem, ProblemError, errors, printable
+from netplan.rollout.drift import START, live_side, problems
+from netplan.rollout.engine import Options
 
 CONF = "etc/swanctl/conf.d/ipsecplan.conf"
 GUARD = "etc/ipsecplan/guard-drop.nft"
@@ -23,26 +26,62 @@ FOLDER = click.Path(path_type=Path)
 
 @click.command(
     "diff",
-    epilog="\b\nExamples:\n  ipsecplan diff bundle-of-today bundle\n  ipsecplan diff --json old new",
+    epilog="\b\nExamples:\n  ipsecplan diff bundle-of-today bundle\n  ipsecplan diff --json old new\n"
+    "  ipsecplan diff --live bundle",
 )
 @click.argument("old", type=FOLDER)
-@click.argument("new", type=FOLDER)
+@click.argument("new", type=FOLDER, required=False)
+@click.option("--live", is_flag=True, help="Compare what the nodes have now with the only BUNDLE given.")
+@INVENTORY
+@STATE_DIR
 @JSON
-def command(old: Path, new: Path, json_: bool) -> None:
+def command(
+    old: Path, new: Path | None, live: bool, inventory: Path | None, state_dir: str | None, json_: bool
+) -> None:
     """Compare the bundles OLD (applied) and NEW: every changed pair with what it does to traffic.
 
     Two labels each: what a bare `swanctl --load-all` of the new file on that node alone would do, and what
-    `ipsecplan apply` does. Exit 0: nothing differs; 4: something does.
+    `ipsecplan apply` does. With --live, OLD is what the nodes have now, and the only bundle is NEW; then every other
+    difference from it follows too. Exit 0: nothing differs; 4: something does.
     """
+    if live == (new is not None):
+        raise click.UsageError("give two bundles, or one with --live")
+    drift: list[Problem] = []
     with as_json(json_):
-        found = compare(bundles.read(old), bundles.read(new))
-    code = ExitCode.DIFFERENCE if found else ExitCode.OK
+        if new is not None:
+            found = compare(bundles.read(old), bundles.read(new))
+        else:
+            found, drift = against_nodes(old, inventory, state_dir)
+    code = ExitCode.DIFFERENCE if found or errors(drift) else ExitCode.OK
     if json_:
-        emit_json({"changes": [change.as_json() for change in found]}, exit_code=code)
+        emit_json({"changes": [change.as_json() for change in found]}, drift, exit_code=code)
     else:
         for line in lines(found):
             emit(line)
+        report(drift)
     raise click.exceptions.Exit(int(code))
+
+
+def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[list[Change], list[Problem]]:
+    """Return what applying ``bundle`` would change for traffic, and every difference of the nodes from it."""
+    read_bundle = bundles.read(bundle)
+    with opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
+        outcome = engine.status(texts=True)
+    if outcome.problems:
+        raise ProblemError(outcome.problems, outcome.exit_code)
+    found: list[Change] = []
+    drift: list[Problem] = []
+    for node_id, about in sorted(read_bundle.nodes.items(), key=lambda item: item[1]["name"]):
+        state = outcome.nodes[node_id]
+        drift += problems(about["name"], state)
+        try:
+            before = live_side(state, read_bundle.node(node_id))
+        except (ProblemError, ValueError, AssertionError):
+            text = f"{printable(about['name'])}: its swanctl.conf can't be read; apply replaces it"
+            drift.append(Problem(code="IPP680", message=text))
+            continue
+        found += changes(before, _side(read_bundle, node_id))
+    return found, drift
 
 
 def compare(old: Bundle, new: Bundle) -> list[Change]:
@@ -59,7 +98,7 @@ def _side(bundle: Bundle, node: str) -> Side | None:
         return None
     folder = bundle.directory / "nodes" / node
     # the reader wants the section that the rollout adds; its start_action is the same on both sides
-    connections = meaning(read((folder / CONF).read_text() + "\nipsecplan-start {\n}\n"))
+    connections = meaning(read((folder / CONF).read_text() + START))
     partial = "@protected" in (folder / GUARD).read_text()
     return Side(connections=connections, facts=bundle.node(node), partial=partial)
 

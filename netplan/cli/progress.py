@@ -132,18 +132,18 @@ def opened(
     with (
         ClusterState(state_root(state_dir), read.cluster) as state,
         AnsibleTransport() as transport,
-        _interrupts(cancelled),
+        _interrupts(cancelled, quiet=quiet),
     ):
         yield Engine(read.cluster, read.digest, chosen, transport, state, observer, options, cancelled)
 
 
 @contextlib.contextmanager
-def _interrupts(cancelled: threading.Event) -> Iterator[None]:
+def _interrupts(cancelled: threading.Event, *, quiet: bool) -> Iterator[None]:
     """Ctrl-C and SIGTERM stop at the next phase boundary, where everything is taken back in order."""
 
     def stop(number: int, frame: object) -> None:
         del number, frame
-        if not cancelled.is_set():
+        if not cancelled.is_set() and not quiet:
             note("stopping after this phase, then taking it back")
         cancelled.set()
 

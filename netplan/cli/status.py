@@ -7,38 +7,76 @@ from typing import Any
 
 import click
 
+from netplan import bundle as bundles
 from netplan.cli.lint import JSON
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, leave, opened
-from netplan.problems import printable
-from netplan.rollout.engine import Options
+from netplan.cli.watch import watch
+from netplan.problems import ExitCode, errors, printable
+from netplan.rollout.drift import problems
+from netplan.rollout.engine import Options, Outcome
 
-SHOWN = 6
 
-
-@click.command("status", epilog="\b\nExamples:\n  ipsecplan status bundle\n  ipsecplan status --json bundle")
+@click.command(
+    "status",
+    epilog="\b\nExamples:\n  ipsecplan status bundle\n  ipsecplan status --json bundle\n"
+    "  ipsecplan status --watch --every 30 bundle",
+)
 @BUNDLE
 @INVENTORY
 @STATE_DIR
+@click.option("--watch", "watching", is_flag=True, help="Look again and again, show what changed; Ctrl-C ends it.")
+@click.option("--every", type=click.FloatRange(1, 86400), default=10, show_default=True, help="Seconds between looks.")
+@click.option("--looks", type=click.IntRange(1, 1_000_000), help="End --watch after this many looks.")
 @JSON
-def command(bundle: Path, inventory: Path | None, state_dir: str | None, json_: bool) -> None:
-    """Show the state of every node of BUNDLE: live MTUs, SAs, traps, guard, and every difference from the bundle."""
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
-        names = {target.id: target.name for target in engine.targets.values()}
-        order = list(names)
-        outcome = engine.status()
-    nodes = {names[i]: outcome.nodes[i] for i in order if i in outcome.nodes}
+def command(
+    bundle: Path, inventory: Path | None, state_dir: str | None, watching: bool, every: float, looks: int | None,
+    json_: bool,
+) -> None:  # fmt: skip
+    """Show the state of every node of BUNDLE: live MTUs, SAs, traps, guard, and every difference from the bundle.
+
+    Exit 4 when a node differs from what is confirmed on it.
+    """
+    if watching:
+        if json_:
+            raise click.UsageError("--watch prints lines, --json one look: choose one")
+        names = [str(node["name"]) for node in bundles.read(bundle).nodes.values()]
+        leave(watch(lambda: _watched(bundle, inventory, state_dir), names, every_s=every, looks=looks or 0))
+        return
+    with as_json(json_):
+        nodes, outcome = _look(bundle, inventory, state_dir)
+    drift = [problem for name, node in nodes.items() for problem in problems(name, node)]
+    code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(drift) else ExitCode.OK)
     if json_:
-        emit_json({"to_change": outcome.changes, "nodes": nodes}, outcome.problems, outcome.exit_code)
-        leave(outcome.exit_code)
+        emit_json({"to_change": outcome.changes, "nodes": nodes}, [*outcome.problems, *drift], code)
+        leave(code)
         return
     for name, node in nodes.items():
         for line in lines(name, node):
             emit(printable(line))
-    report(outcome.problems)
+    report([*outcome.problems, *drift])
     if nodes and not outcome.problems:
         emit(f"{outcome.changes} to change")
-    leave(outcome.exit_code)
+    leave(code)
+
+
+def _look(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[dict[str, dict[str, Any]], Outcome]:
+    """Look at every node once; return name -> state, in the bundle's order, and how it went."""
+    with opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
+        names = {target.id: target.name for target in engine.targets.values()}
+        outcome = engine.status()
+    if engine.cancelled.is_set():
+        raise KeyboardInterrupt
+    return {name: outcome.nodes[i] for i, name in names.items() if i in outcome.nodes}, outcome
+
+
+def _watched(
+    bundle: Path, inventory: Path | None, state_dir: str | None
+) -> tuple[dict[str, dict[str, Any]], list[str], ExitCode]:
+    nodes, outcome = _look(bundle, inventory, state_dir)
+    drift = [problem for name, node in nodes.items() for problem in problems(name, node)]
+    code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(drift) else ExitCode.OK)
+    return nodes, [p.message for p in outcome.problems], ExitCode(code)
 
 
 def lines(name: str, node: dict[str, Any]) -> list[str]:
@@ -63,14 +101,19 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
         f"  IPsec  {node['ike_sas']} IKE_SAs, {node['states']} kernel states, {node['policies']} policies, "
         f"{node['traps']} traps, {node['connections']} connections",
         f"  guard  {node['guard']['mode']}"
-        + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items()),
+        + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items())
+        + f", floor of {node['floor']} policies",
     ]
     if node["lease"]["left_s"]:
         out.append(f"  lease  {node['lease']['who']}, {node['lease']['left_s']} s yet")
+    if node["certificates"]:
+        ages = [
+            f"{name} {a['used_percent']}% used, {a['days_left']:g} days left"
+            for name, a in node["certificates"].items()
+        ]
+        out.append(f"  certs  {', '.join(ages)}")
     if node["timers"]:
         out.append(f"  timer  {', '.join(node['timers'])}")
-    differs = node["differs"][:1] if state["state"] == "none" else node["differs"]
-    out += [f"  differs: {text}" for text in differs[:SHOWN]]
-    if len(differs) > SHOWN:
-        out.append(f"  differs: {len(differs) - SHOWN} more")
+    if state["state"] == "none" and node["differs"]:
+        out.append(f"  differs: {node['differs'][0]}")
     return out

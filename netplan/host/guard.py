@@ -1,7 +1,8 @@
 """The fail-closed guard: an nftables table of our own that lets nothing pass without IPsec that is to be protected.
 
 Measured (Linux 6.1, nft 1.0.6): ``rt ipsec missing`` in the output hook and ``meta ipsec missing`` in the input hook
-stop clear packets in every failure state of charon and harm no ESP packet.
+stop clear packets in every failure state of charon and harm no ESP packet. Under it lies a floor of policies in the
+kernel's IPsec database, which stands while the table is away (`nft flush ruleset`).
 """
 
 from __future__ import annotations
@@ -9,9 +10,17 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from netplan.render import render
+from netplan.render import environment, render
 
-UNITS = ("ipsecplan-guard.service", "ipsecplan-boot.service")
+# path on a node -> template
+UNITS = {
+    "etc/systemd/system/ipsecplan-guard.service": "systemd/ipsecplan-guard.service.j2",
+    "etc/systemd/system/ipsecplan-boot.service": "systemd/ipsecplan-boot.service.j2",
+    "etc/systemd/system/ipsecplan-watch.service": "systemd/ipsecplan-watch.service.j2",
+    "etc/systemd/system/strongswan.service.d/ipsecplan-orphans.conf": "systemd/strongswan-ipsecplan.conf.j2",
+}
+SCRIPTS = ("revert.sh", "guard.sh")  # POSIX shell, installed as they are
+FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a number that nobody else would choose
 
 
 def ruleset(
@@ -33,7 +42,29 @@ def ruleset(
     )  # fmt: skip
 
 
-def unit(name: str) -> str:
-    """Return a systemd unit of the guard."""
-    assert name in UNITS  # noqa: S101
-    return render(f"systemd/{name}.j2")
+def floor(port: int, *, family: str, peers: Sequence[str]) -> str:
+    """Return the floor as ``ip -batch`` reads it: overlay packets to each of ``peers`` (underlay addresses) are blocked
+    where no other policy says more.
+
+    The source is any, because the kernel takes one policy a selector and charon's own names our address.
+    """
+    anywhere, width = ("::/0", 128) if family == "ipv6" else ("0.0.0.0/0", 32)
+    addresses = [str(ipaddress.ip_address(peer)) for peer in peers]
+    return "".join(
+        f"xfrm policy update dir out src {anywhere} dst {address}/{width} proto udp dport {port}"
+        f" action block priority {FLOOR_PRIORITY}\n"
+        for address in addresses
+    )
+
+
+def units() -> dict[str, str]:
+    """Return path -> text of everything that systemd reads."""
+    return {path: render(template) for path, template in UNITS.items()}
+
+
+def script(name: str) -> str:
+    """Return a shell script of the node, which is no template."""
+    assert name in SCRIPTS  # noqa: S101
+    loader = environment().loader
+    assert loader is not None  # noqa: S101
+    return loader.get_source(environment(), f"node/{name}")[0]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from netplan.lifetimes import ACQUIRE_S
+
 # name -> (value, why)
 SETTINGS: dict[str, tuple[int, str]] = {
     "net.ipv4.ip_forward": (1, "nodes route between pods and the overlay"),
-    "net.core.xfrm_larval_drop": (0, "queue packets while an SA is negotiated instead of dropping them"),
-    "net.core.xfrm_acq_expires": (30, "seconds until a failed negotiation is tried again"),
+    "net.core.xfrm_larval_drop": (1, "no packet waits for an SA: the guard would drop it, and its route would stay"),
+    "net.core.xfrm_acq_expires": (ACQUIRE_S, "seconds until the kernel asks again for an SA that did not come"),
 }
 
 

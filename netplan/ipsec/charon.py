@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netplan.ipsec.reader import Settings, read
+from netplan.lifetimes import ACQUIRE_S
 from netplan.model import Node
 from netplan.plan import Plan
 from netplan.proposals.capabilities import Capabilities
@@ -47,7 +48,9 @@ def settings_file(plan: Plan, node: Node) -> str:
     """Return ``/etc/strongswan.d/ipsecplan.conf`` of one node. Raises AssertionError if it does not read back."""
     found = sizes(sum(1 for _ in plan.peers(node)))
     values = expected(found, node.capabilities)
-    text = render("swanctl/charon.conf.j2", values=values, unused=UNUSED, buffer=_buffer(node.capabilities))
+    text = render(
+        "swanctl/charon.conf.j2", values=values, unused=UNUSED, buffer=_buffer(node.capabilities), acquire=ACQUIRE_S
+    )
     got = read(text).section("charon")
     assert {k: got.values.get(k) for k in values} == values, "rendered charon settings don't read back"  # noqa: S101
     assert all(_plugin(got, name).values == {"load": "no"} for name in UNUSED)  # noqa: S101

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from netplan.problems import ExitCode, Problem
+from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
 from netplan.rollout.confirm import confirm_all
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.events import AwaitingConfirm
 from netplan.rollout.phases import Step
+from netplan.rollout.reach import settle
 from netplan.rollout.undo import undo_after
 
 # Asked with what was proven and the seconds that are left. True keeps, False takes back, None leaves the question to
@@ -32,12 +33,15 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     engine.begin(engine.kind)
     try:
         seen = engine.step(phases.LOOK, stop_when_same=True)
+        unheard = settle(engine)
+        if errors(unheard):
+            raise Failed(unheard)
         engine.claim()
     except Failed as failure:
         return engine.end(engine.nothing_changed(failure))
     found = {i: engine.results["status"][i] for i in seen}
     changes = sum(1 for result in found.values() if result["differs"])
-    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=changes)
+    outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
     if not changes:
         outcome.outcome = "unchanged"
     elif not agree(outcome):

@@ -97,11 +97,11 @@ class Engine:
         self._keys: Store | None = None
         self.key_phase = 0  # of a rotation of pre-shared keys, see netplan.ipsec.psk
 
-    def status(self) -> Outcome:
-        """Look at every node; changes nothing."""
+    def status(self, *, texts: bool = False) -> Outcome:
+        """Look at every node; changes nothing. ``texts``: their swanctl.conf and guard too."""
         self.begin("status", journal=False)
         try:
-            self.step(phases.STATUS)
+            self.step(phases.STATUS, texts=texts)
         except Failed as failure:
             return self.nothing_changed(failure)
         nodes = self.results["status"]
@@ -184,7 +184,8 @@ class Engine:
     def verdict(self) -> Verdict:
         """Judge what the last probe measured."""
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
-        return judge([target.node for target in self.targets.values()], rows)
+        rising = {i: result.get("xfrm", {}) for i, result in self.results["probe"].items()}
+        return judge([target.node for target in self.targets.values()], rows, rising)
 
     def claim(self) -> list[Problem]:
         """Begin to hold the nodes: a new epoch, above all that their states (seen before) tell. Raises Failed.
@@ -256,6 +257,9 @@ class Engine:
             request["sent"] = time.monotonic() + self._clocks[target.id]
         if "preflight" in step.phases:
             request["payload_bytes"] = sum(len(entry["path"]) + 4096 for entry in target.files)
+            request["script"] = target.revert_script()
+        if {"preflight", "reach"} & set(step.phases):
+            request["run"] = self.transaction
         if "switch" in step.phases:
             canary = self._canary()[0]
             request["pairs"] = [canary] if step.pairs == "canary" else [p["pair"] for p in target.node["peers"]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 TITLES: dict[str, str] = {
     "status": "what each node has now",
     "preflight": "everything that could go wrong, looked for first",
+    "reach": "protocol 50 and UDP 4500 between every two nodes, once more",
     "arm": "dead-man timer on every node",
     "senders": "pods send the smaller size",
     "stage": "files, key and a counting guard; nothing takes effect",

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from netplan.rollout.targets import Target
+from netplan.rollout.targets import TEMPLATE, Target
 
 PREFIX = "ipsecplan-run-"
 STALE_S = 6 * 3600
@@ -161,7 +161,9 @@ class AnsibleTransport:
 
 def _own_folder(parent: str | None = None) -> Path:
     """Make a folder that is ours alone (0700) and says whose it is."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    usual = parent or tempfile.gettempdir()
+    # Ansible gets this path as a variable; one with a template in it is no place for us
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHORT if TEMPLATE.search(usual) else usual))
     (folder / "pid").write_text(str(os.getpid()))
     return folder
 

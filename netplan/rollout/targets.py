@@ -23,7 +23,7 @@ CONNECTION = (
     "ansible_ssh_extra_args", "ansible_ssh_args", "ansible_ssh_pipelining", "ansible_python_interpreter",
     "ansible_become", "ansible_become_method", "ansible_become_user", "ansible_become_exe", "ansible_become_flags",
 )  # fmt: skip
-_TEMPLATE = re.compile(r"\{\{|\{%|\{#")
+TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass")
 
 
@@ -51,6 +51,13 @@ class Target:
                 member.size, member.mode = len(data), int(entry["mode"], 8)
                 tar.addfile(member, io.BytesIO(data))
         return out.getvalue()
+
+    def revert_script(self) -> str | None:
+        """Return the text of revert.sh, which preflight has a timer run; None when the release has none."""
+        return next(
+            ((self.folder / f["path"].lstrip("/")).read_text() for f in self.files if f["path"].endswith("/revert.sh")),
+            None,
+        )
 
 
 def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
@@ -100,7 +107,7 @@ def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], lis
         value = host.variables.get(name)
         if value is None:
             continue
-        if isinstance(value, str) and _TEMPLATE.search(value):
+        if isinstance(value, str) and TEMPLATE.search(value):
             hint = "write the value itself: a template in an inventory runs commands on this machine"
             problems.append(
                 inventory.problem("IPP307", f"{name} of {quoted(host.name)} is a template", host.name, name, hint)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.problems import Problem
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One assert about one direction: what was asked, and what is wrong (None when it holds)."""
+
+    name: str
+    wrong: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairVerdict:
-    """One direction of one pair. Sizes are IP packets in bytes; ``planted_seen`` of ``planted`` plaintext packets."""
+    """One direction of one pair. Sizes are IP packets in bytes; ``planted_seen`` of ``planted`` plaintext packets;
+    ``flow_sent`` pings ran through the whole measurement, ``flow_gap`` of them were lost in a row at most."""
 
     source: str
     destination: str
@@ -25,7 +34,14 @@ class PairVerdict:
     planted: int
     planted_seen: int
     algorithms: tuple[str, ...]
-    wrong: tuple[str, ...]
+    flow_sent: int
+    flow_gap: int
+    checks: tuple[Check, ...]
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What does not hold, in words."""
+        return tuple(dict.fromkeys(check.wrong for check in self.checks if check.wrong))
 
     @property
     def ok(self) -> bool:
@@ -51,39 +67,58 @@ class PairVerdict:
             "outer_packet": self.outer,
             "outer_packet_planned": self.outer_planned, "plaintext_packets": self.plaintext, "planted": self.planted,
             "planted_seen": self.planted_seen, "algorithms": list(self.algorithms), "wrong": list(self.wrong),
+            "flow_pings": self.flow_sent, "flow_longest_gap": self.flow_gap,
+            "checks": [{"name": c.name, "ok": c.wrong is None, "wrong": c.wrong} for c in self.checks],
         }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All directions of all pairs."""
+    """All directions of all pairs; ``rising`` is node name -> XFRM error counters that rose meanwhile, and by how many.
+
+    ``nodes`` are the names of all nodes that measured.
+    """
 
     pairs: tuple[PairVerdict, ...]
+    rising: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    nodes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """True when there is at least one pair and every one is as planned."""
-        return bool(self.pairs) and all(pair.ok for pair in self.pairs)
+        """True when there is at least one pair, every one is as planned and no error counter rose."""
+        return bool(self.pairs) and all(pair.ok for pair in self.pairs) and not self.rising
 
     def problems(self) -> list[Problem]:
-        """Return one Problem for each direction that failed."""
+        """Return one Problem for each direction and each node that failed."""
         if not self.pairs:
             return [Problem(code="IPP701", message="nothing was measured")]
         return [
             Problem(code="IPP703", message=f"{pair.source} -> {pair.destination}: {'; '.join(pair.wrong)}")
             for pair in self.pairs
             if not pair.ok
-        ]
+        ] + [Problem(code="IPP704", message=f"{name}: {self.risen(name)}") for name in self.rising]
+
+    def risen(self, node: str) -> str | None:
+        """Return which XFRM error counters of a node rose, in words; None when they are flat."""
+        found = self.rising.get(node)
+        return ", ".join(f"{name} rose by {n}" for name, n in found.items()) if found else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as data."""
-        return {"ok": self.ok, "pairs": [pair.as_json() for pair in self.pairs]}
+        return {
+            "ok": self.ok, "pairs": [pair.as_json() for pair in self.pairs],
+            "xfrm_errors": {name: dict(self.rising.get(name, {})) for name in self.nodes},
+        }  # fmt: skip
 
 
-def judge(nodes: Sequence[Mapping[str, Any]], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Verdict:
+def judge(
+    nodes: Sequence[Mapping[str, Any]], rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    rising: Mapping[str, Mapping[str, int]] | None = None,
+) -> Verdict:  # fmt: skip
     """Return the verdict on the ``rows`` that each node (by id) measured; ``nodes`` are the ``node.json`` documents.
 
-    A direction that no node measured is a failure: silence proves nothing.
+    ``rising`` is node id -> XFRM error counters that rose meanwhile. A direction that no node measured is a failure:
+    silence proves nothing.
     """
     names = {node["id"]: str(node["name"]) for node in nodes}
     pairs = []
@@ -92,59 +127,99 @@ def judge(nodes: Sequence[Mapping[str, Any]], rows: Mapping[str, Sequence[Mappin
         for peer in node["peers"]:
             row = measured.get(peer["id"])
             pairs.append(_pair(names[node["id"]], str(peer["name"]), node, peer, row or {}))
-    return Verdict(tuple(pairs))
-
-
-def _hosts(peer: Mapping[str, Any], row: Mapping[str, Any] | None) -> list[str]:
-    """What is wrong with packets between the hosts themselves, where those are protected too."""
-    if "host_mtu" not in peer:
-        return []
-    n, over = int(peer["host_mtu"]), peer.get("host_over")
-    if row is None:
-        return ["packets between the hosts were not measured"]
-    wrong = [] if row["passes"] else [f"a DF packet of {n} bytes between the hosts does not arrive ({row['said']})"]
-    return (
-        wrong
-        if row["refused"] or over is None
-        else [*wrong, f"a DF packet of {over} bytes between the hosts was not refused"]
-    )
+    risen = {names[i]: counters for i, counters in (rising or {}).items() if counters and i in names}
+    return Verdict(tuple(pairs), risen, tuple(names[i] for i in rows if i in names))
 
 
 def _pair(
     source: str, destination: str, node: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]
 ) -> PairVerdict:
-    n, outer, planned = int(peer["inner_mtu"]), int(row.get("outer", 0)), int(peer["outer_packet"])
-    algorithms = tuple(row.get("algorithms", ()))
-    wrong = []
-    if not row:
-        wrong.append("not measured")
-    else:
-        if not row["passes"]:
-            wrong.append(f"a DF packet of {n} bytes does not arrive ({row.get('said', 'no answer')})")
-        if not row["refused"]:
-            what = "arrives" if row.get("over_answers") else "was not refused"
-            wrong.append(f"a DF packet of {n + 1} bytes {what} ({row.get('said_over', '')})")
-        if not row["esp"]:
-            wrong.append("no ESP packet left the node")
-        elif not row["esp_full"]:
-            wrong.append(f"no ESP packet of {planned} bytes left the node, the largest has {outer}")
-        elif outer > planned:
-            wrong.append(f"an ESP packet of {outer} bytes left the node, planned are {planned}")
-        if row["fragments"]:
-            wrong.append(f"{row['fragments']} ESP packets are fragments")
-        if row["plaintext"]:
-            wrong.append(f"{row['plaintext']} overlay packets left the node in clear")
-        if not row["planted"] or row["planted_seen"] != row["planted"]:
-            wrong.append("the leak probe did not see the plaintext packet planted for it, so it proves nothing")
-        if not algorithms or not set(algorithms) <= set(node["esp"]["negotiated"]):
-            wrong.append(f"negotiated {', '.join(algorithms) or 'nothing'}, planned {node['esp']['negotiated'][0]}")
-        wrong += [f"CHILD_SA {text}" for text in row.get("unlike", ())]
-        wrong += _hosts(peer, row.get("host"))
-        if set(row.get("modes", ())) - {node["esp"]["mode"]}:
-            wrong.append(f"the SAs are in {', '.join(row['modes'])} mode")
     return PairVerdict(
-        source=source, destination=destination, inner_mtu=n, passes=bool(row.get("passes")),
-        refused=bool(row.get("refused")), outer=outer, outer_planned=planned, esp=int(row.get("esp", 0)),
-        plaintext=int(row.get("plaintext", 0)), planted=int(row.get("planted", 0)),
-        planted_seen=int(row.get("planted_seen", 0)), algorithms=algorithms, wrong=tuple(wrong),
+        source=source, destination=destination, inner_mtu=int(peer["inner_mtu"]), passes=bool(row.get("passes")),
+        refused=bool(row.get("refused")), outer=int(row.get("outer", 0)), outer_planned=int(peer["outer_packet"]),
+        esp=int(row.get("esp", 0)), plaintext=int(row.get("plaintext", 0)), planted=int(row.get("planted", 0)),
+        planted_seen=int(row.get("planted_seen", 0)), algorithms=tuple(row.get("algorithms", ())),
+        flow_sent=int(row.get("flow_sent", 0)), flow_gap=int(row.get("flow_gap", 0)),
+        checks=tuple(Check(name, check(node, peer, row) if row else "not measured") for name, check in CHECKS.items()),
     )  # fmt: skip
+
+
+def _full(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    said = row.get("said", "no answer")
+    return None if row["passes"] else f"a DF packet of {peer['inner_mtu']} bytes does not arrive ({said})"
+
+
+def _more(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    what = "arrives" if row.get("over_answers") else "was not refused"
+    said = f"a DF packet of {int(peer['inner_mtu']) + 1} bytes {what} ({row.get('said_over', '')})"
+    return None if row["refused"] else said
+
+
+def _esp(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    outer, planned = int(row.get("outer", 0)), int(peer["outer_packet"])
+    if not row["esp"]:
+        return "no ESP packet left the node"
+    if not row["esp_full"]:
+        return f"no ESP packet of {planned} bytes left the node, the largest has {outer}"
+    return f"an ESP packet of {outer} bytes left the node, planned are {planned}" if outer > planned else None
+
+
+def _whole(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    return f"{row['fragments']} ESP packets are fragments" if row["fragments"] else None
+
+
+def _clear(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    return f"{row['plaintext']} overlay packets left the node in clear" if row["plaintext"] else None
+
+
+def _sees(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    if row["planted"] and row["planted_seen"] == row["planted"]:
+        return None
+    return "the leak probe did not see the plaintext packet planted for it, so it proves nothing"
+
+
+def _flow(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    if row.get("flow_sent", 1) and row.get("flow_gap", 0) < GAP:
+        return None
+    return f"a flow was interrupted: {row['flow_gap']} of {row['flow_sent']} pings lost in a row"
+
+
+def _algorithms(node: Mapping[str, Any], _: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    found, planned = set(row.get("algorithms", ())), node["esp"]["negotiated"]
+    if found and found <= set(planned):
+        return None
+    return f"negotiated {', '.join(sorted(found)) or 'nothing'}, planned {planned[0]}"
+
+
+def _mode(node: Mapping[str, Any], _: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    found = row.get("modes", ())
+    return f"the SAs are in {', '.join(found)} mode" if set(found) - {node["esp"]["mode"]} else None
+
+
+def _selectors(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    return "; ".join(f"CHILD_SA {text}" for text in row.get("unlike", ())) or None
+
+
+def _hosts(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    """What is wrong with packets between the hosts themselves, where those are protected too."""
+    if "host_mtu" not in peer:
+        return None
+    found, over = row.get("host"), peer.get("host_over")
+    if found is None:
+        return "packets between the hosts were not measured"
+    wrong = []
+    if not found["passes"]:
+        wrong.append(f"a DF packet of {peer['host_mtu']} bytes between the hosts does not arrive ({found['said']})")
+    if over is not None and not found["refused"]:
+        wrong.append(f"a DF packet of {over} bytes between the hosts was not refused")
+    return "; ".join(wrong) or None
+
+
+GAP = 2  # pings lost in a row that are an interruption; one may be the first packet after a rekey
+# every assert about a direction, in the order of the packet's way
+CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], str | None]] = {
+    "a full packet arrives": _full, "one byte more is refused": _more, "ESP of the planned size": _esp,
+    "no fragment": _whole, "nothing in clear": _clear, "the leak probe sees": _sees, "the flow is uninterrupted": _flow,
+    "the planned algorithms": _algorithms, "the planned selectors": _selectors, "packets between the hosts": _hosts,
+    "the planned mode": _mode,
+}  # fmt: skip

@@ -52,6 +52,7 @@ class ActionModule(ActionBase):
         host = task_vars["inventory_hostname"]
         exchange = Path(self._task.args["exchange"])
         request = (exchange / "in" / host).read_bytes()
+        (exchange / "in" / host).unlink()  # it may hold a node's pre-shared keys; nobody needs it any more
         archive_path = exchange / "in" / (host + ".tar")
         archive = archive_path.read_bytes() if archive_path.exists() else b""
         code = json.dumps({p.name: p.read_text() for p in sorted(AGENT.glob("*.py"))}).encode()

@@ -67,6 +67,8 @@ class Nodes:
         for target in self.targets:
             self._make(target)
         monkeypatch.setattr(self.agent.stage, "tools", lambda *_: None)
+        monkeypatch.setattr(self.agent.commit.floor, "running", lambda: True)
+        monkeypatch.setattr(self.agent.commit.room, "ETC", str(folder / "etc"))
         for name in ("state", "lease"):
             monkeypatch.setattr(getattr(self.agent, name).time, "monotonic", lambda: self.now)
         monkeypatch.setattr(self.agent.main.os, "setsid", lambda: None)

@@ -61,6 +61,8 @@ def machine(commit: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(commit, "run", played)
     monkeypatch.setattr(commit.state, "run", played)
     monkeypatch.setattr(commit.state, "must", played)
+    monkeypatch.setattr(commit.floor, "running", lambda: True)
+    monkeypatch.setattr(commit.room, "ETC", commit.state.ROOT + "/etc")
     return played
 
 

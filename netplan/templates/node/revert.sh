@@ -6,6 +6,7 @@
 #   revert.sh boot       at boot, before the network: an unconfirmed change does not survive a reboot
 #   revert.sh operator   the controller takes the open transaction back, all nodes in step
 #   revert.sh relax      first half of that: clear and encrypted packets are both accepted, nothing is trapped
+#   revert.sh self-test FILE   harmless: writes "passed" to FILE when all that it would need is there
 #   revert.sh off        everything away, to the files of the time before ipsecplan
 #
 # MTUs stay low in every case (a small MTU is always safe); only the controller raises them, receivers first.
@@ -19,6 +20,7 @@ export PATH LC_ALL
 ROOT=/var/lib/ipsecplan
 RUN=/run/ipsecplan
 CONF=/etc/swanctl/conf.d
+GUARD=/usr/local/lib/ipsecplan/guard.sh
 what=${1:-}
 failed=0
 
@@ -77,7 +79,7 @@ confirm() {
 	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
 		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json" || return 1
-	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
+	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline" "$ROOT/reserve" /etc/ipsecplan/reserve
 	sync "$ROOT"
 	token add
 }
@@ -85,6 +87,8 @@ confirm() {
 # The first thing in every case: this node accepts what its peers still send, whatever that is.
 accept_both() {
 	token del
+	: >"$RUN/relaxed" # guard.sh puts nothing back meanwhile
+	ip xfrm policy deleteall dir out action block priority 4000050 2>/dev/null # the floor
 	if [ "$what" != relax ] && [ -z "$old_release" ]; then # nothing will be encrypted here: no guard at all
 		nft delete table inet ipsecplan 2>/dev/null
 	elif guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
@@ -179,6 +183,7 @@ write_state() { # state tx release result
 
 # back SNAPSHOT: the whole way, in the order that loses least
 back() {
+	rm -f "$ROOT/reserve" /etc/ipsecplan/reserve # room that was set aside for this
 	accept_both
 	restore_files "$1"
 	if charon_runs; then
@@ -190,11 +195,25 @@ back() {
 		drop_permissive
 		if ! charon_runs || overlay_policies; then sweep_kernel; fi
 		restore_sysctls
+		[ "$what" = boot ] || timeout 30 systemctl stop ipsecplan-watch.service 2>/dev/null
 	else
-		[ -r /etc/ipsecplan/guard.nft ] && { nft -f /etc/ipsecplan/guard.nft || failed=1; }
+		rm -f "$RUN/relaxed"
+		if [ -r "$GUARD" ]; then
+			sh "$GUARD" load || failed=1
+		elif [ -r /etc/ipsecplan/guard.nft ]; then # a release of before the floor
+			nft -f /etc/ipsecplan/guard.nft || failed=1
+		fi
 		drop_permissive
 	fi
 }
+
+if [ "$what" = self-test ]; then
+	for program in nft ip swanctl systemctl flock timeout sync date; do
+		command -v "$program" >/dev/null || { say "$program is missing"; exit 1; }
+	done
+	echo passed >"${2:?}"
+	exit 0
+fi
 
 mkdir -p "$RUN"
 exec 9>"$RUN/revert.lock"

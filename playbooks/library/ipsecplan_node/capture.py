@@ -111,7 +111,8 @@ class Capture:
         self.socket.close()
 
 
-def _sum16(data: bytes) -> int:
+def checksum(data: bytes) -> int:
+    """Return the Internet checksum (RFC 1071) of bytes, never 0, as UDP wants it."""
     if len(data) % 2:
         data += b"\0"
     total = sum(struct.unpack(f">{len(data) // 2}H", data))
@@ -129,12 +130,12 @@ def plaintext(source: str, destination: str, port: int, overlay: str, nonce: str
     ends = socket.inet_pton(version, source) + socket.inet_pton(version, destination)
     size = 8 + len(payload)
     udp = struct.pack(">HHHH", 50000, port, size, 0) + payload
-    checksum = _sum16(ends + struct.pack(">II", size, 17) + udp)
-    udp = struct.pack(">HHHH", 50000, port, size, checksum) + payload
+    total = checksum(ends + struct.pack(">II", size, 17) + udp)
+    udp = struct.pack(">HHHH", 50000, port, size, total) + payload
     if version == socket.AF_INET6:
         return struct.pack(">IHBB", 6 << 28, size, 17, 64) + ends + udp
     head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + size, 0, 0x4000, 64, 17, 0)
-    return head[:10] + struct.pack(">H", _sum16(head + ends)) + ends + udp
+    return head[:10] + struct.pack(">H", checksum(head + ends)) + ends + udp
 
 
 def plant(node: Node, peer: Node, device: str, hop: str, nonce: str) -> int:

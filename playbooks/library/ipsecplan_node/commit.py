@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 
-from . import core, lease, stage, state
+from . import core, floor, lease, room, stage, state
 from .core import Node, finding, read, run, write
 
 BENCHMARK_4 = (198 << 24) + (18 << 16)  # 198.18.0.0/15, RFC 2544; 2001:2::/48, RFC 5180: addresses that nobody routes
@@ -30,6 +30,7 @@ def token(tx: str, overlay_address: str) -> str:
 def prepare(tx: str, release: str, node: Node, witness: str | None) -> Node:
     """Phase ``prepare``: everything that this node needs to confirm without its controller (``witness``: a peer)."""
     state.require_open(tx)
+    floor.kept()
     folder = state.tx_folder(tx)
     address = node["overlay"]["address"] or str(node["overlay"].get("pod_cidr"))
     last = {"tx": tx, "result": "confirmed", "by": "witness", "at": "@AT@"}
@@ -93,6 +94,7 @@ def confirm(tx: str, release: str, node: Node) -> Node:
                    last={"tx": tx, "result": "confirmed", "by": "operator", "at": core.now()})  # fmt: skip
         core.remove(state.OPEN)
         announce(tx)
+    room.give_back()
     state.disarm()  # what it replaced is kept until the next transaction: another node may fail to confirm
     lease.release()
     return {"changed": True, "detail": "timer disarmed"}

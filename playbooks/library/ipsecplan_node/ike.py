@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from . import core, stage, state, vici, xfrm
+from . import core, floor, stage, state, vici, xfrm
 from .core import Node, Stop, finding, run
 
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
@@ -210,16 +210,17 @@ def soak(seconds: float) -> Node:
 
 
 def enforce(node: Node, tx: str) -> Node:
-    """Phase ``enforce``: the guard drops what is clear (one nft transaction), then the permissive policy goes."""
+    """Phase ``enforce``: guard and floor drop what is clear, now and after a boot; then the permissive policy goes."""
     with open(stage.ETC + "/guard-drop.nft", "rb") as file:
         changed = stage.put(tx, stage.GUARD, file.read(), 0o640)
-    if xfrm.guard()["mode"] != "drop":
-        xfrm.load_guard(stage.GUARD)
-        changed = True
+    changed = floor.close() or changed
+    # a packet that waits for an SA has a route without IPsec, which the guard drops and an overlay device keeps
+    changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed
     if xfrm.permissive(node):
         core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node))
         changed = True
-    state.enable(stage.GUARD_UNIT, tx)
+    for unit in (stage.GUARD_UNIT, floor.WATCH_UNIT):
+        state.enable(unit, tx)
     if not glob.glob("/etc/systemd/system/*.wants/strongswan*.service"):
         run("systemctl", "enable", "strongswan.service")
     if xfrm.guard()["mode"] != "drop" or xfrm.permissive(node):

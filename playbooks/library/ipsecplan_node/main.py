@@ -16,18 +16,22 @@ from . import core, lease, state
 from .core import Node, Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
-READ_ONLY = ("status", "preflight", "probe")
+READ_ONLY = ("status", "preflight", "reach", "probe")
 
 
 def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
+    from . import reach, room
+
+    reach.stop()
     stage.tools(request["files"], archive)
     fresh = state.load()["state"] != "open"
     seconds = state.seconds_left(request)
     about = f"{'try' if request.get('kind') == 'try' else 'apply'} {request['release']}"
     with state.deciding():
         state.begin(request["tx"], request["node"], seconds, about)
+    room.hold()
     state.enable(stage.BOOT_UNIT, request["tx"])
     return {"changed": fresh, "detail": f"reverts by itself in {seconds} s unless confirmed"}
 
@@ -105,16 +109,18 @@ def _forget(mtu: Any, request: Node, _: Any) -> Node:
     if epoch:
         core.write(state.ROOT + lease.PATH, epoch, 0o600)
         lease.release()
-    for folder in ("/etc/ipsecplan", "/usr/local/lib/ipsecplan"):
+    for folder in ("/etc/ipsecplan", "/usr/local/lib/ipsecplan", "/etc/systemd/system/strongswan.service.d"):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
+    core.run("systemctl", "daemon-reload")
     return dict(done)
 
 
 # phase -> (module that is imported for it, its call)
 PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
-    "status": ("status", lambda m, r, _: m.status(r["node"], r["release"], r["files"])),
-    "preflight": ("preflight", lambda m, r, _: m.preflight(r["node"], r["tx"], r["skew"], r["payload_bytes"])),
+    "status": ("status", lambda m, r, _: m.status(r["node"], r["release"], r["files"], bool(r.get("texts")))),
+    "preflight": ("preflight", lambda m, r, _: m.preflight(r)),
+    "reach": ("preflight", lambda m, r, _: m.collect(r)),
     "arm": ("stage", _arm),
     "senders": ("mtu", lambda m, r, _: m.senders(r["node"])),
     "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a)),

@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from . import core, mtu, network, state, vici, xfrm
+from . import advisories, core, kernel, mtu, network, reach, room, state, vici, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -15,15 +15,12 @@ TOOLS = {
 }  # fmt: skip
 SKEW_S = 60
 CLEAR = "ipsecplan-clear"  # the connection without a peer that says what stays clear between hosts
-GUARD_TEST = (
-    "table inet ipsecplan_test {\n"
-    "chain out { type filter hook output priority 0; udp dport 4789 rt ipsec missing counter drop; }\n"
-    "chain in { type filter hook input priority 0; udp dport 4789 meta ipsec missing counter drop; }\n}\n"
-)
+HEAR_S = 8  # longest wait for peers that began later; they are heard in the background after it
 
 
-def preflight(node: Node, tx: str, skew: float, payload_bytes: int) -> Node:
+def preflight(request: Node) -> Node:
     """Look at everything and report all findings at once. ``skew``: this clock minus the controller's, in seconds."""
+    node, skew = request["node"], request["skew"]
     if os.geteuid() != 0:
         raise Stop(finding("IPP630", "the login is not root", "set ansible_user=root or ansible_become=true"))
     missing = sorted(name for name in TOOLS if not which(name))
@@ -32,8 +29,9 @@ def preflight(node: Node, tx: str, skew: float, payload_bytes: int) -> Node:
     if missing:
         packages = " ".join(sorted({TOOLS.get(name, name) for name in missing}))
         raise Stop(finding("IPP631", f"programs are missing: {' '.join(missing)}", f"install {packages}"))
-    wrong = []
-    test = _timer_start()
+    wrong = _underlay(node)
+    talk = reach.start(node, request["run"]) if not wrong and request.get("run") else None
+    test = _timer_start(request.get("script"))
     if abs(skew) > SKEW_S:
         wrong.append(
             finding(
@@ -42,26 +40,65 @@ def preflight(node: Node, tx: str, skew: float, payload_bytes: int) -> Node:
                 "certificates need true time: set NTP up",
             )
         )
-    wrong += _charon() + _disk(payload_bytes) + _kernel() + _underlay(node) + _overlay(node) + _other(node, tx)
+    running, about = _strongswan()
+    wrong += _charon() + room.check([entry["path"] for entry in request["files"]], request["payload_bytes"])
+    wrong += kernel.trial(node) + _overlay(node) + _other(node, request["tx"]) + about
+    for device in _devices(node):
+        wrong += kernel.bypasses(device)
     wrong += _paths(node)
     if not _timer_fired(test):
-        wrong.append(finding("IPP633", "a systemd-run timer of 1 s did not fire within 15 s: no dead-man timer here"))
+        text = "a systemd-run timer of 1 s did not run the revert script within 15 s: no dead-man timer here"
+        wrong.append(finding("IPP633", text, "`systemctl status` and the journal say why"))
+    heard = reach.wait(talk, HEAR_S) if talk else {}
     if any(f["severity"] == "error" for f in wrong):
         raise Stop(*wrong)
-    return {"changed": False, "notes": wrong,
-            "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(node['peers'])} peers"}  # fmt: skip
+    return {
+        "changed": False, "notes": wrong, "heard": heard.get("rows", []), "strongswan": running,
+        "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(node['peers'])} peers"
+        + (f"; strongSwan {running['version']}" if running.get("version") else ""),
+    }  # fmt: skip
 
 
-def _timer_start() -> str:
+def collect(request: Node) -> Node:
+    """Op ``reach``: what was heard since preflight, for nodes that some peers had not reached by then."""
+    heard = reach.wait(f"{state.RUN}/reach-{request['run']}", HEAR_S)
+    return {"changed": False, "heard": heard.get("rows", []), "detail": "heard again"}
+
+
+def _strongswan() -> tuple[Node, list[Node]]:
+    """Return (version and algorithms of the running charon, what is known against it)."""
+    try:
+        with vici.Vici() as link:
+            about, stats, algorithms = link.call("version"), link.call("stats"), link.call("get-algorithms")
+    except Stop as stop:
+        return {}, stop.findings
+    version = str(about.get("version", ""))
+    names = {kind: sorted(found) for kind, found in algorithms.items() if isinstance(found, dict)}
+    plugins = [str(plugin) for plugin in stats.get("plugins", [])]
+    return {"version": version, "algorithms": names}, advisories.warnings(version, plugins)
+
+
+def _devices(node: Node) -> set[str]:
+    from .probe import underlay_device
+
+    return {underlay_device(peer["address"])[0] for peer in node["peers"]}
+
+
+def _timer_start(script: str | None) -> tuple[str, str]:
+    """Arm a timer of a second that runs the revert script itself, with its word for this; return (mark, script)."""
     mark = f"{state.RUN}/self-test-{os.getpid()}"
+    core.write(mark + ".sh", script or "echo passed >$2\n", 0o700)
     unit = f"ipsecplan-self-test-{os.getpid()}"
     run("systemd-run", "--quiet", "--collect", "--unit=" + unit, "--on-active=1s",
-        "--timer-property=AccuracySec=100ms", which("touch"), mark)  # fmt: skip
-    return mark
+        "--timer-property=AccuracySec=100ms", "/bin/sh", mark + ".sh", "self-test", mark)  # fmt: skip
+    return mark, mark + ".sh"
 
 
-def _timer_fired(mark: str) -> bool:
-    return core.wait(lambda: os.path.exists(mark), 15) and remove(mark)
+def _timer_fired(test: tuple[str, str]) -> bool:
+    fired = core.wait(lambda: (read(test[0]) or "").strip() == "passed", 15)
+    remove(test[1])
+    remove(test[0])
+    return bool(fired)
 
 
 def _charon() -> list[Node]:
@@ -76,37 +113,6 @@ def _charon() -> list[Node]:
         elif len({pid for _, pid in owners}) > 1 or not all("charon" in name for name, _ in owners):
             names = ", ".join("{} ({})".format(*owner) for owner in sorted(owners))
             wrong.append(finding("IPP634", f"UDP {port} is held by {names}", "one charon must own it alone"))
-    return wrong
-
-
-def _disk(payload_bytes: int) -> list[Node]:
-    wrong, needed = [], 8 * 2**20 + 3 * payload_bytes
-    for folder in ("/etc", "/var/lib", "/run"):
-        disk = os.statvfs(folder)
-        free = disk.f_bavail * disk.f_frsize
-        if free < needed or (disk.f_files and disk.f_favail < 500):
-            wrong.append(finding("IPP635", f"{folder} has {free // 1024} KiB free, {needed // 1024} are needed"))
-    return wrong
-
-
-def _kernel() -> list[Node]:
-    """Try ESP and the guard for real in a throwaway namespace: a module list proves nothing."""
-    name, wrong = f"ipsecplan-test-{os.getpid()}", []
-    run("ip", "netns", "add", name)
-    try:
-        done = run(
-            "ip", "-n", name, "xfrm", "state", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp",
-            "spi", "0x100", "reqid", "1", "mode", "transport", "aead", "rfc4106(gcm(aes))", "0x" + "00" * 36, "128",
-        )  # fmt: skip
-        if done.code != 0:
-            wrong.append(
-                finding("IPP636", f"the kernel refuses an ESP state (AES-GCM): {done.said}", "modprobe esp4 esp6 gcm")
-            )
-        done = run("nsenter", "--net=/run/netns/" + name, "nft", "-f", "-", stdin=GUARD_TEST.encode())
-        if done.code != 0:
-            wrong.append(finding("IPP636", f"the kernel refuses the guard: {done.said}", "modprobe nf_tables nft_xfrm"))
-    finally:
-        run("ip", "netns", "delete", name)
     return wrong
 
 

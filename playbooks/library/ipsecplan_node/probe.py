@@ -11,11 +11,13 @@ import ipaddress
 import json
 import os
 import re
+import signal
+import subprocess
 import time
 from collections.abc import Sequence
 
 from . import ike, mtu, network, xfrm
-from .core import Node, Stop, each, finding, read, run
+from .core import ENV, Node, Stop, each, finding, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 CONFLIST = "/etc/cni/net.d/10-ipsecplan.conflist"
@@ -110,7 +112,39 @@ def underlay_device(peer_address: str) -> tuple[str, str]:
     return routes[0]["dev"], routes[0].get("gateway", peer_address)
 
 
+class Flow:
+    """A ping every 0.2 s to a peer's overlay address while the measurement runs."""
+
+    def __init__(self, pod: Sequence[str], address: str) -> None:
+        self.process = subprocess.Popen(
+            [*pod, "ping", "-n", "-i", "0.2", "-w", "120", address],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=ENV,
+        )  # fmt: skip
+
+    def end(self) -> Node:
+        """Return how many were sent and how many were lost in a row at most; the last one may be on its way."""
+        self.process.send_signal(signal.SIGINT)
+        text = self.process.communicate(timeout=20)[0].decode("utf-8", "replace")
+        sent = int((re.search(r"(\d+) packets transmitted", text) or [0, 0])[1])
+        seen = sorted({int(n) for n in re.findall(r"icmp_seq=(\d+) ttl", text)})
+        ends = [0, *seen, max(sent, *seen, 1) if seen else sent + 1]
+        gaps = [ends[n + 1] - ends[n] - 1 for n in range(len(ends) - 1)]
+        return {"flow_sent": sent, "flow_gap": max(0, *gaps)}
+
+
 def _one_peer(pod: Sequence[str], node: Node, peer: Node) -> Node:
+    address = network.target(node, peer)
+    if address is None:
+        return _sizes(pod, node, peer)
+    flow = Flow(pod, address)
+    try:
+        row = _sizes(pod, node, peer)
+    finally:
+        held = flow.end()
+    return {**row, **held}
+
+
+def _sizes(pod: Sequence[str], node: Node, peer: Node) -> Node:
     row = _overlay_of(pod, node, peer)
     if "host_mtu" in peer:  # the hosts themselves
         count, refused_n, said = mtu.ping((), peer["address"], peer["host_mtu"], 2, 4)
@@ -151,6 +185,7 @@ def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
 
     peers = node["peers"]
     routes = {peer["id"]: underlay_device(peer["address"]) for peer in peers}
+    errors = xfrm.errors()
     port, family = node["overlay"]["port"], 6 if ":" in node["underlay"]["address"] else 4
     with contextlib.ExitStack() as stack:
         kind = "rest" if xfrm.hosts(node) else "clear"
@@ -188,4 +223,5 @@ def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
                 "modes": sorted({child.get("mode", "") for child in children}),
             }
         )  # fmt: skip
-    return {"changed": False, "rows": rows, "family": family, "detail": f"{len(rows)} peers measured"}
+    rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
+    return {"changed": False, "rows": rows, "family": family, "xfrm": rising, "detail": f"{len(rows)} peers measured"}

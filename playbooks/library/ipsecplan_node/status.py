@@ -1,76 +1,45 @@
-"""Op ``status``: what the node really has, compared with the bundle. Files equal is not state equal."""
+"""Op ``status``: what the node really has, compared with the bundle."""
 
 from __future__ import annotations
 
-import os
+from . import drift, ike, lease, mtu, state, vici, xfrm
+from .core import Node, Stop, read
 
-from . import core, ike, lease, mtu, stage, state, vici, xfrm
-from .core import Node, Stop
+# what `ipsecplan diff --live` compares; a bundle's files hold no secret
+TEXTS = {"swanctl": "/etc/swanctl/conf.d/ipsecplan.conf", "guard": "/etc/ipsecplan/guard-drop.nft"}
 
 
-def status(node: Node, release: str, files: list[Node]) -> Node:
-    """Return the live state and, in words, every difference from the confirmed release of this bundle."""
-    now = state.load()
-    guard = xfrm.guard()
-    differs = []
-    if now["state"] != "confirmed" or now["release"] != release:
-        said = {"none": "nothing is applied", "open": "a transaction is unconfirmed"}
-        differs.append(said.get(now["state"], "another release is applied"))
-    differs += _files(files)
-    differs += mtu.differences(node)
+def status(node: Node, release: str, files: list[Node], texts: bool = False) -> Node:
+    """Return the live state and every difference from the confirmed release of this bundle."""
+    now, guard, timers = state.load(), xfrm.guard(), state.armed()
+    found = drift.release(now, release) + drift.files(files) + drift.mtus(node)
     loaded, traps, pairs, ike_up = set(), set(), [], 0
-    children = sum(len(peer["children"]) for peer in node["peers"])
     try:
         loaded, traps = set(vici.connections()), vici.traps()
-        found = ike.child_sas(node)
+        children = ike.child_sas(node)
         ike_up = sum(1 for sas in ike.ike_sas(node).values() if sas)
         for peer in node["peers"]:
-            row = {"peer": peer["id"], "name": peer["name"], "children": {}}
-            for name in peer["children"]:
-                sas = found[(peer["pair"], name)]
-                row["children"][name] = sorted({ike.algorithm(c) for c in sas})
-                differs += [w for w in (ike.wrong_with(node, peer, name, c) for c in sas) if w]
-            pairs.append(row)
-        absent = {peer["pair"] for peer in node["peers"]} - loaded
-        if absent:
-            differs.append(f"{len(absent)} of {len(node['peers'])} connections are not loaded")
-        untrapped = {name for peer in node["peers"] for name in peer["children"]} - traps
-        if untrapped:
-            differs.append(f"{len(untrapped)} of {children} trap policies are missing")
+            names = {n: sorted({ike.algorithm(c) for c in children[(peer["pair"], n)]}) for n in peer["children"]}
+            pairs.append({"peer": peer["id"], "name": peer["name"], "children": names})
+        found += drift.ipsec(node, loaded, traps, children)
+        if now["state"] == "confirmed":
+            found += drift.orphans(node)
     except Stop as stop:
-        differs.append(stop.findings[0]["message"])
-    if guard["mode"] != "drop":
-        differs.append(f"the guard is in mode {guard['mode']}")
-    if xfrm.permissive(node):
-        differs.append("the permissive policy lets clear packets in")
-    timers = state.armed()
-    if timers and now["state"] == "confirmed":
-        differs.append("a dead-man timer is armed")
-    return {
+        found += stop.findings
+    certificates, ages = drift.certificates(node)
+    found += drift.closed(node, guard, timers, now) + certificates
+    differs = [d["message"] for d in found if d["severity"] == "error"]
+    policies = xfrm.policies()
+    answer = {
         "changed": False,
         "state": now, "transaction": state.progress(now), "lease": lease.load(),
         "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
-        "policies": sum(xfrm.ours(p, node) for p in xfrm.policies()),
-        "states": len(xfrm.states()),
-        "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "differs": differs,
+        "policies": sum(xfrm.ours(p, node) and not xfrm.is_floor(p) for p in policies),
+        "floor": sum(map(xfrm.is_floor, policies)), "states": len(xfrm.states()), "certificates": ages,
+        "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "drift": found, "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }  # fmt: skip
-
-
-def _files(files: list[Node]) -> list[str]:
-    words = []
-    for entry in files:
-        found = core.digest(entry["path"])
-        if found is None:
-            words.append(f"{entry['path']} is missing")
-        elif found != entry["sha256"]:
-            words.append(f"{entry['path']} was changed")
-        elif os.stat(entry["path"]).st_mode & 0o7777 != int(entry["mode"], 8):
-            words.append(f"{entry['path']} has another mode")
-    for path, source in ((stage.START, "/start-trap.conf"), (stage.GUARD, "/guard-drop.nft")):
-        if core.digest(path) != core.digest(stage.ETC + source):
-            words.append(f"{path} is not the file of {source[1:]}")
-    if os.path.exists(stage.KEY) and os.stat(stage.KEY).st_mode & 0o077:
-        words.append(f"{stage.KEY} is readable by others")
-    return words
+    if texts:
+        answer["texts"] = {name: read(path) for name, path in TEXTS.items()}
+    return answer

@@ -7,6 +7,7 @@ import re
 
 from .core import Node, Stop, finding, read, run
 
+FLOOR_PRIORITY = 4_000_050
 _HEAD = re.compile(r"^src (\S+) dst (\S+)(.*)$")
 
 
@@ -41,9 +42,16 @@ def hosts(node: Node) -> bool:
     return bool(node.get("protect") == "hosts")
 
 
+def is_floor(policy: Node) -> bool:
+    """Tell a policy of the floor by its direction, action and priority."""
+    return bool(policy["dir"] == "out" and policy["action"] == "block" and policy["priority"] == FLOOR_PRIORITY)
+
+
 def ours(policy: Node, node: Node) -> bool:
     """Tell whether a policy is ours by its selector: it names the overlay port, or this node's address and, where
     the hosts themselves are protected, a peer's address or a service that stays clear."""
+    if is_floor(policy):
+        return True
     if not hosts(node):
         return node["overlay"]["port"] in (policy["sport"], policy["dport"])
     own = node["underlay"]["address"]

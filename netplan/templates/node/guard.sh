@@ -1,0 +1,82 @@
+#!/bin/sh
+# ipsecplan: keeps this node closed, whatever happens to charon and to nftables. Needs no network and no Python.
+#
+#   guard.sh load      guard and floor as the files say: at boot before the network, and after somebody took them away
+#   guard.sh watch     does that within a second of the guard's disappearance; sleeps until nftables reports something
+#   guard.sh orphans   before charon starts: removes the SAs that a killed charon left, which nobody would rekey
+#   guard.sh wake      after it started: tells those peers, who still send what nobody here can decrypt
+#
+# Names, addresses and paths were made by ipsecplan; none is a user's text.
+set -u
+umask 077
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+LC_ALL=C
+export PATH LC_ALL
+
+ETC=/etc/ipsecplan
+RUN=/run/ipsecplan
+TABLE="inet ipsecplan"
+RECHECK_S=60
+
+fingerprint() {
+	# shellcheck disable=SC2086  # two words
+	nft -s list table $TABLE 2>/dev/null | cksum
+}
+
+# What the table has to look like is learned in a namespace of its own: here, somebody may flush at the wrong moment.
+load() {
+	unshare --net /bin/sh "$0" learn >"$RUN/guard.sum.tmp" && mv -f "$RUN/guard.sum.tmp" "$RUN/guard.sum"
+	nft -f "$ETC/guard.nft" || return 1
+	grep -q ' drop$' "$ETC/guard.nft" || return 0 # a guard that only counts has no floor under it
+	[ -r "$ETC/floor" ] && ip -force -batch "$ETC/floor"
+	return 0
+}
+
+learn() { nft -f "$ETC/guard.nft" && fingerprint; }
+
+# While revert.sh accepts clear packets, the file $RUN/relaxed says so.
+keep() {
+	[ -e "$RUN/relaxed" ] || [ ! -r "$ETC/guard.nft" ] && return
+	[ "$(fingerprint)" = "$(cat "$RUN/guard.sum" 2>/dev/null)" ] && return
+	load && echo "ipsecplan: the guard was gone or changed; it is back"
+}
+
+watch() {
+	while :; do
+		# a line of our own after a second: what happened before nft listened
+		{
+			timeout "$RECHECK_S" nft monitor destroy 2>/dev/null &
+			sleep 1
+			echo "$TABLE"
+			wait
+		} | grep --line-buffered -F "$TABLE" | while read -r _; do keep; done
+	done
+}
+
+orphans() {
+	# somebody does IKE here: the SAs are in use
+	[ -z "$(ss -Hlun 'sport = :500' 2>/dev/null)" ] || return 0
+	[ -r "$ETC/peers" ] && ip xfrm state list nokeys 2>/dev/null | grep -q . || return 0
+	while read -r local remote _; do
+		ip xfrm state deleteall src "$local" dst "$remote" proto esp 2>/dev/null
+		ip xfrm state deleteall src "$remote" dst "$local" proto esp 2>/dev/null
+	done <"$ETC/peers"
+	: >"$RUN/orphans"
+}
+
+wake() {
+	[ -e "$RUN/orphans" ] && [ -r "$ETC/peers" ] || return 0
+	rm -f "$RUN/orphans"
+	while read -r _ _ pair; do # a negative time: charon answers at once and goes on by itself
+		timeout 10 swanctl --initiate --ike "$pair" --timeout -1 >/dev/null 2>&1
+	done <"$ETC/peers"
+}
+
+mkdir -p "$RUN"
+case ${1:-} in
+load | watch | orphans | wake | learn) "$1" ;;
+*)
+	echo "usage: guard.sh load | watch | orphans | wake" >&2
+	exit 2
+	;;
+esac

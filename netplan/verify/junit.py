@@ -1,0 +1,55 @@
+"""A verdict as JUnit XML, which every CI system reads: one test case for each direction of a pair and each assert."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from xml.etree import ElementTree as Xml
+
+from netplan.problems import Problem, printable
+from netplan.verify.verdict import Verdict
+
+ERRORS = "the XFRM error counters are flat"
+
+
+def junit(verdict: Verdict | None, *, cluster: str, at: str, seconds: float, problems: list[Problem]) -> str:
+    """Return the report as text.
+
+    ``at`` is the time of the measurement (ISO 8601, UTC), ``seconds`` how long it took. Without a verdict (no node
+    could measure) each of ``problems`` is a test case that could not run, an ``error`` in JUnit's words.
+    """
+    cases = list(_cases(verdict)) if verdict and verdict.pairs else [_error(problem) for problem in problems]
+    failures = sum(case.find("failure") is not None for case in cases)
+    errors = sum(case.find("error") is not None for case in cases)
+    counts = {
+        "name": printable(f"ipsecplan verify {cluster}"), "tests": str(len(cases)), "failures": str(failures),
+        "errors": str(errors), "time": f"{seconds if math.isfinite(seconds) else 0:.3f}",
+    }  # fmt: skip
+    root = Xml.Element("testsuites", counts)
+    suite = Xml.SubElement(root, "testsuite", {**counts, "skipped": "0", "timestamp": at, "hostname": "localhost"})
+    suite.extend(cases)
+    Xml.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
+
+
+def _cases(verdict: Verdict) -> Iterator[Xml.Element]:
+    for pair in verdict.pairs:
+        for check in pair.checks:
+            yield _case(f"{pair.source} -> {pair.destination}", check.name, check.wrong, pair.line())
+    for node in verdict.nodes:
+        yield _case(node, ERRORS, verdict.risen(node), "")
+
+
+def _case(subject: str, name: str, wrong: str | None, line: str) -> Xml.Element:
+    about = {"classname": printable(subject), "name": printable(name), "time": "0"}
+    case = Xml.Element("testcase", about)
+    if wrong:
+        failed = Xml.SubElement(case, "failure", {"message": printable(wrong), "type": "not as planned"})
+        failed.text = printable(line)
+    return case
+
+
+def _error(problem: Problem) -> Xml.Element:
+    case = Xml.Element("testcase", {"classname": "nodes", "name": problem.code, "time": "0"})
+    Xml.SubElement(case, "error", {"message": printable(problem.message), "type": problem.code})
+    return case

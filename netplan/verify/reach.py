@@ -1,0 +1,60 @@
+"""Judge what the nodes heard of each other before anything was changed: protocol 50, UDP 4500, small and full. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netplan.problems import Problem
+
+ENCAPSULATE = "set ipsec.nat_traversal: always in the plan (8 bytes more a packet) and render again"
+
+
+def judge(nodes: Sequence[Mapping[str, Any]], heard: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Problem]:
+    """Return one Problem for each direction that what the plan needs does not pass.
+
+    ``heard`` is by receiving node's id: rows with ``peer`` (the sender) and what of ``esp``, ``esp_full``, ``udp``,
+    ``udp_full`` arrived; ``nodes`` are the ``node.json`` documents. UDP 4500 is needed where a pair encapsulates; one
+    that doesn't gets a warning, because IKE moves there as soon as it believes in a NAT.
+    """
+    problems = []
+    names = {node["id"]: str(node["name"]) for node in nodes}
+    for node in nodes:
+        rows = {row["peer"]: row for row in heard.get(node["id"], ())}
+        for peer in node["peers"]:
+            row = rows.get(peer["id"])
+            if row is not None and peer["id"] in names:
+                found = _direction(row, bool(peer.get("encap")), int(peer.get("link_mtu", node["underlay"]["mtu"])))
+                if found:
+                    text, hint, severity = found
+                    where = f"{names[peer['id']]} -> {names[node['id']]}"
+                    problems.append(
+                        Problem(code="IPP645", message=f"{where}: {text}", hint=hint, severity=severity)  # type: ignore[arg-type]
+                    )
+    return problems
+
+
+def _direction(row: Mapping[str, Any], encap: bool, size: int) -> tuple[str, str, str] | None:
+    """Return (what is wrong, what to do, severity) with one direction, or None."""
+    esp, udp = bool(row["esp"] or row["esp_full"]), bool(row["udp"] or row["udp_full"])
+    firewall = "open it in the firewall between them and on both nodes"
+    if encap:
+        if not udp:
+            return "UDP 4500 does not pass", firewall, "error"
+        if not row["udp_full"]:
+            return _size("UDP 4500", size)
+        return None
+    if not esp and udp:
+        return "protocol 50 does not pass, UDP 4500 does", ENCAPSULATE, "error"
+    if not esp:
+        return "neither protocol 50 nor UDP 4500 passes", firewall, "error"
+    if not row["esp_full"]:
+        return _size("protocol 50", size)
+    if not udp:
+        return "UDP 4500 does not pass: IKE could not move there behind a NAT", firewall, "warning"
+    return None
+
+
+def _size(what: str, size: int) -> tuple[str, str, str]:
+    hint = "the path MTU is smaller than the plan says: set underlay.mtu or underlay.paths"
+    return f"{what} passes, but no DF packet of {size} bytes of it", hint, "error"

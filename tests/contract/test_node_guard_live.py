@@ -1,0 +1,199 @@
+"""The node's shell and raw sockets on this machine's own kernel: guard.sh keeps a table, reach hears what passes.
+
+Needs root, nftables and iproute2; everything happens in network namespaces that the test makes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from netplan.host import guard
+from netplan.verify.reach import judge
+
+LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not shutil.which("nft") or not shutil.which("ip"), reason="needs root, nft and ip"
+    ),
+]
+
+
+def ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[str, str]]:
+    """Two namespaces with a link of 1500 bytes between them, IPv4 and IPv6."""
+    names = [f"ipsecplan-{side}{uuid.uuid4().hex[:6]}" for side in "ab"]
+    for name in names:
+        ip("netns", "add", name)
+    try:
+        ip("-n", names[0], "link", "add", "u", "type", "veth", "peer", "name", "u", "netns", names[1])
+        for number, name in enumerate(names, 1):
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "link", "set", "u", "up")
+            ip("-n", name, "addr", "add", f"10.9.0.{number}/24", "dev", "u")
+            ip("-n", name, "addr", "add", f"fd09::{number}/64", "dev", "u", "nodad")
+        yield names[0], names[1]
+    finally:
+        for name in names:
+            ip("netns", "del", name)
+
+
+def inside(name: str, *argv: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["ip", "netns", "exec", name, *argv], capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """guard.sh with its two folders here."""
+    text = guard.script("guard.sh")
+    for name in ("etc", "run"):
+        (tmp_path / name).mkdir()
+    text = text.replace("ETC=/etc/ipsecplan", f"ETC={tmp_path}/etc").replace(
+        "RUN=/run/ipsecplan", f"RUN={tmp_path}/run"
+    )
+    path = tmp_path / "guard.sh"
+    path.write_text(text)
+    (tmp_path / "etc" / "guard.nft").write_text(guard.ruleset(4789, drop=True))
+    (tmp_path / "etc" / "floor").write_text(guard.floor(4789, family="ipv4", peers=["10.9.0.2"]))
+    (tmp_path / "etc" / "peers").write_text("10.9.0.1 10.9.0.2 pair-1\n")
+    return path
+
+
+def has_guard(name: str) -> bool:
+    return "drop" in inside(name, "nft", "list", "table", "inet", "ipsecplan").stdout
+
+
+def soon(check: Callable[[], bool], seconds: float) -> float:
+    begin = time.monotonic()
+    while not check():
+        assert time.monotonic() - begin < seconds, "not in time"
+        time.sleep(0.02)
+    return time.monotonic() - begin
+
+
+def test_the_guard_comes_back_within_a_second(pair: tuple[str, str], script: Path) -> None:
+    node = pair[0]
+    keeper = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
+    try:
+        soon(lambda: has_guard(node), 5)
+        for words in (("flush", "ruleset"), ("delete", "table", "inet", "ipsecplan"),
+                      ("flush", "table", "inet", "ipsecplan")):  # fmt: skip
+            assert inside(node, "nft", *words).returncode == 0
+            assert soon(lambda: has_guard(node), 5) < 1.5, words
+        (script.parent / "run" / "relaxed").touch()  # revert.sh accepts clear packets: nobody interferes
+        inside(node, "nft", "flush", "ruleset")
+        time.sleep(1)
+        assert not has_guard(node)
+    finally:
+        os.killpg(keeper.pid, 9)
+        keeper.wait()
+
+
+def sent(node: str, destination: str) -> bool:
+    code = f"import socket; socket.socket(2, 2).sendto(b'x', ({destination!r}, 4789))"
+    return inside(node, sys.executable, "-c", code).returncode == 0
+
+
+def test_the_floor_alone_blocks_the_overlay_and_nothing_else(pair: tuple[str, str], script: Path) -> None:
+    node = pair[0]
+    assert inside(node, "sh", str(script), "load").returncode == 0
+    assert inside(node, "sh", str(script), "load").returncode == 0, "twice is as once"
+    assert inside(node, "ip", "xfrm", "policy").stdout.count("block priority 4000050") == 1
+    inside(node, "nft", "flush", "ruleset")
+    assert not sent(node, "10.9.0.2"), "a clear overlay packet to a peer"
+    assert sent(node, "10.9.0.1"), "not to a peer"
+    assert inside(node, "ping", "-c", "1", "-W", "2", "10.9.0.2").returncode == 0
+    # what revert.sh does, with charon's own policy of the same packets untouched
+    own = ["src", "10.9.0.1/32", "dst", "10.9.0.2/32", "proto", "udp", "dport", "4789"]
+    inside(node, "ip", "xfrm", "policy", "add", "dir", "out", *own, "action", "block", "priority", "366911")
+    words = next(line for line in guard.script("revert.sh").splitlines() if "deleteall dir out" in line)
+    inside(node, *words.split(" 2>")[0].split())
+    left = inside(node, "ip", "xfrm", "policy").stdout
+    assert ("4000050" in left, "366911" in left) == (False, True)
+
+
+def test_a_guard_that_counts_has_no_floor(pair: tuple[str, str], script: Path) -> None:
+    (script.parent / "etc" / "guard.nft").write_text(guard.ruleset(4789, drop=False))
+    assert inside(pair[0], "sh", str(script), "load").returncode == 0
+    assert inside(pair[0], "ip", "xfrm", "policy").stdout == ""
+
+
+TALK = """
+import json, sys
+sys.path.insert(0, {library!r})
+from ipsecplan_node import core, reach
+core.write.__defaults__ = (0o600, {uid}, {gid})
+reach.LIFE_S, reach.LINGER_S = 2.5, 0.3
+reach.Talk(json.loads({node!r}), "tx-1", {result!r}).go()
+"""
+
+
+def facts(number: int, family: str, encap: bool = False) -> dict[str, object]:
+    address = "10.9.0.{}" if family == "ipv4" else "fd09::{}"
+    peer = {"id": f"n{3 - number}", "name": f"n{3 - number}", "address": address.format(3 - number), "link_mtu": 1500,
+            "encap": encap}  # fmt: skip
+    own = {"address": address.format(number), "mtu": 1500}
+    return {"id": f"n{number}", "name": f"n{number}", "underlay": own, "peers": [peer]}
+
+
+def talk(pair: tuple[str, str], tmp_path: Path, family: str, encap: bool = False) -> list[str]:
+    """Let both ends talk for real; return what is said about it."""
+    nodes = [facts(n, family, encap) for n in (1, 2)]
+    running = []
+    for name, node in zip(pair, nodes, strict=True):
+        code = textwrap.dedent(TALK).format(
+            library=str(LIBRARY),
+            node=json.dumps(node),
+            result=f"{tmp_path}/{node['id']}",
+            uid=os.getuid(),
+            gid=os.getgid(),
+        )
+        running.append(subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", code]))
+    assert [process.wait(30) for process in running] == [0, 0]
+    heard = {str(node["id"]): json.loads((tmp_path / str(node["id"])).read_text())["rows"] for node in nodes}
+    return [f"{p.severity}: {p.message}" for p in judge(nodes, heard)]
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_a_path_that_lets_all_through(pair: tuple[str, str], tmp_path: Path, family: str) -> None:
+    begin = time.monotonic()
+    assert talk(pair, tmp_path, family) == []
+    assert time.monotonic() - begin < 2.4, "it went on though all was heard"
+
+
+@pytest.mark.parametrize(
+    ("rule", "encap", "said"),
+    [
+        ("meta l4proto esp drop", False, "error: n1 -> n2: protocol 50 does not pass, UDP 4500 does"),
+        ("meta l4proto esp drop", True, None),
+        ("udp dport 4500 drop", True, "error: n1 -> n2: UDP 4500 does not pass"),
+        ("udp dport 4500 drop", False, "warning: n1 -> n2: UDP 4500 does not pass: IKE could not move there"),
+        ("meta l4proto { esp, udp } drop", False, "error: n1 -> n2: neither protocol 50 nor UDP 4500 passes"),
+        ("meta length > 1400 drop", False, "error: n1 -> n2: protocol 50 passes, but no DF packet of 1500 bytes"),
+    ],
+)
+def test_a_filter_is_found_and_named(
+    pair: tuple[str, str], tmp_path: Path, rule: str, encap: bool, said: str | None
+) -> None:
+    filtering = (
+        f"add table inet f\nadd chain inet f i {{ type filter hook input priority 0; }}\nadd rule inet f i {rule}\n"
+    )
+    assert inside(pair[1], "nft", "-f", "-", input=filtering).returncode == 0
+    found = talk(pair, tmp_path, "ipv6" if encap else "ipv4", encap)
+    assert len(found) == (1 if said else 0), found
+    assert not said or found[0].startswith(said)

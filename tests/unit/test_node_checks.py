@@ -1,0 +1,291 @@
+"""The node's checks, as far as they can run without being a node: drift, room, advisories, names of algorithms."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from netplan.host import guard
+from netplan.proposals.esp import esp_proposal
+from netplan.proposals.profiles import PROFILES
+
+LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
+YEAR = 365 * 86400.0
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(LIBRARY))
+    import ipsecplan_node.advisories
+    import ipsecplan_node.core
+    import ipsecplan_node.drift
+    import ipsecplan_node.floor
+    import ipsecplan_node.kernel
+    import ipsecplan_node.reach
+    import ipsecplan_node.room
+
+    return ipsecplan_node
+
+
+# algorithms
+
+
+def test_every_proposal_that_a_plan_may_have_can_be_tried_on_the_kernel(node: ModuleType) -> None:
+    texts = {text for profile in PROFILES.values() for text in profile.esp} | {
+        "aes128ccm12-x25519", "aes256ccm16", "chacha20poly1305", "aes192-sha384", "aes256-sha512", "aes128-aesxcbc",
+    }  # fmt: skip
+    for text in sorted(texts):
+        proposal = esp_proposal(text)
+        assert proposal, text
+        assert node.kernel.words(proposal.negotiated), (text, proposal.negotiated)
+    assert node.kernel.words("SERPENT_CBC-256/HMAC_SHA2_256_128") is None
+    assert node.kernel.words("AES_GCM_16-256") == ["aead", "rfc4106(gcm(aes))", "0x" + "00" * 36, "128"]
+    assert node.kernel.words("AES_CBC-128/HMAC_SHA2_256_128") == [
+        "enc", "cbc(aes)", "0x" + "00" * 16, "auth-trunc", "hmac(sha256)", "0x" + "00" * 32, "128",
+    ]  # fmt: skip
+
+
+# advisories
+
+
+@pytest.mark.parametrize(
+    ("running", "plugins", "numbers"),
+    [
+        ("5.9.8", ["revocation", "openssl"], []),
+        ("5.9.7", ["revocation", "openssl"], ["CVE-2022-40617"]),
+        ("5.9.8", ["eap-mschapv2", "eap-tls"], ["CVE-2023-26463", "CVE-2025-62291"]),
+        ("5.9.3", [], ["CVE-2021-41991"]),
+        ("5.9.4", ["eap-md5"], ["CVE-2021-45079"]),
+        ("6.0.3", ["revocation", "eap-mschapv2", "gmp"], []),
+        ("6.0.2dr1", ["eap-mschapv2"], ["CVE-2025-62291"]),
+        ("", ["eap-mschapv2"], []),
+        ("unknown", ["gmp"], []),
+    ],
+)
+def test_advisories_are_for_a_version_and_the_plugins_loaded(
+    node: ModuleType, running: str, plugins: list[str], numbers: list[str]
+) -> None:
+    assert sorted(node.advisories.against(running, plugins)) == numbers
+    found = node.advisories.warnings(running, plugins)
+    assert [f["severity"] for f in found] == (["warning"] if numbers else [])
+
+
+# room
+
+
+def test_room_is_asked_of_every_file_system(node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = node.room
+    monkeypatch.setattr(room, "ALWAYS", (str(tmp_path),))
+    monkeypatch.setattr(room, "BASE", 4096)
+    monkeypatch.setattr(room, "INODES", 0)
+    assert room.check([str(tmp_path / "not" / "there" / "file")], 100) == []
+    assert list(tmp_path.iterdir()) == [], "the trial was not given back"
+    assert len(room.places(["/proc/self/x", "/usr/x"])) >= 2
+    (wrong,) = room.check([], 2**60)
+    assert (wrong["code"], str(tmp_path) in wrong["message"]) == ("IPP635", True)
+
+
+def test_no_room_though_the_numbers_say_so(node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quota, or blocks that a file system keeps for root, show only when blocks are asked for."""
+    room = node.room
+    monkeypatch.setattr(room, "ALWAYS", (str(tmp_path),))
+
+    def refuse(*_: object) -> None:
+        raise OSError(122, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    (wrong,) = room.check([], 0)
+    assert "Disk quota exceeded" in wrong["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_held_for_a_revert_is_really_held(
+    node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lib" / "reserve"
+    monkeypatch.setattr(node.room.state, "ROOT", str(tmp_path / "lib"))
+    monkeypatch.setattr(node.room, "ETC", str(tmp_path / "etc"))
+    node.room.hold()
+    assert path.stat().st_blocks * 512 >= node.room.RESERVE
+    node.room.give_back()
+    node.room.give_back()
+    assert not path.exists()
+    script = guard.script("revert.sh")
+    assert 'rm -f "$ROOT/reserve" /etc/ipsecplan/reserve' in script, "revert.sh frees what we hold"
+
+
+def test_the_script_passes_its_own_self_test(tmp_path: Path) -> None:
+    script = tmp_path / "revert.sh"
+    text = guard.script("revert.sh")
+    script.write_text(text)
+    mark = tmp_path / "mark"
+    done = subprocess.run(["sh", str(script), "self-test", str(mark)], capture_output=True, text=True)
+    have = all(shutil.which(p, path="/usr/sbin:/usr/bin:/sbin:/bin") for p in ("nft", "ip", "swanctl", "systemctl"))
+    assert (done.returncode == 0) is have, done.stdout
+    assert not have or mark.read_text() == "passed\n"
+    mark.unlink(missing_ok=True)
+    script.write_text(text.replace("for program in nft", "for program in is-not-there"))
+    done = subprocess.run(["sh", str(script), "self-test", str(mark)], capture_output=True, text=True)
+    assert (done.returncode, "is-not-there is missing" in done.stdout, mark.exists()) == (1, True, False)
+
+
+# certificates
+
+
+def certificate(begin: int, end: int) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "n-1")])
+    times = [datetime.datetime(year, 1, 1, tzinfo=datetime.UTC) for year in (begin, end)]
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, *times).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_the_age_of_a_certificate(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    drift = node.drift
+    begin, end = drift.lifetime(certificate(2026, 2027))
+    assert (begin, end - begin) == (1767225600.0, YEAR)
+    assert drift.lifetime(certificate(2049, 2051)) == (2493072000.0, 2493072000.0 + 2 * YEAR)  # the other kind of time
+    for rubbish in ("", "rubbish", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "\u00e4"):
+        assert drift.lifetime(rubbish) is None
+    monkeypatch.setattr(drift, "read", lambda _: certificate(2026, 2027))
+    for part, said, severity in [
+        (0.5, None, ""), (0.66, None, ""), (0.67, "67% of its life, 120 days are left", "warning"),
+        (1.01, "expired", "error"), (-0.01, "not valid yet", "error"),
+    ]:  # fmt: skip
+        monkeypatch.setattr(drift.time, "time", lambda part=part: begin + part * YEAR)
+        found, seen = drift.certificates({"auth": "pubkey"})
+        assert set(seen) == {"certificate", "CA"}
+        assert len(found) == (2 if said else 0), part
+        assert not said or (said in found[0]["message"] and found[0]["severity"] == severity)
+        assert all("ipsecplan rotate" in f["hint"] or "clock" in f["hint"] for f in found)
+    assert drift.certificates({"auth": "psk"}) == ([], {})
+
+
+# MTU, SAs, guard
+
+
+def test_mtus_of_links_routes_and_paths(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {
+        "underlay": {"address": "10.0.0.1", "mtu": 1500}, "overlay": {"devices": [{"name": "ov0", "mtu": 1416}]},
+        "peers": [{"id": "n-2", "name": "n2", "address": "10.0.0.2", "link_mtu": 1500}],
+    }  # fmt: skip
+    answers: dict[str, Any] = {
+        "addr": [{"ifname": "eth0", "mtu": 1500, "addr_info": [{}]}], "show": [{"dst": "10.244.2.0/24"}], "get": [{}],
+    }  # fmt: skip
+
+    def run(*argv: str) -> Any:
+        key = "addr" if "addr" in argv else "get" if "get" in argv else "show"
+        return node.core.Done(0, json.dumps(answers[key]), "")
+
+    monkeypatch.setattr(node.drift, "run", run)
+    monkeypatch.setattr(node.drift.mtu, "differences", lambda _: [])
+    assert node.drift.mtus(facts) == []
+    answers["addr"][0]["mtu"] = 1400
+    answers["show"] = [{"dst": "10.244.2.0/24", "metrics": [{"mtu": 1300}]}]
+    answers["get"] = [{"dst": "10.0.0.2", "metrics": [{"mtu": 1450}]}]
+    found = node.drift.mtus(facts)
+    assert [f["message"] for f in found] == [
+        "the underlay link eth0 has MTU 1400, planned 1500", "the route to 10.244.2.0/24 has MTU 1300, planned 1416",
+        "the path to n2 has MTU 1450, planned 1500",
+    ]  # fmt: skip
+    assert [(f["found"], f["planned"]) for f in found] == [("1400", "1500"), ("1300", "1416"), ("1450", "1500")]
+    assert all(f["hint"] for f in found)
+
+
+def test_sas_that_charon_does_not_know(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    drift, facts = node.drift, {"underlay": {"address": "10.0.0.1"}, "peers": [{"address": "10.0.0.2"}]}
+    known = {("p", "p-out"): [{"spi-in": "0c1a2b3c", "spi-out": "c0ffee00"}]}
+    monkeypatch.setattr(drift.ike, "child_sas", lambda _: known)
+    monkeypatch.setattr(drift, "wait", lambda check, *_: check())
+    for states, count in [
+        ([("10.0.0.1", "10.0.0.2", "0xc0ffee00"), ("10.0.0.2", "10.0.0.1", "0xc1a2b3c")], 0),
+        ([("10.0.0.1", "10.0.0.2", "0x00000000")], 0),  # the kernel asks for an SA
+        ([("10.0.0.1", "10.0.0.2", "0xdeadbeef")], 1),
+        ([("192.0.2.1", "192.0.2.2", "0xdeadbeef")], 0),  # somebody else's
+    ]:
+        monkeypatch.setattr(drift.xfrm, "states", lambda states=states: states)
+        assert len(drift.orphans(facts)) == (1 if count else 0), states
+
+
+def test_the_guard_in_the_kernel_is_compared_with_its_file(
+    node: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    floor = node.floor
+    listing = guard.ruleset(4789, drop=True)
+    live = {"text": listing}
+
+    def run(*argv: Any, **_: object) -> Any:
+        if argv[0] == "nft":
+            return node.core.Done(0 if live["text"] else 1, live["text"], "")
+        return node.core.Done(0, listing, "")
+
+    monkeypatch.setattr(floor, "run", run)
+    assert floor.as_loaded() is None
+    live["text"] = listing.replace(" drop\n", " drop\n        udp dport 4789 accept\n", 1)
+    assert floor.as_loaded() == "the guard in the kernel has 'udp dport 4789 accept'"
+    live["text"] = listing.replace(" drop\n", "\n")
+    assert "has 'udp dport 4789 meta ipsec missing counter name \"clear_in\"'" in floor.as_loaded()
+    live["text"] = ""
+    assert floor.as_loaded() == "the guard is not loaded"
+
+
+def test_the_floor_that_a_release_wants(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = node.floor
+    text = guard.floor(4789, family="ipv4", peers=["10.0.0.2", "10.0.0.3"])
+    assert guard.FLOOR_PRIORITY == node.xfrm.FLOOR_PRIORITY
+    assert f"priority {guard.FLOOR_PRIORITY} " in guard.script("revert.sh")
+    monkeypatch.setattr(floor, "read", lambda *_: text)
+    assert set(floor.wanted()) == {"10.0.0.2/32", "10.0.0.3/32"}
+    block = {"dir": "out", "action": "block", "priority": guard.FLOOR_PRIORITY, "sport": 0, "dport": 4789}
+    listed = [{**block, "dst": "10.0.0.2/32"}, {**block, "dst": "10.0.0.9/32"}, {**block, "dst": "x", "priority": 9}]
+    monkeypatch.setattr(node.xfrm, "policies", lambda: listed)
+    monkeypatch.setattr(floor, "as_loaded", lambda: None)
+    monkeypatch.setattr(floor, "running", lambda: True)
+    assert floor.gaps() == [
+        "the floor lacks 1 of 2 policies, first 10.0.0.3/32",
+        "the floor blocks 1 addresses that are no peers, first 10.0.0.9/32",
+    ]
+    assert node.xfrm.ours(listed[0], {"protect": "hosts"}), "preflight must not take it for somebody else's"
+    assert guard.floor(6081, family="ipv6", peers=["fd00::2"]).startswith(
+        "xfrm policy update dir out src ::/0 dst fd00::2/128 proto udp dport 6081 action block"
+    )
+    with pytest.raises(ValueError, match="does not appear"):
+        guard.floor(4789, family="ipv4", peers=["10.0.0.1\nxfrm policy flush"])
+
+
+# what preflight says over the wire
+
+
+@pytest.mark.parametrize(("source", "destination"), [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")])
+def test_packets_of_preflight_have_their_size_and_come_back(node: ModuleType, source: str, destination: str) -> None:
+    reach = node.reach
+    header = 40 if ":" in source else 20
+    for kind in reach.KINDS:
+        size = 1500 if kind.endswith("full") else reach.SMALL
+        data = reach.payload("tx-1", "n-abc", kind, 5, size, source, destination)
+        assert len(data) == size - header
+        assert reach.heard(b"\0" * header + data, "tx-1") == ("n-abc", kind, 5)
+        assert reach.heard(data, "tx-2") is None
+        if kind.startswith("udp"):
+            from scapy.layers.inet import IP, UDP
+            from scapy.layers.inet6 import IPv6
+
+            base = IPv6(src=source, dst=destination) if ":" in source else IP(src=source, dst=destination)
+            parsed = UDP(data)
+            total, parsed.chksum = parsed.chksum, None
+            again = (IPv6 if ":" in source else IP)(bytes(base / parsed))
+            assert (again[UDP].chksum, again[UDP].dport) == (total, 4500)
+    for noise in (b"", b"x" * 100, reach.MAGIC, reach.MAGIC + b"tx-1 n esp zz\n", reach.MAGIC + b"tx-1 n other 1\n"):
+        assert reach.heard(noise, "tx-1") is None
