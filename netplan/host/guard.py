@@ -20,38 +20,43 @@ UNITS = {
     "etc/systemd/system/strongswan.service.d/ipsecplan-orphans.conf": "systemd/strongswan-ipsecplan.conf.j2",
 }
 SCRIPTS = ("revert.sh", "guard.sh")  # POSIX shell, installed as they are
+PROTOCOLS = {"gre": 47, "ipip": 4}  # overlays without ports, by IANA protocol number
 FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a number that nobody else would choose
 
 
 def ruleset(
     port: int, *, drop: bool, family: str = "ipv4", peers: Sequence[str] | None = None,
-    clear: Sequence[str] | None = None,
+    clear: Sequence[str] | None = None, address: str = "",
 ) -> str:  # fmt: skip
     """Return the guard for an overlay UDP port: ``drop`` false only counts, true drops.
 
     ``peers`` None means that every pair is protected; else the guard concerns these underlay addresses only. With
-    ``clear`` (services such as ``tcp/22``) it concerns everything from and to ``peers`` but these, IKE and ESP.
+    ``clear`` (services such as ``tcp/22``) it concerns everything between ``address``, the host's own, and ``peers``
+    but these, IKE and ESP.
     """
     services = None if clear is None else [tuple(service.split("/")) for service in clear]
     assert services is None or peers is not None  # noqa: S101 - a guard of hosts names them
     header = "ip6" if family == "ipv6" else "ip"
+    own = "" if services is None else f"{header} saddr {ipaddress.ip_address(address)} "
     to, by = (f"{header} daddr @protected ", f"{header} saddr @protected ") if peers is not None else ("", "")
     addresses = None if peers is None else [str(ipaddress.ip_address(peer)) for peer in peers]
     return render(
-        "nft/guard.nft.j2", port=port, drop=drop, family=family, peers=addresses, to=to, by=by, services=services
+        "nft/guard.nft.j2", port=port, drop=drop, family=family, peers=addresses, to=to, by=by, own=own,
+        services=services,
     )  # fmt: skip
 
 
-def floor(port: int, *, family: str, peers: Sequence[str]) -> str:
-    """Return the floor as ``ip -batch`` reads it: overlay packets to each of ``peers`` (underlay addresses) are blocked
-    where no other policy says more.
+def floor(overlay: str, port: int, *, family: str, peers: Sequence[str]) -> str:
+    """Return the floor as ``ip -batch`` reads it: packets of the overlay to each of ``peers`` (underlay addresses) are
+    blocked where no other policy says more.
 
     The source is any, because the kernel takes one policy a selector and charon's own names our address.
     """
     anywhere, width = ("::/0", 128) if family == "ipv6" else ("0.0.0.0/0", 32)
+    packets = f"proto udp dport {port}" if port else f"proto {PROTOCOLS[overlay]}"
     addresses = [str(ipaddress.ip_address(peer)) for peer in peers]
     return "".join(
-        f"xfrm policy update dir out src {anywhere} dst {address}/{width} proto udp dport {port}"
+        f"xfrm policy update dir out src {anywhere} dst {address}/{width} {packets}"
         f" action block priority {FLOOR_PRIORITY}\n"
         for address in addresses
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 TITLES: dict[str, str] = {
     "status": "what each node has now",
+    "facts": "which strongSwan each node has",
     "preflight": "everything that could go wrong, looked for first",
     "reach": "protocol 50 and UDP 4500 between every two nodes, once more",
     "arm": "dead-man timer on every node",
@@ -69,6 +70,7 @@ PROBE = Step(phases=("probe",))
 HOLD = Step(phases=("hold",), fresh=True)
 PREPARE = Step(phases=("prepare",), fresh=True)
 CONFIRM = Step(phases=("confirm",), rearm=False)
+FACTS = Step(phases=("facts",), rearm=False)
 STATUS = Step(phases=("status",), rearm=False)
 SECRETS = Step(phases=("secrets",), rearm=False)
 TRUST = Step(phases=("trust",), rearm=False)

@@ -243,7 +243,7 @@ def test_the_guard_in_the_kernel_is_compared_with_its_file(
 
 def test_the_floor_that_a_release_wants(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     floor = node.floor
-    text = guard.floor(4789, family="ipv4", peers=["10.0.0.2", "10.0.0.3"])
+    text = guard.floor("vxlan", 4789, family="ipv4", peers=["10.0.0.2", "10.0.0.3"])
     assert guard.FLOOR_PRIORITY == node.xfrm.FLOOR_PRIORITY
     assert f"priority {guard.FLOOR_PRIORITY} " in guard.script("revert.sh")
     monkeypatch.setattr(floor, "read", lambda *_: text)
@@ -258,11 +258,11 @@ def test_the_floor_that_a_release_wants(node: ModuleType, monkeypatch: pytest.Mo
         "the floor blocks 1 addresses that are no peers, first 10.0.0.9/32",
     ]
     assert node.xfrm.ours(listed[0], {"protect": "hosts"}), "preflight must not take it for somebody else's"
-    assert guard.floor(6081, family="ipv6", peers=["fd00::2"]).startswith(
+    assert guard.floor("geneve", 6081, family="ipv6", peers=["fd00::2"]).startswith(
         "xfrm policy update dir out src ::/0 dst fd00::2/128 proto udp dport 6081 action block"
     )
     with pytest.raises(ValueError, match="does not appear"):
-        guard.floor(4789, family="ipv4", peers=["10.0.0.1\nxfrm policy flush"])
+        guard.floor("vxlan", 4789, family="ipv4", peers=["10.0.0.1\nxfrm policy flush"])
 
 
 # what preflight says over the wire

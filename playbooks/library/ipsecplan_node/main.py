@@ -16,7 +16,7 @@ from . import core, lease, state
 from .core import Node, Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
-READ_ONLY = ("status", "preflight", "reach", "probe")
+READ_ONLY = ("status", "preflight", "reach", "probe", "facts")
 
 
 def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
@@ -121,6 +121,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "status": ("status", lambda m, r, _: m.status(r["node"], r["release"], r["files"], bool(r.get("texts")))),
     "preflight": ("preflight", lambda m, r, _: m.preflight(r)),
     "reach": ("preflight", lambda m, r, _: m.collect(r)),
+    "facts": ("facts", lambda m, *_: m.facts()),
     "arm": ("stage", _arm),
     "senders": ("mtu", lambda m, r, _: m.senders(r["node"])),
     "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a)),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 
-from . import advisories, core, kernel, mtu, network, reach, room, state, vici, xfrm
+from . import advisories, core, facts, kernel, mtu, network, reach, room, state, vici, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -29,7 +30,7 @@ def preflight(request: Node) -> Node:
     if missing:
         packages = " ".join(sorted({TOOLS.get(name, name) for name in missing}))
         raise Stop(finding("IPP631", f"programs are missing: {' '.join(missing)}", f"install {packages}"))
-    wrong = _underlay(node)
+    wrong = _names() + _underlay(node)
     talk = reach.start(node, request["run"]) if not wrong and request.get("run") else None
     test = _timer_start(request.get("script"))
     if abs(skew) > SKEW_S:
@@ -40,7 +41,7 @@ def preflight(request: Node) -> Node:
                 "certificates need true time: set NTP up",
             )
         )
-    running, about = _strongswan()
+    running, about = _strongswan(node)
     wrong += _charon() + room.check([entry["path"] for entry in request["files"]], request["payload_bytes"])
     wrong += kernel.trial(node) + _overlay(node) + _other(node, request["tx"]) + about
     for device in _devices(node):
@@ -65,23 +66,32 @@ def collect(request: Node) -> Node:
     return {"changed": False, "heard": heard.get("rows", []), "detail": "heard again"}
 
 
-def _strongswan() -> tuple[Node, list[Node]]:
-    """Return (version and algorithms of the running charon, what is known against it)."""
+def _strongswan(node: Node) -> tuple[Node, list[Node]]:
+    """Return (version and algorithms of the running charon, what is known against it or lacks for this bundle)."""
     try:
+        found = facts.facts()
         with vici.Vici() as link:
-            about, stats, algorithms = link.call("version"), link.call("stats"), link.call("get-algorithms")
+            stats = link.call("stats")
     except Stop as stop:
         return {}, stop.findings
-    version = str(about.get("version", ""))
-    names = {kind: sorted(found) for kind, found in algorithms.items() if isinstance(found, dict)}
+    running = {"version": found["version"], "algorithms": found["algorithms"]}
     plugins = [str(plugin) for plugin in stats.get("plugins", [])]
-    return {"version": version, "algorithms": names}, advisories.warnings(version, plugins)
+    return running, advisories.warnings(running["version"], plugins) + facts.lacking(node, running)
 
 
 def _devices(node: Node) -> set[str]:
     from .probe import underlay_device
 
     return {underlay_device(peer["address"])[0] for peer in node["peers"]}
+
+
+def _names() -> list[Node]:
+    """charon reads `udp` in a selector by /etc/protocols; without it a whole connection is discarded."""
+    try:
+        socket.getprotobyname("udp")
+    except OSError:
+        return [finding("IPP631", "/etc/protocols is missing or has no udp", "install netbase")]
+    return []
 
 
 def _timer_start(script: str | None) -> tuple[str, str]:
@@ -135,7 +145,9 @@ def _overlay(node: Node) -> list[Node]:
     if network.made_by(node):
         return network.findings(node)
     wrong, overlay = [], node["overlay"]
-    here = mtu.links(extra=("type", overlay["type"]))
+    kind = overlay.get("kind", overlay["type"])
+    here = mtu.links(extra=("type", kind))
+    far = {peer["id"]: peer["address"] for peer in node["peers"]}
     everything = mtu.links()
     for device in overlay["devices"]:
         name = device["name"]
@@ -150,12 +162,16 @@ def _overlay(node: Node) -> list[Node]:
                 )
             continue
         if device["name"] not in here:
-            wrong.append(finding("IPP638", f"{name} exists and is no {overlay['type']} device"))
+            wrong.append(finding("IPP638", f"{name} exists and is no {kind} device"))
             continue
         detail = json.loads(run("ip", "-d", "-j", "link", "show", "dev", device["name"]).out)[0]
         data = detail.get("linkinfo", {}).get("info_data", {})
         found = (data.get("id"), data.get("port"))
-        if found != (overlay["vni"], overlay["port"]):
+        if not overlay["port"]:
+            if data.get("remote") != far.get(device.get("peer"), data.get("remote")):
+                text = f"{name} leads to {data.get('remote')}, not to the peer that the plan says"
+                wrong.append(finding("IPP638", text))
+        elif found != (overlay["vni"], overlay["port"]):
             planned = f"the plan says {overlay['vni']} and {overlay['port']}"
             wrong.append(finding("IPP638", f"{name} has VNI {found[0]} and port {found[1]}, {planned}"))
         if link["mtu"] < device["mtu"]:
