@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import core, ike, lease, mtu, stage, state, vici, xfrm
+from . import core, deferred, ike, lease, mtu, stage, state, vici, xfrm
 from .core import Node, Stop
 
 
@@ -16,8 +16,12 @@ def status(node: Node, release: str, files: list[Node]) -> Node:
     if now["state"] != "confirmed" or now["release"] != release:
         said = {"none": "nothing is applied", "open": "a transaction is unconfirmed"}
         differs.append(said.get(now["state"], "another release is applied"))
-    differs += _files(files)
+    waits = mtu.to_raise(node)
+    differs += _files([f for f in files if not (waits and stage.kind(f["path"]) == "mtu")], node["overlay"]["port"])
     differs += mtu.differences(node)
+    late = deferred.current()
+    differs += [f"the pair with {p['name']} is deferred: still clear" for p in node["peers"] if p["pair"] in late]
+    node = deferred.without(node)
     loaded, traps, pairs, ike_up = set(), set(), [], 0
     children = sum(len(peer["children"]) for peer in node["peers"])
     try:
@@ -53,12 +57,13 @@ def status(node: Node, release: str, files: list[Node]) -> Node:
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
         "policies": sum(xfrm.ours(p, node) for p in xfrm.policies()),
         "states": len(xfrm.states()),
+        "deferred": [pair_node for pair_node, _ in late.values()], "to_raise": waits,
         "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }  # fmt: skip
 
 
-def _files(files: list[Node]) -> list[str]:
+def _files(files: list[Node], port: int) -> list[str]:
     words = []
     for entry in files:
         found = core.digest(entry["path"])
@@ -68,9 +73,11 @@ def _files(files: list[Node]) -> list[str]:
             words.append(f"{entry['path']} was changed")
         elif os.stat(entry["path"]).st_mode & 0o7777 != int(entry["mode"], 8):
             words.append(f"{entry['path']} has another mode")
-    for path, source in ((stage.START, "/start-trap.conf"), (stage.GUARD, "/guard-drop.nft")):
-        if core.digest(path) != core.digest(stage.ETC + source):
-            words.append(f"{path} is not the file of {source[1:]}")
+    if core.digest(stage.START) != core.digest(stage.ETC + "/start-trap.conf"):
+        words.append(f"{stage.START} is not the file of start-trap.conf")
+    drop = core.read(stage.ETC + "/guard-drop.nft")
+    if core.read(stage.GUARD) != (deferred.guard(drop, port) if drop else None):
+        words.append(f"{stage.GUARD} is not the file of guard-drop.nft")
     if os.path.exists(stage.KEY) and os.stat(stage.KEY).st_mode & 0o077:
         words.append(f"{stage.KEY} is readable by others")
     return words

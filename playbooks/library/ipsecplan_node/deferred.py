@@ -1,0 +1,84 @@
+"""Pairs that wait for a node that is away: they stay as they were, by name, while all others are protected.
+
+A pair that was clear stays clear: its connection starts nothing, and the guard lets its packets pass. A pair that an
+earlier release protects, or drops because it never knew the other node, stays so: no exception is made for it.
+
+/etc/ipsecplan/deferred                          "pair id address" of each pair that stays clear; part of the snapshot
+/etc/swanctl/conf.d/ipsecplan-zz-deferred.conf   the same for charon; its name sorts behind the connections
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Sequence
+
+from . import core, stage, state
+from .core import Node, Stop, finding, read
+
+LIST = stage.ETC + "/deferred"
+OVERRIDE = "/etc/swanctl/conf.d/ipsecplan-zz-deferred.conf"
+_ID = re.compile(r"^[a-z0-9-]{1,48}$")
+
+
+def current(text: str | None = None) -> dict[str, tuple[str, str]]:
+    """Return pair -> (node id, underlay address) of the pairs that stay clear now."""
+    lines = (read(LIST) if text is None else text) or ""
+    return {pair: (node, address) for pair, node, address in (line.split() for line in lines.splitlines())}
+
+
+def without(node: Node) -> Node:
+    """Return ``node.json`` without the peers whose pairs are deferred."""
+    late = current()
+    return {**node, "peers": [peer for peer in node["peers"] if peer["pair"] not in late]} if late else node
+
+
+def _before(tx: str) -> dict[str, tuple[str, str]]:
+    """Return what was deferred before this transaction."""
+    was = state.listed(state.tx_folder(tx), "ipsec").get(LIST)
+    if was is None:
+        return current()
+    return current(read(state.tx_folder(tx) + "/tree" + LIST) or "" if was == "present" else "")
+
+
+def choose(tx: str, peers: Sequence[Node]) -> int:
+    """Write down which of these peers' pairs stay clear; returns how many. Without any, nothing of it is left."""
+    guarded = (read(state.tx_folder(tx) + "/before") or "none").startswith("confirmed")
+    clear, lines = _before(tx), []
+    for peer in peers:
+        if not (_ID.match(peer["pair"]) and _ID.match(peer["id"])):
+            raise Stop(finding("IPP601", "not a pair of ours"))
+        if not guarded or peer["pair"] in clear:
+            lines.append(f"{peer['pair']} {peer['id']} {ipaddress.ip_address(peer['address'])}\n")
+    put(tx, LIST, "".join(lines))
+    return len(lines)
+
+
+def put(tx: str, path: str, text: str) -> None:
+    """Install a file of the deferral, or take it away when there is nothing in it."""
+    if text:
+        stage.put(tx, path, text, 0o640)
+    elif os.path.exists(path):
+        stage.remember(tx, path)
+        core.remove(path)
+
+
+def override() -> str:
+    """Return what keeps charon from asking for SAs of deferred pairs."""
+    quiet = "".join(
+        f"{pair} {{ children {{ {pair}-out {{ start_action = none }} {pair}-in {{ start_action = none }} }} }}\n"
+        for pair in current()
+    )
+    return f"# ipsecplan: pairs that wait for their other node\nconnections {{\n{quiet}}}\n" if quiet else ""
+
+
+def guard(text: str, port: int) -> str:
+    """Return a guard that lets the deferred pairs pass, before its other rules; nothing else."""
+    for family, name in ((4, "ip"), (6, "ip6")):
+        addresses = [a for _, a in current().values() if ipaddress.ip_address(a).version == family]
+        if addresses:
+            them = "{ " + ", ".join(addresses) + " }"
+            text += f"insert rule inet ipsecplan output {name} daddr {them} udp dport {port} accept\n"
+            text += f"insert rule inet ipsecplan input {name} saddr {them} udp dport {port} accept\n"
+    return text
