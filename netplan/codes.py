@@ -105,6 +105,8 @@ CODES: dict[str, str] = {
     "IPP668": "the journal can't be written",
     "IPP670": "a pre-shared key, or a rotation of them, is not usable",
     "IPP671": "another control process holds a node",
+    "IPP672": "too few nodes are left to act on",
+    "IPP673": "a node can't be turned off while others still protect their pairs with it",
     # verification
     "IPP701": "nothing could be measured on a node",
     "IPP702": "no route to a peer",

@@ -6,8 +6,8 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netplan.ipsec import rawkeys
@@ -15,6 +15,7 @@ from netplan.ipsec.ca import Authority, open_authority
 from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout import phases
+from netplan.rollout.batches import Wave, matches
 from netplan.rollout.events import (
     Event,
     NodeResult,
@@ -24,6 +25,7 @@ from netplan.rollout.events import (
     RunFinished,
     RunStarted,
 )
+from netplan.rollout.fitting import alone, fitted, later, order
 from netplan.rollout.journal import ClusterState, Journal, new_transaction
 from netplan.rollout.lease import claim
 from netplan.rollout.phases import Step
@@ -49,6 +51,11 @@ class Options:
     soak_s: float = 5.0
     keep_s: int = 600
     steal: bool = False
+    batch: int | None = None  # most nodes that take their turn in one wave of the switch
+    limit: str | None = None  # patterns of nodes to act on, see netplan.rollout.batches.matches; None: all
+    exclude: str = ""  # and of nodes to leave out
+    defer_away: bool = False  # leave out nodes that can't be reached
+    lift: bool = False  # raise MTUs afterwards
 
 
 @dataclass
@@ -63,6 +70,9 @@ class Outcome:
     changes: int = 0
     transaction: str = ""
     until: str = ""  # awaiting: the UTC time by which a yes must have reached the nodes
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
+    to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
+    raised: tuple[int, int] | None = None
 
 
 class Failed(Exception):
@@ -83,6 +93,9 @@ class Engine:
     ) -> None:  # fmt: skip
         self.cluster, self.digest, self.state, self.transport = cluster, digest, state, transport
         self.targets = {target.id: target for target in targets}
+        self.left_out: dict[str, Target] = {}  # nodes of the bundle that this run does not touch
+        self._waves: tuple[Wave, ...] | None = None
+        self.hold: int | None = None  # MTU in bytes that the cluster keeps until it is raised to the planned one
         self.observer, self.options = observer, options or Options()
         self.cancelled = cancelled or threading.Event()
         self.transaction = new_transaction()
@@ -101,7 +114,7 @@ class Engine:
         """Look at every node; changes nothing."""
         self.begin("status", journal=False)
         try:
-            self.step(phases.STATUS)
+            self._look()
         except Failed as failure:
             return self.nothing_changed(failure)
         nodes = self.results["status"]
@@ -111,7 +124,9 @@ class Engine:
         """Measure every ordered pair on the wire; changes nothing."""
         self.begin("verify", journal=False)
         try:
-            self.step(Step(phases=("probe",), rearm=False))
+            self._look()
+            self.learn(self.results["status"])
+            self.step(phases.MEASURE)
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
             return Outcome("failed", code, failure.problems)
@@ -125,8 +140,69 @@ class Engine:
         What is told meanwhile is told again, in its place, by :meth:`begin`.
         """
         self._held = []
-        self.step(phases.STATUS)
+        self._look()
         return self.results["status"]
+
+    def _look(self) -> None:
+        """Ask for the state; a node that can't be reached but is deferred on all its peers is no failure."""
+        try:
+            self.step(phases.STATUS)
+        except Failed as failure:
+            late = {i for node in self.results.get("status", {}).values() for i in node.get("deferred", ())}
+            away = {i for i, target in self.targets.items() if target.name in failure.unreachable}
+            if not away or not away <= late or len(failure.problems) > len(away):
+                raise
+            self.leave_out(away)
+
+    def leave_out(self, nodes: Collection[str]) -> None:
+        """Do without these nodes (ids) in this run: their pairs stay as they are."""
+        for node_id in [i for i in self.targets if i in nodes]:
+            self.left_out[node_id] = self.targets.pop(node_id)
+        self._waves = None
+
+    def select(self, least: int = 2) -> None:
+        """Leave out what the operator's patterns leave out. Raises Failed when fewer nodes than ``least`` are left."""
+        wanted, unwanted = self.options.limit, self.options.exclude
+        out = [
+            i for i, t in self.targets.items()
+            if (wanted is not None and not matches(wanted, t.name, t.groups)) or matches(unwanted, t.name, t.groups)
+        ]  # fmt: skip
+        self.leave_out(out)
+        if len(self.targets) < least:
+            text = f"{len(self.targets)} of {len(self.targets) + len(self.left_out)} nodes are left"
+            raise Failed([Problem(code="IPP672", message=text, hint="see --limit and --exclude")])
+
+    def pairs_left_out(self) -> dict[str, list[str]]:
+        """Return name of each node left out -> the pairs of this run's nodes with it, in names."""
+        return {
+            target.name: [
+                f"{other.name}-{target.name}" for other in self.targets.values()
+                if any(peer["id"] == target.id for peer in other.node["peers"])
+            ]
+            for target in self.left_out.values()
+        }  # fmt: skip
+
+    def learn(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over from the nodes (id -> status) which of them are deferred, and at which MTU they wait."""
+        self.leave_out({i for node in found.values() for i in node.get("deferred", ())})
+        self.hold = min([size for node in found.values() if (size := node.get("to_raise"))], default=None)
+
+    def facts(self, target: Target) -> dict[str, Any]:
+        """Return ``node.json`` as this run needs it."""
+        return fitted(target.node, self.left_out, self.hold)
+
+    @property
+    def planned(self) -> int:
+        """The planned MTU of pods and overlay devices in bytes."""
+        return min(int(target.node["mtu"]["pod"]) for target in self.targets.values())
+
+    @property
+    def waves(self) -> tuple[Wave, ...]:
+        """The order in which pairs switch."""
+        if self._waves is None:
+            fit = {i: replace(target, node=self.facts(target)) for i, target in self.targets.items()}
+            self._waves = order(fit, self.options.batch)
+        return self._waves
 
     def begin(self, verb: str, *, journal: bool = True, transaction: str | None = None) -> None:
         """Begin a run, of a transaction that nodes know already or of a new one.
@@ -184,7 +260,7 @@ class Engine:
     def verdict(self) -> Verdict:
         """Judge what the last probe measured."""
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
-        return judge([target.node for target in self.targets.values()], rows)
+        return judge([self.facts(target) for target in self.targets.values()], rows)
 
     def claim(self) -> list[Problem]:
         """Begin to hold the nodes: a new epoch, above all that their states (seen before) tell. Raises Failed.
@@ -233,18 +309,12 @@ class Engine:
     def chosen(self, step: Step) -> list[str]:
         """Return the ids of the nodes that take part in a step."""
         if step.pairs != "canary":
-            return list(self.targets)
-        return list(self._canary()[1])
-
-    def _canary(self) -> tuple[str, tuple[str, str]]:
-        """Return the first pair: its id and its two node ids."""
-        first = next(iter(self.targets.values()))
-        peer = first.node["peers"][0]
-        return peer["pair"], (first.id, peer["id"])
+            return list(self.targets)  # who has no pair in a wave still hears of it: its timer counts anew
+        return list(self.waves[0].nodes)
 
     def _request(self, step: Step, target: Target, extra: Mapping[str, Any]) -> dict[str, Any]:
         request: dict[str, Any] = {
-            "phases": list(step.phases), "tx": self.transaction, "node": target.node, "release": target.digest,
+            "phases": list(step.phases), "tx": self.transaction, "node": self.facts(target), "release": target.digest,
             "files": list(target.files), "timer": self._timer(step), "rearm": step.rearm, "time": time.time(),
             "patience": self._patience(), "soak": self.options.soak_s, "kind": self.kind, **extra,
         }  # fmt: skip
@@ -257,8 +327,14 @@ class Engine:
         if "preflight" in step.phases:
             request["payload_bytes"] = sum(len(entry["path"]) + 4096 for entry in target.files)
         if "switch" in step.phases:
-            canary = self._canary()[0]
-            request["pairs"] = [canary] if step.pairs == "canary" else [p["pair"] for p in target.node["peers"]]
+            mine = [peer["pair"] for peer in request["node"]["peers"]]
+            if step.pairs != "all":
+                mine = [p for p in self.waves[0 if step.pairs == "canary" else int(step.pairs)].pairs if p in mine]
+            request["pairs"], request["alone"] = mine, alone(request["node"], self.targets)
+        if self.left_out:
+            request["deferred"] = later(target.node, self.left_out)
+        if self.hold and "mtu" in step.phases:
+            request["hold"] = self.hold
         if "probe" in step.phases:
             request["nonce"] = secrets.token_hex(4)
         if {"credentials", "adopt"} & set(step.phases):

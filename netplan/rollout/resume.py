@@ -29,6 +29,9 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
         engine.begin("resume", journal=False)
         return engine.end(engine.nothing_changed(failure))
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
+    engine.learn(found)
+    found = {i: node for i, node in found.items() if i in engine.targets}
+    outcome.nodes = found
     transaction, problem = _transaction(engine, found)
     if transaction is None:
         engine.begin("resume", journal=False)

@@ -238,7 +238,7 @@ def _pin(tx: str, publics: dict[str, str]) -> bool:
         changed = put(tx, path, text, 0o644) or changed
     for name in os.listdir(PUBLIC):
         if name.startswith("ipsecplan-n-") and f"{PUBLIC}/{name}" not in wanted:
-            _remember(tx, f"{PUBLIC}/{name}")
+            remember(tx, f"{PUBLIC}/{name}")
             changed = core.remove(f"{PUBLIC}/{name}") or changed
     return changed
 
