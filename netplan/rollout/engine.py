@@ -6,8 +6,8 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.ipsec import rawkeys
@@ -15,7 +15,6 @@ from netplan.ipsec.ca import Authority, open_authority
 from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout import phases
-from netplan.rollout.batches import Wave, matches
 from netplan.rollout.events import (
     Event,
     NodeResult,
@@ -25,9 +24,10 @@ from netplan.rollout.events import (
     RunFinished,
     RunStarted,
 )
-from netplan.rollout.fitting import alone, fitted, later, order
+from netplan.rollout.fitting import alone, later
 from netplan.rollout.journal import ClusterState, Journal, new_transaction
 from netplan.rollout.lease import claim
+from netplan.rollout.members import Members
 from netplan.rollout.phases import Step
 from netplan.rollout.runner import Answer, Transport
 from netplan.rollout.targets import Target
@@ -84,7 +84,7 @@ class Failed(Exception):
         self.unreachable = list(unreachable)
 
 
-class Engine:
+class Engine(Members):
     """One controller run over the nodes of one bundle."""
 
     def __init__(
@@ -92,11 +92,8 @@ class Engine:
         observer: Observer, options: Options | None = None, cancelled: threading.Event | None = None,
     ) -> None:  # fmt: skip
         self.cluster, self.digest, self.state, self.transport = cluster, digest, state, transport
-        self.targets = {target.id: target for target in targets}
-        self.left_out: dict[str, Target] = {}  # nodes of the bundle that this run does not touch
-        self._waves: tuple[Wave, ...] | None = None
-        self.hold: int | None = None  # MTU in bytes that the cluster keeps until it is raised to the planned one
         self.observer, self.options = observer, options or Options()
+        super().__init__(targets, self.options.batch)
         self.cancelled = cancelled or threading.Event()
         self.transaction = new_transaction()
         self.kind = "apply"  # or "try": what the nodes remember their transaction to be
@@ -154,55 +151,11 @@ class Engine:
                 raise
             self.leave_out(away)
 
-    def leave_out(self, nodes: Collection[str]) -> None:
-        """Do without these nodes (ids) in this run: their pairs stay as they are."""
-        for node_id in [i for i in self.targets if i in nodes]:
-            self.left_out[node_id] = self.targets.pop(node_id)
-        self._waves = None
-
     def select(self, least: int = 2) -> None:
         """Leave out what the operator's patterns leave out. Raises Failed when fewer nodes than ``least`` are left."""
-        wanted, unwanted = self.options.limit, self.options.exclude
-        out = [
-            i for i, t in self.targets.items()
-            if (wanted is not None and not matches(wanted, t.name, t.groups)) or matches(unwanted, t.name, t.groups)
-        ]  # fmt: skip
-        self.leave_out(out)
-        if len(self.targets) < least:
-            text = f"{len(self.targets)} of {len(self.targets) + len(self.left_out)} nodes are left"
-            raise Failed([Problem(code="IPP672", message=text, hint="see --limit and --exclude")])
-
-    def pairs_left_out(self) -> dict[str, list[str]]:
-        """Return name of each node left out -> the pairs of this run's nodes with it, in names."""
-        return {
-            target.name: [
-                f"{other.name}-{target.name}" for other in self.targets.values()
-                if any(peer["id"] == target.id for peer in other.node["peers"])
-            ]
-            for target in self.left_out.values()
-        }  # fmt: skip
-
-    def learn(self, found: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take over from the nodes (id -> status) which of them are deferred, and at which MTU they wait."""
-        self.leave_out({i for node in found.values() for i in node.get("deferred", ())})
-        self.hold = min([size for node in found.values() if (size := node.get("to_raise"))], default=None)
-
-    def facts(self, target: Target) -> dict[str, Any]:
-        """Return ``node.json`` as this run needs it."""
-        return fitted(target.node, self.left_out, self.hold)
-
-    @property
-    def planned(self) -> int:
-        """The planned MTU of pods and overlay devices in bytes."""
-        return min(int(target.node["mtu"]["pod"]) for target in self.targets.values())
-
-    @property
-    def waves(self) -> tuple[Wave, ...]:
-        """The order in which pairs switch."""
-        if self._waves is None:
-            fit = {i: replace(target, node=self.facts(target)) for i, target in self.targets.items()}
-            self._waves = order(fit, self.options.batch)
-        return self._waves
+        problem = self.keep_only(self.options.limit, self.options.exclude, least)
+        if problem:
+            raise Failed([problem])
 
     def begin(self, verb: str, *, journal: bool = True, transaction: str | None = None) -> None:
         """Begin a run, of a transaction that nodes know already or of a new one.

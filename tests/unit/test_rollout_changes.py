@@ -142,7 +142,7 @@ def test_patterns_leave_nodes_out(tmp_path: Path, options: dict[str, str], left:
 def test_a_pattern_that_leaves_one_node(tmp_path: Path) -> None:
     nodes = Cluster()
     outcome = apply(engine(tmp_path, mesh(3), nodes, limit="h1"), yes)
-    assert (outcome.outcome, [p.code for p in outcome.problems], nodes.calls) == ("failed", ["IPP667"], [])
+    assert (outcome.outcome, [p.code for p in outcome.problems], nodes.calls) == ("failed", ["IPP672"], [])
 
 
 def small(node: str, size: int) -> Callable[[str, str], Any]:
@@ -201,7 +201,7 @@ def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_p
     nodes = Cluster()
     nodes.state = {"state": "confirmed", "tx": "tx-1", "release": targets[0].digest, "last": {}}
     outcome = revert(engine(tmp_path / "a", targets, nodes, limit="h2"), yes)
-    assert [p.code for p in outcome.problems] == ["IPP668"]
+    assert [p.code for p in outcome.problems] == ["IPP673"]
     assert phases_sent(nodes) == ["status"]
 
     nodes = Cluster()
