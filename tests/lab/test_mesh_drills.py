@@ -13,6 +13,7 @@ import pytest
 
 from .changes import Cluster, Row
 from .conftest import ClusterFactory
+from .mesh import watched_mesh
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1800)]
 YES = ("--yes", "--soak", "2", "--timer", "300")
@@ -115,6 +116,39 @@ def test_add_remove_disable(clusters: ClusterFactory, tmp_path: Path) -> None:
         assert lab.exec("n4", ["nft", "list", "table", "inet", "ipsecplan"]).returncode != 0
         row = cluster.change("disable", ("verify", str(three)), ("revert", str(three), "--yes"), members=THREE)
         judged(row, planted=6, enforced=False)
+    finally:
+        print(cluster.table())
+
+
+@pytest.mark.drill
+def test_a_node_that_is_away_is_deferred_and_completed(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """Only when allowed; by name; stable over three rekeys; completed by the same bundle."""
+    lab = clusters(nodes=3)
+    cluster = Cluster(lab, tmp_path)
+    bundle = cluster.bundle("all")
+    lab.power_off("n3")
+    assert "n3 can't be reached" in cluster.apply(bundle, code=8)
+    said = cluster.apply(bundle, "--defer-away")
+    assert "confirmed on 2 nodes" in said
+    assert "n3 deferred: n1-n3 n2-n3 as before" in said
+    lab.power_on("n3")
+    lab.wait("n3")
+    status = cluster.status(bundle)
+    assert [d for d in status["n1"]["differs"] if "deferred" in d] == ["the pair with n3 is deferred: still clear"]
+    assert status["n1"]["guard"]["mode"] == "drop"
+    rekey = "for i in 1 2 3; do for c in $(swanctl --list-sas --raw | grep -o 'pair-[0-9a-f]*-out' | sort -u); do " \
+        "swanctl --rekey --child $c; done; sleep 4; done"  # fmt: skip
+    try:
+        with watched_mesh(lab) as report:
+            lab.exec("n1", ["sh", "-c", rekey], timeout=110, check=True)
+        assert all(stream.lost == 0 for stream in report.streams.values()), report.streams
+        assert report.dead_flows(ALL) == []
+        assert report.clear(0, 9e9, ["n1", "n2"]) > 0, "the deferred pairs are clear"
+        outside = {p.destination for p in report.packets if p.node == "n1"}
+        assert outside == {"10.77.0.13"}, "n1 sends in clear to nobody but n3"
+        row = cluster.change("n3 completes the mesh", ("apply", str(bundle), *YES), members=THREE)
+        judged(row, planted=6, enforced=False)
+        confirmed(cluster, bundle, THREE)
     finally:
         print(cluster.table())
 
