@@ -88,14 +88,6 @@ def to_raise(node: Node) -> int:
     return int(words[0]) if words and int(words[0]) < node["mtu"]["pod"] else 0
 
 
-def lowest(node: Node) -> int:
-    """Return the largest packet in bytes that every live device and pod of this node takes, at most the planned."""
-    now = live(node)
-    sizes = [mtu for mtu in [*now["devices"].values(), now["bridge"]] if mtu]
-    sizes += [size for pod in now["pods"] for size in (pod["mtu"], pod["port_mtu"])]
-    return min([node["mtu"]["pod"], *sizes])
-
-
 def at_size(node: Node, size: int) -> Node:
     """Return ``node.json`` as if ``size`` bytes were planned for pods and devices."""
     devices_there = [{**device, "mtu": size} for device in node["overlay"]["devices"]]

@@ -48,7 +48,7 @@ def preflight(node: Node, tx: str, skew: float, payload_bytes: int) -> Node:
         wrong.append(finding("IPP633", "a systemd-run timer of 1 s did not fire within 15 s: no dead-man timer here"))
     if any(f["severity"] == "error" for f in wrong):
         raise Stop(*wrong)
-    return {"changed": False, "notes": wrong, "lowest": mtu.lowest(node),
+    return {"changed": False, "notes": wrong,
             "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(node['peers'])} peers"}  # fmt: skip
 
 
