@@ -242,8 +242,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
 def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
     """With ``protect: hosts``: the packet between the hosts that always fits, and one that is refused here.
 
-    In transport mode over IPv6 Linux refuses none: it sends the ESP packet as fragments, as a source may (measured on
-    6.1). TCP never gets that far, because it takes the path's MTU from the SA.
+    In transport mode over IPv6 Linux refuses none but sends fragments (measured on 6.1); TCP takes the SA's path MTU.
     """
     if plan.file.ipsec.protect != "hosts":
         return {}
