@@ -223,6 +223,6 @@ FAULTS: tuple[Fault, ...] = (
         row="both-initiate",
         how="both ends of every pair ask at once, each for its direction",
         must="4 SAs a pair and node, none twice",
-        tests=(MESH + "test_enable_mtu_cipher_mode_disable",),
+        tests=(MESH + "test_enable_mtu_and_disable",),
     ),
 )
