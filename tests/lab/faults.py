@@ -95,18 +95,18 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="controller-killed",
         row="controller-dies",
-        how="SIGKILL of the control process",
+        how="SIGKILL of the control process in the lab",
         must=WHOLLY,
-        phases=("mtu", "switch", "soak"),
-        tests=(KILL + "test_sigkill_of_the_controller",),
+        phases=("mtu", "switch", "confirm"),
+        tests=("tests/lab/test_rollout_points.py::test_killed_behind_a_line",),
     ),
     Fault(
         name="controller-killed-everywhere",
         row="controller-dies",
-        how="SIGKILL behind every line of the journal",
+        how="SIGKILL behind every line of the journal, with the real program and revert.sh on played nodes",
         must=WHOLLY,
         phases=("every line",),
-        tests=("tests/lab/test_rollout_points.py::test_killed_behind_a_line",),
+        tests=(UNIT + "test_every_line.py::test_wholly_old_or_wholly_new",),
     ),
     Fault(
         name="operator-stops",
@@ -156,9 +156,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="leases",
         row="two-controllers",
-        how="a second controller while a first holds the nodes",
+        how="a second control machine while a first holds the nodes",
         must="one goes on, the other is refused with who holds them",
-        tests=(UNIT + "test_lease.py",),
+        tests=("tests/lab/test_rollout_again.py::test_two_control_machines",),
     ),
     Fault(
         name="little-room",
