@@ -104,7 +104,7 @@ def _node(before: Side | None, after: Side | None) -> list[Change]:
         Change(
             node=str(before.facts["name"]), peer="", what="node", before="is there", after="-",
             reload=Impact.BLACKHOLE, reload_why="its peers drop its clear packets once it stops encrypting",
-            apply=Impact.BLACKHOLE, apply_why="apply ends its pairs; `revert OLD-BUNDLE --limit NODE` then turns it off",
+            apply=Impact.BLACKHOLE, apply_why="apply ends its pairs; `revert OLD-BUNDLE --limit NODE` turns it off",
         )
     ]  # fmt: skip
 

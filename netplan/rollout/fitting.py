@@ -24,7 +24,7 @@ def fitted(node: Node, left_out: Collection[str], size: int | None) -> Node:
 
 def later(node: Node, left_out: Collection[str]) -> list[Node]:
     """Return the peers of a node that are left out, with what the node must know of them."""
-    return [{k: p[k] for k in ("pair", "id", "address")} for p in node["peers"] if p["id"] in left_out]
+    return [{k: p[k] for k in ("pair", "id", "address", "children")} for p in node["peers"] if p["id"] in left_out]
 
 
 def alone(node: Node, known: Collection[str]) -> list[str]:

@@ -12,7 +12,8 @@ import pytest
 from .test_node_module import node  # noqa: F401  the fixture: the node's program, at home in a temporary folder
 
 TX, OLD = "tx-2", "tx-1"
-PEER = {"pair": "pair-0123456789ab", "id": "n-0123456789ab", "address": "192.0.2.9"}
+PEER = {"pair": "pair-0123456789ab", "id": "n-0123456789ab", "address": "192.0.2.9", "children": ["x-out", "x-in"]}
+OVERLAY = {"overlay": {"port": 4789}}
 NETWORK = """[Match]
 Name=ov0
 
@@ -56,20 +57,24 @@ def test_a_clear_pair_waits_by_name(at_home: tuple[Any, Any, Any], tmp_path: Pat
     _, _, deferred = at_home
     (tmp_path / "tx" / TX / "before").write_text("none - -\n")
     assert deferred.choose(TX, [PEER]) == 1
-    assert deferred.current() == {PEER["pair"]: (PEER["id"], PEER["address"])}
-    text = deferred.guard("table\n", 4789)
+    assert deferred.current() == {PEER["pair"]: (PEER["id"], PEER["address"], "x-out", "x-in")}
+    text = deferred.guard("table\n", OVERLAY)
     assert text.splitlines()[1:] == [
         "insert rule inet ipsecplan output ip daddr { 192.0.2.9 } udp dport 4789 accept",
         "insert rule inet ipsecplan input ip saddr { 192.0.2.9 } udp dport 4789 accept",
     ]
-    assert f"{PEER['pair']}-out {{ start_action = none }}" in deferred.override()
+    hosts = deferred.guard("table\n", {**OVERLAY, "protect": "hosts"})
+    assert "output ip daddr { 192.0.2.9 } accept" in hosts
+    assert "{ x-out { start_action = none } x-in { start_action = none } }" in deferred.override()
     assert deferred.without({"peers": [PEER]}) == {"peers": []}
     assert deferred.choose(TX, []) == 0
     assert not Path(deferred.LIST).exists()
-    assert (deferred.guard("table\n", 4789), deferred.override()) == ("table\n", "")
+    assert (deferred.guard("table\n", OVERLAY), deferred.override()) == ("table\n", "")
 
 
-@pytest.mark.parametrize(("was", "waits"), [("", 0), (f"{PEER['pair']} {PEER['id']} {PEER['address']}\n", 1)])
+@pytest.mark.parametrize(
+    ("was", "waits"), [("", 0), (f"{PEER['pair']} {PEER['id']} {PEER['address']} x-out,x-in\n", 1)]
+)
 def test_nothing_gets_weaker(at_home: tuple[Any, Any, Any], tmp_path: Path, was: str, waits: int) -> None:
     """Over a release in force only a pair that was clear already stays clear; also when the step is done twice."""
     _, _, deferred = at_home

@@ -34,6 +34,7 @@ def mesh(number: int, control: tuple[int, ...] = ()) -> list[Target]:
             {
                 "id": other, "pair": f"pair-{min(node_id, other)[2:]}-{max(node_id, other)[2:]}", "name": f"h{n}",
                 "address": f"192.0.2.{n + 1}", "inner_mtu": 1416, "outer_packet": 1500, "packet": PACKET,
+                "children": ["out", "in"],
             }
             for n, other in enumerate(ids) if other != node_id
         ]  # fmt: skip

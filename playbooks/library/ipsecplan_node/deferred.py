@@ -3,7 +3,7 @@
 A pair that was clear stays clear: its connection starts nothing, and the guard lets its packets pass. A pair that an
 earlier release protects, or drops because it never knew the other node, stays so: no exception is made for it.
 
-/etc/ipsecplan/deferred                          "pair id address" of each pair that stays clear; part of the snapshot
+/etc/ipsecplan/deferred                          "pair id address child,child" of each pair that stays clear
 /etc/swanctl/conf.d/ipsecplan-zz-deferred.conf   the same for charon; its name sorts behind the connections
 """
 
@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from . import core, stage, state
+from . import core, stage, state, xfrm
 from .core import Node, Stop, finding, read
 
 LIST = stage.ETC + "/deferred"
@@ -22,10 +22,10 @@ OVERRIDE = "/etc/swanctl/conf.d/ipsecplan-zz-deferred.conf"
 _ID = re.compile(r"^[a-z0-9-]{1,48}$")
 
 
-def current(text: str | None = None) -> dict[str, tuple[str, str]]:
-    """Return pair -> (node id, underlay address) of the pairs that stay clear now."""
+def current(text: str | None = None) -> dict[str, tuple[str, ...]]:
+    """Return pair -> (node id, underlay address, its children) of the pairs that stay clear now."""
     lines = (read(LIST) if text is None else text) or ""
-    return {pair: (node, address) for pair, node, address in (line.split() for line in lines.splitlines())}
+    return {words[0]: (words[1], words[2], *words[3].split(",")) for words in map(str.split, lines.splitlines())}
 
 
 def without(node: Node) -> Node:
@@ -34,7 +34,7 @@ def without(node: Node) -> Node:
     return {**node, "peers": [peer for peer in node["peers"] if peer["pair"] not in late]} if late else node
 
 
-def _before(tx: str) -> dict[str, tuple[str, str]]:
+def _before(tx: str) -> dict[str, tuple[str, ...]]:
     """Return what was deferred before this transaction."""
     was = state.listed(state.tx_folder(tx), "ipsec").get(LIST)
     if was is None:
@@ -47,10 +47,11 @@ def choose(tx: str, peers: Sequence[Node]) -> int:
     guarded = (read(state.tx_folder(tx) + "/before") or "none").startswith("confirmed")
     clear, lines = _before(tx), []
     for peer in peers:
-        if not (_ID.match(peer["pair"]) and _ID.match(peer["id"])):
+        if not all(_ID.match(word) for word in (peer["pair"], peer["id"], *peer["children"])):
             raise Stop(finding("IPP601", "not a pair of ours"))
         if not guarded or peer["pair"] in clear:
-            lines.append(f"{peer['pair']} {peer['id']} {ipaddress.ip_address(peer['address'])}\n")
+            address, children = ipaddress.ip_address(peer["address"]), ",".join(peer["children"])
+            lines.append(f"{peer['pair']} {peer['id']} {address} {children}\n")
     put(tx, LIST, "".join(lines))
     return len(lines)
 
@@ -67,18 +68,19 @@ def put(tx: str, path: str, text: str) -> None:
 def override() -> str:
     """Return what keeps charon from asking for SAs of deferred pairs."""
     quiet = "".join(
-        f"{pair} {{ children {{ {pair}-out {{ start_action = none }} {pair}-in {{ start_action = none }} }} }}\n"
-        for pair in current()
+        f"{pair} {{ children {{ {' '.join(f'{name} {{ start_action = none }}' for name in children)} }} }}\n"
+        for pair, (_, _, *children) in current().items()
     )
     return f"# ipsecplan: pairs that wait for their other node\nconnections {{\n{quiet}}}\n" if quiet else ""
 
 
-def guard(text: str, port: int) -> str:
+def guard(text: str, node: Node) -> str:
     """Return a guard that lets the deferred pairs pass, before its other rules; nothing else."""
+    what = "" if xfrm.hosts(node) else f"udp dport {int(node['overlay']['port'])} "
     for family, name in ((4, "ip"), (6, "ip6")):
-        addresses = [a for _, a in current().values() if ipaddress.ip_address(a).version == family]
+        addresses = [a for _, a, *_ in current().values() if ipaddress.ip_address(a).version == family]
         if addresses:
             them = "{ " + ", ".join(addresses) + " }"
-            text += f"insert rule inet ipsecplan output {name} daddr {them} udp dport {port} accept\n"
-            text += f"insert rule inet ipsecplan input {name} saddr {them} udp dport {port} accept\n"
+            text += f"insert rule inet ipsecplan output {name} daddr {them} {what}accept\n"
+            text += f"insert rule inet ipsecplan input {name} saddr {them} {what}accept\n"
     return text

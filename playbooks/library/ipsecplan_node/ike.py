@@ -234,7 +234,7 @@ def retire(node: Node, tx: str, later: Sequence[Node]) -> int:
 
 def enforce(node: Node, tx: str, release: str, later: Sequence[Node]) -> Node:
     """Phase ``enforce``: the guard drops what is clear (one nft transaction), then the permissive policy goes."""
-    text = deferred.guard(core.read(stage.ETC + "/guard-drop.nft") or "", node["overlay"]["port"])
+    text = deferred.guard(core.read(stage.ETC + "/guard-drop.nft") or "", node)
     changed = stage.put(tx, stage.GUARD, text, 0o640)
     if changed or xfrm.guard()["mode"] != "drop":
         xfrm.load_guard(stage.GUARD)

@@ -186,7 +186,7 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes, 
     before = xfrm.guard()["mode"]
     if before != "drop":  # an enforced guard is never weakened by a new release
         counts = read(ETC + "/guard-count.nft") or ""
-        put(tx, GUARD, deferred.guard(counts, node["overlay"]["port"]), 0o640)
+        put(tx, GUARD, deferred.guard(counts, node), 0o640)
         xfrm.load_guard(GUARD)
         changed = changed or before == "absent"
     with open(ETC + "/start-none.conf", "rb") as file:

@@ -17,7 +17,7 @@ def status(node: Node, release: str, files: list[Node]) -> Node:
         said = {"none": "nothing is applied", "open": "a transaction is unconfirmed"}
         differs.append(said.get(now["state"], "another release is applied"))
     waits = mtu.to_raise(node)
-    differs += _files([f for f in files if not (waits and stage.kind(f["path"]) == "mtu")], node["overlay"]["port"])
+    differs += _files([f for f in files if not (waits and stage.kind(f["path"]) == "mtu")], node)
     differs += mtu.differences(node)
     late = deferred.current()
     differs += [f"the pair with {p['name']} is deferred: still clear" for p in node["peers"] if p["pair"] in late]
@@ -57,13 +57,13 @@ def status(node: Node, release: str, files: list[Node]) -> Node:
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
         "policies": sum(xfrm.ours(p, node) for p in xfrm.policies()),
         "states": len(xfrm.states()),
-        "deferred": [pair_node for pair_node, _ in late.values()], "to_raise": waits,
+        "deferred": [words[0] for words in late.values()], "to_raise": waits,
         "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }  # fmt: skip
 
 
-def _files(files: list[Node], port: int) -> list[str]:
+def _files(files: list[Node], node: Node) -> list[str]:
     words = []
     for entry in files:
         found = core.digest(entry["path"])
@@ -76,7 +76,7 @@ def _files(files: list[Node], port: int) -> list[str]:
     if core.digest(stage.START) != core.digest(stage.ETC + "/start-trap.conf"):
         words.append(f"{stage.START} is not the file of start-trap.conf")
     drop = core.read(stage.ETC + "/guard-drop.nft")
-    if core.read(stage.GUARD) != (deferred.guard(drop, port) if drop else None):
+    if core.read(stage.GUARD) != (deferred.guard(drop, node) if drop else None):
         words.append(f"{stage.GUARD} is not the file of guard-drop.nft")
     if os.path.exists(stage.KEY) and os.stat(stage.KEY).st_mode & 0o077:
         words.append(f"{stage.KEY} is readable by others")
