@@ -176,7 +176,7 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
         File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
         File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),
-        File("etc/ipsecplan/floor", _floor(plan, node)),
+        File("etc/ipsecplan/floor-all", _floor(plan, node)),
         File("etc/ipsecplan/peers", "".join(f"{node.address} {p.address} {pair.id}\n" for p, pair in plan.peers(node))),
         *(File(path, text) for path, text in guard.units().items()),
         *overlay,

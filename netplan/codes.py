@@ -110,6 +110,8 @@ CODES: dict[str, str] = {
     "IPP668": "the journal can't be written",
     "IPP670": "a pre-shared key, or a rotation of them, is not usable",
     "IPP671": "another control process holds a node",
+    "IPP672": "too few nodes are left to act on",
+    "IPP673": "a node can't be turned off while others still protect their pairs with it",
     "IPP680": "a node has not the files or the release that was confirmed",
     "IPP681": "an MTU that is live is not the planned one",
     "IPP682": "connections, traps or SAs are not as confirmed",

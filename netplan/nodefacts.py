@@ -46,6 +46,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "link_mtu": pair.pair_class.link_mtu,
                 "inner_mtu": plan.pod_mtu,
                 "outer_packet": plan.outer_packet(pair.pair_class),
+                "packet": pair.pair_class.preferred.carried.text,
                 "children": swanctl.children(plan, pair),
                 "negotiated": _negotiated([pair.pair_class]),
                 **_host_mtu(plan, pair.pair_class),

@@ -16,7 +16,7 @@ import click
 
 from netplan import bundle as bundle_module
 from netplan.cli.output import emit, emit_json, note, report
-from netplan.problems import ExitCode
+from netplan.problems import ExitCode, printable
 from netplan.rollout.engine import Engine, Options, Outcome
 from netplan.rollout.events import (
     AwaitingConfirm,
@@ -58,6 +58,16 @@ STEAL = click.option(
 )
 DETACH = click.option(
     "--detach", is_flag=True, help="Ask nobody: end after the proof, and leave the yes to `ipsecplan confirm`."
+)
+BATCH = click.option(
+    "--batch", type=click.IntRange(1), help="Most nodes whose pairs switch in one wave (default: 2, 4, 8, ...)."
+)
+LIMIT = click.option("--limit", metavar="PATTERN", help="Only these nodes: names or groups, *, commas.")
+EXCLUDE = click.option(
+    "--exclude", metavar="PATTERN", default="", help="Not these nodes; their pairs stay as they are."
+)
+DEFER_AWAY = click.option(
+    "--defer-away", is_flag=True, help="Do without nodes that can't be reached; their pairs stay as they are."
 )
 KEEP_MARGIN_S = 10  # a yes in the last seconds could not reach every node before its timer
 
@@ -207,6 +217,8 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
         document = {
             "outcome": outcome.outcome, "transaction": outcome.transaction, "to_change": outcome.changes,
             "awaiting_until": outcome.until or None, "verdict": verdict.as_json() if verdict else None,
+            "left_out": outcome.left_out,
+            "to_raise": outcome.to_raise, "raised": outcome.raised,
         }  # fmt: skip
         emit_json(document, outcome.problems, outcome.exit_code)
         leave(outcome.exit_code)
@@ -230,9 +242,26 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
             "failed": "nothing was changed",
         }[outcome.outcome]
     )
+    if outcome.outcome in ("unchanged", "confirmed", "awaiting"):
+        _left(outcome)
     if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
         emit("see `ipsecplan status`; a node that is cut off reverts by its own timer")
     leave(outcome.exit_code)
+
+
+def _left(outcome: Outcome) -> None:
+    """Print what this bundle has still to do."""
+    for name, pairs in outcome.left_out.items():
+        emit(
+            printable(
+                f"{name} deferred: {' '.join(pairs) or 'no pair'} as before; `ipsecplan apply` again completes it"
+            )
+        )
+    if outcome.raised:
+        emit(f"raised: {outcome.raised[0]} -> {outcome.raised[1]}, receivers first, measured")
+    if outcome.to_raise:
+        size, planned = outcome.to_raise
+        emit(f"to raise: {size} -> {planned}, when you want it: `ipsecplan apply --raise`; a raise is never automatic")
 
 
 def need_yes(yes: bool) -> None:

@@ -8,7 +8,7 @@ import click
 
 from netplan.cli.lint import JSON
 from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, STEAL, YES, asking, leave, need_yes, opened
+from netplan.cli.progress import BUNDLE, INVENTORY, LIMIT, STATE_DIR, STEAL, YES, asking, leave, need_yes, opened
 from netplan.rollout.engine import Options, Outcome
 from netplan.rollout.undo import revert
 
@@ -16,17 +16,21 @@ from netplan.rollout.undo import revert
 @click.command("revert", epilog="\b\nExamples:\n  ipsecplan revert bundle\n  ipsecplan revert bundle --yes --json")
 @BUNDLE
 @INVENTORY
+@LIMIT
 @YES
 @STEAL
 @STATE_DIR
 @JSON
-def command(bundle: Path, inventory: Path | None, yes: bool, steal: bool, state_dir: str | None, json_: bool) -> None:
+def command(
+    bundle: Path, inventory: Path | None, limit: str | None, yes: bool, steal: bool, state_dir: str | None, json_: bool
+) -> None:
     """Take BUNDLE away from its nodes: an unconfirmed transaction, or encryption as a whole.
 
-    All nodes accept clear and encrypted packets first, then SAs end, then files go, and MTUs rise last.
+    All nodes accept clear and encrypted packets first, then SAs end, then files go, and MTUs rise last. With --limit,
+    nodes that the others have dropped already (they confirmed a bundle without them) are turned off alone.
     """
     need_yes(yes)
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(steal=steal), quiet=json_) as engine:
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(limit=limit, steal=steal), quiet=json_) as engine:
         outcome = revert(engine, asking(yes, _question))
     if json_:
         document = {"outcome": outcome.outcome, "transaction": outcome.transaction, "touched": outcome.changes}

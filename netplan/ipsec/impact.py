@@ -104,7 +104,7 @@ def _node(before: Side | None, after: Side | None) -> list[Change]:
         Change(
             node=str(before.facts["name"]), peer="", what="node", before="is there", after="-",
             reload=Impact.BLACKHOLE, reload_why="its peers drop its clear packets once it stops encrypting",
-            apply=Impact.BLACKHOLE, apply_why="apply does not touch it: revert it with the old bundle first",
+            apply=Impact.BLACKHOLE, apply_why="apply ends its pairs; `revert OLD-BUNDLE --limit NODE` turns it off",
         )
     ]  # fmt: skip
 
@@ -119,7 +119,7 @@ def _mtu(before: Side, after: Side) -> Iterator[Change]:
             reload_why="swanctl changes no MTU" if not lower else "full packets of the old MTU no longer fit the link",
             apply=Impact.NONE,
             apply_why="lowered on every node before any SA changes" if lower
-            else "an MTU is only raised when nothing encrypts with the larger overhead any more: revert, then apply",
+            else "stays small until `apply --raise`: last, on every node, receivers first",
         )  # fmt: skip
 
 

@@ -10,8 +10,11 @@ from netplan.rollout import phases
 from netplan.rollout.confirm import confirm_all
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.events import AwaitingConfirm
+from netplan.rollout.fitting import smallest
+from netplan.rollout.lift import lift
 from netplan.rollout.phases import Step
 from netplan.rollout.reach import settle
+from netplan.rollout.runner import Answer
 from netplan.rollout.undo import undo_after
 
 # Asked with what was proven and the seconds that are left. True keeps, False takes back, None leaves the question to
@@ -32,7 +35,8 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     engine.kind = "try" if keep else "apply"
     engine.begin(engine.kind)
     try:
-        seen = engine.step(phases.LOOK, stop_when_same=True)
+        engine.select()
+        seen = _look(engine)
         unheard = settle(engine)
         if errors(unheard):
             raise Failed(unheard)
@@ -42,13 +46,32 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     found = {i: engine.results["status"][i] for i in seen}
     changes = sum(1 for result in found.values() if result["differs"])
     outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
+    outcome.left_out = engine.pairs_left_out()
+    waiting = [size for node in found.values() if (size := node.get("to_raise"))]
     if not changes:
         outcome.outcome = "unchanged"
+        outcome.to_raise = (min(waiting), engine.planned) if waiting else None
     elif not agree(outcome):
         outcome.outcome = "declined"
     else:
-        finish(engine, phases.APPLY, outcome, keep)
+        engine.hold = smallest([target.node for target in engine.targets.values()], found)
+        finish(engine, phases.in_waves(phases.APPLY, len(engine.waves)), outcome, keep)
+    if outcome.to_raise and engine.options.lift and outcome.outcome in ("unchanged", "confirmed"):
+        lift(engine, outcome)
     return engine.end(outcome)
+
+
+def _look(engine: Engine) -> dict[str, Answer]:
+    """Ask every node for its state and readiness; with ``defer_away``, do without those that can't be reached."""
+    try:
+        return engine.step(phases.LOOK, stop_when_same=True)
+    except Failed as failure:
+        away = {i for i, target in engine.targets.items() if target.name in failure.unreachable}
+        if not (engine.options.defer_away and away) or len(engine.targets) - len(away) < 2:
+            raise
+        engine.leave_out(away)
+        engine.results.clear()
+        return engine.step(phases.LOOK, stop_when_same=True)  # the others may have missed them, too
 
 
 def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep | None) -> None:
@@ -74,6 +97,7 @@ def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep |
             undo_after(engine, failure, outcome)
         return
     outcome.outcome = "confirmed"
+    outcome.to_raise = (engine.hold, engine.planned) if engine.hold else None
 
 
 def _patiently(engine: Engine, step: Step) -> None:

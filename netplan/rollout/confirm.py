@@ -53,6 +53,8 @@ def confirm(engine: Engine) -> Outcome:
     except Failed as failure:
         engine.begin("confirm", journal=False)
         return engine.end(engine.nothing_changed(failure))
+    engine.learn(found)
+    found = {i: node for i, node in found.items() if i in engine.targets}
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
     states = {node["state"]["state"] for node in found.values()}
     transactions = {node["state"]["tx"] for node in found.values()}

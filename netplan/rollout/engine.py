@@ -24,8 +24,10 @@ from netplan.rollout.events import (
     RunFinished,
     RunStarted,
 )
+from netplan.rollout.fitting import alone, later
 from netplan.rollout.journal import ClusterState, Journal, new_transaction
 from netplan.rollout.lease import claim
+from netplan.rollout.members import Members
 from netplan.rollout.phases import Step
 from netplan.rollout.runner import Answer, Transport
 from netplan.rollout.targets import Target
@@ -49,6 +51,11 @@ class Options:
     soak_s: float = 5.0
     keep_s: int = 600
     steal: bool = False
+    batch: int | None = None  # most nodes that take their turn in one wave of the switch
+    limit: str | None = None  # patterns of nodes to act on, see netplan.rollout.batches.matches; None: all
+    exclude: str = ""  # and of nodes to leave out
+    defer_away: bool = False  # leave out nodes that can't be reached
+    lift: bool = False  # raise MTUs afterwards
 
 
 @dataclass
@@ -63,6 +70,9 @@ class Outcome:
     changes: int = 0
     transaction: str = ""
     until: str = ""  # awaiting: the UTC time by which a yes must have reached the nodes
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
+    to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
+    raised: tuple[int, int] | None = None
 
 
 class Failed(Exception):
@@ -74,7 +84,7 @@ class Failed(Exception):
         self.unreachable = list(unreachable)
 
 
-class Engine:
+class Engine(Members):
     """One controller run over the nodes of one bundle."""
 
     def __init__(
@@ -82,8 +92,8 @@ class Engine:
         observer: Observer, options: Options | None = None, cancelled: threading.Event | None = None,
     ) -> None:  # fmt: skip
         self.cluster, self.digest, self.state, self.transport = cluster, digest, state, transport
-        self.targets = {target.id: target for target in targets}
         self.observer, self.options = observer, options or Options()
+        super().__init__(targets, self.options.batch)
         self.cancelled = cancelled or threading.Event()
         self.transaction = new_transaction()
         self.kind = "apply"  # or "try": what the nodes remember their transaction to be
@@ -101,7 +111,7 @@ class Engine:
         """Look at every node; changes nothing. ``texts``: their swanctl.conf and guard too."""
         self.begin("status", journal=False)
         try:
-            self.step(phases.STATUS, texts=texts)
+            self._look(texts=texts)
         except Failed as failure:
             return self.nothing_changed(failure)
         nodes = self.results["status"]
@@ -111,7 +121,9 @@ class Engine:
         """Measure every ordered pair on the wire; changes nothing."""
         self.begin("verify", journal=False)
         try:
-            self.step(Step(phases=("probe",), rearm=False))
+            self._look()
+            self.learn(self.results["status"])
+            self.step(phases.MEASURE)
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
             return Outcome("failed", code, failure.problems)
@@ -125,8 +137,25 @@ class Engine:
         What is told meanwhile is told again, in its place, by :meth:`begin`.
         """
         self._held = []
-        self.step(phases.STATUS)
+        self._look()
         return self.results["status"]
+
+    def _look(self, **extra: Any) -> None:
+        """Ask for the state; a node that can't be reached but is deferred on all its peers is no failure."""
+        try:
+            self.step(phases.STATUS, **extra)
+        except Failed as failure:
+            late = {i for node in self.results.get("status", {}).values() for i in node.get("deferred", ())}
+            away = {i for i, target in self.targets.items() if target.name in failure.unreachable}
+            if not away or not away <= late or len(failure.problems) > len(away):
+                raise
+            self.leave_out(away)
+
+    def select(self, least: int = 2) -> None:
+        """Leave out what the operator's patterns leave out. Raises Failed when fewer nodes than ``least`` are left."""
+        problem = self.keep_only(self.options.limit, self.options.exclude, least)
+        if problem:
+            raise Failed([problem])
 
     def begin(self, verb: str, *, journal: bool = True, transaction: str | None = None) -> None:
         """Begin a run, of a transaction that nodes know already or of a new one.
@@ -185,7 +214,7 @@ class Engine:
         """Judge what the last probe measured."""
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
         rising = {i: result.get("xfrm", {}) for i, result in self.results["probe"].items()}
-        return judge([target.node for target in self.targets.values()], rows, rising)
+        return judge([self.facts(target) for target in self.targets.values()], rows, rising)
 
     def claim(self) -> list[Problem]:
         """Begin to hold the nodes: a new epoch, above all that their states (seen before) tell. Raises Failed.
@@ -234,18 +263,12 @@ class Engine:
     def chosen(self, step: Step) -> list[str]:
         """Return the ids of the nodes that take part in a step."""
         if step.pairs != "canary":
-            return list(self.targets)
-        return list(self._canary()[1])
-
-    def _canary(self) -> tuple[str, tuple[str, str]]:
-        """Return the first pair: its id and its two node ids."""
-        first = next(iter(self.targets.values()))
-        peer = first.node["peers"][0]
-        return peer["pair"], (first.id, peer["id"])
+            return list(self.targets)  # who has no pair in a wave still hears of it: its timer counts anew
+        return list(self.waves[0].nodes)
 
     def _request(self, step: Step, target: Target, extra: Mapping[str, Any]) -> dict[str, Any]:
         request: dict[str, Any] = {
-            "phases": list(step.phases), "tx": self.transaction, "node": target.node, "release": target.digest,
+            "phases": list(step.phases), "tx": self.transaction, "node": self.facts(target), "release": target.digest,
             "files": list(target.files), "timer": self._timer(step), "rearm": step.rearm, "time": time.time(),
             "patience": self._patience(), "soak": self.options.soak_s, "kind": self.kind, **extra,
         }  # fmt: skip
@@ -261,8 +284,14 @@ class Engine:
         if {"preflight", "reach"} & set(step.phases):
             request["run"] = self.transaction
         if "switch" in step.phases:
-            canary = self._canary()[0]
-            request["pairs"] = [canary] if step.pairs == "canary" else [p["pair"] for p in target.node["peers"]]
+            mine = [peer["pair"] for peer in request["node"]["peers"]]
+            if step.pairs != "all":
+                mine = [p for p in self.waves[0 if step.pairs == "canary" else int(step.pairs)].pairs if p in mine]
+            request["pairs"], request["alone"] = mine, alone(request["node"], self.targets)
+        if self.left_out:
+            request["deferred"] = later(target.node, self.left_out)
+        if self.hold and "mtu" in step.phases:
+            request["hold"] = self.hold
         if "probe" in step.phases:
             request["nonce"] = secrets.token_hex(4)
         if {"credentials", "adopt"} & set(step.phases):

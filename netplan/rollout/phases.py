@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 TITLES: dict[str, str] = {
@@ -16,7 +17,7 @@ TITLES: dict[str, str] = {
     "credentials": "certificates signed, connections loaded",
     "prove": "IKE rehearsed with every peer, no traffic touched",
     "permissive": "clear and encrypted packets both accepted",
-    "switch": "pairs encrypt, one initiator each",
+    "switch": "pairs encrypt, each end asking for what it sends on",
     "trap": "policies that never let a lost SA mean clear traffic",
     "soak": "no clear packet, no XFRM error",
     "enforce": "clear overlay packets are dropped",
@@ -31,6 +32,10 @@ TITLES: dict[str, str] = {
     "relax": "clear and encrypted packets both accepted again",
     "back": "SAs ended, files as before",
     "raise": "devices take the old size again",
+    "widen": "devices take the release's size",
+    "lift": "pods send the release's size",
+    "narrow": "pods send the smaller size again",
+    "shrink": "devices take the smaller size again",
     "forget": "pods send the old size again, nothing of ours is left",
 }
 
@@ -40,7 +45,8 @@ class Step:
     """One round trip to the nodes. After it the exit tests of all its phases hold on all nodes, or nothing goes on.
 
     ``payload``: the node's files travel with it. ``rearm``: the dead-man timer starts anew before the first phase.
-    ``pairs``: ``canary`` is the first pair and its two nodes, ``all`` the rest. ``fresh``: over a new SSH connection.
+    ``pairs``: ``canary`` is the first pair and its two nodes, a number that wave of pairs, ``all`` every pair.
+    ``fresh``: over a new SSH connection.
     """
 
     phases: tuple[str, ...]
@@ -67,6 +73,7 @@ APPLY: tuple[Step, ...] = (
     Step(phases=("enforce", "probe")),
 )
 PROBE = Step(phases=("probe",))
+MEASURE = Step(phases=("probe",), rearm=False)
 HOLD = Step(phases=("hold",), fresh=True)
 PREPARE = Step(phases=("prepare",), fresh=True)
 CONFIRM = Step(phases=("confirm",), rearm=False)
@@ -78,3 +85,14 @@ RENEW = Step(phases=("renew",), rearm=False)
 ADOPT = Step(phases=("adopt",), rearm=False)
 UNDO: tuple[Step, ...] = (Step(phases=("relax",), rearm=False), Step(phases=("back",), rearm=False))
 RAISE: tuple[Step, ...] = (Step(phases=("raise",), rearm=False), Step(phases=("forget",), rearm=False))
+LIFT: tuple[Step, ...] = (Step(phases=("widen",), rearm=False), Step(phases=("lift",), rearm=False), MEASURE)
+LOWER: tuple[Step, ...] = (Step(phases=("narrow",), rearm=False), Step(phases=("shrink",), rearm=False))
+
+
+def in_waves(steps: Sequence[Step], waves: int) -> tuple[Step, ...]:
+    """Return the steps with the pairs between the first and the last wave (of ``waves``) in steps of their own."""
+    between = tuple(Step(phases=("switch",), pairs=str(number)) for number in range(1, waves - 1))
+    out: list[Step] = []
+    for step in steps:
+        out += [*between, step] if step.phases == ("switch",) and step.pairs == "all" else [step]
+    return tuple(out)

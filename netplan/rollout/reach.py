@@ -16,7 +16,7 @@ def settle(engine: Engine) -> list[Problem]:
     A node that heard less than everything is asked again: with many nodes, some begin when others have answered.
     """
     heard = {i: r["heard"] for i, r in engine.results.get("preflight", {}).items() if r.get("heard")}
-    nodes = [engine.targets[i].node for i in heard]
+    nodes = [engine.facts(engine.targets[i]) for i in heard]
     if judge(nodes, heard):
         late = [i for i in heard if judge(nodes, {i: heard[i]})]
         engine.step(AGAIN, only=late)

@@ -14,6 +14,7 @@ from netplan.rollout import phases
 from netplan.rollout.apply import Keep, finish
 from netplan.rollout.confirm import confirm_these, ended, state_words
 from netplan.rollout.engine import Engine, Failed, Outcome
+from netplan.rollout.fitting import smallest
 from netplan.rollout.phases import Step
 from netplan.rollout.undo import undo_after
 
@@ -29,6 +30,10 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
         engine.begin("resume", journal=False)
         return engine.end(engine.nothing_changed(failure))
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
+    engine.learn(found)
+    engine.hold = engine.hold or smallest([target.node for target in engine.targets.values()], found)
+    found = {i: node for i, node in found.items() if i in engine.targets}
+    outcome.nodes = found
     transaction, problem = _transaction(engine, found)
     if transaction is None:
         engine.begin("resume", journal=False)

@@ -23,13 +23,16 @@ CONNECTION = (
     "ansible_ssh_extra_args", "ansible_ssh_args", "ansible_ssh_pipelining", "ansible_python_interpreter",
     "ansible_become", "ansible_become_method", "ansible_become_user", "ansible_become_exe", "ansible_become_flags",
 )  # fmt: skip
+# The groups that Kubespray and kubeadm inventories name their control plane by
+CONTROL_PLANE = frozenset({"control_plane", "kube_control_plane", "kube-master", "k3s_server", "masters"})
 TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass")
 
 
 @dataclass(frozen=True)
 class Target:
-    """One node: id, name for people, digest of its release, ``node.json``, files to install, connection variables."""
+    """One node: id, name for people, digest of its release, ``node.json``, files to install, connection variables,
+    inventory groups."""
 
     id: str
     name: str
@@ -38,6 +41,12 @@ class Target:
     files: tuple[dict[str, str], ...]
     folder: Path
     connection: dict[str, Any]
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def control_plane(self) -> bool:
+        """Tell whether its pairs switch after all others."""
+        return bool(self.groups & CONTROL_PLANE)
 
     def archive(self) -> bytes:
         """Return the files as an uncompressed tar, each checked against its digest once more while it is read."""
@@ -76,7 +85,7 @@ def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
         found.append(
             Target(
                 node_id, about["name"], about["digest"], bundle.node(node_id), files,
-                bundle.directory / prefix, connection,
+                bundle.directory / prefix, connection, host.groups,
             )
         )  # fmt: skip
     if problems:

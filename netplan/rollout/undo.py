@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from netplan.problems import ExitCode, Problem, ProblemError
@@ -39,6 +39,19 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     except Failed as failure:
         engine.begin("revert", journal=False)
         return engine.end(engine.nothing_changed(failure))
+    held = {
+        engine.targets[i].name: node
+        for i, node in found.items()
+        if node["state"]["release"] == engine.targets[i].digest
+    }
+    try:
+        if engine.options.limit is not None:
+            engine.select(least=1)
+            found = {i: node for i, node in found.items() if i in engine.targets}
+            _only_if_dropped(engine, held)
+    except Failed as failure:
+        engine.begin("revert", journal=False)
+        return engine.end(engine.nothing_changed(failure))
     opened = {node["state"]["tx"] for node in found.values() if node["state"]["state"] == "open"}
     transaction = opened.pop() if len(opened) == 1 else None
     try:
@@ -66,3 +79,12 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
         return engine.end(outcome)
     outcome.outcome = "reverted" if upgrade else "off"
     return engine.end(outcome)
+
+
+def _only_if_dropped(engine: Engine, held: Collection[str]) -> None:
+    """Stop unless every other node has dropped the nodes that are to be turned off: else their pairs would be cut."""
+    still = [target.name for target in engine.left_out.values() if target.name in held]
+    if still:
+        hint = "apply a bundle without the nodes that leave, then turn them off with this one"
+        text = f"{', '.join(still)} still protect their pairs with {', '.join(t.name for t in engine.targets.values())}"
+        raise Failed([Problem(code="IPP673", message=text, hint=hint)])

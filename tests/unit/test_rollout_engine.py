@@ -43,7 +43,8 @@ def target(node_id: str) -> Target:
         for other in IDS if other != node_id
     ]  # fmt: skip
     node = {
-        "id": node_id, "name": node_id[2], "peers": peers, "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
+        "id": node_id, "name": node_id[2], "mtu": {"pod": 1416}, "peers": peers,
+        "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
     }  # fmt: skip
     return Target(node_id, node_id[2], "0" * 64, node, (), Path("/"), {})
 
@@ -136,17 +137,18 @@ def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
     assert (run.outcome.outcome, run.outcome.exit_code) == ("confirmed", ExitCode.OK)
     assert phases_sent(nodes) == [
         "status", "preflight", "arm", "senders", "stage", "mtu", "credentials", "prove", "permissive",
-        "switch", "switch", "trap", "soak", "enforce", "probe", "prepare",
+        "switch", "switch", "switch", "trap", "soak", "enforce", "probe", "prepare",
         "confirm", "confirm",
     ]  # fmt: skip
-    assert nodes.fresh == [False] * 7 + [True, False, False], "prepare needs a connection opened after the change"
+    assert nodes.fresh == [False] * 8 + [True, False, False], "prepare needs a connection opened after the change"
     prepared, decides, follow = nodes.requests[-3:]
     assert {i: request["witness"] for i, request in prepared.items()} == {IDS[0]: None, IDS[1]: IDS[0], IDS[2]: IDS[0]}
     assert [request["timer"] for request in prepared.values()] == [166, 176, 176]
     assert (list(decides), list(follow)) == ([IDS[0]], IDS[1:])
-    canary, rest = (i for i, (sent, _) in enumerate(nodes.calls) if sent == ("switch",))
+    canary, second, rest = (i for i, (sent, _) in enumerate(nodes.calls) if sent == ("switch",))
     assert nodes.calls[canary][1] == (IDS[0], IDS[1])
     assert nodes.requests[canary][IDS[0]]["pairs"] == ["pair-ab"]
+    assert [nodes.requests[second][i]["pairs"] for i in IDS] == [["pair-ac"], [], ["pair-ac"]]
     assert set(nodes.requests[rest][IDS[2]]["pairs"]) == {"pair-ac", "pair-bc"}
     assert run.outcome.verdict
     assert len(run.outcome.verdict.pairs) == 6

@@ -95,8 +95,9 @@ accept_both() {
 		nft -f /etc/ipsecplan/guard-count.nft || failed=1
 	fi
 	selector=$(one_line "$tx_dir/policy")
-	# shellcheck disable=SC2086  # the selector is words
-	[ -n "$selector" ] && ip xfrm policy add dir in $selector action allow priority 1 2>/dev/null
+	accepts=$(one_line "$tx_dir/both")
+	# shellcheck disable=SC2086  # both are words
+	[ -n "$selector" ] && ip xfrm policy add dir in $selector ${accepts:-action allow priority 1} 2>/dev/null
 	return 0
 }
 

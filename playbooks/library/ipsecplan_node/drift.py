@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from . import floor, ike, mtu, stage, xfrm
+from . import deferred, floor, ike, mtu, stage, xfrm
 from .core import Node, digest, finding, read, run, wait
 
 AGAIN = "`ipsecplan apply` puts it right"
@@ -37,7 +37,7 @@ def release(now: Node, wanted: str) -> list[Node]:
     return [differing("IPP680", text, (now["release"] or now["state"])[:12], wanted[:12], hint)]
 
 
-def files(entries: Iterable[Node]) -> list[Node]:
+def files(entries: Iterable[Node], node: Node) -> list[Node]:
     """Files that were changed by hand, are missing, or have another mode."""
     out = []
     for entry in entries:
@@ -49,9 +49,15 @@ def files(entries: Iterable[Node]) -> list[Node]:
         elif os.stat(path).st_mode & 0o7777 != int(entry["mode"], 8):
             mode = oct(os.stat(path).st_mode & 0o7777)[2:]
             out.append(differing("IPP680", f"{path} has another mode", mode, entry["mode"].lstrip("0")))
-    for path, source in ((stage.START, "/start-trap.conf"), (stage.GUARD, "/guard-drop.nft")):
-        if digest(path) != digest(stage.ETC + source):
-            out.append(differing("IPP680", f"{path} is not the file of {source[1:]}", "another", source[1:]))
+    drop, every = read(stage.ETC + "/guard-drop.nft"), read(floor.ALL)
+    copies = (
+        (stage.START, "start-trap.conf", read(stage.ETC + "/start-trap.conf")),
+        (stage.GUARD, "guard-drop.nft", deferred.guard(drop, node) if drop else None),
+        (floor.FILE, "floor-all", deferred.floor(every) if every is not None else None),
+    )
+    for path, source, planned in copies:
+        if read(path) != planned:
+            out.append(differing("IPP680", f"{path} is not the file of {source}", "another", source))
     if os.path.exists(stage.KEY) and os.stat(stage.KEY).st_mode & 0o077:
         hint = f"chmod 600 {stage.KEY}, then `ipsecplan rotate leaf`: others may have read it"
         out.append(differing("IPP606", f"{stage.KEY} is readable by others", "", "600", hint))
@@ -119,6 +125,13 @@ def ipsec(node: Node, loaded: set[str], traps: set[str], found: dict[tuple[str, 
         text = f"{lacking} of {len(children)} trap policies are missing"
         out.append(differing("IPP682", text, len(children) - lacking, len(children), "swanctl --load-all --noprompt"))
     return out
+
+
+def deferrals(node: Node) -> list[Node]:
+    """Pairs that wait for a node that was away when the release was applied."""
+    late, hint = deferred.current(), "`ipsecplan apply` completes it when that node is there again"
+    names = [peer["name"] for peer in node["peers"] if peer["pair"] in late]
+    return [differing("IPP682", f"the pair with {n} is deferred: still clear", "clear", "ESP", hint) for n in names]
 
 
 def orphans(node: Node) -> list[Node]:

@@ -13,6 +13,7 @@ from . import core, stage, state, xfrm
 from .core import Stop, finding, read, run
 
 FILE = stage.ETC + "/floor"
+ALL = stage.ETC + "/floor-all"  # of the release; ``FILE`` is what of it is in force
 SCRIPT = "/usr/local/lib/ipsecplan/guard.sh"
 WATCH = "ipsecplan-watch.service"
 WATCH_UNIT = "/etc/systemd/system/" + WATCH

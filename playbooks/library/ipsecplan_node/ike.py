@@ -6,10 +6,10 @@ import contextlib
 import glob
 import socket
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import core, floor, stage, state, vici, xfrm
+from . import core, deferred, floor, neighbours, stage, state, vici, xfrm
 from .core import Node, Stop, finding, run
 
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
@@ -64,7 +64,7 @@ def prove(node: Node, tx: str, seconds: float) -> Node:
     up = ike_sas(node)
     fresh = (core.read(state.tx_folder(tx) + "/before") or "").startswith("none")
     children = sum(len(sa.get("child-sas", {})) for found in up.values() for sa in found)
-    ours = [p for p in xfrm.policies() if xfrm.ours(p, node) and p["template"]]
+    ours = [p for p in xfrm.policies() if xfrm.ours(p, node) and p["priority"] != 1]
     if fresh and (children or ours):
         raise Stop(finding("IPP615", f"{children} CHILD_SAs and {len(ours)} policies exist before the switch"))
     return {"changed": bool(last), "detail": f"{len(up)} of {len(node['peers'])} IKE_SAs established"}
@@ -74,7 +74,7 @@ def permissive(node: Node, tx: str) -> Node:
     """Phase ``permissive``: encrypted and clear packets are both accepted; packets wait while an SA is negotiated."""
     changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "0")
     if not xfrm.permissive(node):
-        core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node), "action", "allow", "priority", "1")
+        core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node), *xfrm.both(node))
         changed = True
     if not xfrm.permissive(node):
         raise Stop(finding("IPP616", "the kernel did not keep the permissive policy"))
@@ -135,8 +135,12 @@ def child_sas(node: Node) -> dict[tuple[str, str], list[Node]]:
     return found
 
 
-def switch(node: Node, pairs: Collection[str], seconds: float) -> Node:
-    """Phase ``switch``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned."""
+def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: float) -> Node:
+    """Phase ``switch``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned.
+
+    Each end asks for the CHILD_SA that it will send on: who asks installs last, when the other end can already
+    receive, so no packet meets an end without the SA. Pairs in ``alone`` have nobody at the other end to ask.
+    """
     peers = [peer for peer in node["peers"] if peer["pair"] in pairs]
     last: dict[str, float] = {}
 
@@ -147,7 +151,9 @@ def switch(node: Node, pairs: Collection[str], seconds: float) -> Node:
             for name in peer["children"]:
                 if not any(wrong_with(node, peer, name, child) is None for child in found[(peer["pair"], name)]):
                     out.append((peer, name, found[(peer["pair"], name)]))
-                    if peer["initiator"] and time.monotonic() - last.get(name, -99) > 8:
+                    sender = name == peer["children"][0] if len(peer["children"]) > 1 else peer["initiator"]
+                    mine = sender or (peer["initiator"] and peer["pair"] in alone)
+                    if mine and time.monotonic() - last.get(name, -99) > 8:
                         last[name] = time.monotonic()
                         _initiate(ike=peer["pair"], child=name)
         return out
@@ -180,6 +186,7 @@ def trap(node: Node, tx: str) -> Node:
     before = {c["uniqueid"] for children in child_sas(node).values() for c in children}
     with open(stage.ETC + "/start-trap.conf", "rb") as file:
         changed = stage.put(tx, stage.START, file.read(), 0o640)
+    deferred.put(tx, deferred.OVERRIDE, deferred.override())
     stage.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
     if not core.wait(lambda: wanted <= vici.traps(), 10):
@@ -198,9 +205,12 @@ def trap(node: Node, tx: str) -> Node:
 
 def soak(seconds: float) -> Node:
     """Phase ``soak``: for ``seconds`` no clear overlay packet is counted and no XFRM error rises."""
-    guard, errors = xfrm.guard()["clear"], xfrm.errors()
+    before, errors = xfrm.guard(), xfrm.errors()
+    guard = dict(before["clear"])
     time.sleep(seconds)
     clear = {name: n - guard.get(name, 0) for name, n in xfrm.guard()["clear"].items() if n > guard.get(name, 0)}
+    if before["mode"] == "drop":  # what strangers send was dropped before and is dropped after: no sign of a fault
+        clear.pop("clear_in", None)
     rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
     wrong = [finding("IPP619", f"{n} clear overlay packets in {seconds} s ({k})") for k, n in clear.items()]
     wrong += [finding("IPP619", f"{k} rose by {n} in {seconds} s") for k, n in rising.items()]
@@ -209,13 +219,29 @@ def soak(seconds: float) -> Node:
     return {"changed": False, "detail": f"{seconds:g} s: 0 clear packets, 0 XFRM errors"}
 
 
-def enforce(node: Node, tx: str) -> Node:
+def retire(node: Node, tx: str, later: Sequence[Node]) -> int:
+    """End what an older release had with peers that this one has not: their connections are unloaded already."""
+    word, old, _ = (core.read(state.tx_folder(tx) + "/before") or "none - -").split()
+    if word != "confirmed":
+        return 0
+    known = {peer["pair"] for peer in [*node["peers"], *later]}
+    gone = set((core.read(state.tx_folder(old) + "/pairs") or "").split()) - known
+    for name in sorted({name for name, _ in vici.sas()} & gone):
+        with vici.Vici() as link:
+            link.call("terminate", ike=name, force="yes", timeout=5000)
+    return len(gone)
+
+
+def enforce(node: Node, tx: str, release: str, later: Sequence[Node]) -> Node:
     """Phase ``enforce``: guard and floor drop what is clear, now and after a boot; then the permissive policy goes."""
-    with open(stage.ETC + "/guard-drop.nft", "rb") as file:
-        changed = stage.put(tx, stage.GUARD, file.read(), 0o640)
+    text = deferred.guard(core.read(stage.ETC + "/guard-drop.nft") or "", node)
+    changed = stage.put(tx, stage.GUARD, text, 0o640)
+    changed = stage.put(tx, floor.FILE, deferred.floor(core.read(floor.ALL) or ""), 0o644) or changed
     changed = floor.close() or changed
     # a packet that waits for an SA has a route without IPsec, which the guard drops and an overlay device keeps
     changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed
+    gone = retire(node, tx, later)
+    neighbours.remove(state.load()["release"], release)
     if xfrm.permissive(node):
         core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node))
         changed = True
@@ -225,4 +251,7 @@ def enforce(node: Node, tx: str) -> Node:
         run("systemctl", "enable", "strongswan.service")
     if xfrm.guard()["mode"] != "drop" or xfrm.permissive(node):
         raise Stop(finding("IPP619", "the guard does not drop clear packets"))
-    return {"changed": changed, "detail": "clear overlay packets are dropped"}
+    words = f", {gone} former peers ended" if gone else ""
+    late = deferred.current()
+    words += f", but for {len(late)} deferred pairs" if late else ""
+    return {"changed": changed, "detail": "clear overlay packets are dropped" + words}

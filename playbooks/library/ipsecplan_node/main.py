@@ -29,18 +29,22 @@ def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     fresh = state.load()["state"] != "open"
     seconds = state.seconds_left(request)
     about = f"{'try' if request.get('kind') == 'try' else 'apply'} {request['release']}"
+    everyone = [*request["node"]["peers"], *request.get("deferred", ())]
     with state.deciding():
-        state.begin(request["tx"], request["node"], seconds, about)
+        state.begin(request["tx"], {**request["node"], "peers": everyone}, seconds, about)
     room.hold()
     state.enable(stage.BOOT_UNIT, request["tx"])
     return {"changed": fresh, "detail": f"reverts by itself in {seconds} s unless confirmed"}
 
 
 def _devices(mtu: Any, request: Node, _: Any) -> Node:
-    from . import stage
+    from . import neighbours, stage
 
     tx, release = request["tx"], request["release"]
-    done: Node = mtu.devices(request["node"], lambda: stage.install(tx, release, ("mtu",)))
+    done: Node = mtu.devices(request["node"], request.get("hold"), lambda: stage.install(tx, release, ("mtu",)))
+    met = neighbours.add(release)
+    if met:
+        done.update(changed=True, detail=f"{done['detail']}, {met} entries for new peers")
     return done
 
 
@@ -124,7 +128,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "facts": ("facts", lambda m, *_: m.facts()),
     "arm": ("stage", _arm),
     "senders": ("mtu", lambda m, r, _: m.senders(r["node"])),
-    "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a)),
+    "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a, r.get("deferred", ()))),
     "mtu": ("mtu", _devices),
     "credentials": (
         "stage",
@@ -138,20 +142,25 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "trust": ("renewal", lambda m, r, _: m.trust(r["release"], r["authorities"])),
     "prove": ("ike", lambda m, r, _: m.prove(r["node"], r["tx"], r["patience"])),
     "permissive": ("ike", lambda m, r, _: m.permissive(r["node"], r["tx"])),
-    "switch": ("ike", lambda m, r, _: m.switch(r["node"], set(r["pairs"]), r["patience"])),
+    "switch": ("ike", lambda m, r, _: m.switch(r["node"], set(r["pairs"]), set(r.get("alone", ())), r["patience"])),
     "trap": ("ike", lambda m, r, _: m.trap(r["node"], r["tx"])),
     "soak": ("ike", lambda m, r, _: m.soak(r["soak"])),
-    "enforce": ("ike", lambda m, r, _: m.enforce(r["node"], r["tx"])),
+    "enforce": ("ike", lambda m, r, _: m.enforce(r["node"], r["tx"], r["release"], r.get("deferred", ()))),
     "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"])),
     "hold": ("state", _hold),
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
     "relax": ("state", _relax),
     "back": ("state", _back),
+    "widen": ("raising", lambda m, r, _: m.widen(r["node"], r["release"])),
+    "lift": ("raising", lambda m, r, _: m.lift(r["node"], r["release"])),
+    "narrow": ("raising", lambda m, r, _: m.narrow(r["node"], r["release"], r["size"])),
+    "shrink": ("raising", lambda m, r, _: m.shrink(r["node"], r["release"], r["size"])),
     "raise": ("mtu", lambda m, r, _: m.raise_devices(r["node"])),
     "forget": ("mtu", _forget),
 }
-FREE = (*READ_ONLY, "confirm", "relax", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
+RAISES = ("widen", "lift", "narrow", "shrink")
+FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
 
 
 @contextlib.contextmanager

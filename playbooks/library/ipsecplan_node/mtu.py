@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from . import core, network, state
 from .core import Node, Stop, finding, read, run, write
 
+RAISE = state.ROOT + "/raise"  # the size that this node keeps while the one of its release waits to be raised to
+CONFLIST = "/etc/cni/net.d/10-ipsecplan.conflist"
+
 
 def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Node]:
     """Return name -> link (as ``ip -j link`` prints it), in this namespace or in the one ``prefix`` enters."""
@@ -79,10 +82,24 @@ def live(node: Node) -> Node:
     }
 
 
+def to_raise(node: Node) -> int:
+    """Return the size in bytes that pods and devices have while a raise to the planned one waits; 0: none waits."""
+    words = (read(RAISE) or "").split()
+    return int(words[0]) if words and int(words[0]) < node["mtu"]["pod"] else 0
+
+
+def at_size(node: Node, size: int) -> Node:
+    """Return ``node.json`` as if ``size`` bytes were planned for pods and devices."""
+    devices_there = [{**device, "mtu": size} for device in node["overlay"]["devices"]]
+    return {**node, "mtu": {"pod": size}, "overlay": {**node["overlay"], "devices": devices_there}}
+
+
 def differences(node: Node) -> list[str]:
-    """Return what differs from the planned MTUs, in words."""
+    """Return what differs from the planned MTUs, or from those that a raise waits at, in words."""
     if network.made_by(node):
         return [f["message"] for f in network.findings(node) if f["severity"] == "error"]
+    if to_raise(node):
+        node = at_size(node, to_raise(node))
     now, words = live(node), []
     for device in node["overlay"]["devices"]:
         mtu = now["devices"][device["name"]]
@@ -123,7 +140,7 @@ def _without_mtu(words: list[str]) -> list[str]:
     return out
 
 
-def _route_mtu(pod: Pod, mtu: int | None) -> int:
+def route_mtu(pod: Pod, mtu: int | None) -> int:
     """Give every route of a pod the MTU ``mtu`` (bytes), or take the MTU off with None. Returns routes changed."""
     changed = 0
     for family in ("-4", "-6"):
@@ -169,7 +186,7 @@ def senders(node: Node) -> Node:
     remember(node)
     running, lost = pods(node["overlay"]["bridge"])
     wanted = node["mtu"]["pod"]
-    changed = sum(_route_mtu(pod, wanted) for pod in running if pod.mtu > wanted)
+    changed = sum(route_mtu(pod, wanted) for pod in running if pod.mtu > wanted)
     notes = [
         finding("IPP621", f"the pod behind {port} was not found, its MTU stays", severity="warning") for port in lost
     ]
@@ -182,19 +199,9 @@ def _set(prefix: Sequence[str], name: str, mtu: int) -> None:
         raise Stop(finding("IPP620", f"{name} refused MTU {mtu}: {done.said}"))
 
 
-def devices(node: Node, install: Callable[[], bool]) -> Node:
-    """Phase ``mtu``: files for the next boot, then the live devices, read back. ``install`` writes the files."""
-    changed = install()
-    if network.made_by(node):
-        return {**network.require(node), "changed": changed}
-    wanted, here = node["mtu"]["pod"], links()
-    missing = [d["name"] for d in node["overlay"]["devices"] if d["name"] not in here]
-    if missing:
-        run("networkctl", "reload")
-        if not core.wait(lambda: all(name in links() for name in missing), 15):
-            raise Stop(finding("IPP622", f"systemd-networkd did not make {', '.join(missing)}"))
-        changed = True
-        here = links()
+def lower(node: Node) -> tuple[bool, str]:
+    """Set every live device and pod to the planned size where it is larger; read back. Returns (changed, words)."""
+    wanted, here, changed = node["mtu"]["pod"], links(), False
     running, _ = pods(node["overlay"]["bridge"])
     for pod in running:
         if pod.mtu > wanted:
@@ -210,20 +217,50 @@ def devices(node: Node, install: Callable[[], bool]) -> Node:
     wrong = differences(node)
     if wrong:
         raise Stop(*[finding("IPP620", "after setting it, " + text) for text in wrong])
-    return {"changed": changed, "detail": f"{len(running)} pods and {len(planned)} devices at {wanted}"}
+    return changed, f"{len(running)} pods and {len(planned)} devices at {wanted}"
+
+
+def devices(node: Node, hold: int | None, install: Callable[[], bool]) -> Node:
+    """Phase ``mtu``: files for the next boot, then the live devices, read back. ``install`` writes the files.
+
+    ``hold``: the size in bytes that ``node`` has here instead of the release's, because some device of the cluster is
+    smaller than that and nothing is raised by the way; the files wait with it for ``lift``.
+    """
+    changed = False
+    if hold:
+        write(RAISE, f"{int(hold)}\n")
+    else:
+        core.remove(RAISE)
+        changed = install()
+    if network.made_by(node):
+        return {**network.require(node), "changed": changed}
+    here = links()
+    missing = [d["name"] for d in node["overlay"]["devices"] if d["name"] not in here]
+    if missing:
+        run("networkctl", "reload")
+        if not core.wait(lambda: all(name in links() for name in missing), 15):
+            raise Stop(finding("IPP622", f"systemd-networkd did not make {', '.join(missing)}"))
+        changed = True
+    lowered, words = lower(node)
+    return {"changed": changed or lowered, "detail": words + (", to be raised later" if hold else "")}
 
 
 def raise_devices(node: Node) -> Node:
     """Off, first half: every device and pod can receive the old size again; pods go on sending the small one."""
     if network.made_by(node):
         return {"changed": False, "detail": f"the MTU is {network.made_by(node)}'s"}
-    before, here = remembered(), links()
+    return raise_to(node, remembered())
+
+
+def raise_to(node: Node, before: dict[str, int | None]) -> Node:
+    """Raise live devices, the bridge and pods to the sizes in ``before``; what pods send stays pinned to the old."""
+    here = links()
     running, _ = pods(node["overlay"]["bridge"])
     old = before.get("pods") or 0
     changed = 0
     for pod in running:
         if pod.mtu < old:
-            _route_mtu(pod, pod.mtu)
+            route_mtu(pod, pod.mtu)
             _set((), pod.port, old)
             _set(pod.enter, pod.device, old)
             changed += 1
@@ -241,7 +278,7 @@ def raise_senders(node: Node) -> Node:
         return {"changed": False, "detail": f"the MTU is {network.made_by(node)}'s"}
     before = remembered()
     running, _ = pods(node["overlay"]["bridge"])
-    changed = sum(_route_mtu(pod, None) for pod in running)
+    changed = sum(route_mtu(pod, None) for pod in running)
     state.restore(state.BASE, "mtu")
     made = [name for name, mtu in before.items() if name != "pods" and mtu is None]
     here = links()

@@ -173,12 +173,20 @@ def _overlay(node: Node) -> list[Node]:
                 wrong.append(finding("IPP638", text))
         elif found != (overlay["vni"], overlay["port"]):
             planned = f"the plan says {overlay['vni']} and {overlay['port']}"
-            wrong.append(finding("IPP638", f"{name} has VNI {found[0]} and port {found[1]}, {planned}"))
+            hint = "the kernel can't change either of a live device: revert, change it on all nodes, then apply"
+            wrong.append(finding("IPP638", f"{name} has VNI {found[0]} and port {found[1]}, {planned}", hint))
         if link["mtu"] < device["mtu"]:
-            text = f"{name} has MTU {link['mtu']} and the plan would raise it to {device['mtu']}"
-            hint = "an MTU is never raised under encryption: revert first (it raises the MTU), then apply"
-            wrong.append(finding("IPP639", text, hint))
+            wrong.append(_smaller(name, link["mtu"], device["mtu"]))
     return wrong
+
+
+def _smaller(name: str, now: int, planned: int) -> Node:
+    """A device that is smaller than planned: nothing raises it by the way."""
+    if os.path.exists(mtu.CONFLIST):
+        text = f"{name} has MTU {now}, planned {planned}: every node stays at the smallest until `apply --raise`"
+        return finding("IPP639", text, severity="warning")
+    hint = "no bundle was ever applied here: give the device the planned MTU by hand, then apply"
+    return finding("IPP639", f"{name} has MTU {now}, the plan says {planned}", hint)
 
 
 def _other(node: Node, tx: str) -> list[Node]:

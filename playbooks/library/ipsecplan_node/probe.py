@@ -20,7 +20,6 @@ from . import ike, mtu, network, xfrm
 from .core import ENV, Node, Stop, each, finding, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
-CONFLIST = "/etc/cni/net.d/10-ipsecplan.conflist"
 PREFIX = "ipsecplan-probe-"
 
 
@@ -29,9 +28,9 @@ class ProbePod:
 
     def __init__(self, netns: str, address: str | None = None) -> None:
         self.netns, self.address = netns, address
-        self.list = json.loads(read(CONFLIST) or "{}")
+        self.list = json.loads(read(mtu.CONFLIST) or "{}")
         if not self.list.get("plugins"):
-            raise Stop(finding("IPP701", f"{CONFLIST} is missing: nothing was applied here"))
+            raise Stop(finding("IPP701", f"{mtu.CONFLIST} is missing: nothing was applied here"))
 
     def call(self, command: str) -> Node:
         """Run the chain of plugins once; return the last result."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from . import core, state, xfrm
 from .core import Node, Stop, finding, must, read, run, which, write
@@ -79,7 +79,7 @@ def install(tx: str, release: str, kinds: tuple[str, ...]) -> bool:
     changed = False
     names = {entry["path"] for entry in files}
     for path in [entry["path"] for entry in before if entry["path"] not in names and kind(entry["path"]) in kinds]:
-        _remember(tx, path)
+        remember(tx, path)
         changed = core.remove(path) or changed
     for entry in files:
         if kind(entry["path"]) in kinds:
@@ -88,7 +88,8 @@ def install(tx: str, release: str, kinds: tuple[str, ...]) -> bool:
     return changed
 
 
-def _remember(tx: str, path: str) -> None:
+def remember(tx: str, path: str) -> None:
+    """Write down once what was at a path, for a revert."""
     which_list = kind(path)
     state.record(state.BASE, which_list, path)
     if which_list == "ipsec":  # MTU files stay low in an automatic revert, the tool's own files harm nobody
@@ -97,7 +98,7 @@ def _remember(tx: str, path: str) -> None:
 
 def put(tx: str, path: str, data: str | bytes, mode: int) -> bool:
     """Install one file, remembering what was there."""
-    _remember(tx, path)
+    remember(tx, path)
     return write(path, data, mode)
 
 
@@ -170,16 +171,22 @@ def sysctl(tx: str, key: str, value: str) -> bool:
     return True
 
 
-def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes) -> Node:
-    """Phase ``stage``: release on disk, files installed without effect, key made, guard counting."""
+def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes, later: Sequence[Node] = ()) -> Node:
+    """Phase ``stage``: release on disk, files installed without effect, key made, guard counting.
+
+    ``later``: the peers that are away, see :mod:`deferred`.
+    """
+    from . import deferred
+
     unpack(release, files, archive)
     changed = install(tx, release, ("ipsec",))
+    deferred.choose(tx, later)
     auth = node.get("auth")
     changed = (auth != "psk" and _key(tx)) or changed
     before = xfrm.guard()["mode"]
     if before != "drop":  # an enforced guard is never weakened by a new release
-        with open(ETC + "/guard-count.nft", "rb") as file:
-            put(tx, GUARD, file.read(), 0o640)
+        counts = read(ETC + "/guard-count.nft") or ""
+        put(tx, GUARD, deferred.guard(counts, node), 0o640)
         xfrm.load_guard(GUARD)
         changed = changed or before == "absent"
     with open(ETC + "/start-none.conf", "rb") as file:
@@ -231,7 +238,7 @@ def _pin(tx: str, publics: dict[str, str]) -> bool:
         changed = put(tx, path, text, 0o644) or changed
     for name in os.listdir(PUBLIC):
         if name.startswith("ipsecplan-n-") and f"{PUBLIC}/{name}" not in wanted:
-            _remember(tx, f"{PUBLIC}/{name}")
+            remember(tx, f"{PUBLIC}/{name}")
             changed = core.remove(f"{PUBLIC}/{name}") or changed
     return changed
 

@@ -125,11 +125,12 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
         write(folder + "/before", before + "\n")
         write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
         write(folder + "/peers", "".join(f"{address} {p['address']}\n" for p in node["peers"]))
-        from .xfrm import hosts, selector
+        from .xfrm import both, hosts, selector
 
         write(folder + "/port", "any\n" if hosts(node) else f"{overlay['port']}\n")
 
         write(folder + "/policy", " ".join(selector(node)) + "\n")
+        write(folder + "/both", " ".join(both(node)) + "\n")
     arm(tx, seconds)
     write(OPEN, tx + "\n")
     write(LAST, tx + "\n")

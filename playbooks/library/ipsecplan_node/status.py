@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import drift, ike, lease, mtu, state, vici, xfrm
+from . import deferred, drift, ike, lease, mtu, stage, state, vici, xfrm
 from .core import Node, Stop, read
 
 # what `ipsecplan diff --live` compares; a bundle's files hold no secret
@@ -12,7 +12,10 @@ TEXTS = {"swanctl": "/etc/swanctl/conf.d/ipsecplan.conf", "guard": "/etc/ipsecpl
 def status(node: Node, release: str, files: list[Node], texts: bool = False) -> Node:
     """Return the live state and every difference from the confirmed release of this bundle."""
     now, guard, timers = state.load(), xfrm.guard(), state.armed()
-    found = drift.release(now, release) + drift.files(files) + drift.mtus(node)
+    waits = mtu.to_raise(node)
+    entries = [f for f in files if not (waits and stage.kind(f["path"]) == "mtu")]
+    found = drift.release(now, release) + drift.files(entries, node) + drift.mtus(node) + drift.deferrals(node)
+    late, node = deferred.current(), deferred.without(node)
     loaded, traps, pairs, ike_up = set(), set(), [], 0
     try:
         loaded, traps = set(vici.connections()), vici.traps()
@@ -37,6 +40,7 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
         "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
         "policies": sum(xfrm.ours(p, node) and not xfrm.is_floor(p) for p in policies),
         "floor": sum(map(xfrm.is_floor, policies)), "states": len(xfrm.states()), "certificates": ages,
+        "deferred": [words[0] for words in late.values()], "to_raise": waits,
         "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "drift": found, "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }  # fmt: skip

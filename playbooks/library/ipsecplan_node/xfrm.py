@@ -95,13 +95,25 @@ def selector(node: Node) -> list[str]:
     return words if hosts(node) else [*words, "proto", "udp", "dport", str(node["overlay"]["port"])]
 
 
+def both(node: Node) -> list[str]:
+    """Return the words that make the permissive policy take clear packets and ESP of both modes.
+
+    Without a template the kernel refuses what came through an SA in tunnel mode; an optional one in tunnel mode lets
+    everything pass (measured, Linux 6.1).
+    """
+    address = node["underlay"]["address"]
+    anybody = "::" if ":" in address else "0.0.0.0"  # noqa: S104  a wildcard in a policy, nothing listens
+    return ["action", "allow", "priority", "1",
+            "tmpl", "src", anybody, "dst", address, "proto", "esp", "mode", "tunnel", "level", "use"]  # fmt: skip
+
+
 def permissive(node: Node) -> bool:
     """Tell whether the wide inbound allow policy is in place."""
     words = selector(node)
     port = 0 if hosts(node) else node["overlay"]["port"]
     return any(
         p["dir"] == "in" and p["src"] == words[1] and p["dst"] == words[3] and p["priority"] == 1
-        and p["dport"] == port and not p["sport"] and not p["template"]
+        and p["dport"] == port and not p["sport"]
         for p in policies()
     )  # fmt: skip
 

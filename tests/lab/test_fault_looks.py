@@ -1,0 +1,100 @@
+"""Faults that are there before an apply: found by looking, named, and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from netplan.lab.cluster import Lab
+
+from .conftest import ClusterFactory
+from .injections import on
+from .rollout_steps import Rollout, is_old
+
+pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.timeout(1200)]
+AGAIN = "ip link set {0} mtu 1500"
+# how, how it ends, code, and words that the message must have
+LOOKS: dict[str, tuple[Callable[[Lab], None], Callable[[Lab], None], str, tuple[str, ...]]] = {
+    "charon-off": (on("systemctl stop strongswan"), on("systemctl start strongswan"), "IPP634", ("n2", "UDP 500")),
+    "underlay-mtu": (
+        on("ip link set eth0 mtu 1400"),
+        on("ip link set eth0 mtu 1500"),
+        "IPP637",
+        ("n2", "1400", "1500"),
+    ),
+    "path-mtu": (
+        on("ip link set vb-n2 mtu 1400", "guest"),
+        on("ip link set vb-n2 mtu 1500", "guest"),
+        "IPP641",
+        ("n1", "n2", "1500"),
+    ),
+    "other-port": (
+        on(
+            "ip link add ov9 type vxlan id 4096 dstport 8472 local 10.77.0.12; ip link set ov0 down; "
+            "ip link set ov0 name ov8; ip link set ov9 name ov0; ip link set ov0 up mtu 1450"
+        ),
+        on("ip link del ov0; ip link set ov8 down; ip link set ov8 name ov0; ip link set ov0 up"),
+        "IPP638",
+        ("n2", "8472", "4789"),
+    ),
+    "foreign-policy": (
+        on("ip xfrm policy add src 192.0.2.1 dst 192.0.2.2 dir out action allow"),
+        on("ip xfrm policy delete src 192.0.2.1 dst 192.0.2.2 dir out"),
+        "IPP640",
+        ("n2",),
+    ),
+    "program-gone": (
+        on("mv /usr/sbin/nft /usr/sbin/nft.away"),
+        on("mv /usr/sbin/nft.away /usr/sbin/nft"),
+        "IPP631",
+        ("n2", "nftables"),
+    ),
+    "timer-broken": (
+        on("mount --bind /bin/true /usr/bin/systemd-run"),
+        on("umount /usr/bin/systemd-run"),
+        "IPP633",
+        ("n2", "timer"),
+    ),
+    "peer-off": (
+        lambda lab: lab.power_off("n2"),
+        lambda lab: (lab.power_on("n2"), lab.wait("n2"))[0],
+        "IPP661",
+        ("n2",),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def rollout(module_clusters: ClusterFactory, tmp_path_factory: pytest.TempPathFactory) -> Rollout:
+    return Rollout(module_clusters(nodes=2), tmp_path_factory.mktemp("looks"))
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_seen_before_anything_changes(rollout: Rollout, name: str) -> None:
+    inject, heal, code, words = LOOKS[name]
+    inject(rollout.lab)
+    try:
+        done = rollout.apply()
+    finally:
+        heal(rollout.lab)
+    assert done.returncode == (8 if code == "IPP661" else 1)
+    assert "nothing was changed" in done.stdout
+    line = next(line for line in done.stderr.splitlines() if code in line)
+    for word in words:
+        assert word in line, line
+    for node in rollout.status().values():
+        assert is_old(node)
+        assert node["mtu"]["devices"] == {"ov0": 1450}
+
+
+def test_no_room_for_our_state(rollout: Rollout) -> None:
+    on("mkdir -p /var/lib/ipsecplan; mount -t tmpfs -o size=128k tmpfs /var/lib/ipsecplan")(rollout.lab)
+    before = rollout.shell("n2", "sh", "-c", "find /etc -type f -newer /proc/1/comm | sort | xargs sha256sum")
+    done = rollout.apply()
+    assert done.returncode in (1, 6, 7), done.stderr
+    after = rollout.shell("n2", "sh", "-c", "find /etc -type f -newer /proc/1/comm | sort | xargs sha256sum")
+    on("umount /var/lib/ipsecplan")(rollout.lab)
+    kept = {line for line in before.splitlines() if "ipsecplan" not in line}
+    assert kept <= set(after.splitlines()), "a live file was harmed"
+    assert all(is_old(node) for node in rollout.status().values())

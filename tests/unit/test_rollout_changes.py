@@ -1,0 +1,223 @@
+"""Changes against played nodes: waves, nodes left out, an MTU that waits and is raised, nodes that leave."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netplan.problems import ExitCode
+from netplan.rollout.apply import apply
+from netplan.rollout.batches import Pair
+from netplan.rollout.engine import Engine, Options, Outcome
+from netplan.rollout.events import silent
+from netplan.rollout.fitting import fitted, smallest
+from netplan.rollout.journal import ClusterState
+from netplan.rollout.runner import Answer
+from netplan.rollout.targets import Target
+from netplan.rollout.undo import revert
+
+from .test_rollout_engine import Played, phases_sent
+
+PACKET = "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4"
+LIVE = {"devices": {"ov0": 1416}, "bridge": 1416, "pods": [{"port": "veth0", "mtu": 1416, "port_mtu": 1416}]}
+
+
+def mesh(number: int, control: tuple[int, ...] = ()) -> list[Target]:
+    ids = [f"n-{n:012}" for n in range(number)]
+    out = []
+    for at, node_id in enumerate(ids):
+        peers = [
+            {
+                "id": other, "pair": f"pair-{min(node_id, other)[2:]}-{max(node_id, other)[2:]}", "name": f"h{n}",
+                "address": f"192.0.2.{n + 1}", "inner_mtu": 1416, "outer_packet": 1500, "packet": PACKET,
+                "children": ["out", "in"],
+            }
+            for n, other in enumerate(ids) if other != node_id
+        ]  # fmt: skip
+        node = {
+            "id": node_id, "name": f"h{at}", "mtu": {"pod": 1416}, "peers": peers,
+            "overlay": {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "br"},
+            "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
+        }  # fmt: skip
+        groups = frozenset({"k8s_nodes", "kube_control_plane"} if at in control else {"k8s_nodes"})
+        out.append(Target(node_id, f"h{at}", f"{at:064}", node, (), Path("/"), {}, groups))
+    return out
+
+
+class Cluster(Played):
+    """Played nodes with live MTUs; ``outer`` follows what they are asked to measure."""
+
+    def __init__(self, spoil: Callable[[str, str], Any] = lambda *_: None, **status: Any) -> None:
+        super().__init__(spoil)
+        self.status = {"mtu": LIVE, "deferred": [], "to_raise": 0, **status}
+
+    def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:
+        answer = super()._answer(node_id, request)
+        for result in answer.results:
+            if result["phase"] == "status":
+                result |= {**self.status, **(self.spoil("as status", node_id) or {})}
+            for row in result.get("rows", ()):
+                row["outer"] = next(
+                    p["outer_packet"] for p in request["node"]["peers"] if p["id"] == row["peer"]
+                )  # fmt: skip
+        return answer
+
+
+def engine(tmp_path: Path, targets: list[Target], nodes: Played, **options: Any) -> Engine:
+    state = ClusterState(tmp_path, "lab")
+    state.__enter__()
+    return Engine("lab", "d" * 64, targets, nodes, state, silent, Options(**options))
+
+
+def yes(_: Outcome) -> bool:
+    return True
+
+
+def test_twenty_nodes_are_staged_before_any_pair_switches(tmp_path: Path) -> None:
+    nodes, targets = Cluster(), mesh(20, control=(0, 1, 2))
+    outcome = apply(engine(tmp_path, targets, nodes, batch=4), yes)
+    assert outcome.outcome == "confirmed"
+    sent = [(phases, set(who)) for phases, who in nodes.calls]
+    switches = [n for n, (phases, _) in enumerate(sent) if phases == ("switch",)]
+    staged = [n for n, (phases, who) in enumerate(sent) if "permissive" in phases and len(who) == 20]
+    assert max(staged) < min(switches)
+    seen: list[str] = []
+    for at in switches:
+        asked = {pair for request in nodes.requests[at].values() for pair in request["pairs"]}
+        holders = [i for i, request in nodes.requests[at].items() for pair in request["pairs"]]
+        assert len(holders) == 2 * len(asked), "both ends of a pair switch in the same step"
+        seen += sorted(asked - set(seen))
+    assert len(seen) == 190
+    control = {target.id[2:] for target in targets[:3]}
+    late = [any(end in control for end in pair.split("-")[1:]) for pair in seen]
+    first = next(at for at, touches in enumerate(late) if touches)
+    assert all(late[first:]), "control-plane pairs are last"
+    assert seen[0] == f"pair-{targets[3].id[2:]}-{targets[4].id[2:]}"
+
+
+def test_a_node_that_is_away_stops_everything_unless_it_is_deferred(tmp_path: Path) -> None:
+    away = mesh(4)[3].id
+    nodes = Cluster(lambda _, node: Answer(unreachable="no route") if node == away else None)
+    assert apply(engine(tmp_path / "a", mesh(4), nodes), yes).exit_code == ExitCode.UNREACHABLE
+    assert len(nodes.calls) == 1
+
+    nodes = Cluster(nodes.spoil)
+    outcome = apply(engine(tmp_path / "b", mesh(4), nodes, defer_away=True), yes)
+    assert outcome.outcome == "confirmed"
+    assert outcome.left_out == {"h3": ["h0-h3", "h1-h3", "h2-h3"]}
+    for request in itertools.chain(*(sent.values() for sent in nodes.requests[1:])):
+        assert away not in {peer["id"] for peer in request["node"]["peers"]}
+        assert [peer["id"] for peer in request["deferred"]] == [away]
+        assert not any(away[2:] in pair for pair in request.get("pairs", ()))
+    assert outcome.verdict
+    assert len(outcome.verdict.pairs) == 6
+
+
+def test_too_few_nodes_are_not_deferred_for(tmp_path: Path) -> None:
+    first = mesh(3)[0].id
+    nodes = Cluster(lambda _, node: Answer(unreachable="no route") if node != first else None)
+    assert apply(engine(tmp_path, mesh(3), nodes, defer_away=True), yes).exit_code == ExitCode.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"limit": "h0,h2"}, {"h1", "h3"}),
+        ({"exclude": "h3"}, {"h3"}),
+        ({"limit": "k8s_*", "exclude": "h[01]"}, {"h0", "h1"}),
+    ],
+)
+def test_patterns_leave_nodes_out(tmp_path: Path, options: dict[str, str], left: set[str]) -> None:
+    nodes = Cluster()
+    outcome = apply(engine(tmp_path, mesh(4), nodes, **options), yes)
+    assert outcome.outcome == "confirmed"
+    assert set(outcome.left_out) == left
+    touched = {t.name for t in mesh(4) for _, who in nodes.calls if t.id in who}
+    assert touched == {"h0", "h1", "h2", "h3"} - left
+
+
+def test_a_pattern_that_leaves_one_node(tmp_path: Path) -> None:
+    nodes = Cluster()
+    outcome = apply(engine(tmp_path, mesh(3), nodes, limit="h1"), yes)
+    assert (outcome.outcome, [p.code for p in outcome.problems], nodes.calls) == ("failed", ["IPP672"], [])
+
+
+def small(node: str, size: int) -> Callable[[str, str], Any]:
+    live = {**LIVE, "devices": {"ov0": size}}
+    return lambda phase, who: {"mtu": live} if (phase, who) == ("as status", node) else None
+
+
+def test_one_small_device_holds_the_whole_cluster(tmp_path: Path) -> None:
+    nodes = Cluster(small(mesh(3)[1].id, 1312))
+    outcome = apply(engine(tmp_path, mesh(3), nodes), yes)
+    assert (outcome.outcome, outcome.to_raise, outcome.raised) == ("confirmed", (1312, 1416), None)
+    assert not {"widen", "lift"} & set(phases_sent(nodes))
+    for sent in nodes.requests[1:]:
+        for request in sent.values():
+            assert request["node"]["mtu"] == {"pod": 1312}
+            assert {d["mtu"] for d in request["node"]["overlay"]["devices"]} == {1312}
+            assert {p["inner_mtu"] for p in request["node"]["peers"]} == {1312}
+            assert {p["outer_packet"] for p in request["node"]["peers"]} == {1396}
+            assert request.get("hold") == (1312 if "mtu" in request["phases"] else None)
+
+
+def test_a_raise_is_last_and_only_on_request(tmp_path: Path) -> None:
+    nodes = Cluster(small(mesh(3)[1].id, 1312))
+    outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
+    assert (outcome.outcome, outcome.to_raise, outcome.raised) == ("confirmed", None, (1312, 1416))
+    assert phases_sent(nodes)[-4:] == ["confirm", "widen", "lift", "probe"]
+    assert nodes.requests[-1][mesh(3)[0].id]["node"]["mtu"] == {"pod": 1416}
+
+
+def test_what_waits_is_raised_by_a_later_apply(tmp_path: Path) -> None:
+    nodes = Cluster(to_raise=1312)
+    nodes.differs = []
+    assert apply(engine(tmp_path / "a", mesh(3), nodes), yes).to_raise == (1312, 1416)
+    outcome = apply(engine(tmp_path / "b", mesh(3), nodes, lift=True), yes)
+    assert (outcome.outcome, outcome.raised) == ("unchanged", (1312, 1416))
+    assert phases_sent(nodes)[-3:] == ["widen", "lift", "probe"]
+
+
+@pytest.mark.parametrize("phase", ["widen", "lift", "probe"])
+def test_a_raise_that_fails_goes_down_again_senders_first(tmp_path: Path, phase: str) -> None:
+    def spoil(now: str, node: str) -> Any:
+        if now == phase and node == mesh(3)[2].id:
+            return {"rows": [], "ok": now == "probe", "findings": [{"code": "IPP620", "message": "no", "hint": None}]}
+        return None
+
+    nodes = Cluster(spoil, to_raise=1312)
+    nodes.differs = []
+    outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
+    assert (outcome.exit_code, outcome.raised, outcome.to_raise) == (ExitCode.VERIFY_FAILED, None, (1312, 1416))
+    assert phases_sent(nodes)[-2:] == ["narrow", "shrink"]
+    assert all(request["size"] == 1312 for sent in nodes.requests[-2:] for request in sent.values())
+
+
+def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_path: Path) -> None:
+    targets = mesh(3)
+    nodes = Cluster()
+    nodes.state = {"state": "confirmed", "tx": "tx-1", "release": targets[0].digest, "last": {}}
+    outcome = revert(engine(tmp_path / "a", targets, nodes, limit="h2"), yes)
+    assert [p.code for p in outcome.problems] == ["IPP673"]
+    assert phases_sent(nodes) == ["status"]
+
+    nodes = Cluster()
+    nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "f" * 64, "last": {}}
+    outcome = revert(engine(tmp_path / "b", targets, nodes, limit="h2"), yes)
+    assert outcome.outcome == "off"
+    assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * 4
+
+
+def test_sizes_and_pairs_of_a_fitted_node() -> None:
+    node = mesh(3)[0].node
+    assert fitted(node, (), None) is node
+    assert [p["name"] for p in fitted(node, {mesh(3)[1].id}, None)["peers"]] == ["h2"]
+    assert smallest([node], {node["id"]: {"mtu": LIVE}}) is None
+    assert smallest([node], {node["id"]: {"mtu": {**LIVE, "bridge": 1450}}}) is None
+    assert smallest([node], {node["id"]: {"mtu": {**LIVE, "pods": [{"mtu": 1400, "port_mtu": 1450}]}}}) == 1400
+    assert smallest([node], {}) is None
+    assert Pair(id="p", ends=("a", "b")).ends == ("a", "b")
