@@ -26,12 +26,13 @@ from netplan.host.overlay import networkd_files
 from netplan.inventory import Inventory
 from netplan.ipsec import charon, farend, swanctl
 from netplan.model import Node
-from netplan.overlay_facts import endpoint, overlay_facts, overlay_of
-from netplan.plan import PairClass, Plan
+from netplan.nodefacts import SCHEMA as SCHEMA
+from netplan.nodefacts import node_facts as node_facts
+from netplan.overlay_facts import endpoint, overlay_of
+from netplan.plan import Plan
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.render import environment, render
 
-SCHEMA = 1
 MANIFEST = "manifest.json"
 
 
@@ -195,65 +196,8 @@ def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
     peers = [peer.address for peer, _ in plan.peers(node)] if ipsec.mesh.partial or hosts else None
     return guard.ruleset(
         plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.carrier, peers=peers,
-        clear=ipsec.clear if hosts else None,
+        clear=ipsec.clear if hosts else None, address=node.address,
     )  # fmt: skip
-
-
-def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
-    """Return ``node.json``: what the node module needs to know, as data."""
-    return {
-        "schema": SCHEMA,
-        "id": node.id,
-        "name": node.name,
-        "cluster": plan.file.name,
-        "family": plan.file.underlay.carrier,
-        "underlay": {"address": node.address, "mtu": node.link_mtu},
-        "overlay": overlay_facts(plan, node),
-        "mtu": {"pod": plan.pod_mtu},
-        "auth": plan.file.ipsec.auth,
-        "protect": plan.file.ipsec.protect,
-        "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
-        "esp": {
-            "negotiated": _negotiated(pair.pair_class for _, pair in plan.peers(node)),
-            "mode": plan.file.ipsec.mode.upper(),
-        },
-        "peers": [
-            {
-                "id": peer.id,
-                "pair": pair.id,
-                "name": peer.name,
-                "address": peer.address,
-                "overlay_address": peer.overlay_address,
-                **({"pod_cidr": peer.pod_cidr} if plan.file.made else {}),
-                "initiator": pair.initiator.id == node.id,
-                "link_mtu": pair.pair_class.link_mtu,
-                "inner_mtu": plan.pod_mtu,
-                "outer_packet": plan.outer_packet(pair.pair_class),
-                "packet": pair.pair_class.preferred.carried.text,
-                "children": swanctl.children(plan, pair),
-                "negotiated": _negotiated([pair.pair_class]),
-                **_host_mtu(plan, pair.pair_class),
-            }
-            for peer, pair in plan.peers(node)
-        ],
-    }
-
-
-def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
-    """With ``protect: hosts``: the packet between the hosts that always fits, and one that is refused here.
-
-    In transport mode over IPv6 Linux refuses none but sends fragments (measured on 6.1); TCP takes the SA's path MTU.
-    """
-    if plan.file.ipsec.protect != "hosts":
-        return {}
-    low, high = plan.host_mtu(pair_class)
-    refuses = plan.file.underlay.carrier == "ipv4" or plan.file.ipsec.mode == "tunnel"
-    return {"host_mtu": low, **({"host_over": high + 1} if refuses else {})}
-
-
-def _negotiated(classes: Iterable[PairClass]) -> list[str]:
-    """What charon may report for these classes, the preferred first."""
-    return list(dict.fromkeys(s.proposal.negotiated for c in classes for s in c.sized))
 
 
 def review(plan: Plan, network: Delivery) -> str:

@@ -40,6 +40,7 @@ CODES: dict[str, str] = {
     "IPP307": "a template where the plan needs a literal value",
     "IPP308": "two hosts have the same address",
     "IPP309": "address ranges overlap",
+    "IPP310": "the file of what hosts can do is unusable",
     # cross-field rules
     "IPP401": "a name that can't be used",
     "IPP402": "a choice that this version can't carry out",
@@ -91,6 +92,7 @@ CODES: dict[str, str] = {
     "IPP641": "a full packet does not reach a peer",
     "IPP642": "what is protected can't change under way",
     "IPP643": "a device or a pod of the container network has another MTU than planned",
+    "IPP644": "a node's strongSwan lacks what the plan offers",
     "IPP650": "a node of the bundle is not in the inventory",
     "IPP651": "the inventory changed after the bundle was rendered",
     "IPP652": "a connection variable that can't be used",

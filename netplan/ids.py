@@ -33,6 +33,6 @@ def initiates(one: str, other: str) -> bool:
     return one == (low if digit % 2 else high)
 
 
-def geneve_device(peer: str) -> str:
-    """Return the interface name of the Geneve device towards a peer (a node id); 13 characters of the 15 allowed."""
-    return "gv-" + peer.removeprefix("n-")[:10]
+def peer_device(overlay: str, peer: str) -> str:
+    """Return the interface name of the device towards a peer (a node id); 13 characters of the 15 allowed."""
+    return {"geneve": "gv-", "gre": "gr-", "ipip": "ip-"}[overlay] + peer.removeprefix("n-")[:10]

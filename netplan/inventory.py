@@ -89,7 +89,38 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
         raise ProblemError(
             Problem(code="IPP303", message=f"no host matches the pattern {quoted(pattern)}", path=name, hint=hint)
         )
-    return Inventory(path, name, pattern, tuple(Host(n, variables.get(n, {}), frozenset(groups[n])) for n in names))
+    seen = _seen(path, name)
+    # what somebody wrote into the inventory counts more than what was seen
+    return Inventory(
+        path, name, pattern,
+        tuple(Host(n, {**seen.get(n, {}), **variables.get(n, {})}, frozenset(groups[n])) for n in names),
+    )  # fmt: skip
+
+
+def facts_file(path: Path) -> Path:
+    """Return where `ipsecplan facts` writes what the hosts of an inventory can do: beside it."""
+    return path.with_name(path.name + ".facts.json")
+
+
+def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
+    """Return host -> the variables that `ipsecplan facts` found, nothing where it never looked."""
+    file = facts_file(path)
+    try:
+        document = json.loads(file.read_text())
+        if document["schema"] != 1:
+            raise ValueError
+        return {
+            str(host): {key: found[key] for key in ("strongswan_version", "strongswan_algorithms")}
+            for host, found in document["hosts"].items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        where = str(Path(shown).with_name(file.name))
+        raise ProblemError(
+            Problem(code="IPP310", message="this is no file of `ipsecplan facts`", path=where,
+                    hint="remove it, or let `ipsecplan facts` write it again")
+        ) from None  # fmt: skip
 
 
 def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:

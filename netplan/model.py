@@ -130,7 +130,7 @@ _MESH_SCHEMA = WithJsonSchema(
 class Ipsec(Part):
     """What is protected and how."""
 
-    mode: Literal["transport", "tunnel"] = "transport"
+    mode: Literal["transport", "tunnel", "route"] = "transport"
     protect: Literal["overlay", "hosts"] = Field(
         "overlay", description="the overlay's UDP port, or everything between the hosts but `clear`"
     )
@@ -165,7 +165,10 @@ class Ipsec(Part):
 class Overlay(Part):
     """The overlay between the hosts."""
 
-    type: Literal["vxlan", "geneve"] = Field("vxlan", description="vxlan unless given or the network has another")
+    type: Literal["vxlan", "geneve", "gre", "ipip"] = Field(
+        "vxlan",
+        description="vxlan unless given or the network has another; gre, ipip: a tunnel a pair, with protect: hosts",
+    )
     port: Port | None = Field(
         None, description="UDP port; the container network's own, else 4789 for VXLAN and 6081 for Geneve, unless given"
     )
@@ -175,8 +178,8 @@ class Overlay(Part):
 
     @property
     def udp_port(self) -> int:
-        """The UDP destination port of the overlay (IANA's unless the plan gives one)."""
-        return self.port if self.port is not None else {"vxlan": 4789, "geneve": 6081}[self.type]
+        """The UDP destination port of the overlay (IANA's unless the plan gives one), 0 for one without ports."""
+        return self.port if self.port is not None else {"vxlan": 4789, "geneve": 6081}.get(self.type, 0)
 
 
 class Cni(Part):

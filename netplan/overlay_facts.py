@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netplan.consequences import sum_of
-from netplan.host.overlay import Endpoint, Overlay, devices
+from netplan.host.overlay import Endpoint, Overlay, devices, kind
 from netplan.model import Node
 from netplan.plan import Plan
 
@@ -33,6 +33,7 @@ def overlay_facts(plan: Plan, node: Node) -> dict[str, Any]:
     overlay, made = plan.file.overlay, plan.file.made
     facts: dict[str, Any] = {
         "type": overlay.type,
+        "kind": kind(overlay.type, plan.file.underlay.carrier),
         "port": overlay.udp_port,
         "vni": overlay.vni,
         "address": node.overlay_address,
@@ -42,7 +43,7 @@ def overlay_facts(plan: Plan, node: Node) -> dict[str, Any]:
         links = []
         for name, reached in devices(overlay_of(plan), [endpoint(peer) for peer in plan.others(node)]):
             link: dict[str, Any] = {"name": name, "mtu": plan.pod_mtu}
-            if overlay.type == "geneve":
+            if overlay.type != "vxlan":
                 link["peer"] = reached[0].id
             links.append(link)
         return {**facts, "devices": links, "bridge": overlay.bridge}

@@ -257,11 +257,12 @@ def stack_text(file: PlanFile, suite: str, nat_t: bool, family: str | None = Non
     ``family`` is the underlay's, by default the one that the overlay runs over.
     """
     outer = {"ipv4": "ip4", "ipv6": "ip6"}[family or file.underlay.carrier]
+    inner = {"gre": "gre/ip4", "ipip": "ip4"}.get(file.overlay.type, f"udp/{file.encapsulation}/eth/ip4")
     if not suite:
-        return f"{outer}/udp/{file.encapsulation}/eth/ip4"
+        return f"{outer}/{inner}"
     udp = "udp/" if nat_t else ""
     tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
-    return f"{outer}/{udp}esp:{suite}/{tunnel}udp/{file.encapsulation}/eth/ip4"
+    return f"{outer}/{udp}esp:{suite}/{tunnel}{inner}"
 
 
 def host_stack(file: PlanFile, suite: str, nat_t: bool, family: str) -> str:

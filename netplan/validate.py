@@ -52,6 +52,16 @@ def _pattern(loaded: LoadedPlan) -> Iterator[Problem]:
         )  # fmt: skip
 
 
+def _mode(loaded: LoadedPlan) -> Iterator[Problem]:
+    if loaded.plan.ipsec.mode == "route":
+        yield loaded.source.problem(
+            "IPP402", "ipsec.mode route (XFRM interfaces) can't be planned by this version: ESP has the addresses of "
+            "what it carries, so a route to the peer through the interface would lead ESP into itself",
+            ("ipsec", "mode"),
+            hint="overlay.type gre or ipip with protect: hosts gives a device with its own MTU to each peer",
+        )  # fmt: skip
+
+
 def _device_names(loaded: LoadedPlan) -> Iterator[Problem]:
     for key in ("device", "bridge"):
         name = getattr(loaded.plan.overlay, key)
@@ -65,6 +75,20 @@ def _device_names(loaded: LoadedPlan) -> Iterator[Problem]:
 
 
 def _overlay_port(loaded: LoadedPlan) -> Iterator[Problem]:
+    overlay, at = loaded.plan.overlay, loaded.source.values
+    if overlay.type in ("gre", "ipip"):
+        for key in ("port", "vni", "device"):
+            if at.get(("overlay", key)) is not None:
+                yield loaded.source.problem(
+                    "IPP402", f"overlay.{key} has no meaning for {overlay.type}, which is a tunnel for each pair",
+                    ("overlay", key), hint=f"leave it out, or take vxlan, which has a {key}",
+                )  # fmt: skip
+        if loaded.plan.ipsec.protect != "hosts":
+            yield loaded.source.problem(
+                "IPP402", f"overlay.type {overlay.type} has no port that ESP, the guard and the proof could go by",
+                ("overlay", "type"), hint="protect: hosts covers it, with SSH left clear; or take vxlan or geneve",
+            )  # fmt: skip
+        return
     # a selector or guard rule on these would cut IKE, SSH tunnels or name service, or encrypt IKE in itself
     reserved = {500: "IKE", 4500: "IKE and ESP behind NAT", 53: "DNS", 67: "DHCP", 68: "DHCP", 123: "NTP"}
     port = loaded.plan.overlay.udp_port
@@ -271,6 +295,7 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _inventory_path,
     _pattern,
     _hosts,
+    _mode,
     _mesh,
     _device_names,
     _overlay_port,

@@ -15,7 +15,7 @@ MESHES: dict[str, Any] = {
     "pairs": "pairs", "hub": {"hub": "n1"}, "zones": {"zones": ["zone_a", "zone_b"]},
     "between": {"between": [["n1", "n2"], ["n2", "n3"]]}, "trap-any": "trap-any",
 }  # fmt: skip
-OVERLAYS = ("vxlan", "geneve")
+OVERLAYS = ("vxlan", "geneve", "gre", "ipip")
 NATS = ("always", "never")
 
 

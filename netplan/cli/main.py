@@ -20,6 +20,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "lint": ("netplan.cli.lint", "Check a plan file and its inventory."),
     "plan": ("netplan.cli.plan", "Compute every number of a plan and show why."),
     "render": ("netplan.cli.render", "Write the bundle of files that people review."),
+    "facts": ("netplan.cli.facts", "Ask the nodes what their strongSwan can do, for the next plan."),
     "diff": ("netplan.cli.diff", "What differs between two bundles, and what that does to traffic."),
     "network": ("netplan.cli.network", "Write what gives a container network the planned MTU."),
     "audit": ("netplan.cli.audit", "Judge the MTUs of clusters and hosts that already exist."),

@@ -42,7 +42,7 @@ def describe(plan: Plan) -> list[str]:
     overlay = plan.file.overlay
     lines = [
         f"cluster {plan.file.name}: {len(plan.nodes)} nodes, {sum(c.pairs for c in plan.classes)} pairs, "
-        f"{overlay.type} port {overlay.udp_port} over {plan.file.underlay.family}",
+        f"{overlay.type}{f' port {overlay.udp_port}' if overlay.udp_port else ''} over {plan.file.underlay.family}",
         "",
         f"pod MTU {plan.pod_mtu}   set by class {limiting.name}: link {limiting.link_mtu} "
         f"({printable(limiting.limited_by)}), {worst.proposal.text}",

@@ -72,7 +72,7 @@ def network_of(plan: Plan) -> Network:
         link_mtu=plan.limiting.link_mtu,
         encap=overlay.type,
         family=plan.file.underlay.carrier,
-        port=overlay.udp_port,
+        port=overlay.udp_port or None,
         vni=overlay.vni,
         pod_cidrs=cidrs or ("10.42.0.0/16",),
         pod_families=tuple(f for f in BOTH if any((":" in cidr) == (f == "ipv6") for cidr in cidrs)) or ("ipv4",),

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netplan.ids import geneve_device
+from netplan.ids import peer_device
 from netplan.render import render
 
-OverlayType = Literal["vxlan", "geneve"]
+OverlayType = Literal["vxlan", "geneve", "gre", "ipip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +41,16 @@ class Overlay:
     why: str = ""
 
 
+def kind(overlay: OverlayType, family: str) -> str:
+    """Return what Linux calls such a device: tunnels without a port have another name over IPv6."""
+    return {"gre": "ip6gre", "ipip": "ip6tnl"}.get(overlay, overlay) if family == "ipv6" else overlay
+
+
 def devices(overlay: Overlay, peers: Sequence[Endpoint]) -> list[tuple[str, tuple[Endpoint, ...]]]:
     """Return (device name, peers reached through it), in a stable order."""
     if overlay.type == "vxlan":
         return [(overlay.device, tuple(peers))]
-    return [(geneve_device(peer.id), (peer,)) for peer in peers]
+    return [(peer_device(overlay.type, peer.id), (peer,)) for peer in peers]
 
 
 def networkd_files(
@@ -57,7 +62,10 @@ def networkd_files(
     """
     files: dict[str, str] = {}
     for name, reached in devices(overlay, peers):
-        context: dict[str, Any] = {"overlay": overlay, "local": local, "peers": reached, "device": name}
+        family = "ipv6" if ":" in local.address else "ipv4"
+        context: dict[str, Any] = {
+            "overlay": overlay, "local": local, "peers": reached, "device": name, "kind": kind(overlay.type, family),
+        }  # fmt: skip
         files[f"{prefix}-{name}.netdev"] = render("networkd/overlay.netdev.j2", **context)
         files[f"{prefix}-{name}.network"] = render("networkd/overlay.network.j2", **context)
     return files

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 TITLES: dict[str, str] = {
     "status": "what each node has now",
+    "facts": "which strongSwan each node has",
     "preflight": "everything that could go wrong, looked for first",
     "arm": "dead-man timer on every node",
     "senders": "pods send the smaller size",
@@ -75,6 +76,7 @@ MEASURE = Step(phases=("probe",), rearm=False)
 HOLD = Step(phases=("hold",), fresh=True)
 PREPARE = Step(phases=("prepare",), fresh=True)
 CONFIRM = Step(phases=("confirm",), rearm=False)
+FACTS = Step(phases=("facts",), rearm=False)
 STATUS = Step(phases=("status",), rearm=False)
 SECRETS = Step(phases=("secrets",), rearm=False)
 TRUST = Step(phases=("trust",), rearm=False)

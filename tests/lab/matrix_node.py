@@ -42,8 +42,8 @@ def certify(request: Node) -> Node:
     return {}
 
 
-def load(request: Node) -> Node:
-    """Nothing of the last combination stays; the files of the next one are put in place and loaded."""
+def clear(_: Node) -> Node:
+    """Nothing of the last combination stays."""
     for path in SWANCTL.glob("ipsecplan*"):
         path.unlink()
     for path in Path(stage.PUBLIC).glob("*"):
@@ -55,6 +55,12 @@ def load(request: Node) -> Node:
     run("ip", "xfrm", "state", "flush")
     run("ip", "xfrm", "policy", "flush")
     run("nft", "delete", "table", "inet", "ipsecplan")
+    return {}
+
+
+def load(request: Node) -> Node:
+    """The files of a combination are put in place of the last one's and loaded."""
+    clear(request)
     began = time.time()
     _devices(request)
     for path, text in request["files"].items():
@@ -126,7 +132,73 @@ def measure(request: Node) -> Node:
     return {"rows": rows, "selectors": selectors, "said": said, "guard": xfrm.guard()}
 
 
-OPS = {"begin": begin, "certify": certify, "load": load, "switch": switch, "measure": measure}
+ANY = """connections {
+ any {
+  version = 2
+  local_addrs = %s
+  remote_addrs = %s
+  local {
+   auth = pubkey
+   certs = ipsecplan.pem
+   id = %s
+  }
+  remote {
+   auth = pubkey
+   cacerts = ipsecplan-ca.pem
+   id = %%any
+  }
+  children {
+   any-out : any-child {
+    local_ts = dynamic[udp]
+    remote_ts = %s[udp/4789]
+   }
+   any-in : any-child {
+    local_ts = dynamic[udp/4789]
+    remote_ts = %s[udp]
+   }
+  }
+ }
+}
+any-child {
+ mode = transport
+ esp_proposals = aes256gcm16-x25519
+ start_action = trap
+}
+"""
+
+
+def trap_any(request: Node) -> Node:
+    """One section with a range of addresses as its peer: what can be asked of it before traffic depends on it."""
+    node = request["node"]
+    own = node["underlay"]["address"]
+    around = request["range"]
+    core.write(str(SWANCTL / "ipsecplan-any.conf"), ANY % (own, around, node["id"], around, around))
+    done = run("swanctl", "--load-all", "--noprompt")
+    asked = {words: run("swanctl", "--initiate", *words.split(), "--timeout", "5", timeout=20)
+             for words in ("--ike any", "--child any-out")}  # fmt: skip
+    listed = run("swanctl", "--list-sas").out
+    return {"load": done.said, "asked": {w: [d.code, d.said] for w, d in asked.items()}, "sas": listed}
+
+
+def burst(request: Node) -> Node:
+    """Ping each peer's overlay address through whatever traps there are. Returns lost pings by address, and SAs."""
+    lost = {}
+    for peer in request["node"]["peers"]:
+        said = run("ping", "-n", "-c", "20", "-i", "0.1", "-W", "2", peer["overlay_address"], timeout=60).out
+        lost[peer["overlay_address"]] = 20 - int(said.split(" received")[0].split()[-1])
+    return {"lost": lost, "sas": run("swanctl", "--list-sas").out}
+
+
+OPS = {
+    "trap_any": trap_any,
+    "burst": burst,
+    "begin": begin,
+    "clear": clear,
+    "certify": certify,
+    "load": load,
+    "switch": switch,
+    "measure": measure,
+}
 
 
 def main() -> None:

@@ -23,32 +23,45 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
 HUB: dict[str, Any] = {"hub": "n2"}
 LINE: dict[str, Any] = {"between": [["n1", "n2"], ["n2", "n3"]]}
 ROWS = [
-    # mode, protect, family, overlay, mesh, profile, NAT-T
-    pytest.param("transport", "overlay", "ipv4", "vxlan", "pairs", "legacy-cbc", "always", marks=pytest.mark.drill),
-    ("tunnel", "hosts", "ipv4", "geneve", HUB, "bsi", "never"),
-    pytest.param("transport", "hosts", "ipv6", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill),
-    pytest.param("tunnel", "overlay", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill),
+    # mode, protect, auth, family, overlay, mesh, profile, NAT-T
+    pytest.param(
+        "transport", "overlay", "psk", "ipv4", "vxlan", "pairs", "legacy-cbc", "always", marks=pytest.mark.drill
+    ),
+    ("tunnel", "hosts", "pubkey", "ipv4", "geneve", HUB, "bsi", "never"),
+    pytest.param(
+        "transport", "hosts", "certificates", "ipv6", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill
+    ),
+    pytest.param(
+        "tunnel", "overlay", "certificates", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("mode", "protect", "family", "overlay", "mesh", "profile", "nat"),
+    ("mode", "protect", "auth", "family", "overlay", "mesh", "profile", "nat"),
     ROWS,
     ids=lambda v: v if isinstance(v, str) else next(iter(v)),
 )
 def test_applied_and_measured(
-    clusters: ClusterFactory, tmp_path: Path, mode: str, protect: str, family: str, overlay: str, mesh: Any,
-    profile: str, nat: str,
+    clusters: ClusterFactory, tmp_path: Path, mode: str, protect: str, auth: str, family: str, overlay: str,
+    mesh: Any, profile: str, nat: str,
 ) -> None:  # fmt: skip
     lab = clusters(nodes=3, family=family, overlay=overlay)
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(lab.inventory)
-    document["ipsec"] = {"mode": mode, "protect": protect, "mesh": mesh, "profile": profile, "nat_traversal": nat}
+    document["ipsec"] = {
+        "mode": mode,
+        "protect": protect,
+        "auth": auth,
+        "mesh": mesh,
+        "profile": profile,
+        "nat_traversal": nat,
+    }
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(document))
     plan = pipeline.make(tmp_path / "plan.yaml").plan
     ipsecplan("render", "plan.yaml", "--to", "bundle", cwd=tmp_path)
     proof = ipsecplan("apply", "bundle", "--yes", "--timer", "600", cwd=tmp_path)
-    print(f"\n{mode} {protect} {family} {overlay} {mesh} {profile} NAT-T {nat}: pod MTU {plan.pod_mtu}\n{proof}")
+    print(f"\n{mode} {protect} {auth} {family} {overlay} {mesh} {profile} NAT-T {nat}: pod MTU {plan.pod_mtu}\n{proof}")
     protected = {(n.name, p.name) for n in plan.nodes for p, _ in plan.peers(n)}
     mtu, outer = plan.pod_mtu, plan.limiting.worst.solution.outer_packet
     for one, other in itertools.permutations([n.name for n in plan.nodes], 2):
@@ -77,3 +90,8 @@ def test_applied_and_measured(
         again = f"for i in $(seq 60); do ip netns exec pod1 ping -n -c1 -W1 {pod} && exit 0; done; exit 1"
         assert lab.exec("n1", ["sh", "-c", again], timeout=120).returncode == 0
     ipsecplan("verify", "bundle", cwd=tmp_path)
+    # what the nodes say of themselves is what the next plan knows
+    assert "strongSwan 5.9" in ipsecplan("facts", "bundle", "--inventory", str(lab.inventory), cwd=tmp_path)
+    again = pipeline.make(tmp_path / "plan.yaml").plan
+    assert {node.capabilities.version[:2] for node in again.nodes} == {(5, 9)}
+    assert all("AES_GCM_16" in (node.capabilities.algorithms or ()) for node in again.nodes)

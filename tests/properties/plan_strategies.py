@@ -98,6 +98,11 @@ def _ipsec(draw: Draw, names: list[str]) -> dict[str, Any]:
     return ipsec
 
 
+def _overlay(draw: Draw) -> dict[str, Any]:
+    kind = draw.one(["vxlan", "vxlan", "geneve", "geneve", "gre", "ipip"])
+    return {"type": kind, **({"port": draw.one([4789, 6081, 8472, 65535])} if kind in ("vxlan", "geneve") else {})}
+
+
 def _host(draw: Draw, number: int, family: str) -> dict[str, Any]:
     # spread over the whole address space, but not two at one place
     block = number * 2**24 + draw.number(1, 2**20)
@@ -129,7 +134,7 @@ def plan_of(draw: Draw) -> Plan:
             name="c" + "".join(draw.one(LETTERS) for _ in range(draw.number(0, 6))),
             underlay={"family": family, "mtu": draw.one([1500, 1500, 9000, 1400])},
             ipsec=_ipsec(draw, [host.name for host in hosts]),
-            overlay={"type": draw.one(["vxlan", "geneve"]), "port": draw.one([4789, 6081, 8472, 65535])},
+            overlay=_overlay(draw),
         )
         if found is not None:
             return found

@@ -136,6 +136,52 @@ def test_no_selector_or_rule_names_anything_but_the_overlay_port(planned: Planne
             assert set(selectors) == {"dynamic[udp]", "dynamic[udp/4789]"}
 
 
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_with_hosts_protected_the_way_in_stays_open(family: str) -> None:
+    """Self-lockout: rules and selectors name peers only; ESP, IKE, SSH and IPv6's neighbours pass before any drop."""
+    plan = make_planned(3, underlay={"family": family}, ipsec={"protect": "hosts"}).plan
+    node = plan.nodes[0]
+    files = {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in bundle.build(plan)}
+    guard = [line.strip() for line in files["etc/ipsecplan/guard-drop.nft"].splitlines()]
+    rules = [line for line in guard if "ipsec missing" in line]
+    assert all("@protected" in line for line in rules)
+    assert [line.rsplit(" ", 1)[1] for line in rules] == ["allowed", "drop"] * 2
+    for words in (
+        "meta l4proto esp accept",
+        "udp dport { 500, 4500 } accept",
+        "tcp dport 22 accept",
+        "tcp sport 22 accept",
+    ):
+        assert words in guard
+    assert any("nd-neighbor-solicit" in line for line in guard) == (family == "ipv6")
+    elements = next(line for line in guard if line.startswith("elements"))
+    assert all((p.address in elements) == (p.id != node.id) for p in plan.nodes)
+    conf = files["etc/swanctl/conf.d/ipsecplan.conf"]
+    assert conf.count("mode = pass") == (2 if family == "ipv4" else 4)
+    assert f"{node.address}/{'32' if family == 'ipv4' else '128'}[tcp/22]" in conf
+
+
+@pytest.mark.parametrize("overlay", ["gre", "ipip"])
+@pytest.mark.parametrize(("family", "mode"), [("ipv4", "transport"), ("ipv6", "tunnel"), ("ipv6", "transport")])
+def test_tunnels_a_pair_have_a_device_and_an_mtu_of_their_own(overlay: str, family: str, mode: str) -> None:
+    file = {"underlay": {"family": family}, "overlay": {"type": overlay}, "ipsec": {"protect": "hosts", "mode": mode}}
+    plan = make_planned(3, **file).plan
+    node, peer = plan.nodes[:2]
+    # 1500 less outer IP, less 16 (SPI, number, IV) and 16 (ICV), padded to 4 with a trailer of 2; then what is inside
+    outer = (20 if family == "ipv4" else 40) * (2 if mode == "tunnel" else 1)
+    body = (1500 - (20 if family == "ipv4" else 40) - 16 - 16) // 4 * 4 - 2
+    assert plan.pod_mtu == body - (outer - (20 if family == "ipv4" else 40)) - (4 if overlay == "gre" else 0)
+    name = {"gre": "gr-", "ipip": "ip-"}[overlay] + peer.id[2:12]
+    files = {f.path.removeprefix(f"nodes/{node.id}/etc/systemd/network/"): f.text for f in bundle.build(plan)}
+    text = files[f"10-ipsecplan-{name}.netdev"]
+    kind = overlay if family == "ipv4" else {"gre": "ip6gre", "ipip": "ip6tnl"}[overlay]
+    for words in (f"Kind={kind}\n", f"Local={node.address}", f"Remote={peer.address}", f"MTUBytes={plan.pod_mtu}"):
+        assert words in text
+    assert ("EncapsulationLimit=none" in text) == (family == "ipv6")
+    facts = bundle.node_facts(plan, node)["overlay"]
+    assert (facts["kind"], facts["port"], facts["devices"][0]["peer"]) == (kind, 0, peer.id)
+
+
 @pytest.mark.parametrize("esp", ["aes256gcm16-x25519", "aes256-sha384-x25519"])
 def test_the_files_say_why_and_the_sum_is_right(esp: str) -> None:
     planned = make_planned(ipsec={"esp": [esp]})

@@ -144,7 +144,9 @@ def plant(node: Node, peer: Node, device: str, hop: str, nonce: str) -> int:
     if link is None:
         return 0
     source, overlay = node["underlay"]["address"], node["overlay"]
-    packet = plaintext(source, peer["address"], overlay["port"], overlay["type"], nonce)
+    # an overlay without a port is protected with everything else: any clear packet will do
+    kind = overlay["type"] if overlay["port"] else "vxlan"
+    packet = plaintext(source, peer["address"], overlay["port"] or 4789, kind, nonce)
     protocol = 0x86DD if ":" in source else 0x0800
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as out:
         out.sendto(packet, (device, protocol, 0, 0, bytes.fromhex(link.replace(":", ""))))

@@ -16,7 +16,7 @@ from . import core, lease, state
 from .core import Node, Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
-READ_ONLY = ("status", "preflight", "probe")
+READ_ONLY = ("status", "preflight", "probe", "facts")
 
 
 def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
@@ -118,6 +118,7 @@ def _forget(mtu: Any, request: Node, _: Any) -> Node:
 # phase -> (module that is imported for it, its call)
 PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "status": ("status", lambda m, r, _: m.status(r["node"], r["release"], r["files"])),
+    "facts": ("facts", lambda m, *_: m.facts()),
     "preflight": ("preflight", lambda m, r, _: m.preflight(r["node"], r["tx"], r["skew"], r["payload_bytes"])),
     "arm": ("stage", _arm),
     "senders": ("mtu", lambda m, r, _: m.senders(r["node"])),

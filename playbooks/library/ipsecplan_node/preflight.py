@@ -6,7 +6,7 @@ import json
 import os
 import re
 
-from . import core, mtu, network, state, vici, xfrm
+from . import core, facts, mtu, network, state, vici, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -129,7 +129,9 @@ def _overlay(node: Node) -> list[Node]:
     if network.made_by(node):
         return network.findings(node)
     wrong, overlay = [], node["overlay"]
-    here = mtu.links(extra=("type", overlay["type"]))
+    kind = overlay.get("kind", overlay["type"])
+    here = mtu.links(extra=("type", kind))
+    far = {peer["id"]: peer["address"] for peer in node["peers"]}
     everything = mtu.links()
     for device in overlay["devices"]:
         name = device["name"]
@@ -144,12 +146,16 @@ def _overlay(node: Node) -> list[Node]:
                 )
             continue
         if device["name"] not in here:
-            wrong.append(finding("IPP638", f"{name} exists and is no {overlay['type']} device"))
+            wrong.append(finding("IPP638", f"{name} exists and is no {kind} device"))
             continue
         detail = json.loads(run("ip", "-d", "-j", "link", "show", "dev", device["name"]).out)[0]
         data = detail.get("linkinfo", {}).get("info_data", {})
         found = (data.get("id"), data.get("port"))
-        if found != (overlay["vni"], overlay["port"]):
+        if not overlay["port"]:
+            if data.get("remote") != far.get(device.get("peer"), data.get("remote")):
+                text = f"{name} leads to {data.get('remote')}, not to the peer that the plan says"
+                wrong.append(finding("IPP638", text))
+        elif found != (overlay["vni"], overlay["port"]):
             planned = f"the plan says {overlay['vni']} and {overlay['port']}"
             hint = "the kernel can't change either of a live device: revert, change it on all nodes, then apply"
             wrong.append(finding("IPP638", f"{name} has VNI {found[0]} and port {found[1]}, {planned}", hint))
@@ -186,6 +192,7 @@ def _other(node: Node, tx: str) -> list[Node]:
         wrong.append(finding("IPP640", f"{count} IPsec policies and {len(strange)} states here are not ours", hint))
     try:
         loaded = vici.connections()
+        wrong += facts.lacking(node)
     except Stop as stop:
         return wrong + stop.findings
     old = set((read(state.tx_folder(now["tx"]) + "/pairs") or "").split()) if now["tx"] else set()

@@ -1,0 +1,51 @@
+"""``ipsecplan facts``: what the strongSwan of each node can do, for the next plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from netplan import bundle as bundles
+from netplan.cli.output import emit
+from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, opened
+from netplan.files import write_atomic
+from netplan.inventory import facts_file
+from netplan.problems import ProblemError, printable
+from netplan.rollout import phases
+from netplan.rollout.engine import Failed, Options
+
+
+@click.command("facts", epilog="\b\nExamples:\n  ipsecplan facts bundle\n  ipsecplan plan")
+@BUNDLE
+@INVENTORY
+@STATE_DIR
+def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None:
+    """Ask the nodes of BUNDLE for strongSwan's version and algorithms, and write them beside the inventory.
+
+    `plan` and `render` read that file: each pair is offered what both ends know. Variables that the inventory has
+    itself count more. Nothing is changed on any node.
+    """
+    with opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
+        engine.begin("facts", journal=False)
+        try:
+            engine.step(phases.FACTS)
+        except Failed as failure:
+            raise ProblemError(failure.problems) from None
+        hosts = {
+            target.name: {
+                "strongswan_version": str(engine.results["facts"][node]["version"]),
+                "strongswan_algorithms": sorted(map(str, engine.results["facts"][node]["algorithms"])),
+            }
+            for node, target in engine.targets.items()
+        }
+    path = facts_file(inventory or Path(bundles.read(bundle).manifest["inventory"]["path"]))
+    text = json.dumps({"schema": 1, "hosts": dict(sorted(hosts.items()))}, indent=1) + "\n"
+    write_atomic(path, text.encode(), 0o644)
+    versions: dict[str, list[str]] = {}
+    for name, found in hosts.items():
+        versions.setdefault(str(found["strongswan_version"]), []).append(name)
+    for version, names in sorted(versions.items()):
+        emit(printable(f"strongSwan {version}: {', '.join(sorted(names)[:8])}" + (" ..." if len(names) > 8 else "")))
+    emit(f"{path}: plan and render again to use it")

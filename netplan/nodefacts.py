@@ -1,0 +1,85 @@
+"""Plan to ``node.json``: what the code on a node needs to know, as data; no decision is left to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from netplan.ipsec import swanctl
+from netplan.model import Node
+from netplan.overlay_facts import overlay_facts
+from netplan.plan import PairClass, Plan
+from netplan.proposals import esp_proposal, ike_proposal
+
+SCHEMA = 1
+
+
+def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
+    """Return ``node.json``: what the node module needs to know, as data."""
+    return {
+        "schema": SCHEMA,
+        "id": node.id,
+        "name": node.name,
+        "cluster": plan.file.name,
+        "family": plan.file.underlay.carrier,
+        "underlay": {"address": node.address, "mtu": node.link_mtu},
+        "overlay": overlay_facts(plan, node),
+        "mtu": {"pod": plan.pod_mtu},
+        "auth": plan.file.ipsec.auth,
+        "needs": _needs(plan, node),
+        "protect": plan.file.ipsec.protect,
+        "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
+        "esp": {
+            "negotiated": _negotiated(pair.pair_class for _, pair in plan.peers(node)),
+            "mode": plan.file.ipsec.mode.upper(),
+        },
+        "peers": [
+            {
+                "id": peer.id,
+                "pair": pair.id,
+                "name": peer.name,
+                "address": peer.address,
+                "overlay_address": peer.overlay_address,
+                **({"pod_cidr": peer.pod_cidr} if plan.file.made else {}),
+                "initiator": pair.initiator.id == node.id,
+                "link_mtu": pair.pair_class.link_mtu,
+                "inner_mtu": plan.pod_mtu,
+                "outer_packet": plan.outer_packet(pair.pair_class),
+                "packet": pair.pair_class.preferred.carried.text,
+                "children": swanctl.children(plan, pair),
+                "negotiated": _negotiated([pair.pair_class]),
+                **_host_mtu(plan, pair.pair_class),
+            }
+            for peer, pair in plan.peers(node)
+        ],
+    }
+
+
+def _needs(plan: Plan, node: Node) -> list[str]:
+    """Return charon's names of every algorithm that a node offers to its peers."""
+    offers = {pair.pair_class.offer for _, pair in plan.peers(node)}
+    found: set[str] = set()
+    for offer in offers:
+        for text in offer.esp:
+            found |= getattr(esp_proposal(text), "needs", frozenset())
+        for text in offer.ike:
+            found |= getattr(ike_proposal(text), "needs", frozenset())
+    return sorted(found)
+
+
+def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
+    """With ``protect: hosts``: the packet between the hosts that always fits, and one that is refused here.
+
+    In transport mode over IPv6 Linux refuses none: it sends the ESP packet as fragments, as a source may (measured on
+    6.1). TCP never gets that far, because it takes the path's MTU from the SA.
+    """
+    if plan.file.ipsec.protect != "hosts":
+        return {}
+    low, high = plan.host_mtu(pair_class)
+    refuses = plan.file.underlay.carrier == "ipv4" or plan.file.ipsec.mode == "tunnel"
+    return {"host_mtu": low, **({"host_over": high + 1} if refuses else {})}
+
+
+def _negotiated(classes: Iterable[PairClass]) -> list[str]:
+    """What charon may report for these classes, the preferred first."""
+    return list(dict.fromkeys(s.proposal.negotiated for c in classes for s in c.sized))
