@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 
 from . import core, facts, mtu, network, state, vici, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
@@ -32,7 +33,7 @@ def preflight(node: Node, tx: str, skew: float, payload_bytes: int) -> Node:
     if missing:
         packages = " ".join(sorted({TOOLS.get(name, name) for name in missing}))
         raise Stop(finding("IPP631", f"programs are missing: {' '.join(missing)}", f"install {packages}"))
-    wrong = []
+    wrong = _names()
     test = _timer_start()
     if abs(skew) > SKEW_S:
         wrong.append(
@@ -50,6 +51,15 @@ def preflight(node: Node, tx: str, skew: float, payload_bytes: int) -> Node:
         raise Stop(*wrong)
     return {"changed": False, "notes": wrong,
             "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(node['peers'])} peers"}  # fmt: skip
+
+
+def _names() -> list[Node]:
+    """charon reads `udp` in a selector by /etc/protocols; without it a whole connection is discarded."""
+    try:
+        socket.getprotobyname("udp")
+    except OSError:
+        return [finding("IPP631", "/etc/protocols is missing or has no udp", "install netbase")]
+    return []
 
 
 def _timer_start() -> str:
