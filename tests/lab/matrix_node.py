@@ -132,73 +132,9 @@ def measure(request: Node) -> Node:
     return {"rows": rows, "selectors": selectors, "said": said, "guard": xfrm.guard()}
 
 
-ANY = """connections {
- any {
-  version = 2
-  local_addrs = %s
-  remote_addrs = %s
-  local {
-   auth = pubkey
-   certs = ipsecplan.pem
-   id = %s
-  }
-  remote {
-   auth = pubkey
-   cacerts = ipsecplan-ca.pem
-   id = %%any
-  }
-  children {
-   any-out : any-child {
-    local_ts = dynamic[udp]
-    remote_ts = %s[udp/4789]
-   }
-   any-in : any-child {
-    local_ts = dynamic[udp/4789]
-    remote_ts = %s[udp]
-   }
-  }
- }
-}
-any-child {
- mode = transport
- esp_proposals = aes256gcm16-x25519
- start_action = trap
-}
-"""
-
-
-def trap_any(request: Node) -> Node:
-    """One section with a range of addresses as its peer: what can be asked of it before traffic depends on it."""
-    node = request["node"]
-    own = node["underlay"]["address"]
-    around = request["range"]
-    core.write(str(SWANCTL / "ipsecplan-any.conf"), ANY % (own, around, node["id"], around, around))
-    done = run("swanctl", "--load-all", "--noprompt")
-    asked = {words: run("swanctl", "--initiate", *words.split(), "--timeout", "5", timeout=20)
-             for words in ("--ike any", "--child any-out")}  # fmt: skip
-    listed = run("swanctl", "--list-sas").out
-    return {"load": done.said, "asked": {w: [d.code, d.said] for w, d in asked.items()}, "sas": listed}
-
-
-def burst(request: Node) -> Node:
-    """Ping each peer's overlay address through whatever traps there are. Returns lost pings by address, and SAs."""
-    lost = {}
-    for peer in request["node"]["peers"]:
-        said = run("ping", "-n", "-c", "20", "-i", "0.1", "-W", "2", peer["overlay_address"], timeout=60).out
-        lost[peer["overlay_address"]] = 20 - int(said.split(" received")[0].split()[-1])
-    return {"lost": lost, "sas": run("swanctl", "--list-sas").out}
-
-
 OPS = {
-    "trap_any": trap_any,
-    "burst": burst,
-    "begin": begin,
-    "clear": clear,
-    "certify": certify,
-    "load": load,
-    "switch": switch,
-    "measure": measure,
-}
+    "begin": begin, "clear": clear, "certify": certify, "load": load, "switch": switch, "measure": measure,
+}  # fmt: skip
 
 
 def main() -> None:
