@@ -30,15 +30,18 @@ WRONG = {**PAIR, "to": "n4", "ok": False, "passes": False, "wrong": ["a DF packe
          "line": "n1 -> n4  DF 1356 FAILS, 1357 refused, NO ESP SEEN, 0 plaintext (1 planted, seen)"}  # fmt: skip
 
 
-def files(plan):
-    """A bundle that does not change when the real one does."""
-    made = [File("REVIEW.md", f"# Review\n\nPods get {plan.pod_mtu}.\n")]
-    for node in plan.nodes:
-        made.append(File(f"nodes/{node.id}/etc/systemd/network/10-ov0.network", NETWORK.format(mtu=plan.pod_mtu)))
-        made.append(
-            File(f"nodes/{node.id}/etc/swanctl/conf.d/x.conf", "connections {\n  # all\n  a { version = 2 }\n}\n")
-        )
-    return made
+def of_cluster(plan):
+    """The part of a bundle about the whole cluster, which does not change when the real one does."""
+    return [File("REVIEW.md", f"# Review\n\nPods get {plan.pod_mtu}.\n")]
+
+
+def of_host(plan, node):
+    """The part of a bundle about one host, which does not change when the real one does."""
+    swanctl = "connections {\n  # all\n  a { version = 2 }\n}\n"
+    return [
+        File(f"nodes/{node.id}/etc/systemd/network/10-ov0.network", NETWORK.format(mtu=plan.pod_mtu)),
+        File(f"nodes/{node.id}/etc/swanctl/conf.d/x.conf", swanctl),
+    ]
 
 
 async def verified(app, pilot, settle):
@@ -102,7 +105,8 @@ PICTURES = [(scene, size, theme) for scene in SCENES for size in SIZES for theme
 def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeypatch):
     for place in ("tui.screens.rollout.time", "tui.rollout_actions.time"):
         monkeypatch.setattr(place, SimpleNamespace(time=lambda: NOW, sleep=lambda _: None))
-    monkeypatch.setattr(bundle, "build", files)
+    monkeypatch.setattr(bundle, "cluster_files", of_cluster)
+    monkeypatch.setattr(bundle, "node_files", of_host)
     monkeypatch.setattr("tui.screens.rollout.TICK_S", 3600)
     end = {"at": "2026-01-01T00:00:20Z", "event": "RunFinished", "outcome": "confirmed", "exit_code": 0}
     write(folder, [*records(3, rounds=5), end])
