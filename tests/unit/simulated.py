@@ -61,6 +61,7 @@ class Nodes:
 
         self.agent: ModuleType = ipsecplan_node
         self.patch, self.folder, self.now = monkeypatch, folder, 1000.0
+        self.stale = False  # whether what is confirmed is not what the bundle says
         self.under_way: list[tuple[str, dict[str, Any], bytes]] = []  # requests that have not arrived yet
         self.targets = [self._target(node_id, peers, number) for number, (node_id, peers) in enumerate(edges.items())]
         for target in self.targets:
@@ -110,8 +111,9 @@ class Nodes:
             answer: dict[str, Any] = {"changed": True, "detail": ""}
             if phase == "status":
                 now = state.load()
+                same = now["state"] == "confirmed" and not self.stale
                 answer |= {"state": now, "transaction": state.progress(now), "lease": self.agent.lease.load(),
-                           "mtu_before": {}, "differs": [] if now["state"] == "confirmed" else ["x"]}  # fmt: skip
+                           "mtu_before": {}, "differs": [] if same else ["x"]}  # fmt: skip
             if phase == "enforce":
                 (home / "guard").write_text(GUARD + "\n")
             if phase == "probe":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -87,6 +89,22 @@ def test_over_several_hops(
     dies(nodes, point, monkeypatch, tmp_path / "state")
     nodes.wait()
     assert set(nodes.words().values()) == {end}, nodes.words()
+
+
+@pytest.mark.parametrize(("point", "end"), [*HOPS, ("NodeResult:prepare:2", "old")])
+def test_over_a_confirmed_release_where_those_who_went_back_still_encrypt(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, point: str, end: str
+) -> None:
+    nodes = Nodes(monkeypatch, tmp_path / "nodes", LONG)
+    with ClusterState(tmp_path / "state", "lab") as state:
+        assert apply(engine(nodes, state), lambda _: True).outcome == "confirmed"
+    nodes.targets = [replace(target, digest="e" * 64) for target in nodes.targets]
+    nodes.stale = True
+    dies(nodes, point, monkeypatch, tmp_path / "state")
+    nodes.wait()
+    states = [json.loads((nodes.home(t.id) / "lib" / "state.json").read_text()) for t in nodes.targets]
+    assert {state["release"][0] for state in states} == {"f" if end == "old" else "e"}
+    assert set(nodes.words().values()) == {"new"}, "confirmed and guarded, by whichever release"
 
 
 @pytest.mark.parametrize("point", RESUMED)
