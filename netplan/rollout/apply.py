@@ -86,7 +86,11 @@ def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep |
         engine.stop_if_cancelled()
         confirm_all(engine)
     except Failed as failure:
-        undo_after(engine, failure, outcome)
+        if _kept_out(engine, failure):
+            outcome.outcome, outcome.exit_code = "failed", ExitCode.FAILURE
+            outcome.problems += failure.problems
+        else:
+            undo_after(engine, failure, outcome)
         return
     outcome.outcome = "confirmed"
     outcome.to_raise = (engine.hold, engine.planned) if engine.hold else None
@@ -100,11 +104,21 @@ def _patiently(engine: Engine, step: Step) -> None:
             engine.step(step)
             return
         except Failed as failure:
-            lost = {problem.code for problem in failure.problems} <= {"IPP671", "IPP602"}
-            if not lost or not engine.results[step.phases[0]][first]["ok"] or not left:
+            if not _lost(failure) or not engine.results[step.phases[0]][first]["ok"] or not left:
                 raise
             time.sleep(RACE_PAUSE_S)
             engine.later()
+
+
+def _lost(failure: Failed) -> bool:
+    """Tell whether somebody else was faster, and nothing else is wrong."""
+    return {problem.code for problem in failure.problems} <= {"IPP671", "IPP602"}
+
+
+def _kept_out(engine: Engine, failure: Failed) -> bool:
+    """Tell whether another one has got every node: then there is nothing of ours to take back."""
+    armed = engine.results.get("arm", {})
+    return _lost(failure) and len(armed) == len(engine.targets) and not any(result["ok"] for result in armed.values())
 
 
 def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:

@@ -166,3 +166,13 @@ def test_of_two_at_once_the_holder_of_the_first_node_goes_on(
     with ClusterState(tmp_path, "lab") as state:
         assert apply(engine(state, nodes), lambda _: True).outcome == ends
     assert phases_sent(nodes).count("arm") == (3 if ends == "confirmed" else 1)
+
+
+def test_who_gets_no_node_has_nothing_to_take_back(tmp_path: Path) -> None:
+    finding = {"code": "IPP671", "message": "eve holds this node", "hint": None, "severity": "error"}
+    refusal = {"ok": False, "detail": "held", "findings": [finding]}
+    nodes = Played(lambda phase, _: refusal if phase == "arm" else None)
+    with ClusterState(tmp_path, "lab") as state:
+        outcome = apply(engine(state, nodes), lambda _: True)
+    assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
+    assert "relax" not in phases_sent(nodes)

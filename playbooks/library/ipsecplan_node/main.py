@@ -178,15 +178,16 @@ def _alone() -> Iterator[None]:
             core.remove(state.RUN + "/agent")
 
 
-def _admit(request: Node) -> None:
-    """Take the lease for who asks. Taking back a transaction that is not here needs none, for it does nothing."""
-    try:
-        lease.hold(request.get("lease"))
-    except Stop:
-        if request.get("any") or not {"relax", "back"}.issuperset(request["phases"]):
-            raise
-        if state.load()["tx"] == request["tx"]:
-            raise
+def _harmless(request: Node) -> bool:
+    """Tell whether a request can do nothing here, so that it needs neither the lock nor the lease.
+
+    Such are a look, a measurement, and taking back a transaction that is not here (another one may be at work).
+    """
+    if all(name in READ_ONLY for name in request["phases"]):
+        return not request.get("rearm")
+    if request.get("any") or not {"relax", "back"}.issuperset(request["phases"]):
+        return False
+    return bool(state.load()["tx"] != request["tx"])
 
 
 def perform(request: Node, archive: bytes | None) -> list[Node]:
@@ -228,11 +229,11 @@ def main(header: Node, stream: Any) -> None:
         os.setsid()
     os.umask(0o077)
     try:
-        if all(name in READ_ONLY for name in request["phases"]) and not request.get("rearm"):
+        if _harmless(request):
             results = perform(request, archive)
         else:
             with _alone():
-                _admit(request)
+                lease.hold(request.get("lease"))
                 if request.get("rearm"):
                     with state.deciding():
                         state.require_open(request["tx"])
