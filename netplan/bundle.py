@@ -21,7 +21,7 @@ from netplan import __version__
 from netplan.cni import bridge
 from netplan.cni.deliver import Delivery, delivery
 from netplan.consequences import consequences
-from netplan.host import guard, sysctl
+from netplan.host import guard, openings, sysctl
 from netplan.host.overlay import networkd_files
 from netplan.inventory import Inventory
 from netplan.ipsec import charon, farend, swanctl
@@ -110,7 +110,7 @@ def cluster_files(plan: Plan) -> list[File]:
 
 def node_files(plan: Plan, node: Node) -> list[File]:
     """Return the files of one host: those that go there, or what somebody needs who configures it instead of us."""
-    return _managed(plan, node) if node.managed else _far_end(plan, node)
+    return [*_managed(plan, node), *_firewall(plan, node)] if node.managed else _far_end(plan, node)
 
 
 def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[str, Any]:
@@ -183,6 +183,14 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         File("usr/local/lib/ipsecplan/revert.sh", revert, "0755"),
     ]
     return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
+
+
+def _firewall(plan: Plan, node: Node) -> list[File]:
+    """What a host's own firewall has to let in; for whoever runs it, because a rollout changes no rule of others."""
+    files, commands = openings.of_node(plan, node)
+    under = f"cluster/firewall/{node.id}"
+    made = [File(f"{under}/{path}", text) for path, text in files.items()]
+    return [*made, File(f"{under}/COMMANDS", "\n".join(commands) + "\n")] if made else []
 
 
 def _far_end(plan: Plan, node: Node) -> list[File]:

@@ -10,7 +10,7 @@ from netplan.networks import NAMESPACE, NETWORKS, SYSTEM_NAMESPACES, Network
 from netplan.problems import Problem, closest, quoted
 from netplan.source import Key
 
-_VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})(\.\d{1,6})?([.+-][A-Za-z0-9.+-]{1,40})?\Z")
+_VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})(\.\d{1,6})?([.+-][A-Za-z0-9.+-]{1,40})?\Z", re.ASCII)
 
 
 def _network(loaded: LoadedPlan) -> Network | None:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from netplan import inventory as inventories
 from netplan.cni.existing import texts
+from netplan.host.openings import plan_problems
 from netplan.inventory import Inventory
 from netplan.load import LoadedPlan, load
 from netplan.model import Node, PlanFile
 from netplan.nodes import nodes
 from netplan.plan import Plan, make_plan
 from netplan.problems import Problem, ProblemError, errors, quoted
+from netplan.source import Key
 from netplan.validate import validate, validate_with
 
 
@@ -53,15 +55,14 @@ def planned(
 
 
 def _network(loaded: LoadedPlan, plan: Plan) -> list[Problem]:
-    """What the container network has against the plan, shown where the plan names it."""
-    if plan.file.made is None and not plan.file.cni.options:
-        return []
-    from netplan.cni.deliver import problems  # only for networks that a plan names
+    """What the container network or the hosts' firewall has against the plan, shown where the plan names it."""
+    found: list[tuple[Key, Problem]] = [(("firewall",), problem) for problem in plan_problems(plan)]
+    if plan.file.made is not None or plan.file.cni.options:
+        from netplan.cni.deliver import problems  # only for networks that a plan names
 
-    at = ("cni", "plugin")
+        found += [(("cni", "plugin"), problem) for problem in problems(plan)]
     return [
-        loaded.source.problem(p.code, p.message, at, hint=p.hint, warning=p.severity == "warning")
-        for p in problems(plan)
+        loaded.source.problem(p.code, p.message, at, hint=p.hint, warning=p.severity == "warning") for at, p in found
     ]
 
 

@@ -15,10 +15,12 @@ from netplan.cni.base import Adapter, Artifact, Change, Network, Step
 from netplan.cni.deliver import adapter, deliver, fitted, of_stack, page, steps, wanted
 from netplan.cni.existing import texts
 from netplan.cni.policies import Baseline, policies
+from netplan.host.links import HOSTS, Link
 from netplan.problems import Problem, ProblemError, errors, printable
 from netplan.stack import parse as parse_stack
 from netplan.stack import parse_size
 
+_UNIT = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@ -]{0,80}\Z")
 _OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,200})\Z")
 
 
@@ -28,7 +30,8 @@ _OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,2
     "  ipsecplan network --list\n"
     "  ipsecplan network calico --plan plan.yaml --to review/\n"
     "  ipsecplan network flannel --stack ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500 --existing cm.yaml\n"
-    "  ipsecplan network cilium --plan plan.yaml --namespace shop --from monitoring",
+    "  ipsecplan network cilium --plan plan.yaml --namespace shop --from monitoring\n"
+    "  ipsecplan network --host networkd --link eth0 --mtu 1584 --unit 20-lan.network",
 )
 @click.argument("plugin", required=False)
 @click.option("--list", "list_", is_flag=True, help="List the networks and what their number means.")
@@ -42,6 +45,10 @@ _OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,2
 @click.option("--namespace", "namespaces", multiple=True, help="Add baseline policies for this namespace.")
 @click.option("--from", "peers", multiple=True, help="A namespace that may reach those.")
 @click.option("--to", "to", type=click.Path(path_type=Path), help="Write the files into this new directory.")
+@click.option("--host", "host", type=click.Choice(tuple(HOSTS)), help="Write a host's link MTU (--mtu) instead.")
+@click.option("--link", help="With --host: the link, such as eth0.")
+@click.option("--unit", default="", help="With --host: the .network file, netplan id or connection in charge of it.")
+@click.option("--dhcp", is_flag=True, help="With --host: the link's address comes from DHCP or router advertisements.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 def command(
     plugin: str | None,
@@ -56,10 +63,17 @@ def command(
     namespaces: tuple[str, ...],
     peers: tuple[str, ...],
     to: Path | None,
+    host: str | None,
+    link: str | None,
+    unit: str,
+    dhcp: bool,
     json_: bool,
 ) -> None:
     """Write what gives PLUGIN the planned pod MTU: patches for review, and the steps that make them live, in order."""
     with as_json(json_):
+        if host is not None:
+            _host(host, link, mtu, unit, dhcp, existing, to, json_)
+            return
         if list_ or plugin is None:
             _list(json_)
             return
@@ -84,6 +98,43 @@ def command(
             emit(artifact.text.rstrip("\n"))
         for line in page(chosen, network, todo, change):
             emit(f"# {line}" if line else "#")
+
+
+def _host(
+    host: str,
+    name: str | None,
+    mtu: str | None,
+    unit: str,
+    dhcp: bool,
+    existing: tuple[Path, ...],
+    to: Path | None,
+    json_: bool,
+) -> None:
+    """Write what gives a link of a host its MTU, in the way of the host's own configurator."""
+    if name is None or mtu is None:
+        raise click.UsageError("--host needs --link and --mtu")
+    if unit and not _UNIT.match(unit):
+        raise click.UsageError(f"--unit {unit!r} is no name of a file or connection")
+    found = texts(existing)
+    text = next(iter(found.values()), "")
+    link = Link(name=name, mtu=parse_size(mtu, "link MTU"), unit=unit, dhcp=dhcp, existing=text)
+    if errors(link.problems()):
+        raise ProblemError(link.problems())
+    files, commands = HOSTS[host].render(link), HOSTS[host].apply(link)
+    if to is not None:
+        lines = [f"# {HOSTS[host].title}: {name} with MTU {link.mtu}", "", *(f"    {line}" for line in commands)]
+        _write(to, [Artifact(path=path, text=body) for path, body in files.items()], lines)
+    if json_:
+        emit_json({"host": host, "files": [{"path": p, "text": t} for p, t in files.items()], "commands": commands})
+        return
+    if to is not None:
+        note(f"{to}: {len(files)} files and STEPS.md")
+        return
+    for path, body in files.items():
+        emit(f"# {path}")
+        emit(body.rstrip("\n"))
+    for line in commands:
+        emit(f"# {line}")
 
 
 def _list(json_: bool) -> None:

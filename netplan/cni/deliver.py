@@ -54,7 +54,7 @@ def options_problems(options: Mapping[str, str]) -> list[Problem]:
             near = closest(key, OPTIONS)
             hint = f"did you mean {near}?" if near else f"known: {' '.join(OPTIONS)}"
             found.append(Problem(code="IPP905", message=f"no option {quoted(key)}", hint=hint))
-        elif not re.fullmatch(OPTIONS[key][1], value):
+        elif not re.fullmatch(OPTIONS[key][1], value, re.ASCII):  # \d is more than 0 to 9 otherwise
             message = f"{quoted(value)} can't be the option {key}: {OPTIONS[key][0]}"
             found.append(Problem(code="IPP905", message=message))
     return found

@@ -13,9 +13,11 @@ import re
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from netplan.model import Node
+from netplan.plan import Plan
 from netplan.problems import Problem
 
-_WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,60}$")
+_WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]{0,60}\Z")
 _FAMILIES = ("inet", "ip", "ip6")
 
 
@@ -126,3 +128,37 @@ def firewalld(openings: Openings) -> tuple[dict[str, str], list[str]]:
         rule = f'rule family="ipv{version}" source ipset="{name}" service name="ipsecplan" accept'
         commands.append(f"firewall-cmd --permanent --zone={openings.zone} --add-rich-rule='{rule}'")
     return files, [*commands, "firewall-cmd --reload"]
+
+
+def of_node(plan: Plan, node: Node) -> tuple[dict[str, str], list[str]]:
+    """Return (path -> text, commands that make it live) for one host of a plan with the key ``firewall``.
+
+    Only the forms of ESP that its pairs use are let in; peers behind NAT come from an address that the plan does not
+    know, so with them the NAT's address has to be added by hand.
+    """
+    wanted = plan.file.firewall
+    pairs = list(plan.peers(node))
+    if wanted is None or not pairs:
+        return {}, []
+    openings = Openings(
+        peers=tuple(peer.address for peer, _ in pairs),
+        overlay_port=plan.file.overlay.udp_port,
+        nat_t=any(pair.pair_class.nat_t for _, pair in pairs),
+        plain_esp=any(not pair.pair_class.nat_t for _, pair in pairs),
+        table=wanted.table,
+        chain=wanted.chain,
+        zone=wanted.zone,
+    )
+    if wanted.kind == "firewalld":
+        return firewalld(openings)
+    files = nftables(openings)
+    load = [f"nft -f /{path}" for path in files]
+    return files, [*load, f"nft insert rule {wanted.table} {wanted.chain} jump ipsecplan_in"]
+
+
+def plan_problems(plan: Plan) -> list[Problem]:
+    """Return what stands against the plan's key ``firewall``."""
+    wanted = plan.file.firewall
+    if wanted is None:
+        return []
+    return Openings(peers=(), overlay_port=None, table=wanted.table, chain=wanted.chain, zone=wanted.zone).problems()

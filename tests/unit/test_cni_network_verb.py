@@ -103,3 +103,28 @@ def test_the_list_names_every_network(capsys):
     assert all(name in out for name in ADAPTERS)
     _, out, _ = run(capsys, "--list", "--json")
     assert len(json.loads(out)["result"]) == len(ADAPTERS)
+
+
+def test_a_hosts_link_gets_its_mtu(capsys, tmp_path):
+    code, out, err = run(capsys, "--host", "networkd", "--link", "eth0", "--mtu", "1584", "--unit", "20-lan.network")
+    assert code == 0, err
+    assert "# etc/systemd/network/20-lan.network.d/90-ipsecplan.conf" in out
+    assert "MTUBytes=1584" in out
+    assert "networkctl reconfigure eth0" in out
+    for host in ("canonical", "networkmanager", "ifupdown"):
+        code, out, err = run(capsys, "--host", host, "--link", "eth0", "--mtu", "9000", "--json")
+        assert code == 0, err
+        assert any("9000" in f["text"] for f in json.loads(out)["result"]["files"])
+    code, _, err = run(capsys, "--host", "ifupdown", "--link", "eth0", "--mtu", "9000", "--to", str(tmp_path / "new"))
+    assert code == 0, err
+    assert (tmp_path / "new" / "etc" / "network" / "interfaces").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [(("--mtu", "1500"), 2), (("--link", "eth0"), 2), (("--link", "eth0; x", "--mtu", "1500"), 3),
+     (("--link", "eth0", "--mtu", "1000"), 3), (("--link", "eth0", "--mtu", "1500", "--unit", "../../x"), 2)],
+)  # fmt: skip
+def test_refusals_of_links(argv, code, capsys):
+    found, _, err = run(capsys, "--host", "networkd", *argv)
+    assert found == code, err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 import yaml
 
 from netplan import bundle, pipeline
-from netplan.cni.deliver import delivery
-from netplan.problems import ProblemError
+from netplan.cni.deliver import OPTIONS, delivery, problems
+from netplan.host.openings import plan_problems
+from netplan.network_rules import namespaces
+from netplan.problems import ProblemError, errors
 
 from .conftest import make_planned
 
@@ -115,3 +119,25 @@ def test_the_steps_come_before_apply_in_review() -> None:
     assert "kubectl patch installation default --dry-run=server" in review
     assert "10-ipsecplan.conflist" not in review
     assert "MTU read back" in review
+
+
+def _corpus() -> list[str]:
+    path = Path(__file__).parents[1] / "data" / "injections.jsonl"
+    return [json.loads(line)["text"] for line in path.read_text().splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("option", [key for key in OPTIONS if key != "links"])
+def test_hostile_options_are_refused_or_plain_words(option: str) -> None:
+    for text in _corpus():
+        plan = make_planned(2, cni={"plugin": "calico", "options": {option: text}}).plan
+        assert problems(plan) or re.fullmatch(r"[A-Za-z0-9_.:/-]+", text), text
+
+
+def test_hostile_names_of_namespaces_and_firewalls_are_refused() -> None:
+    for text in _corpus():
+        for namespace in ({"name": text}, {"name": "shop", "allow_from": [text]}, {"name": "shop", "allow_to": [text]}):
+            loaded = make_planned(2, cni={"plugin": "calico"}, namespaces=[namespace]).loaded
+            assert errors(list(namespaces(loaded))) or re.fullmatch(r"[a-z0-9-]{1,63}", text), text
+        for key in ("table", "chain", "zone"):
+            plan = make_planned(2, firewall={"kind": "nftables", key: text}).plan
+            assert plan_problems(plan) or re.fullmatch(r"(inet |ip |ip6 )?[A-Za-z0-9_-]+", text), text
