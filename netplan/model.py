@@ -197,7 +197,9 @@ class Cni(Part):
 class Firewall(Part):
     """The hosts' own firewall, when openings for IKE, ESP and the overlay shall be rendered for it."""
 
-    kind: Literal["nftables", "firewalld"] = Field(description="which firewall is in charge of the hosts")
+    kind: Literal["none", "nftables", "firewalld"] = Field(
+        "none", description="which firewall is in charge of the hosts"
+    )
     table: str = Field("inet filter", description="nftables: family and table of the input chain in charge")
     chain: str = Field("input", description="nftables: the input chain in charge")
     zone: str = Field("public", description="firewalld: zone of the hosts' links")
@@ -226,7 +228,7 @@ class PlanFile(Part):
     overlay: Overlay = Field(default_factory=Overlay)
     cni: Cni = Field(default_factory=Cni)
     namespaces: list[Namespace] = Field(default_factory=list)
-    firewall: Firewall | None = Field(None, description="render what the hosts' own firewall has to let in")
+    firewall: Firewall = Field(default_factory=Firewall)
 
     @model_validator(mode="before")
     @classmethod

@@ -138,7 +138,7 @@ def of_node(plan: Plan, node: Node) -> tuple[dict[str, str], list[str]]:
     """
     wanted = plan.file.firewall
     pairs = list(plan.peers(node))
-    if wanted is None or not pairs:
+    if wanted.kind == "none" or not pairs:
         return {}, []
     openings = Openings(
         peers=tuple(peer.address for peer, _ in pairs),
@@ -159,6 +159,6 @@ def of_node(plan: Plan, node: Node) -> tuple[dict[str, str], list[str]]:
 def plan_problems(plan: Plan) -> list[Problem]:
     """Return what stands against the plan's key ``firewall``."""
     wanted = plan.file.firewall
-    if wanted is None:
+    if wanted.kind == "none":
         return []
     return Openings(peers=(), overlay_port=None, table=wanted.table, chain=wanted.chain, zone=wanted.zone).problems()
