@@ -10,7 +10,7 @@ import click
 
 from netplan.problems import ExitCode
 
-SCREENS = ("calc", "plan", "pairs", "files", "rollout", "verify", "history")
+SCREENS = ("calc", "plan", "pairs", "files", "rollout", "verify", "history", "audit")
 
 
 @click.command(
@@ -29,7 +29,7 @@ def command(
     plan: Path | None, readonly: bool, bundle: Path, against: Path | None, screen: str, config: Path | None,
     state_dir: str | None,
 ) -> int:  # fmt: skip
-    """Open the planner, with PLAN if given: calculator, plan, pairs, files, rollout, verify, history."""
+    """Open the planner, with PLAN if given: calculator, plan, pairs, files, rollout, verify, history, audit."""
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError("ui needs a terminal; `ipsecplan plan` prints the same numbers")
     # the one place that starts the planner; by name, because nothing in netplan may depend on it

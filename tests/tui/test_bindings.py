@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,9 @@ def text_of(selector):
     return lambda app: app.screen.query_one(selector).pane_text()
 
 
+OPENED = ["o", *"dumps", "enter"]
+DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "calico-operator-auto-under-ipsec" / "in"
+
 # binding id: screen, keys before, keys of the binding, what must hold afterwards
 CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "app.calc": ("plan", ["escape"], ["1"], lambda a: a.current_mode == "calc"),
@@ -54,6 +58,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "app.rollout": ("calc", [], ["5"], lambda a: a.current_mode == "rollout"),
     "app.verify": ("calc", [], ["6"], lambda a: a.current_mode == "verify"),
     "app.history": ("calc", [], ["7"], lambda a: a.current_mode == "history"),
+    "app.audit": ("calc", [], ["8"], lambda a: a.current_mode == "audit"),
     "app.help": ("calc", [], ["question_mark"], is_screen(HelpScreen)),
     "app.copy_command": ("calc", [], ["Y"], lambda a: a.clipboard == f"ipsecplan calc {STACK} --mtu 1450"),
     "app.copy_pane": ("calc", [], ["y"], lambda a: "outermost IP packet" in a.clipboard),
@@ -135,6 +140,13 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "history.filter": ("history", ["@journals"], ["slash", "-", "1"], lambda a: a.screen.query_one("#past").row_count == 1),
     "history.read": ("history", ["@late"], ["r"], lambda a: a.screen.query_one("#past").row_count == 1),
     "history.leave": ("history", ["slash"], ["escape"], lambda a: a.focused.id == "past"),
+    "audit.open": ("audit", [], ["o"], is_screen(PromptScreen)),
+    "audit.again": ("audit", ["@dumps", *OPENED], ["r"], lambda a: [f["too_large_by"] for f in a.screen.findings] == [34]),
+    "audit.stop": ("audit", ["@endless", *OPENED], ["S"], lambda a: (a.screen.end or "").startswith("stopped")),
+    "audit.plan": ("audit", ["@dumps", *OPENED], ["p"], lambda a: a.screen.by_plan and "--plan" in a.screen.command_line()),
+    "audit.wrong": ("audit", [], ["w"], lambda a: a.screen.wrong_only),
+    "audit.filter": ("audit", [], ["slash"], lambda a: a.focused.id == "filter"),
+    "audit.leave": ("audit", ["slash"], ["escape"], lambda a: a.focused.id == "findings"),
     "ask.no": ("plan", ["x", "escape", "q"], ["n"], is_screen(MODES["plan"])),
     "ask.yes": ("plan", ["x", "escape", "q"], ["y"], lambda a: a.return_value == 0),
     "help.close": ("calc", ["question_mark"], ["escape"], is_screen(MODES["calc"])),
@@ -180,6 +192,8 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         _journal(folder, "tx-2")
     if "@waiting" in words:
         _journal(folder, "tx-1", outcome="awaiting")
+    if "@dumps" in words:
+        shutil.copytree(DUMPS, "dumps")
     if "@bundle" in words:
         checker = Checker(Path("plan.yaml"))
         checker.read_inventory(PLAN)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
 
 MODES = kinds()
+DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "calico-operator-auto-under-ipsec" / "in"
 
 STACKS = ["", "c", "n", "m", "v", "o", "V", "o o", "c c c c", "plus plus", "less_than_sign", "E"]
 
@@ -212,3 +214,32 @@ async def test_every_screen_has_its_line_and_shows_it(mode, shown):
     )
     assert line == drawn
     assert line.startswith("ipsecplan ")
+
+
+async def test_audit(make, settle, folder, capsys):
+    shutil.copytree(DUMPS, folder / "dumps")
+    app = make(mode="audit")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("o", *"dumps", "enter")
+        await settle(pilot)
+        line, found, why = app.screen.command_line(), app.screen.findings, app.screen.query_one("#why").pane_text()
+    assert line == "ipsecplan audit dumps"
+    assert main([*shlex.split(line)[1:], "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["result"]["findings"] == found
+    assert main([*shlex.split(line)[1:], "--explain"]) == 4
+    printed = capsys.readouterr().out
+    assert all(row.strip() in printed for row in why.splitlines()[2:])
+
+
+async def test_audit_of_what_is_not_there_says_so(make, settle):
+    app = make(mode="audit")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("o", *"nowhere", "enter")
+        await settle(pilot)
+        assert app.screen.findings == []
+        assert "IPP919" in "".join(app.screen.said)
+        await pilot.press("o", "home", *"'", "enter")
+        await settle(pilot)
+        assert app.screen.paths == ["nowhere"], "an open quote is no list of files"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from tests.tui.test_rollout_state import PHASES, records, write
 from tui.screens import kinds
 
 MODES = kinds()
+DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "pods-keep-old-value" / "in"
 
 pytestmark = pytest.mark.slow
 NOW = 1767225700.0  # 40 s after the events of the journal
@@ -28,15 +30,18 @@ WRONG = {**PAIR, "to": "n4", "ok": False, "passes": False, "wrong": ["a DF packe
          "line": "n1 -> n4  DF 1356 FAILS, 1357 refused, NO ESP SEEN, 0 plaintext (1 planted, seen)"}  # fmt: skip
 
 
-def files(plan):
-    """A bundle that does not change when the real one does."""
-    made = [File("REVIEW.md", f"# Review\n\nPods get {plan.pod_mtu}.\n")]
-    for node in plan.nodes:
-        made.append(File(f"nodes/{node.id}/etc/systemd/network/10-ov0.network", NETWORK.format(mtu=plan.pod_mtu)))
-        made.append(
-            File(f"nodes/{node.id}/etc/swanctl/conf.d/x.conf", "connections {\n  # all\n  a { version = 2 }\n}\n")
-        )
-    return made
+def of_cluster(plan):
+    """The part of a bundle about the whole cluster, which does not change when the real one does."""
+    return [File("REVIEW.md", f"# Review\n\nPods get {plan.pod_mtu}.\n")]
+
+
+def of_host(plan, node):
+    """The part of a bundle about one host, which does not change when the real one does."""
+    swanctl = "connections {\n  # all\n  a { version = 2 }\n}\n"
+    return [
+        File(f"nodes/{node.id}/etc/systemd/network/10-ov0.network", NETWORK.format(mtu=plan.pod_mtu)),
+        File(f"nodes/{node.id}/etc/swanctl/conf.d/x.conf", swanctl),
+    ]
 
 
 async def verified(app, pilot, settle):
@@ -65,6 +70,11 @@ async def measured(app, pilot, settle):
     await pilot.press("right", "right", "right")
 
 
+async def audited(app, pilot, settle):
+    shutil.copytree(DUMPS, "dumps")
+    await pilot.press("o", *"dumps", "enter")
+
+
 def change(mtu, *keys):
     async def done(app, pilot, settle):
         app.desk.set(("underlay", "mtu"), mtu)
@@ -80,6 +90,7 @@ SCENES = {
     **{mode: (mode, None) for mode in MODES},
     "rollout": ("rollout", journal),
     "verify": ("verify", verified),
+    "audit": ("audit", audited),
     "pairs": ("pairs", measured),
     "help": ("calc", helped),
     "ask": ("rollout", asked),
@@ -94,7 +105,8 @@ PICTURES = [(scene, size, theme) for scene in SCENES for size in SIZES for theme
 def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeypatch):
     for place in ("tui.screens.rollout.time", "tui.rollout_actions.time"):
         monkeypatch.setattr(place, SimpleNamespace(time=lambda: NOW, sleep=lambda _: None))
-    monkeypatch.setattr(bundle, "build", files)
+    monkeypatch.setattr(bundle, "cluster_files", of_cluster)
+    monkeypatch.setattr(bundle, "node_files", of_host)
     monkeypatch.setattr("tui.screens.rollout.TICK_S", 3600)
     end = {"at": "2026-01-01T00:00:20Z", "event": "RunFinished", "outcome": "confirmed", "exit_code": 0}
     write(folder, [*records(3, rounds=5), end])

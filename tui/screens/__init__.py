@@ -21,6 +21,7 @@ _PLACES: dict[str, tuple[str, str]] = {
     "rollout": ("tui.screens.rollout", "RolloutScreen"),
     "verify": ("tui.screens.verify", "VerifyScreen"),
     "history": ("tui.screens.history", "HistoryScreen"),
+    "audit": ("tui.screens.audit", "AuditScreen"),
 }
 
 

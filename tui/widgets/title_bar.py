@@ -15,6 +15,7 @@ TABS: dict[str, str] = {
     "rollout": "Rollout",
     "verify": "Verify",
     "history": "History",
+    "audit": "Audit",
 }
 
 
