@@ -161,6 +161,9 @@ overlay_policies() {
 	ip xfrm policy list nosock 2>/dev/null | grep -Eq "(sport|dport) $(one_line "$tx_dir/port")( |\$)"
 }
 
+# a packet asked for an SA that nobody will make now; the kernel would keep the place for minutes
+unanswered() { ip xfrm state list nokeys 2>/dev/null | grep -q "spi 0x00000000 "; }
+
 drop_permissive() {
 	selector=$(one_line "$tx_dir/policy")
 	# shellcheck disable=SC2086
@@ -194,7 +197,7 @@ back() {
 	fi
 	if [ -z "$old_release" ]; then
 		drop_permissive
-		if ! charon_runs || overlay_policies; then sweep_kernel; fi
+		if ! charon_runs || overlay_policies || unanswered; then sweep_kernel; fi
 		restore_sysctls
 		[ "$what" = boot ] || timeout 30 systemctl stop ipsecplan-watch.service 2>/dev/null
 	else
