@@ -149,6 +149,7 @@ def test_a_node_that_is_away_is_deferred_and_completed(clusters: ClusterFactory,
         print(cluster.table())
 
 
+@pytest.mark.drill
 def test_one_change_with_a_raise_on_two_nodes(clusters: ClusterFactory, tmp_path: Path) -> None:
     """The short part: a bundle with a larger MTU over one in force, raised last."""
     cluster = Cluster(clusters(nodes=2), tmp_path)
