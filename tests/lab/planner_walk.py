@@ -159,7 +159,9 @@ def cipher(walk: Walk, proposal: str, number: int) -> None:
     terminal = walk.terminal
     terminal.press("2")
     terminal.until("Leave field")
-    terminal.press("C-o", "a")  # the first field, wherever the focus was
+    terminal.press("C-o")
+    terminal.until(r" d +▕")  # the letters are on the fields
+    terminal.press("a")  # the first field, wherever the focus was
     terminal.until("name: name of the cluster")
     for _ in range(40):
         if re.search(r"^ ?ipsec\.esp: ", terminal.frame(), re.MULTILINE):

@@ -99,7 +99,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "form.next": ("plan", [], ["down"], lambda a: a.focused.id == "f-inventory"),
     "form.previous": ("plan", ["down"], ["up"], lambda a: a.focused.id == "f-name"),
     "choice.next": ("plan", ["@f-underlay-family"], ["right"], lambda a: "family: ipv6" in a.desk.draft.text),
-    "choice.previous": ("plan", ["@f-overlay-type"], ["left"], lambda a: "type: geneve" in a.desk.draft.text),
+    "choice.previous": ("plan", ["@f-overlay-type"], ["left"], lambda a: "type: ipip" in a.desk.draft.text),
     "pairs.zones": ("pairs", [], ["z"], lambda a: len(a.screen.query_one(HeatMap).ends) == 4),
     "pairs.outliers": ("pairs", [], ["o"], lambda a: a.screen.query_one("#outliers").row_count == 9),
     "pairs.measured": ("pairs", [], ["m"], lambda a: a.screen.show_measured is False),
