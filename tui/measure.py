@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from netplan.cli.progress import opened
 from netplan.problems import ProblemError
 from netplan.rollout.engine import Options
 from netplan.rollout.events import Event, NodeResult
+from netplan.verify.junit import junit
 from netplan.verify.verdict import judge
 
 
@@ -30,6 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("bundle", type=Path)
     parser.add_argument("--state-dir")
     chosen = parser.parse_args(argv)
+    begin, at = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True) as engine:
             by_name = {target.name: target for target in engine.targets.values()}
@@ -46,10 +50,15 @@ def main(argv: list[str] | None = None) -> int:
             tell(nodes=list(by_name))
             engine.observer = observe
             outcome = engine.verify()
+            seconds = time.monotonic() - begin
+            report = junit(
+                outcome.verdict, cluster=engine.cluster, at=at, seconds=seconds, problems=outcome.problems
+            )  # fmt: skip
     except ProblemError as error:
         tell(end="failed", exit_code=int(error.exit_code), problems=[p.as_json() for p in error.problems])
         return int(error.exit_code)
-    tell(end=outcome.outcome, exit_code=int(outcome.exit_code), problems=[p.as_json() for p in outcome.problems])
+    problems = [p.as_json() for p in outcome.problems]
+    tell(end=outcome.outcome, exit_code=int(outcome.exit_code), problems=problems, junit=report)
     return int(outcome.exit_code)
 
 

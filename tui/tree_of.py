@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,23 @@ def of_directory(path: Path, closed: frozenset[str] = frozenset()) -> Tree:
                 return Tree(str(path), texts, f"! only the first {MAX_FILES} files")
             texts[inside] = _text(file)
     return Tree(str(path), texts, about)
+
+
+def of_nodes(found: Mapping[str, Mapping[str, str | None]]) -> Tree:
+    """Return what nodes answered: node id -> path on the node -> text, or None where there is no such file."""
+    texts = {f"nodes/{node}{path}": text for node, files in found.items() for path, text in files.items()}
+    return Tree("the nodes", {path: text for path, text in texts.items() if text is not None}, "as they are now")
+
+
+def installed(tree: Tree) -> Tree:
+    """Return the part of a bundle that lies on nodes as it is."""
+    own = {p: t for p, t in tree.texts.items() if p.startswith("nodes/") and not p.endswith("/node.json")}
+    return Tree(tree.label, own, tree.about)
+
+
+def without(tree: Tree, closed: frozenset[str]) -> Tree:
+    """Return a tree without the files of some hosts (ids)."""
+    return Tree(tree.label, {p: t for p, t in tree.texts.items() if p.split("/")[1] not in closed}, tree.about)
 
 
 def _text(file: Path) -> str:

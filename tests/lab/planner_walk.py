@@ -186,7 +186,9 @@ def try_it(walk: Walk, number: int) -> None:
     terminal.until(r"\+.*esp:")
     terminal.press("Enter")
     terminal.until(r"plan.yaml  pod MTU \d+  ")
-    terminal.press("Escape", "4")
+    terminal.press("Escape")
+    time.sleep(1)  # together they would be one key to a terminal: Alt and 4
+    terminal.press("4")
     terminal.until("files of the plan")
     terminal.press("R")
     terminal.until("Write the bundle")

@@ -113,6 +113,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "files.diff": ("files", ["@dirty"], ["d"], lambda a: a.screen.mode == PREVIEWS[1]),
     "files.changed": ("files", ["@dirty"], ["a"], lambda a: set(a.screen.query_one("#tree").marks.values()) == {"~"}),
     "files.against": ("files", [], ["b"], is_screen(PromptScreen)),
+    "files.live": ("files", ["@nodes"], ["L"], lambda a: set(a.screen.query_one("#tree").marks.values()) == {"~", "+"}),
     "files.wide": ("files", [], ["w"], lambda a: not a.screen.query_one("#tree").display),
     "files.render": ("files", [], ["R", "y"], lambda a: Path("bundle/manifest.json").is_file()),
     "rollout.apply": ("rollout", ["@bundle"], ["A"], is_screen(AskScreen)),
@@ -133,6 +134,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "verify.measure": ("verify", ["@measure"], ["v"], lambda a: a.screen.end == "verified" and len(a.screen.pairs) == 1),
     "verify.stop": ("verify", ["@endless"], ["v", "S"], lambda a: (a.screen.end or "").startswith("stopped")),
     "verify.wrong": ("verify", [], ["w"], lambda a: a.screen.wrong_only),
+    "verify.junit": ("verify", ["@measure", "v"], ["J"], lambda a: Path("ipsecplan-verify-1.xml").read_text() == "<x/>\n"),
     "verify.filter": ("verify", [], ["slash"], lambda a: a.focused.id == "filter"),
     "verify.leave": ("verify", ["slash"], ["escape"], lambda a: a.focused.id == "verdicts"),
     "history.open": ("history", ["@journals", "down"], ["g"], lambda a: a.current_mode == "rollout"),
@@ -204,7 +206,9 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         "@measure": 'import json; print(json.dumps({"nodes": ["n1"]})); print(json.dumps({"node": "n1", "pairs": [{"from": "n1",'
         '"to": "n2", "ok": True, "inner_mtu": 1, "passes": True, "one_more_refused": True, "esp_packets": 1,'
         '"outer_packet": 1, "outer_packet_planned": 1, "plaintext_packets": 0, "wrong": [], "line": "n1 -> n2"}]}));'
-        'print(json.dumps({"end": "verified", "exit_code": 0, "problems": []}))',
+        'print(json.dumps({"end": "verified", "exit_code": 0, "problems": [], "junit": "<x/>"}))',
+        "@nodes": "import json, netplan.ids; i = netplan.ids.node_id('prod-eu1', 'n1');"
+        'print(json.dumps({"problems": [], "nodes": {i: {"/etc/swanctl/conf.d/ipsecplan.conf": "changed", "/x": None}}}))',
         "@endless": "import time; time.sleep(600)",
     }  # fmt: skip
     for word, program in programs.items():

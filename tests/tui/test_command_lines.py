@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from netplan import bundle
+from netplan.bundle import File
 from netplan.cli.main import main
 from netplan.rollout.engine import Engine, Options
 from netplan.rollout.journal import ClusterState
 from tests.tui.conftest import PLAN
 from tests.unit.test_rollout_engine import IDS, Played, Run, failure, target
-from tui import measure
+from tui import live, measure
 from tui.screens import kinds
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
@@ -193,6 +194,37 @@ async def test_verify(folder, shown, capsys, monkeypatch):
     )
     main(arguments)
     assert sorted(text.splitlines()) == sorted(t for t in capsys.readouterr().out.splitlines() if "->" in t)
+
+
+@pytest.mark.parametrize("answer", ["the same", "another", "gone"])
+async def test_files_against_the_nodes(answer, folder, settle, make, monkeypatch, capsys):
+    """What the screen shows is what the nodes have, asked as ``diff --live`` asks, with the nodes played."""
+    texts = {"swanctl": "", "guard": "", "files": {"/etc/x.conf": {"the same": "a\n", "another": "b\n"}.get(answer)}}
+
+    @contextlib.contextmanager
+    def opened(*_, **__):
+        with ClusterState(folder / "state", "lab") as state:
+            nodes = Played(lambda phase, _: {"texts": texts, "drift": []} if phase == "status" else None)
+            yield Engine("lab", "d", [target(i) for i in IDS], nodes, state, lambda _: None, Options())
+
+    monkeypatch.setattr("tui.live.opened", opened)
+    assert live.main(["bundle"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr(bundle, "node_files", lambda *_: [File(f"nodes/{IDS[0]}/etc/x.conf", "a\n")])
+    app = make(mode="files")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.screen._answered(found)
+        await settle(pilot)
+        mark = app.screen.before.texts.get(f"nodes/{IDS[0]}/etc/x.conf")
+        assert mark == {"the same": "a\n", "another": "b\n", "gone": None}[answer]
+        shown = app.screen.query_one("#tree").pane_text().splitlines()
+        assert (f"  nodes/{IDS[0]}/etc/x.conf" in shown) is False, "only what differs is listed"
+        sign = {"the same": None, "another": "~", "gone": "+"}[answer]
+        assert (f"{sign} nodes/{IDS[0]}/etc/x.conf" in shown) is (sign is not None)
+        line = app.screen.command_line()
+        assert shlex.split(line)[1:3] == ["diff", "--live"]
+        assert main([*shlex.split(line)[1:3], "--help"]) == 0
 
 
 async def test_rollout_without_a_transaction_asks_the_nodes(shown, capsys):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
+import json
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -14,8 +14,8 @@ from textual.widgets import Tree as TreeWidget
 from textual.worker import get_current_worker
 
 from netplan import bundle
-from netplan.problems import ProblemError
-from tui import tree_of
+from netplan.problems import ProblemError, printable
+from tui import processes, tree_of
 from tui.check import Checked
 from tui.screens.ask import AskScreen
 from tui.screens.base import PlannerScreen
@@ -25,7 +25,7 @@ from tui.widgets.file_tree import FileTree
 from tui.widgets.note import Note
 from tui.widgets.preview import MODES, Preview
 
-NOTHING = "nothing to compare with: b names a bundle, or change the plan"
+NOTHING = "nothing to compare with: b names a bundle, L asks the nodes, or change the plan"
 
 
 class FilesScreen(PlannerScreen):
@@ -37,6 +37,7 @@ class FilesScreen(PlannerScreen):
         Binding("d", "mode", "Diff", id="files.diff", tooltip="File, unified diff, side by side"),
         Binding("a", "changed", "Changed", id="files.changed", tooltip="All files, or only those that differ"),
         Binding("b", "base", "Against", id="files.against", tooltip="Compare with another bundle or directory"),
+        Binding("L", "live", "Live", id="files.live", tooltip="Compare with what the nodes have now: asks every node"),
         Binding("w", "full", "Wide", id="files.wide", tooltip="Give the file the whole width"),
         Binding("R", "render", "Render", id="files.render", tooltip="Write the bundle of the saved plan"),
     ]
@@ -49,6 +50,8 @@ class FilesScreen(PlannerScreen):
         self.now: Tree | None = None
         self.before: Tree | None = None
         self.path: str | None = None
+        self.asking: processes.Child | None = None
+        self.live: Tree | None = None  # what the nodes had when they were asked
         self.opened: set[str] = set()  # hosts of a large plan that were looked at
 
     def body(self) -> ComposeResult:
@@ -94,6 +97,8 @@ class FilesScreen(PlannerScreen):
         desk, rendered = self.planner.desk, self.planner.bundle
         now = self._in_memory("draft" if desk.dirty else "plan", checked)
         before = None
+        if self.live is not None:
+            return tree_of.installed(now), tree_of.without(self.live, self._unopened(checked))
         if self.against is not None:
             before = tree_of.of_directory(self.against, self._unopened(checked))
         elif desk.dirty and desk.saved is not None and desk.saved.plan is not None:
@@ -191,6 +196,44 @@ class FilesScreen(PlannerScreen):
         (self.query_one(Preview) if self.has_class("-full") else self.query_one(FileTree)).focus()
         self.call_after_refresh(self._show_file)
 
+    def action_live(self) -> None:
+        """Ask every node what it has, or compare with the saved plan again; a second L while they answer stops it."""
+        if self.asking is not None:
+            self.asking.cancel()
+        elif self.live is not None:
+            self.live = None
+            self.show(self.planner.desk.checked)
+        else:
+            self.query_one("#files-head", Note).text = "asking every node what it has (L stops) ..."
+            self._ask()
+
+    @work(thread=True, exclusive=True, group="live")
+    def _ask(self) -> None:
+        state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
+        child = self.asking = processes.module("tui.live", str(self.planner.bundle), *state)
+        text = "\n".join(child.lines())
+        code, said = child.end()
+        self.asking = None
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = {"problems": [{"message": said.strip().splitlines()[-1] if said.strip() else f"exit {code}"}]}
+        self.app.call_from_thread(self._answered, found)
+
+    def _answered(self, found: dict[str, Any]) -> None:
+        for problem in found["problems"][:3]:
+            self.notify(printable(str(problem["message"])), title="live", severity="error", markup=False)
+        if not found["problems"]:
+            self.live = tree_of.of_nodes(found["nodes"])
+            self.mode = MODES[1] if self.mode == MODES[0] else self.mode
+            self.changed_only = True
+        self.show(self.planner.desk.checked)
+
+    def on_unmount(self) -> None:
+        """Leave nothing running."""
+        if self.asking is not None:
+            self.asking.cancel()
+
     def action_base(self) -> None:
         """Ask what to compare with."""
         question = "Compare with which bundle or directory? Empty: the saved plan."
@@ -198,7 +241,7 @@ class FilesScreen(PlannerScreen):
 
     def _based(self, answer: str | None) -> None:
         if answer is not None:
-            self.against = Path(answer) if answer else None
+            self.against, self.live = Path(answer) if answer else None, None
             self.show(self.planner.desk.checked)
 
     def action_render(self) -> None:
@@ -234,6 +277,9 @@ class FilesScreen(PlannerScreen):
         self.app.call_from_thread(self.show, self.planner.desk.checked)
 
     def command_line(self) -> str:
-        """Return the command line that writes these files."""
-        plan, to = str(self.planner.desk.path or "plan.yaml"), str(self.planner.bundle)
-        return f"ipsecplan render {shlex.quote(plan)} --to {shlex.quote(to)}"
+        """Return the command line that writes these files, or compares them with the nodes'."""
+        to = str(self.planner.bundle)
+        if self.live is not None:
+            state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
+            return processes.shown(["diff", "--live", to, *state])
+        return processes.shown(["render", str(self.planner.desk.path or "plan.yaml"), "--to", to])

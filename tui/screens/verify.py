@@ -13,7 +13,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from netplan.problems import printable
-from tui import processes
+from tui import export, processes
 from tui.check import Checked
 from tui.screens.base import PlannerScreen
 from tui.widgets.note import Note
@@ -29,6 +29,7 @@ class VerifyScreen(PlannerScreen):
         Binding("v", "measure", "Measure", id="verify.measure", tooltip="Measure every direction of every pair now"),
         Binding("S", "stop", "Stop", id="verify.stop", tooltip="Stop measuring"),
         Binding("w", "wrong", "Failures", id="verify.wrong", tooltip="All results, or only what failed"),
+        Binding("J", "junit", "JUnit", id="verify.junit", tooltip="Write what was measured as JUnit XML"),
         Binding("slash", "filter", "Filter", key_display="/", id="verify.filter", tooltip="Results with these letters"),
         Binding("escape", "leave", "Back", show=False, id="verify.leave", tooltip="Leave the filter"),
     ]
@@ -41,6 +42,7 @@ class VerifyScreen(PlannerScreen):
         self.wrong_only = False
         self.end: str | None = None
         self.said: list[str] = []
+        self.report = ""  # what was measured, as JUnit XML
         self._child: processes.Child | None = None
 
     def body(self) -> ComposeResult:
@@ -77,7 +79,7 @@ class VerifyScreen(PlannerScreen):
         if self._child is not None:
             self.notify("still measuring; S stops it", severity="warning", timeout=3)
             return
-        self.pairs, self.nodes, self.end, self.said = [], [], None, []
+        self.pairs, self.nodes, self.end, self.said, self.report = [], [], None, [], ""
         self.answered = set()
         self._measure()
 
@@ -111,6 +113,7 @@ class VerifyScreen(PlannerScreen):
                 self.planner.measured[str(p["from"]), str(p["to"])] = p
         if "end" in record:
             self.end = str(record["end"])
+            self.report = str(record.get("junit") or "")
             self.said = [f"{p['code']}: {p['message']}" for p in record.get("problems", ())]
         self.show(None)
 
@@ -125,6 +128,10 @@ class VerifyScreen(PlannerScreen):
         """Stop measuring."""
         if self._child is not None:
             self._child.cancel()
+
+    def action_junit(self) -> None:
+        """Write the report that ``ipsecplan verify --junit`` writes, of the measurement on the screen."""
+        export.write(self.app, "xml", self.report)
 
     def action_wrong(self) -> None:
         """All results, or only failures."""

@@ -46,4 +46,5 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
     }  # fmt: skip
     if texts:
         answer["texts"] = {name: read(path) for name, path in TEXTS.items()}
+        answer["texts"]["files"] = {entry["path"]: read(entry["path"]) for entry in files}
     return answer
