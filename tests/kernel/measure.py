@@ -159,6 +159,10 @@ class Bench:
                 low = middle
             else:
                 high = middle
+        # what was refused may have met a path MTU that an earlier packet left behind a moment too late: ask once more
+        self.wire.forget_paths(job["outer"])
+        while low < link and fits(low + 1):
+            low += 1
         return {"inner": low, "link": best[low]}
 
 
