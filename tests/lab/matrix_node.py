@@ -110,7 +110,7 @@ def _devices(request: Node) -> None:
 def switch(request: Node) -> Node:
     """Both ends wait for every CHILD_SA as planned, the initiator asks for it; then the traps."""
     node = request["node"]
-    ike.switch(node, {peer["pair"] for peer in node["peers"]}, 40)
+    ike.switch(node, {peer["pair"] for peer in node["peers"]}, (), 40)
     core.write(stage.START, core.read(stage.ETC + "/start-trap.conf"))
     stage.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
