@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import signal
 import sys
@@ -154,7 +155,9 @@ def _interrupts(cancelled: threading.Event, *, quiet: bool) -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         del number, frame
         if not cancelled.is_set() and not quiet:
-            note("stopping after this phase, then taking it back")
+            # past Python's buffer, which may be in the middle of a line of its own and takes no second writer
+            with contextlib.suppress(OSError, ValueError):
+                os.write(sys.stderr.fileno(), b"stopping after this phase, then taking it back\n")
         cancelled.set()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -230,7 +230,10 @@ def credentials(
 
 def _pin(tx: str, publics: dict[str, str]) -> bool:
     """Install our own public key and those of the peers; files of former peers go."""
-    own = must("openssl", "pkey", "-in", KEY, "-pubout").out
+    if which("openssl"):
+        own = must("openssl", "pkey", "-in", KEY, "-pubout").out
+    else:
+        own = must("pki", "--pub", "--in", KEY, "--type", "priv", "--outform", "pem").out
     wanted = {f"{PUBLIC}/ipsecplan-{peer}.pem": text for peer, text in publics.items()}
     wanted[PUBLIC + "/ipsecplan.pem"] = own
     changed = False
