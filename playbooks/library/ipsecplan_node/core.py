@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Dict  # noqa: UP035  nodes may have Python 3.8
 
 Node = Dict[str, Any]  # noqa: UP006  a JSON object; node.json above all
@@ -195,3 +196,20 @@ def each(work: Callable[[Any], Any], items: Iterable[Any], threads: int = 8) -> 
     if failed:
         raise failed[0]
     return answers
+
+
+@contextlib.contextmanager
+def locked(path: str, seconds: float, busy: Node) -> Iterator[None]:
+    """Hold the lock file ``path``; raises Stop with the finding ``busy`` when it is not free within ``seconds``."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(path, "w", encoding="ascii") as lock:
+
+        def taken() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            return False
+
+        if not wait(taken, seconds):
+            raise Stop(busy)
+        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import importlib
 import json
 import os
@@ -166,17 +165,8 @@ FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "back", "raise", "forget", "arm
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """Hold the node's lock; two controllers on one node never act at once."""
-    os.makedirs(state.RUN, mode=0o700, exist_ok=True)
-    with open(state.RUN + "/lock", "w", encoding="ascii") as lock:
-
-        def taken() -> bool:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            return False
-
-        if not core.wait(taken, 15):
-            raise Stop(finding("IPP602", "another ipsecplan works on this node at this moment"))
+    busy = finding("IPP602", "another ipsecplan works on this node at this moment")
+    with core.locked(state.RUN + "/lock", 15, busy):
         core.write(state.RUN + "/agent", f"{os.getpid()}\n")
         try:
             yield

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -156,17 +155,8 @@ def arm(tx: str, seconds: int) -> None:
 @contextlib.contextmanager
 def deciding() -> Iterator[None]:
     """Keep revert.sh out while it is decided whether a transaction is open, and in which way it ends."""
-    os.makedirs(RUN, mode=0o700, exist_ok=True)
-    with open(RUN + "/revert.lock", "w", encoding="ascii") as lock:
-
-        def taken() -> bool:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
-            return False
-
-        if not core.wait(taken, 30):
-            raise Stop(finding("IPP603", "the node is taking its transaction back at this moment"))
+    busy = finding("IPP603", "the node is taking its transaction back at this moment")
+    with core.locked(RUN + "/revert.lock", 30, busy):
         yield
 
 
