@@ -18,11 +18,15 @@ class SettingsError(ValueError):
 
 @dataclass(slots=True)
 class Settings:
-    """One section: its own values and sub-sections, and the absolute names of the sections it refers to."""
+    """One section: its own values and sub-sections, and the absolute names of the sections it refers to.
+
+    ``whole``: these references are resolved, here and in every sub-section; many connections share such a section.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     sections: dict[str, Settings] = field(default_factory=dict)
     parents: list[str] = field(default_factory=list)
+    whole: bool = field(default=False, compare=False)
 
     def get(self, key: str, default: str) -> str:
         """Return a value, or the default when it is absent or was cleared."""
@@ -38,14 +42,11 @@ def read(text: str) -> Settings:
     root = Settings()
     tokens = _Tokens(text)
     _body(tokens, root, top=True)
-    return _resolved(root, root, ())
+    return _resolved(root, root, (), {})
 
 
-@dataclass(slots=True)
-class _Token:
-    kind: str  # one of { } = : , name string newline end
-    text: str
-    line: int
+# (one of { } = : , name string newline end; text; line): a plain tuple, since a file of 1,000 peers has 40,000 of them
+_Token = tuple[str, str, int]
 
 
 class _Tokens:
@@ -58,11 +59,11 @@ class _Tokens:
 
     def next(self) -> _Token:
         token = self.all[self.at]
-        self.at += token.kind != "end"
+        self.at += token[0] != "end"
         return token
 
     def skip_newlines(self) -> None:
-        while self.peek().kind == "newline":
+        while self.all[self.at][0] == "newline":
             self.at += 1
 
 
@@ -91,24 +92,24 @@ def _lex(text: str) -> Iterator[_Token]:
         if kind == "blank":
             continue
         if kind == "newline":
-            yield _Token("newline", "\n", line)
+            yield "newline", "\n", line
             line += 1
         elif kind == "string":
             raw = match["string"]
-            yield _Token("string", _ESCAPE.sub(_unescape, raw) if "\\" in raw else raw, line)
+            yield "string", _ESCAPE.sub(_unescape, raw) if "\\" in raw else raw, line
             line += raw.count("\n")
         elif kind == "mark":
-            yield _Token(match["mark"], match["mark"], line)
+            yield match["mark"], match["mark"], line
             value = _VALUE.match(text, at) if match["mark"] == "=" else None
             if value is not None:
                 at = value.end()
-                yield _Token("string", value[1].rstrip(), line)
+                yield "string", value[1].rstrip(), line
         elif kind == "name":
-            yield _Token("name", match["name"], line)
+            yield "name", match["name"], line
         else:
             raise SettingsError(f"line {line}: unterminated string")
-    yield _Token("newline", "\n", line)
-    yield _Token("end", "", line)
+    yield "newline", "\n", line
+    yield "end", "", line
 
 
 def _unescape(match: re.Match[str]) -> str:
@@ -118,62 +119,70 @@ def _unescape(match: re.Match[str]) -> str:
 def _body(tokens: _Tokens, into: Settings, *, top: bool) -> None:
     while True:
         tokens.skip_newlines()
-        token = tokens.next()
-        if token.kind == "end":
+        kind, text, line = tokens.next()
+        if kind == "end":
             if not top:
-                raise SettingsError(f"line {token.line}: missing '}}'")
+                raise SettingsError(f"line {line}: missing '}}'")
             return
-        if token.kind == "}":
+        if kind == "}":
             if top:
-                raise SettingsError(f"line {token.line}: '}}' without '{{'")
+                raise SettingsError(f"line {line}: '}}' without '{{'")
             return
-        if token.kind != "name":
-            raise SettingsError(f"line {token.line}: expected a name, found {token.text!r}")
-        _statement(tokens, into, token)
+        if kind != "name":
+            raise SettingsError(f"line {line}: expected a name, found {text!r}")
+        _statement(tokens, into, text, line)
 
 
-def _statement(tokens: _Tokens, into: Settings, name: _Token) -> None:
-    follower = tokens.peek()
-    if follower.kind == "=":
+def _statement(tokens: _Tokens, into: Settings, name: str, line: int) -> None:
+    follower = tokens.peek()[0]
+    if follower == "=":
         tokens.next()
         value = []
-        while tokens.peek().kind == "string":
-            value.append(tokens.next().text)
-        if tokens.peek().kind not in ("newline", "}", "end"):
-            raise SettingsError(f"line {name.line}: unexpected {tokens.peek().text!r} after a value")
-        into.values[name.text] = " ".join(value)
+        while tokens.peek()[0] == "string":
+            value.append(tokens.next()[1])
+        kind, text, _ = tokens.peek()
+        if kind not in ("newline", "}", "end"):
+            raise SettingsError(f"line {line}: unexpected {text!r} after a value")
+        into.values[name] = " ".join(value)
         return
     parents: list[str] = []
-    if follower.kind == ":":
+    if follower == ":":
         tokens.next()
-        while tokens.peek().kind in ("name", ","):
-            token = tokens.next()
-            if token.kind == "name":
-                parents.append(token.text)
+        while tokens.peek()[0] in ("name", ","):
+            kind, text, _ = tokens.next()
+            if kind == "name":
+                parents.append(text)
     tokens.skip_newlines()
-    if tokens.next().kind != "{":
-        raise SettingsError(f"line {name.line}: expected '{{' after section {name.text!r}")
-    if "." in name.text:
-        raise SettingsError(f"line {name.line}: a section name can't hold '.'")
-    section = into.sections.setdefault(name.text, Settings())
+    if tokens.next()[0] != "{":
+        raise SettingsError(f"line {line}: expected '{{' after section {name!r}")
+    if "." in name:
+        raise SettingsError(f"line {line}: a section name can't hold '.'")
+    section = into.sections.setdefault(name, Settings())
     section.parents += parents
     _body(tokens, section, top=False)
 
 
-def _resolved(section: Settings, root: Settings, trail: tuple[str, ...]) -> Settings:
-    """Return the section with what it inherits; its own values win, inherited sub-sections come after its own."""
+def _resolved(section: Settings, root: Settings, trail: tuple[str, ...], known: dict[str, Settings]) -> Settings:
+    """Return the section with what it inherits; its own values win, inherited sub-sections come after its own.
+
+    ``known``: sections that were referred to, resolved.
+    """
+    if section.whole:
+        return section
     merged = Settings(dict(section.values), dict(section.sections))
     for parent in section.parents:
         if parent in trail:
             raise SettingsError(f"section {parent!r} refers to itself")
-        found: Settings | None = root
-        for step in parent.split("."):
-            found = found.sections.get(step) if found else None
-        if found is None:
-            continue  # charon ignores a reference to nothing
-        inherited = _resolved(found, root, (*trail, parent))
-        _merge(merged, inherited)
-    merged.sections = {name: _resolved(child, root, trail) for name, child in merged.sections.items()}
+        if parent not in known:
+            found: Settings | None = root
+            for step in parent.split("."):
+                found = found.sections.get(step) if found else None
+            if found is None:
+                continue  # charon ignores a reference to nothing
+            known[parent] = _resolved(found, root, (*trail, parent), known)
+        _merge(merged, known[parent])
+    merged.sections = {name: _resolved(child, root, trail, known) for name, child in merged.sections.items()}
+    merged.whole = True
     return merged
 
 
