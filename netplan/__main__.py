@@ -2,4 +2,5 @@
 
 from netplan.cli.main import entry
 
-entry()
+if __name__ == "__main__":  # a worker process imports this again
+    entry()

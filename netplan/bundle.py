@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from netplan.overlay_facts import endpoint, overlay_of
 from netplan.plan import Plan
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.render import render
+from netplan.workers import each
 
 MANIFEST = "manifest.json"
 
@@ -90,11 +91,12 @@ class Bundle:
         return [f for f in own if f["path"] != f"{prefix}node.json"]
 
 
-def build(plan: Plan) -> list[File]:
-    """Return every file of the bundle but the manifest, in path order."""
+def build(plan: Plan, tell: Callable[[int], object] = lambda _: None) -> list[File]:
+    """Return every file of the bundle but the manifest, in path order. ``tell`` is called with the hosts done."""
     files = cluster_files(plan)
-    for node in plan.nodes:
-        files += node_files(plan, node)
+    for done, made in enumerate(each(node_files, plan, plan.nodes), 1):
+        files += made
+        tell(done)
     return sorted(files, key=lambda f: f.path)
 
 
@@ -231,7 +233,9 @@ def _cell(value: object) -> str:
     return text
 
 
-def write(directory: Path, plan: Plan, inventory: Inventory) -> Bundle:
+def write(
+    directory: Path, plan: Plan, inventory: Inventory, tell: Callable[[int], object] = lambda _: None
+) -> Bundle:  # fmt: skip
     """Write a bundle; an earlier bundle at that place is replaced as a whole, anything else there is refused.
 
     The new bundle is complete on disk before it takes the name, so an interruption leaves the old or the new one.
@@ -245,7 +249,7 @@ def write(directory: Path, plan: Plan, inventory: Inventory) -> Bundle:
                 hint="choose an empty or new directory with --to",
             )
         )  # fmt: skip
-    files = build(plan)
+    files = build(plan, tell)
     document = manifest(plan, inventory, files)
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))

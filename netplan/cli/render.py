@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from netplan import bundle, pipeline
 from netplan.cli.lint import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.workers import MANY
 
 
 @click.command(
@@ -23,11 +25,17 @@ def command(plan: Path, directory: Path, json_: bool) -> None:
     """Write the bundle of PLAN (default: plan.yaml): all files of all nodes, REVIEW.md and the manifest."""
     with as_json(json_):
         made = pipeline.make(plan)
-        written = bundle.write(directory, made.plan, made.inventory)
+        hosts = len(made.plan.nodes)
+        # drawn on a terminal only, and only where it takes long enough to be seen
+        hidden = json_ or hosts < MANY or not sys.stderr.isatty()
+        with click.progressbar(
+            length=hosts, label="hosts", show_pos=True, file=sys.stderr, hidden=hidden, update_min_steps=4
+        ) as bar:
+            written = bundle.write(directory, made.plan, made.inventory, lambda done: bar.update(done - bar.pos))
         files = len(written.manifest["files"])
         if json_:
             emit_json({"bundle": str(directory), "digest": written.digest, "files": files}, made.warnings)
             return
         report(made.warnings)
-        emit(f"{directory}: {files} files for {len(made.plan.nodes)} nodes, digest {written.digest[:16]}")
+        emit(f"{directory}: {files} files for {hosts} nodes, digest {written.digest[:16]}")
         emit(f"read {directory}/REVIEW.md, then: ipsecplan apply {directory}")

@@ -1,0 +1,49 @@
+"""A list of things to make, each by itself, on every processor of this machine; in the order of the list.
+
+Used where one processor would be busy for minutes: the files of a cluster with hundreds of hosts.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+Shared = TypeVar("Shared")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+MANY = 150  # items; for fewer, starting processes costs more time than it saves
+CHUNK = 4  # items that one process takes at once
+_begun: list[Any] = []  # in a worker: what to call, and what every call is given
+
+
+def each(make: Callable[[Shared, Item], Made], shared: Shared, items: Sequence[Item]) -> Iterator[Made]:
+    """Generate ``make(shared, item)`` for every item. All of them must be picklable, and ``make`` a module's function.
+
+    An exception of ``make`` ends it. When the caller stops early, what has not begun is not made.
+    """
+    processors = len(os.sched_getaffinity(0))
+    if len(items) < MANY or processors < 2:
+        for item in items:
+            yield make(shared, item)
+        return
+    # spawn: the planner has threads, and a forked copy of them may hold a lock for ever
+    pool = ProcessPoolExecutor(processors, get_context("spawn"), _begin, (make, shared))
+    try:
+        yield from pool.map(_make, items, chunksize=CHUNK)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(make: Callable[..., Any], shared: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us, and ends us too
+    _begun[:] = [make, shared]
+
+
+def _make(item: Any) -> Any:
+    make, shared = _begun
+    return make(shared, item)
