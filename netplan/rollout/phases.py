@@ -30,6 +30,7 @@ TITLES: dict[str, str] = {
     "renew": "a new key made on the node",
     "adopt": "the new certificate taken; live SAs don't use it",
     "relax": "clear and encrypted packets both accepted again",
+    "plain": "packets leave in clear before SAs end",
     "back": "SAs ended, files as before",
     "raise": "devices take the old size again",
     "widen": "devices take the release's size",
@@ -83,7 +84,7 @@ SECRETS = Step(phases=("secrets",), rearm=False)
 TRUST = Step(phases=("trust",), rearm=False)
 RENEW = Step(phases=("renew",), rearm=False)
 ADOPT = Step(phases=("adopt",), rearm=False)
-UNDO: tuple[Step, ...] = (Step(phases=("relax",), rearm=False), Step(phases=("back",), rearm=False))
+UNDO = tuple(Step(phases=(phase,), rearm=False) for phase in ("relax", "plain", "back"))
 RAISE: tuple[Step, ...] = (Step(phases=("raise",), rearm=False), Step(phases=("forget",), rearm=False))
 LIFT: tuple[Step, ...] = (Step(phases=("widen",), rearm=False), Step(phases=("lift",), rearm=False), MEASURE)
 LOWER: tuple[Step, ...] = (Step(phases=("narrow",), rearm=False), Step(phases=("shrink",), rearm=False))

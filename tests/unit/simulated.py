@@ -21,7 +21,7 @@ from netplan.rollout.targets import Target
 from .test_node_module import LIBRARY
 from .test_revert_script import moved
 
-REAL = ("arm", "hold", "prepare", "confirm", "relax", "back")
+REAL = ("arm", "hold", "prepare", "confirm", "relax", "plain", "back")
 GUARD = "table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter drop\n}"
 # Each command sees $NODE, its node's folder. An answer to a ping needs an address there and drop mode on both ends.
 COMMANDS = {

@@ -144,3 +144,34 @@ def test_over_a_confirmed_release_silence_goes_back_to_it(node: Node) -> None:
     node.play("ping", code=1)
     node.run("timer", TX)
     assert (node.state["state"], node.state["tx"], node.state["release"]) == ("confirmed", "tx-1", "a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("port", "peers", "sent"),
+    [
+        ("4789", "192.0.2.1 192.0.2.2\n192.0.2.1 192.0.2.3", ["src 0.0.0.0/0 dst 0.0.0.0/0 proto udp dport 4789"]),
+        ("any", "192.0.2.1 192.0.2.2\n192.0.2.1 192.0.2.3",
+         ["src 0.0.0.0/0 dst 192.0.2.2/32", "src 0.0.0.0/0 dst 192.0.2.3/32"]),
+        ("any", "2001:db8::1 2001:db8::2", ["src ::/0 dst 2001:db8::2/128"]),
+    ],
+)  # fmt: skip
+def test_packets_leave_in_clear_before_sas_end(node: Node, port: str, peers: str, sent: list[str]) -> None:
+    node.put(folder=node.tx, port=port, peers=peers)
+    said = node.run("plain")
+    assert said.splitlines() == [f"ip xfrm policy add dir out {words} action allow priority 1" for words in sent]
+    assert node.root.joinpath("open").exists(), "nothing has ended yet"
+    said = node.run("operator")
+    for words in sent:
+        assert f"ip xfrm policy delete dir out {words}\n" in said
+
+
+def test_what_goes_back_to_an_encrypting_release_never_sends_in_clear(node: Node) -> None:
+    node.put(folder=node.tx, before="confirmed tx-20260102030405-0000 " + "e" * 64)
+    assert "action allow" not in node.run("plain")
+
+
+def test_a_confirmed_release_that_replaced_another_is_turned_off_in_clear(node: Node) -> None:
+    node.put(folder=node.tx, before="confirmed tx-20260102030405-0000 " + "e" * 64)
+    (node.root / "open").unlink()
+    node.put(**{"state.json": '{"state": "confirmed"}'})
+    assert "proto udp dport 4789 action allow priority 1" in node.run("plain")

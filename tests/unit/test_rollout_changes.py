@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netplan.problems import ExitCode
+from netplan.rollout import phases
 from netplan.rollout.apply import apply
 from netplan.rollout.batches import Pair
 from netplan.rollout.engine import Engine, Options, Outcome
@@ -81,9 +82,9 @@ def test_twenty_nodes_are_staged_before_any_pair_switches(tmp_path: Path) -> Non
     nodes, targets = Cluster(), mesh(20, control=(0, 1, 2))
     outcome = apply(engine(tmp_path, targets, nodes, batch=4), yes)
     assert outcome.outcome == "confirmed"
-    sent = [(phases, set(who)) for phases, who in nodes.calls]
-    switches = [n for n, (phases, _) in enumerate(sent) if phases == ("switch",)]
-    staged = [n for n, (phases, who) in enumerate(sent) if "permissive" in phases and len(who) == 20]
+    sent = [(names, set(who)) for names, who in nodes.calls]
+    switches = [n for n, (names, _) in enumerate(sent) if names == ("switch",)]
+    staged = [n for n, (names, who) in enumerate(sent) if "permissive" in names and len(who) == 20]
     assert max(staged) < min(switches)
     seen: list[str] = []
     for at in switches:
@@ -209,7 +210,7 @@ def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_p
     nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "f" * 64, "last": {}}
     outcome = revert(engine(tmp_path / "b", targets, nodes, limit="h2"), yes)
     assert outcome.outcome == "off"
-    assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * 4
+    assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * len(phases.UNDO + phases.RAISE)
 
 
 def test_sizes_and_pairs_of_a_fitted_node() -> None:

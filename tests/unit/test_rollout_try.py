@@ -129,7 +129,7 @@ def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
     nodes.nodes = {i: opened([*STEPS, "hold"], "try", proven=True) for i in IDS}
     outcome = Again(tmp_path, nodes).confirm()
     assert outcome.exit_code == ExitCode.REVERTED
-    assert phases_sent(nodes) == ["status", "probe", "relax", "back"]
+    assert phases_sent(nodes) == ["status", "probe", "relax", "plain", "back"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_resume_takes_back_what_one_node_took_back(
     again = Again(tmp_path, nodes)
     outcome = again.resume()
     assert (outcome.outcome, outcome.exit_code) == ("reverted", ExitCode.REVERTED)
-    assert phases_sent(nodes) == ["status", "relax", "back"]
+    assert phases_sent(nodes) == ["status", "relax", "plain", "back"]
     assert again.words == ["b took it back; take it back on the others"]
     assert any("taken back by timer" in p.message for p in outcome.problems)
 

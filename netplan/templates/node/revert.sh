@@ -5,7 +5,8 @@
 #   revert.sh timer TX   the dead-man timer of transaction TX fired; a node that is prepared to confirm asks first
 #   revert.sh boot       at boot, before the network: an unconfirmed change does not survive a reboot
 #   revert.sh operator   the controller takes the open transaction back, all nodes in step
-#   revert.sh relax      first half of that: clear and encrypted packets are both accepted, nothing is trapped
+#   revert.sh relax      first part of that: clear and encrypted packets are both accepted, nothing is trapped
+#   revert.sh plain      second part, once every node has done the first: our packets leave in clear, SAs stay
 #   revert.sh self-test FILE   harmless: writes "passed" to FILE when all that it would need is there
 #   revert.sh off        everything away, to the files of the time before ipsecplan
 #
@@ -98,6 +99,24 @@ accept_both() {
 	accepts=$(one_line "$tx_dir/both")
 	# shellcheck disable=SC2086  # both are words
 	[ -n "$selector" ] && ip xfrm policy add dir in $selector ${accepts:-action allow priority 1} 2>/dev/null
+	return 0
+}
+
+# send_clear ADD|DELETE: our packets leave in clear while every SA is still there for what peers have under way as ESP;
+# were the SAs ended first, what is sent until both ends know of it would be lost. No source in the selector: the kernel
+# takes one policy for a selector, and charon's have one.
+send_clear() {
+	port=$(one_line "$tx_dir/port")
+	how=
+	[ "$1" = delete ] || how="action allow priority 1"
+	while read -r local remote; do
+		case $local in *:*) any=::/0 width=128 ;; *) any=0.0.0.0/0 width=32 ;; esac
+		to="dst $remote/$width"
+		[ "$port" = any ] || to="dst $any proto udp dport $port"
+		# shellcheck disable=SC2086  # words
+		ip xfrm policy "$1" dir out src $any $to $how 2>/dev/null
+		[ "$port" = any ] || break # one policy is for every peer
+	done <"$tx_dir/peers"
 	return 0
 }
 
@@ -197,6 +216,7 @@ back() {
 	fi
 	if [ -z "$old_release" ]; then
 		drop_permissive
+		send_clear delete
 		if ! charon_runs || overlay_policies || unanswered; then sweep_kernel; fi
 		restore_sysctls
 		[ "$what" = boot ] || timeout 30 systemctl stop ipsecplan-watch.service 2>/dev/null
@@ -235,13 +255,13 @@ timer)
 	fi
 	;;
 boot | operator) [ -n "$tx" ] || exit 0 ;;
-relax | off)
+relax | plain | off)
 	# without an open transaction, only what is confirmed can be taken back: a timer may just have been faster
 	[ -n "$tx" ] || { grep -q '"state": "confirmed"' "$ROOT/state.json" 2>/dev/null && tx=$(one_line "$ROOT/last"); }
 	[ -n "$tx" ] || exit 0
 	;;
 *)
-	echo "usage: revert.sh timer TX | boot | operator | relax | off" >&2
+	echo "usage: revert.sh timer TX | boot | operator | relax | plain | off" >&2
 	exit 2
 	;;
 esac
@@ -255,6 +275,13 @@ relax)
 	accept_both
 	untrap
 	say "clear and encrypted packets are accepted"
+	;;
+plain)
+	# what goes back to a release that encrypts has nothing to send in clear; an open transaction says what was before it
+	before=none
+	[ ! -s "$ROOT/open" ] || read -r before old_tx old_release <"$tx_dir/before"
+	[ "$before" = confirmed ] || send_clear add
+	say "packets leave in clear"
 	;;
 off)
 	back "$ROOT/base"

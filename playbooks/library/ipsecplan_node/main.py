@@ -53,10 +53,12 @@ def _hold(_: Any, request: Node, __: Any) -> Node:
     return {"changed": False, "detail": f"proven; taken back in {seconds} s unless confirmed"}
 
 
-def _script(word: str, timeout: float = 150) -> None:
+def _script(word: str, timeout: float = 150) -> bool:
+    """Run revert.sh. Returns False when it is of an earlier release and does not know the word."""
     done = core.run(state.SCRIPT, word, timeout=timeout)
-    if done.code != 0:
+    if done.code not in (0, 2):
         raise Stop(finding("IPP604", f"revert.sh {word} failed (exit {done.code}): {done.said}"))
+    return done.code == 0
 
 
 def _ours(request: Node, now: Node) -> bool:
@@ -74,7 +76,7 @@ def _ours(request: Node, now: Node) -> bool:
 
 
 def _relax(_: Any, request: Node, __: Any) -> Node:
-    """Undo, first half, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
+    """Undo, first part, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
     now = state.load()
     if not os.path.exists(state.SCRIPT) or not _ours(request, now):
         return {"changed": False, "detail": "nothing to take back"}
@@ -84,8 +86,16 @@ def _relax(_: Any, request: Node, __: Any) -> Node:
     return {"changed": True, "detail": "accepts clear and ESP"}
 
 
+def _plain(_: Any, request: Node, __: Any) -> Node:
+    """Undo, second part, on all nodes again: packets leave in clear, so that no SA carries any when SAs end."""
+    if not os.path.exists(state.SCRIPT) or not _ours(request, state.load()):
+        return {"changed": False, "detail": "nothing to take back"}
+    known = _script("plain")
+    return {"changed": known, "detail": "no packet leaves by an SA that will end" if known else "a step it has not"}
+
+
 def _back(_: Any, request: Node, __: Any) -> Node:
-    """Undo, second half: this transaction away (to the release before it, if there was one)."""
+    """Undo, last part: this transaction away (to the release before it, if there was one)."""
     now = state.load()
     if not _ours(request, now):
         return {"changed": False, "detail": "nothing to take back"}
@@ -150,6 +160,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
     "relax": ("state", _relax),
+    "plain": ("state", _plain),
     "back": ("state", _back),
     "widen": ("raising", lambda m, r, _: m.widen(r["node"], r["release"])),
     "lift": ("raising", lambda m, r, _: m.lift(r["node"], r["release"])),
@@ -159,7 +170,8 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "forget": ("mtu", _forget),
 }
 RAISES = ("widen", "lift", "narrow", "shrink")
-FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
+UNDO = ("relax", "plain", "back")
+FREE = (*READ_ONLY, *RAISES, *UNDO, "confirm", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
 
 
 @contextlib.contextmanager
@@ -181,7 +193,7 @@ def _harmless(request: Node) -> bool:
     """
     if all(name in READ_ONLY for name in request["phases"]):
         return not request.get("rearm")
-    if request.get("any") or not {"relax", "back"}.issuperset(request["phases"]):
+    if request.get("any") or not set(UNDO).issuperset(request["phases"]):
         return False
     return bool(state.load()["tx"] != request["tx"])
 
