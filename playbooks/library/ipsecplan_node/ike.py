@@ -72,8 +72,12 @@ def prove(node: Node, tx: str, seconds: float) -> Node:
 
 
 def permissive(node: Node, tx: str) -> Node:
-    """Phase ``permissive``: encrypted and clear packets are both accepted; packets wait while an SA is negotiated."""
-    changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "0")
+    """Phase ``permissive``: encrypted and clear packets are both accepted; packets wait while an SA is negotiated.
+
+    They don't wait under a guard that drops: it would drop what waits, and the overlay device would keep that route.
+    """
+    waits = xfrm.guard()["mode"] != "drop"
+    changed = waits and stage.sysctl(tx, "net.core.xfrm_larval_drop", "0")
     if not xfrm.permissive(node):
         core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node), *xfrm.both(node))
         changed = True
@@ -152,9 +156,7 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
             for name in peer["children"]:
                 if not any(wrong_with(node, peer, name, child) is None for child in found[(peer["pair"], name)]):
                     out.append((peer, name, found[(peer["pair"], name)]))
-                    sender = name == peer["children"][0] if len(peer["children"]) > 1 else peer["initiator"]
-                    mine = sender or (peer["initiator"] and peer["pair"] in alone)
-                    if mine and time.monotonic() - last.get(name, -99) > 8:
+                    if _asks(peer, name, alone) and time.monotonic() - last.get(name, -99) > 8:
                         last[name] = time.monotonic()
                         _initiate(ike=peer["pair"], child=name)
         return out
@@ -167,15 +169,25 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
             words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
             reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
         raise Stop(*reasons)
-    _end_others(node, peers)
+    _end_others(node, peers, alone)
     return {"changed": bool(last), "detail": f"{len(peers)} pairs encrypted"}
 
 
-def _end_others(node: Node, peers: list[Node]) -> None:
-    """End SAs of an older release whose parameters are not the planned ones, now that a right one carries traffic."""
+def _asks(peer: Node, name: str, alone: Collection[str]) -> bool:
+    """Tell whether this end asks for a CHILD_SA, which is the one that it sends on, and ends what that replaces."""
+    sender = name == peer["children"][0] if len(peer["children"]) > 1 else peer["initiator"]
+    return bool(sender or (peer["initiator"] and peer["pair"] in alone))
+
+
+def _end_others(node: Node, peers: list[Node], alone: Collection[str]) -> None:
+    """End SAs of an older release whose parameters are not the planned ones, now that a right one carries traffic.
+
+    By the end that asked for the new one: it has what the other end has. The other way round the peer could take up
+    the end of the old SA before the answer that brings it the new one, and have none for a moment.
+    """
     found = child_sas(node)
     for peer in peers:
-        for name in peer["children"] if peer["initiator"] else ():
+        for name in (name for name in peer["children"] if _asks(peer, name, alone)):
             for child in found[(peer["pair"], name)]:
                 if wrong_with(node, peer, name, child):
                     with vici.Vici() as link:

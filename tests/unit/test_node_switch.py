@@ -1,0 +1,77 @@
+"""The switch of pairs on a node: who asks, who ends what is replaced, and when packets wait for an SA."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
+NODE = {
+    "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789},
+    "esp": {"mode": "TRANSPORT", "negotiated": ["AES_CBC-256/HMAC_SHA2_256_128"]},
+    "peers": [{"pair": "pair-1", "name": "n2", "id": "n-2", "address": "10.0.0.2", "initiator": True,
+               "children": ["pair-1-out", "pair-1-in"]}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def ike(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(LIBRARY))
+    for name in [name for name in sys.modules if name.startswith("ipsecplan_node")]:
+        monkeypatch.delitem(sys.modules, name)
+    return importlib.import_module("ipsecplan_node.ike")
+
+
+@pytest.mark.parametrize(("guard", "waits"), [("absent", True), ("count", True), ("drop", False)])
+def test_packets_wait_for_an_sa_only_where_no_guard_drops_them(
+    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, guard: str, waits: bool
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(ike.xfrm, "guard", lambda: {"mode": guard, "clear": {}})
+    monkeypatch.setattr(ike.xfrm, "permissive", lambda _: True)
+    monkeypatch.setattr(ike.stage, "sysctl", lambda *words: asked.append(words) or True)
+    assert ike.permissive(NODE, "tx-1")["changed"] is waits
+    assert asked == ([("tx-1", "net.core.xfrm_larval_drop", "0")] if waits else [])
+
+
+def child(name: str, number: int, transform: tuple[str, str]) -> dict[str, Any]:
+    local, remote = ("10.0.0.1/32[udp]", "10.0.0.2/32[udp/4789]")
+    selectors = (local, remote) if name.endswith("-out") else ("10.0.0.1/32[udp/4789]", "10.0.0.2/32[udp]")
+    return {
+        "name": name, "uniqueid": str(number), "state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": transform[0],
+        "encr-keysize": "256", "integ-alg": transform[1], "local-ts": [selectors[0]], "remote-ts": [selectors[1]],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("initiator", "alone", "ended"),
+    [(True, set(), ["1"]), (False, set(), ["1"]), (True, {"pair-1"}, ["1", "2"]), (False, {"pair-1"}, ["1"])],
+)
+def test_each_end_ends_what_it_no_longer_sends_on(
+    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], ended: list[str]
+) -> None:
+    old, new = ("AES_GCM_16", ""), ("AES_CBC", "HMAC_SHA2_256_128")
+    children = [child("pair-1-out", 1, old), child("pair-1-in", 2, old),
+                child("pair-1-out", 3, new), child("pair-1-in", 4, new)]  # fmt: skip
+    monkeypatch.setattr(ike.vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
+    calls: list[str] = []
+
+    class Link:
+        def __enter__(self) -> Link:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def call(self, what: str, **words: Any) -> None:
+            assert what == "terminate"
+            calls.append(words["child_id"])
+
+    monkeypatch.setattr(ike.vici, "Vici", Link)
+    node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}
+    ike.switch(node, {"pair-1"}, alone, 1)
+    assert calls == ended
