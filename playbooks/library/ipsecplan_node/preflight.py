@@ -197,10 +197,13 @@ def _other(node: Node, tx: str) -> list[Node]:
         hint = "wait for its timer, or `ipsecplan revert` it"
         wrong.append(finding("IPP602", f"another transaction is open on this node: {now['tx']}", hint))
     ours = now["state"] != "none"
+    # a peer that the new release has no more is still ours
+    before = (read(state.tx_folder(now["tx"]) + "/peers") or "").splitlines() if now["tx"] else []
+    known = {**node, "peers": [*node["peers"], *({"address": line.split()[1]} for line in before)]}
     policies = xfrm.policies()
-    mine = [p for p in policies if xfrm.ours(p, node)]
+    mine = [p for p in policies if xfrm.ours(p, known)]
     foreign = len(policies) - len(mine)
-    peers = {node["underlay"]["address"]} | {peer["address"] for peer in node["peers"]}
+    peers = {node["underlay"]["address"]} | {peer["address"] for peer in known["peers"]}
     strange = [s for s in xfrm.states() if not (ours and s[0] in peers and s[1] in peers)]
     if foreign or (mine and not ours) or strange:
         count = foreign + (0 if ours else len(mine))
