@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -175,3 +176,19 @@ def test_a_confirmed_release_that_replaced_another_is_turned_off_in_clear(node: 
     (node.root / "open").unlink()
     node.put(**{"state.json": '{"state": "confirmed"}'})
     assert "proto udp dport 4789 action allow priority 1" in node.run("plain")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_charon_that_was_killed_leaves_its_socket_and_is_not_asked(node: Node, answers: bool) -> None:
+    folder = node.root.parent
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(folder / "vici"))
+    node.play("swanctl", code=0 if answers else 2)
+    for path in ("etc/ipsecplan/start-none.conf", "etc/swanctl/conf.d/ipsecplan-start.conf"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    done = subprocess.run(["/bin/sh", str(node.script), "relax"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert ("swanctl --load-conns" in node.said.read_text()) is answers
+    start = folder / "etc/swanctl/conf.d/ipsecplan-start.conf"
+    assert start.read_text() == "etc/ipsecplan/start-none.conf", "a charon that comes back must trap nothing"

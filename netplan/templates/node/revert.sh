@@ -39,7 +39,16 @@ place() {
 	cp -p "$1" "$2.ipsecplan-tmp" && mv -f "$2.ipsecplan-tmp" "$2"
 }
 
-charon_runs() { [ -S /run/charon.vici ] || [ -S /var/run/charon.vici ]; }
+# Whether charon answers; one that was killed leaves its socket behind. Asked for once: what it is then, it stays.
+charon=
+charon_runs() {
+	if [ -z "$charon" ]; then
+		charon=no
+		{ [ -S /run/charon.vici ] || [ -S /var/run/charon.vici ]; } &&
+			timeout 20 swanctl --version --daemon >/dev/null 2>&1 && charon=yes
+	fi
+	[ "$charon" = yes ]
+}
 
 guard_loaded() { nft list table inet ipsecplan >/dev/null 2>&1; }
 
@@ -121,8 +130,9 @@ send_clear() {
 }
 
 untrap() {
-	charon_runs && [ -r /etc/ipsecplan/start-none.conf ] || return 0
-	place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf"
+	[ -r /etc/ipsecplan/start-none.conf ] || return 0
+	place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf" # a charon that starts meanwhile reads it
+	charon_runs || return 0
 	timeout 30 swanctl --load-conns >/dev/null 2>&1 || failed=1
 }
 

@@ -248,13 +248,20 @@ def _pin(tx: str, publics: dict[str, str]) -> bool:
 
 def load_credentials() -> None:
     """Let charon read keys and certificates."""
-    done = run("swanctl", "--load-creds", "--noprompt")
-    if done.code != 0:
-        raise Stop(finding("IPP613", "swanctl --load-creds: " + done.said))
+    swanctl("--load-creds", "--noprompt")
 
 
 def load_connections() -> None:
     """Let charon read the connections."""
-    done = run("swanctl", "--load-conns", timeout=60)
-    if done.code != 0:
-        raise Stop(finding("IPP613", "swanctl --load-conns: " + done.said))
+    swanctl("--load-conns")
+
+
+def swanctl(*words: str) -> None:
+    """Let charon do something. Raises Stop with what went wrong, not with the usage that swanctl prints behind it."""
+    done = run("swanctl", *words, timeout=60)
+    if done.code == 0:
+        return
+    if "connecting to" in done.err + done.out:
+        hint = "`systemctl status strongswan` and its log there say why; then try again"
+        raise Stop(finding("IPP613", "charon does not answer: it has ended, or was stopped, meanwhile", hint))
+    raise Stop(finding("IPP613", f"swanctl {words[0]}: {done.said}"))
