@@ -192,3 +192,12 @@ def test_a_charon_that_was_killed_leaves_its_socket_and_is_not_asked(node: Node,
     assert ("swanctl --load-conns" in node.said.read_text()) is answers
     start = folder / "etc/swanctl/conf.d/ipsecplan-start.conf"
     assert start.read_text() == "etc/ipsecplan/start-none.conf", "a charon that comes back must trap nothing"
+
+
+@pytest.mark.parametrize("left", ["", "src 192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0xc1 reqid 1 mode transport\n"])
+def test_sas_that_the_running_charon_does_not_know_are_swept(node: Node, left: str) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(node.root.parent / "vici"))
+    node.play("ip", answer=left)
+    said = node.run("operator")
+    assert ("ip xfrm state deleteall src 192.0.2.1 dst 192.0.2.2 proto esp" in said) is bool(left)

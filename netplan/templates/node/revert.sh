@@ -190,8 +190,9 @@ overlay_policies() {
 	ip xfrm policy list nosock 2>/dev/null | grep -Eq "(sport|dport) $(one_line "$tx_dir/port")( |\$)"
 }
 
-# a packet asked for an SA that nobody will make now; the kernel would keep the place for minutes
-unanswered() { ip xfrm state list nokeys 2>/dev/null | grep -q "spi 0x00000000 "; }
+# whether SAs are left: those of a charon that was killed, which the one that runs now does not know, or the place of one
+# that a packet asked for and nobody will make now
+states_left() { ip xfrm state list nokeys 2>/dev/null | grep -q "proto esp"; }
 
 drop_permissive() {
 	selector=$(one_line "$tx_dir/policy")
@@ -227,7 +228,7 @@ back() {
 	if [ -z "$old_release" ]; then
 		drop_permissive
 		send_clear delete
-		if ! charon_runs || overlay_policies || unanswered; then sweep_kernel; fi
+		if ! charon_runs || overlay_policies || states_left; then sweep_kernel; fi
 		restore_sysctls
 		[ "$what" = boot ] || timeout 30 systemctl stop ipsecplan-watch.service 2>/dev/null
 	else
