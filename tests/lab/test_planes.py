@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -34,6 +35,10 @@ for p in /proc/[0-9]*; do
 done
 exit 1
 """
+CONF = "/etc/swanctl/conf.d"
+END = """for pair in $(swanctl --list-sas | sed -n 's/^\\(pair-[0-9a-f]*\\): .*/\\1/p'); do
+    swanctl --terminate --ike "$pair" --force --timeout 5 >/dev/null
+done; true"""
 # what may be clear between two protected hosts: IKE, SSH, and how IPv6 finds its neighbours
 ALLOWED = "esp or udp port 500 or udp port 4500 or tcp port 22 or icmp6 and (ip6[40] = 135 or ip6[40] = 136)"
 PROOF = r"^n(\d) -> n(\d){plane}  DF {n} passes, {over}ESP seen \(outer {outer}\), 0 plaintext \(1 planted, seen\)$"
@@ -147,3 +152,63 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
     assert rollout.run("revert", "--yes").returncode == 0
     assert all(is_old(node) for node in rollout.status().values())
     assert lost(lab, addresses["n2"]) == {"": 0, "ipv6": 0, "storage": 0}
+
+
+def answered(lab: Lab, to: dict[str, str], seconds: float) -> dict[str, float]:
+    """Return plane -> seconds until a ping from n1 is answered, each asked every 0.2 s."""
+    begin, found = time.monotonic(), {}
+    while len(found) < len(to) and time.monotonic() - begin < seconds:
+        for plane in to.keys() - found.keys():
+            if not lost(lab, {plane: to[plane]}, count=1)[plane]:
+                found[plane] = round(time.monotonic() - begin, 1)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.drill
+def test_a_charon_that_dies_and_why_planes_have_identities(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """In tunnel mode with pre-shared keys: kill -9, then the same with one identity for two networks of one family."""
+    lab = clusters(nodes=2)
+    addresses = second(lab)
+    rollout = rollout_of(lab, tmp_path, addresses, mode="tunnel", auth="psk")
+    applied = rollout.apply("--timer", "240")
+    assert "confirmed on 2 nodes" in applied.stdout
+    assert len(re.findall(PROOF.format(plane=r"( \((?:ipv6|storage)\))?", n=r"\d+", over=r"\d+ refused, ",
+                                       outer=r"\d+"), applied.stdout, re.M)) == 6  # fmt: skip
+    to = addresses["n2"]
+    with wire(lab, "n1") as seen:
+        rollout.shell("n2", "sh", "-c", "kill -9 $(pidof charon-systemd); sleep 1; systemctl restart strongswan")
+        back = answered(lab, to, 60)
+        print(f"charon of n2 killed and started: answers again after {back} s")
+        assert back.keys() == to.keys()
+        time.sleep(10)
+        assert lost(lab, to) == {"": 0, "ipv6": 0, "storage": 0}
+    assert (seen["eth0"]["clear"], seen["eth1"]["clear"]) == (0, 0), seen
+    assert all(len(sas(rollout, name)) == 3 for name in ("n1", "n2")), [sas(rollout, n) for n in ("n1", "n2")]
+    assert all(node["differs"] == [] for node in rollout.status().values())
+    assert rollout.run("rotate", "psk", "--yes").returncode == 0
+
+    # the same identities on both networks of the family, as if the plan made none; then as planned again
+    nodes = [json.loads(path.read_text()) for path in rollout.bundle.glob("nodes/*/node.json")]
+    edit = "".join(f"s/{node['identities'][0]}/{node['id']}/g;" for node in nodes)
+    steps = {
+        "shared": f"cp -a {CONF} /run/conf.d; sed -i '{edit}' {CONF}/*.conf",
+        "own": f"cp -a /run/conf.d/* {CONF}/",
+    }
+    ended = {}
+    for identities, step in steps.items():
+        begin = rollout.shell("n1", "date", "+%s").strip()
+        for name in ("n1", "n2"):
+            rollout.shell(name, "sh", "-ec", f"{step}; swanctl --load-all --noprompt >/dev/null")
+        for name in ("n1", "n2"):
+            rollout.shell(name, "sh", "-c", END)
+        gone = [lost(lab, to, count=5) for _ in range(6)]
+        said = rollout.shell("n1", "journalctl", "-o", "cat", "-u", "strongswan", "--since", f"@{begin}")
+        ended[identities] = len(re.findall("ing duplicate IKE_SA", said))
+        print(f"identities {identities}: of 30 pings lost {({p: sum(one[p] for one in gone) for p in to})}, "
+              f"{ended[identities]} duplicates ended, {len(sas(rollout, 'n1'))} IKE_SAs")  # fmt: skip
+    assert ended["shared"] > 0
+    assert ended["own"] == 0
+    assert len(sas(rollout, "n1")) == 3
+    assert rollout.run("revert", "--yes").returncode == 0
+    assert all(is_old(node) for node in rollout.status().values())
