@@ -61,18 +61,21 @@ def second(lab: Lab, mtu: int = 9000) -> dict[str, dict[str, str]]:
     return found
 
 
-def rollout_of(lab: Lab, folder: Path, addresses: dict[str, dict[str, str]], **ipsec: Any) -> Rollout:
-    """Return the rollout of a plan with all of it."""
+def rollout_of(
+    lab: Lab, folder: Path, addresses: dict[str, dict[str, str]], *, storage: bool = True, **ipsec: Any
+) -> Rollout:
+    """Return the rollout of a plan with all of it, or without the second NIC."""
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(folder / "inventory.yml")
-    document["underlay"] = {"family": "dual", "planes": [{"name": "storage", "mtu": 9000}]}
+    document["underlay"] = {"family": "dual", "planes": [{"name": "storage", "mtu": 9000}] if storage else []}
     document["ipsec"] = {"protect": "hosts", **ipsec}
     (folder / "plan.yaml").write_text(yaml.safe_dump(document))
     inventory = yaml.safe_load(lab.inventory.read_text())
     for group in inventory["all"]["children"].values():
         for name, host in (group.get("hosts") or {}).items():
             host["underlay_address_ipv6"] = addresses[name]["ipv6"]
-            host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
+            if storage:
+                host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     return Rollout(lab, folder, folder / "plan.yaml")
 
@@ -210,5 +213,31 @@ def test_a_charon_that_dies_and_why_planes_have_identities(clusters: ClusterFact
     assert ended["shared"] > 0
     assert ended["own"] == 0
     assert len(sas(rollout, "n1")) == 3
+    assert rollout.run("revert", "--yes").returncode == 0
+    assert all(is_old(node) for node in rollout.status().values())
+
+
+@pytest.mark.slow
+@pytest.mark.drill
+def test_a_plane_joins_and_leaves_under_way(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """Both families are confirmed; the second NIC comes in by another apply, and goes by one, with pings all along."""
+    lab = clusters(nodes=2)
+    addresses = second(lab)
+    assert "confirmed on 2 nodes" in rollout_of(lab, tmp_path, addresses, storage=False).apply().stdout
+    for storage in (True, False):
+        for plane, address in addresses["n2"].items():
+            run = ("systemd-run", "--quiet", "--collect", "-p", "KillSignal=SIGINT", f"--unit=ping-{plane or 'main'}",
+                   "-p", f"StandardOutput=truncate:/tmp/{plane or 'main'}.txt")  # fmt: skip
+            lab.exec("n1", [*run, "ping", "-n", "-i", "0.05", address], check=True)
+        rollout = rollout_of(lab, tmp_path, addresses, storage=storage)
+        assert "confirmed on 2 nodes" in rollout.apply("--timer", "240").stdout
+        for plane in addresses["n2"]:
+            lab.exec("n1", ["systemctl", "stop", f"ping-{plane or 'main'}"])
+            said = rollout.shell("n1", "tail", "-n", "3", f"/tmp/{plane or 'main'}.txt")
+            sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups())  # type: ignore[union-attr]
+            print(f"storage {'joins' if storage else 'leaves'}, {plane or 'main'}: lost {sent - received} of {sent}")
+            assert sent - received <= 5
+        assert all(is_new(node) and node["ike_sas"] == 2 + storage for node in rollout.status().values())
+        assert len(sas(rollout, "n1")) == 2 + storage
     assert rollout.run("revert", "--yes").returncode == 0
     assert all(is_old(node) for node in rollout.status().values())

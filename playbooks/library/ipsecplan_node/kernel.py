@@ -81,7 +81,7 @@ def _one(name: str, node: Node, algorithm: str, six: bool) -> list[Node]:
     ends = ("src", source, "dst", destination)
     xfrm = ("ip", "-n", name, "xfrm")
     encap = ("encap", "espinudp", "4500", "4500", "::" if six else "0.0.0.0")  # noqa: S104  no address is meant
-    uses = any(peer.get("encap") for peer in node["peers"])
+    uses = any(peer.get("encap") and (":" in peer["address"]) == six for peer in node["peers"])
     done = run(*xfrm, "state", "add", *ends, "proto", "esp", "spi", "0x100", "reqid", "1", "mode", mode, *known,
                *(encap if uses else ()))  # fmt: skip
     if done.code != 0:
