@@ -19,7 +19,9 @@ from netplan.proposals.profiles import PROFILES
 
 Mtu = Annotated[int, Field(ge=576, le=65535, description="IP MTU in bytes")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-SECOND = "ipv6"  # the plane that underlay.family dual makes of the addresses that don't carry the overlay
+# The plane that underlay.family dual makes of the addresses that don't carry the overlay. A host's id is its IKE identity
+# there too, because charon tells families apart; on all other planes it needs another, see decision 76.
+SECOND = "ipv6"
 
 
 class Part(BaseModel):
@@ -264,20 +266,6 @@ class PlanFile(Part):
             return ()
         second = Plane(name=SECOND, mtu=self.underlay.mtu, family="ipv6", paths=self.underlay.paths)
         return (*((second,) if self.underlay.family == "dual" else ()), *self.underlay.planes)
-
-    @property
-    def identified(self) -> frozenset[str]:
-        """The planes on which a host has an IKE identity of its own.
-
-        charon tells the IKE_SAs of two hosts apart by identities and address family; where both are the same, each
-        new one replaces the other (``unique``, INITIAL_CONTACT).
-        """
-        seen, found = {self.underlay.carrier}, set()
-        for plane in self.planes:
-            if plane.family in seen:
-                found.add(plane.name)
-            seen.add(plane.family)
-        return frozenset(found)
 
     @property
     def made(self) -> networks.Made | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netplan.ids import identity, initiates, pair_id
-from netplan.model import Node, PlanFile, Underlay
+from netplan.model import SECOND, Node, PlanFile, Underlay
 from netplan.networks import NETWORKS
 from netplan.pairing import CLEAR, Offer, Roles, joined, offer, protected, roles
 from netplan.proposals import EspProposal, esp_proposal
@@ -295,8 +295,7 @@ def _plane(file: PlanFile, name: str, nodes: tuple[Node, ...]) -> Plan:
     """Compute a further network between the hosts, as if it were the only one."""
     plane = next(plane for plane in file.planes if plane.name == name)
     underlay = Underlay(mtu=plane.mtu, family=plane.family, paths=plane.paths)
-    named = name in file.identified
-    stations = (node.on(name, identity(node.id, name) if named else "") for node in nodes)
+    stations = (node.on(name, "" if name == SECOND else identity(node.id, name)) for node in nodes)
     made = make_plan(file.model_copy(update={"underlay": underlay}), tuple(n for n in stations if n is not None))
     return replace(made, plane=name)
 

@@ -266,21 +266,21 @@ def _planes(loaded: LoadedPlan) -> Iterator[Problem]:
             "nothing else is protected", at, hint="protect: hosts, or leave underlay.planes out",
         )  # fmt: skip
         return
-    names = [plane.name for plane in plan.planes]
-    first = len(names) - len(plan.underlay.planes)
+    names: set[str] = set()
     for index, plane in enumerate(plan.underlay.planes):
-        place: Key = (*at, index)
-        if plane.name in names[: first + index]:
+        place: Key = (*at, index, "name")
+        if plane.name == SECOND:
             yield loaded.source.problem(
-                "IPP401", f"two planes are called {quoted(plane.name)}", (*place, "name"),
-                hint="underlay.family dual makes the plane ipv6 itself" if plane.name == SECOND else "a name for each",
-            )  # fmt: skip
-        elif plane.name in plan.identified and plan.ipsec.auth == "pubkey":
+                "IPP401", f"{quoted(SECOND)} is the plane that underlay.family dual makes", place, hint="another name"
+            )
+        elif plane.name in names:
+            yield loaded.source.problem("IPP401", f"two planes are called {quoted(plane.name)}", place)
+        elif plan.ipsec.auth == "pubkey":
             yield loaded.source.problem(
-                "IPP402", f"the plane {plane.name} can't have auth: pubkey: two networks of one family need two "
-                "identities of a host, and charon knows a raw public key by one", (*place, "name"),
-                hint="auth: certificates or psk",
+                "IPP402", f"the plane {plane.name} can't have auth: pubkey: a further network needs a further identity "
+                "of each host, and charon knows a raw public key by one", place, hint="auth: certificates or psk",
             )  # fmt: skip
+        names.add(plane.name)
 
 
 def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:

@@ -71,11 +71,10 @@ def rollout_of(
     document["ipsec"] = {"protect": "hosts", **ipsec}
     (folder / "plan.yaml").write_text(yaml.safe_dump(document))
     inventory = yaml.safe_load(lab.inventory.read_text())
-    for group in inventory["all"]["children"].values():
-        for name, host in (group.get("hosts") or {}).items():
-            host["underlay_address_ipv6"] = addresses[name]["ipv6"]
-            if storage:
-                host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
+    for name, host in inventory["k8s_nodes"]["hosts"].items():
+        host["underlay_address_ipv6"] = addresses[name]["ipv6"]
+        if storage:
+            host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     return Rollout(lab, folder, folder / "plan.yaml")
 

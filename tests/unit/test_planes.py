@@ -59,7 +59,8 @@ def test_each_network_has_its_pairs_its_room_and_its_identities() -> None:
     assert links["ipv6", "n2"][2] == next(pair.id for t, _, p, pair in plan.links(two) if (t.plane, p.name) == (
         "ipv6", "n1"))  # fmt: skip
     assert [there.plane for there, *_ in plan.links(three)] == ["", "", "ipv6", "ipv6"]
-    assert plan.file.identified == {"storage"}, "charon tells the families apart by itself"
+    named = {there.plane: bool(own.identity) for there, own, *_ in plan.links(one)}
+    assert named == {"": False, "ipv6": False, "storage": True}, "charon tells the families apart by itself"
     room = {there.plane: [there.room(c) for c in there.classes] for there in plan.planes}
     assert room == {"ipv6": [1466], "storage": [8966]}
     known = facts(plan)
