@@ -19,8 +19,8 @@ from netplan.proposals.profiles import PROFILES
 
 Mtu = Annotated[int, Field(ge=576, le=65535, description="IP MTU in bytes")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-# The plane that underlay.family dual makes of the addresses that don't carry the overlay. A host's id is its IKE identity
-# there too, because charon tells families apart; on all other planes it needs another, see decision 76.
+# The plane that underlay.family dual makes of the addresses that don't carry the overlay. A host's id is its IKE
+# identity there too, because charon tells families apart; on all other planes it needs another, see decision 76.
 SECOND = "ipv6"
 
 
