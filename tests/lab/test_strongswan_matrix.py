@@ -38,7 +38,7 @@ COVER = {
     "transport-hosts-pubkey-ipv6-pairs-vxlan-nat_never",
     "tunnel-overlay-certificates-ipv4-zones-geneve-nat_always",
     "tunnel-hosts-psk-ipv6-hub-geneve-nat_never",
-    "tunnel-hosts-psk-dual-zones-vxlan-nat_always",
+    "tunnel-hosts-psk-dual-zones-geneve-nat_always",
 }
 
 
