@@ -168,7 +168,7 @@ def _esp(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) 
         return "no ESP packet left the node"
     if not row["esp_full"]:
         return f"no ESP packet of {planned} bytes left the node, the largest has {outer}"
-    most = int(peer["link_mtu"]) if peer.get("plane") else planned  # whatever hosts send, not only what we sent
+    most = max(planned, int(peer["link_mtu"]) if "host_mtu" in peer else 0)  # packets between the hosts may be larger
     return f"an ESP packet of {outer} bytes left the node, planned are {most}" if outer > most else None
 
 

@@ -128,7 +128,7 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
     verified = rollout.run("verify", ok=True).stdout
     for proof in (first.stdout, verified):
         for plane, n, over, outer in (
-            ("", 1396, "1397 refused, ", 1480), (r" \(ipv6\)", 1466, "", 1500),
+            ("", 1396, "1397 refused, ", 1500), (r" \(ipv6\)", 1466, "", 1500),
             (r" \(storage\)", 8966, "8967 refused, ", 9000),
         ):  # fmt: skip
             lines = re.findall(PROOF.format(plane=plane, n=n, over=over, outer=outer), proof, re.M)

@@ -225,6 +225,11 @@ def test_every_network_is_judged_by_its_own_numbers() -> None:
         "n1 -> n2 (storage)  DF 8966 passes, 8967 refused, ESP seen (outer 9000), 0 plaintext (1 planted, seen)",
     ]
     assert [pair.as_json()["one_more_refused"] for pair in verdict.pairs][:3] == [True, None, True]
+    measured[nodes[0]["id"]][0]["outer"] = 1500  # a full packet between the hosts is larger than a full one of pods
+    assert judge(nodes, measured).ok
+    measured[nodes[0]["id"]][0]["outer"] = 1504
+    assert "1504 bytes left the node" in judge(nodes, measured).problems()[0].message
+    measured[nodes[0]["id"]][0]["outer"] = 1480
     measured[nodes[0]["id"]][2].update(plaintext=2, refused=False)
     (problem,) = judge(nodes, measured).problems()
     assert problem.message == ("n1 -> n2 (storage): a DF packet of 8967 bytes was not refused (); "
