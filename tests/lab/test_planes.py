@@ -40,7 +40,7 @@ END = """for pair in $(swanctl --list-sas | sed -n 's/^\\(pair-[0-9a-f]*\\): .*/
     swanctl --terminate --ike "$pair" --force --timeout 5 >/dev/null
 done; true"""
 # what may be clear between two protected hosts: IKE, SSH, and how IPv6 finds its neighbours
-ALLOWED = "esp or udp port 500 or udp port 4500 or tcp port 22 or icmp6 and (ip6[40] = 135 or ip6[40] = 136)"
+ALLOWED = "esp or udp port 500 or udp port 4500 or tcp port 22 or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))"
 PROOF = r"^n(\d) -> n(\d){plane}  DF {n} passes, {over}ESP seen \(outer {outer}\), 0 plaintext \(1 planted, seen\)$"
 
 
@@ -80,8 +80,9 @@ def rollout_of(
 
 
 @contextmanager
-def wire(lab: Lab, node: str) -> Iterator[dict[str, dict[str, int]]]:
-    """Capture both wires of a node while the block runs; at its end: wire -> how many packets were ESP, and clear."""
+def wire(lab: Lab, node: str, other: dict[str, str]) -> Iterator[dict[str, dict[str, int]]]:
+    """Capture both wires of a node while the block runs; at its end: wire -> how many packets from and to ``other``
+    (its addresses by plane) were ESP, and clear."""
     wires = {"eth0": f"vb-{node}", "eth1": f"vs-{node}"}
     for name, link in wires.items():
         take = f"tcpdump -U -n -i {link} -w /run/{name}.pcap"
@@ -90,14 +91,14 @@ def wire(lab: Lab, node: str) -> Iterator[dict[str, dict[str, int]]]:
     seen: dict[str, dict[str, int]] = {}
     yield seen
     time.sleep(1)
-    hosts = " or ".join(f"host {a}" for a in ("10.77.0.12", "fd00:77::c", "10.88.0.12"))
+    hosts = " or ".join(f"host {address}" for address in other.values())
     for name in wires:
         lab.exec(GUEST, ["sh", "-c", f"kill $(cat /run/{name}.pid); sleep 1"], check=True)
         count = "tcpdump -n -r /run/{}.pcap '{}' 2>/dev/null | wc -l"
         clear = f"(ip or ip6) and ({hosts}) and not ({ALLOWED})"
         seen[name] = {
             word: int(lab.exec(GUEST, ["sh", "-c", count.format(name, what)], check=True).stdout)
-            for word, what in (("esp", "esp"), ("clear", clear))
+            for word, what in (("esp", f"esp and ({hosts})"), ("clear", clear))
         }
         print(
             name, seen[name], lab.exec(GUEST, ["sh", "-c", f"tcpdump -n -r /run/{name}.pcap '{clear}' | head"]).stdout
@@ -133,7 +134,7 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
         ):  # fmt: skip
             lines = re.findall(PROOF.format(plane=plane, n=n, over=over, outer=outer), proof, re.M)
             assert sorted(lines) == [("1", "2"), ("2", "1")], (plane, proof)
-    with wire(lab, "n1") as seen:
+    with wire(lab, "n1", addresses["n2"]) as seen:
         assert lost(lab, addresses["n2"]) == {"": 0, "ipv6": 0, "storage": 0}
         # from an address on one network to another one's: no selector covers it, so the guard drops it
         assert lost(lab, {"crossed": addresses["n2"]["storage"]}, "-I", addresses["n1"][""], count=3) == {"crossed": 3}
@@ -178,7 +179,7 @@ def test_a_charon_that_dies_and_why_planes_have_identities(clusters: ClusterFact
     assert len(re.findall(PROOF.format(plane=r"( \((?:ipv6|storage)\))?", n=r"\d+", over=r"\d+ refused, ",
                                        outer=r"\d+"), applied.stdout, re.M)) == 6  # fmt: skip
     to = addresses["n2"]
-    with wire(lab, "n1") as seen:
+    with wire(lab, "n1", addresses["n2"]) as seen:
         rollout.shell("n2", "sh", "-c", "kill -9 $(pidof charon-systemd); sleep 1; systemctl restart strongswan")
         back = answered(lab, to, 60)
         print(f"charon of n2 killed and started: answers again after {back} s")
