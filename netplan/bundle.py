@@ -123,7 +123,7 @@ def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[st
         "tool": __version__,
         "cluster": plan.file.name,
         "digest": _digest(entries),
-        "plan_digest": hashlib.sha256(plan.file.model_dump_json().encode()).hexdigest(),
+        "plan_digest": hashlib.sha256(_file(plan).encode()).hexdigest(),
         "inventory": {
             "path": str(inventory.path.resolve()),
             "pattern": inventory.pattern,
@@ -139,6 +139,12 @@ def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[st
         },
         "files": entries,
     }
+
+
+def _file(plan: Plan) -> str:
+    """The plan file as text, in the words of a version that knew no planes where it has none."""
+    hidden = None if plan.file.underlay.planes else {"underlay": {"planes"}}
+    return plan.file.model_dump_json(exclude=hidden)
 
 
 def _digest(entries: list[dict[str, str]]) -> str:
@@ -179,7 +185,7 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
         File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),
         File("etc/ipsecplan/floor-all", _floor(plan, node)),
-        File("etc/ipsecplan/peers", "".join(f"{node.address} {p.address} {pair.id}\n" for p, pair in plan.peers(node))),
+        File("etc/ipsecplan/peers", "".join(f"{o.address} {p.address} {i.id}\n" for _, o, p, i in plan.links(node))),
         *(File(path, text) for path, text in guard.units().items()),
         *overlay,
         File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
@@ -208,6 +214,10 @@ def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
     return guard.ruleset(
         plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.carrier, peers=peers,
         clear=ipsec.clear if hosts else None, address=node.address,
+        planes=[
+            (own.address, [peer.address for peer, _ in there.peers(own)])
+            for there in plan.planes for own in there.nodes if own.id == node.id
+        ],
     )  # fmt: skip
 
 

@@ -29,14 +29,42 @@ def _hosts(plan: Plan) -> list[str]:
     ipsec = plan.file.ipsec
     if ipsec.protect != "hosts":
         return []
-    sizes = [plan.host_mtu(c)[0] for c in plan.classes if c.protected]
-    span = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+    six = any(there.file.underlay.carrier == "ipv6" for there in (plan, *plan.planes))
     return [
-        f"packets between protected hosts have room for {span} bytes, which the kernel takes from the SA: "
+        f"packets between protected hosts have room for {_room(plan)} bytes, which the kernel takes from the SA: "
         "no link and no route is changed, and connections learn it by themselves",
+        *_planes(plan),
         f"between protected hosts stays clear: IKE, {', '.join(ipsec.clear) or 'and nothing else'}"
-        + (", and IPv6's neighbour discovery" if plan.file.underlay.carrier == "ipv6" else ""),
+        + (", and IPv6's neighbour discovery" if six else ""),
     ]
+
+
+def _room(plan: Plan) -> str:
+    sizes = [plan.host_mtu(c)[0] for c in plan.classes if c.protected]
+    return f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+
+
+def _planes(plan: Plan) -> list[str]:
+    """What is protected on further networks, and what is not."""
+    found = []
+    for there in plan.planes:
+        if not any(c.protected for c in there.classes):
+            found.append(f"plane {there.plane} stays clear: ipsec.mesh joins no two hosts on it")
+            continue
+        found.append(f"on plane {there.plane} ({there.file.underlay.family}) they have room for {_room(there)} bytes")
+        absent = [node.name for node in plan.nodes if node.id not in {n.id for n in there.nodes}]
+        if absent:
+            more = f" and {len(absent) - 4} more" if len(absent) > 4 else ""
+            found.append(
+                f"{', '.join(absent[:4])}{more} {'has' if len(absent) == 1 else 'have'} no address on plane "
+                f"{there.plane}: whatever leaves there from another address is in no selector and no rule"
+            )
+    if plan.planes:
+        found.append(
+            "addresses of the hosts that the plan doesn't name stay clear; packets from an address on one network to a "
+            "peer's on another are dropped"
+        )
+    return found
 
 
 def _downgrades(plan: Plan) -> list[str]:

@@ -21,9 +21,17 @@ def node_id(cluster: str, name: str) -> str:
     return "n-" + _short(cluster, name)
 
 
-def pair_id(one: str, other: str) -> str:
-    """Return the id of the unordered pair of two node ids; also the name of its swanctl connection on both ends."""
-    return "pair-" + _short(*sorted((one, other)))
+def pair_id(one: str, other: str, plane: str = "") -> str:
+    """Return the id of the unordered pair of two node ids; also the name of its swanctl connection on both ends.
+
+    ``plane``: the network between them, when it is not the one that carries the overlay.
+    """
+    return "pair-" + _short(*sorted((one, other)), *((plane,) if plane else ()))
+
+
+def identity(node: str, plane: str) -> str:
+    """Return the IKE identity of a node (an id) on a plane where its id can't be it."""
+    return "n-" + _short(node, "plane", plane)
 
 
 def initiates(one: str, other: str) -> bool:

@@ -7,7 +7,7 @@ field or the inventory are in :mod:`netplan.validate`.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -19,6 +19,9 @@ from netplan.proposals.profiles import PROFILES
 
 Mtu = Annotated[int, Field(ge=576, le=65535, description="IP MTU in bytes")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+# The plane that underlay.family dual makes of the addresses that don't carry the overlay. A host's id is its IKE
+# identity there too, because charon tells families apart; on all other planes it needs another, see decision 76.
+SECOND = "ipv6"
 
 
 class Part(BaseModel):
@@ -35,14 +38,30 @@ class PathRule(Part):
     mtu: Mtu
 
 
+class Plane(Part):
+    """A further network between the hosts, beside the one that carries the overlay: protected with protect: hosts."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$")] = Field(
+        description="its name in the hosts' variable underlay_planes: at most 15 lower-case letters, digits and '-'"
+    )
+    mtu: Mtu = Field(1500, description="IP MTU of every host's link on it unless its mtu in underlay_planes says else")
+    family: Literal["ipv4", "ipv6"] = "ipv4"
+    paths: list[PathRule] = Field(default_factory=list)
+
+
 class Underlay(Part):
     """The network between the hosts."""
 
     mtu: Mtu = Field(1500, description="IP MTU of every host's link unless the host variable underlay_mtu says else")
     family: Literal["ipv4", "ipv6", "dual"] = Field(
-        "ipv4", description="ipv4, ipv6, or dual: the overlay runs over IPv4, and the MTU is safe over IPv6 too"
+        "ipv4",
+        description="ipv4, ipv6, or dual: the overlay runs over IPv4, the MTU is safe over IPv6 too, and "
+        "protect: hosts covers both",
     )
     paths: list[PathRule] = Field(default_factory=list)
+    planes: list[Plane] = Field(
+        default_factory=list, description="further networks between the hosts, such as storage, with protect: hosts"
+    )
 
     @property
     def families(self) -> tuple[Literal["ipv4", "ipv6"], ...]:
@@ -241,6 +260,14 @@ class PlanFile(Part):
         return {**data, "overlay": {**decided, **overlay}} if decided else data
 
     @property
+    def planes(self) -> tuple[Plane, ...]:
+        """The networks between the hosts that are protected beside the one that carries the overlay."""
+        if self.ipsec.protect != "hosts":
+            return ()
+        second = Plane(name=SECOND, mtu=self.underlay.mtu, family="ipv6", paths=self.underlay.paths)
+        return (*((second,) if self.underlay.family == "dual" else ()), *self.underlay.planes)
+
+    @property
     def made(self) -> networks.Made | None:
         """How the container network makes the overlay; None where the overlay is ours."""
         return networks.made(self.cni.plugin, self.overlay.type)
@@ -262,6 +289,16 @@ def json_schema() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """Where a host stands on a plane: its address there, the IP MTU of its link in bytes, whether it is behind NAT."""
+
+    plane: str
+    address: str
+    link_mtu: int
+    nat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """One host of the plan, with everything about it that the numbers and the files depend on.
 
@@ -270,6 +307,8 @@ class Node:
     inventory says, or nothing, and it is found when it runs), ``nat`` whether it is behind NAT; ``groups`` are its
     inventory groups and its own name, which path and mesh rules refer to; ``capabilities`` is what its strongSwan
     can do, as far as it is known; ``managed`` is false for a far end that somebody else configures by hand.
+    ``stations`` are its places on further planes; :meth:`on` makes the host as it stands on one, where ``identity`` is
+    its IKE identity unless that is its id.
     """
 
     id: str
@@ -282,3 +321,19 @@ class Node:
     groups: frozenset[str]
     capabilities: Capabilities = UNKNOWN
     managed: bool = True
+    stations: tuple[Station, ...] = ()
+    identity: str = ""
+
+    @property
+    def ike(self) -> str:
+        """Its IKE identity."""
+        return self.identity or self.id
+
+    def on(self, plane: str, identity: str = "") -> Node | None:
+        """Return the host as it stands on a plane; None where it has no address there."""
+        for at in self.stations:
+            if at.plane == plane:
+                return replace(
+                    self, address=at.address, link_mtu=at.link_mtu, nat=at.nat, stations=(), identity=identity
+                )
+        return None

@@ -8,8 +8,9 @@ from typing import Any
 from netplan.ipsec import swanctl
 from netplan.model import Node
 from netplan.overlay_facts import overlay_facts
-from netplan.plan import PairClass, Plan
+from netplan.plan import Pair, PairClass, Plan, host_stack
 from netplan.proposals import esp_proposal, ike_proposal
+from netplan.stack import parse, wire_size
 
 SCHEMA = 1
 
@@ -23,6 +24,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "cluster": plan.file.name,
         "family": plan.file.underlay.carrier,
         "underlay": {"address": node.address, "mtu": node.link_mtu},
+        **_planes(plan, node),
         "overlay": overlay_facts(plan, node),
         "mtu": {"pod": plan.pod_mtu},
         "auth": plan.file.ipsec.auth,
@@ -30,7 +32,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "protect": plan.file.ipsec.protect,
         "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
         "esp": {
-            "negotiated": _negotiated(pair.pair_class for _, pair in plan.peers(node)),
+            "negotiated": _negotiated(pair.pair_class for _, _, _, pair in plan.links(node)),
             "mode": plan.file.ipsec.mode.upper(),
         },
         "peers": [
@@ -52,7 +54,45 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 **_host_mtu(plan, pair.pair_class),
             }
             for peer, pair in plan.peers(node)
-        ],
+        ]
+        + [_on_plane(there, own, peer, pair) for there, own, peer, pair in plan.links(node) if there.plane],
+    }
+
+
+def _planes(plan: Plan, node: Node) -> dict[str, Any]:
+    """The node's addresses on further networks, and its IKE identities there that are not its id."""
+    here = [(there.plane, own) for there in plan.planes for own in there.nodes if own.id == node.id]
+    identities = [own.identity for _, own in here if own.identity]
+    return {
+        **(
+            {"planes": [{"name": name, "address": own.address, "mtu": own.link_mtu} for name, own in here]}
+            if here
+            else {}
+        ),
+        **({"identities": identities} if identities else {}),
+    }
+
+
+def _on_plane(there: Plan, own: Node, peer: Node, pair: Pair) -> dict[str, Any]:
+    """A peer on a further network: only the packets between the hosts concern it, so that its full packet is theirs."""
+    room, found = _host_mtu(there, pair.pair_class), pair.pair_class
+    stack = parse(host_stack(there.file, found.preferred.proposal.suite, found.nat_t, there.file.underlay.carrier))
+    return {
+        "id": peer.id,
+        "pair": pair.id,
+        "plane": there.plane,
+        "name": f"{peer.name} ({there.plane})",
+        "address": peer.address,
+        "local": own.address,
+        **({"identity": peer.identity, "own_identity": own.identity} if peer.identity else {}),
+        "initiator": pair.initiator.id == own.id,
+        "encap": found.nat_t,
+        "link_mtu": found.link_mtu,
+        "inner_mtu": room["host_mtu"],
+        "outer_packet": wire_size(stack, room["host_mtu"]),
+        "children": swanctl.children(there, pair),
+        "negotiated": _negotiated([found]),
+        **room,
     }
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from netplan import stations
 from netplan.ids import node_id
 from netplan.inventory import Host, Inventory
 from netplan.model import Node, PlanFile
@@ -24,7 +25,7 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 # host variables that the plan reads, for "did you mean"
 VARIABLES = (
     "underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr", "overlay_address", "strongswan_version",
-    "strongswan_algorithms", "ipsecplan_managed",
+    "strongswan_algorithms", "ipsecplan_managed", "underlay_address_ipv6", "underlay_planes",
 )  # fmt: skip
 
 
@@ -39,6 +40,7 @@ def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
         if node is not None:
             found.append(node)
     problems += _duplicates(inventory, found)
+    problems += stations.deserted(plan, inventory, found)
     problems += _overlaps(inventory, found)
     problems += _alone(plan, inventory, found)
     problems += _no_common(plan, inventory, found)
@@ -84,54 +86,63 @@ class _Reader:
         nat = self._truth("underlay_nat", default=False)
         managed = self._truth("ipsecplan_managed", default=True)
         capabilities = self._capabilities()
+        found = stations.read(self, mtu)
         if self.problems or address is None:
             return None
         return Node(
             id=node_id(self.plan.name, name), name=name, address=str(address), link_mtu=mtu,
             pod_cidr=str(pod_cidr or ""), overlay_address=overlay_address, nat=nat, groups=self.host.groups | {name},
-            capabilities=capabilities, managed=managed,
+            capabilities=capabilities, managed=managed, stations=found,
         )  # fmt: skip
 
-    def _value(self, variable: str) -> Any:
+    def value(self, variable: str) -> Any:
         return self.host.variables.get(variable)
 
-    def _near(self, variable: str) -> str | None:
-        near = closest(variable, [v for v in self.host.variables if not v.startswith("ansible_")])
+    def near(self, variable: str) -> str | None:
+        near = closest(
+            variable, [v for v in self.host.variables if not v.startswith("ansible_") and v not in VARIABLES]
+        )
         return f"there is {near}: did you mean {variable}?" if near else None
 
     def _address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         version = 4 if self.plan.underlay.carrier == "ipv4" else 6
-        variable, text = "underlay_address", self._value("underlay_address")
+        variable, text = "underlay_address", self.value("underlay_address")
         if text is None:
-            variable, text = "ansible_host", self._value("ansible_host")
+            variable, text = "ansible_host", self.value("ansible_host")
             if text is None or not _literal(text):
-                hint = self._near("underlay_address") or f"underlay_address: the host's IPv{version} address"
+                hint = self.near("underlay_address") or f"underlay_address: the host's IPv{version} address"
                 self.wrong("IPP304", "no underlay_address, and ansible_host is no IP address", hint=hint)
                 return None
+        hint = f"underlay.family is {self.plan.underlay.family}; set underlay_address to an IPv{version} address"
+        return self.usable(text, variable, variable, version, hint)
+
+    def usable(
+        self, text: Any, variable: str, said: str, version: int, hint: str
+    ) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """Return an address that a host can have in the family; ``said`` is what it is called in a message."""
         try:
             address = ipaddress.ip_address(str(text))
         except ValueError:
-            self.wrong("IPP304", f"{variable} {quoted(text)} is not an IP address", variable)
+            self.wrong("IPP304", f"{said} {quoted(text)} is not an IP address", variable)
             return None
         if address.version != version:
-            hint = f"underlay.family is {self.plan.underlay.family}; set underlay_address to an IPv{version} address"
-            self.wrong("IPP304", f"{variable} {address} is IPv{address.version}", variable, hint)
+            self.wrong("IPP304", f"{said} {address} is IPv{address.version}", variable, hint)
             return None
         for kind in ("loopback", "multicast", "unspecified", "link_local"):
             if getattr(address, f"is_{kind}"):
-                self.wrong("IPP304", f"{variable} {address} is {kind.replace('_', '-')}", variable)
+                self.wrong("IPP304", f"{said} {address} is {kind.replace('_', '-')}", variable)
                 return None
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            self.wrong("IPP304", f"{variable} {address} is an IPv4-mapped address", variable)
+            self.wrong("IPP304", f"{said} {address} is an IPv4-mapped address", variable)
             return None
         return address
 
     def _pod_cidr(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-        text, made = self._value("pod_cidr"), self.plan.made
+        text, made = self.value("pod_cidr"), self.plan.made
         if text is None and made is not None and made.target is None:
             return None  # this network has no pod subnet for each node
         if text is None:
-            near = self._near("pod_cidr") or "pod_cidr: the node's pod subnet, such as 10.244.1.0/24"
+            near = self.near("pod_cidr") or "pod_cidr: the node's pod subnet, such as 10.244.1.0/24"
             self.wrong("IPP304", "no pod_cidr", hint=near)
             return None
         try:
@@ -153,7 +164,7 @@ class _Reader:
 
     def _overlay_address(self, pods: ipaddress.IPv4Network | ipaddress.IPv6Network | None) -> str:
         """The address that answers a probe: told, or known from how the network counts, or found when it runs."""
-        text, made = self._value("overlay_address"), self.plan.made
+        text, made = self.value("overlay_address"), self.plan.made
         if text is None:
             at = 0 if made is None else made.target
             return str(pods[at]) if pods is not None and isinstance(at, int) else ""
@@ -164,18 +175,21 @@ class _Reader:
         return str(ipaddress.ip_address(str(text)))
 
     def _mtu(self) -> int:
-        value = self._value("underlay_mtu")
+        value = self.value("underlay_mtu")
         if value is None:
             return self.plan.underlay.mtu
-        text = str(value)
         least = 1280 if "ipv6" in self.plan.underlay.families else 576
+        return self.size(value, "underlay_mtu", "underlay_mtu", least)
+
+    def size(self, value: Any, said: str, variable: str, least: int) -> int:
+        text = str(value)
         if not re.match(r"^[0-9]{1,6}\Z", text) or not least <= int(text) <= 65535:
-            self.wrong("IPP304", f"underlay_mtu {quoted(value)} is not a number from {least} to 65535", "underlay_mtu")
+            self.wrong("IPP304", f"{said} {quoted(value)} is not a number from {least} to 65535", variable)
             return self.plan.underlay.mtu
         return int(text)
 
     def _truth(self, variable: str, default: bool) -> bool:
-        value = self._value(variable)
+        value = self.value(variable)
         if value is None:
             return default
         text = str(value).lower()
@@ -184,7 +198,7 @@ class _Reader:
         return text == "true"
 
     def _capabilities(self) -> Capabilities:
-        text, listed = self._value("strongswan_version"), self._value("strongswan_algorithms")
+        text, listed = self.value("strongswan_version"), self.value("strongswan_algorithms")
         found = version(str(text)) if text is not None else ()
         if found is None or (found and found < OLDEST):
             hint = "the version that `swanctl --version` prints; the oldest we render for is 5.9.5"
@@ -211,15 +225,18 @@ def _literal(text: object) -> bool:
 
 
 def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    first: dict[str, Node] = {}
+    first: dict[str, tuple[Node, str]] = {}
     for node in found:
-        other = first.setdefault(node.address, node)
-        if other is not node:
-            earlier = inventory.problem("IPP308", "", other.name, "underlay_address")
+        for address, variable in stations.addresses(node):
+            here = (node, variable)
+            other, where_other = first.setdefault(address, here)
+            if (other, where_other) == here:
+                continue
+            earlier = inventory.problem("IPP308", "", other.name, where_other)
             where = f" ({earlier.where()})" if earlier.line else ""
             yield inventory.problem(
                 "IPP308", f"hosts {quoted(other.name)}{where} and {quoted(node.name)} have the same underlay address "
-                f"{node.address}", node.name, "underlay_address",
+                f"{address}", node.name, variable,
             )  # fmt: skip
 
 
@@ -305,11 +322,12 @@ def _overlaps(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
     pods = [network for network, _ in spans]
     starts = [int(network[0]) for network in pods]
     for node in found:
-        address = ipaddress.ip_address(node.address)
-        place = bisect.bisect_right(starts, int(address)) - 1
-        inside = pods[place] if place >= 0 else None
-        if inside is not None and address in inside:
-            yield inventory.problem(
-                "IPP309", f"underlay address {address} of host {quoted(node.name)} lies in the pod subnet {inside}",
-                node.name, "underlay_address", "pods and hosts need separate subnets",
-            )  # fmt: skip
+        for text, variable in stations.addresses(node):
+            address = ipaddress.ip_address(text)
+            place = bisect.bisect_right(starts, int(address)) - 1
+            inside = pods[place] if place >= 0 else None
+            if inside is not None and address in inside:
+                yield inventory.problem(
+                    "IPP309", f"underlay address {address} of host {quoted(node.name)} lies in the pod subnet {inside}",
+                    node.name, variable, "pods and hosts need separate subnets",
+                )  # fmt: skip

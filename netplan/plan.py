@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netplan.ids import initiates, pair_id
-from netplan.model import Node, PlanFile
+from netplan.ids import identity, initiates, pair_id
+from netplan.model import SECOND, Node, PlanFile, Underlay
 from netplan.networks import NETWORKS
 from netplan.pairing import CLEAR, Offer, Roles, joined, offer, protected, roles
 from netplan.proposals import EspProposal, esp_proposal
@@ -93,6 +93,8 @@ class Plan:
     """Every number and choice, ready to print. Bytes throughout.
 
     ``existing`` is what the container network's configuration says now: keys of ConfigMaps and files, with their texts.
+    ``planes`` are the further networks between the hosts, each a plan of its own for the hosts as they stand on it;
+    only the packets between the hosts concern it. ``plane`` is the name of such a one.
     """
 
     file: PlanFile
@@ -101,6 +103,8 @@ class Plan:
     kinds: dict[str, _Kind]
     class_of_kinds: dict[tuple[_Kind, _Kind], PairClass]
     existing: Mapping[str, str] = field(default_factory=dict)
+    planes: tuple[Plan, ...] = ()
+    plane: str = ""
 
     @property
     def limiting(self) -> PairClass:
@@ -140,6 +144,10 @@ class Plan:
         ]
         return min(sizes), max(sizes)
 
+    def room(self, pair_class: PairClass) -> int:
+        """Largest IP packet in bytes between two hosts of a class that always fits, protected or clear."""
+        return self.host_mtu(pair_class)[0] if pair_class.protected else pair_class.link_mtu
+
     def pairs(self) -> Iterator[Pair]:
         """Generate every pair, in a stable order."""
         for index, one in enumerate(self.nodes):
@@ -151,8 +159,9 @@ class Plan:
         starts = one.managed if one.managed != other.managed else initiates(one.id, other.id)
         first, second = (one, other) if starts else (other, one)
         return Pair(
-            id=pair_id(one.id, other.id), initiator=first, responder=second, pair_class=self.class_of(one, other)
-        )
+            id=pair_id(one.id, other.id, self.plane), initiator=first, responder=second,
+            pair_class=self.class_of(one, other),
+        )  # fmt: skip
 
     def others(self, node: Node) -> Iterator[Node]:
         """Generate the other nodes, which are all peers in the overlay."""
@@ -165,6 +174,16 @@ class Plan:
         for other in sorted(self.others(node), key=lambda n: not n.managed):
             if self.class_of(node, other).protected:
                 yield other, self.pair(node, other)
+
+    def links(self, node: Node) -> Iterator[tuple[Plan, Node, Node, Pair]]:
+        """Generate the IPsec connections of a node over all networks, the one that carries the overlay first.
+
+        Each is (plan of that network, the node as it stands on it, the peer as it stands on it, the pair).
+        """
+        for there in (self, *self.planes):
+            for own in there.nodes:
+                if own.id == node.id:
+                    yield from ((there, own, peer, pair) for peer, pair in there.peers(own))
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object: classes with ledgers, nodes; pairs are derivable and not listed."""
@@ -211,7 +230,27 @@ class Plan:
                 }
                 for n in self.nodes
             ],
+            **({"planes": [plane.plane_json() for plane in self.planes]} if self.planes else {}),
         }
+
+    def plane_json(self) -> dict[str, Any]:
+        """Return what :meth:`as_json` says of a further network: room of packets between hosts, and who is on it."""
+        return {
+            "name": self.plane,
+            "family": self.file.underlay.family,
+            "classes": [
+                {
+                    "name": c.name, "link_mtu": c.link_mtu, "nat_t": c.nat_t, "pairs": c.pairs,
+                    "limited_by": c.limited_by, "protected": c.protected,
+                    "host_mtu": self.room(c),
+                }
+                for c in self.classes
+            ],
+            "nodes": [
+                {"id": n.id, "name": n.name, "address": n.address, "link_mtu": n.link_mtu, "nat": n.nat}
+                for n in self.nodes
+            ],
+        }  # fmt: skip
 
 
 def make_plan(file: PlanFile, nodes: tuple[Node, ...], existing: Mapping[str, str] | None = None) -> Plan:
@@ -248,7 +287,17 @@ def make_plan(file: PlanFile, nodes: tuple[Node, ...], existing: Mapping[str, st
         kinds=kinds,
         class_of_kinds={kinds_pair: classes[key] for kinds_pair, key in key_of.items()},
         existing=existing or {},
+        planes=tuple(_plane(file, plane.name, nodes) for plane in file.planes),
     )
+
+
+def _plane(file: PlanFile, name: str, nodes: tuple[Node, ...]) -> Plan:
+    """Compute a further network between the hosts, as if it were the only one."""
+    plane = next(plane for plane in file.planes if plane.name == name)
+    underlay = Underlay(mtu=plane.mtu, family=plane.family, paths=plane.paths)
+    stations = (node.on(name, "" if name == SECOND else identity(node.id, name)) for node in nodes)
+    made = make_plan(file.model_copy(update={"underlay": underlay}), tuple(n for n in stations if n is not None))
+    return replace(made, plane=name)
 
 
 def stack_text(file: PlanFile, suite: str, nat_t: bool, family: str | None = None) -> str:

@@ -9,6 +9,7 @@ from netplan import network_rules
 from netplan.inventory import Inventory
 from netplan.lifetimes import duration, longest, seconds, shortest
 from netplan.load import LoadedPlan
+from netplan.model import SECOND
 from netplan.pairing import rules
 from netplan.problems import Problem, ProblemError, closest, quoted
 from netplan.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
@@ -100,7 +101,7 @@ def _overlay_port(loaded: LoadedPlan) -> Iterator[Problem]:
 
 
 def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
-    """``protect: hosts`` covers addresses of one family, and an exception must not open what it is there to close."""
+    """An exception of ``protect: hosts`` must not open what it is there to close."""
     ipsec, at = loaded.plan.ipsec, ("ipsec", "clear")
     if ipsec.protect != "hosts":
         if loaded.source.values.get(at) is not None:
@@ -109,11 +110,6 @@ def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
                 hint="protect: hosts, or leave ipsec.clear out",
             )  # fmt: skip
         return
-    if loaded.plan.underlay.family == "dual":
-        yield loaded.source.problem(
-            "IPP402", "protect: hosts with family dual would leave the hosts' IPv6 traffic clear", ("ipsec", "protect"),
-            hint="family: ipv4 or ipv6; the selectors of a pair are the addresses of one family",
-        )  # fmt: skip
     forbidden = {
         f"udp/{loaded.plan.overlay.udp_port}": "the overlay",
         "udp/500": "IKE, which is never encrypted in itself", "udp/4500": "IKE, which is never encrypted in itself",
@@ -247,10 +243,14 @@ def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
 
 def _family(loaded: LoadedPlan) -> Iterator[Problem]:
     underlay = loaded.plan.underlay
-    if "ipv6" not in underlay.families:
-        return
     sizes: list[tuple[Key, int]] = [(("underlay", "mtu"), underlay.mtu)]
     sizes += [(("underlay", "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(underlay.paths)]
+    sizes = sizes if "ipv6" in underlay.families else []
+    for n, plane in enumerate(underlay.planes):
+        if plane.family == "ipv6":
+            at: Key = ("underlay", "planes", n)
+            sizes.append(((*at, "mtu"), plane.mtu))
+            sizes += [((*at, "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(plane.paths)]
     for place, mtu in sizes:
         if mtu < 1280:
             yield loaded.source.problem(
@@ -258,11 +258,42 @@ def _family(loaded: LoadedPlan) -> Iterator[Problem]:
             )
 
 
+def _planes(loaded: LoadedPlan) -> Iterator[Problem]:
+    plan, at = loaded.plan, ("underlay", "planes")
+    if plan.underlay.planes and plan.ipsec.protect != "hosts":
+        yield loaded.source.problem(
+            "IPP402", "underlay.planes has no meaning with protect: overlay: the overlay runs over one network, and "
+            "nothing else is protected", at, hint="protect: hosts, or leave underlay.planes out",
+        )  # fmt: skip
+        return
+    names: set[str] = set()
+    for index, plane in enumerate(plan.underlay.planes):
+        place: Key = (*at, index, "name")
+        if plane.name == SECOND:
+            yield loaded.source.problem(
+                "IPP401", f"{quoted(SECOND)} is the plane that underlay.family dual makes", place, hint="another name"
+            )
+        elif plane.name in names:
+            yield loaded.source.problem("IPP401", f"two planes are called {quoted(plane.name)}", place)
+        elif plan.ipsec.auth == "pubkey":
+            yield loaded.source.problem(
+                "IPP402", f"the plane {plane.name} can't have auth: pubkey: a further network needs a further identity "
+                "of each host, and charon knows a raw public key by one", place, hint="auth: certificates or psk",
+            )  # fmt: skip
+        names.add(plane.name)
+
+
 def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
     known = sorted({g for host in inventory.hosts for g in host.groups | {host.name}})
     places: list[tuple[Key, str]] = [
         (("underlay", "paths", index, "between", end), name)
         for index, rule in enumerate(loaded.plan.underlay.paths)
+        for end, name in enumerate(rule.between)
+    ]
+    places += [
+        (("underlay", "planes", n, "paths", index, "between", end), name)
+        for n, plane in enumerate(loaded.plan.underlay.planes)
+        for index, rule in enumerate(plane.paths)
         for end, name in enumerate(rule.between)
     ]
     mesh = loaded.plan.ipsec.mesh
@@ -303,5 +334,6 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _proposals,
     _lifetimes,
     _family,
+    _planes,
     *network_rules.RULES,
 )

@@ -10,7 +10,7 @@ from typing import Any
 MODES = ("transport", "tunnel")
 PROTECTS = ("overlay", "hosts")
 AUTHS = ("certificates", "psk", "pubkey")
-FAMILIES = ("ipv4", "ipv6")
+FAMILIES = ("ipv4", "ipv6", "dual")
 MESHES: dict[str, Any] = {
     "pairs": "pairs", "hub": {"hub": "n1"}, "zones": {"zones": ["zone_a", "zone_b"]},
     "between": {"between": [["n1", "n2"], ["n2", "n3"]]}, "trap-any": "trap-any",

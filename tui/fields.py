@@ -148,7 +148,11 @@ def _fields(model: type[BaseModel], under: Key) -> typing.Iterator[Field]:
 def _like(annotation: Any) -> str:
     """Return what a value of a type looks like."""
     kind = _bare(annotation)
-    return "[A, B]" if get_origin(kind) is list else {int: "1400", bool: "true"}.get(kind, "A")
+    if get_origin(kind) is Literal:
+        return str(get_args(kind)[0])
+    if get_origin(kind) is list:
+        return "[A, B]" if _bare(get_args(kind)[0]) is str else "[]"
+    return {int: "1400", bool: "true"}.get(kind, "A")
 
 
 def _bare(annotation: Any) -> Any:

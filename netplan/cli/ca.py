@@ -126,16 +126,17 @@ def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
 @CLUSTER
 @click.argument("node")
 @click.argument("request_file", type=click.Path(path_type=Path, dir_okay=False), metavar="REQUEST")
+@click.option("--identity", "identities", multiple=True, help="Its identity on a plane, as its far-ends/ page says.")
 @STATE_DIR
-def sign(cluster: str, node: str, request_file: Path, state_dir: str | None) -> None:
+def sign(cluster: str, node: str, request_file: Path, identities: tuple[str, ...], state_dir: str | None) -> None:
     """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST: for a far end we don't manage.
 
     Only the public key is taken from the request; it must be of the curve P-384.
     """
-    if not ID.match(node):
-        raise ProblemError(
-            Problem(code="IPP607", message=f"{quoted(node)} is no node id", hint="REVIEW.md and far-ends/ have them")
-        )
+    for name in (node, *identities):
+        if not ID.match(name):
+            hint = "REVIEW.md and far-ends/ have them"
+            raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is no node id", hint=hint))
     try:
         asked = request_file.read_text(errors="replace")
     except OSError as error:
@@ -143,5 +144,5 @@ def sign(cluster: str, node: str, request_file: Path, state_dir: str | None) -> 
             Problem(code="IPP201", message=f"can't be read: {error.strerror}", path=str(request_file))
         ) from None
     authority = ca.open_authority(_folder(state_dir, cluster), cluster)
-    emit(authority.sign(asked, node).rstrip())
+    emit(authority.sign(asked, node, identities).rstrip())
     emit(authority.pem.rstrip())

@@ -26,24 +26,40 @@ FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a
 
 def ruleset(
     port: int, *, drop: bool, family: str = "ipv4", peers: Sequence[str] | None = None,
-    clear: Sequence[str] | None = None, address: str = "",
+    clear: Sequence[str] | None = None, address: str = "", planes: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> str:  # fmt: skip
     """Return the guard for an overlay UDP port: ``drop`` false only counts, true drops.
 
     ``peers`` None means that every pair is protected; else the guard concerns these underlay addresses only. With
     ``clear`` (services such as ``tcp/22``) it concerns everything between ``address``, the host's own, and ``peers``
-    but these, IKE and ESP.
+    but these, IKE and ESP. ``planes`` are further (own address, addresses of peers): then it concerns everything
+    between any of the host's own addresses and any of the peers' in the same family.
     """
     services = None if clear is None else [tuple(service.split("/")) for service in clear]
     assert services is None or peers is not None  # noqa: S101 - a guard of hosts names them
-    header = "ip6" if family == "ipv6" else "ip"
-    own = "" if services is None else f"{header} saddr {ipaddress.ip_address(address)} "
-    to, by = (f"{header} daddr @protected ", f"{header} saddr @protected ") if peers is not None else ("", "")
-    addresses = None if peers is None else [str(ipaddress.ip_address(peer)) for peer in peers]
-    return render(
-        "nft/guard.nft.j2", port=port, drop=drop, family=family, peers=addresses, to=to, by=by, own=own,
-        services=services,
-    )  # fmt: skip
+    if services is None:
+        planes = ()
+    sides = []
+    for number, kind in enumerate(dict.fromkeys([family, *(_family(own) for own, _ in planes)])):
+        header, name = "ip6" if kind == "ipv6" else "ip", f"protected{number + 1}" if number else "protected"
+        mine = [address] if not number else []
+        mine += [own for own, _ in planes if _family(own) == kind]
+        them = list(peers or ()) if not number else []
+        them += [peer for own, others in planes if _family(own) == kind for peer in others]
+        from_here = "" if services is None else f"{header} saddr {_one_or_more(mine)} "
+        to, by = (f"{header} daddr @{name} ", f"{header} saddr @{name} ") if peers is not None else ("", "")
+        addresses = [str(ipaddress.ip_address(peer)) for peer in them]
+        sides.append({"name": name, "family": kind, "peers": addresses, "to": to, "by": by, "own": from_here})
+    return render("nft/guard.nft.j2", port=port, drop=drop, named=peers is not None, sides=sides, services=services)
+
+
+def _family(address: str) -> str:
+    return "ipv6" if ":" in address else "ipv4"
+
+
+def _one_or_more(addresses: Sequence[str]) -> str:
+    found = [str(ipaddress.ip_address(address)) for address in addresses]
+    return found[0] if len(found) == 1 else "{ " + ", ".join(found) + " }"
 
 
 def floor(overlay: str, port: int, *, family: str, peers: Sequence[str]) -> str:

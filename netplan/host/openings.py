@@ -137,7 +137,7 @@ def of_node(plan: Plan, node: Node) -> tuple[dict[str, str], list[str]]:
     know, so with them the NAT's address has to be added by hand.
     """
     wanted = plan.file.firewall
-    pairs = list(plan.peers(node))
+    pairs = [(peer, pair) for _, _, peer, pair in plan.links(node)]
     if wanted.kind == "none" or not pairs:
         return {}, []
     openings = Openings(

@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,24 +52,29 @@ class Authority:
         """The CA certificate as PEM text."""
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
-    def sign(self, request_pem: str, node: str) -> str:
-        """Return a certificate (PEM) for ``node`` (an id) from its request; raises ProblemError on a bad one."""
-        if not ID.fullmatch(node):
-            raise ValueError(node)
+    def sign(self, request_pem: str, node: str, identities: Iterable[str] = ()) -> str:
+        """Return a certificate (PEM) for ``node`` (an id) from its request; raises ProblemError on a bad one.
+
+        ``identities``: further names that it goes by on some networks.
+        """
+        names = [node, *identities]
+        for name in names:
+            if not ID.fullmatch(name):
+                raise ValueError(name)
         request = _checked(request_pem, node)
         now = _now()
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node)])
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node)])
         public = request.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)  # noqa: S101  _checked has seen to it
         builder = (
             x509.CertificateBuilder()
-            .subject_name(name)
+            .subject_name(subject)
             .issuer_name(self.certificate.subject)
             .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - BACKDATE)
             .not_valid_after(min(now + datetime.timedelta(days=LEAF_DAYS), self.certificate.not_valid_after_utc))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(node)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
             .add_extension(

@@ -43,14 +43,15 @@ def parameters(plan: Plan, node: Node) -> str:
     ike, child = (seconds(getattr(plan.file.ipsec.lifetimes, kind)) or 0 for kind in ("ike", "child"))
     peers = [
         {
-            "node": peer, "nat_t": pair.pair_class.nat_t,
+            "node": peer, "plane": there.plane, "nat_t": pair.pair_class.nat_t,
             "ike": [words(p) for t in pair.pair_class.offer.ike if isinstance(p := ike_proposal(t), IkeProposal)],
             "esp": [words(s.proposal) for s in pair.pair_class.sized],
         }
-        for peer, pair in plan.peers(node)
+        for there, _, peer, pair in plan.links(node)
     ]  # fmt: skip
     return render(
         "review/far-end.md.j2", {"cell": _cell}, plan=plan, node=node, peers=peers,
+        planes=[(there.plane, own) for there in plan.planes for own in there.nodes if own.id == node.id],
         port=plan.file.overlay.udp_port, lives={kind: (duration(responder(life)), duration(longest(life)))
                                                for kind, life in (("ike", ike), ("child", child))},
     )  # fmt: skip

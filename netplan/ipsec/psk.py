@@ -243,18 +243,24 @@ def by_names(cluster: str, data: bytes) -> dict[str, str]:
     return found
 
 
-def secrets_file(store: Store, node: str, peers: Mapping[str, str], phase: int) -> str:
-    """Return the node's own secrets for swanctl; ``peers`` is pair id -> peer id. The order of sections matters."""
+def secrets_file(
+    store: Store, node: str, peers: Mapping[str, str], phase: int, planes: Mapping[str, tuple[str, str, str]] = {}
+) -> str:
+    """Return the node's own secrets for swanctl; ``peers`` is pair id -> peer id. The order of sections matters.
+
+    ``planes``: the same keys again for identities of planes, as pair id -> (pair whose key it is, own, peer's).
+    """
     lines = [
         "# ipsecplan: made by `ipsecplan apply`; the order is semantic, charon signs with the last one",
         "secrets {",
     ]
-    for pair, peer in sorted(peers.items()):
-        for number, secret in enumerate(store.keys(pair, phase), 1):
+    owners = {pair: (pair, node, peer) for pair, peer in peers.items()} | dict(planes)
+    for pair, (key, own, peer) in sorted(owners.items()):
+        for number, secret in enumerate(store.keys(key, phase), 1):
             text = secret.reveal()
             value = f"0x{text}" if _HEX.match(text) else quote(text)
             lines.append(f"  ike-{_checked(pair)}-{number} {{")
-            lines += [f"    id-1 = {quote(_checked(node))}", f"    id-2 = {quote(_checked(peer))}"]
+            lines += [f"    id-1 = {quote(_checked(own))}", f"    id-2 = {quote(_checked(peer))}"]
             lines += [f"    secret = {value}", "  }"]
     return "\n".join([*lines, "}"]) + "\n"
 

@@ -53,12 +53,11 @@ class Flavour:
     packets: int
 
 
-def flavours(plan: Plan, node: Node) -> tuple[dict[tuple[bool, str], Flavour], list[dict[str, str]]]:
-    """Return the flavours of a node's connections by (initiator, class name), and the connections in peer order."""
-    made: dict[tuple[bool, str], Flavour] = {}
+def flavours(plan: Plan, node: Node) -> tuple[list[Flavour], list[dict[str, str]]]:
+    """Return the flavours of a node's connections, and the connections in peer order, planes last."""
     same: dict[tuple[bool, Offer, bool], Flavour] = {}
     connections = []
-    for peer, pair in plan.peers(node):
+    for there, own, peer, pair in plan.links(node):
         initiator, found = pair.initiator.id == node.id, pair.pair_class
         flavour = same.get((initiator, found.offer, found.nat_t))
         if flavour is None:
@@ -70,9 +69,11 @@ def flavours(plan: Plan, node: Node) -> tuple[dict[tuple[bool, str], Flavour], l
                 packets=REKEY_PACKETS if initiator else responder(REKEY_PACKETS),
             )  # fmt: skip
             same[initiator, found.offer, found.nat_t] = flavour
-        made[initiator, found.name] = flavour
-        connections.append({"pair": pair.id, "peer": peer.id, "address": peer.address, "flavour": flavour.name})
-    return made, connections
+        connections.append(
+            {"pair": pair.id, "peer": peer.id, "remote": peer.ike, "address": peer.address, "flavour": flavour.name,
+             "local": own.address if there.plane else "", "identity": own.identity}
+        )  # fmt: skip
+    return list(same.values()), connections
 
 
 def _life(plan: Plan, kind: str, initiator: bool) -> int:
@@ -94,13 +95,13 @@ def connection_file(plan: Plan, node: Node) -> str:
         auth=plan.file.ipsec.auth,
         hosts=plan.file.ipsec.protect == "hosts",
         clear=shunts(plan, node),
-        flavours=list(dict.fromkeys(shared.values())),
+        flavours=shared,
         connections=connections,
     )
     settings = read(text + start_file("none"))
     found = meaning(settings)
     assert cleared(settings) == shunts(plan, node), "what stays clear does not read back as planned"  # noqa: S101
-    wanted = {pair.id: expected(plan, node, peer, pair) for peer, pair in plan.peers(node)}
+    wanted = {pair.id: expected(plan, own, peer, pair) for _, own, peer, pair in plan.links(node)}
     assert found == wanted, "rendered swanctl.conf does not read back as planned"  # noqa: S101
     return text
 
@@ -112,7 +113,10 @@ def start_file(action: str) -> str:
 
 
 def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
-    """What one connection must mean, said directly from the plan and not through the template."""
+    """What one connection must mean, said directly from the plan and not through the template.
+
+    ``node`` and ``peer`` are the hosts as they stand on the connection's network.
+    """
     port = plan.file.overlay.udp_port
     initiator = pair.initiator.id == node.id
     auth = plan.file.ipsec.auth
@@ -133,13 +137,13 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
         "remote_addrs": peer.address,
         "local": {
             "auth": AUTH[auth],
-            "id": node.id,
+            "id": node.ike,
             "certs": "ipsecplan.pem" if auth == "certificates" else "",
             "pubkeys": "ipsecplan.pem" if auth == "pubkey" else "",
         },
         "remote": {
             "auth": AUTH[auth],
-            "id": peer.id,
+            "id": peer.ike,
             "cacerts": CA_FILES if auth == "certificates" else "",
             "pubkeys": public_key_file(peer.id) if auth == "pubkey" else "",
         },
@@ -173,14 +177,16 @@ def shunts(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
     """
     if plan.file.ipsec.protect != "hosts":
         return {}
-    v6 = ":" in node.address
-    own, anyone = (f"{node.address}/128", "::/0") if v6 else (f"{node.address}/32", "0.0.0.0/0")
     found = {}
-    for service in plan.file.ipsec.clear:
-        protocol, _, port = service.partition("/")
-        found[f"clear-{protocol}-{port}-in"] = (f"{own}[{protocol}/{port}]", f"{anyone}[{protocol}]")
-        found[f"clear-{protocol}-{port}-out"] = (f"{own}[{protocol}]", f"{anyone}[{protocol}/{port}]")
-    for name, number in ND.items() if v6 else ():
+    addresses = [node.address, *(at.address for at in node.stations)]
+    for number, address in enumerate(addresses):
+        own, anyone = (f"{address}/128", "::/0") if ":" in address else (f"{address}/32", "0.0.0.0/0")
+        word = f"clear-{number}" if number else "clear"
+        for service in plan.file.ipsec.clear:
+            protocol, _, port = service.partition("/")
+            found[f"{word}-{protocol}-{port}-in"] = (f"{own}[{protocol}/{port}]", f"{anyone}[{protocol}]")
+            found[f"{word}-{protocol}-{port}-out"] = (f"{own}[{protocol}]", f"{anyone}[{protocol}/{port}]")
+    for name, number in ND.items() if any(":" in address for address in addresses) else ():
         found[f"clear-nd-{name}"] = (f"::/0[ipv6-icmp/{number}]", f"::/0[ipv6-icmp/{number}]")
     return found
 

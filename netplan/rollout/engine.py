@@ -24,7 +24,7 @@ from netplan.rollout.events import (
     RunFinished,
     RunStarted,
 )
-from netplan.rollout.fitting import alone, later
+from netplan.rollout.fitting import alone, later, shared
 from netplan.rollout.journal import ClusterState, Journal, new_transaction
 from netplan.rollout.lease import claim
 from netplan.rollout.members import Members
@@ -297,9 +297,9 @@ class Engine(Members):
         if {"credentials", "adopt"} & set(step.phases):
             request.update(self.results.get("certificates", {}).get(target.id, {}))
         if target.node.get("auth") == "psk" and {"credentials", "secrets"} & set(step.phases):
-            peers = {peer["pair"]: peer["id"] for peer in target.node["peers"]}
             phase = self.key_phase or self.keys.phases.get(target.id, 0)
-            request["secrets"] = secrets_file(self.keys, target.id, peers, phase)
+            peers, planes = shared(target.node)
+            request["secrets"] = secrets_file(self.keys, target.id, peers, phase, planes)
         return request
 
     @property
@@ -307,7 +307,7 @@ class Engine(Members):
         """The cluster's pre-shared keys; made here, once, for pairs that have none."""
         if self._keys is None:
             self._keys = open_store(self.state.folder / "psk.json")
-            pairs = {peer["pair"] for target in self.targets.values() for peer in target.node["peers"]}
+            pairs = {pair for target in self.targets.values() for pair in shared(target.node)[0]}
             if self._keys.ensure(sorted(pairs)):
                 self._keys.save()
         return self._keys
@@ -337,7 +337,8 @@ class Engine(Members):
             if self.authority is None:
                 self.authority = open_authority(self.state.ca, self.cluster)
             try:
-                certificate = self.authority.sign(str(asked), node_id)
+                more = self.targets[node_id].node.get("identities", ())
+                certificate = self.authority.sign(str(asked), node_id, more)
             except ProblemError as error:
                 raise Failed(error.problems) from None
             signed[node_id] = {"certificate": certificate, "authority": self.authority.pem}

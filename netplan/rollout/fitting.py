@@ -17,7 +17,10 @@ def fitted(node: Node, left_out: Collection[str], size: int | None) -> Node:
     peers = [peer for peer in node["peers"] if peer["id"] not in left_out]
     if not size:
         return node if len(peers) == len(node["peers"]) else {**node, "peers": peers}
-    peers = [{**p, "inner_mtu": size, "outer_packet": wire_size(parse(p["packet"]), size)} for p in peers]
+    peers = [
+        p if p.get("plane") else {**p, "inner_mtu": size, "outer_packet": wire_size(parse(p["packet"]), size)}
+        for p in peers
+    ]
     devices = [{**device, "mtu": size} for device in node["overlay"]["devices"]]
     return {**node, "peers": peers, "mtu": {"pod": size}, "overlay": {**node["overlay"], "devices": devices}}
 
@@ -25,6 +28,18 @@ def fitted(node: Node, left_out: Collection[str], size: int | None) -> Node:
 def later(node: Node, left_out: Collection[str]) -> list[Node]:
     """Return the peers of a node that are left out, with what the node must know of them."""
     return [{k: p[k] for k in ("pair", "id", "address", "children")} for p in node["peers"] if p["id"] in left_out]
+
+
+def shared(node: Node) -> tuple[dict[str, str], dict[str, tuple[str, str, str]]]:
+    """Return (pair -> peer id) of the keys that a node shares, and for pairs on planes with identities of their own
+    (the pair whose key it is, own identity, the peer's). A host pair has one key, whatever networks are between."""
+    main = {peer["id"]: peer["pair"] for peer in node["peers"] if not peer.get("plane")}
+    more = {
+        peer["pair"]: (main[peer["id"]], peer["own_identity"], peer["identity"])
+        for peer in node["peers"]
+        if "identity" in peer
+    }
+    return {pair: peer for peer, pair in main.items()}, more
 
 
 def alone(node: Node, known: Collection[str]) -> list[str]:

@@ -20,14 +20,15 @@ def judge(nodes: Sequence[Mapping[str, Any]], heard: Mapping[str, Sequence[Mappi
     problems = []
     names = {node["id"]: str(node["name"]) for node in nodes}
     for node in nodes:
-        rows = {row["peer"]: row for row in heard.get(node["id"], ())}
+        rows = {(row["peer"], row.get("plane", "")): row for row in heard.get(node["id"], ())}
         for peer in node["peers"]:
-            row = rows.get(peer["id"])
+            row = rows.get((peer["id"], peer.get("plane", "")))
             if row is not None and peer["id"] in names:
                 found = _direction(row, bool(peer.get("encap")), int(peer.get("link_mtu", node["underlay"]["mtu"])))
                 if found:
                     text, hint, severity = found
                     where = f"{names[peer['id']]} -> {names[node['id']]}"
+                    where += f" ({peer['plane']})" if peer.get("plane") else ""
                     problems.append(
                         Problem(code="IPP645", message=f"{where}: {text}", hint=hint, severity=severity)  # type: ignore[arg-type]
                     )

@@ -37,6 +37,7 @@ class PairVerdict:
     flow_sent: int
     flow_gap: int
     checks: tuple[Check, ...]
+    over: int | None = None  # the packet in bytes that was to be refused; None: the kernel refuses none here
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ class PairVerdict:
         n = self.inner_mtu
         parts = [
             f"DF {n} {'passes' if self.passes else 'FAILS'}",
-            f"{n + 1} {'refused' if self.refused else 'NOT REFUSED'}",
+            *([f"{self.over} {'refused' if self.refused else 'NOT REFUSED'}"] if self.over else []),
             f"ESP seen (outer {self.outer})" if self.esp else "NO ESP SEEN",
             f"{self.plaintext} plaintext ({self.planted} planted, {'seen' if self.planted_seen else 'NOT SEEN'})",
         ]
@@ -63,7 +64,7 @@ class PairVerdict:
         """Return the verdict as data."""
         return {
             "from": self.source, "to": self.destination, "ok": self.ok, "inner_mtu": self.inner_mtu,
-            "passes": self.passes, "one_more_refused": self.refused, "esp_packets": self.esp,
+            "passes": self.passes, "one_more_refused": self.refused if self.over else None, "esp_packets": self.esp,
             "outer_packet": self.outer,
             "outer_packet_planned": self.outer_planned, "plaintext_packets": self.plaintext, "planted": self.planted,
             "planted_seen": self.planted_seen, "algorithms": list(self.algorithms), "wrong": list(self.wrong),
@@ -123,9 +124,9 @@ def judge(
     names = {node["id"]: str(node["name"]) for node in nodes}
     pairs = []
     for node in nodes:
-        measured = {row["peer"]: row for row in rows.get(node["id"], ())}
+        measured = {(row["peer"], row.get("plane", "")): row for row in rows.get(node["id"], ())}
         for peer in node["peers"]:
-            row = measured.get(peer["id"])
+            row = measured.get((peer["id"], peer.get("plane", "")))
             pairs.append(_pair(names[node["id"]], str(peer["name"]), node, peer, row or {}))
     risen = {names[i]: counters for i, counters in (rising or {}).items() if counters and i in names}
     return Verdict(tuple(pairs), risen, tuple(names[i] for i in rows if i in names))
@@ -141,7 +142,13 @@ def _pair(
         planted_seen=int(row.get("planted_seen", 0)), algorithms=tuple(row.get("algorithms", ())),
         flow_sent=int(row.get("flow_sent", 0)), flow_gap=int(row.get("flow_gap", 0)),
         checks=tuple(Check(name, check(node, peer, row) if row else "not measured") for name, check in CHECKS.items()),
+        over=_over(peer),
     )  # fmt: skip
+
+
+def _over(peer: Mapping[str, Any]) -> int | None:
+    """The size in bytes that must be refused towards a peer; on a plane it is the hosts' own, if any is refused."""
+    return peer.get("host_over") if peer.get("plane") else int(peer["inner_mtu"]) + 1
 
 
 def _full(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
@@ -150,9 +157,9 @@ def _full(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any])
 
 
 def _more(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    what = "arrives" if row.get("over_answers") else "was not refused"
-    said = f"a DF packet of {int(peer['inner_mtu']) + 1} bytes {what} ({row.get('said_over', '')})"
-    return None if row["refused"] else said
+    what, over = "arrives" if row.get("over_answers") else "was not refused", _over(peer)
+    said = f"a DF packet of {over} bytes {what} ({row.get('said_over', '')})"
+    return None if row["refused"] or over is None else said
 
 
 def _esp(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
@@ -161,15 +168,20 @@ def _esp(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) 
         return "no ESP packet left the node"
     if not row["esp_full"]:
         return f"no ESP packet of {planned} bytes left the node, the largest has {outer}"
-    return f"an ESP packet of {outer} bytes left the node, planned are {planned}" if outer > planned else None
+    most = max(planned, int(peer["link_mtu"]) if "host_mtu" in peer else 0)  # packets between the hosts may be larger
+    return f"an ESP packet of {outer} bytes left the node, planned are {most}" if outer > most else None
 
 
 def _whole(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
     return f"{row['fragments']} ESP packets are fragments" if row["fragments"] else None
 
 
-def _clear(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    return f"{row['plaintext']} overlay packets left the node in clear" if row["plaintext"] else None
+def _clear(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+    return (
+        f"{row['plaintext']} {'' if peer.get('plane') else 'overlay '}packets left the node in clear"
+        if row["plaintext"]
+        else None
+    )
 
 
 def _sees(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
@@ -202,7 +214,7 @@ def _selectors(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, An
 
 def _hosts(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
     """What is wrong with packets between the hosts themselves, where those are protected too."""
-    if "host_mtu" not in peer:
+    if "host_mtu" not in peer or peer.get("plane"):  # there they are all that is measured
         return None
     found, over = row.get("host"), peer.get("host_over")
     if found is None:

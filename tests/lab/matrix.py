@@ -19,6 +19,7 @@ from netplan.ipsec.ca import open_authority, public_key
 from netplan.ipsec.swanctl import public_key_file
 from netplan.lab.cluster import Lab
 from netplan.plan import Plan
+from netplan.rollout.fitting import shared
 from netplan.rollout.runner import playbooks
 from netplan.verify.verdict import Verdict, judge
 
@@ -114,6 +115,8 @@ class Matrix:
             address = node.underlay_address if one.family == "ipv6" else node.management_address
             zone = "zone_a" if node.number % 2 else "zone_b"
             variables = {"underlay_address": address, "pod_cidr": node.pod_cidr, "strongswan_version": "5.9.8"}
+            if one.family == "dual":
+                variables["underlay_address_ipv6"] = node.underlay_address
             hosts.append(Host(node.name, variables, frozenset({"all", zone})))
         found = make(hosts, name="matrix", **one.file())
         assert found is not None, "the plan refuses it"
@@ -130,9 +133,10 @@ class Matrix:
             own = {"/" + f.path[len(prefix) :]: f.text for f in files if f.path.startswith(prefix + "etc/")}
             own.pop("/etc/strongswan.d/ipsecplan.conf")  # for charon's next start; other tests restart it
             if one.auth == "psk":
-                peers = {pair.id: peer.id for peer, pair in plan.peers(node)}
+                peers, planes = shared(facts[node.name])
                 self.store.ensure(peers)
-                own["/etc/swanctl/conf.d/ipsecplan-secrets.conf"] = psk.secrets_file(self.store, node.id, peers, 0)
+                text = psk.secrets_file(self.store, node.id, peers, 0, planes)
+                own["/etc/swanctl/conf.d/ipsecplan-secrets.conf"] = text
             if one.auth == "pubkey":
                 known = {public_key_file(peer.id): self.publics[peer.id] for peer, _ in plan.peers(node)}
                 known["ipsecplan.pem"] = self.publics[node.id]

@@ -38,6 +38,7 @@ COVER = {
     "transport-hosts-pubkey-ipv6-pairs-vxlan-nat_never",
     "tunnel-overlay-certificates-ipv4-zones-geneve-nat_always",
     "tunnel-hosts-psk-ipv6-hub-geneve-nat_never",
+    "tunnel-hosts-psk-dual-zones-geneve-nat_always",
 }
 
 
@@ -84,7 +85,10 @@ def test_it_comes_up_as_planned(matrix: Matrix, one: Combination) -> None:
             file.write(line + "\n")
     assert not measured.said, measured.said
     assert measured.verdict.ok, [p.message for p in measured.verdict.problems()]
-    directions = {(n.name, p.name) for n in measured.plan.nodes for p, _ in measured.plan.peers(n)}
+    directions = {
+        (own.name, f"{peer.name} ({there.plane})" if there.plane else peer.name)
+        for node in measured.plan.nodes for there, own, peer, _ in measured.plan.links(node)
+    }  # fmt: skip
     assert {(pair.source, pair.destination) for pair in measured.verdict.pairs} == directions
 
 

@@ -121,19 +121,35 @@ def _host(draw: Draw, number: int, family: str) -> dict[str, Any]:
     return host
 
 
+def _planes(draw: Draw) -> list[dict[str, Any]]:
+    """Further networks, mostly none."""
+    names = ["storage", "b", "x-1"][: max(0, draw.number(-4, 3))]
+    return [{"name": n, "family": draw.one(["ipv4", "ipv6"]), "mtu": draw.one([1500, 9000, 1280])} for n in names]
+
+
+def _stations(draw: Draw, number: int, planes: list[dict[str, Any]]) -> dict[str, Any]:
+    found = {}
+    for index, plane in enumerate(planes, 1):
+        text = f"fd0{index}::{number:x}" if plane["family"] == "ipv6" else f"172.16.{index}.{number}"
+        if draw.number(0, 5):
+            found[plane["name"]] = {"address": text, **({"mtu": 1400} if not draw.number(0, 3) else {})}
+    return {"underlay_address_ipv6": f"fd00::{number:x}", **({"underlay_planes": found} if found else {})}
+
+
 def plan_of(draw: Draw) -> Plan:
     """Return a plan that the product accepts; drawn again where it refuses (no proposal in common, a host alone)."""
     while True:
-        family = draw.one(["ipv4", "ipv6"])
-        hosts = []
+        family = draw.one(["ipv4", "ipv6", "dual"])
+        hosts, planes = [], _planes(draw)
         for number in range(1, draw.number(2, 5) + 1):
             zone = draw.one(["zone_a", "zone_b"])
-            hosts.append(Host(f"n{number}", _host(draw, number, family), frozenset({"all", zone})))
+            host = {**_host(draw, number, family), **_stations(draw, number, planes)}
+            hosts.append(Host(f"n{number}", host, frozenset({"all", zone})))
         found = make(
             hosts,
             name="c" + "".join(draw.one(LETTERS) for _ in range(draw.number(0, 6))),
-            underlay={"family": family, "mtu": draw.one([1500, 1500, 9000, 1400])},
-            ipsec=_ipsec(draw, [host.name for host in hosts]),
+            underlay={"family": family, "mtu": draw.one([1500, 1500, 9000, 1400]), "planes": planes},
+            ipsec={**_ipsec(draw, [host.name for host in hosts]), **({"protect": "hosts"} if planes else {})},
             overlay=_overlay(draw),
         )
         if found is not None:

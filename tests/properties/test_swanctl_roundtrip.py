@@ -29,16 +29,17 @@ def differences(plan: Plan) -> int:
     for node in plan.nodes:
         text = swanctl.connection_file(plan, node)
         meant[node.id] = swanctl.meaning(read(text + swanctl.start_file("trap")))
-        assert meant[node.id].keys() == {pair.id for _, pair in plan.peers(node)}
+        assert meant[node.id].keys() == {pair.id for *_, pair in plan.links(node)}
         hosts = plan.file.ipsec.protect == "hosts"
-        assert bool(swanctl.cleared(read(text))) == (hosts and bool(plan.file.ipsec.clear or ":" in node.address))
+        six = any(":" in at.address for at in (node, *node.stations))
+        assert bool(swanctl.cleared(read(text))) == (hosts and bool(plan.file.ipsec.clear or six))
         partial = plan.file.ipsec.mesh.partial or hosts
         guards = bundle._guard(plan, node, drop=True)
         named = {str(ipaddress.ip_address(a)) for a in re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", _elements(guards))}
-        assert named == ({p.address for p, _ in plan.peers(node)} if partial else set())
+        assert named == ({peer.address for _, _, peer, _ in plan.links(node)} if partial else set())
     count = 0
     for node in plan.nodes:
-        for peer, pair in plan.peers(node):
+        for _, _, peer, pair in plan.links(node):
             _mirrored(meant[node.id][pair.id], meant[peer.id][pair.id], plan)
             count += 1
     return count

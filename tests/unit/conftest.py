@@ -25,6 +25,8 @@ def make_planned(count: int = 3, host_vars: dict[int, dict[str, object]] | None 
     for n in range(1, count + 1):
         address = f"fd00:77::{n:x}" if v6 else f"10.77.{n // 200}.{n % 200 + 10}"
         variables: dict[str, object] = {"underlay_address": address, "pod_cidr": f"10.{128 + n // 256}.{n % 256}.0/24"}
+        if plan_file.underlay.family == "dual":
+            variables["underlay_address_ipv6"] = f"fd00:77::{n:x}"
         variables |= (host_vars or {}).get(n, {})
         zone = "zone_a" if n % 2 else "zone_b"
         hosts.append(Host(f"n{n}", variables, frozenset({"all", "k8s_nodes", zone})))

@@ -59,6 +59,18 @@ def _variable(name: str, text: str) -> Plan | None:
     return _plan({}, change)
 
 
+def _plane(name: str, station: Any, address: str = "fd00::1") -> Plan | None:
+    """A plane of that name, and where the first host stands on it; both families beside it."""
+
+    def change(hosts: list[Host]) -> None:
+        for number, host in enumerate(hosts, 1):
+            at = station if number == 1 else {"address": f"10.1.0.{number}"}
+            own = address if number == 1 else f"fd00::{number}"
+            host.variables.update(underlay_address_ipv6=own, underlay_planes={name: at})
+
+    return _plan({"ipsec": {"protect": "hosts"}, "underlay": {"family": "dual", "planes": [{"name": name}]}}, change)
+
+
 def _host(text: str) -> Plan | None:
     def change(hosts: list[Host]) -> None:
         hosts[0] = Host(text, hosts[0].variables, hosts[0].groups | {text})
@@ -98,6 +110,11 @@ FIELDS: dict[str, Callable[[str], Plan | None]] = {
     "host, appended": lambda t: _host("n1" + t),
     "underlay_address": lambda t: _variable("underlay_address", t),
     "underlay_address, appended": lambda t: _variable("underlay_address", "10.77.0.11" + t),
+    "plane": lambda t: _plane(t, {"address": "10.1.0.1"}),
+    "plane, appended": lambda t: _plane("p" + t, {"address": "10.1.0.1"}),
+    "underlay_planes": lambda t: _plane("p", {"address": t}),
+    "underlay_planes, appended": lambda t: _plane("p", {"address": "10.1.0.1" + t, "mtu": "1500" + t}),
+    "underlay_address_ipv6": lambda t: _plane("p", {"address": "10.1.0.1"}, t),
     "pod_cidr": lambda t: _variable("pod_cidr", t),
     "pod_cidr, appended": lambda t: _variable("pod_cidr", "10.244.1.0/24" + t),
     "underlay_mtu": lambda t: _variable("underlay_mtu", t),
@@ -143,7 +160,8 @@ def test_the_corpus_is_large_and_has_no_double() -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_nothing_is_accepted(field: str, capsys: pytest.CaptureFixture[str]) -> None:
-    harmless = _plan({})
+    planes = field.startswith(("plane", "underlay_planes", "underlay_address_ipv6"))
+    harmless = _plane("p", {"address": "10.1.0.1"}) if planes else _plan({})
     assert harmless is not None
     refused = data = 0
     for payload in CORPUS:
@@ -182,4 +200,4 @@ def _compare(plan: Plan, harmless: Plan, text: str, payload: object) -> None:
 
 
 def _names() -> list[str]:
-    return ["ipsecplan-conn", "ipsecplan-child", "connections", *(f"ipsecplan-1{s}" for s in ("", "c", "o", "i"))]
+    return ["ipsecplan-conn", "ipsecplan-child", "connections", *(f"ipsecplan-1{s}" for s in ("", "c", "o", "i", "a"))]

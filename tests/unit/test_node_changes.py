@@ -64,7 +64,7 @@ def test_a_clear_pair_waits_by_name(at_home: tuple[Any, Any, Any], tmp_path: Pat
         "insert rule inet ipsecplan input ip saddr { 192.0.2.9 } udp dport 4789 accept",
     ]
     hosts = deferred.guard("table\n", {**OVERLAY, "protect": "hosts"})
-    assert "output ip daddr { 192.0.2.9 } accept" in hosts
+    assert "insert rule inet ipsecplan postrouting ip daddr { 192.0.2.9 } accept" in hosts  # the chain that it has
     assert "{ x-out { start_action = none } x-in { start_action = none } }" in deferred.override()
     assert deferred.without({"peers": [PEER]}) == {"peers": []}
     assert deferred.choose(TX, []) == 0

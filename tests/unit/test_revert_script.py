@@ -201,3 +201,16 @@ def test_sas_that_the_running_charon_does_not_know_are_swept(node: Node, left: s
     node.play("ip", answer=left)
     said = node.run("operator")
     assert ("ip xfrm state deleteall src 192.0.2.1 dst 192.0.2.2 proto esp" in said) is bool(left)
+
+
+@pytest.mark.parametrize("both", ["action allow priority 1 tmpl A\naction allow priority 1 tmpl B", ""])
+def test_every_network_accepts_both_and_closes_again(node: Node, both: str) -> None:
+    wide = ["src 0.0.0.0/0 dst 192.0.2.1/32", "src ::/0 dst fd00::1/128"]
+    node.put(folder=node.tx, policy="\n".join(wide), both=both)
+    if not both:
+        (node.tx / "both").unlink()  # of a version that did not write it
+    lines = node.run("operator").splitlines()
+    accepts = both.splitlines() or ["action allow priority 1"] * 2
+    for selector, words in zip(wide, accepts, strict=True):
+        assert lines.count(f"ip xfrm policy add dir in {selector} {words}") == 1
+        assert lines.count(f"ip xfrm policy delete dir in {selector}") == 1

@@ -43,7 +43,7 @@ class VerdictTable(DataTable[object]):
                 cell(str(p["from"])[:12]),
                 cell(str(p["to"])[:12]),
                 cell(f"{p['inner_mtu']} {'yes' if p['passes'] else 'NO'}"),
-                cell("refused" if p["one_more_refused"] else "PASSES"),
+                cell({True: "refused", False: "PASSES", None: "not asked"}[p["one_more_refused"]]),
                 cell(outer if p["esp_packets"] else "NO ESP"),
                 cell(p["plaintext_packets"]),
                 cell("; ".join(p["wrong"])),

@@ -104,10 +104,21 @@ accept_both() {
 	elif guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
 		nft -f /etc/ipsecplan/guard-count.nft || failed=1
 	fi
-	selector=$(one_line "$tx_dir/policy")
-	accepts=$(one_line "$tx_dir/both")
-	# shellcheck disable=SC2086  # both are words
-	[ -n "$selector" ] && ip xfrm policy add dir in $selector ${accepts:-action allow priority 1} 2>/dev/null
+	wide add
+}
+
+# wide add|delete: the policy that accepts what is clear and what is encrypted, for each address of this node
+wide() {
+	[ -r "$tx_dir/policy" ] || return 0
+	accept=$tx_dir/both
+	[ -r "$accept" ] || accept=/dev/null
+	while read -r selector; do
+		read -r accepts <&3
+		[ "$1" = add ] || accepts=
+		[ "$1" = delete ] || accepts=${accepts:-action allow priority 1}
+		# shellcheck disable=SC2086  # both are words
+		[ -n "$selector" ] && ip xfrm policy "$1" dir in $selector $accepts 2>/dev/null
+	done <"$tx_dir/policy" 3<"$accept"
 	return 0
 }
 
@@ -194,12 +205,7 @@ overlay_policies() {
 # that a packet asked for and nobody will make now
 states_left() { ip xfrm state list nokeys 2>/dev/null | grep -q "proto esp"; }
 
-drop_permissive() {
-	selector=$(one_line "$tx_dir/policy")
-	# shellcheck disable=SC2086
-	[ -n "$selector" ] && ip xfrm policy delete dir in $selector 2>/dev/null
-	return 0
-}
+drop_permissive() { wide delete; }
 
 restore_sysctls() {
 	[ -r "$tx_dir/sysctl" ] || return 0

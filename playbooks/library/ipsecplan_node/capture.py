@@ -9,6 +9,7 @@ import struct
 import threading
 from typing import Any
 
+from . import planes
 from .core import Node, run
 
 ETH_P_ALL, PACKET_OUTGOING, SO_ATTACH_FILTER = 3, 4, 26
@@ -144,7 +145,7 @@ def plant(node: Node, peer: Node, device: str, hop: str, nonce: str) -> int:
     link = next((n["lladdr"] for n in neighbours if n.get("lladdr")), None)
     if link is None:
         return 0
-    source, overlay = node["underlay"]["address"], node["overlay"]
+    source, overlay = planes.local(node, peer), node["overlay"]
     # an overlay without a port is protected with everything else: any clear packet will do
     kind = overlay["type"] if overlay["port"] else "vxlan"
     packet = plaintext(source, peer["address"], overlay["port"] or 4789, kind, nonce)

@@ -77,11 +77,12 @@ def override() -> str:
 def guard(text: str, node: Node) -> str:
     """Return a guard that lets the deferred pairs pass, before its other rules; nothing else."""
     what = "" if xfrm.hosts(node) else f"udp dport {int(node['overlay']['port'])} "
+    out = "postrouting" if xfrm.hosts(node) else "output"
     for family, name in ((4, "ip"), (6, "ip6")):
         addresses = [a for _, a, *_ in current().values() if ipaddress.ip_address(a).version == family]
         if addresses:
             them = "{ " + ", ".join(addresses) + " }"
-            text += f"insert rule inet ipsecplan output {name} daddr {them} {what}accept\n"
+            text += f"insert rule inet ipsecplan {out} {name} daddr {them} {what}accept\n"
             text += f"insert rule inet ipsecplan input {name} saddr {them} {what}accept\n"
     return text
 

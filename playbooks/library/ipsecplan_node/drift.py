@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from . import deferred, floor, ike, mtu, stage, xfrm
+from . import deferred, floor, ike, mtu, planes, stage, xfrm
 from .core import Node, digest, finding, read, run, wait
 
 AGAIN = "`ipsecplan apply` puts it right"
@@ -67,11 +67,17 @@ def files(entries: Iterable[Node], node: Node) -> list[Node]:
 def mtus(node: Node) -> list[Node]:
     """Devices, bridge and pods; the underlay link; MTUs that routes carry or that the kernel learned for a path."""
     out = [differing("IPP681", text, hint=LARGER) for text in mtu.differences(node)]
-    address, planned = node["underlay"]["address"], node["underlay"]["mtu"]
-    for link in _json("ip", "-j", "addr", "show", "to", address):
-        if link.get("addr_info") and link["mtu"] < planned:
-            text = f"the underlay link {link['ifname']} has MTU {link['mtu']}, planned {planned}"
-            out.append(differing("IPP681", text, link["mtu"], planned, "raise it, or lower underlay.mtu in the plan"))
+    for station in planes.stations(node):
+        planned = station["mtu"]
+        links = [one for one in _json("ip", "-j", "addr", "show", "to", station["address"]) if one.get("addr_info")]
+        if not links and station.get("name"):
+            text = f"the address {station['address']} of the plane {station['name']} is not on this node"
+            out.append(differing("IPP681", text, "nothing", station["address"], "give it to its link again"))
+        for link in links:
+            if link["mtu"] < planned:
+                text = f"the underlay link {link['ifname']} has MTU {link['mtu']}, planned {planned}"
+                hint = "raise it, or lower underlay.mtu in the plan"
+                out.append(differing("IPP681", text, link["mtu"], planned, hint))
     for device in node["overlay"]["devices"]:
         for route in _json("ip", "-j", "-d", "route", "show", "dev", device["name"]):
             found = route_mtu(route)
@@ -81,7 +87,7 @@ def mtus(node: Node) -> list[Node]:
     for peer in node["peers"]:
         for route in _json("ip", "-j", "route", "get", peer["address"]):
             found = route_mtu(route)
-            if found and found < peer.get("link_mtu", planned):
+            if found and found < peer.get("link_mtu", node["underlay"]["mtu"]):
                 text = f"the path to {peer['name']} has MTU {found}, planned {peer['link_mtu']}"
                 hint = "a router on the way has a smaller MTU: mend it, or say it in underlay.paths"
                 out.append(differing("IPP681", text, found, peer["link_mtu"], hint))
@@ -141,7 +147,7 @@ def orphans(node: Node) -> list[Node]:
     def none() -> bool:  # a rekey in this very moment is no orphan: look again
         known = {spi for children in ike.child_sas(node).values() for c in children for spi in (c.get("spi-in"),
                  c.get("spi-out"))}  # fmt: skip
-        ours = {node["underlay"]["address"]} | {peer["address"] for peer in node["peers"]}
+        ours = {*planes.addresses(node), *(peer["address"] for peer in node["peers"])}
         unknown[:] = [
             spi for source, destination, spi in xfrm.states()
             if source in ours and destination in ours and int(spi or "0", 16) and spi[2:].rjust(8, "0") not in known
@@ -161,7 +167,7 @@ def closed(node: Node, guard: Node, timers: list[str], now: Node) -> list[Node]:
         out.append(differing("IPP683", f"the guard is in mode {guard['mode']}", guard["mode"], "drop"))
     if now["state"] == "confirmed":
         out += [differing("IPP683", text) for text in floor.gaps() if guard["mode"] == "drop" or "guard" not in text]
-    if xfrm.permissive(node):
+    if xfrm.open_to(node):
         out.append(differing("IPP683", "the permissive policy lets clear packets in", "there", "absent"))
     if timers and now["state"] == "confirmed":
         out.append(differing("IPP683", "a dead-man timer is armed", timers[0], "none", f"systemctl stop {timers[0]}"))

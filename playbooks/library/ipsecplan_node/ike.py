@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import core, deferred, floor, neighbours, stage, state, vici, xfrm
+from . import core, deferred, floor, neighbours, planes, stage, state, vici, xfrm
 from .core import Node, Stop, finding, run
 
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
@@ -25,7 +25,7 @@ def _log_of_charon(pair: str) -> str:
 
 def ike_sas(node: Node, listed: list[tuple[str, Node]] | None = None) -> dict[str, list[Node]]:
     """Return pair -> its ESTABLISHED IKE_SAs with the expected remote identity."""
-    expected = {peer["pair"]: peer["id"] for peer in node["peers"]}
+    expected = {peer["pair"]: peer.get("identity", peer["id"]) for peer in node["peers"]}
     found: dict[str, list[Node]] = {pair: [] for pair in expected}
     for name, body in vici.sas() if listed is None else listed:
         if name in expected and body.get("state") == "ESTABLISHED" and body.get("remote-id") == expected[name]:
@@ -78,8 +78,8 @@ def permissive(node: Node, tx: str) -> Node:
     """
     waits = xfrm.guard()["mode"] != "drop"
     changed = waits and stage.sysctl(tx, "net.core.xfrm_larval_drop", "0")
-    if not xfrm.permissive(node):
-        core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node), *xfrm.both(node))
+    for own in xfrm.lacking(node):
+        core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node, own), *xfrm.both(node, own))
         changed = True
     if not xfrm.permissive(node):
         raise Stop(finding("IPP616", "the kernel did not keep the permissive policy"))
@@ -114,7 +114,7 @@ def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
     if algorithm(child) not in node["esp"]["negotiated"]:
         return f"{name} negotiated {algorithm(child)}"
     if xfrm.hosts(node):
-        for side, address in (("local-ts", node["underlay"]["address"]), ("remote-ts", peer["address"])):
+        for side, address in (("local-ts", planes.local(node, peer)), ("remote-ts", peer["address"])):
             if child.get(side) not in ([f"{address}/32"], [f"{address}/128"]):
                 return f"{name} protects {' '.join(child.get(side, []))}"
         return None
@@ -255,14 +255,14 @@ def enforce(node: Node, tx: str, release: str, later: Sequence[Node]) -> Node:
     changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed
     gone = retire(node, tx, later)
     neighbours.remove(state.load()["release"], release)
-    if xfrm.permissive(node):
-        core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node))
+    for own in xfrm.open_to(node):
+        core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node, own))
         changed = True
     for unit in (stage.GUARD_UNIT, floor.WATCH_UNIT):
         state.enable(unit, tx)
     if not glob.glob("/etc/systemd/system/*.wants/strongswan*.service"):
         run("systemctl", "enable", "strongswan.service")
-    if xfrm.guard()["mode"] != "drop" or xfrm.permissive(node):
+    if xfrm.guard()["mode"] != "drop" or xfrm.open_to(node):
         raise Stop(finding("IPP619", "the guard does not drop clear packets"))
     words = f", {gone} former peers ended" if gone else ""
     late = deferred.current()

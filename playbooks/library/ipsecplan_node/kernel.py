@@ -10,6 +10,7 @@ import json
 import os
 import re
 
+from . import planes
 from .core import Node, finding, run, which
 
 NAME = "ipsecplan-test-%d"
@@ -58,8 +59,10 @@ def trial(node: Node) -> list[Node]:
     if made.code != 0:
         return [finding("IPP636", f"no network namespace can be made: {made.said}")]
     try:
+        families = dict.fromkeys(":" in address for address in planes.addresses(node))
         for algorithm in node["esp"]["negotiated"]:
-            wrong += _one(name, node, algorithm)
+            for six in families:
+                wrong += _one(name, node, algorithm, six)
         done = run("nsenter", "--net=/run/netns/" + name, "nft", "-f", "-", stdin=GUARD_TEST.encode())
         if done.code != 0:
             wrong.append(finding("IPP636", f"the kernel refuses the guard: {done.said}", "modprobe nf_tables nft_xfrm"))
@@ -68,18 +71,17 @@ def trial(node: Node) -> list[Node]:
     return wrong
 
 
-def _one(name: str, node: Node, algorithm: str) -> list[Node]:
+def _one(name: str, node: Node, algorithm: str, six: bool) -> list[Node]:
     known, mode = words(algorithm), node["esp"]["mode"].lower()
     if known is None:
         return [
             finding("IPP636", f"{algorithm} is not tried on the kernel: no name of it is known", severity="warning")
         ]
-    six = ":" in node["underlay"]["address"]
     source, destination, width = ("2001:db8::1", "2001:db8::2", "128") if six else ("192.0.2.1", "192.0.2.2", "32")
     ends = ("src", source, "dst", destination)
     xfrm = ("ip", "-n", name, "xfrm")
     encap = ("encap", "espinudp", "4500", "4500", "::" if six else "0.0.0.0")  # noqa: S104  no address is meant
-    uses = any(peer.get("encap") for peer in node["peers"])
+    uses = any(peer.get("encap") and (":" in peer["address"]) == six for peer in node["peers"])
     done = run(*xfrm, "state", "add", *ends, "proto", "esp", "spi", "0x100", "reqid", "1", "mode", mode, *known,
                *(encap if uses else ()))  # fmt: skip
     if done.code != 0:

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 
-from . import advisories, core, facts, kernel, mtu, network, reach, room, state, vici, xfrm
+from . import advisories, core, facts, kernel, mtu, network, planes, reach, room, state, vici, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -50,20 +50,21 @@ def preflight(request: Node) -> Node:
     if not _timer_fired(test):
         text = "a systemd-run timer of 1 s did not run the revert script within 15 s: no dead-man timer here"
         wrong.append(finding("IPP633", text, "`systemctl status` and the journal say why"))
-    heard = reach.wait(talk, HEAR_S) if talk else {}
+    heard = reach.wait(talk, HEAR_S) if talk else []
     if any(f["severity"] == "error" for f in wrong):
         raise Stop(*wrong)
     return {
-        "changed": False, "notes": wrong, "heard": heard.get("rows", []), "strongswan": running,
-        "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(node['peers'])} peers"
+        "changed": False, "notes": wrong, "heard": heard, "strongswan": running,
+        "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(planes.carriers(node))} peers"
+        + "".join(f", {at['mtu']} on {at['name']}" for at in node.get("planes", ()))
         + (f"; strongSwan {running['version']}" if running.get("version") else ""),
     }  # fmt: skip
 
 
 def collect(request: Node) -> Node:
     """Op ``reach``: what was heard since preflight, for nodes that some peers had not reached by then."""
-    heard = reach.wait(f"{state.RUN}/reach-{request['run']}", HEAR_S)
-    return {"changed": False, "heard": heard.get("rows", []), "detail": "heard again"}
+    heard = reach.wait(reach.results(request["node"], request["run"]), HEAR_S)
+    return {"changed": False, "heard": heard, "detail": "heard again"}
 
 
 def _strongswan(node: Node) -> tuple[Node, list[Node]]:
@@ -127,14 +128,23 @@ def _charon() -> list[Node]:
 
 
 def _underlay(node: Node) -> list[Node]:
-    address, planned = node["underlay"]["address"], node["underlay"]["mtu"]
+    return [wrong for station in planes.stations(node) for wrong in _station(station)]
+
+
+def _station(station: Node) -> list[Node]:
+    address, planned = station["address"], station["mtu"]
+    what = (
+        f"the address {address} of the plane {station['name']}"
+        if "name" in station
+        else f"the underlay address {address}"
+    )
     try:
         links = json.loads(run("ip", "-j", "addr", "show", "to", address).out or "[]")
     except ValueError:
         links = []
     links = [link for link in links if link.get("addr_info")]
     if not links:
-        return [finding("IPP637", f"the underlay address {address} is not on this node")]
+        return [finding("IPP637", f"{what} is not on this node")]
     if links[0]["mtu"] < planned:
         text = f"{links[0]['ifname']} has MTU {links[0]['mtu']}, the plan says {planned}"
         return [finding("IPP637", text, "correct underlay.mtu in the plan and render again")]
@@ -147,7 +157,7 @@ def _overlay(node: Node) -> list[Node]:
     wrong, overlay = [], node["overlay"]
     kind = overlay.get("kind", overlay["type"])
     here = mtu.links(extra=("type", kind))
-    far = {peer["id"]: peer["address"] for peer in node["peers"]}
+    far = {peer["id"]: peer["address"] for peer in planes.carriers(node)}
     everything = mtu.links()
     for device in overlay["devices"]:
         name = device["name"]
@@ -203,7 +213,7 @@ def _other(node: Node, tx: str) -> list[Node]:
     policies = xfrm.policies()
     mine = [p for p in policies if xfrm.ours(p, known)]
     foreign = len(policies) - len(mine)
-    peers = {node["underlay"]["address"]} | {peer["address"] for peer in known["peers"]}
+    peers = {*planes.addresses(node), *(peer["address"] for peer in known["peers"])}
     strange = [s for s in xfrm.states() if not (ours and s[0] in peers and s[1] in peers)]
     if foreign or (mine and not ours) or strange:
         count = foreign + (0 if ours else len(mine))
@@ -236,11 +246,11 @@ def _paths(node: Node) -> list[Node]:
 
     def one(peer: Node) -> list[Node]:
         mtu_here = peer.get("link_mtu", size)
-        if "host_mtu" in peer and (node["underlay"]["address"], peer["address"]) in encrypted:
+        if "host_mtu" in peer and (planes.local(node, peer), peer["address"]) in encrypted:
             mtu_here = peer["host_mtu"]  # between these two everything is encrypted already
         answers, refused, said = mtu.ping((), peer["address"], mtu_here, 2, 3)
         if answers:
-            return []
+            return planes.way_out(node, peer)
         small = mtu.ping((), peer["address"], 500, 1, 2)[0]
         if not small:
             return [finding("IPP641", f"{peer['name']} ({peer['address']}) does not answer a ping", said)]

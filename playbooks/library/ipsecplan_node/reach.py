@@ -17,7 +17,7 @@ import socket
 import struct
 import time
 
-from . import core, state
+from . import core, planes, state
 from .capture import SO_ATTACH_FILTER, checksum
 from .core import Node
 
@@ -73,13 +73,18 @@ def _only_ours(six: bool) -> bytes:
 
 
 class Talk:
-    """One node's part: sends and hears until everybody has heard everything, or time is over."""
+    """One node's part on one network: sends and hears until everybody has heard everything, or time is over.
 
-    def __init__(self, node: Node, run: str, result: str) -> None:
-        self.node, self.run, self.result = node, run, result
-        self.own, self.address = node["id"], node["underlay"]["address"]
+    ``plane`` is the network's name, empty for the main one.
+    """
+
+    def __init__(self, node: Node, run: str, result: str, plane: str = "") -> None:
+        self.node, self.run, self.result, self.plane = node, run, result, plane
+        self.peers = [peer for peer in node["peers"] if peer.get("plane", "") == plane]
+        self.own = node["id"]
+        self.address = planes.local(node, self.peers[0]) if self.peers else node["underlay"]["address"]
         self.six = ":" in self.address
-        self.heard: dict[str, int] = {peer["id"]: 0 for peer in node["peers"]}
+        self.heard: dict[str, int] = {peer["id"]: 0 for peer in self.peers}
         self.knows: dict[str, int] = dict.fromkeys(self.heard, 0)  # what a peer says that it has heard of us
         self.refused: dict[str, str] = {}
         family = socket.AF_INET6 if self.six else socket.AF_INET
@@ -97,7 +102,7 @@ class Talk:
 
     def send(self) -> None:
         """Send every kind to every peer once."""
-        for peer in self.node["peers"]:
+        for peer in self.peers:
             for kind in KINDS:
                 size = peer.get("link_mtu", self.node["underlay"]["mtu"]) if kind.endswith("full") else SMALL
                 data = payload(self.run, self.own, kind, self.heard[peer["id"]], size, self.address, peer["address"])
@@ -124,8 +129,9 @@ class Talk:
 
     def write(self) -> None:
         """Leave what was heard where the phase looks for it."""
+        about = {"plane": self.plane} if self.plane else {}
         rows = [
-            {"peer": peer, **{kind: bool(bits & 1 << n) for n, kind in enumerate(KINDS)}}
+            {"peer": peer, **about, **{kind: bool(bits & 1 << n) for n, kind in enumerate(KINDS)}}
             for peer, bits in self.heard.items()
         ]
         core.write(self.result, json.dumps({"rows": rows, "refused": self.refused}))
@@ -142,23 +148,30 @@ class Talk:
                 end = min(end, time.monotonic() + LINGER_S)
 
 
-def start(node: Node, run: str) -> str:
-    """Start talking in the background; return where the result will be."""
+def results(node: Node, run: str) -> dict[str, str]:
+    """Return network -> where its result is."""
+    names = dict.fromkeys(["", *(peer.get("plane", "") for peer in node["peers"])])
+    return {plane: f"{state.RUN}/reach-{run}" + (f"-{number}" if number else "") for number, plane in enumerate(names)}
+
+
+def start(node: Node, run: str) -> dict[str, str]:
+    """Start talking on every network in the background; return network -> where its result will be."""
     os.makedirs(state.RUN, mode=0o700, exist_ok=True)
     stop()
-    result = f"{state.RUN}/reach-{run}"
-    talk = Talk(node, run, result)
-    talk.write()
-    if os.fork() == 0:
-        try:
-            os.setsid()
-            nothing = os.open("/dev/null", os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(nothing, stream)
-            talk.go()
-        finally:
-            os._exit(0)
-    return result
+    found = results(node, run)
+    for plane, result in found.items():
+        talk = Talk(node, run, result, plane)
+        talk.write()
+        if os.fork() == 0:
+            try:
+                os.setsid()
+                nothing = os.open("/dev/null", os.O_RDWR)
+                for stream in (0, 1, 2):
+                    os.dup2(nothing, stream)
+                talk.go()
+            finally:
+                os._exit(0)
+    return found
 
 
 def stop() -> None:
@@ -168,14 +181,15 @@ def stop() -> None:
             core.remove(f"{state.RUN}/{name}")
 
 
-def wait(result: str, seconds: float) -> Node:
+def wait(results: dict[str, str], seconds: float) -> list[Node]:
     """Return what was heard as soon as it is everything, else what there is after ``seconds``."""
 
-    def complete() -> Node | None:
-        found: Node = json.loads(core.read(result) or '{"rows": []}')
-        return found if found["rows"] and all(all(row[kind] for kind in KINDS) for row in found["rows"]) else None
+    def rows() -> list[Node]:
+        return [row for path in results.values() for row in json.loads(core.read(path) or '{"rows": []}')["rows"]]
 
-    done = core.wait(complete, seconds)
-    if done:
-        return dict(done)
-    return dict(json.loads(core.read(result) or '{"rows": [], "refused": {}}'))
+    def complete() -> bool:
+        found = rows()
+        return bool(found) and all(all(row[kind] for kind in KINDS) for row in found)
+
+    core.wait(complete, seconds)
+    return rows()

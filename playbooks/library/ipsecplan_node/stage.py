@@ -146,7 +146,11 @@ def certificate_good(node: Node, days: int = RENEW_DAYS) -> bool:
         return False
     ends = run("openssl", "x509", "-in", CERTIFICATE, "-noout", "-checkend", str(days * 86400), "-subject", "-pubkey")
     public = run("openssl", "pkey", "-in", KEY, "-pubout")
-    return ends.code == 0 and node["id"] in ends.out and public.code == 0 and public.out.strip() in ends.out
+    if not (ends.code == 0 and node["id"] in ends.out and public.code == 0 and public.out.strip() in ends.out):
+        return False
+    more = node.get("identities", ())
+    named = run("openssl", "x509", "-in", CERTIFICATE, "-noout", "-ext", "subjectAltName").out if more else ""
+    return all("DNS:" + name in named for name in more)
 
 
 def sysctls(tx: str, path: str = "/etc/sysctl.d/90-ipsecplan.conf") -> None:

@@ -20,7 +20,7 @@ import time
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from . import core
+from . import core, planes
 from .core import Node, Stop, finding, must, read, run, write
 
 ROOT = "/var/lib/ipsecplan"
@@ -119,17 +119,17 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
         prune({tx, state["tx"], state["release"]})
         confirmed = state["state"] == "confirmed"
         before = f"confirmed {state['tx']} {state['release']}" if confirmed else "none - -"
-        overlay, address = node["overlay"], node["underlay"]["address"]
+        overlay, own = node["overlay"], planes.addresses(node)
         write(folder + "/about", about + "\n")
         write(folder + "/before", before + "\n")
         write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
-        write(folder + "/peers", "".join(f"{address} {p['address']}\n" for p in node["peers"]))
+        write(folder + "/peers", "".join(f"{planes.local(node, p)} {p['address']}\n" for p in node["peers"]))
         from .xfrm import both, hosts, selector
 
         write(folder + "/port", "any\n" if hosts(node) else f"{overlay['port']}\n")
 
-        write(folder + "/policy", " ".join(selector(node)) + "\n")
-        write(folder + "/both", " ".join(both(node)) + "\n")
+        write(folder + "/policy", "".join(" ".join(selector(node, at)) + "\n" for at in own))
+        write(folder + "/both", "".join(" ".join(both(node, at)) + "\n" for at in own))
     arm(tx, seconds)
     write(OPEN, tx + "\n")
     write(LAST, tx + "\n")

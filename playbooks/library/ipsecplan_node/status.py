@@ -37,7 +37,7 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
         "changed": False,
         "state": now, "transaction": state.progress(now), "lease": lease.load(),
         "guard": guard, "mtu": mtu.live(node), "timers": timers, "pairs": pairs,
-        "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": xfrm.permissive(node),
+        "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": bool(xfrm.open_to(node)),
         "policies": sum(xfrm.ours(p, node) and not xfrm.is_floor(p) for p in policies),
         "floor": sum(map(xfrm.is_floor, policies)), "states": len(xfrm.states()), "certificates": ages,
         "deferred": [words[0] for words in late.values()], "to_raise": waits,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from . import planes
 from .core import Node, Stop, finding, read, run
 
 FLOOR_PRIORITY = 4_000_050
@@ -54,13 +55,16 @@ def ours(policy: Node, node: Node) -> bool:
         return True
     if not hosts(node):
         return node["overlay"]["port"] in (policy["sport"], policy["dport"])
-    own = node["underlay"]["address"]
-    width = "/128" if ":" in own else "/32"
-    peers = {peer["address"] + width for peer in node["peers"]}
-    pair = own + width in (policy["src"], policy["dst"]) and bool(peers & {policy["src"], policy["dst"]})
+    own = {_alone(address) for address in planes.addresses(node)}
+    peers = {_alone(peer["address"]) for peer in node["peers"]}
+    pair = bool(own & {policy["src"], policy["dst"]}) and bool(peers & {policy["src"], policy["dst"]})
     services = {int(service.partition("/")[2]) for service in node["clear"]}
     exempt = not policy["template"] and bool(services & {policy["sport"], policy["dport"]})
     return pair or exempt or (not policy["template"] and policy["src"] == policy["dst"] == "::/0")
+
+
+def _alone(address: str) -> str:
+    return address + ("/128" if ":" in address else "/32")
 
 
 def states() -> list[tuple[str, ...]]:
@@ -87,35 +91,49 @@ def errors() -> dict[str, int]:
     return counters
 
 
-def selector(node: Node) -> list[str]:
-    """Return the words of the permissive policy's selector: any source to this node, or to its overlay port."""
-    address = node["underlay"]["address"]
+def selector(node: Node, own: str = "") -> list[str]:
+    """Return the words of the permissive policy's selector: any source to this node, or to its overlay port.
+
+    ``own``: the address of this node, when it is not the main one; there is a policy for each.
+    """
+    address = own or node["underlay"]["address"]
     any_source, width = ("::/0", "128") if ":" in address else ("0.0.0.0/0", "32")
     words = ["src", any_source, "dst", f"{address}/{width}"]
     return words if hosts(node) else [*words, "proto", "udp", "dport", str(node["overlay"]["port"])]
 
 
-def both(node: Node) -> list[str]:
+def both(node: Node, own: str = "") -> list[str]:
     """Return the words that make the permissive policy take clear packets and ESP of both modes.
 
     Without a template the kernel refuses what came through an SA in tunnel mode; an optional one in tunnel mode lets
     everything pass (measured, Linux 6.1).
     """
-    address = node["underlay"]["address"]
+    address = own or node["underlay"]["address"]
     anybody = "::" if ":" in address else "0.0.0.0"  # noqa: S104  a wildcard in a policy, nothing listens
     return ["action", "allow", "priority", "1",
             "tmpl", "src", anybody, "dst", address, "proto", "esp", "mode", "tunnel", "level", "use"]  # fmt: skip
 
 
 def permissive(node: Node) -> bool:
-    """Tell whether the wide inbound allow policy is in place."""
-    words = selector(node)
+    """Tell whether the wide inbound allow policies are in place: one for each of this node's addresses."""
+    return not lacking(node)
+
+
+def open_to(node: Node) -> list[str]:
+    """Return this node's addresses for which there is one."""
+    missing = lacking(node)
+    return [address for address in planes.addresses(node) if address not in missing]
+
+
+def lacking(node: Node) -> list[str]:
+    """Return this node's addresses for which there is no wide inbound allow policy."""
     port = 0 if hosts(node) else node["overlay"]["port"]
-    return any(
-        p["dir"] == "in" and p["src"] == words[1] and p["dst"] == words[3] and p["priority"] == 1
-        and p["dport"] == port and not p["sport"]
-        for p in policies()
-    )  # fmt: skip
+    wide = {
+        (p["src"], p["dst"]) for p in policies()
+        if p["dir"] == "in" and p["priority"] == 1 and p["dport"] == port and not p["sport"]
+    }  # fmt: skip
+    own = {address: selector(node, address) for address in planes.addresses(node)}
+    return [address for address, words in own.items() if (words[1], words[3]) not in wide]
 
 
 def guard() -> Node:

@@ -1,0 +1,86 @@
+"""Several networks between two hosts on this machine's own kernel: what the guard drops, what reach hears of each."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from netplan.host import guard
+from netplan.verify.reach import judge
+
+from .test_node_guard_live import LIBRARY, inside, ip, pair, pytestmark  # noqa: F401
+
+ADDRESSES = {"": "10.9.0.{}", "ipv6": "fd09::{}", "storage": "10.10.0.{}"}
+TALK = """
+import json, sys
+sys.path.insert(0, {library!r})
+from ipsecplan_node import core, reach, state
+core.write.__defaults__ = (0o600, {uid}, {gid})
+state.RUN, reach.LIFE_S, reach.LINGER_S = {folder!r}, 4.0, 0.3
+print(json.dumps(reach.wait(reach.start(json.loads({node!r}), "tx-1"), 5)))
+"""
+
+
+def second(names: tuple[str, str]) -> None:
+    for number, name in enumerate(names, 1):
+        ip("-n", name, "addr", "add", f"10.10.0.{number}/24", "dev", "u")
+        ip("-n", name, "addr", "add", f"10.11.0.{number}/24", "dev", "u")  # an address that no plan names
+
+
+def test_the_guard_drops_on_every_network_and_across(pair: tuple[str, str]) -> None:  # noqa: F811
+    second(pair)
+    own = {plane: text.format(1) for plane, text in ADDRESSES.items()}
+    text = guard.ruleset(4789, drop=True, peers=["10.9.0.2"], clear=["tcp/22"], address=own[""],
+                         planes=[(own["ipv6"], ["fd09::2"]), (own["storage"], ["10.10.0.2"])])  # fmt: skip
+
+    def ping(source: str, to: str) -> bool:
+        return inside(pair[0], "ping", "-c", "1", "-W", "1", "-I", source, to).returncode == 0
+
+    ways = [(own[""], "10.9.0.2"), (own["ipv6"], "fd09::2"), (own["storage"], "10.10.0.2"),
+            (own[""], "10.10.0.2"), (own["storage"], "10.9.0.2")]  # fmt: skip
+    for source, to in ways:  # the other end answers to both of its addresses
+        assert ping(source, to), (source, to)
+    inside(pair[0], "ip", "neigh", "flush", "all")
+    loaded = inside(pair[0], "nft", "-f", "-", input=text)
+    assert loaded.returncode == 0, loaded.stderr
+    for source, to in ways:
+        assert not ping(source, to), (source, to)
+    assert ping("10.11.0.1", "10.11.0.2"), "the plan does not name it"
+    inside(pair[1], "ip", "neigh", "flush", "all")
+    assert inside(pair[1], "ping", "-c", "1", "-W", "1", "fd09::1").returncode != 0
+    assert "lladdr" in inside(pair[1], "ip", "-6", "neigh", "show", "to", "fd09::1").stdout, "neighbours are found"
+    listed = inside(pair[0], "nft", "list", "counter", "inet", "ipsecplan", "clear_out").stdout
+    assert "packets 5" in listed
+
+
+def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) -> None:  # noqa: F811
+    second(pair)
+    nodes = []
+    for number in (1, 2):
+        peers = [
+            {"id": f"n{3 - number}", "name": f"n{3 - number}", "address": text.format(3 - number), "link_mtu": 1500,
+             "local": text.format(number), "encap": False, **({"plane": plane} if plane else {})}
+            for plane, text in ADDRESSES.items()
+        ]  # fmt: skip
+        own = {"address": f"10.9.0.{number}", "mtu": 1500}
+        nodes.append({"id": f"n{number}", "name": f"n{number}", "underlay": own, "peers": peers})
+    # protocol 50 is cut on one of them alone
+    cut = "table ip t { chain i { type filter hook input priority 0; ip saddr 10.10.0.2 ip protocol esp drop\n}\n}\n"
+    assert inside(pair[0], "nft", "-f", "-", input=cut).returncode == 0
+    running = []
+    for name, node in zip(pair, nodes, strict=True):
+        code = textwrap.dedent(TALK).format(library=str(LIBRARY), node=json.dumps(node), uid=os.getuid(),
+                                            gid=os.getgid(), folder=str(tmp_path / name))  # fmt: skip
+        running.append(
+            subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", code], stdout=subprocess.PIPE)
+        )
+    heard = {str(node["id"]): json.loads(process.communicate(timeout=30)[0]) for node, process in zip(
+        nodes, running, strict=True)}  # fmt: skip
+    assert {row.get("plane", "") for row in heard["n1"]} == set(ADDRESSES)
+    assert [problem.message for problem in judge(nodes, heard)] == [
+        "n2 -> n1 (storage): protocol 50 does not pass, UDP 4500 does"
+    ]

@@ -1,0 +1,243 @@
+"""Both address families and a second NIC between the hosts, all protected: applied, measured, on the wire, off."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from netplan.lab.cluster import Lab
+from netplan.lab.config import GUEST
+
+from .conftest import ClusterFactory
+from .rollout_steps import Rollout, is_new, is_old
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+
+# a second NIC: its other end is on a bridge of its own in the guest, so that its wire can be watched
+NIC = """
+own=$(readlink /proc/self/ns/net)
+ip link add br1 mtu 9000 type bridge 2>/dev/null; ip link set br1 up
+for p in /proc/[0-9]*; do
+    [ "$(readlink "$p/ns/net" 2>/dev/null)" = "$own" ] && continue
+    nsenter --net="$p/ns/net" ip -4 -o addr show dev eth0 2>/dev/null | grep -q " {main}/" || continue
+    ip link add vs-{name} mtu {mtu} type veth peer name eth1 mtu {mtu} netns "${{p#/proc/}}" || exit 1
+    ethtool -K vs-{name} tso off gso off gro off
+    ip link set vs-{name} mtu {mtu} master br1 up
+    exit
+done
+exit 1
+"""
+CONF = "/etc/swanctl/conf.d"
+END = """for pair in $(swanctl --list-sas | sed -n 's/^\\(pair-[0-9a-f]*\\): .*/\\1/p'); do
+    swanctl --terminate --ike "$pair" --force --timeout 5 >/dev/null
+done; true"""
+# what may be clear between two protected hosts: IKE, SSH, and how IPv6 finds its neighbours
+ALLOWED = "esp or udp port 500 or udp port 4500 or tcp port 22 or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))"
+PROOF = r"^n(\d) -> n(\d){plane}  DF {n} passes, {over}ESP seen \(outer {outer}\), 0 plaintext \(1 planted, seen\)$"
+
+
+def second(lab: Lab, mtu: int = 9000) -> dict[str, dict[str, str]]:
+    """Give each node an IPv6 address on its NIC and a second NIC; return node -> plane -> address."""
+    found = {}
+    for node in lab.nodes:
+        six, storage = f"fd00:77::{10 + node.number}", f"10.88.0.{10 + node.number}"
+        script = NIC.format(main=node.management_address, name=node.name, mtu=mtu)
+        lab.exec(GUEST, ["sh", "-c", script], check=True)
+        script = f"""sysctl -qw net.ipv6.conf.eth0.disable_ipv6=0
+            ethtool -K eth1 tso off gso off gro off
+            ip addr add {six}/64 dev eth0 nodad
+            ip addr add {storage}/24 dev eth1
+            ip link set eth1 up"""
+        lab.exec(node.name, ["sh", "-ec", script], check=True)
+        found[node.name] = {"": node.management_address, "ipv6": six, "storage": storage}
+    return found
+
+
+def rollout_of(
+    lab: Lab, folder: Path, addresses: dict[str, dict[str, str]], *, storage: bool = True, **ipsec: Any
+) -> Rollout:
+    """Return the rollout of a plan with all of it, or without the second NIC."""
+    document = yaml.safe_load(lab.plan.read_text())
+    document["inventory"] = str(folder / "inventory.yml")
+    document["underlay"] = {"family": "dual", "planes": [{"name": "storage", "mtu": 9000}] if storage else []}
+    document["ipsec"] = {"protect": "hosts", **ipsec}
+    (folder / "plan.yaml").write_text(yaml.safe_dump(document))
+    inventory = yaml.safe_load(lab.inventory.read_text())
+    for name, host in inventory["k8s_nodes"]["hosts"].items():
+        host["underlay_address_ipv6"] = addresses[name]["ipv6"]
+        if storage:
+            host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
+    (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    return Rollout(lab, folder, folder / "plan.yaml")
+
+
+@contextmanager
+def wire(lab: Lab, node: str, other: dict[str, str]) -> Iterator[dict[str, dict[str, int]]]:
+    """Capture both wires of a node while the block runs; at its end: wire -> how many packets from and to ``other``
+    (its addresses by plane) were ESP, and clear."""
+    wires = {"eth0": f"vb-{node}", "eth1": f"vs-{node}"}
+    for name, link in wires.items():
+        take = f"tcpdump -U -n -i {link} -w /run/{name}.pcap"
+        lab.exec(GUEST, ["sh", "-c", f"{take} >/dev/null 2>&1 & echo $! >/run/{name}.pid"], check=True)
+    time.sleep(2)
+    seen: dict[str, dict[str, int]] = {}
+    yield seen
+    time.sleep(1)
+    hosts = " or ".join(f"host {address}" for address in other.values())
+    for name in wires:
+        lab.exec(GUEST, ["sh", "-c", f"kill $(cat /run/{name}.pid); sleep 1"], check=True)
+        count = "tcpdump -n -r /run/{}.pcap '{}' 2>/dev/null | wc -l"
+        clear = f"(ip or ip6) and ({hosts}) and not ({ALLOWED})"
+        seen[name] = {
+            word: int(lab.exec(GUEST, ["sh", "-c", count.format(name, what)], check=True).stdout)
+            for word, what in (("esp", f"esp and ({hosts})"), ("clear", clear))
+        }
+        print(
+            name, seen[name], lab.exec(GUEST, ["sh", "-c", f"tcpdump -n -r /run/{name}.pcap '{clear}' | head"]).stdout
+        )
+
+
+def lost(lab: Lab, to: dict[str, str], *words: str, count: int = 10) -> dict[str, int]:
+    """Ping another node from n1 on every network; return plane -> how many of ``count`` were lost."""
+    found = {}
+    for plane, address in to.items():
+        said = lab.exec("n1", ["ping", "-n", "-q", "-c", str(count), "-i", "0.1", "-W", "2", *words, address]).stdout
+        counted = re.search(r"(\d+) received", said)
+        found[plane] = count - int(counted[1]) if counted else count
+    return found
+
+
+def sas(rollout: Rollout, node: str) -> list[str]:
+    """Return the connections of a node's established IKE_SAs."""
+    return sorted(re.findall(r"(?m)^(pair-[0-9a-f]+): #\d+, ESTABLISHED", rollout.shell(node, "swanctl", "--list-sas")))
+
+
+def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=2)
+    addresses = second(lab)
+    rollout = rollout_of(lab, tmp_path, addresses)
+    first = rollout.apply("--timer", "240")
+    assert "confirmed on 2 nodes" in first.stdout
+    verified = rollout.run("verify", ok=True).stdout
+    for proof in (first.stdout, verified):
+        for plane, n, over, outer in (
+            ("", 1396, "1397 refused, ", 1500), (r" \(ipv6\)", 1466, "", 1500),
+            (r" \(storage\)", 8966, "8967 refused, ", 9000),
+        ):  # fmt: skip
+            lines = re.findall(PROOF.format(plane=plane, n=n, over=over, outer=outer), proof, re.M)
+            assert sorted(lines) == [("1", "2"), ("2", "1")], (plane, proof)
+    with wire(lab, "n1", addresses["n2"]) as seen:
+        assert lost(lab, addresses["n2"]) == {"": 0, "ipv6": 0, "storage": 0}
+        # from an address on one network to another one's: no selector covers it, so the guard drops it
+        assert lost(lab, {"crossed": addresses["n2"]["storage"]}, "-I", addresses["n1"][""], count=3) == {"crossed": 3}
+    assert (seen["eth0"]["clear"], seen["eth1"]["clear"]) == (0, 0), seen
+    assert seen["eth0"]["esp"] >= 40, seen
+    assert seen["eth1"]["esp"] >= 20, seen
+    status = rollout.status()
+    assert all(is_new(node) and (node["ike_sas"], node["traps"], node["connections"]) == (3, 3, 4)
+               for node in status.values()), status  # fmt: skip
+    assert all(len(sas(rollout, name)) == 3 for name in ("n1", "n2"))
+    assert rollout.apply().stdout.splitlines()[-1].startswith("0 to change")
+
+    # an address that is gone is a difference of its own
+    rollout.shell("n2", "ip", "addr", "del", f"{addresses['n2']['storage']}/24", "dev", "eth1")
+    assert any("plane storage" in text for text in rollout.status()["n2"]["differs"])
+    rollout.shell("n2", "ip", "addr", "add", f"{addresses['n2']['storage']}/24", "dev", "eth1")
+
+    assert rollout.run("revert", "--yes").returncode == 0
+    assert all(is_old(node) for node in rollout.status().values())
+    assert lost(lab, addresses["n2"]) == {"": 0, "ipv6": 0, "storage": 0}
+
+
+def answered(lab: Lab, to: dict[str, str], seconds: float) -> dict[str, float]:
+    """Return plane -> seconds until a ping from n1 is answered, each asked every 0.2 s."""
+    begin, found = time.monotonic(), {}
+    while len(found) < len(to) and time.monotonic() - begin < seconds:
+        for plane in to.keys() - found.keys():
+            if not lost(lab, {plane: to[plane]}, count=1)[plane]:
+                found[plane] = round(time.monotonic() - begin, 1)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.drill
+def test_a_charon_that_dies_and_why_planes_have_identities(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """In tunnel mode with pre-shared keys: kill -9, then the same with one identity for two networks of one family."""
+    lab = clusters(nodes=2)
+    addresses = second(lab)
+    rollout = rollout_of(lab, tmp_path, addresses, mode="tunnel", auth="psk")
+    applied = rollout.apply("--timer", "240")
+    assert "confirmed on 2 nodes" in applied.stdout
+    assert len(re.findall(PROOF.format(plane=r"( \((?:ipv6|storage)\))?", n=r"\d+", over=r"\d+ refused, ",
+                                       outer=r"\d+"), applied.stdout, re.M)) == 6  # fmt: skip
+    to = addresses["n2"]
+    with wire(lab, "n1", addresses["n2"]) as seen:
+        rollout.shell("n2", "sh", "-c", "kill -9 $(pidof charon-systemd); sleep 1; systemctl restart strongswan")
+        back = answered(lab, to, 60)
+        print(f"charon of n2 killed and started: answers again after {back} s")
+        assert back.keys() == to.keys()
+        time.sleep(10)
+        assert lost(lab, to) == {"": 0, "ipv6": 0, "storage": 0}
+    assert (seen["eth0"]["clear"], seen["eth1"]["clear"]) == (0, 0), seen
+    assert all(len(sas(rollout, name)) == 3 for name in ("n1", "n2")), [sas(rollout, n) for n in ("n1", "n2")]
+    assert all(node["differs"] == [] for node in rollout.status().values())
+    assert rollout.run("rotate", "psk", "--yes").returncode == 0
+
+    # the same identities on both networks of the family, as if the plan made none; then as planned again
+    nodes = [json.loads(path.read_text()) for path in rollout.bundle.glob("nodes/*/node.json")]
+    edit = "".join(f"s/{node['identities'][0]}/{node['id']}/g;" for node in nodes)
+    steps = {
+        "shared": f"cp -a {CONF} /run/conf.d; sed -i '{edit}' {CONF}/*.conf",
+        "own": f"cp -a /run/conf.d/* {CONF}/",
+    }
+    ended = {}
+    for identities, step in steps.items():
+        begin = rollout.shell("n1", "date", "+%s").strip()
+        for name in ("n1", "n2"):
+            rollout.shell(name, "sh", "-ec", f"{step}; swanctl --load-all --noprompt >/dev/null")
+        for name in ("n1", "n2"):
+            rollout.shell(name, "sh", "-c", END)
+        gone = [lost(lab, to, count=5) for _ in range(6)]
+        said = rollout.shell("n1", "journalctl", "-o", "cat", "-u", "strongswan", "--since", f"@{begin}")
+        ended[identities] = len(re.findall("ing duplicate IKE_SA", said))
+        print(f"identities {identities}: of 30 pings lost {({p: sum(one[p] for one in gone) for p in to})}, "
+              f"{ended[identities]} duplicates ended, {len(sas(rollout, 'n1'))} IKE_SAs")  # fmt: skip
+    assert ended["shared"] > 0
+    assert ended["own"] == 0
+    assert len(sas(rollout, "n1")) == 3
+    assert rollout.run("revert", "--yes").returncode == 0
+    assert all(is_old(node) for node in rollout.status().values())
+
+
+@pytest.mark.slow
+@pytest.mark.drill
+def test_a_plane_joins_and_leaves_under_way(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """Both families are confirmed; the second NIC comes in by another apply, and goes by one, with pings all along."""
+    lab = clusters(nodes=2)
+    addresses = second(lab)
+    assert "confirmed on 2 nodes" in rollout_of(lab, tmp_path, addresses, storage=False).apply().stdout
+    for storage in (True, False):
+        for plane, address in addresses["n2"].items():
+            run = ("systemd-run", "--quiet", "--collect", "-p", "KillSignal=SIGINT", f"--unit=ping-{plane or 'main'}",
+                   "-p", f"StandardOutput=truncate:/tmp/{plane or 'main'}.txt")  # fmt: skip
+            lab.exec("n1", [*run, "ping", "-n", "-i", "0.05", address], check=True)
+        rollout = rollout_of(lab, tmp_path, addresses, storage=storage)
+        assert "confirmed on 2 nodes" in rollout.apply("--timer", "240").stdout
+        for plane in addresses["n2"]:
+            lab.exec("n1", ["systemctl", "stop", f"ping-{plane or 'main'}"])
+            said = rollout.shell("n1", "tail", "-n", "3", f"/tmp/{plane or 'main'}.txt")
+            sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups())  # type: ignore[union-attr]
+            print(f"storage {'joins' if storage else 'leaves'}, {plane or 'main'}: lost {sent - received} of {sent}")
+            assert sent - received <= 5
+        assert all(is_new(node) and node["ike_sas"] == 2 + storage for node in rollout.status().values())
+        assert len(sas(rollout, "n1")) == 2 + storage
+    assert rollout.run("revert", "--yes").returncode == 0
+    assert all(is_old(node) for node in rollout.status().values())

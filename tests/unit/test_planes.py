@@ -1,0 +1,354 @@
+"""Several networks between the hosts: a connection of its own for each pair on each, and what the node makes of it."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from netplan import bundle
+from netplan.consequences import consequences
+from netplan.host import openings
+from netplan.ids import pair_id
+from netplan.ipsec import farend, psk, swanctl
+from netplan.ipsec.ca import open_authority
+from netplan.ipsec.reader import read
+from netplan.plan import Plan
+from netplan.rollout.fitting import fitted, later, order, shared
+from netplan.rollout.targets import Target
+from netplan.verify import reach
+from netplan.verify.verdict import judge
+
+from .conftest import make_planned
+from .test_node_module import LIBRARY
+
+STORAGE = {"name": "storage", "mtu": 9000}
+
+
+def plan_of(count: int = 3, *, on_storage: int = 2, family: str = "dual", extra: dict[int, Any] | None = None,
+            **ipsec: Any) -> Plan:  # fmt: skip
+    hosts: dict[int, dict[str, object]] = {
+        n: {"underlay_planes": {"storage": {"address": f"10.1.0.{n}"}}} for n in range(1, on_storage + 1)
+    }
+    for n, more in (extra or {}).items():
+        hosts[n] = {**hosts.get(n, {}), **more}
+    underlay = {"family": family, "planes": [STORAGE]}
+    return make_planned(count, hosts, underlay=underlay, ipsec={"protect": "hosts", **ipsec}).plan
+
+
+def facts(plan: Plan, number: int = 0) -> dict[str, Any]:
+    return bundle.node_facts(plan, plan.nodes[number])
+
+
+def test_each_network_has_its_pairs_its_room_and_its_identities() -> None:
+    plan = plan_of()
+    one, two, three = plan.nodes
+    links = {(there.plane, peer.name): (own.address, peer.address, pair.id) for there, own, peer, pair in
+             plan.links(one)}  # fmt: skip
+    assert list(links) == [("", "n2"), ("", "n3"), ("ipv6", "n2"), ("ipv6", "n3"), ("storage", "n2")]
+    assert links["", "n2"] == ("10.77.0.11", "10.77.0.12", pair_id(one.id, two.id))
+    assert links["storage", "n2"][:2] == ("10.1.0.1", "10.1.0.2")
+    assert len({pair for *_, pair in links.values()}) == 5
+    assert links["ipv6", "n2"][2] == next(pair.id for t, _, p, pair in plan.links(two) if (t.plane, p.name) == (
+        "ipv6", "n1"))  # fmt: skip
+    assert [there.plane for there, *_ in plan.links(three)] == ["", "", "ipv6", "ipv6"]
+    named = {there.plane: bool(own.identity) for there, own, *_ in plan.links(one)}
+    assert named == {"": False, "ipv6": False, "storage": True}, "charon tells the families apart by itself"
+    room = {there.plane: [there.room(c) for c in there.classes] for there in plan.planes}
+    assert room == {"ipv6": [1466], "storage": [8966]}
+    known = facts(plan)
+    storage = next(peer for peer in known["peers"] if peer.get("plane") == "storage")
+    assert (storage["inner_mtu"], storage["outer_packet"], storage["host_over"]) == (8966, 9000, 8967)
+    assert known["identities"] == [storage["own_identity"]] != [storage["identity"]]
+    assert "host_over" not in next(peer for peer in known["peers"] if peer.get("plane") == "ipv6")  # sent as fragments
+    assert known["planes"] == [
+        {"name": "ipv6", "address": "fd00:77::1", "mtu": 1500}, {"name": "storage", "address": "10.1.0.1", "mtu": 9000},
+    ]  # fmt: skip
+    assert plan.as_json()["planes"][1]["classes"][0]["host_mtu"] == 8966
+
+
+def test_path_nat_and_link_count_for_each_network_alone() -> None:
+    underlay = {"planes": [{**STORAGE, "paths": [{"between": ["zone_a", "zone_b"], "mtu": 1400}]}],
+                "paths": [{"between": ["zone_a", "zone_a"], "mtu": 1450}]}  # fmt: skip
+    hosts: dict[int, dict[str, object]] = {
+        n: {"underlay_planes": {"storage": {"address": f"10.1.0.{n}", "nat": n == 3}}} for n in (1, 2, 3)
+    }
+    plan = make_planned(3, hosts, underlay=underlay, ipsec={"protect": "hosts"}).plan
+    (storage,) = plan.planes
+    found = {(c.link_mtu, c.nat_t, storage.room(c)) for c in storage.classes}
+    # 1-2 over the narrow path; 2-3 the same behind NAT; 1-3 in one zone, behind NAT
+    assert found == {(1400, False, 1366), (1400, True, 1358), (9000, True, 8958)}
+    assert {(c.link_mtu, c.nat_t) for c in plan.classes} == {(1500, False), (1450, False)}
+
+
+def test_without_planes_nothing_of_it_is_anywhere() -> None:
+    planned = make_planned(3, ipsec={"protect": "hosts"})
+    files = bundle.build(planned.plan)
+    assert not any("plane" in f.text.lower() for f in files if f.path.startswith("nodes/") and "lib" not in f.path)
+    assert "planes" not in bundle._file(planned.plan)
+    assert "planes" not in planned.plan.as_json()
+
+
+def test_connections_say_their_own_address_and_identity() -> None:
+    plan = plan_of()
+    text = swanctl.connection_file(plan, plan.nodes[0])
+    found = swanctl.meaning(read(text + swanctl.start_file("none")))
+    names = {there.plane: pair.id for there, _, peer, pair in plan.links(plan.nodes[0]) if peer.name == "n2"}
+    main, six, storage = (found[names[plane]] for plane in ("", "ipv6", "storage"))
+    assert [c["local_addrs"] for c in (main, six, storage)] == ["10.77.0.11", "fd00:77::1", "10.1.0.1"]
+    assert main["local"] == six["local"]
+    assert {main["local"]["id"], storage["local"]["id"]} == {plan.nodes[0].id, facts(plan)["identities"][0]}
+    assert storage["local"]["certs"] == "ipsecplan.pem"
+    clear = swanctl.cleared(read(text + swanctl.start_file("none")))
+    own = {local.partition("[")[0] for local, _ in clear.values()}
+    assert own == {"10.77.0.11/32", "fd00:77::1/128", "10.1.0.1/32", "::/0"}
+    assert sum("nd-" in name for name in clear) == 2
+
+
+def test_the_guard_knows_every_address_and_what_crosses() -> None:
+    plan = plan_of()
+    rules = bundle._guard(plan, plan.nodes[0], drop=True)
+    assert "elements = { 10.77.0.12, 10.77.0.13, 10.1.0.2 }" in rules
+    assert "elements = { fd00:77::2, fd00:77::3 }" in rules
+    assert "ip saddr { 10.77.0.11, 10.1.0.1 } ip daddr @protected rt ipsec missing counter" in rules
+    assert "ip6 saddr fd00:77::1 ip6 daddr @protected2 rt ipsec missing counter" in rules
+    assert len(re.findall(" drop$", rules, re.M)) == 4
+    addresses = bundle.node_files(plan, plan.nodes[0])
+    peers = next(f.text for f in addresses if f.path.endswith("etc/ipsecplan/peers"))
+    assert [line.split()[:2] for line in peers.splitlines()][-1] == ["10.1.0.1", "10.1.0.2"]
+
+
+def test_people_are_told() -> None:
+    plan = plan_of()
+    said = "\n".join(consequences(plan))
+    assert "on plane storage (ipv4) they have room for 8966 bytes" in said
+    assert "n3 has no address on plane storage" in said
+    assert "addresses of the hosts that the plan doesn't name stay clear" in said
+    review = next(f.text for f in bundle.build(plan) if f.path == "REVIEW.md")
+    assert "## Plane storage (ipv4)" in review
+    assert "| c1 | 1 | 9000 | no | 8966 |" in review
+    alone = plan_of(4, on_storage=3, extra={2: {"underlay_planes": {}}}, mesh={"between": [["n1", "n2"], ["n3", "n4"]]})
+    assert "plane storage stays clear: ipsec.mesh joins no two hosts on it" in "\n".join(consequences(alone))
+
+
+def test_a_far_end_gets_one_address_for_each_network() -> None:
+    plan = plan_of(3, on_storage=3, extra={3: {"ipsecplan_managed": False}})
+    far = next(node for node in plan.nodes if not node.managed)
+    page = farend.parameters(plan, far)
+    identity = next(own.identity for there, own, _, _ in plan.links(far) if there.plane == "storage")
+    for words in ("address on plane storage, identity there | 10.1.0.3", "fd00:77::3", f"ca sign --identity {identity}",
+                  "on plane ipv6", "10.1.0.1"):  # fmt: skip
+        assert words in page, words
+
+
+def test_the_hosts_firewall_lets_every_network_in() -> None:
+    hosts: dict[int, dict[str, object]] = {
+        n: {"underlay_planes": {"storage": {"address": f"10.1.0.{n}"}}} for n in (1, 2)
+    }
+    plan = make_planned(2, hosts, underlay={"planes": [STORAGE]}, ipsec={"protect": "hosts"},
+                        firewall={"kind": "nftables"}).plan  # fmt: skip
+    (text,) = openings.of_node(plan, plan.nodes[0])[0].values()
+    assert "10.1.0.2" in text
+
+
+def test_one_key_for_two_hosts_under_each_identity(tmp_path: Path) -> None:
+    plan = plan_of(auth="psk")
+    known = facts(plan)
+    peers, planes = shared(known)
+    store = psk.Store(tmp_path / "psk.json")
+    store.ensure(peers)
+    found = read(psk.secrets_file(store, known["id"], peers, 0, planes)).section("secrets").sections
+    storage = next(peer for peer in known["peers"] if peer.get("plane") == "storage")
+    main = next(peer for peer in known["peers"] if peer["id"] == storage["id"] and not peer.get("plane"))
+    one, other = found[f"ike-{main['pair']}-1"], found[f"ike-{storage['pair']}-1"]
+    assert one.values["secret"] == other.values["secret"]
+    assert (other.values["id-1"], other.values["id-2"]) == (storage["own_identity"], storage["identity"])
+    assert len(found) == 3, "the plane of the other family goes by the same identities"
+
+
+def test_a_certificate_has_every_identity(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    asked = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA384())
+    pem = asked.public_bytes(serialization.Encoding.PEM).decode()
+    authority, (first, second) = open_authority(tmp_path, "demo"), ("n-000000000001", "n-000000000002")
+    made = x509.load_pem_x509_certificate(authority.sign(pem, first, [second]).encode())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [first, second]
+    with pytest.raises(ValueError, match="evil"):
+        authority.sign(pem, first, ["evil.example"])
+
+
+def test_a_run_fits_planes_too() -> None:
+    plan = plan_of()
+    known = facts(plan)
+    small = fitted(known, (), 1300)
+    assert {p.get("plane", ""): p["inner_mtu"] for p in small["peers"]} == {"": 1300, "ipv6": 1466, "storage": 8966}
+    away = plan.nodes[1].id
+    assert {p.get("plane", "") for p in fitted(known, (away,), None)["peers"]} == {"", "ipv6"}
+    assert [p["address"] for p in later(known, (away,))] == ["10.77.0.12", "fd00:77::2", "10.1.0.2"]
+    targets = {n.id: Target(n.id, n.name, "", facts(plan, i), (), Path("/"), {}) for i, n in enumerate(plan.nodes)}
+    assert sum(len(wave.pairs) for wave in order(targets, None)) == 3 + 3 + 1
+
+
+ROW: dict[str, Any] = {
+    "passes": True, "refused": True, "over_answers": 0, "said": "", "said_over": "", "esp": 9, "esp_full": 3,
+    "outer": 1500, "fragments": 0, "plaintext": 0, "planted": 1, "planted_seen": 1, "algorithms": ["AES_GCM_16-256"],
+    "modes": ["TRANSPORT"], "host": {"passes": True, "refused": True, "said": ""},
+}  # fmt: skip
+
+
+def rows(known: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for peer in known["peers"]:
+        row = {**ROW, "peer": peer["id"], "plane": peer.get("plane", ""), "outer": peer["outer_packet"]}
+        found.append({**row, "refused": "host_over" in peer or not peer.get("plane")})
+    return found
+
+
+def test_every_network_is_judged_by_its_own_numbers() -> None:
+    plan = plan_of(2)
+    nodes = [facts(plan, n) for n in (0, 1)]
+    measured = {node["id"]: rows(node) for node in nodes}
+    verdict = judge(nodes, measured)
+    assert verdict.ok, [p.message for p in verdict.problems()]
+    assert [pair.line() for pair in verdict.pairs][:3] == [
+        "n1 -> n2  DF 1396 passes, 1397 refused, ESP seen (outer 1480), 0 plaintext (1 planted, seen)",
+        "n1 -> n2 (ipv6)  DF 1466 passes, ESP seen (outer 1500), 0 plaintext (1 planted, seen)",
+        "n1 -> n2 (storage)  DF 8966 passes, 8967 refused, ESP seen (outer 9000), 0 plaintext (1 planted, seen)",
+    ]
+    assert [pair.as_json()["one_more_refused"] for pair in verdict.pairs][:3] == [True, None, True]
+    measured[nodes[0]["id"]][0]["outer"] = 1500  # a full packet between the hosts is larger than a full one of pods
+    assert judge(nodes, measured).ok
+    measured[nodes[0]["id"]][0]["outer"] = 1504
+    assert "1504 bytes left the node" in judge(nodes, measured).problems()[0].message
+    measured[nodes[0]["id"]][0]["outer"] = 1480
+    measured[nodes[0]["id"]][2].update(plaintext=2, refused=False)
+    (problem,) = judge(nodes, measured).problems()
+    assert problem.message == ("n1 -> n2 (storage): a DF packet of 8967 bytes was not refused (); "
+                               "2 packets left the node in clear")  # fmt: skip
+    measured[nodes[0]["id"]].pop(2)
+    (problem,) = judge(nodes, measured).problems()
+    assert problem.message == "n1 -> n2 (storage): not measured"
+
+
+def test_what_does_not_pass_is_said_of_its_network() -> None:
+    plan = plan_of(2)
+    nodes = [facts(plan, n) for n in (0, 1)]
+    every = dict.fromkeys(("esp", "esp_full", "udp", "udp_full"), True)
+    heard = {
+        node["id"]: [
+            {**every, "peer": peer["id"], **({"plane": peer["plane"], "esp_full": peer["plane"] != "storage"}
+                                             if peer.get("plane") else {})}
+            for peer in node["peers"]
+        ]
+        for node in nodes
+    }  # fmt: skip
+    said = [problem.message for problem in reach.judge(nodes, heard)]
+    assert said == ["n2 -> n1 (storage): protocol 50 passes, but no DF packet of 9000 bytes of it",
+                    "n1 -> n2 (storage): protocol 50 passes, but no DF packet of 9000 bytes of it"]  # fmt: skip
+
+
+# the node
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(LIBRARY))
+    for name in ("core", "drift", "ike", "kernel", "planes", "reach", "stage", "state", "xfrm"):
+        importlib.import_module(f"ipsecplan_node.{name}")
+    return importlib.import_module("ipsecplan_node")
+
+
+def policy(agent: ModuleType, src: str, dst: str, **more: Any) -> dict[str, Any]:
+    return {"src": src, "dst": dst, "sport": 0, "dport": 0, "dir": "in", "priority": 1, "action": "allow",
+            "template": False, **more}  # fmt: skip
+
+
+def test_every_own_address_is_accepted_and_closed(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, xfrm = facts(plan_of()), agent.xfrm
+    kernel = [policy(agent, "0.0.0.0/0", "10.77.0.11/32"), policy(agent, "::/0", "fd00:77::1/128")]
+    monkeypatch.setattr(xfrm, "policies", lambda: kernel)
+    assert (xfrm.lacking(node), xfrm.permissive(node)) == (["10.1.0.1"], False)
+    assert xfrm.open_to(node) == ["10.77.0.11", "fd00:77::1"]
+    ran: list[list[str]] = []
+
+    def must(*words: str) -> None:
+        ran.append(list(words))
+        kernel.append(policy(agent, words[7], words[9]))
+
+    monkeypatch.setattr(agent.core, "must", must)
+    monkeypatch.setattr(agent.stage, "sysctl", lambda *_: False)
+    agent.ike.permissive(node, "tx-1")
+    assert [words[6:10] for words in ran] == [["src", "0.0.0.0/0", "dst", "10.1.0.1/32"]]
+    assert xfrm.permissive(node)
+    assert xfrm.ours(policy(agent, "10.1.0.1/32", "10.1.0.2/32", template=True), node)
+    assert xfrm.ours(policy(agent, "fd00:77::1/128", "fd00:77::2/128", template=True), node)
+    assert not xfrm.ours(policy(agent, "10.1.0.9/32", "10.1.0.2/32", template=True), node)
+
+
+def test_an_sa_is_as_planned_on_its_own_network(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = facts(plan_of())
+    peer = next(p for p in node["peers"] if p.get("plane") == "storage")
+    child = {"state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256",
+             "local-ts": ["10.1.0.1/32"], "remote-ts": ["10.1.0.2/32"]}  # fmt: skip
+    assert agent.ike.wrong_with(node, peer, peer["children"][0], child) is None
+    other = {**child, "local-ts": ["10.77.0.11/32"]}
+    assert "protects 10.77.0.11/32" in agent.ike.wrong_with(node, peer, peer["children"][0], other)
+    sa = {"state": "ESTABLISHED", "remote-id": peer["identity"]}
+    assert agent.ike.ike_sas(node, [(peer["pair"], sa)])[peer["pair"]] == [sa]
+    assert agent.ike.ike_sas(node, [(peer["pair"], {**sa, "remote-id": peer["id"]})])[peer["pair"]] == []
+
+
+def test_what_the_revert_needs_names_every_network(
+    agent: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state = agent.state
+    for name in ("ROOT", "BASE", "STATE", "OPEN", "LAST"):
+        monkeypatch.setattr(state, name, str(tmp_path / name.lower()))
+    monkeypatch.setattr(state, "arm", lambda *_: None)
+    monkeypatch.setattr(agent.core.os, "fchown", lambda *_: None)
+    state.begin("tx-1", facts(plan_of()), 60, "apply x")
+    folder = Path(state.tx_folder("tx-1"))
+    assert [line.split()[3] for line in (folder / "policy").read_text().splitlines()] == [
+        "10.77.0.11/32", "fd00:77::1/128", "10.1.0.1/32",
+    ]  # fmt: skip
+    assert [line.split()[8] for line in (folder / "both").read_text().splitlines()] == [
+        "10.77.0.11", "fd00:77::1", "10.1.0.1",
+    ]  # fmt: skip
+    assert (folder / "peers").read_text().splitlines()[-1] == "10.1.0.1 10.1.0.2"
+    assert len((folder / "pairs").read_text().split()) == 5
+
+
+def test_a_route_that_leaves_from_another_address_is_said(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = facts(plan_of())
+    peer = next(p for p in node["peers"] if p.get("plane") == "storage")
+    answer = '[{"dst": "10.1.0.2", "dev": "eth0", "prefsrc": "10.77.0.11"}]'
+    monkeypatch.setattr(agent.planes, "run", lambda *_: agent.core.Done(0, answer, ""))
+    (found,) = agent.planes.way_out(node, peer)
+    assert found["message"] == "packets to n2 (storage) (10.1.0.2) leave from 10.77.0.11, not from 10.1.0.1"
+    monkeypatch.setattr(agent.planes, "run", lambda *_: agent.core.Done(0, answer.replace("77.0.11", "1.0.1"), ""))
+    assert agent.planes.way_out(node, peer) == []
+    assert agent.planes.way_out(node, node["peers"][0]) == []
+
+
+def test_both_families_are_tried_on_the_kernel(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run(*words: object, **_: Any) -> Any:
+        ran.append(" ".join(map(str, words)))
+        return agent.core.Done(0, "", "")
+
+    monkeypatch.setattr(agent.kernel, "run", run)
+    assert agent.kernel.trial(facts(plan_of())) == []
+    assert [sum("state add" in line and word in line for line in ran) for word in ("192.0.2.1", "2001:db8::1")] == [
+        1,
+        1,
+    ]
