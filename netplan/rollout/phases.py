@@ -30,6 +30,7 @@ TITLES: dict[str, str] = {
     "renew": "a new key made on the node",
     "adopt": "the new certificate taken; live SAs don't use it",
     "relax": "clear and encrypted packets both accepted again",
+    "leave": "overlay packets don't go into XFRM interfaces any more",
     "back": "SAs ended, files as before",
     "raise": "devices take the old size again",
     "widen": "devices take the release's size",
@@ -84,6 +85,8 @@ TRUST = Step(phases=("trust",), rearm=False)
 RENEW = Step(phases=("renew",), rearm=False)
 ADOPT = Step(phases=("adopt",), rearm=False)
 UNDO: tuple[Step, ...] = (Step(phases=("relax",), rearm=False), Step(phases=("back",), rearm=False))
+# with route-based tunnels an SA may end only when nobody sends into its interface any more
+UNDO_ROUTE: tuple[Step, ...] = (UNDO[0], Step(phases=("leave",), rearm=False), UNDO[1])
 RAISE: tuple[Step, ...] = (Step(phases=("raise",), rearm=False), Step(phases=("forget",), rearm=False))
 LIFT: tuple[Step, ...] = (Step(phases=("widen",), rearm=False), Step(phases=("lift",), rearm=False), MEASURE)
 LOWER: tuple[Step, ...] = (Step(phases=("narrow",), rearm=False), Step(phases=("shrink",), rearm=False))

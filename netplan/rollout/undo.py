@@ -16,7 +16,7 @@ def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
     engine.tell(Reverting(reason=str(failure)))
     outcome.problems += failure.problems
     lost: list[str] = []
-    for step in phases.UNDO:
+    for step in _steps(engine):
         try:
             engine.step(step)
         except Failed as again:
@@ -29,6 +29,11 @@ def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
         outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
     else:
         outcome.outcome, outcome.exit_code = "reverted", ExitCode.REVERTED
+
+
+def _steps(engine: Engine) -> tuple[phases.Step, ...]:
+    routed = any(target.node["esp"].get("route") for target in engine.targets.values())
+    return phases.UNDO_ROUTE if routed else phases.UNDO
 
 
 def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
@@ -71,7 +76,7 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
     live = any(node["state"]["state"] != "none" for node in found.values())
     try:
-        for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
+        for step in (_steps(engine) if live else ()) + (() if upgrade else phases.RAISE):
             engine.step(step, off=not upgrade, any=True)
     except Failed as failure:
         outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE

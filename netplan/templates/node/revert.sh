@@ -6,6 +6,7 @@
 #   revert.sh boot       at boot, before the network: an unconfirmed change does not survive a reboot
 #   revert.sh operator   the controller takes the open transaction back, all nodes in step
 #   revert.sh relax      first half of that: clear and encrypted packets are both accepted, nothing is trapped
+#   revert.sh leave      between them, with route-based tunnels: overlay packets don't go into the interfaces any more
 #   revert.sh self-test FILE   harmless: writes "passed" to FILE when all that it would need is there
 #   revert.sh off        everything away, to the files of the time before ipsecplan
 #
@@ -21,6 +22,7 @@ ROOT=/var/lib/ipsecplan
 RUN=/run/ipsecplan
 CONF=/etc/swanctl/conf.d
 GUARD=/usr/local/lib/ipsecplan/guard.sh
+ROUTE=/usr/local/lib/ipsecplan/route.sh
 what=${1:-}
 failed=0
 
@@ -101,6 +103,23 @@ accept_both() {
 	return 0
 }
 
+# Route-based tunnels: before an SA ends, nothing may go into its interface any more. The rule first, because a table
+# that is half empty still prohibits.
+leave() {
+	read -r _ _ number <"$tx_dir/peers" && [ -n "$number" ] || return 0
+	for family in -4 -6; do
+		ip $family rule delete priority 45 lookup 40505
+		ip $family route flush table 40505
+	done 2>/dev/null
+	return 0
+}
+
+remove_interfaces() {
+	while read -r _ _ number; do
+		[ -z "$number" ] || ip link delete "$(printf 'xi-%08x' "$number")" 2>/dev/null
+	done <"$tx_dir/peers"
+}
+
 untrap() {
 	charon_runs && [ -r /etc/ipsecplan/start-none.conf ] || return 0
 	place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf"
@@ -134,8 +153,9 @@ terminate_pairs() {
 # What charon did not take with it (it was killed, or is gone): only the selectors and addresses of our peers.
 sweep_kernel() {
 	port=$(one_line "$tx_dir/port")
-	while read -r local remote; do
+	while read -r local remote number; do
 		case $local in *:*) width=128 ;; *) width=32 ;; esac
+		number=${number:+if_id $number}
 		ip xfrm state deleteall src "$local" dst "$remote" proto esp 2>/dev/null
 		ip xfrm state deleteall src "$remote" dst "$local" proto esp 2>/dev/null
 		if [ "$port" = any ]; then # everything between the hosts was protected
@@ -143,10 +163,13 @@ sweep_kernel() {
 			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" 2>/dev/null
 			continue
 		fi
+		# shellcheck disable=SC2086  # words
 		for side in sport dport; do
-			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" proto udp "$side" "$port" 2>/dev/null
-			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" proto udp "$side" "$port" 2>/dev/null
-		done
+			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" proto udp "$side" "$port" $number
+			for way in in fwd; do # the latter with tunnel mode
+				ip xfrm policy delete dir $way src "$remote/$width" dst "$local/$width" proto udp "$side" "$port" $number
+			done
+		done 2>/dev/null
 	done <"$tx_dir/peers"
 }
 
@@ -189,6 +212,7 @@ write_state() { # state tx release result
 back() {
 	rm -f "$ROOT/reserve" /etc/ipsecplan/reserve # room that was set aside for this
 	accept_both
+	[ -n "$old_release" ] || leave
 	restore_files "$1"
 	if charon_runs; then
 		[ -z "$old_release" ] || timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
@@ -198,6 +222,7 @@ back() {
 	if [ -z "$old_release" ]; then
 		drop_permissive
 		if ! charon_runs || overlay_policies || unanswered; then sweep_kernel; fi
+		remove_interfaces
 		restore_sysctls
 		[ "$what" = boot ] || timeout 30 systemctl stop ipsecplan-watch.service 2>/dev/null
 	else
@@ -207,6 +232,7 @@ back() {
 		elif [ -r /etc/ipsecplan/guard.nft ]; then # a release of before the floor
 			nft -f /etc/ipsecplan/guard.nft || failed=1
 		fi
+		[ ! -r "$ROUTE" ] || sh "$ROUTE" load || failed=1
 		drop_permissive
 	fi
 }
@@ -235,13 +261,13 @@ timer)
 	fi
 	;;
 boot | operator) [ -n "$tx" ] || exit 0 ;;
-relax | off)
+relax | leave | off)
 	# without an open transaction, only what is confirmed can be taken back: a timer may just have been faster
 	[ -n "$tx" ] || { grep -q '"state": "confirmed"' "$ROOT/state.json" 2>/dev/null && tx=$(one_line "$ROOT/last"); }
 	[ -n "$tx" ] || exit 0
 	;;
 *)
-	echo "usage: revert.sh timer TX | boot | operator | relax | off" >&2
+	echo "usage: revert.sh timer TX | boot | operator | relax | leave | off" >&2
 	exit 2
 	;;
 esac
@@ -255,6 +281,10 @@ relax)
 	accept_both
 	untrap
 	say "clear and encrypted packets are accepted"
+	;;
+leave)
+	leave
+	say "overlay packets leave as they did before"
 	;;
 off)
 	back "$ROOT/base"

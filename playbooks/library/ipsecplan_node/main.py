@@ -84,6 +84,14 @@ def _relax(_: Any, request: Node, __: Any) -> Node:
     return {"changed": True, "detail": "accepts clear and ESP"}
 
 
+def _leave(route: Any, request: Node, _: Any) -> Node:
+    """Undo, between its halves, with route-based tunnels: nothing goes into an interface whose SA may end."""
+    now = state.load()
+    if not _ours(request, now):
+        return {"changed": False, "detail": "nothing to take back"}
+    return dict(route.leave())
+
+
 def _back(_: Any, request: Node, __: Any) -> Node:
     """Undo, second half: this transaction away (to the release before it, if there was one)."""
     now = state.load()
@@ -150,6 +158,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
     "relax": ("state", _relax),
+    "leave": ("route", _leave),
     "back": ("state", _back),
     "widen": ("raising", lambda m, r, _: m.widen(r["node"], r["release"])),
     "lift": ("raising", lambda m, r, _: m.lift(r["node"], r["release"])),
@@ -159,7 +168,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "forget": ("mtu", _forget),
 }
 RAISES = ("widen", "lift", "narrow", "shrink")
-FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
+FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "leave", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
 
 
 @contextlib.contextmanager
@@ -181,7 +190,7 @@ def _harmless(request: Node) -> bool:
     """
     if all(name in READ_ONLY for name in request["phases"]):
         return not request.get("rearm")
-    if request.get("any") or not {"relax", "back"}.issuperset(request["phases"]):
+    if request.get("any") or not {"relax", "leave", "back"}.issuperset(request["phases"]):
         return False
     return bool(state.load()["tx"] != request["tx"])
 
