@@ -65,8 +65,8 @@ def _mode(loaded: LoadedPlan) -> Iterator[Problem]:
         )  # fmt: skip
     if plan.made is not None:
         yield loaded.source.problem(
-            "IPP402", f"ipsec.mode route is not tried with the overlay that {plan.cni.plugin} makes: a device bound to a "
-            "link, Open vSwitch or eBPF may pass beside the route into the interface", at,
+            "IPP402", f"ipsec.mode route is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
+            "a link, Open vSwitch or eBPF may pass beside the route into the interface", at,
             hint="mode: tunnel has the same packets and MTU",
         )  # fmt: skip
 

@@ -33,8 +33,8 @@ def ruleset(
 
     ``peers`` None means that every pair is protected; else the guard concerns these underlay addresses only. With
     ``clear`` (services such as ``tcp/22``) it concerns everything between ``address``, the host's own, and ``peers``
-    but these, IKE and ESP. ``inside`` are (underlay address, XFRM interface): what leaves to that peer by that interface
-    is encrypted behind it or dropped.
+    but these, IKE and ESP. ``inside`` are (underlay address, XFRM interface): what leaves to that peer by that
+    interface is encrypted behind it or dropped.
     """
     services = None if clear is None else [tuple(service.split("/")) for service in clear]
     assert services is None or peers is not None  # noqa: S101 - a guard of hosts names them

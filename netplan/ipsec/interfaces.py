@@ -1,4 +1,4 @@
-"""Route-based tunnels (``ipsec.mode: route``): the XFRM interface of each pair, and the file that leads packets into it.
+"""Route-based tunnels (``ipsec.mode: route``): the XFRM interface of each pair, and the file that leads into it.
 
 An SA of such a pair carries the interface's number (``if_id``), and what leaves by the interface is encrypted by that
 SA or dropped. A rule by the overlay's UDP port looks into a table of its own, where each peer's underlay address leads
@@ -39,7 +39,9 @@ def interfaces(plan: Plan, node: Node) -> dict[str, Interface]:
     taken: set[int] = set()
     found = {}
     sizes = {c.name: plan.host_mtu(c)[0] for c in plan.classes if c.protected}
-    for pair, peer, pair_class in sorted(((pair.id, peer, pair.pair_class) for peer, pair in plan.peers(node)), key=lambda p: p[0]):
+    for pair, peer, pair_class in sorted(
+        ((pair.id, peer, pair.pair_class) for peer, pair in plan.peers(node)), key=lambda p: p[0]
+    ):
         number = int(pair.removeprefix("pair-")[:WIDTH], 16) % NUMBERS + 1
         while number in taken:
             number = number % NUMBERS + 1

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import core, deferred, floor, neighbours, route, stage, state, vici, xfrm
+from . import core, deferred, floor, neighbours, stage, state, vici, ways, xfrm
 from .core import Node, Stop, finding, run
 
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
@@ -170,7 +170,7 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
             words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
             reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
         raise Stop(*reasons)
-    entered = route.enter(node, peers)
+    entered = ways.enter(node, peers)
     _end_others(node, peers)
     return {"changed": bool(last) or entered, "detail": f"{len(peers)} pairs encrypted"}
 
@@ -245,7 +245,7 @@ def enforce(node: Node, tx: str, release: str, later: Sequence[Node]) -> Node:
     changed = floor.close() or changed
     # a packet that waits for an SA has a route without IPsec, which the guard drops and an overlay device keeps
     changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed
-    changed = route.close(node, tx) or changed
+    changed = ways.close(node, tx) or changed
     gone = retire(node, tx, later)
     neighbours.remove(state.load()["release"], release)
     if xfrm.permissive(node):

@@ -84,12 +84,12 @@ def _relax(_: Any, request: Node, __: Any) -> Node:
     return {"changed": True, "detail": "accepts clear and ESP"}
 
 
-def _leave(route: Any, request: Node, _: Any) -> Node:
+def _leave(ways: Any, request: Node, _: Any) -> Node:
     """Undo, between its halves, with route-based tunnels: nothing goes into an interface whose SA may end."""
     now = state.load()
     if not _ours(request, now):
         return {"changed": False, "detail": "nothing to take back"}
-    return dict(route.leave())
+    return dict(ways.leave())
 
 
 def _back(_: Any, request: Node, __: Any) -> Node:
@@ -158,7 +158,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
     "relax": ("state", _relax),
-    "leave": ("route", _leave),
+    "leave": ("ways", _leave),
     "back": ("state", _back),
     "widen": ("raising", lambda m, r, _: m.widen(r["node"], r["release"])),
     "lift": ("raising", lambda m, r, _: m.lift(r["node"], r["release"])),
@@ -168,7 +168,21 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "forget": ("mtu", _forget),
 }
 RAISES = ("widen", "lift", "narrow", "shrink")
-FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "leave", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
+FREE = (
+    *READ_ONLY,
+    *RAISES,
+    "confirm",
+    "relax",
+    "leave",
+    "back",
+    "raise",
+    "forget",
+    "arm",
+    "secrets",
+    "renew",
+    "adopt",
+    "trust",
+)
 
 
 @contextlib.contextmanager

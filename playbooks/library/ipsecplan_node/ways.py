@@ -169,15 +169,17 @@ def trial(namespace: str, node: Node) -> list[Node]:
     if not used(node):
         return []
     six = _family(node) == "-6"
-    guard = f'table inet t {{ set s {{ type ipv{"6" if six else "4"}_addr . ifname; }} }}'
+    guard = f"table inet t {{ set s {{ type ipv{'6' if six else '4'}_addr . ifname; }} }}"
     port, where = node["overlay"]["port"], ("ip", "-n", namespace)
+    rule = ("iif", "lo", "ipproto", "udp", "dport", port, "lookup", TABLE, "protocol", "kernel")
     for what, done in (
         ("an XFRM interface", run(*where, "link", "add", "xi-test", "type", "xfrm", "if_id", "1")),
-        ("a rule by UDP port", run(*where, _family(node), "rule", "add", "priority", RULE, "iif", "lo", "ipproto", "udp",
-                                   "dport", port, "lookup", TABLE, "protocol", "kernel")),
-        ("a set of addresses and interfaces",
-         run("nsenter", "--net=/run/netns/" + namespace, "nft", "-f", "-", stdin=guard.encode())),
-    ):  # fmt: skip
+        ("a rule by UDP port", run(*where, _family(node), "rule", "add", "priority", RULE, *rule)),
+        (
+            "a set of addresses and interfaces",
+            run("nsenter", "--net=/run/netns/" + namespace, "nft", "-f", "-", stdin=guard.encode()),
+        ),
+    ):
         if done.code != 0:
             hint = "modprobe xfrm_interface; or take ipsec.mode: tunnel"
             return [finding("IPP636", f"the kernel refuses {what}, which mode: route needs: {done.said}", hint)]
