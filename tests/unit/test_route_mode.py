@@ -222,6 +222,13 @@ def test_a_revert_leaves_the_interfaces_first_and_removes_them_last(tmp_path: Pa
         assert leaving[0] < swept < gone[0]
 
 
+@pytest.mark.parametrize(("before", "leaves"), [("none - -", True), ("confirmed tx-1 " + "a" * 64, False)])
+def test_nothing_becomes_clear_on_the_way_back_to_a_release(tmp_path: Path, before: str, leaves: bool) -> None:
+    node = Node(tmp_path)
+    node.put(folder=node.tx, peers="192.0.2.1 192.0.2.2 17", before=before)
+    assert ("rule delete" in node.run("leave")) == leaves
+
+
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., ModuleType]:
     monkeypatch.syspath_prepend(str(LIBRARY))
@@ -283,6 +290,12 @@ def test_each_drift_has_its_words(
     found = ways(**said).gaps(facts)
     assert len(found) == len(words), found
     assert all(word in text for word, text in zip(words, found, strict=True)), found
+
+
+def test_a_deferred_pair_is_led_nowhere(ways: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
+    deferred = ways().deferred
+    monkeypatch.setattr(deferred, "current", lambda: {"pair-1": ("n-1", "10.0.0.2", "a")})
+    assert deferred.routes(ROUTES) == ROUTES.splitlines(keepends=True)[1]
 
 
 def test_preflight_names_what_stands_in_the_way(ways: Callable[..., ModuleType]) -> None:
