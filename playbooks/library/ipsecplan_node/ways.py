@@ -169,7 +169,7 @@ def trial(namespace: str, node: Node) -> list[Node]:
     if not used(node):
         return []
     six = _family(node) == "-6"
-    guard = f"table inet t {{ set s {{ type ipv{'6' if six else '4'}_addr . ifname; }} }}"
+    guard = f"table inet t {{ set s {{ type ipv{'6' if six else '4'}_addr . ifname; }}\n}}\n"
     port, where = node["overlay"]["port"], ("ip", "-n", namespace)
     rule = ("iif", "lo", "ipproto", "udp", "dport", port, "lookup", TABLE, "protocol", "kernel")
     for what, done in (
