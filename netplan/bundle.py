@@ -181,7 +181,7 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         File("etc/ipsecplan/peers", "".join(f"{node.address} {p.address} {pair.id}\n" for p, pair in plan.peers(node))),
         *(File(path, text) for path, text in guard.units().items()),
         *overlay,
-        File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text([i.name for i in interfaces(plan, node).values()])),
+        File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
         *(File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755") for name in guard.SCRIPTS),
         *_route(plan, node),
     ]

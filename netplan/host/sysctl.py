@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from netplan.lifetimes import ACQUIRE_S
 
 # name -> (value, why)
@@ -14,14 +12,9 @@ SETTINGS: dict[str, tuple[int, str]] = {
 }
 
 
-def text(inside: Sequence[str] = ()) -> str:
-    """Return the file for ``/etc/sysctl.d``; ``inside`` are XFRM interfaces, which may not be there yet ("-").
-
-    What comes out of one has a peer's address, and the way back to that address is the link: only a loose check takes
-    it. By name, because a name counts more than anybody's `net.ipv4.conf.*` (sysctl.d(5)).
-    """
+def text() -> str:
+    """Return the file for ``/etc/sysctl.d``."""
     lines = ["# ipsecplan: kernel settings that the plan relies on"]
     for name, (value, why) in SETTINGS.items():
         lines += [f"# {why}", f"{name} = {value}"]
-    lines += [f"-net.ipv4.conf.{name}.rp_filter = 2" for name in inside]
     return "\n".join(lines) + "\n"

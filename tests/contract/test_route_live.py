@@ -72,9 +72,6 @@ def test_only_the_overlays_port_is_led_in_and_nothing_leaves_beside_it(space: tu
     here, net = space
     overlay, ike = ("ipproto", "udp", "dport", "4789"), ("ipproto", "udp", "dport", "4500")
     here.sh("make", str(here.file))
-    if "." in net:
-        loose = here.run("cat", "/proc/sys/net/ipv4/conf/xi-00000011/rp_filter")
-        assert loose.strip() == "2"
     here.sh("check", code=1)
     assert " dev u " in here.way(f"{net}2", *overlay), "an interface that is there leads nothing in"
 

@@ -33,11 +33,6 @@ make() {
 		[ -e "/sys/class/net/$device" ] || echo "link add $device type xfrm if_id $number"
 		echo "link set dev $device mtu $mtu addrgenmode none up"
 	done <"$1" | batch
-	while read -r _ _ _ device _; do
-		# what comes out of it has a peer's address, and the way back there is the link: only a loose check takes that
-		loose=/proc/sys/net/ipv4/conf/$device/rp_filter
-		[ ! -w "$loose" ] || echo 2 >"$loose"
-	done <"$1"
 }
 
 # ways FILE [DEVICE...]: into these interfaces, or all; the better one first, so that no packet meets the other alone

@@ -84,9 +84,6 @@ def wrong(node: Node) -> list[str]:
             words.append(f"{peer['device']} has MTU {link['mtu']}, planned {peer['device_mtu']}")
         if "UP" not in link["flags"]:
             words.append(f"{peer['device']} is down")
-        check = read(f"/proc/sys/net/ipv4/conf/{peer['device']}/rp_filter") or "2"
-        if _family(node) == "-4" and check.strip() == "1":
-            words.append(f"{peer['device']} checks where packets come from strictly (rp_filter 1), and drops all")
     return words
 
 
