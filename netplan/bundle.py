@@ -25,6 +25,7 @@ from netplan.host import guard, openings, sysctl
 from netplan.host.overlay import networkd_files
 from netplan.inventory import Inventory
 from netplan.ipsec import charon, farend, swanctl
+from netplan.ipsec.interfaces import interfaces, routes_file
 from netplan.model import Node
 from netplan.nodefacts import SCHEMA as SCHEMA
 from netplan.nodefacts import node_facts as node_facts
@@ -190,8 +191,20 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         *overlay,
         File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
         *(File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755") for name in guard.SCRIPTS),
+        *_route(plan, node),
     ]
     return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
+
+
+def _route(plan: Plan, node: Node) -> list[File]:
+    """With ``mode: route``: the interfaces, what leads into them, and the script that makes both."""
+    if plan.file.ipsec.mode != "route":
+        return []
+    name = guard.ROUTE_SCRIPT
+    return [
+        File("etc/ipsecplan/routes-all", routes_file(plan, node)),
+        File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755"),
+    ]
 
 
 def _firewall(plan: Plan, node: Node) -> list[File]:
@@ -218,10 +231,13 @@ def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
             (own.address, [peer.address for peer, _ in there.peers(own)])
             for there in plan.planes for own in there.nodes if own.id == node.id
         ],
+        inside=[(i.remote, i.name) for i in interfaces(plan, node).values()],
     )  # fmt: skip
 
 
 def _floor(plan: Plan, node: Node) -> str:
+    if plan.file.ipsec.mode == "route":  # it would block what is led into an interface, too; see route.sh
+        return ""
     peers = [peer.address for peer, _ in plan.peers(node)]
     overlay = plan.file.overlay
     return guard.floor(overlay.type, overlay.udp_port, family=plan.file.underlay.carrier, peers=peers)

@@ -118,6 +118,8 @@ CODES: dict[str, str] = {
     "IPP683": "guard, floor or their keeper are not as confirmed",
     "IPP684": "a certificate is due, or over",
     "IPP685": "SAs in the kernel that charon doesn't know",
+    "IPP690": "XFRM interfaces, or the ways into them, are not as planned",
+    "IPP691": "a routing table or an interface that route-based tunnels need is in use",
     # verification
     "IPP701": "nothing could be measured on a node",
     "IPP702": "no route to a peer",

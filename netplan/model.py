@@ -149,7 +149,9 @@ _MESH_SCHEMA = WithJsonSchema(
 class Ipsec(Part):
     """What is protected and how."""
 
-    mode: Literal["transport", "tunnel", "route"] = "transport"
+    mode: Literal["transport", "tunnel", "route"] = Field(
+        "transport", description="of ESP; route: tunnel mode, with an XFRM interface and a route to each peer"
+    )
     protect: Literal["overlay", "hosts"] = Field(
         "overlay", description="the overlay's UDP port, or everything between the hosts but `clear`"
     )
@@ -173,6 +175,11 @@ class Ipsec(Part):
     auth: Literal["certificates", "psk", "pubkey"] = Field(
         "certificates", description="certificates of the cluster's CA, a pre-shared key a pair, or raw public keys"
     )
+
+    @property
+    def esp_mode(self) -> Literal["transport", "tunnel"]:
+        """The mode of the SAs: those of route-based tunnels are in tunnel mode."""
+        return "transport" if self.mode == "transport" else "tunnel"
 
     @model_validator(mode="before")
     @classmethod

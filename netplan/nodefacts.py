@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from netplan.ipsec import swanctl
+from netplan.ipsec.interfaces import Interface, interfaces
 from netplan.model import Node
 from netplan.overlay_facts import overlay_facts
 from netplan.plan import Pair, PairClass, Plan, host_stack
@@ -17,6 +18,7 @@ SCHEMA = 1
 
 def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
     """Return ``node.json``: what the node module needs to know, as data."""
+    inside = interfaces(plan, node)
     return {
         "schema": SCHEMA,
         "id": node.id,
@@ -33,7 +35,8 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
         "esp": {
             "negotiated": _negotiated(pair.pair_class for _, _, _, pair in plan.links(node)),
-            "mode": plan.file.ipsec.mode.upper(),
+            "mode": plan.file.ipsec.esp_mode.upper(),
+            **({"route": True} if plan.file.ipsec.mode == "route" else {}),
         },
         "peers": [
             {
@@ -52,6 +55,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "children": swanctl.children(plan, pair),
                 "negotiated": _negotiated([pair.pair_class]),
                 **_host_mtu(plan, pair.pair_class),
+                **_interface(inside.get(pair.id)),
             }
             for peer, pair in plan.peers(node)
         ]
@@ -117,8 +121,13 @@ def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
     if plan.file.ipsec.protect != "hosts":
         return {}
     low, high = plan.host_mtu(pair_class)
-    refuses = plan.file.underlay.carrier == "ipv4" or plan.file.ipsec.mode == "tunnel"
+    refuses = plan.file.underlay.carrier == "ipv4" or plan.file.ipsec.esp_mode == "tunnel"
     return {"host_mtu": low, **({"host_over": high + 1} if refuses else {})}
+
+
+def _interface(found: Interface | None) -> dict[str, Any]:
+    """With ``mode: route``: the XFRM interface towards the peer."""
+    return {"if_id": found.number, "device": found.name, "device_mtu": found.mtu} if found else {}
 
 
 def _negotiated(classes: Iterable[PairClass]) -> list[str]:

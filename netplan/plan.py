@@ -310,14 +310,14 @@ def stack_text(file: PlanFile, suite: str, nat_t: bool, family: str | None = Non
     if not suite:
         return f"{outer}/{inner}"
     udp = "udp/" if nat_t else ""
-    tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
+    tunnel = f"{outer}/" if file.ipsec.esp_mode == "tunnel" else ""
     return f"{outer}/{udp}esp:{suite}/{tunnel}{inner}"
 
 
 def host_stack(file: PlanFile, suite: str, nat_t: bool, family: str) -> str:
     """Return a packet between two hosts with ``protect: hosts`` in the stack notation."""
     outer = {"ipv4": "ip4", "ipv6": "ip6"}[family]
-    tunnel = f"/{outer}" if file.ipsec.mode == "tunnel" else ""
+    tunnel = f"/{outer}" if file.ipsec.esp_mode == "tunnel" else ""
     return f"{outer}/{'udp/' if nat_t else ''}esp:{suite}{tunnel}"
 
 

@@ -54,12 +54,21 @@ def _pattern(loaded: LoadedPlan) -> Iterator[Problem]:
 
 
 def _mode(loaded: LoadedPlan) -> Iterator[Problem]:
-    if loaded.plan.ipsec.mode == "route":
+    """``mode: route`` tells the overlay's packets from ESP by their port, and needs a kernel that asks for a route."""
+    plan, at = loaded.plan, ("ipsec", "mode")
+    if plan.ipsec.mode != "route":
+        return
+    if plan.ipsec.protect == "hosts":
         yield loaded.source.problem(
-            "IPP402", "ipsec.mode route (XFRM interfaces) can't be planned by this version: ESP has the addresses of "
-            "what it carries, so a route to the peer through the interface would lead ESP into itself",
-            ("ipsec", "mode"),
-            hint="overlay.type gre or ipip with protect: hosts gives a device with its own MTU to each peer",
+            "IPP402", "ipsec.mode route can't protect everything between the hosts: ESP has the addresses of what it "
+            "carries, so a route to the peer through the interface would lead ESP into itself", at,
+            hint="protect: overlay, whose packets a rule tells from ESP by their UDP port; or mode: tunnel",
+        )  # fmt: skip
+    if plan.made is not None:
+        yield loaded.source.problem(
+            "IPP402", f"ipsec.mode route is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
+            "a link, Open vSwitch or eBPF may pass beside the route into the interface", at,
+            hint="mode: tunnel has the same packets and MTU",
         )  # fmt: skip
 
 

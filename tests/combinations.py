@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-MODES = ("transport", "tunnel")
+MODES = ("transport", "tunnel", "route")
 PROTECTS = ("overlay", "hosts")
 AUTHS = ("certificates", "psk", "pubkey")
 FAMILIES = ("ipv4", "ipv6", "dual")

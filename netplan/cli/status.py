@@ -102,8 +102,9 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
         f"{node['traps']} traps, {node['connections']} connections",
         f"  guard  {node['guard']['mode']}"
         + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items())
-        + f", floor of {node['floor']} policies",
-    ]
+        + (f", floor of {node['floor']} policies" if node.get("interfaces") is None
+           else f", {node['interfaces']} peers behind XFRM interfaces"),
+    ]  # fmt: skip
     if node["lease"]["left_s"]:
         out.append(f"  lease  {node['lease']['who']}, {node['lease']['left_s']} s yet")
     if node["certificates"]:

@@ -20,6 +20,7 @@ UNITS = {
     "etc/systemd/system/strongswan.service.d/ipsecplan-orphans.conf": "systemd/strongswan-ipsecplan.conf.j2",
 }
 SCRIPTS = ("revert.sh", "guard.sh")  # POSIX shell, installed as they are
+ROUTE_SCRIPT = "route.sh"  # with XFRM interfaces only
 PROTOCOLS = {"gre": 47, "ipip": 4}  # overlays without ports, by IANA protocol number
 FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a number that nobody else would choose
 
@@ -27,13 +28,15 @@ FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a
 def ruleset(
     port: int, *, drop: bool, family: str = "ipv4", peers: Sequence[str] | None = None,
     clear: Sequence[str] | None = None, address: str = "", planes: Sequence[tuple[str, Sequence[str]]] = (),
+    inside: Sequence[tuple[str, str]] = (),
 ) -> str:  # fmt: skip
     """Return the guard for an overlay UDP port: ``drop`` false only counts, true drops.
 
     ``peers`` None means that every pair is protected; else the guard concerns these underlay addresses only. With
     ``clear`` (services such as ``tcp/22``) it concerns everything between ``address``, the host's own, and ``peers``
     but these, IKE and ESP. ``planes`` are further (own address, addresses of peers): then it concerns everything
-    between any of the host's own addresses and any of the peers' in the same family.
+    between any of the host's own addresses and any of the peers' in the same family. ``inside`` are (underlay address,
+    XFRM interface): what leaves to that peer by that interface is encrypted behind it or dropped.
     """
     services = None if clear is None else [tuple(service.split("/")) for service in clear]
     assert services is None or peers is not None  # noqa: S101 - a guard of hosts names them
@@ -50,7 +53,10 @@ def ruleset(
         to, by = (f"{header} daddr @{name} ", f"{header} saddr @{name} ") if peers is not None else ("", "")
         addresses = [str(ipaddress.ip_address(peer)) for peer in them]
         sides.append({"name": name, "family": kind, "peers": addresses, "to": to, "by": by, "own": from_here})
-    return render("nft/guard.nft.j2", port=port, drop=drop, named=peers is not None, sides=sides, services=services)
+    return render(
+        "nft/guard.nft.j2", port=port, drop=drop, named=peers is not None, sides=sides, services=services,
+        inside=[(str(ipaddress.ip_address(peer)), device) for peer, device in inside], family=family,
+    )  # fmt: skip
 
 
 def _family(address: str) -> str:
@@ -85,7 +91,7 @@ def units() -> dict[str, str]:
 
 def script(name: str) -> str:
     """Return a shell script of the node, which is no template."""
-    assert name in SCRIPTS  # noqa: S101
+    assert name in (*SCRIPTS, ROUTE_SCRIPT)  # noqa: S101
     loader = environment().loader
     assert loader is not None  # noqa: S101
     return loader.get_source(environment(), f"node/{name}")[0]

@@ -184,6 +184,14 @@ def _changed(node: str, peer: str, one: Mapping[str, Any], other: Mapping[str, A
                 "nothing in common with a peer's old file: no SA once this one expires",
             )
             yield change(what, old, new, later if gone or key == "mode" else kept, rebuilt)
+    if one["if_id"] != other["if_id"]:
+        under_way = (Impact.BLACKHOLE, "packets are led past its SA, or into an interface without one")
+        refused = (
+            Impact.BLACKHOLE,
+            "mode route can't come or go under way: refused by its preflight; revert, then apply",
+        )
+        moved = "0" not in (one["if_id"][0], other["if_id"][0])
+        yield change("XFRM interface", one["if_id"][0], other["if_id"][0], under_way, rebuilt if moved else refused)
     if one["encap"] != other["encap"]:
         yield change(
             "UDP encapsulation", one["encap"], other["encap"], kept, (Impact.NONE, _KEPT + "; revert, then apply")

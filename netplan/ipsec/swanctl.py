@@ -9,6 +9,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+from netplan.ipsec.interfaces import interfaces
 from netplan.ipsec.reader import Settings, read
 from netplan.lifetimes import duration, responder, seconds
 from netplan.model import Node
@@ -57,6 +58,7 @@ def flavours(plan: Plan, node: Node) -> tuple[list[Flavour], list[dict[str, str]
     """Return the flavours of a node's connections, and the connections in peer order, planes last."""
     same: dict[tuple[bool, Offer, bool], Flavour] = {}
     connections = []
+    inside = interfaces(plan, node)
     for there, own, peer, pair in plan.links(node):
         initiator, found = pair.initiator.id == node.id, pair.pair_class
         flavour = same.get((initiator, found.offer, found.nat_t))
@@ -71,7 +73,8 @@ def flavours(plan: Plan, node: Node) -> tuple[list[Flavour], list[dict[str, str]
             same[initiator, found.offer, found.nat_t] = flavour
         connections.append(
             {"pair": pair.id, "peer": peer.id, "remote": peer.ike, "address": peer.address, "flavour": flavour.name,
-             "local": own.address if there.plane else "", "identity": own.identity}
+             "local": own.address if there.plane else "", "identity": own.identity,
+             "if_id": str(inside[pair.id].number) if pair.id in inside else ""}
         )  # fmt: skip
     return list(same.values()), connections
 
@@ -89,7 +92,7 @@ def connection_file(plan: Plan, node: Node) -> str:
         "swanctl/ipsecplan.conf.j2",
         {"q": quote, "public_key_file": public_key_file},
         cluster=plan.file.name,
-        mode=plan.file.ipsec.mode,
+        mode=plan.file.ipsec.esp_mode,
         port=plan.file.overlay.udp_port,
         local=node,
         auth=plan.file.ipsec.auth,
@@ -101,7 +104,10 @@ def connection_file(plan: Plan, node: Node) -> str:
     settings = read(text + start_file("none"))
     found = meaning(settings)
     assert cleared(settings) == shunts(plan, node), "what stays clear does not read back as planned"  # noqa: S101
-    wanted = {pair.id: expected(plan, own, peer, pair) for _, own, peer, pair in plan.links(node)}
+    inside = {pair: interface.number for pair, interface in interfaces(plan, node).items()}
+    wanted = {
+        pair.id: expected(plan, own, peer, pair, inside.get(pair.id, 0)) for _, own, peer, pair in plan.links(node)
+    }
     assert found == wanted, "rendered swanctl.conf does not read back as planned"  # noqa: S101
     return text
 
@@ -112,16 +118,17 @@ def start_file(action: str) -> str:
     return f"# ipsecplan: what children do when they are loaded\nipsecplan-start {{\n    start_action = {action}\n}}\n"
 
 
-def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
+def expected(plan: Plan, node: Node, peer: Node, pair: Pair, number: int = 0) -> dict[str, Any]:
     """What one connection must mean, said directly from the plan and not through the template.
 
-    ``node`` and ``peer`` are the hosts as they stand on the connection's network.
+    ``node`` and ``peer`` are the hosts as they stand on the connection's network; ``number`` is that of its XFRM
+    interface, 0 without one.
     """
     port = plan.file.overlay.udp_port
     initiator = pair.initiator.id == node.id
     auth = plan.file.ipsec.auth
     child = {
-        "mode": plan.file.ipsec.mode,
+        "mode": plan.file.ipsec.esp_mode,
         "esp_proposals": list(pair.pair_class.offer.esp),
         "rekey_time": duration(_life(plan, "child", initiator)),
         "rekey_packets": str(2**31 if initiator else 2**31 * 5 // 4),
@@ -135,6 +142,7 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair) -> dict[str, Any]:
         "rekey_time": duration(_life(plan, "ike", initiator)),
         "local_addrs": node.address,
         "remote_addrs": peer.address,
+        "if_id": (str(number), str(number)),
         "local": {
             "auth": AUTH[auth],
             "id": node.ike,
@@ -226,6 +234,7 @@ def meaning(settings: Settings) -> dict[str, dict[str, Any]]:
             "rekey_time": conn.get("rekey_time", "4h"),
             "local_addrs": conn.get("local_addrs", "%any"),
             "remote_addrs": conn.get("remote_addrs", "%any"),
+            "if_id": (conn.get("if_id_in", "0"), conn.get("if_id_out", "0")),
             "local": {key: conn.section("local").get(key, "") for key in ("auth", "id", "certs", "pubkeys")},
             "remote": {key: conn.section("remote").get(key, "") for key in ("auth", "id", "cacerts", "pubkeys")},
             "children": found,

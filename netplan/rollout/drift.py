@@ -37,6 +37,8 @@ def facts(node: Mapping[str, Any]) -> dict[str, str]:
         "state": str(node["state"]["state"]), "guard": str(node["guard"]["mode"]), "floor": str(node.get("floor", 0)),
         "IKE_SAs": str(node["ike_sas"]), "traps": str(node["traps"]),
     }  # fmt: skip
+    if node.get("interfaces") is not None:
+        found["peers behind interfaces"] = str(node["interfaces"])
     for name, count in {**node["guard"]["clear"], **node["xfrm_errors"]}.items():
         found[name] = str(count)
     return found

@@ -26,6 +26,7 @@ from netplan.verify.verdict import Verdict, judge
 from ..combinations import Combination
 from ..properties.plan_strategies import make
 
+SCRIPT = "usr/local/lib/ipsecplan/route.sh"
 Answers = dict[str, dict[str, Any]]
 LOADER = """
 import sys, os, json
@@ -131,6 +132,7 @@ class Matrix:
         for node in plan.nodes:
             prefix = f"nodes/{node.id}/"
             own = {"/" + f.path[len(prefix) :]: f.text for f in files if f.path.startswith(prefix + "etc/")}
+            own |= {"/" + f.path[len(prefix) :]: f.text for f in files if f.path == prefix + SCRIPT}
             own.pop("/etc/strongswan.d/ipsecplan.conf")  # for charon's next start; other tests restart it
             if one.auth == "psk":
                 peers, planes = shared(facts[node.name])

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ipsecplan_node import core, ike, mtu, probe, stage, vici, xfrm
+from ipsecplan_node import core, ike, mtu, probe, stage, vici, ways, xfrm
 from ipsecplan_node.core import Stop, run
 
 Node = dict[str, Any]
@@ -55,6 +55,11 @@ def clear(_: Node) -> Node:
     run("ip", "xfrm", "state", "flush")
     run("ip", "xfrm", "policy", "flush")
     run("nft", "delete", "table", "inet", "ipsecplan")
+    for family in ("-4", "-6"):
+        run("ip", family, "rule", "delete", "priority", ways.RULE)
+        run("ip", family, "route", "flush", "table", ways.TABLE)
+    for name in ways.interfaces():
+        run("ip", "link", "delete", name)
     return {}
 
 
@@ -66,6 +71,7 @@ def load(request: Node) -> Node:
     for path, text in request["files"].items():
         core.write(path, text, 0o644)
     core.write(stage.START, request["files"][stage.ETC + "/start-none.conf"])
+    ways.make(request["node"])
     said = [
         *_said(run("nft", "-f", stage.ETC + "/guard-drop.nft")),
         *_said(run("sysctl", "-q", "-p", "/etc/sysctl.d/90-ipsecplan.conf")),

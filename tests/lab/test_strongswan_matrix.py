@@ -32,13 +32,14 @@ def admitted(one: Combination) -> bool:
     return not errors(validate(LoadedPlan(loaded, Source("plan"), Path("plan"))))
 
 
-# Each value of each key is in one of these, each mode with each protection
+# Each value of each key is in one of these, each mode with each protection that it has
 COVER = {
     "transport-overlay-psk-ipv4-between-vxlan-nat_always",
     "transport-hosts-pubkey-ipv6-pairs-vxlan-nat_never",
     "tunnel-overlay-certificates-ipv4-zones-geneve-nat_always",
     "tunnel-hosts-psk-ipv6-hub-geneve-nat_never",
     "tunnel-hosts-psk-dual-zones-geneve-nat_always",
+    "route-overlay-certificates-ipv6-pairs-geneve-nat_always",
 }
 
 

@@ -35,4 +35,4 @@ def test_each_is_planned_or_refused_with_a_reason() -> None:
         outcomes["planned"] += 1
         print(f"{one.name}  pod MTU {plan.pod_mtu}")
     print(dict(outcomes))
-    assert outcomes == {"planned": 864, "refused": 576}
+    assert outcomes == {"planned": 1008, "refused": 1152}

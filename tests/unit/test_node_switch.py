@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,8 +21,6 @@ NODE = {
 @pytest.fixture
 def ike(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    for name in [name for name in sys.modules if name.startswith("ipsecplan_node")]:
-        monkeypatch.delitem(sys.modules, name)
     return importlib.import_module("ipsecplan_node.ike")
 
 

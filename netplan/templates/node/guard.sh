@@ -16,6 +16,7 @@ export PATH LC_ALL
 ETC=/etc/ipsecplan
 RUN=/run/ipsecplan
 TABLE="inet ipsecplan"
+ROUTE=/usr/local/lib/ipsecplan/route.sh # with route-based tunnels only
 RECHECK_S=60
 
 fingerprint() {
@@ -29,7 +30,14 @@ load() {
 	nft -f "$ETC/guard.nft" || return 1
 	grep -q ' drop$' "$ETC/guard.nft" || return 0 # a guard that only counts has no floor under it
 	[ -r "$ETC/floor" ] && ip -force -batch "$ETC/floor"
+	tunnels
 	return 0
+}
+
+# Route-based tunnels; a way into an interface needs our address, which at boot comes later than this.
+tunnels() {
+	[ ! -r "$ROUTE" ] || sh "$ROUTE" check && return
+	sh "$ROUTE" hold && echo "ipsecplan: ways into the interfaces were gone; they are back"
 }
 
 learn() { nft -f "$ETC/guard.nft" && fingerprint; }
@@ -37,7 +45,10 @@ learn() { nft -f "$ETC/guard.nft" && fingerprint; }
 # While revert.sh accepts clear packets, the file $RUN/relaxed says so.
 keep() {
 	[ -e "$RUN/relaxed" ] || [ ! -r "$ETC/guard.nft" ] && return
-	[ "$(fingerprint)" = "$(cat "$RUN/guard.sum" 2>/dev/null)" ] && return
+	if [ "$(fingerprint)" = "$(cat "$RUN/guard.sum" 2>/dev/null)" ]; then
+		tunnels
+		return
+	fi
 	load && echo "ipsecplan: the guard was gone or changed; it is back"
 }
 
@@ -54,6 +65,7 @@ watch() {
 }
 
 orphans() {
+	[ -e "$RUN/relaxed" ] || tunnels
 	# somebody does IKE here: the SAs are in use
 	[ -z "$(ss -Hlun 'sport = :500' 2>/dev/null)" ] || return 0
 	[ -r "$ETC/peers" ] && ip xfrm state list nokeys 2>/dev/null | grep -q . || return 0

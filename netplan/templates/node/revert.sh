@@ -22,6 +22,7 @@ ROOT=/var/lib/ipsecplan
 RUN=/run/ipsecplan
 CONF=/etc/swanctl/conf.d
 GUARD=/usr/local/lib/ipsecplan/guard.sh
+ROUTE=/usr/local/lib/ipsecplan/route.sh
 what=${1:-}
 failed=0
 
@@ -129,7 +130,7 @@ send_clear() {
 	port=$(one_line "$tx_dir/port")
 	how=
 	[ "$1" = delete ] || how="action allow priority 1"
-	while read -r local remote; do
+	while read -r local remote _; do
 		case $local in *:*) any=::/0 width=128 ;; *) any=0.0.0.0/0 width=32 ;; esac
 		to="dst $remote/$width"
 		[ "$port" = any ] || to="dst $any proto udp dport $port"
@@ -138,6 +139,23 @@ send_clear() {
 		[ "$port" = any ] || break # one policy is for every peer
 	done <"$tx_dir/peers"
 	return 0
+}
+
+# Route-based tunnels, part of `plain`: before an SA ends, nothing may go into its interface any more. The rule first,
+# because a table that is half empty still prohibits.
+leave() {
+	read -r _ _ number <"$tx_dir/peers" && [ -n "$number" ] || return 0
+	for family in -4 -6; do
+		ip $family rule delete priority 45 lookup 40505
+		ip $family route flush table 40505
+	done 2>/dev/null
+	return 0
+}
+
+remove_interfaces() {
+	while read -r _ _ number; do
+		[ -z "$number" ] || ip link delete "$(printf 'xi-%08x' "$number")" 2>/dev/null
+	done <"$tx_dir/peers"
 }
 
 untrap() {
@@ -174,8 +192,9 @@ terminate_pairs() {
 # What charon did not take with it (it was killed, or is gone): only the selectors and addresses of our peers.
 sweep_kernel() {
 	port=$(one_line "$tx_dir/port")
-	while read -r local remote; do
+	while read -r local remote number; do
 		case $local in *:*) width=128 ;; *) width=32 ;; esac
+		number=${number:+if_id $number}
 		ip xfrm state deleteall src "$local" dst "$remote" proto esp 2>/dev/null
 		ip xfrm state deleteall src "$remote" dst "$local" proto esp 2>/dev/null
 		if [ "$port" = any ]; then # everything between the hosts was protected
@@ -183,10 +202,13 @@ sweep_kernel() {
 			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" 2>/dev/null
 			continue
 		fi
+		# shellcheck disable=SC2086  # words
 		for side in sport dport; do
-			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" proto udp "$side" "$port" 2>/dev/null
-			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" proto udp "$side" "$port" 2>/dev/null
-		done
+			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" proto udp "$side" "$port" $number
+			for way in in fwd; do # the latter with tunnel mode
+				ip xfrm policy delete dir $way src "$remote/$width" dst "$local/$width" proto udp "$side" "$port" $number
+			done
+		done 2>/dev/null
 	done <"$tx_dir/peers"
 }
 
@@ -225,6 +247,7 @@ write_state() { # state tx release result
 back() {
 	rm -f "$ROOT/reserve" /etc/ipsecplan/reserve # room that was set aside for this
 	accept_both
+	[ -n "$old_release" ] || leave
 	restore_files "$1"
 	if charon_runs; then
 		[ -z "$old_release" ] || timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
@@ -235,6 +258,7 @@ back() {
 		drop_permissive
 		send_clear delete
 		if ! charon_runs || overlay_policies || states_left; then sweep_kernel; fi
+		remove_interfaces
 		restore_sysctls
 		[ "$what" = boot ] || timeout 30 systemctl stop ipsecplan-watch.service 2>/dev/null
 	else
@@ -244,6 +268,7 @@ back() {
 		elif [ -r /etc/ipsecplan/guard.nft ]; then # a release of before the floor
 			nft -f /etc/ipsecplan/guard.nft || failed=1
 		fi
+		[ ! -r "$ROUTE" ] || sh "$ROUTE" load || failed=1
 		drop_permissive
 	fi
 }
@@ -297,7 +322,7 @@ plain)
 	# what goes back to a release that encrypts has nothing to send in clear; an open transaction says what was before it
 	before=none
 	[ ! -s "$ROOT/open" ] || read -r before old_tx old_release <"$tx_dir/before"
-	[ "$before" = confirmed ] || send_clear add
+	[ "$before" = confirmed ] || { leave && send_clear add; }
 	say "packets leave in clear"
 	;;
 off)

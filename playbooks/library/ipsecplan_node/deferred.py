@@ -87,6 +87,12 @@ def guard(text: str, node: Node) -> str:
     return text
 
 
+def routes(text: str) -> str:
+    """Return the ways into interfaces without those of the deferred pairs: one a line, by the peer's address."""
+    clear = {address for _, address, *_ in current().values()}
+    return "".join(line + "\n" for line in text.splitlines() if line.split()[2] not in clear)
+
+
 def floor(text: str) -> str:
     """Return a floor without the deferred pairs: one policy a line, by its destination."""
     clear = {f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for _, address, *_ in current().values()}

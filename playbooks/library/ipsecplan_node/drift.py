@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from . import deferred, floor, ike, mtu, planes, stage, xfrm
+from . import deferred, floor, ike, mtu, planes, stage, ways, xfrm
 from .core import Node, digest, finding, read, run, wait
 
 AGAIN = "`ipsecplan apply` puts it right"
@@ -167,6 +167,8 @@ def closed(node: Node, guard: Node, timers: list[str], now: Node) -> list[Node]:
         out.append(differing("IPP683", f"the guard is in mode {guard['mode']}", guard["mode"], "drop"))
     if now["state"] == "confirmed":
         out += [differing("IPP683", text) for text in floor.gaps() if guard["mode"] == "drop" or "guard" not in text]
+    if now["state"] == "confirmed" and ways.used(node):
+        out += [differing("IPP690", text) for text in ways.gaps(node)]
     if xfrm.open_to(node):
         out.append(differing("IPP683", "the permissive policy lets clear packets in", "there", "absent"))
     if timers and now["state"] == "confirmed":

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import core, deferred, floor, neighbours, planes, stage, state, vici, xfrm
+from . import core, deferred, floor, neighbours, planes, stage, state, vici, ways, xfrm
 from .core import Node, Stop, finding, run
 
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
@@ -113,6 +113,9 @@ def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
         return f"{name} is in {child.get('mode')} mode"
     if algorithm(child) not in node["esp"]["negotiated"]:
         return f"{name} negotiated {algorithm(child)}"
+    numbers = {int(child.get(side) or "0", 16) for side in ("if-id-in", "if-id-out")}
+    if numbers != {peer.get("if_id", 0)}:
+        return f"{name} is bound to the XFRM interfaces {sorted(numbers)}, planned {peer.get('if_id', 0)}"
     if xfrm.hosts(node):
         for side, address in (("local-ts", planes.local(node, peer)), ("remote-ts", peer["address"])):
             if child.get(side) not in ([f"{address}/32"], [f"{address}/128"]):
@@ -169,8 +172,9 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
             words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
             reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
         raise Stop(*reasons)
+    entered = ways.enter(node, peers)
     _end_others(node, peers, alone)
-    return {"changed": bool(last), "detail": f"{len(peers)} pairs encrypted"}
+    return {"changed": bool(last) or entered, "detail": f"{len(peers)} pairs encrypted"}
 
 
 def _asks(peer: Node, name: str, alone: Collection[str]) -> bool:
@@ -253,6 +257,7 @@ def enforce(node: Node, tx: str, release: str, later: Sequence[Node]) -> Node:
     changed = floor.close() or changed
     # a packet that waits for an SA has a route without IPsec, which the guard drops and an overlay device keeps
     changed = stage.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed
+    changed = ways.close(node, tx) or changed
     gone = retire(node, tx, later)
     neighbours.remove(state.load()["release"], release)
     for own in xfrm.open_to(node):

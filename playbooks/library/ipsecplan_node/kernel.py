@@ -10,7 +10,7 @@ import json
 import os
 import re
 
-from . import planes
+from . import planes, ways
 from .core import Node, finding, run, which
 
 NAME = "ipsecplan-test-%d"
@@ -66,6 +66,7 @@ def trial(node: Node) -> list[Node]:
         done = run("nsenter", "--net=/run/netns/" + name, "nft", "-f", "-", stdin=GUARD_TEST.encode())
         if done.code != 0:
             wrong.append(finding("IPP636", f"the kernel refuses the guard: {done.said}", "modprobe nf_tables nft_xfrm"))
+        wrong += ways.trial(name, node)
     finally:
         run("ip", "netns", "delete", name)
     return wrong

@@ -7,7 +7,7 @@ import os
 import re
 import socket
 
-from . import advisories, core, facts, kernel, mtu, network, planes, reach, room, state, vici, xfrm
+from . import advisories, core, facts, kernel, mtu, network, planes, reach, room, state, vici, ways, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -43,7 +43,7 @@ def preflight(request: Node) -> Node:
         )
     running, about = _strongswan(node)
     wrong += _charon() + room.check([entry["path"] for entry in request["files"]], request["payload_bytes"])
-    wrong += kernel.trial(node) + _overlay(node) + _other(node, request["tx"]) + about
+    wrong += kernel.trial(node) + _overlay(node) + _other(node, request["tx"]) + ways.preflight(node) + about
     for device in _devices(node):
         wrong += kernel.bypasses(device)
     wrong += _paths(node)

@@ -180,7 +180,7 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes, 
 
     ``later``: the peers that are away, see :mod:`deferred`.
     """
-    from . import deferred
+    from . import deferred, ways
 
     unpack(release, files, archive)
     changed = install(tx, release, ("ipsec",))
@@ -195,6 +195,7 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes, 
         changed = changed or before == "absent"
     with open(ETC + "/start-none.conf", "rb") as file:
         put(tx, START, file.read(), 0o640)
+    changed = ways.make(node) or changed
     sysctls(tx)
     answer = {"changed": changed, "detail": "files, key, guard " + ("drops" if before == "drop" else "counts")}
     if auth == "pubkey" or (auth != "psk" and not certificate_good(node)):

@@ -123,7 +123,8 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
         write(folder + "/about", about + "\n")
         write(folder + "/before", before + "\n")
         write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
-        write(folder + "/peers", "".join(f"{planes.local(node, p)} {p['address']}\n" for p in node["peers"]))
+        ends = [f"{planes.local(node, p)} {p['address']} {p.get('if_id', '')}".rstrip() for p in node["peers"]]
+        write(folder + "/peers", "".join(line + "\n" for line in ends))
         from .xfrm import both, hosts, selector
 
         write(folder + "/port", "any\n" if hosts(node) else f"{overlay['port']}\n")

@@ -1,0 +1,180 @@
+"""Route-based tunnels (``ipsec.mode: route``) on real nodes: on, proven, taken apart by hand, off; nothing in clear."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netplan.lab.cluster import Lab
+
+from .changes import Cluster
+from .conftest import ClusterFactory
+from .mesh import watched_mesh
+from .rollout_steps import Rollout, is_old
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+YES = ("--yes", "--soak", "2", "--timer", "300")
+ROUTE = {"ipsec": {"mode": "route"}}
+LEFT = (
+    "ip -j link show type xfrm; ip rule; ip -6 rule; ip route show table 40505; ip -6 route show table 40505; ls /etc"
+)
+
+
+def measured(bundle: Path) -> str:
+    """Return what `verify` has to print of each direction."""
+    facts = [json.loads(path.read_text()) for path in bundle.glob("nodes/*/node.json")]
+    peer = facts[0]["peers"][0]
+    return (
+        f"DF {peer['inner_mtu']} passes, {peer['inner_mtu'] + 1} refused, ESP seen (outer {peer['outer_packet']}), "
+        "0 plaintext (1 planted, seen)"
+    )
+
+
+def gone(lab: Lab) -> None:
+    """Nothing of route-based tunnels is left on any node."""
+    for node in lab.nodes:
+        left = lab.exec(node.name, ["sh", "-c", LEFT], check=True).stdout
+        assert "xi-" not in left, left
+        assert "40505" not in left, left
+        assert "ipsecplan" not in left, left
+
+
+def unguarded(lab: Lab) -> None:
+    """No guard, nobody who puts it back, and the interface away: the prohibition alone."""
+    script = "systemctl stop ipsecplan-watch; nft flush ruleset; ip link delete $(ls /sys/class/net | grep xi-)"
+    lab.exec("n1", ["sh", "-c", script], check=True)
+    time.sleep(3)
+    lab.exec("n1", ["systemctl", "start", "ipsecplan-watch"], check=True)
+    time.sleep(8)
+
+
+def without_rule(lab: Lab) -> None:
+    """The rule away: the guard alone."""
+    lab.exec("n1", ["ip", "rule", "delete", "priority", "45"], check=True)
+    time.sleep(3)
+    lab.exec("n1", ["systemctl", "restart", "ipsecplan-watch"], check=True)
+    time.sleep(6)
+
+
+def killed(lab: Lab) -> None:
+    lab.exec("n1", ["systemctl", "kill", "--signal=SIGKILL", "strongswan"], check=True)
+    time.sleep(3)
+    lab.exec("n1", ["sh", "-c", "systemctl reset-failed strongswan; systemctl start strongswan"], check=True)
+    time.sleep(14)
+
+
+def rebooted(lab: Lab) -> None:
+    lab.power_cut("n1")
+    lab.wait("n1")
+    time.sleep(20)
+
+
+def test_on_proven_taken_apart_and_off(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """Two nodes, a ping each 20 ms both ways and a TCP connection through all of it."""
+    lab = clusters(nodes=2)
+    cluster = Cluster(lab, tmp_path)
+    bundle = cluster.bundle("route", **ROUTE)
+    line = measured(bundle)
+    try:
+        row = cluster.change("enable, mode route", ("apply", str(bundle), *YES))
+        assert all(stream.lost <= 1 and stream.sent > 200 for stream in row.report.streams.values()), row.holes()
+        assert row.report.dead_flows(lab.config.names) == []
+        assert row.report.planted() >= 2
+        assert "0 to change" in cluster.call("apply", str(bundle), *YES)
+        assert cluster.call("verify", str(bundle)).count(line) == 2
+        for node in cluster.status(bundle).values():
+            assert (node["differs"], node["interfaces"], node["guard"]["mode"]) == ([], 1, "drop")
+            assert (node["states"], node["guard"]["clear"]["clear_out"]) == (4, 0)
+
+        row = cluster.change("interface deleted, no guard", ("verify", str(bundle)))  # what is planted is seen
+        with watched_mesh(lab) as report:
+            unguarded(lab)
+            without_rule(lab)
+        assert [p for p in report.packets if not p.planted] == []
+        lost = {pair: stream.longest for pair, stream in report.streams.items()}
+        print(f"interface deleted and rule deleted: longest run of lost pings {lost}")
+        assert all(stream.lost for stream in report.streams.values()), "nothing was cut: the test saw nothing"
+        assert all(node["differs"] == [] for node in cluster.status(bundle).values()), "the keeper put it back"
+
+        lab.exec("n1", ["sh", "-c", "systemctl stop ipsecplan-watch; ip link delete $(ls /sys/class/net | grep xi-)"])
+        said = " ".join(
+            json.loads(cluster.call("status", str(bundle), "--json", code=4))["result"]["nodes"]["n1"]["differs"]
+        )
+        assert "towards n2 is missing" in said, said
+        assert "no route leads to n2" in said, said
+        cluster.call("apply", str(bundle), *YES)
+        assert cluster.call("verify", str(bundle)).count(line) == 2
+
+        row = cluster.change("disable, mode route", ("revert", str(bundle), "--yes"))
+        assert all(stream.lost <= 1 for stream in row.report.streams.values()), row.holes()
+        assert row.report.dead_flows(lab.config.names) == []
+        assert all(is_old(node) for node in cluster.status(bundle).values())
+        gone(lab)
+    finally:
+        print(cluster.table())
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("what", [killed, rebooted])
+def test_nothing_is_clear_when(what: Callable[[Lab], None], clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=2)
+    cluster = Cluster(lab, tmp_path)
+    bundle = cluster.bundle("route", **ROUTE)
+    cluster.apply(bundle)
+    with watched_mesh(lab) as report:
+        what(lab)
+        seen = time.time() + cluster.offset
+        cluster.call("verify", str(bundle))
+    print({pair: (stream.sent, stream.longest) for pair, stream in report.streams.items()})
+    assert [p for p in report.packets if not p.planted and p.at < seen] == []
+    assert report.planted() >= 2
+    assert all(node["differs"] == [] for node in cluster.status(bundle).values())
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize(("phase", "after"), [("switch", 0.0), ("enforce", 1.0)])
+def test_a_controller_that_dies(phase: str, after: float, clusters: ClusterFactory, tmp_path: Path) -> None:
+    """SIGKILL behind the switch and behind enforce: every node is wholly old by its timer, and pods talk in clear."""
+    lab = clusters(nodes=2)
+    plan = tmp_path / "route.yaml"
+    document = yaml.safe_load(lab.plan.read_text()) | {"inventory": str(lab.inventory)}
+    document["ipsec"] |= ROUTE["ipsec"]
+    plan.write_text(yaml.safe_dump(document))
+    rollout = Rollout(lab, tmp_path, plan)
+    rollout.kill_at(phase, after, "--timer", "30")
+    time.sleep(45)
+    nodes = rollout.status()
+    assert all(is_old(node) for node in nodes.values()), {n: (v["state"], v["differs"]) for n, v in nodes.items()}
+    assert {node["state"]["last"]["by"] for node in nodes.values()} == {"timer"}
+    gone(lab)
+    pod = next(node.pod_address for node in lab.nodes if node.name == "n2")
+    said = lab.exec("n1", ["ip", "netns", "exec", "pod1", "ping", "-n", "-c", "5", "-i", "0.2", pod]).stdout
+    assert " 0% packet loss" in said, said
+
+
+@pytest.mark.drill
+def test_a_node_joins_and_leaves(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """Geneve over IPv6 with pre-shared keys; the pair that was there loses nothing, and the leaver's ways go."""
+    lab = clusters(nodes=3, family="ipv6", overlay="geneve")
+    cluster = Cluster(lab, tmp_path)
+    ipsec = {"ipsec": {"mode": "route", "auth": "psk"}}
+    two, three = cluster.bundle("two", members="n1:n2", **ipsec), cluster.bundle("three", **ipsec)
+    cluster.apply(two)
+    try:
+        row = cluster.change("a node joins, mode route", ("apply", str(three), *YES), members=("n1", "n2"))
+        assert all(s.lost <= 1 for s in row.report.among(("n1", "n2")).values()), row.holes()
+        assert {node["interfaces"] for node in cluster.status(three).values()} == {2}
+        row = cluster.change("a node leaves, mode route", ("apply", str(two), *YES), members=("n1", "n2"))
+        assert all(s.lost <= 1 for s in row.report.among(("n1", "n2")).values()), row.holes()
+        for node in ("n1", "n2"):
+            assert lab.exec(node, ["sh", "-c", "ls /sys/class/net | grep -c xi-"]).stdout.strip() == "1"
+        cluster.call("revert", str(three), "--limit", "n3", "--yes")
+        cluster.call("revert", str(two), "--yes")
+        gone(lab)
+    finally:
+        print(cluster.table())
