@@ -169,8 +169,8 @@ def test_a_raise_is_last_and_only_on_request(tmp_path: Path) -> None:
     nodes = Cluster(small(mesh(3)[1].id, 1312))
     outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
     assert (outcome.outcome, outcome.to_raise, outcome.raised) == ("confirmed", None, (1312, 1416))
-    assert phases_sent(nodes)[-4:] == ["confirm", "widen", "lift", "probe"]
-    assert nodes.requests[-1][mesh(3)[0].id]["node"]["mtu"] == {"pod": 1416}
+    assert phases_sent(nodes)[-5:] == ["confirm", "widen", "lift", "probe", "leave"]
+    assert nodes.requests[-2][mesh(3)[0].id]["node"]["mtu"] == {"pod": 1416}
 
 
 def test_what_waits_is_raised_by_a_later_apply(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_what_waits_is_raised_by_a_later_apply(tmp_path: Path) -> None:
     assert apply(engine(tmp_path / "a", mesh(3), nodes), yes).to_raise == (1312, 1416)
     outcome = apply(engine(tmp_path / "b", mesh(3), nodes, lift=True), yes)
     assert (outcome.outcome, outcome.raised) == ("unchanged", (1312, 1416))
-    assert phases_sent(nodes)[-3:] == ["widen", "lift", "probe"]
+    assert phases_sent(nodes)[-4:] == ["widen", "lift", "probe", "leave"]
 
 
 @pytest.mark.parametrize("phase", ["widen", "lift", "probe"])
@@ -193,8 +193,8 @@ def test_a_raise_that_fails_goes_down_again_senders_first(tmp_path: Path, phase:
     nodes.differs = []
     outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
     assert (outcome.exit_code, outcome.raised, outcome.to_raise) == (ExitCode.VERIFY_FAILED, None, (1312, 1416))
-    assert phases_sent(nodes)[-2:] == ["narrow", "shrink"]
-    assert all(request["size"] == 1312 for sent in nodes.requests[-2:] for request in sent.values())
+    assert phases_sent(nodes)[-3:] == ["narrow", "shrink", "leave"]
+    assert all(request["size"] == 1312 for sent in nodes.requests[-3:-1] for request in sent.values())
 
 
 def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_path: Path) -> None:

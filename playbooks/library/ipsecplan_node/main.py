@@ -149,6 +149,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "hold": ("state", _hold),
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
+    "leave": ("lease", lambda m, *_: m.leave()),
     "relax": ("state", _relax),
     "back": ("state", _back),
     "widen": ("raising", lambda m, r, _: m.widen(r["node"], r["release"])),
@@ -159,7 +160,8 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "forget": ("mtu", _forget),
 }
 RAISES = ("widen", "lift", "narrow", "shrink")
-FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
+FREE = (*READ_ONLY, *RAISES, "confirm", "relax", "back", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust",
+        "leave")  # fmt: skip
 
 
 @contextlib.contextmanager
