@@ -12,8 +12,12 @@ RAISE = click.option(
     "--raise", "lift", is_flag=True,
     help="Then raise MTUs that are below the planned one: all nodes confirmed, receivers first.",
 )  # fmt: skip
+REPLACE = click.option(
+    "--replace", metavar="NAMES", default="",
+    help="These nodes were reinstalled: take the new machines in, with new keys (names, commas).",
+)  # fmt: skip
 # each option's name is that of a field of netplan.rollout.engine.Options
-CHOICES = (BATCH, LIMIT, EXCLUDE, DEFER_AWAY, RAISE)
+CHOICES = (BATCH, LIMIT, EXCLUDE, DEFER_AWAY, RAISE, REPLACE)
 
 
 def choosing(command: Callable[..., None]) -> Callable[..., None]:

@@ -22,8 +22,8 @@ from .test_rollout_changes import Cluster, engine, mesh
 from .test_rollout_engine import phases_sent
 from .test_rollout_try import STEPS, closed, opened
 
-WORDS = ["--batch", "3", "--limit", "a*", "--exclude", "ab", "--defer-away", "--raise"]
-CHOSEN = {"batch": 3, "limit": "a*", "exclude": "ab", "defer_away": True, "lift": True}
+WORDS = ["--batch", "3", "--limit", "a*", "--exclude", "ab", "--defer-away", "--raise", "--replace", "x"]
+CHOSEN = {"batch": 3, "limit": "a*", "exclude": "ab", "defer_away": True, "lift": True, "replace": "x"}
 
 
 @pytest.fixture

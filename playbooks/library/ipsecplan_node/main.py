@@ -22,7 +22,7 @@ READ_ONLY = ("status", "preflight", "reach", "probe", "facts")
 def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
-    from . import reach, room
+    from . import reach, replaced, room
 
     reach.stop()
     stage.tools(request["files"], archive)
@@ -32,9 +32,21 @@ def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     everyone = [*request["node"]["peers"], *request.get("deferred", ())]
     with state.deciding():
         state.begin(request["tx"], {**request["node"], "peers": everyone}, seconds, about)
+        replaced.remember(request["tx"], request["node"]["peers"], request.get("deferred", ()))
     room.hold()
     state.enable(stage.BOOT_UNIT, request["tx"])
     return {"changed": fresh, "detail": f"reverts by itself in {seconds} s unless confirmed"}
+
+
+def _stage(stage: Any, request: Node, archive: bytes | None) -> Node:
+    if request.get("replaced"):
+        from . import replaced
+
+        replaced.meet(request["tx"], request["node"], request["replaced"])
+    done: Node = stage.stage(
+        request["tx"], request["release"], request["node"], request["files"], archive, request.get("deferred", ())
+    )
+    return done
 
 
 def _devices(mtu: Any, request: Node, _: Any) -> Node:
@@ -128,7 +140,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "facts": ("facts", lambda m, *_: m.facts()),
     "arm": ("stage", _arm),
     "senders": ("mtu", lambda m, r, _: m.senders(r["node"])),
-    "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a, r.get("deferred", ()))),
+    "stage": ("stage", _stage),
     "mtu": ("mtu", _devices),
     "credentials": (
         "stage",
