@@ -194,19 +194,17 @@ def _alive(text: str) -> bool:
     return False
 
 
-def judged(rounds: list[Round]) -> None:
-    """Print the tables and hold them: nothing anywhere, and what was planted everywhere."""
-    for one in rounds:
-        looked = len(one.secrets)
-        print(f"\nsecrets found, auth: {one.auth}, {looked} secrets, {len(one.names)} nodes\n" + "\n".join(one.lines()))
-    for one in rounds:
-        for name, column in one.table.items():
-            if name == "planted":
-                assert all(column[place] for place in PLACES), [place for place in PLACES if not column[place]]
-                if not Path("/proc/sys/kernel/core_pattern").read_text().startswith(("|", "/")):
-                    assert one.cores, "no core file where one must be: this place was not looked at"
-            else:
-                assert not any(column.values()), one.finds
+def judged(one: Round) -> None:
+    """Print the table and hold it: nothing anywhere, and what was planted everywhere."""
+    looked = len(one.secrets)
+    print(f"\nsecrets found, auth: {one.auth}, {looked} secrets, {len(one.names)} nodes\n" + "\n".join(one.lines()))
+    for name, column in one.table.items():
+        if name == "planted":
+            assert all(column[place] for place in PLACES), [place for place in PLACES if not column[place]]
+            if not Path("/proc/sys/kernel/core_pattern").read_text().startswith(("|", "/")):
+                assert one.cores, "no core file where one must be: this place was not looked at"
+        else:
+            assert not any(column.values()), one.finds
 
 
 @pytest.mark.timeout(900)
@@ -216,7 +214,7 @@ def test_no_secret_leaves_its_home(clusters: ClusterFactory, tmp_path: Path) -> 
     one = Round(lab, tmp_path / "c", "certificates")
     one.plant()
     one.column("success", one.succeeds)
-    judged([one])
+    judged(one)
     assert len(one.secrets) == 5
     journal = next((one.state / "clusters" / "lab" / "journal").glob("tx-*"))
     assert journal.stat().st_mode & 0o777 == 0o600
@@ -231,20 +229,18 @@ def test_no_secret_leaves_its_home(clusters: ClusterFactory, tmp_path: Path) -> 
 @pytest.mark.drill
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_the_whole_table(clusters: ClusterFactory, tmp_path: Path) -> None:
-    """Certificates, then pre-shared keys, through every situation."""
-    lab, rounds = clusters(nodes=2), []
+@pytest.mark.parametrize("auth", ["certificates", "psk"])
+def test_the_whole_table(clusters: ClusterFactory, tmp_path: Path, auth: str) -> None:
+    """Every place in every situation."""
+    one = Round(clusters(nodes=2), tmp_path / "c", auth)
     try:
-        for auth in ("certificates", "psk"):
-            one = Round(lab, tmp_path / auth[:4], auth)
-            rounds.append(one)
-            one.plant()
-            one.column("failure", one.fails)
-            one.column("SIGKILL", one.is_killed)
-            one.back()
-            one.column("-vvv", one.is_made_to_talk)
-            one.back()
-            one.column("success", one.succeeds_and_is_looked_at)
-            one.back()
+        one.plant()
+        one.column("failure", one.fails)
+        one.column("SIGKILL", one.is_killed)
+        one.back()
+        one.column("-vvv", one.is_made_to_talk)
+        one.back()
+        one.column("success", one.succeeds_and_is_looked_at)
     finally:
-        judged(rounds)
+        print("\n".join(one.lines()), *one.finds[-40:], sep="\n")
+    judged(one)
