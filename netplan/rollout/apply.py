@@ -10,7 +10,7 @@ from netplan.rollout import phases, replaced
 from netplan.rollout.confirm import confirm_all
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.events import AwaitingConfirm
-from netplan.rollout.fitting import smallest
+from netplan.rollout.fitting import not_yet, smallest
 from netplan.rollout.lift import lift
 from netplan.rollout.phases import Step
 from netplan.rollout.reach import settle
@@ -47,14 +47,17 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     changes = sum(1 for result in found.values() if result["differs"])
     outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
     outcome.left_out = engine.pairs_left_out()
+    hold = smallest([target.node for target in engine.targets.values()], found)
     waiting = [size for node in found.values() if (size := node.get("to_raise"))]
     if not changes:
         outcome.outcome = "unchanged"
         outcome.to_raise = (min(waiting), engine.planned) if waiting else None
+    elif hindered := not_yet(engine.targets, found, hold):
+        return engine.end(engine.nothing_changed(Failed(hindered)))
     elif not agree(outcome):
         outcome.outcome = "declined"
     else:
-        engine.hold = smallest([target.node for target in engine.targets.values()], found)
+        engine.hold = hold
         finish(engine, phases.in_waves(phases.APPLY, len(engine.waves)), outcome, keep)
     if outcome.outcome in ("confirmed", "awaiting"):
         outcome.problems += replaced.remains(engine.targets, engine.replaced)
