@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from netplan.cli import status
 from netplan.problems import ExitCode
 from netplan.rollout import replaced
 from netplan.rollout.apply import apply
@@ -103,6 +105,17 @@ def test_a_node_with_a_memory_is_none(state: dict[str, Any]) -> None:
     targets = {target.id: target for target in TARGETS}
     assert replaced.lost(targets, found) == {}
     assert replaced.lost(targets, found | {IDS[1]: {"state": NEW}}) == {IDS[1]: ["h0", "h2"]}
+
+
+def test_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextlib.contextmanager
+    def opened(*_: Any, **__: Any) -> Iterator[Any]:
+        yield engine(tmp_path, TARGETS, cluster(h1=NEW))
+
+    monkeypatch.setattr(status, "opened", opened)
+    nodes, outcome = status._look(tmp_path, None, None)
+    assert list(nodes) == ["h0", "h1", "h2"]
+    assert ([p.code for p in outcome.problems], outcome.exit_code) == (["IPP674"], ExitCode.DIFFERENCE)
 
 
 @pytest.fixture
