@@ -209,7 +209,7 @@ class Watch:
     def modes(self) -> list[str]:
         """Return what is too open in the state directory and in the runs, as lines."""
         loose = []
-        for path in [p for p in self.state.rglob("*") if not p.is_symlink()] if self.state.is_dir() else ():
+        for path in _regular(self.state):
             open_ = path.stat().st_mode & 0o077
             closed = any(not parent.stat().st_mode & 0o077 for parent in path.parents if self.state in parent.parents)
             secret = path.name in PRIVATE_NAMES or path.parent.name == "journal"

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,9 +118,9 @@ class Round(Watch):
     def fails(self) -> None:
         """charon of a node is gone when its credentials arrive."""
         process = self.start(*self.verb("apply", *WORDS))
-        said = _until(process, "stage")
-        self.learn()
+        said = _until(process, "stage", len(self.names))
         self.lab.exec(self.names[-1], ["systemctl", "stop", "strongswan"], check=True)
+        self.learn()
         said += process.communicate(timeout=400)[0]
         self.read["output of apply"].append(("apply", said.encode()))
         assert process.returncode == 6, said
@@ -128,8 +129,8 @@ class Round(Watch):
     def is_killed(self) -> None:
         """The control process dies while the credentials are under way."""
         process = self.start(*self.verb("apply", *WORDS))
-        said = _until(process, "stage")
-        time.sleep(0.5)
+        said = _until(process, "stage", len(self.names))
+        time.sleep(1.5)  # Ansible has started
         os.kill(process.pid, signal.SIGKILL)
         self.read["output of apply"].append(("apply", (said + process.communicate()[0]).encode()))
         limit = time.monotonic() + 90
@@ -173,11 +174,14 @@ class Round(Watch):
                     assert not KEY_MATERIAL.search(data), (place, where)
 
 
-def _until(process, phase: str) -> str:  # type: ignore[no-untyped-def]
+def _until(process: subprocess.Popen[str], phase: str, times: int) -> str:
+    """Read until a phase has that many results; return what was said."""
     said = ""
+    assert process.stdout
     for line in process.stdout:
         said += line
-        if line.split()[:1] == [phase]:
+        times -= line.split()[:1] == [phase]
+        if not times:
             return said
     raise AssertionError(f"apply ended before {phase}: {said}")
 
