@@ -38,7 +38,7 @@ def lost(targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]]) 
             continue
         pairs = {peer["id"]: peer["pair"] for peer in targets[node_id].node["peers"]}
         holders = [
-            targets[i].name for i, node in found.items() if i in targets and pairs.get(i) in set(node.get("held", ()))
+            target.name for i, target in targets.items() if pairs.get(i) in set(found.get(i, {}).get("held", ()))
         ]
         if holders:
             out[node_id] = holders

@@ -153,6 +153,8 @@ class Watch:
             copier.terminate()
             copier.wait()
             seen = sampler.end()
+            for node in self.names:
+                self.lab.exec(node, ["systemctl", "stop", "w-sampler"])
         self.read["arguments here"] += [("here", data) for data in seen["cmdline"]]
         self.read["environment here"] += [("here", data) for data in seen["environ"]]
         self._files(runs)
@@ -191,7 +193,7 @@ class Watch:
 
     def _node(self, node: str, known: Mapping[str, list[bytes]], column: Counter[str]) -> None:
         asked = json.dumps({"forms": {n: [base64.b64encode(f).decode() for f in fs] for n, fs in known.items()}})
-        sampled = self.lab.exec(node, ["sh", "-c", "systemctl stop w-sampler; base64 -w0 /run/sampled"], check=True)
+        sampled = self.lab.exec(node, ["base64", "-w0", "/run/sampled"], check=True)
         for line in base64.b64decode(sampled.stdout).splitlines():
             kind, _, data = line.partition(b" ")
             place = {b"cmdline": "arguments on nodes", b"environ": "environment on nodes"}[kind]
