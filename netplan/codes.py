@@ -112,6 +112,7 @@ CODES: dict[str, str] = {
     "IPP671": "another control process holds a node",
     "IPP672": "too few nodes are left to act on",
     "IPP673": "a node can't be turned off while others still protect their pairs with it",
+    "IPP674": "a node is another machine than before, or is said to be one",
     "IPP680": "a node has not the files or the release that was confirmed",
     "IPP681": "an MTU that is live is not the planned one",
     "IPP682": "connections, traps or SAs are not as confirmed",

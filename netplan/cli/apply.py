@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from netplan.cli.choices import choosing
 from netplan.cli.lint import JSON
 from netplan.cli.output import as_json
 from netplan.cli.progress import (
-    BATCH,
     BUNDLE,
-    DEFER_AWAY,
-    EXCLUDE,
     INVENTORY,
-    LIMIT,
     SOAK,
     STATE_DIR,
     TIMER,
@@ -37,18 +35,13 @@ from netplan.rollout.engine import Options
 @INVENTORY
 @TIMER
 @SOAK
-@BATCH
-@LIMIT
-@EXCLUDE
-@DEFER_AWAY
-@click.option("--raise", "raise_", is_flag=True,
-              help="Then raise MTUs that are below the planned one: all nodes confirmed, receivers first.")  # fmt: skip
+@choosing
 @YES
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int, soak: float, batch: int | None, limit: str | None, exclude: str,
-    defer_away: bool, raise_: bool, yes: bool, state_dir: str | None, json_: bool,
+    bundle: Path, inventory: Path | None, timer: int, soak: float, yes: bool, state_dir: str | None, json_: bool,
+    **chosen: Any,
 ) -> None:  # fmt: skip
     """Apply BUNDLE (default: bundle) to its nodes, prove it on the wire, confirm it; or take it back.
 
@@ -56,9 +49,7 @@ def command(
     one node takes every node back, in every wave.
     """
     need_yes(yes)
-    options = Options(
-        timer_s=timer, soak_s=soak, batch=batch, limit=limit, exclude=exclude, defer_away=defer_away, lift=raise_
-    )
+    options = Options(timer_s=timer, soak_s=soak, **chosen)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         outcome = apply(engine, asking(yes, to_change))
     ended(outcome, json_=json_)

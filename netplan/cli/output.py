@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -70,6 +71,7 @@ def as_json(enabled: bool) -> Iterator[None]:
 def run(cli: click.Command, argv: list[str]) -> int:
     """Run a click command, turning every known failure into its message and exit code. Never prints a traceback
     for an input error; an unforeseen exception keeps its traceback, because it is our bug."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret that a process had
     try:
         result = cli.main(args=argv, prog_name="ipsecplan", standalone_mode=False)
         return int(result) if isinstance(result, int) else int(ExitCode.OK)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from netplan.cli.choices import RAISE
 from netplan.cli.lint import JSON
 from netplan.cli.output import as_json
 from netplan.cli.progress import (
@@ -36,21 +37,23 @@ from netplan.rollout.resume import resume
 @SOAK
 @KEEP_FOR
 @DETACH
+@RAISE
 @YES
 @STEAL
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, yes: bool,
-    steal: bool, state_dir: str | None, json_: bool,
+    bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, lift: bool,
+    yes: bool, steal: bool, state_dir: str | None, json_: bool,
 ) -> None:  # fmt: skip
     """Go on with BUNDLE where a control process died: the nodes know what they have done.
 
     Open everywhere: the first unfinished step is next. Confirmed on some: confirmed on the others. Taken back on
-    some: taken back on the others. A try asks for its yes again.
+    some: taken back on the others. A try asks for its yes again. Which nodes take part was chosen when it began, and
+    what is left of the switch is one wave.
     """
     need_yes(yes)
-    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for, steal=steal)
+    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for, steal=steal, lift=lift)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         keep = asking_to_keep(detach or not sys.stdin.isatty(), engine.cancelled)
         outcome = resume(engine, lambda found, words: asking(yes, lambda _: f"{words}.")(found), keep)

@@ -13,6 +13,7 @@ from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, leave, opened
 from netplan.cli.watch import watch
 from netplan.problems import ExitCode, errors, printable
+from netplan.rollout import replaced
 from netplan.rollout.drift import problems
 from netplan.rollout.engine import Options, Outcome
 
@@ -65,6 +66,10 @@ def _look(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[
     with opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
         names = {target.id: target.name for target in engine.targets.values()}
         outcome = engine.status()
+        new = replaced.judge(engine.targets, outcome.nodes, ())
+    if new:
+        outcome.problems += new
+        outcome.exit_code = outcome.exit_code or ExitCode.DIFFERENCE
     if engine.cancelled.is_set():
         raise KeyboardInterrupt
     return {name: outcome.nodes[i] for i, name in names.items() if i in outcome.nodes}, outcome

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from netplan.cli.choices import choosing
 from netplan.cli.lint import JSON
 from netplan.cli.output import as_json
 from netplan.cli.progress import (
@@ -39,12 +41,13 @@ from netplan.rollout.engine import Options
 @SOAK
 @KEEP_FOR
 @DETACH
+@choosing
 @YES
 @STATE_DIR
 @JSON
 def command(
     bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, yes: bool,
-    state_dir: str | None, json_: bool,
+    state_dir: str | None, json_: bool, **chosen: Any,
 ) -> None:  # fmt: skip
     """Apply BUNDLE (default: bundle) and prove it; keep it only when somebody says yes within --keep-for seconds.
 
@@ -54,7 +57,11 @@ def command(
     need_yes(yes)
     if not detach and not sys.stdin.isatty():
         raise click.UsageError("nobody can say yes here: give --detach, and say it with `ipsecplan confirm`")
-    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for)
+    if detach and chosen["lift"]:
+        raise click.UsageError(
+            "a raise comes after the yes, and --detach ends before it: `ipsecplan apply --raise` then"
+        )
+    options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for, **chosen)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         outcome = apply(engine, asking(yes, to_change), keep=asking_to_keep(detach, engine.cancelled))
     ended(outcome, json_=json_)

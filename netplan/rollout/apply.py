@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from netplan.problems import ExitCode, Problem, errors
-from netplan.rollout import phases
+from netplan.rollout import phases, replaced
 from netplan.rollout.confirm import confirm_all
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.events import AwaitingConfirm
-from netplan.rollout.fitting import smallest
+from netplan.rollout.fitting import not_yet, smallest
 from netplan.rollout.lift import lift
 from netplan.rollout.phases import Step
 from netplan.rollout.reach import settle
@@ -36,7 +36,7 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     engine.begin(engine.kind)
     try:
         engine.select()
-        seen = _look(engine)
+        seen = _look_for_replaced(engine)
         unheard = settle(engine)
         if errors(unheard):
             raise Failed(unheard)
@@ -47,31 +47,54 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     changes = sum(1 for result in found.values() if result["differs"])
     outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
     outcome.left_out = engine.pairs_left_out()
+    hold = smallest([target.node for target in engine.targets.values()], found)
     waiting = [size for node in found.values() if (size := node.get("to_raise"))]
     if not changes:
         outcome.outcome = "unchanged"
         outcome.to_raise = (min(waiting), engine.planned) if waiting else None
+    elif hindered := not_yet(engine.targets, found, hold):
+        return engine.end(engine.nothing_changed(Failed(hindered)))
     elif not agree(outcome):
         outcome.outcome = "declined"
     else:
-        engine.hold = smallest([target.node for target in engine.targets.values()], found)
+        engine.hold = hold
         finish(engine, phases.in_waves(phases.APPLY, len(engine.waves)), outcome, keep)
+    if outcome.outcome in ("confirmed", "awaiting"):
+        outcome.problems += replaced.remains(engine.targets, engine.replaced)
     if outcome.to_raise and engine.options.lift and outcome.outcome in ("unchanged", "confirmed"):
         lift(engine, outcome)
     return engine.end(outcome)
 
 
+def _look_for_replaced(engine: Engine) -> dict[str, Answer]:
+    """Look at the nodes; go on only where the operator has said which of them are new machines. Raises Failed."""
+    engine.replaced, unknown = replaced.named(engine.targets, engine.options.replace)
+    if unknown:
+        raise Failed(unknown)
+
+    def wrong() -> list[Problem]:
+        return replaced.judge(engine.targets, engine.results.get("status", {}), engine.replaced)
+
+    try:
+        seen = _look(engine)
+    except Failed as failure:  # whatever else failed may have this reason
+        raise Failed(wrong() or failure.problems, failure.unreachable) from None
+    if wrong():
+        raise Failed(wrong())
+    return seen
+
+
 def _look(engine: Engine) -> dict[str, Answer]:
     """Ask every node for its state and readiness; with ``defer_away``, do without those that can't be reached."""
     try:
-        return engine.step(phases.LOOK, stop_when_same=True)
+        return engine.step(phases.LOOK, stop_when_same=not engine.replaced)
     except Failed as failure:
         away = {i for i, target in engine.targets.items() if target.name in failure.unreachable}
         if not (engine.options.defer_away and away) or len(engine.targets) - len(away) < 2:
             raise
         engine.leave_out(away)
         engine.results.clear()
-        return engine.step(phases.LOOK, stop_when_same=True)  # the others may have missed them, too
+        return engine.step(phases.LOOK, stop_when_same=not engine.replaced)  # the others may have missed them, too
 
 
 def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep | None) -> None:

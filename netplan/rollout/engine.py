@@ -56,6 +56,7 @@ class Options:
     exclude: str = ""  # and of nodes to leave out
     defer_away: bool = False  # leave out nodes that can't be reached
     lift: bool = False  # raise MTUs afterwards
+    replace: str = ""  # names of nodes that are other machines than before
 
 
 @dataclass
@@ -288,6 +289,7 @@ class Engine(Members):
             if step.pairs != "all":
                 mine = [p for p in self.waves[0 if step.pairs == "canary" else int(step.pairs)].pairs if p in mine]
             request["pairs"], request["alone"] = mine, alone(request["node"], self.targets)
+        request |= {"replaced": sorted(self.replaced)} if self.replaced else {}
         if self.left_out:
             request["deferred"] = later(target.node, self.left_out)
         if self.hold and "mtu" in step.phases:

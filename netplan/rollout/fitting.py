@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from netplan.problems import Problem
 from netplan.rollout.batches import Pair, Wave, waves
 from netplan.rollout.targets import Target
 from netplan.stack import parse, wire_size
@@ -72,3 +73,23 @@ def smallest(nodes: Sequence[Node], found: Mapping[str, Mapping[str, Any]]) -> i
         there += [size for pod in live.get("pods") or () for size in (pod["mtu"], pod["port_mtu"])]
         sizes += [size for size in there if size and size < node["mtu"]["pod"]]
     return min(sizes, default=None)
+
+
+def not_yet(targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]], hold: int | None) -> list[Problem]:
+    """Return a Problem for each node that lacks a planned device while the cluster keeps the size ``hold`` in bytes.
+
+    The files that make a device wait for the raise together with all others, so nothing would make it (IPP622 in the
+    middle of the change). ``found``: what each node (by id) answered to ``status``.
+    """
+    problems = []
+    for node_id, target in targets.items() if hold else ():
+        live = (found.get(node_id, {}).get("mtu") or {}).get("devices") or {}
+        missing = [name for name, size in live.items() if size is None]
+        if missing and not target.node.get("overlay", {}).get("made_by"):
+            text = f"{target.name}: {', '.join(missing[:4])} would be new, while every node stays at {hold} bytes"
+            hint = (
+                "a new peer and a raise don't go together: `apply --raise` a bundle without the new nodes first, then "
+                "apply this one"
+            )
+            problems.append(Problem(code="IPP639", message=text, hint=hint))
+    return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netplan.problems import ExitCode
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine, Failed, Outcome
+from netplan.rollout.leave import leave
 
 
 def lift(engine: Engine, outcome: Outcome) -> None:
@@ -28,4 +29,6 @@ def lift(engine: Engine, outcome: Outcome) -> None:
             except Failed as again:
                 outcome.problems += again.problems
         return
+    finally:
+        leave(engine)
     outcome.raised, outcome.to_raise = outcome.to_raise, None

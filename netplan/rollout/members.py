@@ -19,6 +19,7 @@ class Members:
         self.targets = {target.id: target for target in targets}
         self.left_out: dict[str, Target] = {}
         self.hold: int | None = None  # MTU in bytes that the cluster keeps until it is raised to the planned one
+        self.replaced: set[str] = set()  # ids of nodes that are other machines than before
         self._batch = batch
         self._waves: tuple[Wave, ...] | None = None
 

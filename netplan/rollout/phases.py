@@ -29,6 +29,7 @@ TITLES: dict[str, str] = {
     "trust": "the CAs that peers may be certified by",
     "renew": "a new key made on the node",
     "adopt": "the new certificate taken; live SAs don't use it",
+    "leave": "free for other control machines",
     "relax": "clear and encrypted packets both accepted again",
     "plain": "packets leave in clear before SAs end",
     "back": "SAs ended, files as before",
@@ -84,6 +85,7 @@ SECRETS = Step(phases=("secrets",), rearm=False)
 TRUST = Step(phases=("trust",), rearm=False)
 RENEW = Step(phases=("renew",), rearm=False)
 ADOPT = Step(phases=("adopt",), rearm=False)
+LEAVE = Step(phases=("leave",), rearm=False)
 UNDO = tuple(Step(phases=(phase,), rearm=False) for phase in ("relax", "plain", "back"))
 RAISE: tuple[Step, ...] = (Step(phases=("raise",), rearm=False), Step(phases=("forget",), rearm=False))
 LIFT: tuple[Step, ...] = (Step(phases=("widen",), rearm=False), Step(phases=("lift",), rearm=False), MEASURE)

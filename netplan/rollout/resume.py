@@ -15,6 +15,7 @@ from netplan.rollout.apply import Keep, finish
 from netplan.rollout.confirm import confirm_these, ended, state_words
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.fitting import smallest
+from netplan.rollout.lift import lift
 from netplan.rollout.phases import Step
 from netplan.rollout.undo import undo_after
 
@@ -48,6 +49,8 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
     words, act = _what_to_do(engine, found, transaction, outcome, keep if engine.kind == "try" else None)
     if agree(outcome, words):
         act()
+        if outcome.to_raise and engine.options.lift and outcome.outcome == "confirmed":
+            lift(engine, outcome)
     else:
         outcome.outcome = "declined"
     return engine.end(outcome)
@@ -115,6 +118,7 @@ def _confirm(engine: Engine, nodes: list[str], outcome: Outcome) -> None:
         undo_after(engine, failure, outcome)
         return
     outcome.outcome = "confirmed"
+    outcome.to_raise = (engine.hold, engine.planned) if engine.hold else None
 
 
 def unfinished(found: Found, chosen: Callable[[Step], list[str]]) -> tuple[Step, ...]:

@@ -15,6 +15,7 @@ from netplan.ipsec.psk import LAST_PHASE
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine, Failed, Outcome
+from netplan.rollout.leave import leave
 
 
 def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outcome:
@@ -35,12 +36,16 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
     if not agree(outcome):
         outcome.outcome = "declined"
         return engine.end(outcome)
+    stopped: Failed | None = None
     try:
         {"psk": _keys, "leaf": _leaves, "ca": _authority}[what](engine)
     except ProblemError as error:
-        return engine.end(_stopped(engine, Failed(error.problems), "interrupted"))
+        stopped = Failed(error.problems)
     except Failed as failure:
-        return engine.end(_stopped(engine, failure, "interrupted"))
+        stopped = failure
+    leave(engine)
+    if stopped:
+        return engine.end(_stopped(engine, stopped, "interrupted"))
     outcome.outcome = "rotated"
     return engine.end(outcome)
 

@@ -2,8 +2,8 @@
 
 Requests and answers travel as files in a private directory (0700, ours, removed at the end); Ansible gets our own
 inventory, whose hosts are node ids and whose values are marked unsafe, so no template of a user is ever evaluated.
-Nothing secret is in it, nor in the variables, the environment or the events of a run; pre-shared keys travel in the
-request files and on SSH's standard input.
+Nothing secret is in it, nor in the variables, the environment or the events of a run; pre-shared keys travel through
+a socket (:mod:`netplan.rollout.handover`) and on SSH's standard input.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from netplan.rollout.handover import LINK, Handover, own_environment
 from netplan.rollout.targets import TEMPLATE, Target
 
 PREFIX = "ipsecplan-run-"
@@ -107,8 +108,10 @@ class AnsibleTransport:
         run = self.folder / f"r{self._count}"
         for part in ("in", "out"):
             (run / part).mkdir(mode=0o700, parents=True)
+        secret = {i: json.dumps(request).encode() for i, request in requests.items() if "secrets" in request}
         for node_id, request in requests.items():
-            _put(run / "in" / node_id, json.dumps(request).encode())
+            if node_id not in secret:
+                _put(run / "in" / node_id, json.dumps(request).encode())
             if payload:
                 _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
         _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}).encode())
@@ -121,12 +124,19 @@ class AnsibleTransport:
                 arrived(host, seen[host])
             return True
 
-        # No secret is here: everything private is a file in ``run``, looked up by path
-        ended = ansible_runner.run(
-            private_data_dir=str(run), playbook=str(playbooks() / "step.yml"), inventory=str(run / "hosts.yml"),
-            extravars={"ipsecplan_exchange": str(run)}, envvars=self._environment(fresh, len(requests)),
-            quiet=True, event_handler=look, cancel_callback=lambda: False, rotate_artifacts=1, timeout=self.timeout_s,
-        )  # fmt: skip
+        with contextlib.ExitStack() as stack:
+            if secret:
+                assert self._control is not None  # noqa: S101
+                hand = stack.enter_context(Handover(self._control, secret))
+                (run / LINK).symlink_to(hand.path)
+            stack.enter_context(own_environment())
+            # No secret is here: what is private is a file in ``run``, looked up by path, or comes through the socket
+            ended = ansible_runner.run(
+                private_data_dir=str(run), playbook=str(playbooks() / "step.yml"), inventory=str(run / "hosts.yml"),
+                extravars={"ipsecplan_exchange": str(run)}, envvars=self._environment(fresh, len(requests)),
+                quiet=True, event_handler=look, cancel_callback=lambda: False, rotate_artifacts=1,
+                timeout=self.timeout_s,
+            )  # fmt: skip
         for node_id in requests:
             if node_id not in seen:
                 seen[node_id] = _answer(run / "out" / node_id)

@@ -216,7 +216,13 @@ FAULTS: tuple[Fault, ...] = (
         how="a node without a release joins",
         must="no ping lost in the others",
         tests=(MESH + "test_add_remove_disable",),
-        reason="a replaced machine has another SSH host key, and host keys are always checked: it can't be reached",
+    ),
+    Fault(
+        name="machine-replaced",
+        row="node-replaced",
+        how="a node's disk is erased; it comes back with another SSH host key, which is accepted",
+        must="refused by name without --replace; with it in, no ping lost in the others, nothing in clear",
+        tests=("tests/lab/test_replaced_drill.py::test_a_node_is_replaced",),
     ),
     Fault(
         name="each-end-asks",

@@ -7,13 +7,14 @@ import json
 import re
 import shlex
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from netplan import bundle
 from netplan.bundle import File
-from netplan.cli.main import main
+from netplan.cli.main import cli, main
 from netplan.rollout.engine import Engine, Options
 from netplan.rollout.journal import ClusterState
 from tests.tui.conftest import PLAN
@@ -275,3 +276,27 @@ async def test_audit_of_what_is_not_there_says_so(make, settle):
         await pilot.press("o", "home", *"'", "enter")
         await settle(pilot)
         assert app.screen.paths == ["nowhere"], "an open quote is no list of files"
+
+
+async def test_what_the_planner_starts_is_what_the_verbs_take(settle, make, monkeypatch, folder):
+    """Every line that the rollout screen starts is understood by the command line as it is."""
+    started = []
+    monkeypatch.setattr("tui.rollout_actions.processes.start_detached", lambda argv, _: started.append(argv) or 1)
+    app = make(mode="rollout")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        monkeypatch.setattr(screen, "_about", lambda: "it")
+        monkeypatch.setattr(screen, "_ask", lambda _, __, verb: screen._start(verb))
+        monkeypatch.setattr(screen, "_watch", lambda _: None)
+        screen.action_apply()
+        screen._try("900")
+        screen.state.until = time.time() + 60
+        screen.action_confirm()
+        screen.action_resume()
+        screen.action_revert()
+    assert [argv[0] for argv in started][:2] == ["apply", "try"]
+    assert {argv[0] for argv in started} >= {"apply", "try", "resume", "revert"}
+    for argv in started:
+        verb = cli.get_command(None, argv[0])
+        verb.make_context(argv[0], list(argv[1:]))

@@ -88,6 +88,13 @@ def test_a_reboot_ends_a_lease(lease: ModuleType, monkeypatch: pytest.MonkeyPatc
     assert lease.load()["epoch"] == 5
 
 
+def test_who_leaves_is_held_by_nobody(lease: ModuleType) -> None:
+    lease.hold(asks(A, 5))
+    assert lease.leave()["detail"] == "free for others"
+    assert (lease.load()["left_s"], lease.load()["epoch"]) == (0, 5)
+    lease.hold(asks(B, 6))
+
+
 @pytest.mark.parametrize(
     "asked",
     [None, {}, {**asks(A, 1), "owner": "../x"}, {**asks(A, 1), "who": "a b\n"}, {**asks(A, 1), "who": "x" * 99}],

@@ -170,8 +170,8 @@ def test_a_raise_is_last_and_only_on_request(tmp_path: Path) -> None:
     nodes = Cluster(small(mesh(3)[1].id, 1312))
     outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
     assert (outcome.outcome, outcome.to_raise, outcome.raised) == ("confirmed", None, (1312, 1416))
-    assert phases_sent(nodes)[-4:] == ["confirm", "widen", "lift", "probe"]
-    assert nodes.requests[-1][mesh(3)[0].id]["node"]["mtu"] == {"pod": 1416}
+    assert phases_sent(nodes)[-5:] == ["confirm", "widen", "lift", "probe", "leave"]
+    assert nodes.requests[-2][mesh(3)[0].id]["node"]["mtu"] == {"pod": 1416}
 
 
 def test_what_waits_is_raised_by_a_later_apply(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_what_waits_is_raised_by_a_later_apply(tmp_path: Path) -> None:
     assert apply(engine(tmp_path / "a", mesh(3), nodes), yes).to_raise == (1312, 1416)
     outcome = apply(engine(tmp_path / "b", mesh(3), nodes, lift=True), yes)
     assert (outcome.outcome, outcome.raised) == ("unchanged", (1312, 1416))
-    assert phases_sent(nodes)[-3:] == ["widen", "lift", "probe"]
+    assert phases_sent(nodes)[-4:] == ["widen", "lift", "probe", "leave"]
 
 
 @pytest.mark.parametrize("phase", ["widen", "lift", "probe"])
@@ -194,8 +194,24 @@ def test_a_raise_that_fails_goes_down_again_senders_first(tmp_path: Path, phase:
     nodes.differs = []
     outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
     assert (outcome.exit_code, outcome.raised, outcome.to_raise) == (ExitCode.VERIFY_FAILED, None, (1312, 1416))
-    assert phases_sent(nodes)[-2:] == ["narrow", "shrink"]
-    assert all(request["size"] == 1312 for sent in nodes.requests[-2:] for request in sent.values())
+    assert phases_sent(nodes)[-3:] == ["narrow", "shrink", "leave"]
+    assert all(request["size"] == 1312 for sent in nodes.requests[-3:-1] for request in sent.values())
+
+
+def test_a_new_device_and_a_raise_are_refused_before_anything_changes(tmp_path: Path) -> None:
+    """One device a peer: its files would wait for the raise, and nothing would make it."""
+    live = {**LIVE, "devices": {"ov0": 1312, "ov1": None}}
+    new = Cluster(lambda phase, who: {"mtu": live} if (phase, who) == ("as status", mesh(3)[1].id) else None)
+    outcome = apply(engine(tmp_path, mesh(3), new), lambda _: pytest.fail("asked"))
+    assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
+    (problem,) = outcome.problems
+    assert (problem.code, problem.message) == (
+        "IPP639", "h1: ov1 would be new, while every node stays at 1312 bytes",
+    )  # fmt: skip
+    assert "`apply --raise` a bundle without the new nodes first" in str(problem.hint)
+    assert set(phases_sent(new)) == {"status", "preflight"}
+    live["devices"] = {"ov0": 1416, "ov1": None}
+    assert apply(engine(tmp_path / "b", mesh(3), new), yes).outcome == "confirmed", "without a raise it is simply made"
 
 
 def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_path: Path) -> None:

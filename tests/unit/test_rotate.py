@@ -99,7 +99,7 @@ def test_every_mixture_on_the_way_authenticates(engine: Callable[[Nodes], Engine
     nodes = Nodes()
     outcome = rotate(engine(nodes), "psk", lambda _: True)
     assert outcome.outcome == "rotated"
-    assert [phases for phases, _ in nodes.steps] == [("status",), *[("secrets",)] * 3]
+    assert [phases for phases, _ in nodes.steps] == [("status",), *[("secrets",)] * 3, ("leave",)]
     first, second, third = (files for files in nodes.loaded.values())
     for step in range(3):
         assert compatible(first[step], second[step])
@@ -118,6 +118,7 @@ def test_interrupted_and_run_again_goes_on(engine: Callable[[Nodes], Engine]) ->
     nodes.broken = {(2, late)}
     outcome = rotate(made, "psk", lambda _: True)
     assert (outcome.outcome, outcome.exit_code) == ("interrupted", ExitCode.UNREACHABLE)
+    assert nodes.steps[-1] == (("leave",), set(made.targets)), "another machine need not wait for the lease to end"
     store = json.loads((made.state.folder / "psk.json").read_text())
     assert sorted(store["phases"].values()) == [1, 2, 2]
     nodes.broken = set()

@@ -60,6 +60,12 @@ def release() -> None:
         _put({**{key: now[key] for key in ("owner", "who", "epoch", "boot")}, "until": 0.0})
 
 
+def leave() -> Node:
+    """Phase ``leave``: the end of a run that opened no transaction."""
+    release()
+    return {"changed": False, "detail": "free for others"}
+
+
 def _put(lease: Node) -> None:
     os.makedirs(state.ROOT, mode=0o700, exist_ok=True)
     write(state.ROOT + PATH, json.dumps(lease, sort_keys=True) + "\n", 0o600)

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ READ_ONLY = ("status", "preflight", "reach", "probe", "facts")
 def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
-    from . import reach, room
+    from . import reach, replaced, room
 
     reach.stop()
     stage.tools(request["files"], archive)
@@ -31,9 +32,21 @@ def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     everyone = [*request["node"]["peers"], *request.get("deferred", ())]
     with state.deciding():
         state.begin(request["tx"], {**request["node"], "peers": everyone}, seconds, about)
+        replaced.remember(request["tx"], request["node"]["peers"], request.get("deferred", ()))
     room.hold()
     state.enable(stage.BOOT_UNIT, request["tx"])
     return {"changed": fresh, "detail": f"reverts by itself in {seconds} s unless confirmed"}
+
+
+def _stage(stage: Any, request: Node, archive: bytes | None) -> Node:
+    if request.get("replaced"):
+        from . import replaced
+
+        replaced.meet(request["tx"], request["node"], request["replaced"])
+    done: Node = stage.stage(
+        request["tx"], request["release"], request["node"], request["files"], archive, request.get("deferred", ())
+    )
+    return done
 
 
 def _devices(mtu: Any, request: Node, _: Any) -> Node:
@@ -137,7 +150,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "facts": ("facts", lambda m, *_: m.facts()),
     "arm": ("stage", _arm),
     "senders": ("mtu", lambda m, r, _: m.senders(r["node"])),
-    "stage": ("stage", lambda m, r, a: m.stage(r["tx"], r["release"], r["node"], r["files"], a, r.get("deferred", ()))),
+    "stage": ("stage", _stage),
     "mtu": ("mtu", _devices),
     "credentials": (
         "stage",
@@ -159,6 +172,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "hold": ("state", _hold),
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
+    "leave": ("lease", lambda m, *_: m.leave()),
     "relax": ("state", _relax),
     "plain": ("state", _plain),
     "back": ("state", _back),
@@ -171,7 +185,8 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
 }
 RAISES = ("widen", "lift", "narrow", "shrink")
 UNDO = ("relax", "plain", "back")
-FREE = (*READ_ONLY, *RAISES, *UNDO, "confirm", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust")
+FREE = (*READ_ONLY, *RAISES, *UNDO, "confirm", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust",
+        "leave")  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -230,6 +245,7 @@ def perform(request: Node, archive: bytes | None) -> list[Node]:
 
 def main(header: Node, stream: Any) -> None:
     """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys that a request may have
     request = json.loads(stream.read(header["request"]))
     request["skew"] = time.time() - request["time"]  # the way here included
     archive = stream.read(header["archive"]) if header["archive"] else None

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+from collections.abc import Sequence
 
 from . import advisories, core, facts, kernel, mtu, network, planes, reach, room, state, vici, ways, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
@@ -46,7 +47,7 @@ def preflight(request: Node) -> Node:
     wrong += kernel.trial(node) + _overlay(node) + _other(node, request["tx"]) + ways.preflight(node) + about
     for device in _devices(node):
         wrong += kernel.bypasses(device)
-    wrong += _paths(node)
+    wrong += _paths(node, request.get("replaced", ()))
     if not _timer_fired(test):
         text = "a systemd-run timer of 1 s did not run the revert script within 15 s: no dead-man timer here"
         wrong.append(finding("IPP633", text, "`systemctl status` and the journal say why"))
@@ -238,13 +239,18 @@ def _other(node: Node, tx: str) -> list[Node]:
     return wrong
 
 
-def _paths(node: Node) -> list[Node]:
-    """DF pings of the whole underlay MTU through the real path to every peer."""
+def _paths(node: Node, replaced: Sequence[str] = ()) -> list[Node]:
+    """DF pings of the whole underlay MTU through the real path to every peer.
+
+    Not where everything between the two is encrypted, with a machine that is gone: the new one can't answer yet.
+    """
     size = node["underlay"]["mtu"]
     encrypted = {(p["src"].partition("/")[0], p["dst"].partition("/")[0])
                  for p in xfrm.policies() if p["dir"] == "out" and p["template"]}  # fmt: skip
 
     def one(peer: Node) -> list[Node]:
+        if xfrm.hosts(node) and {node["id"], peer["id"]} & set(replaced):
+            return []
         mtu_here = peer.get("link_mtu", size)
         if "host_mtu" in peer and (planes.local(node, peer), peer["address"]) in encrypted:
             mtu_here = peer["host_mtu"]  # between these two everything is encrypted already

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import deferred, drift, ike, lease, mtu, stage, state, vici, ways, xfrm
+from . import deferred, drift, ike, lease, mtu, replaced, stage, state, vici, ways, xfrm
 from .core import Node, Stop, read
 
 # what `ipsecplan diff --live` compares; a bundle's files hold no secret
@@ -41,7 +41,7 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
         "policies": sum(xfrm.ours(p, node) and not xfrm.is_floor(p) for p in policies),
         "interfaces": len(ways.entered(node)) if ways.used(node) else None,
         "floor": sum(map(xfrm.is_floor, policies)), "states": len(xfrm.states()), "certificates": ages,
-        "deferred": [words[0] for words in late.values()], "to_raise": waits,
+        "held": replaced.held(now), "deferred": [words[0] for words in late.values()], "to_raise": waits,
         "xfrm_errors": xfrm.errors(), "mtu_before": mtu.remembered(), "drift": found, "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }  # fmt: skip
