@@ -45,7 +45,10 @@ list) cat $NODE/guard 2>/dev/null ;;
 delete) rm -f $NODE/guard ;;
 -f) rm -f $NODE/guard ;;
 esac""",
-    "systemctl": "shift; for unit; do rm -f $NODE/timers/$unit; done",
+    "systemctl": """case $1 in
+list-units) ls $NODE/timers ;;
+*) shift; cd $NODE/timers && rm -f $@ ;;
+esac""",
     "swanctl": "exit 0",
 }
 

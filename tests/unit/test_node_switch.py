@@ -72,3 +72,34 @@ def test_each_end_ends_what_it_no_longer_sends_on(
     node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}
     ike.switch(node, {"pair-1"}, alone, 1)
     assert calls == ended
+
+
+def test_an_agent_that_was_killed_between_two_timers_keeps_nobody_from_arming(
+    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state, units, stopped = ike.state, list[str](), list[str]()
+    monkeypatch.setattr(state, "RUN", str(tmp_path))
+    monkeypatch.setattr(state, "tx_folder", lambda _: str(tmp_path))
+    monkeypatch.setattr(state, "armed", lambda: [f"{unit}.timer" for unit in units])
+    monkeypatch.setattr(state, "run", lambda *words: stopped.extend(words[2:]))
+
+    def start(*words: str) -> None:
+        (unit,) = (word.partition("=")[2] for word in words if word.startswith("--unit="))
+        assert unit not in units, "systemd has it already"
+        units.append(unit)
+
+    monkeypatch.setattr(state, "must", start)
+    state.arm("tx-1", 60)
+    first, remembered = units[0], (tmp_path / "timer").read_text()
+    monkeypatch.setattr(state, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        state.arm("tx-1", 60)
+    assert (tmp_path / "timer").read_text() == remembered, "killed before it was written down"
+    monkeypatch.undo()
+    monkeypatch.setattr(state, "RUN", str(tmp_path))
+    monkeypatch.setattr(state, "tx_folder", lambda _: str(tmp_path))
+    monkeypatch.setattr(state, "armed", lambda: [f"{unit}.timer" for unit in units])
+    monkeypatch.setattr(state, "run", lambda *words: stopped.extend(words[2:]))
+    monkeypatch.setattr(state, "must", start)
+    state.arm("tx-1", 60)
+    assert stopped == [f"{first}.timer", f"{units[1]}.timer"], "one timer is left, the newest"

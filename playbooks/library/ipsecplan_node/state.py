@@ -139,9 +139,7 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
 def arm(tx: str, seconds: int) -> None:
     """Arm the dead-man timer anew: the new one first, then the old one away. Monotonic, so no clock can move it."""
     os.makedirs(RUN, mode=0o700, exist_ok=True)
-    old = (read(RUN + "/timer") or "").strip()
-    number = int(old.rsplit("-", 1)[-1]) + 1 if old.startswith(f"ipsecplan-revert-{tx}-") else 1
-    unit = f"ipsecplan-revert-{tx}-{number}"
+    unit = f"ipsecplan-revert-{tx}-{time.monotonic_ns()}"  # a name that no agent that was killed here has taken
     must(
         "systemd-run", "--quiet", "--collect", "--unit=" + unit, f"--on-active={seconds}s",
         "--timer-property=AccuracySec=100ms", SCRIPT, "timer", tx,
@@ -149,8 +147,12 @@ def arm(tx: str, seconds: int) -> None:
     write(RUN + "/timer", unit + "\n")
     write(RUN + "/deadline", f"{time.monotonic() + seconds:.1f}\n")
     core.remove(tx_folder(tx) + "/witness")  # only `prepare` arms in the order that asking a witness needs
-    if old and old != unit:
-        run("systemctl", "stop", old + ".timer")
+    _stop(*(name for name in armed() if name != unit + ".timer"))
+
+
+def _stop(*timers: str) -> None:
+    if timers:
+        run("systemctl", "stop", *timers)
 
 
 @contextlib.contextmanager
@@ -172,12 +174,10 @@ def seconds_left(request: Node) -> int:
 
 
 def disarm() -> None:
-    """Stop the dead-man timer."""
-    old = (read(RUN + "/timer") or "").strip()
-    if old:
-        run("systemctl", "stop", old + ".timer")
-        core.remove(RUN + "/timer")
-        core.remove(RUN + "/deadline")
+    """Stop the dead-man timer, and one that an agent that was killed left beside it."""
+    _stop(*armed())
+    core.remove(RUN + "/timer")
+    core.remove(RUN + "/deadline")
 
 
 def armed() -> list[str]:
