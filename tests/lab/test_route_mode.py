@@ -150,8 +150,8 @@ def test_a_controller_that_dies(phase: str, after: float, clusters: ClusterFacto
     document["ipsec"] |= ROUTE["ipsec"]
     plan.write_text(yaml.safe_dump(document))
     rollout = Rollout(lab, tmp_path, plan)
-    rollout.kill_at(phase, after, "--timer", "30")
-    time.sleep(45)
+    rollout.kill_at(phase, after, "--timer", "90")
+    time.sleep(110)
     nodes = rollout.status()
     assert all(is_old(node) for node in nodes.values()), {n: (v["state"], v["differs"]) for n, v in nodes.items()}
     assert {node["state"]["last"]["by"] for node in nodes.values()} == {"timer"}
