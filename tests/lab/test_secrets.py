@@ -152,8 +152,10 @@ class Round(Watch):
             "ANSIBLE_CALLBACKS_ENABLED": "spill", "ANSIBLE_CALLBACK_PLUGINS": str(plugins),
             "ANSIBLE_PIPELINING": "False", "ANSIBLE_NO_TARGET_SYSLOG": "False", "ANSIBLE_INJECT_FACT_VARS": "True",
         }  # fmt: skip
-        self.succeeds()
-        self.environment = quiet
+        try:
+            self.succeeds()
+        finally:
+            self.environment = quiet
         assert not log.exists()
         assert not (self.folder / "spilled").exists()
 
