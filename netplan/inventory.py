@@ -131,7 +131,10 @@ def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
     program = Path(sys.executable).with_name("ansible-inventory")
     env = {
         "ANSIBLE_INVENTORY_ENABLED": READERS,
-        **os.environ,  # who wants plugins to run says so there
+        # who wants plugins to run says so there; what goes into a log, or between the lines of JSON, is not wanted
+        **{name: value for name, value in os.environ.items() if name != "ANSIBLE_LOG_PATH"},
+        "ANSIBLE_DEBUG": "0",
+        "ANSIBLE_VERBOSITY": "0",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_DEVEL_WARNING": "0",

@@ -90,3 +90,13 @@ def test_the_digest_sees_every_change(tmp_path: Path) -> None:
     assert one == inventory.read(path, "k8s").digest
     path.write_text(INI.replace("underlay_mtu=1450", "underlay_mtu=1451"))
     assert one != inventory.read(path, "k8s").digest
+
+
+def test_a_talkative_environment_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible's debug output goes between the lines of its JSON, and its log file would have the whole inventory."""
+    path, log = tmp_path / "hosts.yml", tmp_path / "log"
+    path.write_text("all: {hosts: {n1: {a: 1}}}\n")
+    for name, value in {"DEBUG": "1", "VERBOSITY": "4", "LOG_PATH": str(log)}.items():
+        monkeypatch.setenv(f"ANSIBLE_{name}", value)
+    assert [host.name for host in inventory.read(path, "all").hosts] == ["n1"]
+    assert not log.exists()
