@@ -67,9 +67,29 @@ orphans() {
 wake() {
 	[ -e "$RUN/orphans" ] && [ -r "$ETC/peers" ] || return 0
 	rm -f "$RUN/orphans"
+	if [ -r "$ETC/any.conf" ]; then
+		introduce
+		return
+	fi
 	while read -r _ _ pair; do # a negative time: charon answers at once and goes on by itself
 		timeout 10 swanctl --initiate --ike "$pair" --timeout -1 >/dev/null 2>&1
 	done <"$ETC/peers"
+}
+
+# A wildcard can't open IKE, and what its traps open says nothing of INITIAL_CONTACT, which is what makes peers forget.
+# So for a moment there is a connection for each peer instead, without traps, and no IKE_SA of before it. The guard and
+# the floor hold meanwhile.
+introduce() {
+	swanctl --load-conns --file "$ETC/pairs.conf" >/dev/null 2>&1
+	timeout 10 swanctl --terminate --ike ipsecplan-any --force >/dev/null 2>&1
+	while read -r _ _ pair; do
+		timeout 10 swanctl --initiate --ike "$pair" --timeout -1 >/dev/null 2>&1
+	done <"$ETC/peers"
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		sleep 0.5
+		[ "$(swanctl --list-sas 2>/dev/null | grep -c '^pair-.* ESTABLISHED')" -lt "$(grep -c . "$ETC/peers")" ] || break
+	done
+	swanctl --load-conns >/dev/null 2>&1
 }
 
 mkdir -p "$RUN"

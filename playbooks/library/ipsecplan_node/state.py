@@ -129,6 +129,9 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
         write(folder + "/port", "any\n" if hosts(node) else f"{overlay['port']}\n")
 
         write(folder + "/policy", " ".join(selector(node)) + "\n")
+        if "wildcard" in node:
+            width = 128 if ":" in address else 32
+            write(folder + "/wildcard", f"{address}/{width} {node['wildcard']}\n")
         write(folder + "/both", " ".join(both(node)) + "\n")
     arm(tx, seconds)
     write(OPEN, tx + "\n")

@@ -1,0 +1,211 @@
+"""``mesh: trap-any``: rehearsed pair by pair, then at rest behind one wildcard, which has to do all the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from netplan.lab.cluster import Lab
+
+from .changes import Cluster
+from .conftest import ClusterFactory
+from .rollout_steps import Rollout, is_new, is_old
+from .sink import sink
+from .test_fail_closed import Pinging, crash, proven_sink, sigterm
+from .watchers import watched
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+LINE = re.compile(r"^n\d -> n\d  DF 1416 passes, 1417 refused, ESP seen \(outer 1500\), 0 plaintext", re.M)
+EVERY = r"""swanctl --list-sas | sed -n 's/^%s[^ ]*: #\([0-9]*\),.*/\1/p' | while read -r n; do swanctl %s $n; done"""
+
+
+def plan_of(lab: Lab, folder: Path, **ipsec: object) -> Path:
+    document = yaml.safe_load(lab.plan.read_text())
+    document["inventory"] = str(lab.inventory)
+    document["ipsec"] |= {"mesh": "trap-any", **ipsec}
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def rekey(lab: Lab) -> None:
+    """Every CHILD_SA and every IKE_SA that n1 has, each once."""
+    for of, words in (("  ", "--rekey --child-id"), ("", "--rekey --ike-id")):
+        lab.exec("n1", ["sh", "-c", EVERY % (of or "[a-z]", words)], timeout=120, check=True)
+        time.sleep(2)
+
+
+def ended(lab: Lab) -> None:
+    """Every SA of every node, as when nobody had talked for long."""
+    for node in lab.config.names:
+        lab.exec(node, ["sh", "-c", EVERY % ("[a-z]", "--terminate --force --ike-id")], timeout=120)
+    time.sleep(12)
+
+
+def talks(lab: Lab, what: Callable[[Lab], None]) -> str:
+    """Do it while n1 and n2 ping each other; returns the row, having seen nothing clear on any wire."""
+    rollout_pings = Pinging(_Shell(lab))  # type: ignore[arg-type]
+    rollout_pings.start()
+    time.sleep(2)
+    with sink(lab) as sunk:
+        what(lab)
+    sent, lost, gap = rollout_pings.end()
+    row = (
+        f"{what.__name__:<10} {sunk.leaked} clear, {sum(sunk.esp.values())} ESP, {lost} of {sent} lost, gap {gap:.1f} s"
+    )
+    print(row, flush=True)
+    assert sunk.leaked == 0, row
+    assert sum(sunk.esp.values()) > 0, row
+    talks.measured = (lost, gap)  # type: ignore[attr-defined]
+    return row
+
+
+class _Shell:
+    """What :class:`Pinging` needs of a rollout."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+
+    def shell(self, node: str, *argv: str) -> str:
+        return self.lab.exec(node, list(argv), check=True).stdout
+
+
+def at_rest(rollout: Rollout, peers: int) -> dict[str, Any]:
+    nodes = rollout.status()
+    assert all(is_new(node) for node in nodes.values()), {n: s["differs"] for n, s in nodes.items()}
+    assert {(n["connections"], n["traps"]) for n in nodes.values()} == {(1, 2)}, "one section, whatever the peers are"
+    assert all(node["floor"] == peers for node in nodes.values())
+    return nodes
+
+
+def test_one_section_does_what_a_mesh_of_pairs_does(clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=2)
+    rollout = Rollout(lab, tmp_path, plan_of(lab, tmp_path))
+    with watched(lab) as seen:
+        applied = rollout.apply("--timer", "180")
+    print(seen)
+    assert applied.returncode == 0, applied.stderr
+    assert len(LINE.findall(applied.stdout)) == 2
+    assert seen.lost <= 2, seen
+    assert (seen.planted >= 1, seen.flow["error"]) == (True, None)
+    nodes = at_rest(rollout, 1)
+    assert {node["states"] for node in nodes.values()} == {4}, "the SAs of the rehearsal, and no others"
+    sunk = proven_sink(rollout)
+    assert (sunk.leaked, sum(sunk.planted.values()) >= 2) == (0, True)
+
+    rows = [talks(lab, rekey)]
+    assert talks.measured[0] == 0, "rekeying what was made before the file"  # type: ignore[attr-defined]
+    rows.append(talks(lab, ended))
+    assert talks.measured[1] <= 10  # type: ignore[attr-defined]
+    names = {line.split(":")[0] for line in rollout.shell("n1", "swanctl", "--list-sas").splitlines() if line[0] != " "}
+    assert names == {"ipsecplan-any"}
+    rows.append(talks(lab, rekey))
+    assert talks.measured[0] == 0, "rekeying what the wildcard made"  # type: ignore[attr-defined]
+    rows.append(talks(lab, sigterm))
+    rows.append(talks(lab, crash))
+    assert talks.measured[1] <= 20  # type: ignore[attr-defined]
+    print("\n".join(rows))
+    ended(lab)
+    at_rest(rollout, 1)  # nobody has an SA, and that is no difference
+    assert len(LINE.findall(rollout.run("verify", ok=True).stdout)) == 2
+    at_rest(rollout, 1)
+
+    assert rollout.run("revert", "--yes").returncode == 0
+    assert all(is_old(node) for node in rollout.status().values())
+    assert rollout.shell("n1", "find", "/etc", "/usr/local", "-name", "*ipsecplan*") == ""
+
+
+@pytest.mark.drill
+def test_a_control_process_that_dies_behind_the_traps_changes_nothing(clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=3)
+    rollout = Rollout(lab, tmp_path, plan_of(lab, tmp_path))
+    rollout.dies_after("PhaseFinished:trap:1", "apply", "--yes", "--soak", "2", "--timer", "40")
+    assert all(node["connections"] == 1 for node in rollout.status().values()), "it was not at rest yet"
+    time.sleep(50)
+    nodes = rollout.status()
+    assert all(is_old(node) for node in nodes.values()), nodes
+    assert {node["state"]["last"]["by"] for node in nodes.values()} == {"timer"}
+
+
+@pytest.mark.drill
+def test_changes_of_what_rests(clusters: ClusterFactory, tmp_path: Path) -> None:
+    lab = clusters(nodes=3)
+    cluster = Cluster(lab, tmp_path)
+    any_ = {"mesh": "trap-any"}
+    two = cluster.bundle("two", members="n1:n2", ipsec=any_)
+    whole = cluster.bundle("whole", ipsec=any_)
+    other = cluster.bundle("cipher", ipsec={**any_, "esp": ["chacha20poly1305-x25519"]})
+    smaller = cluster.bundle("smaller", ipsec=any_, underlay={"mtu": 1400})
+    pairs = cluster.bundle("pairs", underlay={"mtu": 1400})
+    both = ["n1", "n2"]
+
+    def rests(bundle: Path, names: list[str]) -> None:
+        nodes = cluster.status(bundle)
+        assert all(is_new(nodes[name]) for name in names), {n: s["differs"] for n, s in nodes.items()}
+        assert {nodes[name]["connections"] for name in names} == {1}
+
+    def row(name: str, *steps: tuple[str, ...], members: list[str] | None = None, rebuilt: bool = False) -> None:
+        found = cluster.change(name, *steps, members=members)
+        assert not found.report.dead_flows(found.members), found.line()
+        clear = found.report.clear(found.since, found.until, found.members)
+        assert clear == 0, found.line()
+        assert sum(s.lost for s in found.report.among(found.members).values()) <= (12 if rebuilt else 6), found.line()
+
+    def apply(bundle: Path) -> tuple[str, ...]:
+        return ("apply", str(bundle), "--yes", "--soak", "2", "--timer", "300")
+
+    cluster.apply(two)
+    rests(two, both)
+    row("a node joins", apply(whole), members=both)
+    rests(whole, [*both, "n3"])
+    ended(lab)
+    cluster.call("verify", str(whole))  # every SA is the wildcard's now
+    row("cipher, from the wildcard's SAs", apply(other), rebuilt=True)
+    rests(other, [*both, "n3"])
+    row("MTU", apply(smaller), rebuilt=True)
+    rests(smaller, [*both, "n3"])
+    for kind in ("leaf", "ca"):
+        row(f"rotate {kind}", ("rotate", kind, str(smaller), "--yes"))
+        ended(lab)
+        cluster.call("verify", str(smaller))
+    row("trap-any to pairs", apply(pairs), rebuilt=True)
+    nodes = cluster.status(pairs)
+    assert all(is_new(node) and node["connections"] == 2 for node in nodes.values())
+    row("pairs to trap-any", apply(smaller), rebuilt=True)
+    gone = cluster.bundle("gone", members="n1:n2", ipsec=any_, underlay={"mtu": 1400})
+    row("a node leaves", apply(gone), members=both)
+    cluster.call("revert", str(smaller), "--limit", "n3", "--yes")
+    rests(gone, both)
+    print(cluster.table())
+
+
+@pytest.mark.drill
+def test_an_identity_of_another_node_is_named(clusters: ClusterFactory, tmp_path: Path) -> None:
+    """What the wildcard gives up: n3, with its own certificate, at the address of n2."""
+    lab = clusters(nodes=3)
+    rollout = Rollout(lab, tmp_path, plan_of(lab, tmp_path))
+    assert rollout.apply("--timer", "180").returncode == 0
+    ids = {node["name"]: node["id"] for node in _facts(rollout)}
+    for file in ("private", "x509"):
+        text = rollout.shell("n3", "cat", f"/etc/swanctl/{file}/ipsecplan.pem")
+        lab.exec("n2", ["sh", "-c", f"cat >/etc/swanctl/{file}/ipsecplan.pem"], stdin=text, check=True)
+    swap = (
+        f"sed -i s/{ids['n2']}/{ids['n3']}/ /etc/swanctl/conf.d/ipsecplan.conf && swanctl --load-all --clear --noprompt"
+    )
+    rollout.shell("n2", "sh", "-c", swap)
+    ended(lab)
+    lab.exec("n1", ["ip", "netns", "exec", "pod1", "ping", "-n", "-c", "20", "-i", "0.3", "10.244.2.2"], timeout=60)
+    said = rollout.status()["n1"]["differs"]
+    assert f"10.77.0.12 (n2) has an SA with the identity {ids['n3']}" in said, said
+    assert rollout.run("verify").returncode != 0
+
+
+def _facts(rollout: Rollout) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in rollout.bundle.glob("nodes/*/node.json")]
