@@ -49,32 +49,20 @@ def ended(lab: Lab) -> None:
     time.sleep(12)
 
 
-def talks(lab: Lab, what: Callable[[Lab], None]) -> str:
-    """Do it while n1 and n2 ping each other; returns the row, having seen nothing clear on any wire."""
-    rollout_pings = Pinging(_Shell(lab))  # type: ignore[arg-type]
-    rollout_pings.start()
+def talks(rollout: Rollout, what: Callable[[Lab], None]) -> tuple[int, float]:
+    """Do it while n1 and n2 ping each other; returns (lost, longest gap in s), having seen nothing clear on any wire."""
+    lab, pings = rollout.lab, Pinging(rollout)
+    pings.start()
     time.sleep(2)
     with sink(lab) as sunk:
         what(lab)
-    sent, lost, gap = rollout_pings.end()
-    row = (
-        f"{what.__name__:<10} {sunk.leaked} clear, {sum(sunk.esp.values())} ESP, {lost} of {sent} lost, gap {gap:.1f} s"
-    )
+    sent, lost, gap = pings.end()
+    esp = sum(sunk.esp.values())
+    row = f"{what.__name__:<10} {sunk.leaked} clear, {esp} ESP, {lost} of {sent} lost, longest gap {gap:.1f} s"
     print(row, flush=True)
     assert sunk.leaked == 0, row
-    assert sum(sunk.esp.values()) > 0, row
-    talks.measured = (lost, gap)  # type: ignore[attr-defined]
-    return row
-
-
-class _Shell:
-    """What :class:`Pinging` needs of a rollout."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-
-    def shell(self, node: str, *argv: str) -> str:
-        return self.lab.exec(node, list(argv), check=True).stdout
+    assert esp > 0, row
+    return lost, gap
 
 
 def at_rest(rollout: Rollout, peers: int) -> dict[str, Any]:
@@ -100,18 +88,13 @@ def test_one_section_does_what_a_mesh_of_pairs_does(clusters: ClusterFactory, tm
     sunk = proven_sink(rollout)
     assert (sunk.leaked, sum(sunk.planted.values()) >= 2) == (0, True)
 
-    rows = [talks(lab, rekey)]
-    assert talks.measured[0] == 0, "rekeying what was made before the file"  # type: ignore[attr-defined]
-    rows.append(talks(lab, ended))
-    assert talks.measured[1] <= 10  # type: ignore[attr-defined]
+    assert talks(rollout, rekey)[0] == 0, "rekeying what was made before the file"
+    assert talks(rollout, ended)[1] <= 10
     names = {line.split(":")[0] for line in rollout.shell("n1", "swanctl", "--list-sas").splitlines() if line[0] != " "}
     assert names == {"ipsecplan-any"}
-    rows.append(talks(lab, rekey))
-    assert talks.measured[0] == 0, "rekeying what the wildcard made"  # type: ignore[attr-defined]
-    rows.append(talks(lab, sigterm))
-    rows.append(talks(lab, crash))
-    assert talks.measured[1] <= 20  # type: ignore[attr-defined]
-    print("\n".join(rows))
+    assert talks(rollout, rekey)[0] == 0, "rekeying what the wildcard made"
+    talks(rollout, sigterm)
+    assert talks(rollout, crash)[1] <= 20
     ended(lab)
     at_rest(rollout, 1)  # nobody has an SA, and that is no difference
     assert len(LINE.findall(rollout.run("verify", ok=True).stdout)) == 2
