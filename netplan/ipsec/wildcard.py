@@ -32,7 +32,7 @@ def planned(plan: Plan) -> bool:
 def span(plan: Plan) -> str:
     """Return the smallest subnet that holds every host's underlay address, this one's too: the same on all hosts."""
     numbers = [int(ipaddress.ip_address(node.address)) for node in plan.nodes]
-    width = 128 if plan.file.underlay.carrier == "ipv6" else 32
+    width = _width(plan)
     free = (min(numbers) ^ max(numbers)).bit_length()
     first = min(numbers) >> free << free
     kind = ipaddress.IPv6Network if width == 128 else ipaddress.IPv4Network
@@ -46,12 +46,12 @@ def rehearsal(plan: Plan, node: Node) -> str:
 
 def connection_file(plan: Plan, node: Node) -> str:
     """Return what takes their place at rest. Raises AssertionError if it does not read back as the plan says."""
-    offer = next(c.offer for c in plan.classes if c.protected)
-    ike, child = (_life(plan, kind) for kind in ("ike", "child"))
+    own, theirs, udp = f"{node.address}/{_width(plan)}", span(plan), f"udp/{plan.file.overlay.udp_port}"
+    children = ((CHILDREN[0], f"{own}[udp]", f"{theirs}[{udp}]"), (CHILDREN[1], f"{own}[{udp}]", f"{theirs}[udp]"))
     text = render(
-        "swanctl/any.conf.j2", {"q": swanctl.quote}, cluster=plan.file.name, local=node, offer=offer, ike=ike,
-        child=child, packets=swanctl.REKEY_PACKETS, port=plan.file.overlay.udp_port, span=span(plan),
-        peers=_from(plan), width=128 if ":" in node.address else 32, name=NAME,
+        "swanctl/any.conf.j2", {"q": swanctl.quote}, cluster=plan.file.name, local=node, name=NAME, span=theirs,
+        offer=next(c.offer for c in plan.classes if c.protected), peers=_from(plan), children=children,
+        ike=_life(plan, "ike"), child=_life(plan, "child"), packets=swanctl.REKEY_PACKETS,
     )  # fmt: skip
     found = swanctl.meaning(read(text + swanctl.start_file("none")))
     assert found == {NAME: expected(plan, node)}, "rendered wildcard does not read back as planned"  # noqa: S101
@@ -62,7 +62,7 @@ def expected(plan: Plan, node: Node) -> dict[str, Any]:
     """What the wildcard must mean, said directly from the plan: that of any pair, with the peer left open."""
     peer, pair = next(iter(plan.peers(node)))
     one = swanctl.expected(plan, node, peer, pair)
-    own, port = f"{node.address}/{128 if ':' in node.address else 32}", plan.file.overlay.udp_port
+    own, port = str(ipaddress.ip_interface(node.address)), plan.file.overlay.udp_port
     selectors = (f"{own}[udp]", f"{span(plan)}[udp/{port}]"), (f"{own}[udp/{port}]", f"{span(plan)}[udp]")
     child = {
         **next(iter(one["children"].values())),
@@ -85,6 +85,10 @@ def _from(plan: Plan) -> str:
     """Who may open IKE: the subnet of the hosts. Over IPv6 charon takes a subnet alone for an IPv4 wildcard, and the
     kernel refuses its policies; so there anybody may knock, and the certificate decides as everywhere."""
     return "%any6" if plan.file.underlay.carrier == "ipv6" else span(plan)
+
+
+def _width(plan: Plan) -> int:
+    return 128 if plan.file.underlay.carrier == "ipv6" else 32
 
 
 def _life(plan: Plan, kind: str) -> str:

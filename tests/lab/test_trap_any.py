@@ -50,7 +50,7 @@ def ended(lab: Lab) -> None:
 
 
 def talks(rollout: Rollout, what: Callable[[Lab], None]) -> tuple[int, float]:
-    """Do it while n1 and n2 ping each other; returns (lost, longest gap in s), having seen nothing clear on any wire."""
+    """Do it while n1 and n2 ping each other; returns (lost, longest gap in s); nothing was clear on any wire."""
     lab, pings = rollout.lab, Pinging(rollout)
     pings.start()
     time.sleep(2)

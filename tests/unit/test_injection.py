@@ -81,6 +81,8 @@ FIELDS: dict[str, Callable[[str], Plan | None]] = {
     "clear": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": [text]}}),
     "clear, appended": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": ["tcp/22" + text]}}),
     "name": lambda t: _plan({"name": t}),
+    "name, at rest": lambda t: _plan({"name": t, "ipsec": {"mesh": "trap-any"}}),
+    "esp, at rest": lambda t: _plan({"ipsec": {"mesh": "trap-any", "esp": [t, "aes256gcm16-x25519"]}}),
     "device": lambda t: _plan({"overlay": {"device": t}}),
     "bridge": lambda t: _plan({"overlay": {"bridge": t}}),
     "esp": lambda t: _plan({"ipsec": {"esp": [t]}}),
@@ -143,7 +145,7 @@ def test_the_corpus_is_large_and_has_no_double() -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_nothing_is_accepted(field: str, capsys: pytest.CaptureFixture[str]) -> None:
-    harmless = _plan({})
+    harmless = _plan({"ipsec": {"mesh": "trap-any"}} if field.endswith("at rest") else {})
     assert harmless is not None
     refused = data = 0
     for payload in CORPUS:
