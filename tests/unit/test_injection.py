@@ -33,6 +33,7 @@ CORPUS = [
     json.loads(line) for line in (Path(__file__).parents[1] / "data" / "injections.jsonl").read_text().splitlines()
 ]
 BASE: dict[str, Any] = {"name": "demo", "inventory": "inventory.yml", "nodes": "all"}
+CONFS = ("conf.d/ipsecplan.conf", "/pairs.conf", "/any.conf")
 IDS = re.compile(r"(n|pair)-[0-9a-f]{12}")
 
 
@@ -117,7 +118,7 @@ def _shape(plan: Plan, text: str) -> list[tuple[str, Any]]:
         path = IDS.sub("ID", file.path)
         if "/etc/" not in file.path and "/usr/" not in file.path:
             continue
-        if path.endswith("ipsecplan.conf") and "sysctl" not in path:
+        if path.endswith((*CONFS, "/ipsecplan.conf")) and "sysctl" not in path:
             found = swanctl.meaning(read(file.text + swanctl.start_file("none")))
             out.append((path, [len(found), sorted(sorted(c) for c in found.values()), _root(file.text)]))
         else:
@@ -176,7 +177,7 @@ def _compare(plan: Plan, harmless: Plan, text: str, payload: object) -> None:
     other = {path for path, _ in _shape(harmless, text)}
     assert one == other, payload
     for (path, found), (_, wanted) in zip(_shape(plan, text), _shape(harmless, text), strict=True):
-        if path.endswith("conf.d/ipsecplan.conf"):
+        if path.endswith(CONFS):
             assert found[0] == wanted[0], (path, payload)
             assert set(found[2]) <= {re.sub(r"-\d+", "-N", n) for n in _names()}, (path, payload)
         else:
