@@ -17,8 +17,8 @@ WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
         "a trap without a peer's address can't be a tunnel: charon installs none", f"mode: transport, or {PAIRS}"
     ),
     ("protect", "hosts"): (
-        "its selector would hold every host of the subnet that the peers are in, gateways and name servers too, and "
-        "charon has no trap for a list of single addresses", f"protect: overlay, or {PAIRS}"
+        "its selector is one subnet, and every host in it would be cut off, gateways and name servers too",
+        f"protect: overlay, or {PAIRS}",
     ),
     ("auth", "psk"): (
         "who opens IKE has to choose a key before the peer has said who it is", f"auth: certificates, or {PAIRS}"
