@@ -4,7 +4,7 @@ A wildcard can't be initiated, so a rollout rehearses and switches pair by pair,
 would have (:func:`rehearsal`), and puts this one in its place when it sets the traps. Live SAs don't notice.
 
 Measured with 5.9.8 (decisions 73 and 74): the traps take one subnet as their selector, an SA made by them has the two
-addresses alone; each acquire makes an IKE_SA of its own, so a pair has one for each direction, and ``unique`` is ``no``.
+addresses alone; each acquire makes an IKE_SA of its own, so a pair has one for each direction; ``unique`` is ``no``.
 """
 
 from __future__ import annotations
