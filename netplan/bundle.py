@@ -24,7 +24,7 @@ from netplan.consequences import consequences
 from netplan.host import guard, openings, sysctl
 from netplan.host.overlay import networkd_files
 from netplan.inventory import Inventory
-from netplan.ipsec import charon, farend, swanctl
+from netplan.ipsec import charon, farend, swanctl, wildcard
 from netplan.ipsec.interfaces import interfaces, routes_file
 from netplan.model import Node
 from netplan.nodefacts import SCHEMA as SCHEMA
@@ -180,7 +180,7 @@ def _managed(plan: Plan, node: Node) -> list[File]:
         overlay.append(File("etc/cni/net.d/10-ipsecplan.conflist", conflist))
     files = [
         File("node.json", dump_lines(node_facts(plan, node))),
-        File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640"),
+        *_connections(plan, node),
         File("etc/strongswan.d/ipsecplan.conf", charon.settings_file(plan, node)),
         *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
         File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
@@ -204,6 +204,16 @@ def _route(plan: Plan, node: Node) -> list[File]:
     return [
         File("etc/ipsecplan/routes-all", routes_file(plan, node)),
         File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755"),
+    ]
+
+
+def _connections(plan: Plan, node: Node) -> list[File]:
+    """charon's connections; with a wildcard two files for one place, of which the rollout chooses."""
+    if not wildcard.planned(plan):
+        return [File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640")]
+    return [
+        File("etc/ipsecplan/pairs.conf", wildcard.rehearsal(plan, node), "0640"),
+        File("etc/ipsecplan/any.conf", wildcard.connection_file(plan, node), "0640"),
     ]
 
 

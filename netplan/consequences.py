@@ -9,8 +9,8 @@ from netplan.plan import Plan
 def consequences(plan: Plan) -> list[str]:
     """Return sentences, one a line; shown by ``plan`` and in ``REVIEW.md``."""
     return [
-        *_clear(plan), *_hosts(plan), *_downgrades(plan), *_insisted(plan), *_slow_class(plan), *_proposals(plan),
-        *_step(plan),
+        *_clear(plan), *_wildcard(plan), *_hosts(plan), *_downgrades(plan), *_insisted(plan), *_slow_class(plan),
+        *_proposals(plan), *_step(plan),
         *advice(plan.limiting.worst.solution),
     ]  # fmt: skip
 
@@ -22,6 +22,18 @@ def _clear(plan: Plan) -> list[str]:
     return [
         f"{clear} of {every} pairs stay clear (ipsec.mesh {plan.file.ipsec.mesh}): "
         "whoever is on their way reads their overlay packets"
+    ]
+
+
+def _wildcard(plan: Plan) -> list[str]:
+    if plan.file.ipsec.mesh.shape != "trap-any":
+        return []
+    return [
+        "mesh trap-any: whoever has a certificate of this cluster can answer for any peer's address (with pairs: for "
+        "its own); `status` names an SA with another identity than the planned one",
+        "mesh trap-any: all pairs have the same proposals, the ones that every host knows; a pair that has not talked "
+        "has no SA, and the first packets to it are dropped until IKE is through",
+        "mesh trap-any: a pair has an IKE_SA for each direction, and each end rekeys its own",
     ]
 
 
@@ -68,6 +80,8 @@ def _planes(plan: Plan) -> list[str]:
 
 
 def _downgrades(plan: Plan) -> list[str]:
+    if plan.file.ipsec.mesh.shape == "trap-any":  # one list for all
+        return [f"all pairs: {reason}" for reason in plan.classes[0].offer.downgrades]
     return [f"{c.name} ({c.pairs} pairs): {reason}" for c in plan.classes for reason in c.offer.downgrades]
 
 

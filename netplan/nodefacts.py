@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from netplan.ipsec import swanctl
+from netplan.ipsec import swanctl, wildcard
 from netplan.ipsec.interfaces import Interface, interfaces
 from netplan.model import Node
 from netplan.overlay_facts import overlay_facts
@@ -32,6 +32,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "auth": plan.file.ipsec.auth,
         "needs": _needs(plan, node),
         "protect": plan.file.ipsec.protect,
+        **({"wildcard": wildcard.span(plan)} if wildcard.planned(plan) else {}),
         "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
         "esp": {
             "negotiated": _negotiated(pair.pair_class for _, _, _, pair in plan.links(node)),

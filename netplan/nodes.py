@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from netplan import stations
+from netplan import stations, wildcard_rules
 from netplan.ids import node_id
 from netplan.inventory import Host, Inventory
 from netplan.model import Node, PlanFile
@@ -44,6 +44,7 @@ def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
     problems += _overlaps(inventory, found)
     problems += _alone(plan, inventory, found)
     problems += _no_common(plan, inventory, found)
+    problems += wildcard_rules.hosts(plan, inventory, found)
     if len(inventory.hosts) < 2:
         problems.append(
             inventory.problem(
@@ -281,6 +282,8 @@ def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[
 def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
     """Two hosts of a protected pair whose strongSwan versions have no proposal in common; once for each two kinds."""
     mesh = plan.ipsec.mesh
+    if mesh.shape == "trap-any":  # all hosts have to have one in common: wildcard_rules
+        return
     first: dict[tuple[Roles, Capabilities], Node] = {}
     for node in found:
         first.setdefault((roles(mesh, node), node.capabilities), node)

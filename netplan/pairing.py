@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from netplan.model import Mesh, Node, PlanFile
@@ -78,14 +78,20 @@ def ike_of(file: PlanFile) -> list[IkeProposal]:
 
 def offer(file: PlanFile, one: Capabilities, other: Capabilities) -> Offer:
     """Return what two ends with these capabilities offer each other."""
+    return common(file, (one, other))
+
+
+def common(file: PlanFile, ends: Collection[Capabilities]) -> Offer:
+    """Return what all ends with these capabilities offer each other."""
     reasons: list[str] = []
-    esp = [p.text for p in esp_of(file) if not _dropped(p, one, other, reasons)]
-    ike = [p.text for p in ike_of(file) if not _dropped(p, one, other, reasons)]
+    ordered = list(ends) if isinstance(ends, tuple) else sorted(ends, key=repr)
+    esp = [p.text for p in esp_of(file) if not _dropped(p, ordered, reasons)]
+    ike = [p.text for p in ike_of(file) if not _dropped(p, ordered, reasons)]
     return Offer(tuple(esp), tuple(ike), tuple(reasons))
 
 
-def _dropped(proposal: EspProposal | IkeProposal, one: Capabilities, other: Capabilities, reasons: list[str]) -> bool:
-    why = list(dict.fromkeys(_why(proposal, one, other)))
+def _dropped(proposal: EspProposal | IkeProposal, ends: list[Capabilities], reasons: list[str]) -> bool:
+    why = list(dict.fromkeys(_why(proposal, *ends)))
     reasons += [f"{proposal.text} is not offered: {reason}" for reason in why[:1]]
     return bool(why)
 

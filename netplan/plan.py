@@ -14,7 +14,7 @@ from typing import Any
 from netplan.ids import identity, initiates, pair_id
 from netplan.model import SECOND, Node, PlanFile, Underlay
 from netplan.networks import NETWORKS
-from netplan.pairing import CLEAR, Offer, Roles, joined, offer, protected, roles
+from netplan.pairing import CLEAR, Offer, Roles, common, joined, offer, protected, roles
 from netplan.proposals import EspProposal, esp_proposal
 from netplan.proposals.capabilities import Capabilities
 from netplan.stack import Solution, Stack, parse, solve, wire_size
@@ -259,6 +259,8 @@ def make_plan(file: PlanFile, nodes: tuple[Node, ...], existing: Mapping[str, st
     counts = Counter(kinds.values())
     links: dict[_Key, tuple[int, str]] = {}  # class key -> pairs, what limits it
     key_of: dict[tuple[_Kind, _Kind], _Key] = {}
+    # one connection for every peer has one list of proposals: what all hosts know
+    everyone = common(file, {n.capabilities for n in nodes}) if file.ipsec.mesh.shape == "trap-any" else None
     members = sorted(counts, key=lambda k: (k[0], k[1], sorted(k[2]), sorted(k[3]), repr(k[4]), k[5]))
     for index, one in enumerate(members):
         for other in members[index:]:
@@ -266,7 +268,7 @@ def make_plan(file: PlanFile, nodes: tuple[Node, ...], existing: Mapping[str, st
             if not number:
                 continue
             mtu, limit = _link(file, one, other)
-            agreed = _offer(file, one, other)
+            agreed = everyone or _offer(file, one, other)
             key = (mtu, agreed.protected and _nat_t(file, one, other), agreed)
             key_of[one, other] = key_of[other, one] = key
             before, why = links.get(key, (0, limit))

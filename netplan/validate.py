@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from netplan import network_rules
+from netplan import network_rules, wildcard_rules
 from netplan.inventory import Inventory
 from netplan.lifetimes import duration, longest, seconds, shortest
 from netplan.load import LoadedPlan
@@ -139,12 +139,7 @@ def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
 def _mesh(loaded: LoadedPlan) -> Iterator[Problem]:
     mesh, at = loaded.plan.ipsec.mesh, ("ipsec", "mesh")
     given = [key for key in ("hub", "zones", "between") if getattr(mesh, key) is not None]
-    if mesh.shape == "trap-any":
-        yield loaded.source.problem(
-            "IPP402", "ipsec.mesh trap-any can't be planned by this version", at,
-            hint="a wildcard peer can't be rehearsed pair by pair before its traffic depends on it; pairs can",
-        )  # fmt: skip
-    elif len(given) + (mesh.shape is not None) != 1:
+    if len(given) + (mesh.shape is not None) != 1:
         yield loaded.source.problem(
             "IPP208", f"ipsec.mesh has {' and '.join(given) or 'nothing'}; it takes exactly one of hub, zones, between",
             at,
@@ -344,5 +339,6 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _lifetimes,
     _family,
     _planes,
+    wildcard_rules.rule,
     *network_rules.RULES,
 )

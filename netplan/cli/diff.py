@@ -19,7 +19,7 @@ from netplan.problems import ExitCode, Problem, ProblemError, errors, printable
 from netplan.rollout.drift import START, live_side, problems
 from netplan.rollout.engine import Options
 
-CONF = "etc/swanctl/conf.d/ipsecplan.conf"
+CONFS = ("etc/swanctl/conf.d/ipsecplan.conf", "etc/ipsecplan/pairs.conf")  # the second where the first is a wildcard
 GUARD = "etc/ipsecplan/guard-drop.nft"
 FOLDER = click.Path(path_type=Path)
 
@@ -98,7 +98,8 @@ def _side(bundle: Bundle, node: str) -> Side | None:
         return None
     folder = bundle.directory / "nodes" / node
     # the reader wants the section that the rollout adds; its start_action is the same on both sides
-    connections = meaning(read((folder / CONF).read_text() + START))
+    conf = next(folder / path for path in CONFS if (folder / path).is_file())
+    connections = meaning(read(conf.read_text() + START))
     partial = "@protected" in (folder / GUARD).read_text()
     return Side(connections=connections, facts=bundle.node(node), partial=partial)
 

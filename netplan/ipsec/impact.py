@@ -76,6 +76,8 @@ def changes(before: Side | None, after: Side | None) -> list[Change]:
     found = [*_mtu(before, after), *_port(before, after)]
     if before.facts.get("protect", "overlay") != after.facts.get("protect", "overlay"):
         return [_protect(before, after), *found]
+    if ("wildcard" in before.facts) != ("wildcard" in after.facts):
+        found.append(_rest(after))
     names = _names(before) | _names(after)
     for pair in sorted(before.connections.keys() | after.connections.keys(), key=lambda p: names[p]):
         one, other = before.connections.get(pair), after.connections.get(pair)
@@ -131,6 +133,16 @@ def _port(before: Side, after: Side) -> Iterator[Change]:
             reload=Impact.BLACKHOLE, reload_why="the peers' policies and guards name the old port",
             apply=Impact.BLACKHOLE, apply_why="an overlay can't change its port under way: revert, then apply",
         )  # fmt: skip
+
+
+def _rest(after: Side) -> Change:
+    words = ("pairs", "trap-any")
+    before, now = words if "wildcard" in after.facts else words[::-1]
+    return Change(
+        node=str(after.facts["name"]), peer="", what="mesh", before=before, after=now,
+        reload=Impact.REBUILT, reload_why="a peer with the other file ends one of the two IKE_SAs of a wildcard",
+        apply=Impact.NONE, apply_why="live SAs go on; what is made anew comes from the new file",
+    )  # fmt: skip
 
 
 def _protect(before: Side, after: Side) -> Change:

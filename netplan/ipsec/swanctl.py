@@ -100,6 +100,7 @@ def connection_file(plan: Plan, node: Node) -> str:
         clear=shunts(plan, node),
         flavours=shared,
         connections=connections,
+        unique="no" if plan.file.ipsec.mesh.shape == "trap-any" else "replace",
     )
     settings = read(text + start_file("none"))
     found = meaning(settings)

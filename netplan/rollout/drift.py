@@ -83,9 +83,10 @@ def live_side(node: Mapping[str, Any], planned: Mapping[str, Any]) -> Side | Non
     port = re.search(r"udp dport (\d+) rt ipsec", guard)
     mtus = [m for m in [node["mtu"].get("bridge"), *node["mtu"].get("devices", {}).values()] if m]
     live = {
-        **planned,
+        **{key: value for key, value in planned.items() if key != "wildcard"},
         "mtu": {"pod": max(mtus, default=planned["mtu"]["pod"])},
         "overlay": {**planned["overlay"], "port": int(port[1]) if port else planned["overlay"]["port"]},
+        **({"wildcard": ""} if node["texts"].get("wildcard") else {}),
         "protect": "hosts" if "jump allowed" in guard else "overlay",
         "peers": [{"pair": pair, "name": names.get(pair, pair)} for pair in connections],
     }

@@ -146,6 +146,8 @@ class Matrix:
             requests[node.name] = {"node": facts[node.name], "files": own}
         loaded = self.each("load", requests)
         switched = self.each("switch", requests)
+        if one.mesh == "trap-any":
+            self.each("alone", {name: {} for name in self.names})
         nonce = secrets.token_hex(4)
         seen = self.each(
             "measure", {n: {"node": facts[n], "nonce": nonce, "began": loaded[n]["began"]} for n in self.names}

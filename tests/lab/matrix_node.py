@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ipsecplan_node import core, ike, mtu, probe, stage, vici, ways, xfrm
+from ipsecplan_node import core, ike, mtu, probe, resting, stage, vici, ways, xfrm
 from ipsecplan_node.core import Stop, run
 
 Node = dict[str, Any]
@@ -72,6 +72,8 @@ def load(request: Node) -> Node:
         core.write(path, text, 0o644)
     core.write(stage.START, request["files"][stage.ETC + "/start-none.conf"])
     ways.make(request["node"])
+    if resting.PAIRS in request["files"]:
+        core.write(resting.CONNECTIONS, request["files"][resting.PAIRS])
     said = [
         *_said(run("nft", "-f", stage.ETC + "/guard-drop.nft")),
         *_said(run("sysctl", "-q", "-p", "/etc/sysctl.d/90-ipsecplan.conf")),
@@ -118,10 +120,20 @@ def switch(request: Node) -> Node:
     node = request["node"]
     ike.switch(node, {peer["pair"] for peer in node["peers"]}, (), 40)
     core.write(stage.START, core.read(stage.ETC + "/start-trap.conf"))
+    if "wildcard" in node:
+        core.write(resting.CONNECTIONS, core.read(resting.WILDCARD))
     stage.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
-    if not core.wait(lambda: wanted <= vici.traps(), 10):
+    if not core.wait(lambda: wanted <= resting.traps(node, vici.traps()), 10):
         raise Stop(core.finding("", f"{len(wanted & vici.traps())} of {len(wanted)} traps"))
+    return {}
+
+
+def alone(_: Node) -> Node:
+    """No SA of the rehearsal stays: what is measured then is what the wildcard's traps make."""
+    with vici.Vici() as link:
+        for _, sa in vici.sas():
+            link.call("terminate", ike_id=sa["uniqueid"], force="yes", timeout=3000)
     return {}
 
 
@@ -139,7 +151,8 @@ def measure(request: Node) -> Node:
 
 
 OPS = {
-    "begin": begin, "clear": clear, "certify": certify, "load": load, "switch": switch, "measure": measure,
+    "begin": begin, "clear": clear, "certify": certify, "load": load, "switch": switch, "alone": alone,
+    "measure": measure,
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ CORPUS = [
     json.loads(line) for line in (Path(__file__).parents[1] / "data" / "injections.jsonl").read_text().splitlines()
 ]
 BASE: dict[str, Any] = {"name": "demo", "inventory": "inventory.yml", "nodes": "all"}
+CONFS = ("conf.d/ipsecplan.conf", "/pairs.conf", "/any.conf")
 IDS = re.compile(r"(n|pair)-[0-9a-f]{12}")
 
 
@@ -93,6 +94,8 @@ FIELDS: dict[str, Callable[[str], Plan | None]] = {
     "clear": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": [text]}}),
     "clear, appended": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": ["tcp/22" + text]}}),
     "name": lambda t: _plan({"name": t}),
+    "name, at rest": lambda t: _plan({"name": t, "ipsec": {"mesh": "trap-any"}}),
+    "esp, at rest": lambda t: _plan({"ipsec": {"mesh": "trap-any", "esp": [t, "aes256gcm16-x25519"]}}),
     "device": lambda t: _plan({"overlay": {"device": t}}),
     "bridge": lambda t: _plan({"overlay": {"bridge": t}}),
     "esp": lambda t: _plan({"ipsec": {"esp": [t]}}),
@@ -132,7 +135,7 @@ def _shape(plan: Plan, text: str) -> list[tuple[str, Any]]:
         path = IDS.sub("ID", file.path)
         if "/etc/" not in file.path and "/usr/" not in file.path:
             continue
-        if path.endswith("ipsecplan.conf") and "sysctl" not in path:
+        if path.endswith((*CONFS, "/ipsecplan.conf")) and "sysctl" not in path:
             found = swanctl.meaning(read(file.text + swanctl.start_file("none")))
             out.append((path, [len(found), sorted(sorted(c) for c in found.values()), _root(file.text)]))
         else:
@@ -161,7 +164,11 @@ def test_the_corpus_is_large_and_has_no_double() -> None:
 @pytest.mark.parametrize("field", FIELDS)
 def test_nothing_is_accepted(field: str, capsys: pytest.CaptureFixture[str]) -> None:
     planes = field.startswith(("plane", "underlay_planes", "underlay_address_ipv6"))
-    harmless = _plane("p", {"address": "10.1.0.1"}) if planes else _plan({})
+    harmless = (
+        _plane("p", {"address": "10.1.0.1"})
+        if planes
+        else _plan({"ipsec": {"mesh": "trap-any"}} if field.endswith("at rest") else {})
+    )
     assert harmless is not None
     refused = data = 0
     for payload in CORPUS:
@@ -192,7 +199,7 @@ def _compare(plan: Plan, harmless: Plan, text: str, payload: object) -> None:
     other = {path for path, _ in _shape(harmless, text)}
     assert one == other, payload
     for (path, found), (_, wanted) in zip(_shape(plan, text), _shape(harmless, text), strict=True):
-        if path.endswith("conf.d/ipsecplan.conf"):
+        if path.endswith(CONFS):
             assert found[0] == wanted[0], (path, payload)
             assert set(found[2]) <= {re.sub(r"-\d+", "-N", n) for n in _names()}, (path, payload)
         else:

@@ -206,8 +206,8 @@ def test_mtus_of_links_routes_and_paths(node: ModuleType, monkeypatch: pytest.Mo
 
 def test_sas_that_charon_does_not_know(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     drift, facts = node.drift, {"underlay": {"address": "10.0.0.1"}, "peers": [{"address": "10.0.0.2"}]}
-    known = {("p", "p-out"): [{"spi-in": "0c1a2b3c", "spi-out": "c0ffee00"}]}
-    monkeypatch.setattr(drift.ike, "child_sas", lambda _: known)
+    known = [("p", {"child-sas": {"p-out-1": {"spi-in": "0c1a2b3c", "spi-out": "c0ffee00"}}})]
+    monkeypatch.setattr(drift.vici, "sas", lambda: known)
     monkeypatch.setattr(drift, "wait", lambda check, *_: check())
     for states, count in [
         ([("10.0.0.1", "10.0.0.2", "0xc0ffee00"), ("10.0.0.2", "10.0.0.1", "0xc1a2b3c")], 0),

@@ -68,6 +68,7 @@ orphans() {
 	[ -e "$RUN/relaxed" ] || tunnels
 	# somebody does IKE here: the SAs are in use
 	[ -z "$(ss -Hlun 'sport = :500' 2>/dev/null)" ] || return 0
+	[ -r "$ETC/any.conf" ] && stale
 	[ -r "$ETC/peers" ] && ip xfrm state list nokeys 2>/dev/null | grep -q . || return 0
 	while read -r local remote _; do
 		ip xfrm state deleteall src "$local" dst "$remote" proto esp 2>/dev/null
@@ -76,12 +77,44 @@ orphans() {
 	: >"$RUN/orphans"
 }
 
+# A wildcard's traps don't take the place of the policies that the SAs of a killed charon had, which go before them
+# and ask for an SA that no charon knows. The floor and the wildcard's own policies have other selectors.
+stale() {
+	while read -r local remote _; do
+		case $local in *:*) width=128 ;; *) width=32 ;; esac
+		ip xfrm policy deleteall dir out src "$local/$width" dst "$remote/$width" 2>/dev/null
+		ip xfrm policy deleteall dir in src "$remote/$width" dst "$local/$width" 2>/dev/null
+	done <"$ETC/peers"
+}
+
 wake() {
 	[ -e "$RUN/orphans" ] && [ -r "$ETC/peers" ] || return 0
 	rm -f "$RUN/orphans"
+	if [ -r "$ETC/any.conf" ]; then
+		introduce
+		return
+	fi
 	while read -r _ _ pair; do # a negative time: charon answers at once and goes on by itself
 		timeout 10 swanctl --initiate --ike "$pair" --timeout -1 >/dev/null 2>&1
 	done <"$ETC/peers"
+}
+
+# A wildcard can't open IKE, and what its traps open says nothing of INITIAL_CONTACT, which is what makes peers forget.
+# So for a moment there is a connection for each peer instead, without traps, and no IKE_SA of before it. The guard and
+# the floor hold meanwhile.
+introduce() {
+	# swanctl takes no connection whose shared section is in another file
+	cat "$ETC/start-none.conf" "$ETC/pairs.conf" >"$RUN/introduce.conf"
+	swanctl --load-conns --file "$RUN/introduce.conf" >/dev/null 2>&1
+	timeout 10 swanctl --terminate --ike ipsecplan-any --force >/dev/null 2>&1
+	while read -r _ _ pair; do
+		timeout 10 swanctl --initiate --ike "$pair" --timeout -1 >/dev/null 2>&1
+	done <"$ETC/peers"
+	for _ in 1 2 3 4 5 6; do
+		sleep 0.5
+		[ "$(swanctl --list-sas 2>/dev/null | grep -c '^pair-.* ESTABLISHED')" -lt "$(grep -c . "$ETC/peers")" ] || break
+	done
+	swanctl --load-conns >/dev/null 2>&1
 }
 
 mkdir -p "$RUN"

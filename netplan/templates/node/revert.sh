@@ -186,6 +186,9 @@ terminate_pairs() {
 		count=$((count + 1))
 		[ $((count % 16)) -eq 0 ] && wait
 	done <"$tx_dir/pairs"
+	if [ -r "$tx_dir/wildcard" ] || [ -r "$ROOT/tx/$old_tx/wildcard" ]; then # SAs from the time at rest have its name
+		timeout 10 swanctl --terminate --ike ipsecplan-any --force >/dev/null 2>&1 &
+	fi
 	wait
 }
 
@@ -210,6 +213,12 @@ sweep_kernel() {
 			done
 		done 2>/dev/null
 	done <"$tx_dir/peers"
+	[ -r "$tx_dir/wildcard" ] || return 0
+	read -r local remote <"$tx_dir/wildcard"
+	for side in sport dport; do
+		ip xfrm policy delete dir out src "$local" dst "$remote" proto udp "$side" "$port" 2>/dev/null
+		ip xfrm policy delete dir in src "$remote" dst "$local" proto udp "$side" "$port" 2>/dev/null
+	done
 }
 
 # charon forgets our key; last, because nothing waits for it

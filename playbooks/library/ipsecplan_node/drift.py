@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from . import deferred, floor, ike, mtu, planes, stage, ways, xfrm
+from . import deferred, floor, ike, mtu, planes, resting, stage, vici, ways, xfrm
 from .core import Node, digest, finding, read, run, wait
 
 AGAIN = "`ipsecplan apply` puts it right"
@@ -54,6 +54,7 @@ def files(entries: Iterable[Node], node: Node) -> list[Node]:
         (stage.START, "start-trap.conf", read(stage.ETC + "/start-trap.conf")),
         (stage.GUARD, "guard-drop.nft", deferred.guard(drop, node) if drop else None),
         (floor.FILE, "floor-all", deferred.floor(every) if every is not None else None),
+        *resting.copied(),
     )
     for path, source, planned in copies:
         if read(path) != planned:
@@ -133,6 +134,22 @@ def ipsec(node: Node, loaded: set[str], traps: set[str], found: dict[tuple[str, 
     return out
 
 
+def strangers(node: Node) -> list[Node]:
+    """SAs of the wildcard with somebody who is not the planned peer of that address."""
+    peers = {peer["address"]: peer for peer in node["peers"]}
+    out = []
+    for sa in resting.strangers(node, vici.sas()):
+        peer = peers.get(sa.get("remote-host", ""))
+        planned = peer["id"] if peer else "no peer"
+        who = peer["name"] if peer else "no peer of this node"
+        text = f"{sa.get('remote-host')} ({who}) has an SA with the identity {sa.get('remote-id')}"
+        hint = "that host has another node's certificate: look there, then `swanctl --terminate --ike-id " + str(
+            sa.get("uniqueid")
+        )
+        out.append(differing("IPP682", text, sa.get("remote-id", ""), planned, hint + "`"))
+    return out
+
+
 def deferrals(node: Node) -> list[Node]:
     """Pairs that wait for a node that was away when the release was applied."""
     late, hint = deferred.current(), "`ipsecplan apply` completes it when that node is there again"
@@ -145,7 +162,7 @@ def orphans(node: Node) -> list[Node]:
     unknown: list[str] = []
 
     def none() -> bool:  # a rekey in this very moment is no orphan: look again
-        known = {spi for children in ike.child_sas(node).values() for c in children for spi in (c.get("spi-in"),
+        known = {spi for _, sa in vici.sas() for c in sa.get("child-sas", {}).values() for spi in (c.get("spi-in"),
                  c.get("spi-out"))}  # fmt: skip
         ours = {*planes.addresses(node), *(peer["address"] for peer in node["peers"])}
         unknown[:] = [

@@ -9,7 +9,7 @@ import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from . import core, deferred, floor, neighbours, planes, replaced, stage, state, vici, ways, xfrm
+from . import core, deferred, floor, neighbours, planes, replaced, resting, stage, state, vici, ways, xfrm
 from .core import Node, Stop, finding, run
 
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
@@ -27,7 +27,7 @@ def ike_sas(node: Node, listed: list[tuple[str, Node]] | None = None) -> dict[st
     """Return pair -> its ESTABLISHED IKE_SAs with the expected remote identity."""
     expected = {peer["pair"]: peer.get("identity", peer["id"]) for peer in node["peers"]}
     found: dict[str, list[Node]] = {pair: [] for pair in expected}
-    for name, body in vici.sas() if listed is None else listed:
+    for name, body in resting.sas(node, listed):
         if name in expected and body.get("state") == "ESTABLISHED" and body.get("remote-id") == expected[name]:
             found[name].append(body)
     return found
@@ -44,7 +44,7 @@ def prove(node: Node, tx: str, seconds: float) -> Node:
     last: dict[str, float] = {}
 
     def all_up() -> bool:
-        listed = vici.sas()
+        listed = resting.sas(node)
         up, trying = ike_sas(node, listed), {name for name, _ in listed}
         for peer in mine:  # again when the peer refused: it may not have loaded its connections yet
             if peer["pair"] not in trying and time.monotonic() - last.get(peer["pair"], -99) > 1.5:
@@ -136,7 +136,7 @@ def child_sas(node: Node) -> dict[tuple[str, str], list[Node]]:
     found: dict[tuple[str, str], list[Node]] = {
         (peer["pair"], name): [] for peer in node["peers"] for name in peer["children"]
     }
-    for name, body in vici.sas():
+    for name, body in resting.sas(node):
         for child in body.get("child-sas", {}).values() if name in peers else ():
             if (name, child.get("name")) in found and child.get("state") not in ("DELETING", "DELETED"):
                 found[(name, child["name"])].append(child)
@@ -204,15 +204,19 @@ def trap(node: Node, tx: str) -> Node:
     with open(stage.ETC + "/start-trap.conf", "rb") as file:
         changed = stage.put(tx, stage.START, file.read(), 0o640)
     deferred.put(tx, deferred.OVERRIDE, deferred.override())
+    changed = resting.rest(tx) or changed
     stage.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
-    if not core.wait(lambda: wanted <= vici.traps(), 10):
-        raise Stop(finding("IPP618", f"charon installed {len(wanted & vici.traps())} of {len(wanted)} trap policies"))
+    if not core.wait(lambda: wanted <= resting.traps(node, vici.traps()), 10):
+        there = wanted & resting.traps(node, vici.traps())
+        raise Stop(finding("IPP618", f"charon installed {len(there)} of {len(wanted)} trap policies"))
     after = child_sas(node)
     gone = before - {c["uniqueid"] for children in after.values() for c in children}
     extra = sum(len(children) - 1 for children in after.values() if len(children) > 1)
     if gone and not all(after.values()):
         raise Stop(finding("IPP618", f"{len(gone)} CHILD_SAs ended when the traps were loaded"))
+    if "wildcard" in node:
+        resting.tidy(node)
     return {
         "changed": changed,
         "detail": f"{len(wanted)} traps, {len(before - gone)} SAs kept",
@@ -241,6 +245,7 @@ def retire(node: Node, tx: str, later: Sequence[Node]) -> int:
     word, old, _ = (core.read(state.tx_folder(tx) + "/before") or "none - -").split()
     if word != "confirmed":
         return 0
+    resting.end_strangers(node, later)
     known = {peer["pair"] for peer in [*node["peers"], *later]}
     gone = set((core.read(state.tx_folder(old) + "/pairs") or "").split()) - known
     for name in sorted({name for name, _ in vici.sas()} & gone):

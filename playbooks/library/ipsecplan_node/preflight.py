@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Sequence
 
-from . import advisories, core, facts, kernel, mtu, network, planes, reach, room, state, vici, ways, xfrm
+from . import advisories, core, facts, kernel, mtu, network, planes, reach, resting, room, state, vici, ways, xfrm
 from .core import Node, Stop, finding, read, remove, run, which
 
 TOOLS = {
@@ -225,13 +225,13 @@ def _other(node: Node, tx: str) -> list[Node]:
     except Stop as stop:
         return wrong + stop.findings
     old = set((read(state.tx_folder(now["tx"]) + "/pairs") or "").split()) if now["tx"] else set()
-    alien = sorted(set(loaded) - {peer["pair"] for peer in node["peers"]} - old - {CLEAR})
+    alien = sorted(set(loaded) - {peer["pair"] for peer in node["peers"]} - old - {CLEAR, resting.NAME})
     if alien or (loaded and not ours):
         wrong.append(
             finding("IPP640", f"charon has connections that are not ours: {', '.join(alien or sorted(loaded))}")
         )
     for peer in node["peers"]:
-        found = set(loaded.get(peer["pair"], {}).get("children", {}))
+        found = resting.protected(peer, loaded)
         if found and found != set(peer["children"]):
             text = f"what is protected with {peer['name']} would change from {' '.join(sorted(found))}"
             hint = "ipsec.protect can't change under way: revert first, then apply"

@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from . import ike, mtu, network, xfrm
+from . import ike, mtu, network, resting, xfrm
 from .core import ENV, Node, Stop, each, finding, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
@@ -198,6 +198,7 @@ def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
     from .capture import Capture, allowed, plant
 
     peers = node["peers"]
+    resting.warm(node, lambda peer: mtu.ping(enter, network.target(node, peer) or peer["address"], 500, 2, 2))
     routes = {peer["pair"]: underlay_device(peer["address"]) for peer in peers}
     errors = xfrm.errors()
     port, family = node["overlay"]["port"], 6 if ":" in node["underlay"]["address"] else 4

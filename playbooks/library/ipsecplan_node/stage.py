@@ -180,11 +180,12 @@ def stage(tx: str, release: str, node: Node, files: list[Node], archive: bytes, 
 
     ``later``: the peers that are away, see :mod:`deferred`.
     """
-    from . import deferred, ways
+    from . import deferred, resting, ways
 
     unpack(release, files, archive)
     changed = install(tx, release, ("ipsec",))
     deferred.choose(tx, later)
+    resting.rehearse(tx)
     auth = node.get("auth")
     changed = (auth != "psk" and _key(tx)) or changed
     before = xfrm.guard()["mode"]

@@ -131,6 +131,10 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
 
         write(folder + "/policy", "".join(" ".join(selector(node, at)) + "\n" for at in own))
         write(folder + "/both", "".join(" ".join(both(node, at)) + "\n" for at in own))
+        if "wildcard" in node:
+            address = node["underlay"]["address"]
+            width = 128 if ":" in address else 32
+            write(folder + "/wildcard", f"{address}/{width} {node['wildcard']}\n")
     arm(tx, seconds)
     write(OPEN, tx + "\n")
     write(LAST, tx + "\n")

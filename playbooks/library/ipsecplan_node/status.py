@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import deferred, drift, ike, lease, mtu, replaced, stage, state, vici, ways, xfrm
+from . import deferred, drift, ike, lease, mtu, replaced, resting, stage, state, vici, ways, xfrm
 from .core import Node, Stop, read
 
 # what `ipsecplan diff --live` compares; a bundle's files hold no secret
@@ -24,7 +24,8 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
         for peer in node["peers"]:
             names = {n: sorted({ike.algorithm(c) for c in children[(peer["pair"], n)]}) for n in peer["children"]}
             pairs.append({"peer": peer["id"], "name": peer["name"], "children": names})
-        found += drift.ipsec(node, loaded, traps, children)
+        here = resting.loaded(node, loaded), resting.traps(node, traps)
+        found += drift.ipsec(node, *here, children) + drift.strangers(node)
         if now["state"] == "confirmed":
             found += drift.orphans(node)
     except Stop as stop:
@@ -47,5 +48,8 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
     }  # fmt: skip
     if texts:
         answer["texts"] = {name: read(path) for name, path in TEXTS.items()}
+        answer["texts"]["wildcard"] = read(resting.WILDCARD)
+        if answer["texts"]["wildcard"]:
+            answer["texts"]["swanctl"] = read(resting.PAIRS)
         answer["texts"]["files"] = {entry["path"]: read(entry["path"]) for entry in files}
     return answer

@@ -1,0 +1,147 @@
+"""The node's side of ``mesh: trap-any``: which file is in charon's place, and whose SA of the wildcard is whose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from .test_node_changes import TX, at_home, part  # noqa: F401  fixtures
+from .test_node_module import node  # noqa: F401  fixture
+
+PEERS = [
+    {"id": f"n-{n}", "pair": f"pair-{n}", "name": f"n{n}", "address": f"10.0.0.{n}", "initiator": True,
+     "children": [f"pair-{n}-out", f"pair-{n}-in"], "negotiated": ["AES_GCM_16-256"]} for n in (2, 3)
+]  # fmt: skip
+FACTS: dict[str, Any] = {
+    "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789}, "wildcard": "10.0.0.0/30", "peers": PEERS,
+    "esp": {"mode": "TRANSPORT", "negotiated": ["AES_GCM_16-256"]},
+}  # fmt: skip
+OUT, IN = "ipsecplan-any-out", "ipsecplan-any-in"
+
+
+def sa(address: str, identity: str, *children: str, name: str = "ipsecplan-any", number: int = 1) -> tuple[str, Any]:
+    held = {f"{child}-{n}": {"name": child, "uniqueid": str(n)} for n, child in enumerate(children)}
+    return name, {"remote-host": address, "remote-id": identity, "state": "ESTABLISHED", "uniqueid": str(number),
+                  "child-sas": held}  # fmt: skip
+
+
+@pytest.fixture
+def resting(node: ModuleType) -> Any:  # noqa: F811
+    return part(node, "resting")
+
+
+def test_an_sa_belongs_to_the_pair_of_its_address_and_identity(resting: Any, node: ModuleType) -> None:  # noqa: F811
+    listed = [
+        sa("10.0.0.2", "n-2", OUT), sa("10.0.0.2", "n-2", IN), sa("10.0.0.3", "n-2", OUT), sa("10.0.0.9", "n-9", OUT),
+        sa("10.0.0.3", "n-3", "pair-3-out", name="pair-3"),
+    ]  # fmt: skip
+    named = resting.sas(FACTS, listed)
+    assert [name for name, _ in named] == ["pair-2", "pair-2", "ipsecplan-any", "ipsecplan-any", "pair-3"]
+    assert [c["name"] for _, body in named[:2] for c in body["child-sas"].values()] == ["pair-2-out", "pair-2-in"]
+    assert listed[0][1]["child-sas"][f"{OUT}-0"]["name"] == OUT, "what was asked is not changed"
+    up = node.ike.ike_sas(FACTS, listed)
+    assert {pair: len(found) for pair, found in up.items()} == {"pair-2": 2, "pair-3": 1}
+    assert [body["remote-host"] for body in resting.strangers(FACTS, listed)] == ["10.0.0.3", "10.0.0.9"]
+
+
+def test_an_identity_of_somebody_else_is_a_difference_that_is_named(
+    node: ModuleType, resting: Any, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:  # fmt: skip
+    drift = part(node, "drift")
+    monkeypatch.setattr(resting.vici, "sas", lambda: [sa("10.0.0.3", "n-2", OUT, number=7), sa("10.0.0.9", "n-9")])
+    first, second = drift.strangers(FACTS)
+    assert first["message"] == "10.0.0.3 (n3) has an SA with the identity n-2"
+    assert (first["code"], first["found"], first["planned"]) == ("IPP682", "n-2", "n-3")
+    assert "swanctl --terminate --ike-id 7" in first["hint"]
+    assert second["planned"] == "no peer"
+
+
+def test_a_pair_that_has_not_talked_is_no_difference(
+    node: ModuleType, resting: Any, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+) -> None:  # fmt: skip
+    drift = part(node, "drift")
+    monkeypatch.setattr(resting.vici, "sas", list)
+    loaded, traps = resting.loaded(FACTS, {"ipsecplan-any"}), resting.traps(FACTS, {OUT, IN})
+    assert drift.ipsec(FACTS, loaded, traps, node.ike.child_sas(FACTS)) == []
+    half = resting.traps(FACTS, {OUT})
+    assert [d["message"] for d in drift.ipsec(FACTS, loaded, half, node.ike.child_sas(FACTS))] == [
+        "2 of 4 trap policies are missing"
+    ]
+    absent = drift.ipsec(FACTS, resting.loaded(FACTS, {"else"}), traps, node.ike.child_sas(FACTS))
+    assert [d["message"] for d in absent] == ["2 of 2 connections are not loaded"]
+
+
+def test_what_is_protected_is_known_at_rest_too(resting: Any) -> None:
+    wild = {"ipsecplan-any": {"children": {OUT: {}, IN: {}}}}
+    assert resting.protected(PEERS[0], wild) == {"pair-2-out", "pair-2-in"}
+    assert resting.protected(PEERS[0], {"pair-2": {"children": {"pair-2-all": {}}}}) == {"pair-2-all"}
+    assert resting.protected(PEERS[0], {}) == set()
+
+
+@pytest.fixture
+def places(resting: Any, at_home: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:  # noqa: F811
+    found = {name: tmp_path / name for name in ("CONNECTIONS", "PAIRS", "WILDCARD")}
+    for name, path in found.items():
+        monkeypatch.setattr(resting, name, str(path))
+    monkeypatch.setattr(resting.stage, "put", _put)
+    return found
+
+
+def _put(_: str, path: str, data: str, __: int) -> bool:
+    old = Path(path).read_text() if Path(path).exists() else None
+    Path(path).write_text(data)
+    return old != data
+
+
+def test_pairs_while_a_rollout_runs_then_the_wildcard(resting: Any, places: dict[str, Path], tmp_path: Path) -> None:
+    resting.rehearse(TX)
+    assert (resting.rest(TX), resting.copied()) == (False, []), "a release of single pairs has no such files"
+    assert not places["CONNECTIONS"].exists()
+    places["PAIRS"].write_text("pairs")
+    places["WILDCARD"].write_text("any")
+    resting.rehearse(TX)
+    assert places["CONNECTIONS"].read_text() == "pairs"
+    (tmp_path / "deferred").write_text("pair-2 n-2 10.0.0.2 pair-2-out,pair-2-in\n")
+    assert not resting.rest(TX), "a wildcard would ask the deferred node too"
+    assert resting.copied() == [(str(places["CONNECTIONS"]), "PAIRS", "pairs")]
+    (tmp_path / "deferred").unlink()
+    assert resting.rest(TX)
+    assert places["CONNECTIONS"].read_text() == "any"
+    assert resting.copied() == [(str(places["CONNECTIONS"]), "WILDCARD", "any")]
+    assert not resting.rest(TX)
+
+
+def test_ike_sas_that_carry_nothing_beside_one_that_does_end(resting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    monkeypatch.setattr(resting, "_end", lambda body: ended.append(body["uniqueid"]))
+    listed = [
+        sa("10.0.0.2", "n-2", number=1), sa("10.0.0.2", "n-2", OUT, number=2), sa("10.0.0.3", "n-3", number=3),
+        sa("10.0.0.2", "n-2", name="pair-2", number=4), sa("10.0.0.9", "n-9", number=5),
+    ]  # fmt: skip
+    monkeypatch.setattr(resting.vici, "sas", lambda: listed)
+    assert resting.tidy(FACTS) == 2
+    assert ended == ["1", "4"]
+    ended.clear()
+    resting.end_strangers(FACTS, [])
+    assert ended == ["5"]
+    ended.clear()
+    resting.end_strangers(FACTS, [{"address": "10.0.0.9"}])
+    assert ended == [], "who is only away keeps its SA"
+
+
+def test_a_measurement_waits_for_the_first_packets(resting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[Any] = [sa("10.0.0.2", "n-2", OUT, IN)]
+    monkeypatch.setattr(resting.vici, "sas", lambda: listed)
+    sent: list[str] = []
+
+    def send(peer: Any) -> None:
+        sent.append(peer["pair"])
+        listed.append(sa("10.0.0.3", "n-3", (OUT, IN)[len(sent) % 2]))
+
+    resting.warm(FACTS, send, 5)
+    assert sent == ["pair-3", "pair-3"]
+    resting.warm({**FACTS, "peers": [], "wildcard": ""}, send, 5)
+    resting.warm({k: v for k, v in FACTS.items() if k != "wildcard"}, pytest.fail, 5)
