@@ -37,7 +37,8 @@ load() {
 # Route-based tunnels; a way into an interface needs our address, which at boot comes later than this.
 tunnels() {
 	[ ! -r "$ROUTE" ] || sh "$ROUTE" check && return
-	sh "$ROUTE" hold && echo "ipsecplan: ways into the interfaces were gone; they are back"
+	sh "$ROUTE" hold
+	sh "$ROUTE" check && echo "ipsecplan: ways into the interfaces were gone; they are back"
 }
 
 learn() { nft -f "$ETC/guard.nft" && fingerprint; }
