@@ -37,7 +37,7 @@ COVER = {
     "transport-hosts-pubkey-ipv6-pairs-vxlan-nat_never",
     "tunnel-overlay-certificates-ipv4-zones-geneve-nat_always",
     "tunnel-hosts-psk-ipv6-hub-geneve-nat_never",
-    "transport-overlay-certificates-ipv6-trap-any-geneve-nat_never",
+    "transport-overlay-certificates-ipv4-trap-any-vxlan-nat_never",
 }
 
 

@@ -36,4 +36,4 @@ def test_each_is_planned_or_refused_with_a_reason() -> None:
         outcomes["planned"] += 1
         print(f"{one.name}  pod MTU {plan.pod_mtu}")
     print(dict(outcomes))
-    assert outcomes == {"planned": 580, "refused": 380}
+    assert outcomes == {"planned": 578, "refused": 382}
