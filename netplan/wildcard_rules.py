@@ -39,6 +39,13 @@ def rule(loaded: LoadedPlan) -> Iterator[Problem]:
     ipsec = loaded.plan.ipsec
     if ipsec.mesh.shape != "trap-any":
         return
+    if loaded.plan.underlay.carrier == "ipv6":
+        given = loaded.source.values.get(("underlay", "family")) is not None
+        yield loaded.source.problem(
+            "IPP402", "underlay.family ipv6 does not go with mesh trap-any in this version: charon makes an IPv4 "
+            "wildcard of a subnet alone, and no other way was tried",
+            ("underlay", "family") if given else ("ipsec", "mesh"), hint=f"family: ipv4, or {PAIRS}",
+        )  # fmt: skip
     for (key, value), (why, hint) in WITHOUT.items():
         if getattr(ipsec, key) == value:
             given = loaded.source.values.get(("ipsec", key)) is not None

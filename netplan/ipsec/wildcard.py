@@ -29,13 +29,10 @@ def planned(plan: Plan) -> bool:
 
 
 def span(plan: Plan) -> str:
-    """Return the smallest subnet that holds every host's underlay address, this one's too: the same on all hosts."""
+    """Return the smallest subnet that holds every host's IPv4 address, this one's too: the same on all hosts."""
     numbers = [int(ipaddress.ip_address(node.address)) for node in plan.nodes]
-    width = _width(plan)
     free = (min(numbers) ^ max(numbers)).bit_length()
-    first = min(numbers) >> free << free
-    kind = ipaddress.IPv6Network if width == 128 else ipaddress.IPv4Network
-    return str(kind((first, width - free)))
+    return str(ipaddress.IPv4Network((min(numbers) >> free << free, 32 - free)))
 
 
 def rehearsal(plan: Plan, node: Node) -> str:
@@ -45,11 +42,11 @@ def rehearsal(plan: Plan, node: Node) -> str:
 
 def connection_file(plan: Plan, node: Node) -> str:
     """Return what takes their place at rest. Raises AssertionError if it does not read back as the plan says."""
-    own, theirs, udp = f"{node.address}/{_width(plan)}", span(plan), f"udp/{plan.file.overlay.udp_port}"
+    own, theirs, udp = f"{node.address}/32", span(plan), f"udp/{plan.file.overlay.udp_port}"
     children = ((CHILDREN[0], f"{own}[udp]", f"{theirs}[{udp}]"), (CHILDREN[1], f"{own}[{udp}]", f"{theirs}[udp]"))
     text = render(
         "swanctl/any.conf.j2", {"q": swanctl.quote}, cluster=plan.file.name, local=node, name=NAME, span=theirs,
-        offer=next(c.offer for c in plan.classes if c.protected), peers=_from(plan), children=children,
+        offer=next(c.offer for c in plan.classes if c.protected), children=children,
         ike=_life(plan, "ike"), child=_life(plan, "child"), packets=swanctl.REKEY_PACKETS,
     )  # fmt: skip
     found = swanctl.meaning(read(text + swanctl.start_file("none")))
@@ -71,23 +68,13 @@ def expected(plan: Plan, node: Node) -> dict[str, Any]:
     return {
         **one,
         "rekey_time": _life(plan, "ike"),
-        "remote_addrs": _from(plan),
+        "remote_addrs": span(plan),
         "remote": {**one["remote"], "id": "%any"},
         "children": {
             name: {**child, "local_ts": local, "remote_ts": remote}
             for name, (local, remote) in zip(CHILDREN, selectors, strict=True)
         },
     }
-
-
-def _from(plan: Plan) -> str:
-    """Who may open IKE: the subnet of the hosts. Over IPv6 charon takes a subnet alone for an IPv4 wildcard, and the
-    kernel refuses its policies; so there anybody may knock, and the certificate decides as everywhere."""
-    return "%any6" if plan.file.underlay.carrier == "ipv6" else span(plan)
-
-
-def _width(plan: Plan) -> int:
-    return 128 if plan.file.underlay.carrier == "ipv6" else 32
 
 
 def _life(plan: Plan, kind: str) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from netplan import bundle
 from netplan.load import LoadedPlan
 from netplan.model import PlanFile
 from netplan.problems import errors
@@ -40,7 +39,7 @@ COVER = {
     "tunnel-hosts-psk-ipv6-hub-geneve-nat_never",
     "tunnel-hosts-psk-dual-zones-geneve-nat_always",
     "route-overlay-certificates-ipv6-pairs-geneve-nat_always",
-    "transport-overlay-certificates-ipv6-trap-any-geneve-nat_never",
+    "transport-overlay-certificates-ipv4-trap-any-vxlan-nat_never",
 }
 
 
@@ -94,25 +93,3 @@ def test_it_comes_up_as_planned(matrix: Matrix, one: Combination) -> None:
         for node in measured.plan.nodes for there, own, peer, _ in measured.plan.links(node)
     }  # fmt: skip
     assert {(pair.source, pair.destination) for pair in measured.verdict.pairs} == directions
-
-
-@pytest.mark.drill
-def test_a_wildcard_peer_can_not_be_rehearsed(matrix: Matrix) -> None:
-    """Why ``mesh: trap-any`` is refused: what charon says when asked to prove IKE with peers that have no section."""
-    one = next(o for o in ADMITTED if (o.mode, o.protect, o.auth, o.family, o.mesh, o.overlay) == (
-        "transport", "overlay", "certificates", "ipv4", "pairs", "vxlan"))  # fmt: skip
-    plan = matrix.run(one).plan
-    facts = {
-        node.name: {"node": bundle.node_facts(plan, node), "range": "10.77.0.0/24", "files": {}} for node in plan.nodes
-    }
-    matrix.each("clear", facts)
-    first = matrix.each("trap_any", {"n1": facts["n1"]})["n1"]
-    alone = matrix.each("burst", {"n1": facts["n1"]})["n1"]
-    matrix.each("trap_any", {name: facts[name] for name in ("n2", "n3")})
-    both = matrix.each("burst", {"n1": facts["n1"]})["n1"]
-    for words, (code, said) in first["asked"].items():
-        print(f"\nswanctl --initiate {words}: exit {code}, {said}")
-    print(f"traps on n1 alone: lost {alone['lost']} of 20 each; on all: lost {both['lost']}")
-    print(both["sas"])
-    assert all(code for code, _ in first["asked"].values()), "it can be initiated after all"
-    assert all(lost == 20 for lost in alone["lost"].values()), "loading one end alone did not cut its peers off"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from .test_node_changes import TX, at_home, part  # noqa: F401  fixtures
 from .test_node_module import node  # noqa: F401  fixture
 
+SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "guard.sh"
 PEERS = [
     {"id": f"n-{n}", "pair": f"pair-{n}", "name": f"n{n}", "address": f"10.0.0.{n}", "initiator": True,
      "children": [f"pair-{n}-out", f"pair-{n}-in"], "negotiated": ["AES_GCM_16-256"]} for n in (2, 3)
@@ -145,3 +148,52 @@ def test_a_measurement_waits_for_the_first_packets(resting: Any, monkeypatch: py
     assert sent == ["pair-3", "pair-3"]
     resting.warm({**FACTS, "peers": [], "wildcard": ""}, send, 5)
     resting.warm({k: v for k, v in FACTS.items() if k != "wildcard"}, pytest.fail, 5)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[[str], list[str]]:
+    """guard.sh of a node with one peer whose charon was killed, with commands that write down their words."""
+    for made in ("etc", "run", "bin"):
+        (tmp_path / made).mkdir()
+    text = SCRIPT.read_text()
+    for old, new in (("ETC=/etc/ipsecplan", f"ETC={tmp_path}/etc"), ("RUN=/run/ipsecplan", f"RUN={tmp_path}/run"),
+                     ("PATH=/usr/sbin", f"PATH={tmp_path}/bin:/usr/sbin")):  # fmt: skip
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "guard.sh").write_text(text)
+    (tmp_path / "etc" / "peers").write_text("10.0.0.1 10.0.0.2 pair-2\n")
+    (tmp_path / "etc" / "pairs.conf").write_text("connections { pair-2 { children { a : ipsecplan-start { } } } }\n")
+    (tmp_path / "etc" / "start-none.conf").write_text("ipsecplan-start {\n    start_action = none\n}\n")
+    answers = {"ip": 'case "$2 $3" in "state list") echo "src a dst b" ;; esac', "ss": "", "sleep": "",
+               "swanctl": 'case "$1" in --list-sas) echo "pair-2: #1, ESTABLISHED, IKEv2" ;; esac'}  # fmt: skip
+    for name, answer in answers.items():
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/said\n{answer}\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    def run(word: str) -> list[str]:
+        (tmp_path / "said").write_text("")
+        subprocess.run(["/bin/sh", str(tmp_path / "guard.sh"), word], check=True, timeout=60)
+        return (tmp_path / "said").read_text().splitlines()
+
+    return run
+
+
+def test_a_charon_behind_a_killed_one_introduces_itself(script: Callable[[str], list[str]], tmp_path: Path) -> None:
+    assert not any("policy" in line for line in script("orphans")), "traps of single pairs replace such policies"
+    assert script("wake") == ["swanctl --initiate --ike pair-2 --timeout -1"]
+    (tmp_path / "etc" / "any.conf").write_text("")
+    said = script("orphans")
+    assert "ip xfrm policy deleteall dir out src 10.0.0.1/32 dst 10.0.0.2/32" in said
+    assert "ip xfrm policy deleteall dir in src 10.0.0.2/32 dst 10.0.0.1/32" in said
+    assert script("wake") == [
+        f"swanctl --load-conns --file {tmp_path}/run/introduce.conf",
+        "swanctl --terminate --ike ipsecplan-any --force",
+        "swanctl --initiate --ike pair-2 --timeout -1",
+        "sleep 0.5",
+        "swanctl --list-sas",
+        "swanctl --load-conns",
+    ]
+    assert "start_action = none" in (tmp_path / "run" / "introduce.conf").read_text(), (
+        "swanctl takes no connection that refers to a section of another file"
+    )
+    assert script("wake") == [], "once"
