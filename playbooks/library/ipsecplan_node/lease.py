@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import time
 
@@ -67,5 +66,5 @@ def leave() -> Node:
 
 
 def _put(lease: Node) -> None:
-    os.makedirs(state.ROOT, mode=0o700, exist_ok=True)
+    state.private(state.ROOT)
     write(state.ROOT + PATH, json.dumps(lease, sort_keys=True) + "\n", 0o600)

@@ -55,10 +55,16 @@ def load() -> Node:
     return state
 
 
+def private(folder: str) -> None:
+    """Make a directory of ours; one that is there already, whoever made it, is closed to others."""
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    os.chmod(folder, 0o700)
+
+
 def save(**changes: Any) -> None:
     """Change fields of the state file in one step."""
     state = {**load(), **changes, "at": core.now()}
-    os.makedirs(ROOT, mode=0o700, exist_ok=True)
+    private(ROOT)
     write(STATE, json.dumps(state, sort_keys=True) + "\n", 0o600)
 
 
@@ -142,7 +148,7 @@ def begin(tx: str, node: Node, seconds: int, about: str) -> None:
 
 def arm(tx: str, seconds: int) -> None:
     """Arm the dead-man timer anew: the new one first, then the old one away. Monotonic, so no clock can move it."""
-    os.makedirs(RUN, mode=0o700, exist_ok=True)
+    private(RUN)
     unit = f"ipsecplan-revert-{tx}-{time.monotonic_ns()}"  # a name that no agent that was killed here has taken
     must(
         "systemd-run", "--quiet", "--collect", "--unit=" + unit, f"--on-active={seconds}s",
