@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -35,10 +33,6 @@ for p in /proc/[0-9]*; do
 done
 exit 1
 """
-CONF = "/etc/swanctl/conf.d"
-END = """for pair in $(swanctl --list-sas | sed -n 's/^\\(pair-[0-9a-f]*\\): .*/\\1/p'); do
-    swanctl --terminate --ike "$pair" --force --timeout 5 >/dev/null
-done; true"""
 # what may be clear between two protected hosts: IKE, SSH, and how IPv6 finds its neighbours
 ALLOWED = "esp or udp port 500 or udp port 4500 or tcp port 22 or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))"
 PROOF = r"^n(\d) -> n(\d){plane}  DF {n} passes, {over}ESP seen \(outer {outer}\), 0 plaintext \(1 planted, seen\)$"
@@ -61,20 +55,17 @@ def second(lab: Lab, mtu: int = 9000) -> dict[str, dict[str, str]]:
     return found
 
 
-def rollout_of(
-    lab: Lab, folder: Path, addresses: dict[str, dict[str, str]], *, storage: bool = True, **ipsec: Any
-) -> Rollout:
-    """Return the rollout of a plan with all of it, or without the second NIC."""
+def rollout_of(lab: Lab, folder: Path, addresses: dict[str, dict[str, str]]) -> Rollout:
+    """Return the rollout of a plan with all of it."""
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(folder / "inventory.yml")
-    document["underlay"] = {"family": "dual", "planes": [{"name": "storage", "mtu": 9000}] if storage else []}
-    document["ipsec"] = {"protect": "hosts", **ipsec}
+    document["underlay"] = {"family": "dual", "planes": [{"name": "storage", "mtu": 9000}]}
+    document["ipsec"] = {"protect": "hosts"}
     (folder / "plan.yaml").write_text(yaml.safe_dump(document))
     inventory = yaml.safe_load(lab.inventory.read_text())
     for name, host in inventory["k8s_nodes"]["hosts"].items():
         host["underlay_address_ipv6"] = addresses[name]["ipv6"]
-        if storage:
-            host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
+        host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     return Rollout(lab, folder, folder / "plan.yaml")
 
@@ -155,89 +146,3 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
     assert rollout.run("revert", "--yes").returncode == 0
     assert all(is_old(node) for node in rollout.status().values())
     assert lost(lab, addresses["n2"]) == {"": 0, "ipv6": 0, "storage": 0}
-
-
-def answered(lab: Lab, to: dict[str, str], seconds: float) -> dict[str, float]:
-    """Return plane -> seconds until a ping from n1 is answered, each asked every 0.2 s."""
-    begin, found = time.monotonic(), {}
-    while len(found) < len(to) and time.monotonic() - begin < seconds:
-        for plane in to.keys() - found.keys():
-            if not lost(lab, {plane: to[plane]}, count=1)[plane]:
-                found[plane] = round(time.monotonic() - begin, 1)
-    return found
-
-
-@pytest.mark.slow
-@pytest.mark.drill
-def test_a_charon_that_dies_and_why_planes_have_identities(clusters: ClusterFactory, tmp_path: Path) -> None:
-    """In tunnel mode with pre-shared keys: kill -9, then the same with one identity for two networks of one family."""
-    lab = clusters(nodes=2)
-    addresses = second(lab)
-    rollout = rollout_of(lab, tmp_path, addresses, mode="tunnel", auth="psk")
-    applied = rollout.apply("--timer", "240")
-    assert "confirmed on 2 nodes" in applied.stdout
-    assert len(re.findall(PROOF.format(plane=r"( \((?:ipv6|storage)\))?", n=r"\d+", over=r"\d+ refused, ",
-                                       outer=r"\d+"), applied.stdout, re.M)) == 6  # fmt: skip
-    to = addresses["n2"]
-    with wire(lab, "n1", addresses["n2"]) as seen:
-        rollout.shell("n2", "sh", "-c", "kill -9 $(pidof charon-systemd); sleep 1; systemctl restart strongswan")
-        back = answered(lab, to, 60)
-        print(f"charon of n2 killed and started: answers again after {back} s")
-        assert back.keys() == to.keys()
-        time.sleep(10)
-        assert lost(lab, to) == {"": 0, "ipv6": 0, "storage": 0}
-    assert (seen["eth0"]["clear"], seen["eth1"]["clear"]) == (0, 0), seen
-    assert all(len(sas(rollout, name)) == 3 for name in ("n1", "n2")), [sas(rollout, n) for n in ("n1", "n2")]
-    assert all(node["differs"] == [] for node in rollout.status().values())
-    assert rollout.run("rotate", "psk", "--yes").returncode == 0
-
-    # the same identities on both networks of the family, as if the plan made none; then as planned again
-    nodes = [json.loads(path.read_text()) for path in rollout.bundle.glob("nodes/*/node.json")]
-    edit = "".join(f"s/{node['identities'][0]}/{node['id']}/g;" for node in nodes)
-    steps = {
-        "shared": f"cp -a {CONF} /run/conf.d; sed -i '{edit}' {CONF}/*.conf",
-        "own": f"cp -a /run/conf.d/* {CONF}/",
-    }
-    ended = {}
-    for identities, step in steps.items():
-        begin = rollout.shell("n1", "date", "+%s").strip()
-        for name in ("n1", "n2"):
-            rollout.shell(name, "sh", "-ec", f"{step}; swanctl --load-all --noprompt >/dev/null")
-        for name in ("n1", "n2"):
-            rollout.shell(name, "sh", "-c", END)
-        gone = [lost(lab, to, count=5) for _ in range(6)]
-        said = rollout.shell("n1", "journalctl", "-o", "cat", "-u", "strongswan", "--since", f"@{begin}")
-        ended[identities] = len(re.findall("ing duplicate IKE_SA", said))
-        print(f"identities {identities}: of 30 pings lost {({p: sum(one[p] for one in gone) for p in to})}, "
-              f"{ended[identities]} duplicates ended, {len(sas(rollout, 'n1'))} IKE_SAs")  # fmt: skip
-    assert ended["shared"] > 0
-    assert ended["own"] == 0
-    assert len(sas(rollout, "n1")) == 3
-    assert rollout.run("revert", "--yes").returncode == 0
-    assert all(is_old(node) for node in rollout.status().values())
-
-
-@pytest.mark.slow
-@pytest.mark.drill
-def test_a_plane_joins_and_leaves_under_way(clusters: ClusterFactory, tmp_path: Path) -> None:
-    """Both families are confirmed; the second NIC comes in by another apply, and goes by one, with pings all along."""
-    lab = clusters(nodes=2)
-    addresses = second(lab)
-    assert "confirmed on 2 nodes" in rollout_of(lab, tmp_path, addresses, storage=False).apply().stdout
-    for storage in (True, False):
-        for plane, address in addresses["n2"].items():
-            run = ("systemd-run", "--quiet", "--collect", "-p", "KillSignal=SIGINT", f"--unit=ping-{plane or 'main'}",
-                   "-p", f"StandardOutput=truncate:/tmp/{plane or 'main'}.txt")  # fmt: skip
-            lab.exec("n1", [*run, "ping", "-n", "-i", "0.05", address], check=True)
-        rollout = rollout_of(lab, tmp_path, addresses, storage=storage)
-        assert "confirmed on 2 nodes" in rollout.apply("--timer", "240").stdout
-        for plane in addresses["n2"]:
-            lab.exec("n1", ["systemctl", "stop", f"ping-{plane or 'main'}"])
-            said = rollout.shell("n1", "tail", "-n", "3", f"/tmp/{plane or 'main'}.txt")
-            sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", said).groups())  # type: ignore[union-attr]
-            print(f"storage {'joins' if storage else 'leaves'}, {plane or 'main'}: lost {sent - received} of {sent}")
-            assert sent - received <= 5
-        assert all(is_new(node) and node["ike_sas"] == 2 + storage for node in rollout.status().values())
-        assert len(sas(rollout, "n1")) == 2 + storage
-    assert rollout.run("revert", "--yes").returncode == 0
-    assert all(is_old(node) for node in rollout.status().values())
