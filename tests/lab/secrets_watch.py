@@ -208,8 +208,8 @@ class Watch:
             for where, name in found[key]:
                 self._hit(column, place, f"{name} in {node}:{where}")
 
-    def modes(self) -> list[str]:
-        """Return what is too open in the state directory and in the runs, as lines."""
+    def modes(self, name: str) -> list[str]:
+        """Return what is too open in the state directory and in the runs of a column, as lines."""
         loose = []
         for path in _regular(self.state):
             open_ = path.stat().st_mode & 0o077
@@ -217,13 +217,13 @@ class Watch:
             secret = path.name in PRIVATE_NAMES or path.parent.name == "journal"
             if open_ and (secret or not closed):
                 loose.append(f"{path} {path.stat().st_mode & 0o777:o}")
-        for run in self.folder.glob("runs-*/ipsecplan-run-*"):
+        for run in self.folder.glob(f"runs-{name}/ipsecplan-run-*"):
             if run.stat().st_mode & 0o077:
                 loose.append(f"{run} {run.stat().st_mode & 0o777:o}")
         return loose
 
     def count_modes(self, name: str) -> None:
-        for text in self.modes():
+        for text in self.modes(name):
             self._hit(self.table[name], "modes too open", text)
 
     # -- the column that proves the others ------------------------------------------------------------------------

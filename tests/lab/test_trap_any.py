@@ -85,6 +85,7 @@ def at_rest(rollout: Rollout, peers: int) -> dict[str, Any]:
     return nodes
 
 
+@pytest.mark.drill  # make test has the row of trap-any in the matrix
 def test_one_section_does_what_a_mesh_of_pairs_does(clusters: ClusterFactory, tmp_path: Path) -> None:
     lab = clusters(nodes=2)
     rollout = Rollout(lab, tmp_path, plan_of(lab, tmp_path))
