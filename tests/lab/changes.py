@@ -109,7 +109,15 @@ class Cluster:
         row = Row(name, report, judged, begin, time.time() + self.offset, marks)
         self.rows.append(row)
         print(HEAD, row.line(), row.holes(), sep="\n")
+        self.explain(row)
         return row
+
+    def explain(self, row: Row) -> None:
+        """Print what the nodes of the first pair with a hole logged, and their counters: the lab takes them along."""
+        pair = next((pair for pair, stream in row.report.among(row.members).items() if stream.longest > 1), ())
+        script = "journalctl -u strongswan -o short-precise --no-pager -n 250; grep -v ' 0$' /proc/net/xfrm_stat"
+        for node in pair:
+            print(f"--- {node}", self.lab.exec(node, ["sh", "-c", script]).stdout, sep="\n")
 
     def status(self, bundle: Path) -> dict[str, dict[str, Any]]:
         nodes: dict[str, dict[str, Any]] = json.loads(self.call("status", str(bundle), "--json"))["result"]["nodes"]
