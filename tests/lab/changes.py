@@ -91,7 +91,9 @@ class Cluster:
             said.append(line)
             self.marks.append((time.time() + self.offset, line.strip()))
         process.stdout.close()
-        assert process.wait() == code, "".join(said)
+        if process.wait() != code:
+            self.logs(self.lab.config.names)
+        assert process.returncode == code, "".join(said)
         return "".join(said)
 
     def apply(self, bundle: Path, *words: str, code: int = 0) -> str:
@@ -113,10 +115,13 @@ class Cluster:
         return row
 
     def explain(self, row: Row) -> None:
-        """Print what the nodes of the first pair with a hole logged, and their counters: the lab takes them along."""
-        pair = next((pair for pair, stream in row.report.among(row.members).items() if stream.longest > 1), ())
-        script = "journalctl -u strongswan -o short-precise --no-pager -n 250; grep -v ' 0$' /proc/net/xfrm_stat"
-        for node in pair:
+        """Print what the nodes of the first pair with a hole logged."""
+        self.logs(next((pair for pair, stream in row.report.among(row.members).items() if stream.longest > 1), ()))
+
+    def logs(self, nodes: Sequence[str]) -> None:
+        """Print what charon logged on the nodes, and the kernel's counters: the lab takes them along."""
+        script = "journalctl -u strongswan -o short-precise --no-pager -n 1200; grep -v ' 0$' /proc/net/xfrm_stat"
+        for node in nodes:
             print(f"--- {node}", self.lab.exec(node, ["sh", "-c", script]).stdout, sep="\n")
 
     def status(self, bundle: Path) -> dict[str, dict[str, Any]]:

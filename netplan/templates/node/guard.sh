@@ -43,6 +43,14 @@ tunnels() {
 
 learn() { nft -f "$ETC/guard.nft" && fingerprint; }
 
+# One at a time. Who makes $RUN/relaxed and then has had this lock knows that nobody is about to put the guard back.
+locked() {
+	(
+		flock -w 30 9
+		"$@"
+	) 9>"$RUN/guard.lock"
+}
+
 # While revert.sh accepts clear packets, the file $RUN/relaxed says so.
 keep() {
 	[ -e "$RUN/relaxed" ] || [ ! -r "$ETC/guard.nft" ] && return
@@ -61,7 +69,7 @@ watch() {
 			sleep 1
 			echo "$TABLE"
 			wait
-		} | grep --line-buffered -F "$TABLE" | while read -r _; do keep; done
+		} | grep --line-buffered -F "$TABLE" | while read -r _; do locked keep; done
 	done
 }
 
@@ -120,7 +128,8 @@ introduce() {
 
 mkdir -p "$RUN"
 case ${1:-} in
-load | watch | orphans | wake | learn) "$1" ;;
+load) locked load ;;
+watch | orphans | wake | learn) "$1" ;;
 *)
 	echo "usage: guard.sh load | watch | orphans | wake" >&2
 	exit 2

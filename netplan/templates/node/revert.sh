@@ -98,7 +98,8 @@ confirm() {
 # The first thing in every case: this node accepts what its peers still send, whatever that is.
 accept_both() {
 	token del
-	: >"$RUN/relaxed" # guard.sh puts nothing back meanwhile
+	: >"$RUN/relaxed" # guard.sh puts nothing back meanwhile; it may have looked just before this, so wait for it
+	flock -w 30 "$RUN/guard.lock" true 2>/dev/null
 	ip xfrm policy deleteall dir out action block priority 4000050 2>/dev/null # the floor
 	if [ "$what" != relax ] && [ -z "$old_release" ]; then # nothing will be encrypted here: no guard at all
 		nft delete table inet ipsecplan 2>/dev/null
