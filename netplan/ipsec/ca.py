@@ -55,7 +55,9 @@ class Authority:
     def sign(self, request_pem: str, node: str, identities: Iterable[str] = ()) -> str:
         """Return a certificate (PEM) for ``node`` (an id) from its request; raises ProblemError on a bad one.
 
-        ``identities``: further names that it goes by on some networks.
+        ``identities``: further names that it goes by on some networks. A certificate that was issued for the same key
+        and names and is good for another third of a life is returned again: with a new one charon takes the connection
+        for another, and no IKE_SA that is up serves it any more.
         """
         names = [node, *identities]
         for name in names:
@@ -66,6 +68,8 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node)])
         public = request.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)  # noqa: S101  _checked has seen to it
+        if good := self._issued(node, public, names, now):
+            return good
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -91,6 +95,23 @@ class Authority:
             issued.mkdir(mode=0o700, exist_ok=True)
             write_atomic(issued / f"{node}.pem", pem, 0o644)
         return pem.decode("ascii")
+
+    def _issued(
+        self, node: str, public: ec.EllipticCurvePublicKey, names: list[str], now: datetime.datetime
+    ) -> str | None:
+        """Return what was issued to ``node`` before, if it still is what it needs."""
+        if self.folder is None:
+            return None
+        try:
+            pem = (self.folder / ISSUED / f"{node}.pem").read_bytes()
+            old = x509.load_pem_x509_certificate(pem)
+            old.verify_directly_issued_by(self.certificate)
+            named = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+            return None
+        left = old.not_valid_after_utc - now
+        same = old.public_key() == public and named.get_values_for_type(x509.DNSName) == names
+        return pem.decode("ascii") if same and left > datetime.timedelta(days=LEAF_DAYS // 3) else None
 
 
 def open_authority(folder: Path, cluster: str) -> Authority:

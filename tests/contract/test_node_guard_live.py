@@ -95,11 +95,23 @@ def test_the_guard_comes_back_within_a_second(pair: tuple[str, str], script: Pat
                       ("flush", "table", "inet", "ipsecplan")):  # fmt: skip
             assert inside(node, "nft", *words).returncode == 0
             assert soon(lambda: has_guard(node), 5) < 1.5, words
-        # revert.sh accepts clear packets: nobody interferes, not even a keeper that is at it
+    finally:
+        os.killpg(keeper.pid, 9)
+        keeper.wait()
+
+
+def test_a_keeper_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[str, str], script: Path) -> None:
+    node = pair[0]
+    slow = script.read_text().replace("\tunshare --net", "\tsleep 0.7\n\tunshare --net")
+    assert slow != script.read_text()
+    script.write_text(slow)
+    keeper = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
+    try:
+        soon(lambda: has_guard(node), 8)
         inside(node, "nft", "flush", "ruleset")
-        time.sleep(0.05)
+        time.sleep(0.3)
         relax = guard.script("revert.sh").split("\naccept_both() {")[1].splitlines()[2:4]
-        assert "relaxed" in relax[0] and "flock" in relax[1], relax
+        assert ["relaxed" in relax[0], "flock" in relax[1]] == [True, True], relax
         words = "\n".join(relax).replace("$RUN", str(script.parent / "run"))
         assert inside(node, "sh", "-c", words).returncode == 0
         inside(node, "nft", "flush", "ruleset")

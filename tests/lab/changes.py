@@ -46,10 +46,11 @@ class Row:
             f"{alive:>5} / {len(flows)} {stall:7.1f}  {clear:5} {self.report.planted():7}"
         )
 
-    def holes(self) -> str:
-        """Say where pings were lost, with the progress line before it."""
+    def holes(self, pair: tuple[str, str] | None = None) -> str:
+        """Say where pings were lost among the members, or by one pair, with the progress line before it."""
         out = []
-        for (a, b), stream in self.report.among(self.members).items():
+        watched = {pair: self.report.streams[pair]} if pair else self.report.among(self.members)
+        for (a, b), stream in watched.items():
             for at, length in stream.holes:
                 before = [what for when, what in self.marks if when <= at]
                 out.append(f"    {a}->{b} {length} lost, after: {before[-1] if before else 'the start'}")

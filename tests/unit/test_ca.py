@@ -48,6 +48,29 @@ def test_a_good_request(authority: Authority) -> None:
     assert (leaf.not_valid_after_utc - now).days in (LEAF_DAYS, LEAF_DAYS - 1)
 
 
+def test_what_serves_is_not_issued_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another certificate would be another connection for charon, without the IKE_SA that is up."""
+    authority = open_authority(tmp_path / "ca", "lab")
+    key = ec.generate_private_key(ec.SECP384R1())
+    first = authority.sign(request(key), NODE)
+    assert authority.sign(request(key), NODE) == first
+    named = authority.sign(request(key), NODE, ["n-ffffffffffff"])
+    assert named != first
+    assert authority.sign(request(key), NODE) not in (first, named), "only what was issued last is known"
+    assert authority.sign(request(ec.generate_private_key(ec.SECP384R1())), NODE) != first
+    current = authority.sign(request(key), NODE)
+    days = LEAF_DAYS - LEAF_DAYS // 3
+    for passed, same in ((days - 1, True), (days + 1, False)):
+        later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=passed)
+        monkeypatch.setattr("netplan.ipsec.ca._now", lambda later=later: later)
+        assert (authority.sign(request(key), NODE) == current) is same, passed
+    (tmp_path / "other").mkdir()
+    other = open_authority(tmp_path / "other", "lab")
+    (tmp_path / "other" / "issued").mkdir()
+    (tmp_path / "other" / "issued" / f"{NODE}.pem").write_text(current)
+    assert other.sign(request(key), NODE) != current, "another CA issued it"
+
+
 def test_what_a_malicious_request_asks_for_is_ignored(authority: Authority) -> None:
     key = ec.generate_private_key(ec.SECP384R1())
     greedy = request(

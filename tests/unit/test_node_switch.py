@@ -74,6 +74,30 @@ def test_each_end_ends_what_it_no_longer_sends_on(
     assert calls == ended
 
 
+@pytest.mark.parametrize(
+    ("initiator", "alone", "there", "asked"),
+    [
+        (True, set(), [], ["pair-1-out"]),
+        (False, set(), [], []),  # both at once would make two IKE_SAs, of which charon ends one
+        (False, set(), ["pair-1-in"], ["pair-1-out"]),
+        (True, {"pair-1"}, [], ["pair-1-out", "pair-1-in"]),
+    ],
+)
+def test_the_initiator_asks_first_and_the_other_end_when_it_has_what_was_asked_for(
+    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], there: list[str],
+    asked: list[str],
+) -> None:  # fmt: skip
+    children = [child(name, 7, ("AES_CBC", "HMAC_SHA2_256_128")) for name in there]
+    monkeypatch.setattr(ike.vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
+    monkeypatch.setattr(ike, "_log_of_charon", lambda _: "nothing")
+    calls: list[str] = []
+    monkeypatch.setattr(ike, "_initiate", lambda **what: calls.append(what["child"]))
+    node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}
+    with pytest.raises(ike.Stop):
+        ike.switch(node, {"pair-1"}, alone, 0.1)
+    assert calls == asked
+
+
 def test_an_agent_that_was_killed_between_two_timers_keeps_nobody_from_arming(
     ike: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -119,7 +119,7 @@ def test_pairs_while_a_rollout_runs_then_the_wildcard(resting: Any, places: dict
 
 def test_ike_sas_that_carry_nothing_beside_one_that_does_end(resting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(resting, "_end", lambda body: ended.append(body["uniqueid"]))
+    monkeypatch.setattr(resting, "_end", lambda body, **_: ended.append(body["uniqueid"]))
     listed = [
         sa("10.0.0.2", "n-2", number=1), sa("10.0.0.2", "n-2", OUT, number=2), sa("10.0.0.3", "n-3", number=3),
         sa("10.0.0.2", "n-2", name="pair-2", number=4), sa("10.0.0.9", "n-9", number=5),

@@ -147,7 +147,10 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
     """Phase ``switch``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned.
 
     Each end asks for the CHILD_SA that it will send on: who asks installs last, when the other end can already
-    receive, so no packet meets an end without the SA. Pairs in ``alone`` have nobody at the other end to ask.
+    receive, so no packet meets an end without the SA. The pair's initiator asks first, and the other end once it has
+    what was asked for: then both find one IKE_SA. Were both to make one at the same time, charon would take one for the
+    other's duplicate and end it ten seconds later, CHILD_SAs and all. Pairs in ``alone`` have nobody at the other end
+    to ask.
     """
     peers = [peer for peer in node["peers"] if peer["pair"] in pairs]
     last: dict[str, float] = {}
@@ -156,12 +159,15 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
         found = child_sas(node)
         out = []
         for peer in peers:
-            for name in peer["children"]:
-                if not any(wrong_with(node, peer, name, child) is None for child in found[(peer["pair"], name)]):
-                    out.append((peer, name, found[(peer["pair"], name)]))
-                    if _asks(peer, name, alone) and time.monotonic() - last.get(name, -99) > 8:
-                        last[name] = time.monotonic()
-                        _initiate(ike=peer["pair"], child=name)
+            own = {name: found[(peer["pair"], name)] for name in peer["children"]}
+            there = {name for name, seen in own.items()
+                     if any(wrong_with(node, peer, name, child) is None for child in seen)}  # fmt: skip
+            for name in (name for name in own if name not in there):
+                out.append((peer, name, own[name]))
+                turn = peer["initiator"] or there or peer["pair"] in alone
+                if turn and _asks(peer, name, alone) and time.monotonic() - last.get(name, -99) > 8:
+                    last[name] = time.monotonic()
+                    _initiate(ike=peer["pair"], child=name)
         return out
 
     core.wait(lambda: not lacking(), seconds)
@@ -215,8 +221,7 @@ def trap(node: Node, tx: str) -> Node:
     extra = sum(len(children) - 1 for children in after.values() if len(children) > 1)
     if gone and not all(after.values()):
         raise Stop(finding("IPP618", f"{len(gone)} CHILD_SAs ended when the traps were loaded"))
-    if "wildcard" in node:
-        resting.tidy(node)
+    resting.tidy(node)
     return {
         "changed": changed,
         "detail": f"{len(wanted)} traps, {len(before - gone)} SAs kept",

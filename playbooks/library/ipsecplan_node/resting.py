@@ -105,13 +105,13 @@ def tidy(node: Node) -> int:
         for body in bodies if not body.get("child-sas")
     ]  # fmt: skip
     for body in idle:
-        _end(body)
+        _end(body, wait=-1)  # nothing depends on it
     return len(idle)
 
 
-def _end(body: Node) -> None:
+def _end(body: Node, wait: int = 5000) -> None:
     with vici.Vici() as link:
-        link.call("terminate", ike_id=body["uniqueid"], force="yes", timeout=5000)
+        link.call("terminate", ike_id=body["uniqueid"], force="yes", timeout=wait)
 
 
 def warm(node: Node, send: Callable[[Node], object], seconds: float = 12) -> None:
