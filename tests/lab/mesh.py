@@ -18,6 +18,7 @@ from netplan.lab.cluster import Lab
 
 MARK = b"leak probe"  # in every packet that `verify` plants
 TAIL = 25  # unanswered pings at the very end that are only under way: half a second on an emulated machine
+A_SECOND = 50  # pings
 FLOWS = """
 import json, selectors, signal, socket, sys, time
 here, peers = sys.argv[1], sys.argv[2:]
@@ -97,12 +98,16 @@ END { printf "%d %d %d", sent, first, last
 
 @dataclass
 class Stream:
-    """The pings of one ordered pair. ``holes``: (time of the answer behind it, length), in seconds and pings."""
+    """The pings of one ordered pair. ``holes``: (time of the answer behind it, length), in seconds and pings.
+
+    ``coming_up``: pings lost in the second after the first answer, in a pair that had none when the watch began.
+    """
 
     sent: int = 0
     first: int = 0
     last: int = 0
     holes: list[tuple[float, int]] = field(default_factory=list)
+    coming_up: int = 0
 
     @property
     def silent(self) -> int:
@@ -201,10 +206,12 @@ def watched_mesh(lab: Lab, settle: float = 3.0) -> Iterator[Report]:
         report.flows |= {(node, by_address[address]): flow for address, flow in json.loads(flows).items()}
         for peer, line in zip(peers, lines, strict=True):
             sent, first, last, *holes = line.split()
-            parsed = [hole.split(":") for hole in holes]
+            parsed = [(float(at), int(number), int(length)) for at, number, length in (h.split(":") for h in holes)]
+            until = int(first) + A_SECOND if int(first) > A_SECOND else 0
             report.streams[node, peer] = Stream(
-                int(sent), int(first), int(last), [(float(at), int(length)) for at, _, length in parsed]
-            )
+                int(sent), int(first), int(last), [(at, length) for at, number, length in parsed if number >= until],
+                sum(length for _, number, length in parsed if number < until),
+            )  # fmt: skip
         report.packets += _clear_packets(lab, node)
 
 
