@@ -56,7 +56,7 @@ class Authority:
         """Return a certificate (PEM) for ``node`` (an id) from its request; raises ProblemError on a bad one.
 
         ``identities``: further names that it goes by on some networks. A certificate that was issued for the same key
-        and names and is good for another third of a life is returned again: with a new one charon takes the connection
+        and names and is not due (:func:`renewal`) is returned again: with a new one charon takes the connection
         for another, and no IKE_SA that is up serves it any more.
         """
         names = [node, *identities]
@@ -68,7 +68,7 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node)])
         public = request.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)  # noqa: S101  _checked has seen to it
-        if good := self._issued(node, public, names, now):
+        if good := self._issued(node, public, names):
             return good
         builder = (
             x509.CertificateBuilder()
@@ -96,9 +96,7 @@ class Authority:
             write_atomic(issued / f"{node}.pem", pem, 0o644)
         return pem.decode("ascii")
 
-    def _issued(
-        self, node: str, public: ec.EllipticCurvePublicKey, names: list[str], now: datetime.datetime
-    ) -> str | None:
+    def _issued(self, node: str, public: ec.EllipticCurvePublicKey, names: list[str]) -> str | None:
         """Return what was issued to ``node`` before, if it still is what it needs."""
         if self.folder is None:
             return None
@@ -109,9 +107,8 @@ class Authority:
             named = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
             return None
-        left = old.not_valid_after_utc - now
         same = old.public_key() == public and named.get_values_for_type(x509.DNSName) == names
-        return pem.decode("ascii") if same and left > datetime.timedelta(days=LEAF_DAYS // 3) else None
+        return pem.decode("ascii") if same and _now() < renewal(old) else None
 
 
 def open_authority(folder: Path, cluster: str) -> Authority:
