@@ -125,8 +125,9 @@ class Cluster:
         for node in nodes:
             print(f"--- {node}", self.lab.exec(node, ["sh", "-c", script]).stdout, sep="\n")
 
-    def status(self, bundle: Path) -> dict[str, dict[str, Any]]:
-        nodes: dict[str, dict[str, Any]] = json.loads(self.call("status", str(bundle), "--json"))["result"]["nodes"]
+    def status(self, bundle: Path, code: int = 0) -> dict[str, dict[str, Any]]:
+        said = self.call("status", str(bundle), "--json", code=code)
+        nodes: dict[str, dict[str, Any]] = json.loads(said)["result"]["nodes"]
         return nodes
 
     def table(self) -> str:

@@ -91,6 +91,8 @@ FAULTS: tuple[Fault, ...] = (
     _look("foreign-policy", "both-initiate", "somebody else's IPsec policy", "IPP640"),
     _look("program-gone", "kernel-lacks", "nft is not installed", "IPP631 names the package"),
     _look("timer-broken", "reboot-open", "systemd-run does nothing", "IPP633: no dead-man timer, no change"),
+    _look("clock-ahead", "clock", "the nodes' clock is a day ahead", "IPP632 says by how much"),
+    _look("clock-1970", "clock", "the nodes' clock begins anew", "IPP632 says by how much"),
     _look("peer-off", "node-away", "a node has no power", "exit 8, nothing changed"),
     Fault(
         name="controller-killed",
@@ -174,13 +176,6 @@ FAULTS: tuple[Fault, ...] = (
         how="the journal can't be written",
         must="refused before anything changes",
         tests=(UNIT + "test_journal.py",),
-    ),
-    Fault(
-        name="skew",
-        row="clock",
-        how="the request says another time",
-        must="IPP632 names the clock",
-        reason="all nodes of the lab share one kernel, and with it the clock",
     ),
     Fault(
         name="wrong-certificate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,12 @@ from .injections import on
 from .rollout_steps import Rollout, is_old
 
 pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.timeout(1200)]
-AGAIN = "ip link set {0} mtu 1500"
+
+
+def right_clock(lab: Lab) -> None:
+    on(f"date -s @{time.time():.0f}", "guest")(lab)
+
+
 # how, how it ends, code, and words that the message must have
 LOOKS: dict[str, tuple[Callable[[Lab], None], Callable[[Lab], None], str, tuple[str, ...]]] = {
     "charon-off": (on("systemctl stop strongswan"), on("systemctl start strongswan"), "IPP634", ("n2", "UDP 500")),
@@ -62,6 +68,9 @@ LOOKS: dict[str, tuple[Callable[[Lab], None], Callable[[Lab], None], str, tuple[
         "IPP661",
         ("n2",),
     ),
+    # all nodes of a lab have the guest's clock
+    "clock-ahead": (on("date -s '+1 day'", "guest"), right_clock, "IPP632", ("the clock is +86", "n1")),
+    "clock-1970": (on("date -s @86400", "guest"), right_clock, "IPP632", ("the clock is -1", "n1")),
 }
 
 
@@ -80,7 +89,7 @@ def test_seen_before_anything_changes(rollout: Rollout, name: str) -> None:
         heal(rollout.lab)
     assert done.returncode in (1, 8)  # 8: SSH to the node goes over the same cable
     assert "nothing was changed" in done.stdout
-    line = next(line for line in done.stderr.splitlines() if code in line)
+    line = next(line for line in done.stderr.splitlines() if code in line and words[0] in line)
     for word in words:
         assert word in line, line
     for node in rollout.status().values():

@@ -194,6 +194,30 @@ def test_a_charon_that_was_killed_leaves_its_socket_and_is_not_asked(node: Node,
     assert start.read_text() == "etc/ipsecplan/start-none.conf", "a charon that comes back must trap nothing"
 
 
+@pytest.mark.parametrize(
+    ("policies", "says", "code"),
+    [("", 0, 0), ("other-a, TUNNEL\n  local:  192.0.2.1/32\n", 0, 0), ("pair-0123456789ab-out, TRANSPORT\n", 0, 1),
+     ("ipsecplan-any-in, TRANSPORT\n", 0, 1), ("", 1, 1)],
+)  # fmt: skip
+def test_a_connection_that_charon_refuses_is_a_failure_where_it_traps(
+    node: Node, policies: str, says: int, code: int
+) -> None:
+    """As when the agent was killed before it had brought the certificate which the connections name."""
+    folder = node.root.parent
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(folder / "vici"))
+    answers = f"""case "$*" in
+        *--load-conns*) exit 1 ;;
+        *--list-pols*) printf '{policies}'; exit {says} ;;
+        esac"""
+    (node.bin / "swanctl").write_text(f"#!/bin/sh\n{answers}\n")
+    for path in ("etc/ipsecplan/start-none.conf", "etc/swanctl/conf.d/ipsecplan-start.conf"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    done = subprocess.run(["/bin/sh", str(node.script), "relax"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stdout
+
+
 @pytest.mark.parametrize("left", ["", "src 192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0xc1 reqid 1 mode transport\n"])
 def test_sas_that_the_running_charon_does_not_know_are_swept(node: Node, left: str) -> None:
     with socket.socket(socket.AF_UNIX) as made:
