@@ -11,7 +11,7 @@ from netplan.lab.cluster import Lab
 
 from .conftest import ClusterFactory
 from .injections import on
-from .rollout_steps import Rollout, is_old
+from .rollout_steps import Rollout, is_old, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.timeout(1200)]
 
@@ -97,13 +97,46 @@ def test_seen_before_anything_changes(rollout: Rollout, name: str) -> None:
         assert node["mtu"]["devices"] == {"ov0": 1450}
 
 
+STATE_DISK = "mkdir -p /var/lib/ipsecplan; mount -t tmpfs -o size={} tmpfs /var/lib/ipsecplan"
+LIVE = "find /etc -type f -newer /proc/1/comm | sort | xargs -r sha256sum"
+
+
 def test_no_room_for_our_state(rollout: Rollout) -> None:
-    on("mkdir -p /var/lib/ipsecplan; mount -t tmpfs -o size=128k tmpfs /var/lib/ipsecplan")(rollout.lab)
-    before = rollout.shell("n2", "sh", "-c", "find /etc -type f -newer /proc/1/comm | sort | xargs -r sha256sum")
-    done = rollout.apply()
-    assert done.returncode in (1, 6, 7), done.stderr
-    after = rollout.shell("n2", "sh", "-c", "find /etc -type f -newer /proc/1/comm | sort | xargs -r sha256sum")
-    on("umount /var/lib/ipsecplan")(rollout.lab)
+    on(STATE_DISK.format("128k"))(rollout.lab)
+    try:
+        done = rollout.apply()
+    finally:
+        on("umount /var/lib/ipsecplan")(rollout.lab)
+    assert done.returncode == 1
+    assert "nothing was changed" in done.stdout
+    line = next(line for line in done.stderr.splitlines() if "IPP635" in line)
+    assert "n2: /var/lib/ipsecplan has " in line
+    assert all(is_old(node) for node in rollout.status().values())
+
+
+@pytest.mark.parametrize("where", ["/var/lib/ipsecplan", "/etc/ipsecplan"])
+@pytest.mark.parametrize("phase", ["arm", "stage", "permissive"])
+def test_a_disk_that_fills_in_mid_apply(rollout: Rollout, where: str, phase: str) -> None:
+    """Taken back at once on every node, by steps that need no room but what was set aside for them."""
+    on(STATE_DISK.format("24m").replace("/var/lib/ipsecplan", where))(rollout.lab)
+    before = rollout.shell("n2", "sh", "-c", LIVE)
+    try:
+        process = rollout.start()
+        until(process, phase)
+        on(f"head -c 50M /dev/zero >{where}/fill")(rollout.lab)
+        assert process.stderr
+        said = process.stderr.read()
+        process.stderr.close()
+        code = process.wait()
+        print(said)
+        nodes = rollout.status()
+        after = rollout.shell("n2", "sh", "-c", LIVE)
+    finally:
+        on(f"umount {where}")(rollout.lab)
+    assert code == 6, said
+    assert "IPP635" in said
+    assert "a defect" not in said
     kept = {line for line in before.splitlines() if "ipsecplan" not in line}
     assert kept <= set(after.splitlines()), "a live file was harmed"
-    assert all(is_old(node) for node in rollout.status().values())
+    assert all(is_old(node) for node in nodes.values())
+    assert rollout.run("revert", "--yes").returncode == 0  # senders and devices get their old MTU

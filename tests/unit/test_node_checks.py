@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import importlib
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -124,6 +125,44 @@ def test_what_is_held_for_a_revert_is_really_held(
     assert not path.exists()
     script = guard.script("revert.sh")
     assert 'rm -f "$ROOT/reserve" /etc/ipsecplan/reserve' in script, "revert.sh frees what we hold"
+
+
+@pytest.mark.parametrize(("free", "kept"), [(0, False), (2**20, True)])
+def test_an_undo_on_a_full_disk_takes_what_was_held_for_it(
+    node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, kept: bool
+) -> None:
+    room = node.room
+    monkeypatch.setattr(room.state, "ROOT", str(tmp_path / "lib"))
+    monkeypatch.setattr(room, "ETC", str(tmp_path / "etc"))
+    room.keep_some()  # nothing is held, nothing is freed
+    room.hold()
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=free // 4096, f_frsize=4096))
+    room.keep_some()
+    assert [Path(path).exists() for path in room.reserves()] == [kept, kept]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OSError(28, "No space left on device", "/x"), "IPP635"), (OSError(5, "I/O error"), "IPP609"),
+                        (ValueError("x"), "IPP609")],
+)  # fmt: skip
+def test_a_full_disk_is_no_defect(
+    node: ModuleType, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    main = importlib.import_module("ipsecplan_node.main")
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setitem(main.PHASES, "facts", ("facts", fails))
+    (said,) = main.perform({"phases": ["facts"]}, None)
+    assert (said["ok"], said["findings"][0]["code"]) == (False, code)
+    assert "test_node_checks.py" in said["detail"]
+    # writing down how far it came may fail as well
+    monkeypatch.setitem(main.PHASES, "facts", ("facts", lambda *_: {}))
+    monkeypatch.setattr(main.state, "reached", fails)
+    if isinstance(error, OSError):
+        (said,) = main.perform({"phases": ["facts"], "tx": "tx", "step": 1}, None)
+        assert (said["ok"], said["findings"][0]["code"]) == (False, code)
 
 
 def test_the_script_passes_its_own_self_test(tmp_path: Path) -> None:

@@ -194,6 +194,18 @@ def test_a_charon_that_was_killed_leaves_its_socket_and_is_not_asked(node: Node,
     assert start.read_text() == "etc/ipsecplan/start-none.conf", "a charon that comes back must trap nothing"
 
 
+def test_a_full_disk_gives_what_was_held(node: Node) -> None:
+    folder = node.root.parent
+    for path in ("etc/ipsecplan/start-none.conf", "etc/ipsecplan/reserve", "etc/swanctl/conf.d/ipsecplan-start.conf"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    (node.bin / "cp").write_text(f'#!/bin/sh\n[ -e {folder}/etc/ipsecplan/reserve ] && exit 1\nexec /bin/cp "$@"\n')
+    (node.bin / "cp").chmod(0o755)
+    node.run("relax")
+    start = folder / "etc/swanctl/conf.d/ipsecplan-start.conf"
+    assert start.read_text() == "etc/ipsecplan/start-none.conf", "a charon that starts now must trap nothing"
+
+
 @pytest.mark.parametrize(
     ("policies", "says", "code"),
     [("", 0, 0), ("other-a, TUNNEL\n  local:  192.0.2.1/32\n", 0, 0), ("pair-0123456789ab-out, TRANSPORT\n", 0, 1),

@@ -161,7 +161,10 @@ remove_interfaces() {
 
 untrap() {
 	[ -r /etc/ipsecplan/start-none.conf ] || return 0
-	place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf" # a charon that starts meanwhile reads it
+	for try in 1 2; do # a charon that starts meanwhile reads it
+		place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf" && break
+		rm -f "$ROOT/reserve" /etc/ipsecplan/reserve # the disk is full: this is what the room was set aside for
+	done
 	charon_runs || return 0
 	# a connection that charon refuses counts only where it keeps a trap: its key or certificate may not be there yet
 	timeout 30 swanctl --load-conns >/dev/null 2>&1 || ! trapped || failed=1

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import core, lease, state
+from . import core, lease, room, state
 from .core import Node, Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
@@ -22,7 +24,7 @@ READ_ONLY = ("status", "preflight", "reach", "probe", "facts")
 def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
-    from . import reach, replaced, room
+    from . import reach, replaced
 
     reach.stop()
     stage.tools(request["files"], archive)
@@ -229,18 +231,29 @@ def perform(request: Node, archive: bytes | None) -> list[Node]:
         except Stop as stop:
             result.update(ok=False, findings=stop.findings, detail=stop.findings[0]["message"])
         except Exception as error:  # noqa: BLE001  a defect of ours must still come back as an answer
-            import traceback
-
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            text = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
-            result.update(ok=False, findings=[finding("IPP609", text, "this is a defect of ipsecplan")], detail=text)
+            result.update(_broken(error))
         result["seconds"] = round(time.monotonic() - begin, 2)
         results.append(result)
         if not result["ok"] or (name == "status" and request.get("stop_when_same") and not result["differs"]):
             break
     if request.get("step") and len(results) == len(request["phases"]) and all(r["ok"] for r in results):
-        state.reached(request["tx"], request["step"])
+        try:
+            state.reached(request["tx"], request["step"])
+        except OSError as error:
+            results[-1].update(_broken(error))
     return results
+
+
+def _broken(error: Exception) -> Node:
+    """Return what a result says of an exception: a full disk, or else a defect of ours."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"({os.path.basename(where.filename)}:{where.lineno})"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        path = f" for {error.filename}" if error.filename else ""
+        said = finding("IPP635", f"{error.strerror}{path} {place}", "make room on this node")
+    else:
+        said = finding("IPP609", f"{type(error).__name__}: {error} {place}", "this is a defect of ipsecplan")
+    return {"ok": False, "findings": [said], "detail": said["message"]}
 
 
 def main(header: Node, stream: Any) -> None:
@@ -257,6 +270,8 @@ def main(header: Node, stream: Any) -> None:
             results = perform(request, archive)
         else:
             with _alone():
+                if not set(UNDO).isdisjoint(request["phases"]):
+                    room.keep_some()
                 lease.hold(request.get("lease"))
                 if request.get("rearm"):
                     with state.deciding():
@@ -266,5 +281,7 @@ def main(header: Node, stream: Any) -> None:
     except Stop as stop:
         results = [{"phase": request["phases"][0], "ok": False, "changed": False, "findings": stop.findings,
                     "detail": stop.findings[0]["message"], "seconds": 0}]  # fmt: skip
+    except OSError as error:
+        results = [{"phase": request["phases"][0], "changed": False, "seconds": 0, **_broken(error)}]
     sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results, "clock": time.monotonic()}) + "\n")
     sys.stdout.flush()

@@ -8,11 +8,12 @@ import os
 from . import state
 from .core import Node, finding
 
-ALWAYS = ("/etc", "/etc/swanctl", "/var/lib", "/run", "/usr/local")
 ETC = "/etc/ipsecplan"
+ALWAYS = ("/etc", "/etc/swanctl", ETC, "/var/lib", state.ROOT, "/run", "/usr/local")
 RESERVE = 2**20  # bytes; revert.sh gives it back before it writes anything
 BASE = 8 * 2**20
 INODES = 500
+UNDO = 2**18  # bytes that an undo writes at most: a lease, a timer, a state
 
 
 def places(paths: list[str]) -> dict[int, str]:
@@ -59,6 +60,15 @@ def give_back() -> None:
     for path in reserves():
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+
+
+def keep_some() -> None:
+    """Free what :func:`hold` took where the disk is full: taking back must be able to write."""
+    for path in reserves():
+        with contextlib.suppress(FileNotFoundError):
+            disk = os.statvfs(path)
+            if disk.f_bavail * disk.f_frsize < UNDO:
+                os.unlink(path)
 
 
 def _allocate(path: str, size: int, *, keep: bool) -> str | None:
