@@ -22,8 +22,8 @@ ESP = 50
 @pytest.mark.parametrize(
     ("overlay", "family"),
     [
-        ("vxlan", "ipv4"),
         ("geneve", "ipv6"),
+        pytest.param("vxlan", "ipv4", marks=pytest.mark.drill),  # its sizes are proven in test_rollout_apply
         pytest.param("vxlan", "ipv6", marks=pytest.mark.drill),
         pytest.param("geneve", "ipv4", marks=pytest.mark.drill),
     ],
