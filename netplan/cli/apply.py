@@ -48,7 +48,7 @@ def command(
     A second apply of the same bundle changes nothing. Exit 6: it was taken back; 7: not on every node. A failure on
     one node takes every node back, in every wave.
     """
-    need_yes(yes)
+    need_yes(yes, bundle)
     options = Options(timer_s=timer, soak_s=soak, **chosen)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         outcome = apply(engine, asking(yes, to_change))

@@ -267,9 +267,10 @@ def _left(outcome: Outcome) -> None:
         emit(f"to raise: {size} -> {planned}, when you want it: `ipsecplan apply --raise`; a raise is never automatic")
 
 
-def need_yes(yes: bool) -> None:
-    """Refuse to hang where nobody can answer."""
+def need_yes(yes: bool, bundle: Path) -> None:
+    """Refuse to hang where nobody can answer; what is wrong with the bundle is said first."""
     if not yes and not sys.stdin.isatty():
+        bundle_module.read(bundle)
         raise click.UsageError("this changes nodes: give --yes where there is no terminal to ask on")
 
 

@@ -52,7 +52,7 @@ def command(
     some: taken back on the others. A try asks for its yes again. Which nodes take part was chosen when it began, and
     what is left of the switch is one wave.
     """
-    need_yes(yes)
+    need_yes(yes, bundle)
     options = Options(timer_s=timer, soak_s=soak, keep_s=keep_for, steal=steal, lift=lift)
     with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
         keep = asking_to_keep(detach or not sys.stdin.isatty(), engine.cancelled)

@@ -29,7 +29,7 @@ def command(
     All nodes accept clear and encrypted packets first, then SAs end, then files go, and MTUs rise last. With --limit,
     nodes that the others have dropped already (they confirmed a bundle without them) are turned off alone.
     """
-    need_yes(yes)
+    need_yes(yes, bundle)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(limit=limit, steal=steal), quiet=json_) as engine:
         outcome = revert(engine, asking(yes, _question))
     if json_:

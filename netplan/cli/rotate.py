@@ -31,7 +31,7 @@ def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_di
 
     Live SAs go on as they are: the next authentication uses the new credentials. Run it again if it was interrupted.
     """
-    need_yes(yes)
+    need_yes(yes, bundle)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
         auth = {str(target.node.get("auth", "certificates")) for target in engine.targets.values()}
         if auth == {"pubkey"}:

@@ -54,7 +54,7 @@ def command(
     No, Ctrl-C and silence take it back on every node. --yes answers the first question (may it begin?), never the
     second one (keep it?). With --detach the verb exits 0 after the proof, and `ipsecplan confirm` is the yes.
     """
-    need_yes(yes)
+    need_yes(yes, bundle)
     if not detach and not sys.stdin.isatty():
         raise click.UsageError("nobody can say yes here: give --detach, and say it with `ipsecplan confirm`")
     if detach and chosen["lift"]:
