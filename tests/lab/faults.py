@@ -174,8 +174,8 @@ FAULTS: tuple[Fault, ...] = (
         name="disk-filled",
         row="node-disk-full",
         how="the disk of our state, or of our configuration, fills up on a node",
-        phases=("arm", "stage", "permissive"),
-        must="all taken back at once, exit 6, the disk named; live files are whole",
+        phases=("arm", "stage", "permissive", "prepare"),
+        must="all taken back at once, exit 6, the disk named; once prepared, or all confirmed; live files are whole",
         tests=("tests/lab/test_fault_looks.py::test_a_disk_that_fills_in_mid_apply",),
     ),
     Fault(

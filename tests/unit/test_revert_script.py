@@ -194,6 +194,15 @@ def test_a_charon_that_was_killed_leaves_its_socket_and_is_not_asked(node: Node,
     assert start.read_text() == "etc/ipsecplan/start-none.conf", "a charon that comes back must trap nothing"
 
 
+def test_a_full_disk_does_not_keep_a_node_from_confirming(node: Node) -> None:
+    node.prepare()
+    node.put(reserve="room")
+    (node.bin / "sync").write_text(f"#!/bin/sh\n[ ! -e {node.root}/reserve ]\n")
+    (node.bin / "sync").chmod(0o755)
+    node.run("timer", TX)
+    assert kept(node)
+
+
 def test_a_full_disk_gives_what_was_held(node: Node) -> None:
     folder = node.root.parent
     for path in ("etc/ipsecplan/start-none.conf", "etc/ipsecplan/reserve", "etc/swanctl/conf.d/ipsecplan-start.conf"):

@@ -35,6 +35,9 @@ one_line() {
 	printf '%s' "$line"
 }
 
+# give back the room that was set aside for a revert
+spend() { rm -f "$ROOT/reserve" /etc/ipsecplan/reserve; }
+
 # place FROM TO: copy with mode and owner, in one rename
 place() {
 	cp -p "$1" "$2.ipsecplan-tmp" && mv -f "$2.ipsecplan-tmp" "$2"
@@ -85,12 +88,17 @@ witnessed() {
 	return $answer
 }
 
+write_confirmed() {
+	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" 2>/dev/null >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
+		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json"
+}
+
 # Confirm as the controller would have: the state, then the marker away, then the answer for those who ask us.
 confirm() {
 	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
-		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json" || return 1
-	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline" "$ROOT/reserve" /etc/ipsecplan/reserve
+	write_confirmed || { spend && write_confirmed; } || return 1
+	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
+	spend
 	sync "$ROOT"
 	token add
 }
@@ -163,7 +171,7 @@ untrap() {
 	[ -r /etc/ipsecplan/start-none.conf ] || return 0
 	for try in 1 2; do # a charon that starts meanwhile reads it
 		place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf" && break
-		rm -f "$ROOT/reserve" /etc/ipsecplan/reserve # the disk is full: this is what the room was set aside for
+		spend # the disk is full: this is what the room was set aside for
 	done
 	charon_runs || return 0
 	# a connection that charon refuses counts only where it keeps a trap: its key or certificate may not be there yet
@@ -265,7 +273,7 @@ write_state() { # state tx release result
 
 # back SNAPSHOT: the whole way, in the order that loses least
 back() {
-	rm -f "$ROOT/reserve" /etc/ipsecplan/reserve # room that was set aside for this
+	spend
 	accept_both
 	[ -n "$old_release" ] || leave
 	restore_files "$1"

@@ -270,7 +270,7 @@ def main(header: Node, stream: Any) -> None:
             results = perform(request, archive)
         else:
             with _alone():
-                if not set(UNDO).isdisjoint(request["phases"]):
+                if not {*UNDO, "confirm"}.isdisjoint(request["phases"]):
                     room.keep_some()
                 lease.hold(request.get("lease"))
                 if request.get("rearm"):

@@ -13,7 +13,7 @@ ALWAYS = ("/etc", "/etc/swanctl", ETC, "/var/lib", state.ROOT, "/run", "/usr/loc
 RESERVE = 2**20  # bytes; revert.sh gives it back before it writes anything
 BASE = 8 * 2**20
 INODES = 500
-UNDO = 2**18  # bytes that an undo writes at most: a lease, a timer, a state
+LITTLE = 2**18  # bytes; more than a lease, a timer and a state take
 
 
 def places(paths: list[str]) -> dict[int, str]:
@@ -63,11 +63,11 @@ def give_back() -> None:
 
 
 def keep_some() -> None:
-    """Free what :func:`hold` took where the disk is full: taking back must be able to write."""
+    """Free what :func:`hold` took where the disk is full: an undo, and a confirmation, must be able to write."""
     for path in reserves():
         with contextlib.suppress(FileNotFoundError):
             disk = os.statvfs(path)
-            if disk.f_bavail * disk.f_frsize < UNDO:
+            if disk.f_bavail * disk.f_frsize < LITTLE:
                 os.unlink(path)
 
 
