@@ -70,7 +70,8 @@ def test_two_control_machines(clusters: ClusterFactory, tmp_path: Path) -> None:
     assert codes[0] == 0, "one gets through"
     assert codes[1] in (1, 6), "the other one doesn't, and leaves nothing behind"
     lost = said[[process.returncode for process in running].index(codes[1])]
-    assert "holds" in lost or "another transaction is open" in lost
+    # by the lease, the open transaction, or the lock, when the other one's request is at work just then
+    assert any(words in lost for words in ("holds", "another transaction is open", "another ipsecplan works"))
     assert "NOT every node" not in lost
     assert all(is_new(node) for node in rollout.status().values())
 
