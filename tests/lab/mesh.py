@@ -84,13 +84,14 @@ while not stop:
             flow.tick(now)
 print(json.dumps({f.peer: {"bytes": f.bytes, "worst": round(f.worst, 2), "error": f.error} for f in flows}))
 """
-# prints: sent, first and last answered number, and every hole between them as "time of its end:first number:length"
+# prints: sent, first and last answered number, time of the first answer (pings that waited for an address resolution are
+# answered out of their order), and every hole between answers as "time of the answer behind it:length"
 HOLES = r"""
 /icmp_seq=/ && /time=/ { split($0, a, "icmp_seq="); s = a[2] + 0; at[s] = substr($1, 2) + 0; if (s > last) last = s
-                         if (!first || s < first) first = s }
+                         if (!first || s < first) first = s; if (!up || at[s] < up) up = at[s] }
 /packets transmitted/ { sent = $1 }
-END { printf "%d %d %d", sent, first, last
-      for (s = first; s <= last; s++) if (s in at) { if (hole) printf " %.2f:%d:%d", at[s], s - hole, hole; hole = 0 }
+END { printf "%d %d %d %.2f", sent, first, last, up
+      for (s = first; s <= last; s++) if (s in at) { if (hole) printf " %.2f:%d", at[s], hole; hole = 0 }
                                       else hole++
       print "" }
 """
@@ -100,7 +101,8 @@ END { printf "%d %d %d", sent, first, last
 class Stream:
     """The pings of one ordered pair. ``holes``: (time of the answer behind it, length), in seconds and pings.
 
-    ``coming_up``: pings lost in the second after the first answer, in a pair that had none when the watch began.
+    ``coming_up``: pings lost before the answers of the first second, in a pair that had none when the watch began: they
+    had waited for the peer's address, more than the kernel's queue for that takes.
     """
 
     sent: int = 0
@@ -205,12 +207,12 @@ def watched_mesh(lab: Lab, settle: float = 3.0) -> Iterator[Report]:
         by_address = {address: name for name, address in pods.items()}
         report.flows |= {(node, by_address[address]): flow for address, flow in json.loads(flows).items()}
         for peer, line in zip(peers, lines, strict=True):
-            sent, first, last, *holes = line.split()
-            parsed = [(float(at), int(number), int(length)) for at, number, length in (h.split(":") for h in holes)]
-            until = int(first) + A_SECOND if int(first) > A_SECOND else 0
+            sent, first, last, up, *holes = line.split()
+            parsed = [(float(at), int(length)) for at, length in (h.split(":") for h in holes)]
+            until = float(up) + 1 if int(first) > A_SECOND else 0.0
             report.streams[node, peer] = Stream(
-                int(sent), int(first), int(last), [(at, length) for at, number, length in parsed if number >= until],
-                sum(length for _, number, length in parsed if number < until),
+                int(sent), int(first), int(last), [(at, length) for at, length in parsed if at > until],
+                sum(length for at, length in parsed if at <= until),
             )  # fmt: skip
         report.packets += _clear_packets(lab, node)
 

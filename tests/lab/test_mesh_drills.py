@@ -92,7 +92,7 @@ def test_add_remove_disable(clusters: ClusterFactory, tmp_path: Path) -> None:
         for pair, stream in row.report.streams.items():
             if "n4" in pair:
                 assert stream.last, f"{pair}: nothing arrived after the join"
-                print(f"{pair} came up at ping {stream.first}, {stream.coming_up} lost in the second after")
+                print(f"{pair} came up at ping {stream.first}, {stream.coming_up} lost of those that had waited")
                 assert stream.longest <= 1, f"{pair}: {stream}\n{row.holes(pair)}"
         confirmed(cluster, four, ALL)
         row = cluster.change("remove n4", ("apply", str(three), *YES), members=THREE)
