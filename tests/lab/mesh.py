@@ -84,7 +84,7 @@ while not stop:
             flow.tick(now)
 print(json.dumps({f.peer: {"bytes": f.bytes, "worst": round(f.worst, 2), "error": f.error} for f in flows}))
 """
-# prints: sent, first and last answered number, time of the first answer (pings that waited for an address resolution are
+# prints: sent, first and last answered number, time of the first answer (pings that waited for the peer's address are
 # answered out of their order), and every hole between answers as "time of the answer behind it:length"
 HOLES = r"""
 /icmp_seq=/ && /time=/ { split($0, a, "icmp_seq="); s = a[2] + 0; at[s] = substr($1, 2) + 0; if (s > last) last = s
