@@ -69,8 +69,8 @@ LOOKS: dict[str, tuple[Callable[[Lab], None], Callable[[Lab], None], str, tuple[
         ("n2",),
     ),
     # all nodes of a lab have the guest's clock
-    "clock-ahead": (on("date -s '+1 day'", "guest"), right_clock, "IPP632", ("the clock is +86", "n1")),
-    "clock-1970": (on("date -s @86400", "guest"), right_clock, "IPP632", ("the clock is -1", "n1")),
+    "clock-ahead": (on("date -s '+1 day'", "guest"), right_clock, "IPP632", ("the clock is +86",)),
+    "clock-1970": (on("date -s @86400", "guest"), right_clock, "IPP632", ("the clock is -1",)),
 }
 
 
