@@ -74,6 +74,7 @@ def rebooted(lab: Lab) -> None:
     time.sleep(20)
 
 
+@pytest.mark.drill  # the short part is a row of test_strongswan_matrix
 def test_on_proven_and_off(clusters: ClusterFactory, tmp_path: Path) -> None:
     """Two nodes, a ping each 20 ms both ways and a TCP connection while it is turned on and off."""
     lab = clusters(nodes=2)

@@ -32,8 +32,8 @@ FORMS = {
     "line": "# for x in y\n{{ lookup('pipe', 'touch %s') }}",
 }
 FORMS["all of them"] = " ".join(FORMS.values())
-# all in one for every commit; each alone, in case one keeps another from running, before a change lands
-EACH = [pytest.param(f, marks=[] if f == "all of them" else [pytest.mark.slow]) for f in FORMS]
+# all in one for every commit; each alone, in case one keeps another from running, in `make drills`
+EACH = [pytest.param(f, marks=[] if f == "all of them" else [pytest.mark.drill]) for f in FORMS]
 BASE: dict[str, Any] = {"name": "demo", "inventory": "hosts.yml", "nodes": "all"}
 HOSTS: dict[str, dict[str, Any]] = {
     f"n{n}": {"underlay_address": f"10.77.0.1{n}", "pod_cidr": f"10.244.{n}.0/24"} for n in (1, 2, 3)
