@@ -97,12 +97,12 @@ def test_seen_before_anything_changes(rollout: Rollout, name: str) -> None:
         assert node["mtu"]["devices"] == {"ov0": 1450}
 
 
-STATE_DISK = "mkdir -p /var/lib/ipsecplan; mount -t tmpfs -o size={} tmpfs /var/lib/ipsecplan"
+DISK = "mkdir -p {0}; mount -t tmpfs -o size={1} tmpfs {0}"
 LIVE = "find /etc -type f -newer /proc/1/comm | sort | xargs -r sha256sum"
 
 
 def test_no_room_for_our_state(rollout: Rollout) -> None:
-    on(STATE_DISK.format("128k"))(rollout.lab)
+    on(DISK.format("/var/lib/ipsecplan", "128k"))(rollout.lab)
     try:
         done = rollout.apply()
     finally:
@@ -121,7 +121,7 @@ def test_a_disk_that_fills_in_mid_apply(rollout: Rollout, where: str, phase: str
 
     Once nodes are prepared they may confirm as well, all of them.
     """
-    on(STATE_DISK.format("24m").replace("/var/lib/ipsecplan", where))(rollout.lab)
+    on(DISK.format(where, "24m"))(rollout.lab)
     before = rollout.shell("n2", "sh", "-c", LIVE)
     try:
         process = rollout.start()

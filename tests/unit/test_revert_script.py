@@ -49,6 +49,12 @@ class Node:
         for name, text in files.items():
             ((folder or self.root) / name).write_text(text + "\n" if text else "")
 
+    def lay(self, *paths: str) -> None:
+        """Make files below the folder that say their own paths."""
+        for path in paths:
+            (self.root.parent / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root.parent / path).write_text(path)
+
     def play(self, name: str, *, answer: str = "", code: int = 0) -> None:
         path = self.bin / name
         path.write_text(f"#!/bin/sh\necho \"{name} $*\" >>{self.said}\nprintf %s '{answer}'\nexit {code}\n")
@@ -184,9 +190,7 @@ def test_a_charon_that_was_killed_leaves_its_socket_and_is_not_asked(node: Node,
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(folder / "vici"))
     node.play("swanctl", code=0 if answers else 2)
-    for path in ("etc/ipsecplan/start-none.conf", "etc/swanctl/conf.d/ipsecplan-start.conf"):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(path)
+    node.lay("etc/ipsecplan/start-none.conf", "etc/swanctl/conf.d/ipsecplan-start.conf")
     done = subprocess.run(["/bin/sh", str(node.script), "relax"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
     assert ("swanctl --load-conns" in node.said.read_text()) is answers
@@ -205,9 +209,7 @@ def test_a_full_disk_does_not_keep_a_node_from_confirming(node: Node) -> None:
 
 def test_a_full_disk_gives_what_was_held(node: Node) -> None:
     folder = node.root.parent
-    for path in ("etc/ipsecplan/start-none.conf", "etc/ipsecplan/reserve", "etc/swanctl/conf.d/ipsecplan-start.conf"):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(path)
+    node.lay("etc/ipsecplan/start-none.conf", "etc/ipsecplan/reserve", "etc/swanctl/conf.d/ipsecplan-start.conf")
     (node.bin / "cp").write_text(f'#!/bin/sh\n[ -e {folder}/etc/ipsecplan/reserve ] && exit 1\nexec /bin/cp "$@"\n')
     (node.bin / "cp").chmod(0o755)
     node.run("relax")
@@ -232,9 +234,7 @@ def test_a_connection_that_charon_refuses_is_a_failure_where_it_traps(
         *--list-pols*) printf '{policies}'; exit {says} ;;
         esac"""
     (node.bin / "swanctl").write_text(f"#!/bin/sh\n{answers}\n")
-    for path in ("etc/ipsecplan/start-none.conf", "etc/swanctl/conf.d/ipsecplan-start.conf"):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(path)
+    node.lay("etc/ipsecplan/start-none.conf", "etc/swanctl/conf.d/ipsecplan-start.conf")
     done = subprocess.run(["/bin/sh", str(node.script), "relax"], capture_output=True, text=True, timeout=60)
     assert done.returncode == code, done.stdout
 

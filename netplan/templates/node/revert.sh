@@ -88,17 +88,13 @@ witnessed() {
 	return $answer
 }
 
-write_confirmed() {
-	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" 2>/dev/null >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
-		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json"
-}
-
 # Confirm as the controller would have: the state, then the marker away, then the answer for those who ask us.
 confirm() {
 	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-	write_confirmed || { spend && write_confirmed; } || return 1
+	spend # whether it is kept or taken back now, the room was set aside for this; the disk may be full
+	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
+		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json" || return 1
 	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
-	spend
 	sync "$ROOT"
 	token add
 }
@@ -169,10 +165,8 @@ remove_interfaces() {
 
 untrap() {
 	[ -r /etc/ipsecplan/start-none.conf ] || return 0
-	for try in 1 2; do # a charon that starts meanwhile reads it
-		place /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf" && break
-		spend # the disk is full: this is what the room was set aside for
-	done
+	set -- /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf" # a charon that starts meanwhile reads it
+	place "$@" || { spend && place "$@"; } # the disk is full: this is what the room was set aside for
 	charon_runs || return 0
 	# a connection that charon refuses counts only where it keeps a trap: its key or certificate may not be there yet
 	timeout 30 swanctl --load-conns >/dev/null 2>&1 || ! trapped || failed=1

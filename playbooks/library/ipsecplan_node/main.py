@@ -10,11 +10,10 @@ import os
 import resource
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import core, lease, room, state
+from . import core, lease, state
 from .core import Node, Stop, finding
 
 SENTINEL = "IPSECPLAN-RESULT "
@@ -24,7 +23,7 @@ READ_ONLY = ("status", "preflight", "reach", "probe", "facts")
 def _arm(stage: Any, request: Node, archive: bytes | None) -> Node:
     if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
-    from . import reach, replaced
+    from . import reach, replaced, room
 
     reach.stop()
     stage.tools(request["files"], archive)
@@ -246,6 +245,8 @@ def perform(request: Node, archive: bytes | None) -> list[Node]:
 
 def _broken(error: Exception) -> Node:
     """Return what a result says of an exception: a full disk, or else a defect of ours."""
+    import traceback
+
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"({os.path.basename(where.filename)}:{where.lineno})"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -271,6 +272,8 @@ def main(header: Node, stream: Any) -> None:
         else:
             with _alone():
                 if not {*UNDO, "confirm"}.isdisjoint(request["phases"]):
+                    from . import room
+
                     room.keep_some()
                 lease.hold(request.get("lease"))
                 if request.get("rearm"):
