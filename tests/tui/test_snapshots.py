@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +13,7 @@ from textual.widgets import Input
 
 from netplan import bundle
 from netplan.bundle import File
+from tests.tui import quiet
 from tests.tui.test_rollout_state import PHASES, records, write
 from tui.screens import kinds
 
@@ -129,7 +132,10 @@ def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeyp
             await prepare(app, pilot, settle)
         await settle(pilot)
 
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
+    with asyncio.Runner(loop_factory=quiet.Loop) as runner:
+        monkeypatch.setattr(app, "run", functools.partial(app.run, loop=runner.get_loop()))
+        same = snap_compare(app, terminal_size=SIZES[size], run_before=before)
+    assert same
 
 
 def test_no_picture_is_left_over():
