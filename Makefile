@@ -1,11 +1,12 @@
-# Two commands for everybody: `make demo` and `make test`. Both set up what they need on a bare Debian 12 as root.
+# Two commands for everybody: `make demo` and `make test`. Both set up what they need on a bare Debian 12, 13 or sid as root.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian packages: the virtual environment, the lab (a virtual machine made from Debian's own packages), the kernel rig
-APT_BASE := python3-venv make
+APT_BASE := python3-venv
+APT_CHECK := iproute2 openssh-client
 APT_LAB := $(shell cat netplan/lab/packages.txt 2>/dev/null)
 APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch ovn-central ovn-host docker.io \
   busybox-static nftables iputils-ping
@@ -16,15 +17,18 @@ PYTEST := $(BIN)/python -m pytest
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# $(call apt,PACKAGES): install what is missing, and touch nothing when nothing is
+# $(call apt,PACKAGES): install what is missing, and touch nothing when nothing is; whoever can't is told what is missing
 define apt
-	@missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q ' installed' || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then echo "installing:$$missing"; export DEBIAN_FRONTEND=noninteractive; \
-	  apt-get -qq update && apt-get -qq install --no-install-recommends $$missing >/dev/null; fi
+	@command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || { echo "no apt here: $(1) are Debian's names of what this needs"; exit 0; }; \
+	missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q ' installed' || missing="$$missing $$p"; done; \
+	[ -n "$$missing" ] || exit 0; \
+	[ "$$(id -u)" = 0 ] || { echo "missing here; as root: apt-get install --no-install-recommends$$missing"; exit 1; }; \
+	echo "installing:$$missing"; export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq update && apt-get -qq install --no-install-recommends $$missing >/dev/null
 endef
 
 $(VENV)/.main: requirements/main.txt requirements/build.txt pyproject.toml
-	$(call apt,$(APT_BASE))
+	$(if $(shell $(PYTHON) -c 'import ensurepip, venv; print(1)' 2>/dev/null),,$(call apt,$(APT_BASE)))
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip -q install --disable-pip-version-check --require-hashes -r requirements/build.txt -r requirements/main.txt
 	$(BIN)/pip -q install --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -41,6 +45,7 @@ demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, pla
 	$(BIN)/ipsecplan lab demo
 
 check: $(VENV)/.dev ## every commit: format, lint, types, import contracts, fast tests
+	$(call apt,$(APT_CHECK))
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy

@@ -69,6 +69,8 @@ def up(name: str, nodes: int, family: str, mtu: int, overlay: str, backend: str,
     if json_:
         output.emit_json(_facts(lab))
         return
+    if lab.source:
+        output.emit(f"packages:  {lab.source}")
     output.emit(f"inventory: {lab.inventory}")
     output.emit(f"plan:      {lab.plan}")
     output.emit(f"try:       ipsecplan lab exec {'' if name == 'lab' else f'--name {name} '}n1 -- ip address")
@@ -99,6 +101,8 @@ def status(name: str, json_: bool) -> None:
     config = lab.config
     output.emit(f"lab {name}: {config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}")
     output.emit(f"backend:   {facts['backend']} ({facts['reason']}), {facts['origin']}, pid {facts['pid']}")
+    if facts["packages"]:
+        output.emit(f"packages:  {facts['packages']}")
     output.emit(f"inventory: {facts['inventory']}")
     output.emit(f"plan:      {facts['plan']}")
     for node in facts["nodes"]:
@@ -213,6 +217,7 @@ def _facts(lab: Any) -> dict[str, Any]:
         "reason": lab.state.reason,
         "origin": lab.state.origin,
         "pid": lab.pid(),
+        "packages": lab.source,
         "directory": str(lab.directory),
         "inventory": str(lab.inventory),
         "plan": str(lab.plan),

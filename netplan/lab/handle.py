@@ -9,7 +9,8 @@ from typing import IO, NoReturn
 
 from netplan.lab.backend import machine
 from netplan.lab.config import GUEST, NODE, LabConfig, Node, check_name
-from netplan.lab.paths import labs_home
+from netplan.lab.image import Image
+from netplan.lab.paths import cache_home, labs_home
 from netplan.lab.ssh import Ssh
 from netplan.lab.state import State
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
@@ -49,6 +50,11 @@ class Handle:
     @property
     def plan(self) -> Path:
         return self.directory / "plan.yaml"
+
+    @property
+    def source(self) -> str:
+        """Where the packages of the nodes came from, in words."""
+        return Image(self.state.image, cache_home() / self.state.image).source
 
     def pid(self) -> int | None:
         """Return the process id of the virtual machine, if it runs."""

@@ -5,10 +5,10 @@ One read-only root file system serves the virtual machine and is the lowest laye
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import platform
 import subprocess
 import tempfile
 import time
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO
 
 from netplan.lab import sources
+from netplan.lab.aptfiles import redacted
 from netplan.lab.packages import IMAGE_PACKAGES, KERNEL_PACKAGE, SUITE, find_program, require_programs
-from netplan.lab.paths import GUEST_FILES, cache_home, locked, private_dir, remove_tree, write
+from netplan.lab.paths import GUEST_FILES, cache_home, is_plain, locked, private_dir, remove_tree, write
 from netplan.problems import ExitCode, Problem, ProblemError
 
 Say = Callable[[str], None]
@@ -60,6 +61,13 @@ class Image:
     def saved(self) -> Path:
         """Folder of saved clusters that run on this image."""
         return self.folder / "saved"
+
+    @property
+    def source(self) -> str:
+        """Where its packages came from, in words; nothing where the builder did not write that down."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads((self.folder / "image.json").read_text(encoding="utf-8"))["source"])
+        return ""
 
     def complete(self) -> bool:
         return (self.folder / "image.json").exists()
@@ -118,8 +126,6 @@ def ensure_image(say: Say, *, rebuild: bool = False) -> Image:
 
 
 def _require_builder() -> None:
-    if platform.machine() != "x86_64":
-        raise _failed(f"the lab's image is for x86_64; this machine is {platform.machine()}")
     if os.geteuid() != 0:
         raise _failed("building the lab's image needs root (running it does not)")
 
@@ -135,8 +141,10 @@ def _build(image: Image, say: Say) -> None:
     log = image.folder / "build.log"
     try:
         root, kernel, scripts = work / "root", work / "kernel", str(GUEST_FILES)
+        found = sources.find(work)
+        say(f"  packages: {found.words}")
         with log.open("wb") as out:
-            _debootstrap(work, root, out)
+            _debootstrap(work, root, found, out)
             say("  packages installed")
             package = next(iter(work.glob("linux-image-*.deb")))
             _run(["dpkg-deb", "-x", str(package), str(kernel)], out)
@@ -152,17 +160,18 @@ def _build(image: Image, say: Say) -> None:
             partial.replace(image.folder / name)
         remove_tree(image.saved)
         private_dir(image.saved)
-        write(image.folder / "image.json", json.dumps({"key": image.key, "kernel": package.name}, indent=2) + "\n")
+        about = {"key": image.key, "kernel": package.name, "source": found.words}
+        write(image.folder / "image.json", json.dumps(about, indent=2) + "\n")
     except (subprocess.SubprocessError, OSError, StopIteration) as error:
         tail = log.read_text(errors="replace").splitlines()[-4:] if log.exists() else []
-        raise _failed(f"the image build failed: {error}", "; ".join(tail) + f" (all of it: {log})") from error
+        raise _failed(f"the image build failed: {error}", redacted("; ".join(tail)) + f" (all of it: {log})") from error
     finally:
         remove_tree(work)
 
 
-def _debootstrap(work: Path, root: Path, out: IO[bytes]) -> None:
+def _debootstrap(work: Path, root: Path, found: sources.Sources, out: IO[bytes]) -> None:
     """Fill ``root`` with Debian; the kernel's package is fetched from the same sources, but not installed."""
-    (work / "sources.list").write_text(sources.source_lines(), encoding="utf-8")
+    (work / "sources.list").write_text(found.lines, encoding="utf-8")
     (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
     fetch = work / "fetch-kernel.sh"
     fetch.write_text((GUEST_FILES / "fetch-kernel.sh").read_text(encoding="utf-8"), encoding="utf-8")
@@ -173,7 +182,7 @@ def _debootstrap(work: Path, root: Path, out: IO[bytes]) -> None:
             "--mode=root",
             "--variant=essential",
             f"--include={','.join(IMAGE_PACKAGES)}",
-            *sources.keyrings(),
+            sources.keyrings(work),
             f"--aptopt={work / 'apt.conf'}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
             f"--customize-hook={fetch}",
@@ -182,7 +191,7 @@ def _debootstrap(work: Path, root: Path, out: IO[bytes]) -> None:
             str(work / "sources.list"),
         ],
         out,
-        {"LAB_WORK": str(work), "LAB_KERNEL": KERNEL_PACKAGE},
+        {"LAB_WORK": str(work), "LAB_KERNEL": KERNEL_PACKAGE, "TMPDIR": str(work)},
     )
 
 
@@ -197,8 +206,16 @@ def _make_disk(root: Path, disk: Path, out: IO[bytes]) -> None:
 def _run(argv: Iterable[str], out: IO[bytes], extra: dict[str, str] | None = None) -> None:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     environment = {**os.environ, **(extra or {}), "PATH": path, "LC_ALL": "C.UTF-8"}
-    command = list(argv)
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, timeout=900)
+    subprocess.run(
+        list(argv),
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=out,
+        env=environment,
+        timeout=900,
+        umask=0o022,  # what is made now are files of the nodes: their modes are not a matter of the caller's taste
+    )
 
 
 def _clear_abandoned(space: Path) -> None:
@@ -211,10 +228,19 @@ def _clear_abandoned(space: Path) -> None:
 
 def _work_space() -> str:
     """Return a folder to build in: shared memory when it is big enough and programs may run from it."""
+    for place in ("/dev/shm", tempfile.gettempdir(), "/var/tmp", str(cache_home())):  # noqa: S108 - a folder of ours with a random name goes into it
+        if _suits(place):
+            return place
+    raise _failed(
+        f"no folder to build in: it takes {_SPACE / 1e9:.1f} GB, and devices and programs must be allowed there",
+        "free some in /var/tmp, or set TMPDIR to a plain path on another disk",
+    )
+
+
+def _suits(place: str) -> bool:
     try:
-        info = os.statvfs("/dev/shm")  # noqa: S108 - a folder of ours with a random name goes into it
-        if info.f_bavail * info.f_frsize > _SPACE and not info.f_flag & (os.ST_NOEXEC | os.ST_NODEV):
-            return "/dev/shm"  # noqa: S108
+        info = os.statvfs(place)
     except OSError:
-        pass
-    return tempfile.gettempdir()
+        return False
+    allowed = not info.f_flag & (os.ST_NOEXEC | os.ST_NODEV) and is_plain(place) and os.access(place, os.W_OK)
+    return allowed and info.f_bavail * info.f_frsize > _SPACE

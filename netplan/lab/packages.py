@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import sys
+from pathlib import Path
 
 from netplan.problems import ExitCode, Problem, ProblemError
 
@@ -18,7 +21,13 @@ PROGRAMS = {
     "zstd": "zstd",
     "ssh": "openssh-client",
 }
-HOST_PACKAGES = tuple(sorted(set(PROGRAMS.values())))  # packages.txt says the same, for the Makefile
+# The keys of Debian's releases, older and newer than this machine's: the name in new releases and the one in old ones.
+ARCHIVE_KEYRINGS = (
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+)
+_KEYRING_PACKAGE = "debian-archive-keyring"
+HOST_PACKAGES = tuple(sorted({*PROGRAMS.values(), _KEYRING_PACKAGE}))  # packages.txt says the same, for the Makefile
 # needed to build an image, not to start one
 BUILD_ONLY = frozenset({"mmdebstrap", "mke2fs", "busybox", "cpio", "modprobe"})
 
@@ -48,6 +57,7 @@ IMAGE_PACKAGES = (
 # The metapackage follows Debian's security updates; its dependency is the kernel itself.
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 SUITE = "bookworm"
+KERNEL_SERIES = "6.1"  # that suite's
 
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
@@ -59,17 +69,30 @@ def find_program(name: str) -> str | None:
 
 def require_programs(*, build: bool) -> None:
     """Raise a Problem with the line that installs whatever is missing; ``build`` asks for the image builder's too."""
-    missing = [p for p in PROGRAMS if (build or p not in BUILD_ONLY) and find_program(p) is None]
-    if missing:
-        packages = " ".join(sorted({PROGRAMS[p] for p in missing}))
+    if sys.platform != "linux" or platform.machine() != "x86_64":
         raise ProblemError(
             Problem(
-                code="IPP802",
-                message=f"the lab needs programs that aren't installed here: {', '.join(missing)}",
-                hint=f"apt-get install --no-install-recommends {packages}",
+                code="IPP804",
+                message=f"the lab needs Linux on x86_64; this is {platform.system()} on {platform.machine()}",
+                hint="run it in a virtual machine with Debian; everything else of ipsecplan works here",
             ),
             ExitCode.FAILURE,
         )
+    missing = {p: PROGRAMS[p] for p in PROGRAMS if (build or p not in BUILD_ONLY) and find_program(p) is None}
+    if build and not any(Path(path).exists() for path in ARCHIVE_KEYRINGS):
+        missing["Debian's archive keys"] = _KEYRING_PACKAGE
+    if not missing:
+        return
+    line = f"apt-get install --no-install-recommends {' '.join(sorted(set(missing.values())))}"
+    elsewhere = "run the lab on Debian 12 or later (a virtual machine will do); everything else of ipsecplan works here"
+    raise ProblemError(
+        Problem(
+            code="IPP802",
+            message=f"the lab needs what isn't installed here: {', '.join(missing)}",
+            hint=line if find_program("apt-get") else elsewhere,
+        ),
+        ExitCode.FAILURE,
+    )
 
 
 if __name__ == "__main__":

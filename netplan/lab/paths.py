@@ -35,8 +35,13 @@ def cache_home() -> Path:
     return _plain(_base("XDG_CACHE_HOME", ".cache") / "ipsecplan" / "lab")
 
 
+def is_plain(path: Path | str) -> bool:
+    """Tell whether a path means the same to ssh, apt, QEMU and a shell, unquoted."""
+    return _PLAIN.fullmatch(str(path)) is not None
+
+
 def _plain(path: Path) -> Path:
-    if not _PLAIN.fullmatch(str(path)):
+    if not is_plain(path):
         raise ProblemError(
             Problem(
                 code="IPP801",
