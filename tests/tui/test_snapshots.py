@@ -20,7 +20,7 @@ from tui.screens import kinds
 MODES = kinds()
 DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "pods-keep-old-value" / "in"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.picture]
 NOW = 1767225700.0  # 40 s after the events of the journal
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
