@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -244,7 +243,7 @@ def matrix(wanted: Mapping[str, Sequence[str]], workers: int, *, prepare: bool =
         try:
             python = environment(found)
         except subprocess.SubprocessError as error:
-            why = str(error) if isinstance(error, subprocess.TimeoutExpired) else _failed(error)
+            why = f"its environment can't be made, see above ({type(error).__name__})"
             done += [Ran(version, found.where, stage, why=why) for stage in stages]
             continue
         for stage in () if prepare else stages:
@@ -252,11 +251,6 @@ def matrix(wanted: Mapping[str, Sequence[str]], workers: int, *, prepare: bool =
             done.append(run(python, stage, workers))
             say(f"{version}: {stage}: {done[-1].passed} passed, {done[-1].failed} failed, {done[-1].seconds:.0f} s")
     return done
-
-
-def _failed(error: subprocess.SubprocessError) -> str:
-    command = shlex.join(error.cmd[-6:]) if isinstance(error, subprocess.CalledProcessError) else ""
-    return f"its environment can't be made: {command} failed"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

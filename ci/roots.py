@@ -143,8 +143,9 @@ def enter(root: Path, checkout: Path, settings: Mapping[str, str]) -> list[str]:
 
 
 def _paths(values: Iterable[str]) -> list[str]:
-    words = [word.removeprefix("file://") for value in values for word in value.split()]
-    return [word for word in words if word.startswith("/")]
+    words = [Path(word.removeprefix("file://")) for value in values for word in value.split()]
+    # the pages of a local index, .../simple, have its files beside them
+    return [str(word.parent if word.name == "simple" else word) for word in words if word.is_absolute()]
 
 
 def pip_settings(listed: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -182,10 +182,15 @@ def test_pip_inside_is_set_as_here() -> None:
 
 def test_a_root_has_the_checkout_and_the_files_of_pip_at_their_places(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
-    settings = {"PIP_FIND_LINKS": f"file://{tmp_path}/wheels /nonexistent/wheels"}
+    (tmp_path / "index" / "simple").mkdir(parents=True)
+    settings = {
+        "PIP_EXTRA_INDEX_URL": f"file://{tmp_path}/index/simple",
+        "PIP_FIND_LINKS": f"file://{tmp_path}/wheels /nonexistent/wheels",
+    }
     words = roots.enter(Path("/root-of-it"), tmp_path, settings)
     shared = words[words.index("/root-of-it") + 1 : words.index("--")]
     assert str(tmp_path / "wheels") in shared
+    assert str(tmp_path / "index") in shared, "the files of an index are beside its pages"
     assert str(tmp_path) in shared
     assert "/nonexistent/wheels" not in shared
     assert words[-1] == f"PIP_FIND_LINKS={settings['PIP_FIND_LINKS']}"
