@@ -94,8 +94,7 @@ def _write(folder: Path, names: list[Path], raw: bytes, *, replace: bool = False
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
-        target = names[0] if replace else _free(fresh, names)
-        fresh.replace(target)
+        target = fresh.replace(names[0]) if replace else _named(fresh, names)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
@@ -107,8 +106,8 @@ def _write(folder: Path, names: list[Path], raw: bytes, *, replace: bool = False
     return target
 
 
-def _free(fresh: Path, names: list[Path]) -> Path:
-    """Take the first name that is free, also from others who look for one at the same time."""
+def _named(fresh: Path, names: list[Path]) -> Path:
+    """Give a file the first name that is free, also from others who look for one at the same time."""
     for name in names:
         try:
             os.link(fresh, name)
@@ -117,6 +116,8 @@ def _free(fresh: Path, names: list[Path]) -> Path:
         except OSError:  # a file system without hard links
             if os.path.lexists(name):
                 continue
+            return fresh.replace(name)
+        fresh.unlink()
         return name
     raise FileExistsError(names[-1])
 

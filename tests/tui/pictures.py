@@ -28,13 +28,14 @@ def looks_of(svg: str) -> list[str]:
     svg = _ID.sub("terminal-", svg)
     styles = dict(_FILL.findall(svg))
     pieces = [
-        f"line {round(float(y) / LINE)} column {round(float(x) / CELL) + 1}: {html.unescape(shown)!r} {styles.get(kind)}"
+        f"{_place(x, float(y) - LINE)}: {html.unescape(shown)!r} {styles.get(kind)}"
         for kind, x, y, shown in _TEXT.findall(svg)
     ]
-    return pieces + [
-        f"line {round(float(y) / LINE) + 1} column {round(float(x) / CELL) + 1}: {round(float(w) / CELL)} on {fill}"
-        for fill, x, y, w in _BOX.findall(svg)
-    ]
+    return pieces + [f"{_place(x, y)}: {round(float(w) / CELL)} on {fill}" for fill, x, y, w in _BOX.findall(svg)]
+
+
+def _place(x: float | str, y: float | str) -> str:
+    return f"line {round(float(y) / LINE) + 1} column {round(float(x) / CELL) + 1}"
 
 
 def difference(kept: str, seen: str, most: int = 60) -> str:
