@@ -173,10 +173,10 @@ def _choose(answers: Sequence[tuple[Entry, Answer]]) -> list[Entry]:
         return found
     entry, answer = next((entry, answer) for entry, answer in answers if entry.suite == SUITE)
     where = quoted(redacted(entry.uri), 200)
-    if re.search(r"404|does not have a Release file|File not found", answer.refusal):
-        why = f"{where}, this machine's mirror, does not have Debian {SUITE}, which the lab's nodes run"
-    elif re.search(r"NO_PUBKEY|sqv|gpgv|GPG|OpenPGP|not signed", answer.refusal):
+    if re.search(r"NO_PUBKEY|\bsqv\b|\bgpgv\b|GPG error|OpenPGP|is not signed", answer.refusal):
         why = f"this machine's apt doesn't trust the signature of Debian {SUITE} at {where}"
+    elif re.search(r"\b404\b|does not have a Release file|File not found", answer.refusal):
+        why = f"{where}, this machine's mirror, does not have Debian {SUITE}, which the lab's nodes run"
     else:
         why = f"Debian {SUITE}, which the lab's nodes run, can't be fetched from {where}, this machine's mirror"
     raise _none(

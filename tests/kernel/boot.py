@@ -66,8 +66,9 @@ def measure(jobs: list[dict[str, Any]], directory: Path) -> tuple[str, list[dict
             raise NoKernel(
                 f"this machine's kernel has no ESP (or we are not root), and for a guest {missing} is missing"
             )
-        where = f"User Mode Linux {min(path.name for path in MODULES.iterdir())}"
-        command, prepare = guest_command(file), hide_extended_state
+        version = min(path.name for path in MODULES.iterdir())
+        where = f"User Mode Linux {version}"
+        command, prepare = guest_command(file), hide_extended_state if too_narrow(version) else None
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, preexec_fn=prepare
     )
@@ -87,11 +88,20 @@ def guest_command(jobs: Path) -> list[str]:
     ]
 
 
+def too_narrow(version: str) -> bool:
+    """Tell whether that release of User Mode Linux keeps registers in too short a buffer; 6.13 asks how long to make it.
+
+    From then on it insists on the extended state, and does not start when it is refused.
+    """
+    major, minor = version.split(".")[:2]
+    return (int(major), int(minor)) < (6, 13)
+
+
 def hide_extended_state() -> None:
     """Make the tracer see x87 and SSE registers only (for this process and its children).
 
-    User Mode Linux 6.1 writes registers back in a buffer that is too short on a CPU with AMX, and dies. Refused the
-    extended state, it falls back to the old interface, which has no wider vector registers; so guest programs must
+    User Mode Linux before 6.13 writes registers back in a buffer that is too short on a CPU with AMX, and dies. Refused
+    the extended state, it falls back to the old interface, which has no wider vector registers; so guest programs must
     not use them.
     """
     ptrace, getregset, setregset, xstate = 101, 0x4204, 0x4205, 0x202
