@@ -38,7 +38,7 @@ _RELEASES = {"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"
 }
 _UPDATES, _SECURITY = f"{SUITE}-updates", f"{SUITE}-security"
 _ASK_LIMIT = 120  # seconds for the index of one suite, which is a few hundred kilobytes
-_SUITES_KEYRING = re.compile(r"/usr/share/keyrings/debian-archive-[a-z-]+\.(gpg|pgp)")
+_SUITES_KEYRING = re.compile(r"/usr/share/keyrings/debian-archive-(?!keyring\.)[a-z-]+\.(gpg|pgp)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,7 @@ def _with_archive_keys(options: tuple[tuple[str, str], ...]) -> tuple[tuple[str,
 
     def wider(value: str) -> str:
         paths = value.split(",")
-        if not any(_SUITES_KEYRING.fullmatch(path) for path in paths) or set(ARCHIVE_KEYRINGS) & set(paths):
-            return value
-        return ",".join((*paths, keys))
+        return ",".join((*paths, keys)) if any(map(_SUITES_KEYRING.fullmatch, paths)) else value
 
     return tuple((name, wider(value) if name == "signed-by" else value) for name, value in options)
 

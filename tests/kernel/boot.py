@@ -89,7 +89,7 @@ def guest_command(jobs: Path) -> list[str]:
 
 
 def too_narrow(version: str) -> bool:
-    """Tell whether that release of User Mode Linux keeps registers in too short a buffer; 6.13 asks how long to make it.
+    """Tell whether that release of User Mode Linux keeps registers in too short a buffer; 6.13 asks for its size.
 
     From then on it insists on the extended state, and does not start when it is refused.
     """
