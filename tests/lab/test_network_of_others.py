@@ -122,17 +122,27 @@ def ovs_program(name: str) -> Path | None:
     return Path(found).resolve() if found else None
 
 
+OVS_HOME = "opt/ovs"
+OVS_WRAPPER = """#!/bin/sh
+exec /{home}/{loader} --library-path /{home} /{home}/{name} "$@"
+"""
+
+
 def open_vswitch() -> bytes:
-    """Open vSwitch of this machine with its libraries, as an archive for a node: both are Debian 12."""
+    """Open vSwitch of this machine as an archive for a node of an older release: with its own libc and loader."""
     programs = {name: ovs_program(name) for name in OVS_PROGRAMS}
     said = "".join(subprocess.run(["ldd", str(p)], capture_output=True, text=True).stdout for p in programs.values())
-    libraries = sorted(set(re.findall(r"=> (/\S+)", said)))
+    (loader,) = set(re.findall(r"^\s*(/\S*/ld-linux\S*)", said, re.MULTILINE))
+    files = {path for path in programs.values() if path} | {Path(path) for path in re.findall(r"=> (/\S+)", said)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", dereference=True, compresslevel=1) as archive:
-        for name, path in programs.items():
-            archive.add(path, f"usr/sbin/{name}")
-        for path in libraries:
-            archive.add(path, path.lstrip("/"))
+        for path in sorted({*files, Path(loader)}):
+            archive.add(path, f"{OVS_HOME}/{path.name}")
+        for name, program in programs.items():
+            text = OVS_WRAPPER.format(home=OVS_HOME, loader=Path(loader).name, name=program.name if program else "")
+            member = tarfile.TarInfo(f"usr/sbin/{name}")
+            member.size, member.mode = len(text), 0o755
+            archive.addfile(member, io.BytesIO(text.encode()))
         archive.add(OVS_SCHEMA, str(OVS_SCHEMA).lstrip("/"))
     return packed.getvalue()
 
