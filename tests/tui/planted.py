@@ -9,11 +9,12 @@ import fcntl
 import sys
 import termios
 import time
+from typing import TYPE_CHECKING
 
 from netplan.cli.main import main
 
-PLACES = ("nothing", "import", "init", "css", "compose", "mount", "key", "worker", "later", "timer", "input", "unmount",
-          "stuck")  # fmt: skip
+if TYPE_CHECKING:
+    from tui.app import Planner
 
 
 class PlantedError(Exception):
@@ -28,6 +29,12 @@ def fault(*_: object, **__: object) -> None:
     raise PlantedError(f"planted, with {len(password)} letters")
 
 
+def hang(planner: Planner) -> None:
+    """Begin work that never ends, then fail."""
+    planner.run_worker(lambda: time.sleep(600), thread=True)
+    planner.set_timer(0.2, fault)
+
+
 def plant(place: str) -> None:
     """Put the fault in its place."""
     if place == "import":
@@ -35,6 +42,7 @@ def plant(place: str) -> None:
         return
     from textual.drivers.linux_driver import LinuxDriver
 
+    from tui import start
     from tui.app import Planner
     from tui.desk import Desk
     from tui.screens.calculator import CalculatorScreen
@@ -63,6 +71,11 @@ def plant(place: str) -> None:
         CalculatorScreen.on_unmount = fault  # type: ignore[attr-defined]
     elif place == "stuck":
         Planner.action_jump = lambda _: time.sleep(600)  # type: ignore[method-assign]
+    elif place == "hang":
+        start.GRACE_S = 1
+        Planner.action_jump = hang  # type: ignore[method-assign, assignment]
+    elif place not in ("nothing", "worker"):
+        raise ValueError(place)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ def test_the_command_opens_a_plan_and_asks_before_it_loses_a_change(terminal, fo
         ("timer", [], JUMP),
         ("input", [], JUMP),
         ("unmount", [], "q"),
+        ("hang", [], JUMP),
     ],
 )
 def test_an_error_is_one_line_and_a_report(place, words, keys, terminal, folder):
@@ -98,7 +99,7 @@ def test_an_error_is_one_line_and_a_report(place, words, keys, terminal, folder)
         at.press(keys)
     assert at.end() == 1
     assert at.settings() == at.before
-    [line] = at.last_words().split("\n")
+    [line] = at.last_words().split("\n")  # nothing else, neither a traceback nor what is left of a screen
     [report] = reports(folder)
     assert line.startswith("ipsecplan ui: error in the planner: ")
     assert str(report) in line
