@@ -6,6 +6,7 @@ The inventory isn't read, so that no case waits for Ansible.
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import termios
 import time
@@ -79,7 +80,8 @@ def plant(place: str) -> None:
 
 
 if __name__ == "__main__":
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # its own session's terminal, so that closing it hangs up
+    if os.getsid(0) == os.getpid():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # the terminal of its session, so that closing it hangs up
     plant(sys.argv[1])
     code = main(sys.argv[2:])
     sys.exit(code)
