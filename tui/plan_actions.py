@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,19 @@ from netplan.problems import ProblemError, printable
 from tui.desk import Desk
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tui.check import Checked
+    from tui.drafts import Kept
 
 
 class PlanActions(App[int]):
     """Keeps every screen in step with the draft."""
 
     desk: Desk
+    state_dir: str | None
     plan_changed: Signal[Checked | None]
+    kept: Path | None = None  # where the unsaved text lies on disk, once it was kept or taken from there
 
     def look(self) -> None:
         """Read the inventory in the background if there is one to read."""
@@ -80,8 +86,8 @@ class PlanActions(App[int]):
             self._reload(True)
 
     def _reload(self, agreed: bool | None) -> None:
-        if agreed:
-            self.attempt(self.desk.reload)
+        if agreed and self.attempt(self.desk.reload):
+            self.give_up()
 
     def action_save(self) -> None:
         """Show what would be written, then write it."""
@@ -96,4 +102,50 @@ class PlanActions(App[int]):
 
     def _saved(self, agreed: bool | None) -> None:
         if agreed and self.attempt(self.desk.save):
+            self.give_up()
             self.notify(f"{self.desk.path} saved", timeout=3, markup=False)
+
+    # drafts that outlive the planner
+
+    def keep_draft(self) -> None:
+        """Write what is unsaved to disk, for the next start. Never raises: it runs when something else has failed."""
+        draft = self.desk.draft
+        if draft is None or not self.desk.dirty or self.desk.readonly:
+            return
+        with contextlib.suppress(Exception):  # then the caller finds nothing kept
+            from tui import drafts
+
+            self.kept = drafts.keep(draft.path, draft.text, draft.raw_saved, self.state_dir, self.kept)
+
+    def give_up(self) -> None:
+        """Forget the draft on disk: its text is saved, or its owner has said that it may go."""
+        if self.kept is not None:
+            with contextlib.suppress(OSError):
+                self.kept.unlink()
+            self.kept = None
+
+    def offer_draft(self) -> None:
+        """Offer what a planner before this one couldn't save; nothing of it is taken without a yes."""
+        draft = self.desk.draft
+        if draft is None or self.desk.dirty:
+            return
+        from tui import drafts
+
+        for kept in drafts.found(draft.path, self.state_dir):
+            if self.desk.readonly:
+                self.notify(f"{kept.path}: unsaved changes of {kept.at}; without --readonly they can be taken",
+                            title="Draft", markup=False)  # fmt: skip
+            else:
+                from tui.screens.draft import DraftScreen
+
+                self.push_screen(DraftScreen(draft, kept), lambda answer, kept=kept: self._offered(answer, kept))
+            return
+
+    def _offered(self, answer: str | None, kept: Kept) -> None:
+        if answer == "take" and self.attempt(lambda: self.desk.replace(kept.text)):
+            self.kept = kept.path
+            self.notify("ctrl+s saves it, ctrl+z goes back to the file", title="Draft taken", markup=False)
+        elif answer == "drop":
+            self.kept = kept.path
+            self.give_up()
+            self.offer_draft()  # there may be an older one

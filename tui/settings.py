@@ -17,10 +17,13 @@ class Settings:
     keys: dict[str, str] = field(default_factory=dict)
 
 
-def default_path() -> Path:
-    """Return where the settings are looked for."""
+def default_path() -> Path | None:
+    """Return where the settings are looked for; None for a user without a home."""
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "ipsecplan" / "ui.toml"
+    try:
+        return Path(base).expanduser() / "ipsecplan" / "ui.toml"
+    except RuntimeError:
+        return None
 
 
 def read(path: Path, known_keys: set[str], known_themes: set[str]) -> Settings:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shutil
 import sys
 from pathlib import Path
 
 import click
 
-from netplan.problems import ExitCode
-
+SMALLEST = (40, 12)  # columns and rows with which every screen can still be read
 SCREENS = ("calc", "plan", "pairs", "files", "rollout", "verify", "history", "audit")
 
 
@@ -29,12 +30,35 @@ def command(
     plan: Path | None, readonly: bool, bundle: Path, against: Path | None, screen: str, config: Path | None,
     state_dir: str | None,
 ) -> int:  # fmt: skip
-    """Open the planner, with PLAN if given: calculator, plan, pairs, files, rollout, verify, history, audit."""
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise click.UsageError("ui needs a terminal; `ipsecplan plan` prints the same numbers")
+    """Open the planner, with PLAN if given: calculator, plan, pairs, files, rollout, verify, history, audit.
+
+    If it ends by an error (exit code 1), by a signal N (128 + N) or with its terminal, what was not saved is kept in
+    PLAN.draft, and offered when PLAN is opened next.
+    """
+    _check_terminal()
     # the one place that starts the planner; by name, because nothing in netplan may depend on it
-    planner = importlib.import_module("tui.app").Planner(
-        plan, readonly=readonly, bundle=bundle, against=against, config=config, mode=screen, state_dir=state_dir
+    return int(
+        importlib.import_module("tui.start").start(
+            plan, readonly=readonly, bundle=bundle, against=against, config=config, mode=screen, state_dir=state_dir
+        )
     )
-    result = planner.run()
-    return int(result) if isinstance(result, int) else int(ExitCode.OK)
+
+
+def _check_terminal() -> None:
+    """Say what is wrong with the terminal before anything is drawn on it."""
+    instead = "`ipsecplan plan` prints the same numbers"
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.UsageError(f"ui needs a terminal; {instead}")
+    term = os.environ.get("TERM", "")
+    if not term:
+        raise click.UsageError(
+            f"ui needs to know the terminal: set TERM (most understand TERM=xterm-256color); {instead}"
+        )
+    if term in ("dumb", "unknown"):
+        raise click.UsageError(f"ui needs a terminal that can move its cursor, and TERM is {term}; {instead}")
+    columns, rows = shutil.get_terminal_size()
+    if columns < SMALLEST[0] or rows < SMALLEST[1]:
+        raise click.UsageError(
+            f"ui needs a terminal of at least {SMALLEST[0]}x{SMALLEST[1]}, and this one has {columns}x{rows}: "
+            f"enlarge it, or take COLUMNS and LINES away if they are set; {instead}"
+        )

@@ -11,11 +11,13 @@ from textual.widgets import Input
 
 from netplan import bundle
 from netplan.bundle import File
+from tests.tui.pictures import difference
 from tests.tui.test_rollout_state import PHASES, records, write
 from tui.screens import kinds
 
 MODES = kinds()
 DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "pods-keep-old-value" / "in"
+PICTURES_KEPT = Path(__file__).parent / "__snapshots__" / "test_snapshots"
 
 pytestmark = pytest.mark.slow
 NOW = 1767225700.0  # 40 s after the events of the journal
@@ -102,7 +104,8 @@ PICTURES = [(scene, size, theme) for scene in SCENES for size in SIZES for theme
 
 
 @pytest.mark.parametrize(("scene", "size", "theme"), PICTURES, ids=["-".join(p) for p in PICTURES])
-def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeypatch):
+def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeypatch, request):
+    seen = []
     for place in ("tui.screens.rollout.time", "tui.rollout_actions.time"):
         monkeypatch.setattr(place, SimpleNamespace(time=lambda: NOW, sleep=lambda _: None))
     monkeypatch.setattr(bundle, "cluster_files", of_cluster)
@@ -128,10 +131,14 @@ def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeyp
         if prepare is not None:
             await prepare(app, pilot, settle)
         await settle(pilot)
+        seen.append(app.export_screenshot())
 
-    assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
+    same = snap_compare(app, terminal_size=SIZES[size], run_before=before)
+    if not same:
+        kept = PICTURES_KEPT / f"{request.node.name}.svg"
+        pytest.fail(difference(kept.read_text() if kept.exists() else "", *seen), pytrace=False)
 
 
 def test_no_picture_is_left_over():
-    kept = {p.name.removesuffix(".svg") for p in (Path(__file__).parent / "__snapshots__" / "test_snapshots").glob("*")}
+    kept = {p.name.removesuffix(".svg") for p in PICTURES_KEPT.glob("*")}
     assert kept == {f"test_picture[{'-'.join(picture)}]" for picture in PICTURES}

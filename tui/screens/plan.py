@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -147,8 +148,13 @@ class PlanScreen(PlannerScreen):
             copy = Path(folder) / desk.draft.path.name
             copy.write_text(desk.draft.text, encoding="utf-8")
             try:
-                with self.app.suspend():
-                    subprocess.run([*editor, str(copy)], check=False)
+                # Ctrl-C in the editor reaches every process of the terminal; it is meant for the editor
+                before = signal.signal(signal.SIGINT, lambda *_: None)
+                try:
+                    with self.app.suspend():
+                        subprocess.run([*editor, str(copy)], check=False)
+                finally:
+                    signal.signal(signal.SIGINT, before)
                 text = copy.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 self.notify(f"{editor[0]}: {error}", severity="error", markup=False)
