@@ -12,7 +12,7 @@ APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitc
   busybox-static nftables iputils-ping $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check bench format golden drills clean
+.PHONY: help setup demo test check pythons slow kernel lab bench format golden drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,15 +48,37 @@ check: $(VENV)/.dev ## every commit: format, lint, types, import contracts, fast
 	$(call apt,$(APT_CHECK))
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
+	@$(MAKE) --no-print-directory -j 2 .types .fast
+
+# side by side: types and contracts keep one processor busy, and the tests wait for processes and timers now and then
+.types:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.fast:
 	$(PYTEST) -q -n 2 -m "not lab and not slow and not kernel and not drill"
 
-test: $(VENV)/.dev ## all that holds on main: check, then real kernels and the lab
-	$(call apt,$(APT_LAB) $(APT_TEST))
-	$(MAKE) check
-	$(PYTEST) -q -n 2 -m "slow and not lab and not kernel and not drill"
+# Stages, their order and their shares of the time: ci/stages.py
+test: ## all that holds on main: check, other Pythons, then real kernels and the lab; each stage against its time
+	@date +%s >.began
+	@$(MAKE) --no-print-directory .test-setup
+	@$(BIN)/python -m ci.stages --began $$(cat .began)
+
+.test-setup: $(VENV)/.dev
+	$(call apt,$(APT_CHECK) $(APT_LAB) $(APT_TEST))
+	$(BIN)/python -m ci.pythons --prepare
+
+pythons: $(VENV)/.dev ## fast tests and the planner's pictures on the oldest and the newest supported Python
+	$(call apt,mmdebstrap debian-archive-keyring)
+	$(BIN)/python -m ci.pythons
+
+slow: $(VENV)/.dev
+	$(PYTEST) -q -n 2 --dist worksteal -m "slow and not lab and not kernel and not drill"
+
+kernel: $(VENV)/.dev
 	$(PYTEST) -q -m kernel
+
+lab: $(VENV)/.dev
 	$(PYTEST) -q -n 2 --dist worksteal -m "lab and not drill" --durations 12
 
 bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
@@ -64,6 +86,7 @@ bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 
 drills: $(VENV)/.dev ## what takes longer than a change should wait for
 	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
+	$(BIN)/python -m ci.pythons --all
 
 format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format -q .
@@ -74,4 +97,4 @@ golden: $(VENV)/.dev ## rewrite expected outputs; then read the diff
 	git diff --stat tests
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venvs .began .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

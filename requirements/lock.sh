@@ -1,24 +1,26 @@
 #!/bin/sh
-# Refresh the locked requirement files: versions and hashes, no download address. Needs pip-tools.
+# Refresh the locked requirement files: versions, hashes and markers for every supported Python, no download address.
 #   main.txt  what a user needs      build.txt  what installs the checkout      dev.txt  checks and tests
+# Needs uv, which is not among them: pip install uv==0.13.9
+#   UPGRADE=1 requirements/lock.sh     the newest versions; without it a version stays for as long as it fits the ranges
 set -eu
 cd "$(dirname "$0")/.."
 PY=${PY:-.venv/bin/python}
-opts="--quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links
-  --no-emit-trusted-host --no-emit-options --resolver=backtracking"
-# shellcheck disable=SC2086
-{
-  $PY -m piptools compile $opts -o requirements/main.txt pyproject.toml
-  $PY - requirements <<'P'
-import sys, tomllib
+# This machine's own wheels and indexes are nobody else's: their hashes would match nothing on the public index.
+unset UV_FIND_LINKS UV_INDEX UV_EXTRA_INDEX_URL UV_CONSTRAINT UV_OVERRIDE UV_EXCLUDE_NEWER
+oldest=$("$PY" -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["requires-python"][2:])')
+trap 'rm -f requirements/build.in' EXIT
+"$PY" -c '
+import tomllib
 with open("pyproject.toml", "rb") as f:
-    project = tomllib.load(f)
-build = [*project["build-system"]["requires"], "editables"]
-for name, lines in {"build": build, "dev": ["-r main.txt", "-r build.txt", *project["dependency-groups"]["dev"]]}.items():
-    with open(f"{sys.argv[1]}/{name}.in", "w") as out:
-        print(*lines, sep="\n", file=out)
-P
-  $PY -m piptools compile $opts -o requirements/build.txt requirements/build.in
-  $PY -m piptools compile $opts -o requirements/dev.txt requirements/dev.in
+    print(*tomllib.load(f)["build-system"]["requires"], "editables", sep="\n")' >requirements/build.in
+
+# compile OUTPUT INPUT...: --universal asks for every Python from the oldest on, and writes markers where they differ
+compile() {
+  out=$1; shift
+  "$PY" -m uv --no-config pip compile -q --universal --python-version "$oldest" --generate-hashes --no-header \
+    ${UPGRADE:+--upgrade} -o "requirements/$out" "$@"
 }
-rm requirements/*.in
+compile main.txt pyproject.toml
+compile build.txt requirements/build.in
+compile dev.txt -c requirements/main.txt -c requirements/build.txt pyproject.toml requirements/build.in --group dev

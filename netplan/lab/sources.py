@@ -36,7 +36,6 @@ _VARIABLE = "IPSECPLAN_LAB_APT_SOURCES"
 _RELEASES = {"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"} | {
     *("stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke")
 }
-_UPDATES, _SECURITY = f"{SUITE}-updates", f"{SUITE}-security"
 _ASK_LIMIT = 120  # seconds for the index of one suite, which is a few hundred kilobytes
 _SUITES_KEYRING = re.compile(r"/usr/share/keyrings/debian-archive-(?!keyring\.)[a-z-]+\.(gpg|pgp)")
 
@@ -49,10 +48,13 @@ class Sources:
     words: str
 
 
-def find(work: Path) -> Sources:
-    """Return the sources for the image; ``work`` is a private folder in which keys and apt's scratch files are put."""
+def find(work: Path, suite: str = SUITE) -> Sources:
+    """Return the sources for the image; ``work`` is a private folder in which keys and apt's scratch files are put.
+
+    ``suite``: another one than that of the lab's nodes, for which the variable doesn't hold.
+    """
     own = os.environ.get(_VARIABLE)
-    if own:
+    if own and suite == SUITE:
         return _from_file(Path(own), work)
     if find_program("apt-get") is None:
         raise _none(
@@ -60,41 +62,44 @@ def find(work: Path) -> Sources:
             "run the lab on Debian 12 or later (a virtual machine will do); everything else of ipsecplan works here",
         )
     configured = _configured()
-    candidates = derived(configured)
-    if not any(entry.suite == SUITE for entry in candidates):
+    candidates = derived(configured, suite)
+    if not any(entry.suite == suite for entry in candidates):
+        whose = f", whose {SUITE} the lab's nodes run" if suite == SUITE else ""
         raise _none(
-            f"this machine's apt ({system()}) has no source of Debian, whose {SUITE} the lab's nodes run",
+            f"this machine's apt ({system()}) has no source of Debian{whose}",
             f"write `deb http://YOUR-MIRROR/debian {SUITE} main` into a file, name it in {_VARIABLE}, "
             "and install debian-archive-keyring; everything but the lab works without",
         )
     answers = [(entry, ask(entry, work)) for entry in candidates]
-    found = _choose(answers)
-    mirrors = _hosts(entry for entry in found if entry.suite == SUITE)
-    words = f"Debian {SUITE} from {mirrors}, as this machine's apt has it"
-    if not any(entry.suite == SUITE for entry in configured):
-        lacking = [suite for suite in (_UPDATES, _SECURITY) if not any(entry.suite == suite for entry in found)]
-        words = f"Debian {SUITE} from {mirrors}, the mirror of this machine's own release"
+    found = _choose(answers, suite)
+    mirrors = _hosts(entry for entry in found if entry.suite == suite)
+    words = f"Debian {suite} from {mirrors}, as this machine's apt has it"
+    if not any(entry.suite == suite for entry in configured):
+        parts = (f"{suite}-updates", f"{suite}-security")
+        lacking = [part for part in parts if suite != "sid" and not any(entry.suite == part for entry in found)]
+        words = f"Debian {suite} from {mirrors}, the mirror of this machine's own release"
         words += f" (without {' and '.join(lacking)})" if lacking else ""
     return Sources(_lines(found, work), words)
 
 
-def derived(configured: Sequence[Entry]) -> list[Entry]:
-    """Return this machine's entries for our suite or, when it has none, its Debian entries with our suite put in place.
+def derived(configured: Sequence[Entry], suite: str = SUITE) -> list[Entry]:
+    """Return this machine's entries for the suite or, when it has none, its Debian entries with the suite put in place.
 
     Entries of the base suite also give that of its updates; those of the security archive stay at their own mirror.
     """
-    exact = [
-        entry for entry in configured if entry.suite in (SUITE, _UPDATES, _SECURITY) and "main" in entry.components
-    ]
-    if any(entry.suite == SUITE for entry in exact):
+    updates, security = f"{suite}-updates", f"{suite}-security"
+    exact = [entry for entry in configured if entry.suite in (suite, updates, security) and "main" in entry.components]
+    if any(entry.suite == suite for entry in exact):
         return list(dict.fromkeys(exact))
     out: list[Entry] = []
     for entry in configured:
         kind = _kind(entry.suite)
         if "main" not in entry.components or kind is None:
             continue
-        suites = {"": (SUITE, _UPDATES), "updates": (_UPDATES,), "security": (_SECURITY,)}[kind]
-        out += [replace(entry, suite=suite, options=_with_archive_keys(entry.options)) for suite in suites]
+        suites = {"": (suite, updates), "updates": (updates,), "security": (security,)}[kind]
+        if suite == "sid":  # has neither updates nor a security archive
+            suites = suites[:1] if kind == "" else ()
+        out += [replace(entry, suite=part, options=_with_archive_keys(entry.options)) for part in suites]
     return [entry for number, entry in enumerate(out) if _place(entry) not in map(_place, out[:number])]
 
 
@@ -162,25 +167,30 @@ def ask(entry: Entry, work: Path) -> Answer:
     return Answer(refusal=redacted("; ".join(complaints)) or "apt fetched no index and doesn't say why")
 
 
-def _choose(answers: Sequence[tuple[Entry, Answer]]) -> list[Entry]:
+def _choose(answers: Sequence[tuple[Entry, Answer]], suite: str) -> list[Entry]:
     """Return the entries that can be used: Debian's own, unless only an archive that signs anew has the suite."""
     usable = [(entry, answer.origin) for entry, answer in answers if answer.origin]
     debian = [entry for entry, origin in usable if origin == "Debian"]
-    found = debian if any(entry.suite == SUITE for entry in debian) else [entry for entry, _ in usable]
-    if any(entry.suite == SUITE for entry in found):
+    found = debian if any(entry.suite == suite for entry in debian) else [entry for entry, _ in usable]
+    if any(entry.suite == suite for entry in found):
         return found
-    entry, answer = next((entry, answer) for entry, answer in answers if entry.suite == SUITE)
+    entry, answer = next((entry, answer) for entry, answer in answers if entry.suite == suite)
+    use = ", which the lab's nodes run" if suite == SUITE else ""
     where = quoted(redacted(entry.uri), 200)
     if re.search(r"NO_PUBKEY|\bsqv\b|\bgpgv\b|GPG error|OpenPGP|is not signed", answer.refusal):
-        why = f"this machine's apt doesn't trust the signature of Debian {SUITE} at {where}"
+        why = f"this machine's apt doesn't trust the signature of Debian {suite} at {where}"
     elif re.search(r"\b404\b|does not have a Release file|File not found", answer.refusal):
-        why = f"{where}, this machine's mirror, does not have Debian {SUITE}, which the lab's nodes run"
+        why = f"{where}, this machine's mirror, does not have Debian {suite}{use}"
     else:
-        why = f"Debian {SUITE}, which the lab's nodes run, can't be fetched from {where}, this machine's mirror"
+        why = f"Debian {suite}{use}, can't be fetched from {where}, this machine's mirror"
     raise _none(
         why,
-        f"write `deb http://ANOTHER-MIRROR/debian {SUITE} main` into a file and name it in {_VARIABLE}; "
-        f"apt says: {answer.refusal[:400]}",
+        (
+            f"write `deb http://ANOTHER-MIRROR/debian {suite} main` into a file and name it in {_VARIABLE}; "
+            if use
+            else ""
+        )
+        + f"apt says: {answer.refusal[:400]}",
     )
 
 

@@ -9,6 +9,8 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,30 +55,54 @@ def missing_for_guest() -> list[str]:
 def measure(jobs: list[dict[str, Any]], directory: Path) -> tuple[str, list[dict[str, Any]]]:
     """Measure jobs; return which kernel did, and its answers in the order of the jobs.
 
-    Raises NoKernel when there is none, RuntimeError when the run broke off.
+    One measurement keeps one processor busy, so the list is shared out among those that this machine has, up to four:
+    each share has network namespaces, or a guest, of its own.
+
+    Raises NoKernel when there is none, RuntimeError when a run broke off.
     """
-    file = directory / "jobs.json"
+    own = host_has_esp()
+    missing = [] if own else missing_for_guest()
+    if missing:
+        raise NoKernel(f"this machine's kernel has no ESP (or we are not root), and for a guest {missing} is missing")
+    where = f"this machine's kernel {os.uname().release}" if own else f"User Mode Linux {guest_version()}"
+    until = time.monotonic() + TIMEOUT
+    running = []
+    try:
+        for number, share in enumerate(shares(jobs, min(len(os.sched_getaffinity(0)), 4))):
+            running.append((share, *_begin(share, directory / f"share{number}", own)))
+        rows = [_rows(process, share, log, where, until) for share, process, log in running]
+    finally:
+        for _, process, _ in running:
+            process.kill()  # nothing happens to one that has ended
+            process.wait()
+    return where, [row for found in rows for row in found]
+
+
+def shares(jobs: list[dict[str, Any]], number: int) -> list[list[dict[str, Any]]]:
+    """Return the jobs in order as at most ``number`` lists of nearly equal length, none of them empty."""
+    size = -(-len(jobs) // number)
+    return [jobs[at : at + size] for at in range(0, len(jobs), size)]
+
+
+def _begin(jobs: list[dict[str, Any]], directory: Path, own: bool) -> tuple[subprocess.Popen[bytes], Path]:
+    directory.mkdir()
+    file, log = directory / "jobs.json", directory / "log"
     file.write_text(json.dumps(jobs))
-    if host_has_esp():
-        where = f"this machine's kernel {os.uname().release}"
-        command, prepare = [sys.executable, "-B", str(HERE / "measure.py"), str(file)], None
-    else:
-        missing = missing_for_guest()
-        if missing:
-            raise NoKernel(
-                f"this machine's kernel has no ESP (or we are not root), and for a guest {missing} is missing"
-            )
-        version = min(path.name for path in MODULES.iterdir())
-        where = f"User Mode Linux {version}"
-        command, prepare = guest_command(file), hide_extended_state if too_narrow(version) else None
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, preexec_fn=prepare
-    )
-    lines = done.stdout.splitlines()
+    command = [sys.executable, "-B", str(HERE / "measure.py"), str(file)] if own else guest_command(file)
+    prepare = hide_extended_state if not own and too_narrow(guest_version()) else None
+    with log.open("wb") as out:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=prepare), log
+
+
+def _rows(
+    process: subprocess.Popen[bytes], jobs: list[dict[str, Any]], log: Path, where: str, until: float
+) -> list[dict[str, Any]]:
+    process.wait(max(until - time.monotonic(), 0))
+    lines = log.read_text(errors="replace").splitlines()
     rows = [json.loads(line[4:]) for line in lines if line.startswith("ROW ")]
     if not any(line.strip() == f"END {len(jobs)}" for line in lines):
         raise RuntimeError(f"{where} broke off after {len(rows)} of {len(jobs)} jobs:\n" + "\n".join(lines[-25:]))
-    return where, rows
+    return rows
 
 
 def guest_command(jobs: Path) -> list[str]:
@@ -86,6 +112,11 @@ def guest_command(jobs: Path) -> list[str]:
         f"init={HERE / 'guest.sh'}",
         *(f"RIG={HERE}", f"RIG_PYTHON={Path(sys.executable).resolve()}", f"RIG_JOBS={jobs}"),
     ]
+
+
+def guest_version() -> str:
+    """Return the release of the User Mode Linux kernel that is installed here, e.g. 6.1.99."""
+    return min(path.name for path in MODULES.iterdir())
 
 
 def too_narrow(version: str) -> bool:
@@ -131,7 +162,8 @@ def hide_extended_state() -> None:
 
 
 if __name__ == "__main__":
-    kernel, answers = measure(json.loads(Path(sys.argv[1]).read_text()), Path("/tmp"))
+    with tempfile.TemporaryDirectory() as scratch:
+        kernel, answers = measure(json.loads(Path(sys.argv[1]).read_text()), Path(scratch))
     print(kernel)
     for answer in answers:
         print(json.dumps(answer))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from netplan import inventory
+from tests.tui import quiet
 from tui.app import Planner
 
 PLAN = """\
@@ -69,6 +70,13 @@ def _ansible_once(monkeypatch):
     monkeypatch.setattr(inventory, "_run", run)
 
 
+@pytest.fixture(autouse=True)
+def _wait_by_the_loop(monkeypatch):
+    """Let the pilot wait for a loop with nothing to do."""
+    for place in ("textual.app.wait_for_idle", "textual.pilot.wait_for_idle"):
+        monkeypatch.setattr(place, quiet.wait_for_idle)
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """A working directory with plan.yaml and inventory.yml."""
@@ -109,5 +117,6 @@ def pytest_pyfunc_call(pyfuncitem):
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     wanted = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    asyncio.run(pyfuncitem.obj(**wanted))
+    with asyncio.Runner(loop_factory=quiet.Loop) as runner:
+        runner.run(pyfuncitem.obj(**wanted))
     return True
