@@ -92,7 +92,7 @@ def _stamp(path: str) -> list[float]:
 
 def _apt(*argv: str) -> str:
     try:
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(argv, check=False, capture_output=True, encoding="utf-8", timeout=60)
     except FileNotFoundError:
         return ""
     return done.stdout
