@@ -146,7 +146,9 @@ class RolloutActions(PlannerScreen):
         while not worker.is_cancelled:
             codes = processes.ended()
             if codes:
-                last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+                last = [
+                    line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+                ][-1:]
                 severity = "information" if codes[-1] == 0 else "error"
                 text = printable(" ".join(last)) or f"exit {codes[-1]}"
                 self.app.call_from_thread(self.notify, text, title=f"exit {codes[-1]}", severity=severity, markup=False)

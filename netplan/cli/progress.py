@@ -133,19 +133,31 @@ class Live(Lines):
 
 @contextlib.contextmanager
 def opened(
-    bundle: Path, inventory: Path | None, state_dir: str | None, options: Options, *, quiet: bool
+    bundle: Path, inventory: Path | None, state_dir: str | None, options: Options, *, quiet: bool, reading: bool = False
 ) -> Iterator[Engine]:
-    """Verify the bundle, join it with its nodes, take the cluster's lock and yield the engine."""
+    """Verify the bundle, join it with its nodes, take the cluster's lock and yield the engine.
+
+    Who is only ``reading`` takes no lock, waits for nobody and needs no state directory.
+    """
     read = bundle_module.read(bundle)
     chosen = targets(read, read_inventory(read, inventory))
     observer: Any = silent if quiet else (Live() if sys.stderr.isatty() else Lines())
     cancelled = threading.Event()
+    context = click.get_current_context(silent=True)
+    verb = str(context.info_name) if context else ""
     with (
-        ClusterState(state_root(state_dir), read.cluster) as state,
+        ClusterState(state_root(state_dir), read.cluster, verb, reading=reading) as state,
         AnsibleTransport() as transport,
         _interrupts(cancelled, quiet=quiet),
     ):
-        yield Engine(read.cluster, read.digest, chosen, transport, state, observer, options, cancelled)
+
+        def told(event: Event) -> None:
+            state.note(event)
+            observer(event)
+
+        yield Engine(
+            read.cluster, read.digest, chosen, transport, state, observer if reading else told, options, cancelled
+        )
 
 
 @contextlib.contextmanager

@@ -56,7 +56,10 @@ def quick(argv: list[str]) -> int | None:
             text = "\n".join(explained(solution, advice(solution)))
         else:
             text = "\n".join(answer(solution))
+    if sys.stdout is None:  # closed by whoever started us
+        return 0
     try:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         sys.stdout.write(text + "\n")
     except BrokenPipeError:  # the reader has seen enough
         sys.stdout = None
@@ -70,7 +73,11 @@ def leave(code: int) -> NoReturn:
             sys.stdout.flush()
     except BrokenPipeError:
         os._exit(code)  # the usual way out would complain about the same pipe once more
+    except OSError as error:  # a full disk behind it
+        os.write(2, f"standard output: error IPP210: can't be written: {error.strerror}\n".encode())
+        os._exit(code or 1)
     if "click" in sys.modules:
         sys.exit(code)
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     os._exit(code)  # nothing is left to tidy up after a plain question, and tidying costs a fifth of the run

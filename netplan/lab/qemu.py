@@ -37,7 +37,7 @@ _START_LIMIT = 30.0  # seconds until QEMU itself answers
 def version() -> str:
     """Return QEMU's version line; a saved machine loads only into the very same version."""
     program = find_program("qemu-system-x86_64") or "qemu-system-x86_64"
-    done = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=20)
+    done = subprocess.run([program, "--version"], check=True, capture_output=True, encoding="utf-8", timeout=20)
     return done.stdout.splitlines()[0]
 
 
@@ -134,7 +134,7 @@ class Machine:
 
     def _hint(self) -> int:
         try:
-            return int(self._pid_file.read_text().strip())
+            return int(self._pid_file.read_text(encoding="ascii").strip())
         except (OSError, ValueError):
             return 0
 

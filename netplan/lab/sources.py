@@ -312,7 +312,9 @@ def _apt(*argv: str, limit: float = 60) -> str:
     """Return what a command of apt prints, its complaints included; nothing where there is no apt."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=limit, env=environment)
+        done = subprocess.run(
+            argv, check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=limit, env=environment
+        )
     except FileNotFoundError:
         return ""
     except subprocess.TimeoutExpired:

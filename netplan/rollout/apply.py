@@ -54,7 +54,7 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
         outcome.to_raise = (min(waiting), engine.planned) if waiting else None
     elif hindered := not_yet(engine.targets, found, hold):
         return engine.end(engine.nothing_changed(Failed(hindered)))
-    elif not agree(outcome):
+    elif not _agreed(engine, agree, outcome):
         outcome.outcome = "declined"
     else:
         engine.hold = hold
@@ -64,6 +64,14 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     if outcome.to_raise and engine.options.lift and outcome.outcome in ("unchanged", "confirmed"):
         lift(engine, outcome)
     return engine.end(outcome)
+
+
+def _agreed(engine: Engine, agree: Callable[[Outcome], bool], outcome: Outcome) -> bool:
+    """Ask; until the answer comes nothing changes, and whoever measures need not wait."""
+    engine.state.waits(True)
+    answer = agree(outcome)
+    engine.state.waits(False)
+    return answer
 
 
 def _look_for_replaced(engine: Engine) -> dict[str, Answer]:

@@ -124,7 +124,7 @@ class Engine(Members):
         try:
             self._look()
             self.learn(self.results["status"])
-            self.step(phases.MEASURE)
+            self.step(phases.MEASURE, patience=phases.TURN_S)
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
             return Outcome("failed", code, failure.problems)

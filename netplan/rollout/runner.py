@@ -20,8 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from netplan.ansible_words import of_play
+from netplan.problems import ExitCode
+from netplan.refusals import refusals
 from netplan.rollout.handover import LINK, Handover, own_environment
 from netplan.rollout.targets import TEMPLATE, Target
+from netplan.surroundings import can_use_ssh, temporary, utf8_locale
 
 PREFIX = "ipsecplan-run-"
 STALE_S = 6 * 3600
@@ -81,14 +85,18 @@ class AnsibleTransport:
         self.timeout_s = timeout_s
         self.folder: Path | None = None
         self._control: Path | None = None
+        self._locale: dict[str, str] = {}
         self._count = 0
 
     def __enter__(self) -> AnsibleTransport:
+        can_use_ssh()
+        self._locale = utf8_locale()
         remove_leftovers()
-        self.folder = self._control = _own_folder()
+        with refusals(temporary(), "written", "IPP212", ExitCode.FAILURE):
+            self.folder = self._control = _own_folder()
         if len(str(self.folder)) > CONTROL_ROOM:
             self._control = _own_folder(SHORT)
-        (self.folder / "ansible.cfg").write_text("[defaults]\n")
+        (self.folder / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,16 +173,17 @@ class AnsibleTransport:
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
             "ANSIBLE_INVENTORY_ENABLED": "yaml",
             "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+            **self._locale,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         }
 
 
 def _own_folder(parent: str | None = None) -> Path:
     """Make a folder that is ours alone (0700) and says whose it is."""
-    usual = parent or tempfile.gettempdir()
+    usual = parent or temporary()
     # Ansible gets this path as a variable; one with a template in it is no place for us
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHORT if TEMPLATE.search(usual) else usual))
-    (folder / "pid").write_text(str(os.getpid()))
+    (folder / "pid").write_text(str(os.getpid()), encoding="ascii")
     return folder
 
 
@@ -184,7 +193,7 @@ def remove_leftovers() -> None:
         with contextlib.suppress(OSError, ValueError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
                 continue
-            pid = int((folder / "pid").read_text())
+            pid = int((folder / "pid").read_text(encoding="ascii"))
             if not Path(f"/proc/{pid}").exists() or time.time() - folder.stat().st_mtime > STALE_S:
                 shutil.rmtree(folder)
 
@@ -197,7 +206,7 @@ def _put(path: Path, data: bytes) -> None:
 
 def _answer(path: Path) -> Answer:
     try:
-        said = json.loads(path.read_text())
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Answer()
     if "results" in said:
@@ -206,9 +215,5 @@ def _answer(path: Path) -> Answer:
 
 
 def _tail(run: Path) -> str:
-    for path in sorted(run.glob("artifacts/*/stdout")):
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if "rror" in line] or lines
-        if errors:
-            return errors[0][:300]
-    return "no output"
+    files = sorted(run.glob("artifacts/*/stdout"))
+    return of_play("".join(path.read_text(encoding="utf-8", errors="replace") for path in files))

@@ -169,7 +169,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "trap": ("ike", lambda m, r, _: m.trap(r["node"], r["tx"])),
     "soak": ("ike", lambda m, r, _: m.soak(r["soak"])),
     "enforce": ("ike", lambda m, r, _: m.enforce(r["node"], r["tx"], r["release"], r.get("deferred", ()))),
-    "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"])),
+    "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"], max(r["patience"], r["timer"] // 2))),
     "hold": ("state", _hold),
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),

@@ -16,8 +16,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from . import ike, mtu, network, resting, xfrm
-from .core import ENV, Node, Stop, each, finding, read, run
+from . import ike, mtu, network, resting, state, xfrm
+from .core import ENV, Node, Stop, each, finding, locked, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 PREFIX = "ipsecplan-probe-"
@@ -182,8 +182,18 @@ def _overlay_of(pod: Sequence[str], node: Node, peer: Node) -> Node:
     }  # fmt: skip
 
 
-def probe(node: Node, nonce: str) -> Node:
-    """Measure every peer from this node; returns the rows, judged by the controller."""
+def probe(node: Node, nonce: str, patience: float) -> Node:
+    """Measure every peer from this node; returns the rows, judged by the controller.
+
+    One at a time: two would take away each other's pod, and count each other's packets. Waits ``patience`` seconds for
+    a measurement that is under way.
+    """
+    busy = finding("IPP602", "another measurement is under way on this node", "measure again when it has ended")
+    with locked(state.RUN + "/measuring", patience, busy):
+        return _alone(node, nonce)
+
+
+def _alone(node: Node, nonce: str) -> Node:
     _clean()
     if network.made_by(node):  # only its own runtime can add pods to it, so the host itself sends into its device
         return _measure(node, nonce, ())
