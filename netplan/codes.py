@@ -117,6 +117,8 @@ CODES: dict[str, str] = {
     "IPP672": "too few nodes are left to act on",
     "IPP673": "a node can't be turned off while others still protect their pairs with it",
     "IPP674": "a node is another machine than before, or is said to be one",
+    "IPP675": "a dead-man timer is too short for what a round trip to the nodes takes",
+    "IPP676": "a node's own timer took it back while the run went on",
     "IPP680": "a node has not the files or the release that was confirmed",
     "IPP681": "an MTU that is live is not the planned one",
     "IPP682": "connections, traps or SAs are not as confirmed",

@@ -28,7 +28,7 @@ from netplan.refusals import refusals
 from netplan.source import Source
 from netplan.surroundings import private_folder, utf8_locale
 
-TIMEOUT_S = 120
+TIMEOUT_S = 600  # of wall time: a program that asks a cloud for its hosts is slow, and so is a busy machine
 # Not `auto`: the configuration of an inventory plugin (`plugin: constructed`, `generator`) holds templates, which the
 # plugin evaluates while it is read. A program is a program: whoever names it as inventory means to run it.
 READERS = "ansible.builtin.script,ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
@@ -179,7 +179,12 @@ def _ask(
         ) from None
     except subprocess.TimeoutExpired:
         raise ProblemError(
-            Problem(code="IPP302", message=f"ansible-inventory gave no answer in {TIMEOUT_S} s", path=name)
+            Problem(
+                code="IPP302",
+                message=f"ansible-inventory gave no answer in {TIMEOUT_S} s",
+                path=name,
+                hint="`ansible-inventory -i FILE --list` shows what it waits for",
+            )
         ) from None
 
 

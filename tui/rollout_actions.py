@@ -12,6 +12,7 @@ from netplan import bundle
 from netplan.problems import ProblemError, printable
 from netplan.rollout.engine import Options
 from netplan.rollout.journal import state_root
+from netplan.rollout.pace import USUAL_TIMER_S
 from tui import processes
 from tui.journal_tail import controller, folder
 from tui.rollout_state import RolloutState
@@ -71,8 +72,8 @@ class RolloutActions(PlannerScreen):
         about = None if self._busy() else self._about()
         if about is not None:
             question = (
-                f"Apply {about}?\nEach node takes itself back {DEFAULTS.timer_s} s after the last step it heard of, "
-                "unless all is proven."
+                f"Apply {about}?\nEach node takes itself back {USUAL_TIMER_S} s after the last step it heard of "
+                "(later where round trips are slow), unless all is proven."
             )
             self._ask(question, "apply", ["apply", str(self.planner.bundle), "--yes"])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -24,6 +25,7 @@ from netplan.ansible_words import of_play
 from netplan.problems import ExitCode
 from netplan.refusals import refusals
 from netplan.rollout.handover import LINK, Handover, own_environment
+from netplan.rollout.pace import FORKS, Limits
 from netplan.rollout.targets import TEMPLATE, Target
 from netplan.surroundings import can_use_ssh, temporary, utf8_locale
 
@@ -45,7 +47,9 @@ class Answer:
 
 
 class Transport(Protocol):
-    """Something that carries requests to nodes: Ansible here, a stand-in in tests."""
+    """Something that carries requests to nodes: Ansible here, a stand-in in tests. ``limits``: how long it waits."""
+
+    limits: Limits
 
     def step(
         self,
@@ -81,8 +85,8 @@ def inventory_text(targets: Mapping[str, Target]) -> str:
 class AnsibleTransport:
     """Runs the play ``step.yml`` by ansible-runner; used as a context manager, which owns the private directory."""
 
-    def __init__(self, timeout_s: int = 300) -> None:
-        self.timeout_s = timeout_s
+    def __init__(self) -> None:
+        self.limits = Limits()
         self.folder: Path | None = None
         self._control: Path | None = None
         self._locale: dict[str, str] = {}
@@ -143,31 +147,38 @@ class AnsibleTransport:
                 private_data_dir=str(run), playbook=str(playbooks() / "step.yml"), inventory=str(run / "hosts.yml"),
                 extravars={"ipsecplan_exchange": str(run)}, envvars=self._environment(fresh, len(requests)),
                 quiet=True, event_handler=look, cancel_callback=lambda: False, rotate_artifacts=1,
-                timeout=self.timeout_s,
+                timeout=self.limits.step_s,
             )  # fmt: skip
         for node_id in requests:
             if node_id not in seen:
                 seen[node_id] = _answer(run / "out" / node_id)
                 if not seen[node_id].results and not seen[node_id].unreachable:
-                    seen[node_id] = Answer(broken=f"ansible ended with status {ended.status}: {_tail(run)}")
+                    seen[node_id] = Answer(broken=self._why(str(ended.status), run))
                 arrived(node_id, seen[node_id])
         shutil.rmtree(run, ignore_errors=True)
         return seen
+
+    def _why(self, status: str, run: Path) -> str:
+        if status == "timeout":
+            return f"nothing came back within {self.limits.step_s} s, and Ansible was ended"
+        return f"ansible ended with status {status}: {_tail(run)}"
 
     def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:
         assert self.folder is not None  # noqa: S101
         shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self._control}/%C"
         own = "-o ControlMaster=no -o ControlPath=none"
-        # a node that is cut off is noticed in 15 s: its own timer is running meanwhile
-        alive = " -o ForwardAgent=no -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+        # a node that is cut off should be noticed soon, because its timer is running; a slow one must not count as one
+        limits, every = self.limits, math.ceil(self.limits.alive_s / 3)
+        alive = f" -o ForwardAgent=no -o ConnectTimeout={limits.connect_s}"
+        alive += f" -o ServerAliveInterval={every} -o ServerAliveCountMax=3"
         return {
             "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
             "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_FORKS": str(min(50, hosts)),
+            "ANSIBLE_FORKS": str(min(FORKS, hosts)),
             "ANSIBLE_GATHERING": "explicit",
-            "ANSIBLE_TIMEOUT": "20",
+            "ANSIBLE_TIMEOUT": str(limits.prompt_s),  # for sudo on a slow node; a connection has its own limit
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "False",
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),

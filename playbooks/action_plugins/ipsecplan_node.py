@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
         if path.exists():
             return path.read_bytes()
         with socket.socket(socket.AF_UNIX) as hand:
-            hand.settimeout(30)
+            hand.settimeout(300)  # the control process serves one node after the other
             hand.connect(str((exchange / "handover").readlink()))
             hand.sendall(host.encode())
             with hand.makefile("rb") as parts:

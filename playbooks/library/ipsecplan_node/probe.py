@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 
 from . import ike, mtu, network, resting, state, xfrm
-from .core import ENV, Node, Stop, each, finding, locked, read, run
+from .core import COMMAND_S, ENV, Node, Stop, each, finding, locked, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 PREFIX = "ipsecplan-probe-"
@@ -49,11 +49,11 @@ class ProbePod:
                 "CNI_IFNAME": "eth0", "CNI_PATH": PLUGINS,
                 "CNI_ARGS": "IgnoreUnknown=1" + (";IP=" + self.address if self.address else ""),
             }  # fmt: skip
-            done = run(program, stdin=json.dumps(config).encode(), env=env, timeout=30)
+            done = run(program, stdin=json.dumps(config).encode(), env=env)
             if done.code != 0 and command == "ADD":
-                said = done.out
+                said = done.out or done.said
                 with contextlib.suppress(ValueError):
-                    said = json.loads(done.out).get("msg", done.out)
+                    said = json.loads(done.out).get("msg", said)
                 raise Stop(finding("IPP701", f"the CNI plugin {plugin['type']} made no probe pod: {said[:200]}"))
             if command == "ADD":
                 result = json.loads(done.out)
@@ -123,7 +123,7 @@ class Flow:
     def end(self) -> Node:
         """Return how many were sent and how many were lost in a row at most; the last one may be on its way."""
         self.process.send_signal(signal.SIGINT)
-        text = self.process.communicate(timeout=20)[0].decode("utf-8", "replace")
+        text = self.process.communicate(timeout=COMMAND_S)[0].decode("utf-8", "replace")
         sent = int((re.search(r"(\d+) packets transmitted", text) or [0, 0])[1])
         seen = sorted({int(n) for n in re.findall(r"icmp_seq=(\d+) ttl", text)})
         ends = [0, *seen, max(sent, *seen, 1) if seen else sent + 1]
