@@ -52,7 +52,7 @@ test: $(VENV)/.dev ## all that holds on main: check, then real kernels and the l
 	$(MAKE) check
 	$(PYTEST) -q -n 2 -m "slow and not lab and not kernel and not drill"
 	$(PYTEST) -q -m kernel
-	$(PYTEST) -q -n 2 --dist worksteal -m "lab and not drill" --durations 12
+	$(PYTEST) -q -n 2 --dist loadgroup --no-loadscope-reorder -m "lab and not drill" --durations 12
 
 bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 	$(BIN)/python -m benchmarks

@@ -25,7 +25,7 @@ TEST_S = 4 * HANG_S  # one test
 TIMER = 60  # of the nodes, where a test waits until it fires; each step begins it anew
 LATE = 20  # what follows from something, has followed
 TIMER_S = (30, 3600)  # what the command line takes
-_SMALLEST = re.compile(r"--timer[= ](\d+)")
+_SMALLEST = r"{} (\d+) is the smallest that will do"
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ def _one(lab: Lab) -> float:
     return time.monotonic() - began
 
 
-def asked_for(said: str) -> int | None:
-    """Return the smallest ``--timer`` that a refusal names, None when it is no such refusal."""
-    found = [int(number) for number in _SMALLEST.findall(said)]
-    return max(found) if found and "nothing was changed" in said else None
+def asked_for(said: str, option: str = "--timer") -> int | None:
+    """Return the smallest seconds that a refusal names for an option, None when it is no such refusal."""
+    found = re.search(_SMALLEST.format(option), said)
+    return int(found[1]) if found else None
 
 
 def until(what: str, holds: Callable[[], T], every: float = 0.2, limit: float = HANG_S) -> T:
