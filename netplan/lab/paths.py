@@ -76,11 +76,11 @@ def write(path: Path, data: str | bytes, mode: int = 0o600) -> None:
 
 def remove_tree(path: Path) -> None:
     """Delete a folder without ever following a mount that an interrupted build left inside it."""
-    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False, capture_output=True, timeout=120)
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False, capture_output=True, timeout=900)
 
 
 @contextlib.contextmanager
-def locked(folder: Path, limit: float = 900.0) -> Iterator[None]:
+def locked(folder: Path, limit: float = 3600.0) -> Iterator[None]:
     """Hold an exclusive lock on a folder (made if missing), waiting at most ``limit`` seconds.
 
     The holder may delete the folder: whoever waited for it then starts over with a new one.
