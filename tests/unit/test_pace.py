@@ -38,11 +38,11 @@ TRY = (*phases.in_waves(phases.APPLY, 4), phases.HOLD, *ENDING)
     [
         (0.5, 1.5, 3, 30, 180),  # servers in one room
         (1.5, 4.0, 3, 30, 180),
-        (3.0, 8.0, 3, 42, 180),  # the lab on a quiet machine
-        (23.0, 91.0, 3, 277, 446),  # the lab under load: its nodes reverted at 180 s
-        (1.5, 4.0, 50, 38, 180),
-        (1.5, 4.0, 100, 124, 314),  # forks are filled twice
-        (1200.0, 91.0, 3, 6750, LONGEST_TIMER_S),  # nothing up to an hour will do
+        (3.0, 8.0, 3, 44, 180),  # the lab on a quiet machine
+        (23.0, 91.0, 3, 375, 480),  # the lab under load: its nodes reverted at 180 s
+        (1.5, 4.0, 50, 47, 180),
+        (1.5, 4.0, 100, 142, 318),  # forks are filled twice
+        (1200.0, 91.0, 3, 6777, LONGEST_TIMER_S),  # nothing up to an hour will do
     ],
 )
 def test_timers(trip_s: float, work_s: float, nodes: int, least: int, auto: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from ansible.template import Templar, is_trusted_as_template  # type: ignore[att
 from netplan.inventory import Host, Inventory
 from netplan.problems import ProblemError
 from netplan.rollout import runner, targets
+from netplan.rollout.pace import Pace
 from netplan.rollout.runner import AnsibleTransport, Answer, inventory_text, remove_leftovers
 from netplan.rollout.targets import Target, connection_of, read_inventory
 
@@ -120,6 +122,37 @@ def test_host_keys_are_checked_and_confirm_opens_its_own_connection(
     assert "ControlMaster=no" in fresh["ANSIBLE_SSH_ARGS"]
     assert "ControlPath=none" in fresh["ANSIBLE_SSH_ARGS"]
     assert "ForwardAgent=no" in fresh["ANSIBLE_SSH_ARGS"]
+
+
+def test_what_is_waited_for_follows_from_the_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with AnsibleTransport() as transport:
+        first = transport._environment(False, 80)
+        transport.limits = Pace(trip_s=30, nodes=3).limits()
+        slow = transport._environment(False, 3)
+        transport.limits = Pace(trip_s=1, nodes=3).limits()
+        quick = transport._environment(False, 3)
+    assert "ConnectTimeout=30 -o ServerAliveInterval=10 -o ServerAliveCountMax=3" in first["ANSIBLE_SSH_ARGS"]
+    assert "ConnectTimeout=45 -o ServerAliveInterval=15 " in slow["ANSIBLE_SSH_ARGS"]
+    assert "ConnectTimeout=10 -o ServerAliveInterval=5 " in quick["ANSIBLE_SSH_ARGS"]
+    assert {env["ANSIBLE_TIMEOUT"] for env in (first, slow, quick)} == {"60"}
+    assert (first["ANSIBLE_FORKS"], slow["ANSIBLE_FORKS"]) == ("50", "3")
+
+
+def test_a_step_that_hangs_says_for_how_long_it_was_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    asked: dict[str, Any] = {}
+
+    def run(**words: Any) -> SimpleNamespace:
+        asked.update(words)
+        return SimpleNamespace(status="timeout")
+
+    monkeypatch.setitem(sys.modules, "ansible_runner", SimpleNamespace(run=run))
+    with AnsibleTransport() as transport:
+        transport.limits = Pace(trip_s=30, soak_s=86400, nodes=3).limits(86580)
+        answers = transport.step({ID: {}}, {ID: target()}, payload=False, fresh=False, arrived=lambda *_: None)
+    assert asked["timeout"] == 86685, "longer than the timer that the step arms: whoever hangs is ended by that"
+    assert answers[ID].broken == "nothing came back within 86685 s, and Ansible was ended"
 
 
 def test_answers(tmp_path: Path) -> None:
