@@ -73,9 +73,8 @@ class Planner(PlanActions):
             self.register_theme(theme)
         path_of_settings = config or settings.default_path()
         self.settings = settings.Settings()
-        if path_of_settings is not None and os.path.lexists(
-            path_of_settings
-        ):  # only then every screen is needed, for the names of its keys
+        # only with a file every screen is needed, for the names of its keys
+        if path_of_settings is not None and os.path.lexists(path_of_settings):
             self.settings = settings.read(path_of_settings, screens.binding_ids(type(self)), set(self.available_themes))
 
     def on_load(self) -> None:
@@ -88,6 +87,8 @@ class Planner(PlanActions):
         """
         self.loop = asyncio.get_running_loop()
         self.loop.set_task_factory(None)
+        if self.ended_by is not None:  # a signal that was quicker
+            self.exit(return_code=128 + self.ended_by)
 
     def on_mount(self) -> None:
         """Take the user's settings and read the inventory."""
