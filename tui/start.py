@@ -102,7 +102,7 @@ def _draft_line(planner: Planner | None) -> str:
     """Say where the unsaved text lies; when it lies nowhere, give all of it away: it is the last chance."""
     if planner is None or not planner.desk.dirty or planner.desk.draft is None:
         return ""
-    if planner.kept is None:
+    if not planner.on_disk:
         _say("\n".join(planner.desk.draft.diff()))
         return "; unsaved: the difference above, which can't be written anywhere"
     return f"; unsaved changes: {planner.kept}"

@@ -128,6 +128,27 @@ async def test_taking_a_draft_is_one_change_that_can_be_undone(kept, make, settl
     assert not kept.exists()
 
 
+async def test_a_draft_that_was_taken_and_undone_is_not_removed_by_a_reload(kept, make, settle):
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t", "ctrl+z", "ctrl+r")
+        await settle(pilot)
+        assert not app.desk.dirty
+        app.desk.set(("name",), "other")
+        await pilot.press("ctrl+s", "enter")
+        await settle(pilot)
+    assert [k.text for k in drafts.found(PATH)] == [CHANGED]
+
+
+def test_a_signal_before_the_first_frame_ends_it(make):
+    app = make(None)
+    app.end_by(15)
+    app.run(headless=True, size=(80, 24))
+    assert app.error is None
+    assert app.return_code == 143
+
+
 async def test_later_leaves_everything_as_it_is(kept, make, settle):
     app = make()
     async with app.run_test(size=(80, 24)) as pilot:
