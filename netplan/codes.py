@@ -136,8 +136,8 @@ CODES: dict[str, str] = {
     # lab
     "IPP801": "a name, path or option of the lab is not valid",
     "IPP802": "a program that the lab needs is not installed",
-    "IPP803": "the lab's image could not be built",
-    "IPP804": "no way to run the lab works on this machine, or not the one asked for",
+    "IPP803": "the lab's image could not be built, or this machine has no source for its packages",
+    "IPP804": "no way to run the lab works on this machine (or kind of machine), or not the one asked for",
     "IPP805": "the lab did not answer in time",
     "IPP806": "there is no such lab or node, or it is not running",
     "IPP807": "a lab of this name runs with other parameters",

@@ -177,7 +177,7 @@ def _choose(answers: Sequence[tuple[Entry, Answer]], suite: str) -> list[Entry]:
     entry, answer = next((entry, answer) for entry, answer in answers if entry.suite == suite)
     use = ", which the lab's nodes run" if suite == SUITE else ""
     where = quoted(redacted(entry.uri), 200)
-    if re.search(r"NO_PUBKEY|\bsqv\b|\bgpgv\b|GPG error|OpenPGP|is not signed", answer.refusal):
+    if re.search(r"NO_PUBKEY|\bsqv\b|\bgpgv\b|GPG error|OpenPGP|[Nn]o good signature", answer.refusal):
         why = f"this machine's apt doesn't trust the signature of Debian {suite} at {where}"
     elif re.search(r"\b404\b|does not have a Release file|File not found", answer.refusal):
         why = f"{where}, this machine's mirror, does not have Debian {suite}{use}"

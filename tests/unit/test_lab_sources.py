@@ -234,6 +234,7 @@ def test_what_was_taken_is_said_and_passwords_are_not(monkeypatch: pytest.Monkey
         ),
         ("W: GPG error: x: NO_PUBKEY 0E98404D386FA1D9", "doesn't trust the signature"),
         ("W: OpenPGP signature verification failed: Sub-process /usr/bin/sqv returned an error code", "doesn't trust"),
+        ("Err:1 x; 400  Bad Request; E: The repository 'x InRelease' is not signed.", "can't be fetched"),
         ("Err:1 x; Could not resolve 'm.example'", "can't be fetched from 'http://m.example/debian'"),
     ],
 )
