@@ -69,11 +69,10 @@ test: ## all that holds on main: check, other Pythons, then real kernels and the
 	$(BIN)/python -m ci.pythons --prepare
 
 pythons: $(VENV)/.dev ## fast tests and the planner's pictures on the oldest and the newest supported Python
-	$(call apt,mmdebstrap debian-archive-keyring)
 	$(BIN)/python -m ci.pythons
 
-slow: $(VENV)/.dev
-	$(PYTEST) -q -n 2 --dist worksteal -m "slow and not lab and not kernel and not drill"
+slow: $(VENV)/.dev # three processes: a third of these tests mostly wait, for processes and timers of a node
+	$(PYTEST) -q -n 3 --dist worksteal -m "slow and not lab and not kernel and not drill"
 
 kernel: $(VENV)/.dev
 	$(PYTEST) -q -m kernel

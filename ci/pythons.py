@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -164,8 +165,9 @@ def environment(python: Python) -> Python:
 def _stamp(python: Python) -> str:
     """Return what an environment is made of: the exact Python, and the locked files."""
     about = subprocess.run(python.command("-VV"), check=True, capture_output=True, timeout=60).stdout
-    locked = [*sorted(ROOT.glob("requirements/*.txt")), ROOT / "pyproject.toml"]
-    parts = [about, python.where.encode(), *(path.read_bytes() for path in locked)]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    parts = [about, python.where.encode(), json.dumps(project).encode()]
+    parts += [path.read_bytes() for path in sorted(ROOT.glob("requirements/*.txt"))]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

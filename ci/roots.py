@@ -59,7 +59,7 @@ def why_not(version: str) -> str:
     if os.geteuid():
         return f"making a Debian {SUITES[version]} root needs root"
     if find_program("mmdebstrap") is None:
-        return f"making a Debian {SUITES[version]} root needs mmdebstrap"
+        return f"making a Debian {SUITES[version]} root needs mmdebstrap and debian-archive-keyring"
     return ""
 
 

@@ -151,12 +151,16 @@ def test_a_guard_that_counts_has_no_floor(pair: tuple[str, str], script: Path) -
     assert inside(pair[0], "ip", "xfrm", "policy").stdout == ""
 
 
+# both begin when both have been started: on a busy machine one may take seconds longer than the other to get there
 TALK = """
-import json, sys
+import json, pathlib, sys, time
 sys.path.insert(0, {library!r})
 from ipsecplan_node import core, reach
 core.write.__defaults__ = (0o600, {uid}, {gid})
-reach.LIFE_S, reach.LINGER_S = 2.5, 0.3
+reach.LIFE_S, reach.LINGER_S = {life}, 0.3
+pathlib.Path({result!r} + ".ready").touch()
+while len(list(pathlib.Path({result!r}).parent.glob("*.ready"))) < 2:
+    time.sleep(0.01)
 reach.Talk(json.loads({node!r}), "tx-1", {result!r}).go()
 """
 
@@ -169,8 +173,8 @@ def facts(number: int, family: str, encap: bool = False) -> dict[str, object]:
     return {"id": f"n{number}", "name": f"n{number}", "underlay": own, "peers": [peer]}
 
 
-def talk(pair: tuple[str, str], tmp_path: Path, family: str, encap: bool = False) -> list[str]:
-    """Let both ends talk for real; return what is said about it."""
+def talk(pair: tuple[str, str], tmp_path: Path, family: str, encap: bool = False, life_s: float = 2.5) -> list[str]:
+    """Let both ends talk for real, for ``life_s`` where something isn't heard; return what is said about it."""
     nodes = [facts(n, family, encap) for n in (1, 2)]
     running = []
     for name, node in zip(pair, nodes, strict=True):
@@ -180,18 +184,23 @@ def talk(pair: tuple[str, str], tmp_path: Path, family: str, encap: bool = False
             result=f"{tmp_path}/{node['id']}",
             uid=os.getuid(),
             gid=os.getgid(),
+            life=life_s,
         )
         running.append(subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", code]))
-    assert [process.wait(30) for process in running] == [0, 0]
+    try:
+        assert [process.wait(60) for process in running] == [0, 0]
+    finally:
+        for process in running:
+            process.kill()  # nothing happens to one that has ended
+            process.wait()
     heard = {str(node["id"]): json.loads((tmp_path / str(node["id"])).read_text())["rows"] for node in nodes}
     return [f"{p.severity}: {p.message}" for p in judge(nodes, heard)]
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_a_path_that_lets_all_through(pair: tuple[str, str], tmp_path: Path, family: str) -> None:
-    begin = time.monotonic()
-    assert talk(pair, tmp_path, family) == []
-    assert time.monotonic() - begin < 2.4, "it went on though all was heard"
+    """Nobody goes on when all was heard: the 10 minutes that they would have are more than `talk` waits for."""
+    assert talk(pair, tmp_path, family, life_s=600) == []
 
 
 @pytest.mark.parametrize(
