@@ -48,7 +48,7 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
     hint = _HINTS.get(error.errno or 0)
     above = _above(Path(where)) if where is not None else None
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and above is not None and not above.is_dir():
-        hint = f"{printable(str(above))} is a file, and no directory"
+        hint = f"{printable(str(above))} is no directory"
     if error.errno == errno.ENOENT:
         hint = f"nothing can be made in {printable(str(above))}" if doing == "written" else "is the path right?"
     relative = where is None or not Path(where).is_absolute()
@@ -63,11 +63,11 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
 
 
 def _above(path: Path) -> Path | None:
-    """Return the nearest thing above a path that exists."""
-    for parent in path.parents:
+    """Return the nearest thing on the way to a path that exists."""
+    for part in (path, *path.parents):
         with contextlib.suppress(OSError, ValueError):
-            if parent.exists():
-                return parent if parent.parts else Path.cwd()
+            if os.path.lexists(part):
+                return part if part.parts else Path.cwd()
     return None
 
 
