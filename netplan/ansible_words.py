@@ -55,7 +55,7 @@ def of_play(stdout: str) -> str:
 
 def _from_error(text: str) -> list[str]:
     """Return the lines of the first error in a text; without one, its beginning."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = text.strip().splitlines()
     labelled = (n for n, line in enumerate(lines) if _ERROR.match(line))
     first = next(labelled, next((n for n, line in enumerate(lines) if "rror" in line), 0))
     return _message(lines[first:])

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from netplan import source
 from netplan.ansible_words import of_inventory
 from netplan.kinds import wanted
 from netplan.problems import Problem, ProblemError, quoted
-from netplan.refusals import refusals
+from netplan.refusals import here, refusals
 from netplan.source import Source
 from netplan.surroundings import private_folder, utf8_locale
 
@@ -171,7 +172,7 @@ def _ask(
     try:
         return subprocess.run(
             argv, capture_output=True, stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace", timeout=TIMEOUT_S,
-            env=env, check=False,
+            env=env, check=False, cwd=None if here() else "/",
         )  # fmt: skip
     except FileNotFoundError:
         raise ProblemError(
@@ -192,7 +193,7 @@ def _unparsed(stderr: str, path: Path, name: str) -> Problem:
     program = path.is_file() and os.access(path, os.X_OK)
     said = of_inventory(stderr, path.suffix, program)
     reason, line, column, text = said.text or "ansible-inventory refused it", said.line, said.column, None
-    hint = f"Ansible's own words: ansible-inventory -i {name} --list"
+    hint = f"all of Ansible's words: ansible-inventory -i {shlex.quote(name)} --list"
     if "lugin configuration" in stderr:
         reason = "it configures an inventory plugin, which would evaluate templates on this machine"
         hint = "write down what it says: ansible-inventory -i FILE --list --yaml > inventory.yml"

@@ -48,10 +48,11 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
     hint = _HINTS.get(error.errno or 0)
     above = _above(Path(where)) if where is not None else None
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and above is not None and not above.is_dir():
-        hint = f"{printable(str(above))} is a file, and no directory"
+        hint = f"{printable(str(above))} is no directory"
     if error.errno == errno.ENOENT:
         hint = f"nothing can be made in {printable(str(above))}" if doing == "written" else "is the path right?"
-    if isinstance(error, FileNotFoundError) and where is None and not _here():
+    relative = where is None or not Path(where).is_absolute()
+    if isinstance(error, FileNotFoundError) and relative and not here():
         return Problem(code=code, message="the working directory is gone", hint="change to one that exists: cd")
     said = error.strerror or str(error) or type(error).__name__
     message = f"can't be {doing}: {said}" if where is not None else f"the operating system refused: {said}"
@@ -62,21 +63,20 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
 
 
 def _above(path: Path) -> Path | None:
-    """Return the nearest thing above a path that exists."""
-    for parent in path.parents:
+    """Return the nearest thing on the way to a path that exists."""
+    for part in (path, *path.parents):
         with contextlib.suppress(OSError, ValueError):
-            if parent.exists():
-                return parent
+            if os.path.lexists(part):
+                return part if part.parts else Path.cwd()
     return None
 
 
-def _here() -> bool:
-    """Tell whether the working directory still exists."""
+def here() -> bool:
+    """Tell whether the working directory exists, and may be looked at."""
     try:
-        os.getcwd()  # noqa: PTH109  only whether it fails
+        return Path.cwd().is_dir()
     except OSError:
         return False
-    return True
 
 
 @contextlib.contextmanager

@@ -21,11 +21,16 @@ from netplan.refusals import refused
 
 
 def emit(text: str) -> None:
-    """Write a line of data to stdout. Raises ProblemError when it can't be written (a full disk behind it)."""
+    """Write a line of data to stdout. Raises ProblemError when it can't be written (a full disk behind it).
+
+    When its reader has gone (``| head``) the verb goes on, to its own exit code.
+    """
     try:
         click.echo(text)
     except BrokenPipeError:
-        raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
     except OSError as error:
         raise ProblemError(refused(error, "standard output", "written", "IPP210"), ExitCode.FAILURE) from error
 

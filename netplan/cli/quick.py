@@ -63,7 +63,17 @@ def quick(argv: list[str]) -> int | None:
         sys.stdout.write(text + "\n")
     except BrokenPipeError:  # the reader has seen enough
         sys.stdout = None
+    except OSError as error:
+        return _full(error)
     return 0
+
+
+def _full(error: OSError) -> int:
+    """Say that stdout takes no more (a full disk behind it); return the exit code for it."""
+    sys.stdout = None
+    if sys.stderr is not None:
+        sys.stderr.write(f"standard output: error IPP210: can't be written: {error.strerror}\n")
+    return 1
 
 
 def leave(code: int) -> NoReturn:
@@ -73,9 +83,8 @@ def leave(code: int) -> NoReturn:
             sys.stdout.flush()
     except BrokenPipeError:
         os._exit(code)  # the usual way out would complain about the same pipe once more
-    except OSError as error:  # a full disk behind it
-        os.write(2, f"standard output: error IPP210: can't be written: {error.strerror}\n".encode())
-        os._exit(code or 1)
+    except OSError as error:
+        os._exit(code or _full(error))
     if "click" in sys.modules:
         sys.exit(code)
     if sys.stderr is not None:

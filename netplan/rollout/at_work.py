@@ -70,7 +70,7 @@ def holder(file: Path) -> Holder | None:
 
 
 def _read(handle: int) -> Holder:
-    with contextlib.suppress(OSError, ValueError, TypeError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         said = json.loads(os.pread(handle, 4096, 0))
         return Holder(
             pid=int(said["pid"]), verb=str(said["verb"]), since=str(said["since"]), who=str(said["who"]),
@@ -88,8 +88,9 @@ class Lock:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.holder = Holder(pid=os.getpid(), verb=verb, since=now, who=who())
 
-    def take(self, seconds: float = GRACE_S) -> bool:
-        """Take it; False when it was not free for ``seconds``. Raises OSError when the file can't be made."""
+    def take(self, seconds: float | None = None) -> bool:
+        """Take it; False when it was not free for ``seconds`` (GRACE_S). Raises OSError when it can't be made."""
+        seconds = GRACE_S if seconds is None else seconds
         handle = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         end = time.monotonic() + seconds
         while True:

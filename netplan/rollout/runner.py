@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from netplan.ansible_words import of_play
 from netplan.problems import ExitCode
-from netplan.refusals import refusals
+from netplan.refusals import refusals, refused
 from netplan.rollout.handover import LINK, Handover, own_environment
 from netplan.rollout.pace import FORKS, Limits
 from netplan.rollout.targets import TEMPLATE, Target
@@ -112,7 +112,25 @@ class AnsibleTransport:
         self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
         payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
     ) -> dict[str, Answer]:  # fmt: skip
-        """Carry one request to each node. Never raises for a node's sake: an answer says what happened."""
+        """Carry one request to each node. Never raises for a node's sake: an answer says what happened.
+
+        Nor for this machine's (a full disk, say): what could not be sent is an answer, so that the rest is taken back.
+        """
+        seen: dict[str, Answer] = {}
+        try:
+            self._carry(requests, targets, payload, fresh, arrived, seen)
+        except OSError as error:
+            problem = refused(error)
+            said = f"this machine: {problem.where() or 'a file'}: {problem.message}"
+            for node_id in requests.keys() - seen.keys():
+                seen[node_id] = Answer(broken=said)
+                arrived(node_id, seen[node_id])
+        return seen
+
+    def _carry(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], payload: bool, fresh: bool,
+        arrived: Callable[[str, Answer], None], seen: dict[str, Answer],
+    ) -> None:  # fmt: skip
         import ansible_runner  # 0.3 s: only who applies pays for it
 
         assert self.folder is not None  # noqa: S101
@@ -127,7 +145,6 @@ class AnsibleTransport:
             if payload:
                 _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
         _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}).encode())
-        seen: dict[str, Answer] = {}
 
         def look(event: dict[str, Any]) -> bool:
             host = event.get("event_data", {}).get("host")
@@ -156,7 +173,6 @@ class AnsibleTransport:
                     seen[node_id] = Answer(broken=self._why(str(ended.status), run))
                 arrived(node_id, seen[node_id])
         shutil.rmtree(run, ignore_errors=True)
-        return seen
 
     def _why(self, status: str, run: Path) -> str:
         if status == "timeout":

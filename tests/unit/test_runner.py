@@ -50,6 +50,43 @@ def test_the_inventory_name_is_the_address_where_none_is_given(tmp_path: Path) -
     assert connection_of(*inventory(tmp_path))[0] == {"ansible_host": "web1"}
 
 
+@pytest.mark.parametrize("value", ["auto", "auto_silent", "auto_legacy", "auto_legacy_silent"])
+def test_ansible_s_own_search_for_python_is_the_node_s_python3(tmp_path: Path, value: str) -> None:
+    found, problems = connection_of(*inventory(tmp_path, ansible_python_interpreter=value))
+    assert (found, problems) == ({"ansible_host": "web1"}, [])
+
+
+@pytest.mark.parametrize(
+    "value", ["/usr/bin/python3", "python3.12", "/opt/py-3.9+x/bin/python", "/usr/bin/env python3"]
+)
+def test_a_python_that_is_named(tmp_path: Path, value: str) -> None:
+    found, problems = connection_of(*inventory(tmp_path, ansible_python_interpreter=value))
+    assert (found["ansible_python_interpreter"], problems) == (value, [])
+
+
+@pytest.mark.parametrize("value", ["python3 -u", "$(touch x)", "/usr/bin/env", "a;b", "", True])
+def test_what_is_no_python_is_refused(tmp_path: Path, value: object) -> None:
+    _, problems = connection_of(*inventory(tmp_path, ansible_python_interpreter=value))
+    assert [(p.code, "ansible_python_interpreter" in p.message) for p in problems] == [("IPP652", True)]
+
+
+def test_a_full_disk_here_is_an_answer_and_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.tempfile, "gettempdir", lambda: str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/tmp/x")
+
+    with AnsibleTransport() as transport:
+        monkeypatch.setattr(runner, "_put", full)
+        heard: list[str] = []
+        answers = transport.step(
+            {ID: {"phases": ["status"]}}, {ID: target()}, payload=False, fresh=False,
+            arrived=lambda node, _: heard.append(node),
+        )  # fmt: skip
+    assert answers == {ID: Answer(broken="this machine: /tmp/x: can't be used: No space left on device")}
+    assert heard == [ID]
+
+
 @pytest.mark.parametrize("value", [EVIL, "{% for x in y %}", "{# x #}", "a{{b"])
 @pytest.mark.parametrize("name", ["ansible_host", "ansible_user", "ansible_ssh_common_args"])
 def test_a_template_in_a_field_we_use_is_refused(tmp_path: Path, name: str, value: str) -> None:
