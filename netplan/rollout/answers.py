@@ -24,6 +24,22 @@ def problems_of(name: str, result: Mapping[str, Any]) -> list[Problem]:
     ]  # fmt: skip
 
 
+SKEW_S = 60  # as on the node, playbooks/library/ipsecplan_node/preflight.py, which finds a clock that is behind
+
+
+def clock_is_ahead(answer: Answer, now: float) -> None:
+    """Let a node that answers its preflight fail it when its clock is ahead of ``now`` (both wall clocks, in seconds).
+
+    Its answer has been on the way since it read its clock, so a slow way can't be taken for a wrong clock.
+    """
+    for result in answer.results if answer.wall is not None and answer.wall - now > SKEW_S else ():
+        if result["phase"] == "preflight":
+            text = f"the clock is {round(answer.wall - now):+d} s off the controller's"  # type: ignore[operator]
+            found = {"code": "IPP632", "message": text, "severity": "error",
+                     "hint": "certificates need true time: set NTP up"}  # fmt: skip
+            result.update(ok=False, detail=text, findings=[*result["findings"], found])
+
+
 def judge(
     step: Step, answers: Mapping[str, Answer], names: Mapping[str, str], at: Mapping[str, float], timers: Timers,
     limits: Limits,

@@ -15,7 +15,7 @@ from netplan.ipsec.ca import Authority, open_authority
 from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout import phases
-from netplan.rollout.answers import judge, problems_of
+from netplan.rollout.answers import clock_is_ahead, judge, problems_of
 from netplan.rollout.events import (
     Event,
     NodeResult,
@@ -386,6 +386,7 @@ class Engine(Members):
         self._seen.setdefault(node_id, time.monotonic() - self._begin)
         if answer.clock is not None:
             self._clocks[node_id] = answer.clock - time.monotonic()
+        clock_is_ahead(answer, time.time())
         name = self.targets[node_id].name
         for result in answer.results:
             self.results.setdefault(result["phase"], {})[node_id] = result

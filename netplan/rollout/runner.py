@@ -44,6 +44,7 @@ class Answer:
     unreachable: str | None = None
     broken: str | None = None
     clock: float | None = None  # the node's monotonic clock in seconds when it answered
+    wall: float | None = None  # and its wall clock
 
 
 class Transport(Protocol):
@@ -237,7 +238,7 @@ def _answer(path: Path) -> Answer:
     except (OSError, ValueError):
         return Answer()
     if "results" in said:
-        return Answer(results=list(said["results"]), clock=said.get("clock"))
+        return Answer(results=list(said["results"]), clock=said.get("clock"), wall=said.get("wall"))
     return Answer(unreachable=said.get("unreachable"), broken=said.get("broken"))
 
 

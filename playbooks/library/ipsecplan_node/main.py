@@ -290,5 +290,6 @@ def main(header: Node, stream: Any) -> None:
                     "detail": stop.findings[0]["message"], "seconds": 0}]  # fmt: skip
     except OSError as error:
         results = [{"phase": request["phases"][0], "changed": False, "seconds": 0, **_broken(error)}]
-    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results, "clock": time.monotonic()}) + "\n")
+    clocks = {"clock": time.monotonic(), "wall": time.time()}
+    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results, **clocks}) + "\n")
     sys.stdout.flush()
