@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,16 +27,17 @@ from netplan.host.overlay import networkd_files
 from netplan.inventory import Inventory
 from netplan.ipsec import charon, farend, swanctl, wildcard
 from netplan.ipsec.interfaces import interfaces, routes_file
+from netplan.kinds import MANIFEST as MANIFEST
+from netplan.kinds import plan_digest, wanted
 from netplan.model import Node
 from netplan.nodefacts import SCHEMA as SCHEMA
 from netplan.nodefacts import node_facts as node_facts
 from netplan.overlay_facts import endpoint, overlay_of
 from netplan.plan import Plan
 from netplan.problems import Problem, ProblemError, quoted
+from netplan.refusals import refusals, refused
 from netplan.render import render
 from netplan.workers import each
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Bundle:
 
     def json(self, path: str) -> dict[str, Any]:
         """Return a JSON file of the bundle."""
-        loaded: dict[str, Any] = json.loads((self.directory / path).read_text())
+        loaded: dict[str, Any] = json.loads((self.directory / path).read_text(encoding="utf-8"))
         return loaded
 
     def node(self, node: str) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[st
         "tool": __version__,
         "cluster": plan.file.name,
         "digest": _digest(entries),
-        "plan_digest": hashlib.sha256(_file(plan).encode()).hexdigest(),
+        "plan_digest": plan_digest(plan.file),
         "inventory": {
             "path": str(inventory.path.resolve()),
             "pattern": inventory.pattern,
@@ -140,12 +142,6 @@ def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[st
         },
         "files": entries,
     }
-
-
-def _file(plan: Plan) -> str:
-    """The plan file as text, in the words of a version that knew no planes where it has none."""
-    hidden = None if plan.file.underlay.planes else {"underlay": {"planes"}}
-    return plan.file.model_dump_json(exclude=hidden)
 
 
 def _digest(entries: list[dict[str, str]]) -> str:
@@ -276,8 +272,24 @@ def write(
 
     The new bundle is complete on disk before it takes the name, so an interruption leaves the old or the new one.
     """
+    with refusals(directory, "written"):
+        _may_become(directory)
+    files = build(plan, tell)
+    document = manifest(plan, inventory, files)
+    with refusals(directory, "written"):
+        _put(directory, [*files, File(MANIFEST, dump(document))])
+    return Bundle(directory, document)
+
+
+def _may_become(directory: Path) -> None:
+    """Raise ProblemError when a bundle can't be put at a place, before the work of making it; raises OSError."""
     if directory.is_symlink():
         raise ProblemError(Problem(code="IPP501", message="the target is a symbolic link", path=str(directory)))
+    if directory.exists() and not directory.is_dir():
+        raise ProblemError(
+            Problem(code="IPP501", message="the target is a file", path=str(directory),
+                    hint="choose an empty or new directory with --to")
+        )  # fmt: skip
     if directory.exists() and not (directory / MANIFEST).is_file() and any(directory.iterdir()):
         raise ProblemError(
             Problem(
@@ -285,12 +297,21 @@ def write(
                 hint="choose an empty or new directory with --to",
             )
         )  # fmt: skip
-    files = build(plan, tell)
-    document = manifest(plan, inventory, files)
+    if directory.exists() and (os.path.ismount(directory) or not os.access(directory.parent, os.W_OK)):
+        raise ProblemError(
+            Problem(
+                code="IPP501", message="can't be replaced as a whole: it is a mount, or its parent can't be written",
+                path=str(directory), hint=f"choose a new directory in it: --to {directory / 'bundle'}",
+            )
+        )  # fmt: skip
+
+
+def _put(directory: Path, files: Iterable[File]) -> None:
+    """Write the files beside the place, complete, and give them its name. Raises OSError."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        for file in [*files, File(MANIFEST, dump(document))]:
+        for file in files:
             target = fresh / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(target, "x", encoding="utf-8", newline="") as out:
@@ -307,22 +328,24 @@ def write(
         with contextlib.suppress(OSError):
             shutil.rmtree(fresh)
         raise
-    return Bundle(directory, document)
 
 
 def read(directory: Path) -> Bundle:
     """Read a bundle and check it whole: every file there, none extra, every digest right. Raises ProblemError."""
     where = str(directory)
     path = directory / MANIFEST
+    wanted("bundle", directory)
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
         entries = {e["path"]: e for e in document["files"]}
         schema, digest = document["schema"], document["digest"]
     except FileNotFoundError:
         raise ProblemError(
             Problem(code="IPP502", message="no bundle here (no manifest.json)", path=where, hint="`ipsecplan render`")
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise ProblemError(refused(error, path, "read", "IPP502")) from None
+    except (ValueError, KeyError, TypeError) as error:
         raise ProblemError(
             Problem(code="IPP502", message=f"unreadable manifest: {type(error).__name__}", path=str(path))
         ) from None
@@ -330,11 +353,28 @@ def read(directory: Path) -> Bundle:
         raise ProblemError(
             Problem(code="IPP502", message=f"bundle schema {quoted(schema)}, expected {SCHEMA}", path=where)
         )
+    with refusals(None, "read", "IPP502"):
+        problems = _unlike(directory, entries)
+    if not problems and _digest(document["files"]) != digest:
+        problems.append(Problem(code="IPP503", message="the manifest's own digest is wrong", path=str(path)))
+    for node in document.get("nodes", {}):
+        own = [e for e in document["files"] if e["path"].startswith(f"nodes/{node}/")]
+        if not problems and _digest(own) != document["nodes"][node].get("digest"):
+            problems.append(
+                Problem(code="IPP503", message=f"the digest of node {quoted(node)} is wrong", path=str(path))
+            )
+    if problems:
+        raise ProblemError(problems)
+    return Bundle(directory, document)
+
+
+def _unlike(directory: Path, entries: Mapping[str, Mapping[str, str]]) -> list[Problem]:
+    """Return how the files below a bundle differ from its manifest's ``entries``. Raises OSError."""
     problems = []
     present = {
         str(p.relative_to(directory)): p
         for p in sorted(directory.rglob("*"))
-        if (p.is_file() or p.is_symlink()) and p != path
+        if (p.is_file() or p.is_symlink()) and p != directory / MANIFEST
     }
     for name in sorted(present.keys() | entries.keys()):
         file = str(directory / name)
@@ -351,14 +391,4 @@ def read(directory: Path) -> Bundle:
                     path=file, hint="change the plan and render again; apply takes only what was rendered",
                 )
             )  # fmt: skip
-    if not problems and _digest(document["files"]) != digest:
-        problems.append(Problem(code="IPP503", message="the manifest's own digest is wrong", path=str(path)))
-    for node in document.get("nodes", {}):
-        own = [e for e in document["files"] if e["path"].startswith(f"nodes/{node}/")]
-        if not problems and _digest(own) != document["nodes"][node].get("digest"):
-            problems.append(
-                Problem(code="IPP503", message=f"the digest of node {quoted(node)} is wrong", path=str(path))
-            )
-    if problems:
-        raise ProblemError(problems)
-    return Bundle(directory, document)
+    return problems

@@ -30,6 +30,8 @@ CODES: dict[str, str] = {
     "IPP208": "a value of the wrong type or outside its vocabulary",
     "IPP209": "a value out of range",
     "IPP210": "a file that would be written exists or can't be written",
+    "IPP211": "a path is another kind of thing than is wanted",
+    "IPP212": "the operating system refused a file or a folder",
     # inventory
     "IPP301": "there is no such inventory",
     "IPP302": "Ansible can't read the inventory",
@@ -41,6 +43,7 @@ CODES: dict[str, str] = {
     "IPP308": "two hosts have the same address",
     "IPP309": "address ranges overlap",
     "IPP310": "the file of what hosts can do is unusable",
+    "IPP311": "this machine lacks what Ansible needs",
     # cross-field rules
     "IPP401": "a name that can't be used",
     "IPP402": "a choice that this version can't carry out",
@@ -99,6 +102,7 @@ CODES: dict[str, str] = {
     "IPP650": "a node of the bundle is not in the inventory",
     "IPP651": "the inventory changed after the bundle was rendered",
     "IPP652": "a connection variable that can't be used",
+    "IPP653": "this machine lacks what ssh needs",
     "IPP660": "stopped by the operator",
     "IPP661": "a node can't be reached",
     "IPP662": "a node gave no answer",
@@ -113,6 +117,8 @@ CODES: dict[str, str] = {
     "IPP672": "too few nodes are left to act on",
     "IPP673": "a node can't be turned off while others still protect their pairs with it",
     "IPP674": "a node is another machine than before, or is said to be one",
+    "IPP675": "a dead-man timer is too short for what a round trip to the nodes takes",
+    "IPP676": "a node's own timer took it back while the run went on",
     "IPP680": "a node has not the files or the release that was confirmed",
     "IPP681": "an MTU that is live is not the planned one",
     "IPP682": "connections, traps or SAs are not as confirmed",
@@ -121,6 +127,7 @@ CODES: dict[str, str] = {
     "IPP685": "SAs in the kernel that charon doesn't know",
     "IPP690": "XFRM interfaces, or the ways into them, are not as planned",
     "IPP691": "a routing table or an interface that route-based tunnels need is in use",
+    "IPP699": "a defect of ipsecplan",
     # verification
     "IPP701": "nothing could be measured on a node",
     "IPP702": "no route to a peer",
@@ -129,8 +136,8 @@ CODES: dict[str, str] = {
     # lab
     "IPP801": "a name, path or option of the lab is not valid",
     "IPP802": "a program that the lab needs is not installed",
-    "IPP803": "the lab's image could not be built",
-    "IPP804": "no way to run the lab works on this machine, or not the one asked for",
+    "IPP803": "the lab's image could not be built, or this machine has no source for its packages",
+    "IPP804": "no way to run the lab works on this machine (or kind of machine), or not the one asked for",
     "IPP805": "the lab did not answer in time",
     "IPP806": "there is no such lab or node, or it is not running",
     "IPP807": "a lab of this name runs with other parameters",

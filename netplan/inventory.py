@@ -7,11 +7,13 @@ Positions are looked up afterwards in the inventory's own files.
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,14 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from netplan import source
-from netplan.problems import Problem, ProblemError, printable, quoted
+from netplan.ansible_words import of_inventory
+from netplan.kinds import wanted
+from netplan.problems import Problem, ProblemError, quoted
+from netplan.refusals import here, refusals
 from netplan.source import Source
+from netplan.surroundings import private_folder, utf8_locale
 
-TIMEOUT_S = 120
+TIMEOUT_S = 600  # of wall time: a program that asks a cloud for its hosts is slow, and so is a busy machine
 # Not `auto`: the configuration of an inventory plugin (`plugin: constructed`, `generator`) holds templates, which the
 # plugin evaluates while it is read. A program is a program: whoever names it as inventory means to run it.
 READERS = "ansible.builtin.script,ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
-_ORIGIN = re.compile(r"Origin: (?P<path>/.+?)(?::(?P<line>\d+))?(?::(?P<column>\d+))?$", re.MULTILINE)
+_GOT = re.compile(r"\bgot: (?P<word>[^\s'\"]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,12 @@ class Inventory:
 def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventory:
     """Read an inventory file or directory. Raises ProblemError when Ansible can't parse it or the pattern is empty."""
     name = shown or str(path)
-    if not path.exists():
-        raise ProblemError(Problem(code="IPP301", message="no such inventory", path=name))
+    with refusals(name, "read", "IPP301"):
+        if not path.exists():
+            raise ProblemError(Problem(code="IPP301", message="no such inventory", path=name))
+        if not os.access(path, os.R_OK) and not os.access(path, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    wanted("inventory", path, name)
     if pattern.startswith(("-", "@")) or not pattern.strip():  # an option; the name of a file to read
         raise ProblemError(Problem(code="IPP303", message=f"not a host pattern: {quoted(pattern)}", path=name))
     answer = _run(path, pattern, name)
@@ -110,7 +120,7 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
     """Return host -> the variables that `ipsecplan facts` found, nothing where it never looked."""
     file = facts_file(path)
     try:
-        document = json.loads(file.read_text())
+        document = json.loads(file.read_text(encoding="utf-8"))
         if document["schema"] != 1:
             raise ValueError
         return {
@@ -129,6 +139,23 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
 
 def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
     program = Path(sys.executable).with_name("ansible-inventory")
+    with private_folder("ipsecplan-inventory-") as folder:
+        done = _ask(program, path, pattern, name, {**utf8_locale(), "ANSIBLE_LOCAL_TEMP": str(folder)})
+    if done.returncode != 0:
+        raise ProblemError(_unparsed(done.stderr, path, name))
+    try:
+        loaded: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        said = of_inventory(done.stderr or done.stdout).text
+        raise ProblemError(
+            Problem(code="IPP302", message=f"ansible-inventory printed no JSON: {said}", path=name)
+        ) from None
+    return loaded
+
+
+def _ask(
+    program: Path, path: Path, pattern: str, name: str, extra: dict[str, str]
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
     env = {
         "ANSIBLE_INVENTORY_ENABLED": READERS,
         # who wants plugins to run says so there; what goes into a log, or between the lines of JSON, is not wanted
@@ -139,46 +166,65 @@ def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_DEVEL_WARNING": "0",
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        **extra,
     }
     argv = [str(program), "-i", str(path.resolve()), "--list", "--limit", pattern]
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_S, env=env, check=False)
+        return subprocess.run(
+            argv, capture_output=True, stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace", timeout=TIMEOUT_S,
+            env=env, check=False, cwd=None if here() else "/",
+        )  # fmt: skip
     except FileNotFoundError:
         raise ProblemError(
             Problem(code="IPP302", message=f"{program} is missing", hint="install ipsecplan with its dependencies")
         ) from None
     except subprocess.TimeoutExpired:
         raise ProblemError(
-            Problem(code="IPP302", message=f"ansible-inventory gave no answer in {TIMEOUT_S} s", path=name)
+            Problem(
+                code="IPP302",
+                message=f"ansible-inventory gave no answer in {TIMEOUT_S} s",
+                path=name,
+                hint="`ansible-inventory -i FILE --list` shows what it waits for",
+            )
         ) from None
-    if done.returncode != 0:
-        raise ProblemError(_unparsed(done.stderr, path, name))
-    loaded: dict[str, Any] = json.loads(done.stdout)
-    return loaded
 
 
 def _unparsed(stderr: str, path: Path, name: str) -> Problem:
-    origin = next((m for m in _ORIGIN.finditer(stderr) if m["line"]), None)
-    reasons = [line for line in stderr.splitlines() if "arsing failed" in line or "rror" in line]
-    reason = printable(reasons[0].split("failed: ", 1)[-1].strip()) if reasons else "ansible-inventory refused it"
-    hint = "`ansible-inventory -i FILE --list` shows Ansible's own words"
+    program = path.is_file() and os.access(path, os.X_OK)
+    said = of_inventory(stderr, path.suffix, program)
+    reason, line, column, text = said.text or "ansible-inventory refused it", said.line, said.column, None
+    hint = f"all of Ansible's words: ansible-inventory -i {shlex.quote(name)} --list"
     if "lugin configuration" in stderr:
         reason = "it configures an inventory plugin, which would evaluate templates on this machine"
         hint = "write down what it says: ansible-inventory -i FILE --list --yaml > inventory.yml"
-    line = column = text = None
-    if origin and Path(origin["path"]).is_file():
-        line = int(origin["line"])
-        column = int(origin["column"] or 1)
-        lines = Path(origin["path"]).read_text(errors="replace").splitlines()
-        text = lines[line - 1] if 0 < line <= len(lines) else None
-        if text is None:  # Ansible points behind the end of the file
-            line = column = None
+    file = Path(said.path) if said.path else path
+    if file.is_file() and not program:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line is None and (got := _GOT.search(said.text)):  # it names the word and not the line
+            at = [(n, found.start()) for n, row in enumerate(lines, 1)
+                  if (found := re.search(rf"(?<!\S){re.escape(got['word'])}(?!\S)", row))]  # fmt: skip
+            line, column = (at[0][0], at[0][1] + 1) if len(at) == 1 else (None, None)
+        if line is None and path.suffix in (".yml", ".yaml", ".json"):
+            line, column = _first_fault(file)
+        text = lines[line - 1] if line and line <= len(lines) else None
         if path.is_dir():
-            name = str(Path(name) / Path(origin["path"]).name)
+            name = str(Path(name) / file.name)
+    if text is None:  # Ansible points behind the end of the file, or nowhere
+        line = column = None
     return Problem(
-        code="IPP302", message=f"Ansible can't read the inventory: {reason}", path=name, line=line, column=column,
-        source=text, hint=hint,
+        code="IPP302", message=f"Ansible can't read the inventory: {reason}", path=name, line=line,
+        column=(column or 1) if line else None, source=text, hint=hint,
     )  # fmt: skip
+
+
+def _first_fault(file: Path) -> tuple[int | None, int | None]:
+    """Return where our own reader stops in YAML that Ansible's refuses without saying where."""
+    try:
+        source.read(file)
+    except ProblemError as error:
+        if error.problems[0].code == "IPP202":
+            return error.problems[0].line, error.problems[0].column
+    return None, None
 
 
 def _membership(answer: dict[str, Any]) -> dict[str, set[str]]:
@@ -236,7 +282,11 @@ def _text_problem(
     for found in _files(path):
         if found.suffix in (".yml", ".yaml", ".json") or os.access(found, os.X_OK):
             continue
-        for number, text in enumerate(found.read_text(errors="replace").splitlines(), 1):
+        try:
+            rows = found.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for number, text in enumerate(rows, 1):
             if begins.match(text):
                 setting = re.search(rf"\b{re.escape(variable)}=(\S*)", text) if variable else None
                 column = setting.start(1) + 1 if setting else text.index(host) + 1

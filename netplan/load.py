@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from netplan import source
+from netplan.kinds import wanted
 from netplan.model import PlanFile
 from netplan.problems import Problem, ProblemError, closest, quoted
 from netplan.source import Key, Source, lookup
@@ -35,6 +36,7 @@ class LoadedPlan:
 
 def load(path: Path) -> LoadedPlan:
     """Read and type a plan file. Raises ProblemError with every shape error found."""
+    wanted("plan", path)
     return load_source(source.read(path, str(path)), path)
 
 

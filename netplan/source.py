@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from netplan.problems import Problem, ProblemError, quoted
+from netplan.refusals import refused
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
@@ -90,12 +91,12 @@ def read(path: Path, shown: str | None = None) -> Source:
     name = shown or str(path)
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # a name that no file can have
         raise ProblemError(
             Problem(code="IPP201", message="no such file", path=name, hint="`ipsecplan init` writes one")
         ) from None
     except OSError as error:
-        raise ProblemError(Problem(code="IPP201", message=f"can't be read: {error.strerror}", path=name)) from error
+        raise ProblemError(refused(error, name, "read", "IPP201")) from error
     return parse(raw, name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,11 +12,10 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
-from textual.worker import WorkerFailed
 
 from tui import export, screens, settings, themes
 from tui.desk import Desk
-from tui.plan_actions import PlanActions
+from tui.life import Life
 from tui.screens.base import PlannerScreen
 from tui.widgets.title_bar import TABS
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from tui.zones import Measured
 
 
-class Planner(PlanActions):
+class Planner(Life):
     """``ipsecplan ui``."""
 
     TITLE = "ipsecplan"
@@ -63,31 +61,15 @@ class Planner(PlanActions):
         super().__init__()
         self.desk = Desk(path, readonly=readonly)
         self.against, self.bundle, self.start_mode, self.state_dir = against, bundle or Path("bundle"), mode, state_dir
-        self.loop: asyncio.AbstractEventLoop | None = None  # from on_load on
-        self.error: BaseException | None = None  # what ended the app although nobody asked
-        self.ended_by: int | None = None  # the signal that did
-        self.on_end: Callable[[], None] | None = None  # told of both, see tui.start
         self.measured: Measured = {}  # (from, to) -> what the last verify measured, as `verify --json` has it
         self.plan_changed: Signal[Checked | None] = Signal(self, "plan-changed")
         for theme in themes.OWN:
             self.register_theme(theme)
         path_of_settings = config or settings.default_path()
         self.settings = settings.Settings()
-        if path_of_settings is not None and os.path.lexists(
-            path_of_settings
-        ):  # only then every screen is needed, for the names of its keys
+        # only with a file every screen is needed, for the names of its keys
+        if path_of_settings is not None and os.path.lexists(path_of_settings):
             self.settings = settings.read(path_of_settings, screens.binding_ids(type(self)), set(self.available_themes))
-
-    def on_load(self) -> None:
-        """Let every Python start widgets in the same order; nothing is composed before this.
-
-        From Python 3.12 on ``App.run`` gives the loop asyncio's eager task factory: a widget's task then runs inside
-        the call that makes it. So a screen composes and mounts before its app has it on the stack, and whatever asks
-        for the app's screen there ends the app (an Input with a value does) or gets the screen before. Without eager
-        tasks they start when the loop comes to them, as on Python 3.11 and in ``App.run_test``.
-        """
-        self.loop = asyncio.get_running_loop()
-        self.loop.set_task_factory(None)
 
     def on_mount(self) -> None:
         """Take the user's settings and read the inventory."""
@@ -178,42 +160,6 @@ class Planner(PlanActions):
     async def action_quit(self) -> None:
         """Ask here, too: Textual's own ctrl+q would leave at once."""
         self.action_leave()
-
-    # ends that nobody asked for
-
-    def failed(self, error: BaseException) -> None:
-        """Keep the first error, and at once what is unsaved: what comes next may fail as well."""
-        if self.error is None:
-            self.error = error.error if isinstance(error, WorkerFailed) else error
-        self.keep_draft()
-        if self.on_end is not None:
-            self.on_end()
-
-    def end_by(self, number: int) -> None:
-        """Leave because of a signal; called in its handler, between any two instructions of the main thread."""
-        self.ended_by = number
-        self.keep_draft()
-        if self.on_end is not None:
-            self.on_end()
-        if self.loop is not None and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(partial(self.exit, return_code=128 + number))
-
-    def _handle_exception(self, error: Exception) -> None:
-        self.failed(error)
-        super()._handle_exception(error)
-
-    def _fatal_error(self) -> None:
-        """Close without Textual's page of traceback: it shows local variables, so whatever secret is in them."""
-        self._close_messages_no_wait()
-
-    def panic(self, *renderables: Any) -> None:
-        """Close; Textual calls this when it can't read the terminal, and for errors that know how to be shown."""
-        if self.error is None:
-            from tui.crash import as_error
-
-            self.failed(as_error(renderables))
-        self._return_code = 1
-        self._close_messages_no_wait()
 
     def action_copy_command(self) -> None:
         """Copy the command line of this screen (OSC 52: works over SSH)."""

@@ -6,7 +6,6 @@ So a planner that is lost takes nothing with it, and the next one finds the same
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,9 @@ def journals(root: Path, cluster: str) -> list[Path]:
 
 
 def controller(root: Path, cluster: str) -> int | None:
-    """Return the process that holds the cluster's lock; looking does not touch the lock."""
-    try:
-        found = (folder(root, cluster) / "lock").stat()
-        locks = Path("/proc/locks").read_text()
-    except OSError:
-        return None
-    where = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    for line in locks.splitlines():
-        words = line.split()
-        if len(words) > 5 and words[1] == "FLOCK" and words[5] == where and words[4].isdigit():
-            return int(words[4])
-    return None
+    """Return the process that holds the cluster's lock."""
+    found = ClusterState(root, cluster, reading=True).at_work()
+    return found.pid or None if found else None
 
 
 class JournalTail:

@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--state-dir")
     chosen = parser.parse_args(argv)
     try:
-        with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True) as engine:
+        with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True, reading=True) as engine:
             outcome = engine.status(texts=True)
         if outcome.problems:
             raise ProblemError(outcome.problems, outcome.exit_code)

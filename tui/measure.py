@@ -17,6 +17,7 @@ from netplan.cli.progress import opened
 from netplan.problems import ProblemError
 from netplan.rollout.engine import Options
 from netplan.rollout.events import Event, NodeResult
+from netplan.rollout.measure import measure
 from netplan.verify.junit import junit
 from netplan.verify.verdict import judge
 
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     begin, at = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True) as engine:
+        with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True, reading=True) as engine:
             by_name = {target.name: target for target in engine.targets.values()}
 
             def observe(event: Event) -> None:
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
             tell(nodes=list(by_name))
             engine.observer = observe
-            outcome = engine.verify()
+            outcome = measure(engine, "verify", lambda text: tell(waiting=text))
             seconds = time.monotonic() - begin
             report = junit(
                 outcome.verdict, cluster=engine.cluster, at=at, seconds=seconds, problems=outcome.problems

@@ -28,6 +28,7 @@ class PlanActions(App[int]):
     state_dir: str | None
     plan_changed: Signal[Checked | None]
     kept: Path | None = None  # where the unsaved text lies on disk, once it was kept or taken from there
+    on_disk: bool = False  # whether the last attempt to keep it worked
 
     def look(self) -> None:
         """Read the inventory in the background if there is one to read."""
@@ -82,8 +83,8 @@ class PlanActions(App[int]):
             from tui.screens.ask import AskScreen
 
             self.push_screen(AskScreen("Reload and lose the unsaved changes?", "reload"), self._reload)
-        else:
-            self._reload(True)
+        elif self.attempt(self.desk.reload):
+            self.kept = None  # a draft that was taken and undone: nobody has said that it may go
 
     def _reload(self, agreed: bool | None) -> None:
         if agreed and self.attempt(self.desk.reload):
@@ -112,10 +113,12 @@ class PlanActions(App[int]):
         draft = self.desk.draft
         if draft is None or not self.desk.dirty or self.desk.readonly:
             return
-        with contextlib.suppress(Exception):  # then the caller finds nothing kept
+        self.on_disk = False
+        with contextlib.suppress(Exception):  # then the caller finds that it isn't on disk
             from tui import drafts
 
             self.kept = drafts.keep(draft.path, draft.text, draft.raw_saved, self.state_dir, self.kept)
+            self.on_disk = True
 
     def give_up(self) -> None:
         """Forget the draft on disk: its text is saved, or its owner has said that it may go."""

@@ -12,6 +12,7 @@ from netplan import bundle
 from netplan.problems import ProblemError, printable
 from netplan.rollout.engine import Options
 from netplan.rollout.journal import state_root
+from netplan.rollout.pace import USUAL_TIMER_S
 from tui import processes
 from tui.journal_tail import controller, folder
 from tui.rollout_state import RolloutState
@@ -71,8 +72,8 @@ class RolloutActions(PlannerScreen):
         about = None if self._busy() else self._about()
         if about is not None:
             question = (
-                f"Apply {about}?\nEach node takes itself back {DEFAULTS.timer_s} s after the last step it heard of, "
-                "unless all is proven."
+                f"Apply {about}?\nEach node takes itself back {USUAL_TIMER_S} s after the last step it heard of "
+                "(later where round trips are slow), unless all is proven."
             )
             self._ask(question, "apply", ["apply", str(self.planner.bundle), "--yes"])
 
@@ -146,7 +147,9 @@ class RolloutActions(PlannerScreen):
         while not worker.is_cancelled:
             codes = processes.ended()
             if codes:
-                last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-1:]
+                last = [
+                    line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+                ][-1:]
                 severity = "information" if codes[-1] == 0 else "error"
                 text = printable(" ".join(last)) or f"exit {codes[-1]}"
                 self.app.call_from_thread(self.notify, text, title=f"exit {codes[-1]}", severity=severity, markup=False)

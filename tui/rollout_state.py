@@ -171,6 +171,8 @@ def line(record: dict[str, Any]) -> str:
         text = f"{record.get('phase', '')} {'passed' if record.get('ok') else 'FAILED'} in {record.get('seconds', 0)} s"
     elif kind == "RunStarted":
         text = f"{record.get('verb')} {record.get('transaction')} on {len(record.get('nodes', ()))} nodes"
+    elif kind == "Paced":
+        text = f"a round trip takes {record.get('trip_s')} s: timers of {record.get('timer_s')} s from here on"
     elif kind == "AwaitingConfirm":
         text = f"proven; kept until {str(record.get('until', ''))[11:19]} UTC unless somebody says yes before"
     elif kind == "Reverting":

@@ -40,7 +40,7 @@ from netplan.rollout.engine import Options
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int, soak: float, yes: bool, state_dir: str | None, json_: bool,
+    bundle: Path, inventory: Path | None, timer: int | None, soak: float, yes: bool, state_dir: str | None, json_: bool,
     **chosen: Any,
 ) -> None:  # fmt: skip
     """Apply BUNDLE (default: bundle) to its nodes, prove it on the wire, confirm it; or take it back.

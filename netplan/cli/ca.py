@@ -12,6 +12,7 @@ from netplan.cli.output import as_json, emit, emit_json
 from netplan.ids import ID
 from netplan.ipsec import ca
 from netplan.problems import Problem, ProblemError, quoted
+from netplan.refusals import refused
 from netplan.rollout.journal import ClusterState, state_root
 
 CLUSTER = click.argument("cluster")
@@ -114,9 +115,7 @@ def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
     try:
         pem = certificate.read_bytes()
     except OSError as error:
-        raise ProblemError(
-            Problem(code="IPP201", message=f"can't be read: {error.strerror}", path=str(certificate))
-        ) from None
+        raise ProblemError(refused(error, certificate, "read", "IPP201")) from None
     found = ca.install(ca.open_authority(_folder(state_dir, cluster), cluster), pem)
     emit(f"installed: certified by {found.issuer.rfc4514_string()}, until {found.not_valid_after_utc:%Y-%m-%d}")
     emit("certificates of nodes stay valid; `apply` brings this one to them with the next ones it issues")
@@ -138,11 +137,9 @@ def sign(cluster: str, node: str, request_file: Path, identities: tuple[str, ...
             hint = "REVIEW.md and far-ends/ have them"
             raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is no node id", hint=hint))
     try:
-        asked = request_file.read_text(errors="replace")
+        asked = request_file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise ProblemError(
-            Problem(code="IPP201", message=f"can't be read: {error.strerror}", path=str(request_file))
-        ) from None
+        raise ProblemError(refused(error, request_file, "read", "IPP201")) from None
     authority = ca.open_authority(_folder(state_dir, cluster), cluster)
     emit(authority.sign(asked, node, identities).rstrip())
     emit(authority.pem.rstrip())

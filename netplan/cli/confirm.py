@@ -20,7 +20,9 @@ from netplan.rollout.engine import Options
 @STEAL
 @STATE_DIR
 @JSON
-def command(bundle: Path, inventory: Path | None, timer: int, steal: bool, state_dir: str | None, json_: bool) -> None:
+def command(
+    bundle: Path, inventory: Path | None, timer: int | None, steal: bool, state_dir: str | None, json_: bool
+) -> None:
     """Keep what `ipsecplan try` proved for BUNDLE: measure it once more, then end every node's timer.
 
     Refused when one node's timer has fired already (exit 1; the others follow it). What can't be proven any more is

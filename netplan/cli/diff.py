@@ -65,7 +65,7 @@ def command(
 def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[list[Change], list[Problem]]:
     """Return what applying ``bundle`` would change for traffic, and every difference of the nodes from it."""
     read_bundle = bundles.read(bundle)
-    with opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
+    with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         outcome = engine.status(texts=True)
     if outcome.problems:
         raise ProblemError(outcome.problems, outcome.exit_code)
@@ -99,8 +99,8 @@ def _side(bundle: Bundle, node: str) -> Side | None:
     folder = bundle.directory / "nodes" / node
     # the reader wants the section that the rollout adds; its start_action is the same on both sides
     conf = next(folder / path for path in CONFS if (folder / path).is_file())
-    connections = meaning(read(conf.read_text() + START))
-    partial = "@protected" in (folder / GUARD).read_text()
+    connections = meaning(read(conf.read_text(encoding="utf-8") + START))
+    partial = "@protected" in (folder / GUARD).read_text(encoding="utf-8")
     return Side(connections=connections, facts=bundle.node(node), partial=partial)
 
 

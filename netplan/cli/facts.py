@@ -13,6 +13,7 @@ from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, opened
 from netplan.files import write_atomic
 from netplan.inventory import facts_file
 from netplan.problems import ProblemError, printable
+from netplan.refusals import refusals
 from netplan.rollout import phases
 from netplan.rollout.engine import Failed, Options
 
@@ -27,7 +28,7 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None
     `plan` and `render` read that file: each pair is offered what both ends know. Variables that the inventory has
     itself count more. Nothing is changed on any node.
     """
-    with opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
+    with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         engine.begin("facts", journal=False)
         try:
             engine.step(phases.FACTS)
@@ -42,7 +43,8 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None
         }
     path = facts_file(inventory or Path(bundles.read(bundle).manifest["inventory"]["path"]))
     text = json.dumps({"schema": 1, "hosts": dict(sorted(hosts.items()))}, indent=1) + "\n"
-    write_atomic(path, text.encode(), 0o644)
+    with refusals(path, "written"):
+        write_atomic(path, text.encode(), 0o644)
     versions: dict[str, list[str]] = {}
     for name, found in hosts.items():
         versions.setdefault(str(found["strongswan_version"]), []).append(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netplan.cli.lint import JSON
-from netplan.cli.output import emit, emit_json
+from netplan.cli.output import as_json, emit, emit_json
 from netplan.cli.progress import STATE_DIR
 from netplan.problems import printable
 from netplan.rollout.history import Past, transactions
@@ -21,7 +21,8 @@ def command(cluster: str | None, state_dir: str | None, json_: bool) -> None:
 
     `ipsecplan show TX` tells one of them phase by phase.
     """
-    found = transactions(state_root(state_dir), cluster)
+    with as_json(json_):
+        found = transactions(state_root(state_dir), cluster)
     if json_:
         emit_json([one.as_json() for one in found])
         return

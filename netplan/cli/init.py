@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from netplan.cli.output import emit
 from netplan.problems import Problem, ProblemError
+from netplan.refusals import refused
 from netplan.render import render
 
 
@@ -43,9 +43,7 @@ def command(plan: Path, inventory: str, nodes: str, name: str, overlay: str, fam
             Problem(code="IPP210", message="the file exists already", path=str(plan), hint="name another one")
         ) from None
     except OSError as error:
-        raise ProblemError(
-            Problem(code="IPP210", message=f"can't be written: {os.strerror(error.errno or 0)}", path=str(plan))
-        ) from None
+        raise ProblemError(refused(error, plan, "written", "IPP210")) from None
     emit(f"{plan} written; give each host underlay_address and pod_cidr in {inventory}, then: ipsecplan lint {plan}")
 
 

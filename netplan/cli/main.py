@@ -47,13 +47,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     from netplan.cli.quick import quick
 
-    done = quick(arguments)
-    if done is not None:
-        return done
-    from netplan.cli.group import cli
-    from netplan.cli.output import run
+    try:
+        done = quick(arguments)
+        if done is not None:
+            return done
+        from netplan.cli.group import cli
+        from netplan.cli.output import run
 
-    return run(cli, arguments)
+        return run(cli, arguments)
+    except KeyboardInterrupt:  # while it still imports
+        return 130
+    except Exception as error:  # noqa: BLE001  of an installation that is not whole, say
+        from netplan.defect import tell
+
+        tell(error, arguments)
+        return 1
 
 
 def __getattr__(name: str) -> object:

@@ -17,6 +17,7 @@ from netplan.cni.existing import texts
 from netplan.cni.policies import Baseline, policies
 from netplan.host.links import HOSTS, Link
 from netplan.problems import Problem, ProblemError, errors, printable
+from netplan.refusals import refusals
 from netplan.stack import parse as parse_stack
 from netplan.stack import parse_size
 
@@ -202,6 +203,11 @@ def _result(chosen: Adapter, network: Network, artifacts: list[Artifact], todo: 
 
 
 def _write(directory: Path, artifacts: list[Artifact], lines: list[str]) -> None:
+    with refusals(directory, "written"):
+        _put(directory, artifacts, lines)
+
+
+def _put(directory: Path, artifacts: list[Artifact], lines: list[str]) -> None:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ProblemError(
             Problem(code="IPP210", message="exists and is not empty", path=str(directory), hint="name a new directory")

@@ -23,6 +23,7 @@ from netplan.rollout.events import (
     AwaitingConfirm,
     Event,
     NodeResult,
+    Paced,
     PhaseFinished,
     PhaseStarted,
     Reverting,
@@ -30,6 +31,7 @@ from netplan.rollout.events import (
     silent,
 )
 from netplan.rollout.journal import ClusterState, state_root
+from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
 from netplan.rollout.phases import TITLES
 from netplan.rollout.runner import AnsibleTransport
 from netplan.rollout.targets import read_inventory, targets
@@ -42,9 +44,22 @@ STATE_DIR = click.option(
     "--state-dir", envvar="IPSECPLAN_STATE", help="State directory (journal, CA). [env: IPSECPLAN_STATE]"
 )
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def _seconds(context: click.Context, option: click.Parameter, value: str) -> int | None:
+    """Return the seconds of a dead-man timer, None for ``auto``."""
+    del context, option
+    if value == "auto":
+        return None
+    if value.isascii() and value.isdigit() and LEAST_TIMER_S <= int(value) <= LONGEST_TIMER_S:
+        return int(value)
+    raise click.BadParameter(f"{value!r} is neither auto nor {LEAST_TIMER_S} to {LONGEST_TIMER_S} (seconds)")
+
+
 TIMER = click.option(
-    "--timer", type=click.IntRange(30, 3600), default=180, show_default=True,
-    help="Seconds a node waits for each step before it takes everything back by itself.",
+    "--timer", callback=_seconds, default="auto", show_default=True, metavar="auto|SECONDS",
+    help=f"Seconds ({LEAST_TIMER_S} to {LONGEST_TIMER_S}) a node waits for each step before it takes everything back "
+    f"by itself. auto: {USUAL_TIMER_S}, or more where round trips are slow. Too few for what is measured is refused.",
 )  # fmt: skip
 SOAK = click.option(
     "--soak", type=click.FloatRange(0, 86400), default=5, show_default=True,
@@ -70,7 +85,6 @@ EXCLUDE = click.option(
 DEFER_AWAY = click.option(
     "--defer-away", is_flag=True, help="Do without nodes that can't be reached; their pairs stay as they are."
 )
-KEEP_MARGIN_S = 10  # a yes in the last seconds could not reach every node before its timer
 
 
 class Lines:
@@ -84,6 +98,11 @@ class Lines:
             self._width = max(len(name) for name in event.nodes.values())
             if event.verb in ("apply", "try", "confirm", "resume", "revert"):
                 note(f"{event.verb} {event.transaction}: cluster {event.cluster}, {len(event.nodes)} nodes")
+        elif isinstance(event, Paced):
+            note(
+                f"a round trip takes up to {event.trip_s:g} s, a look at a node {event.work_s:g} s more: nodes revert "
+                f"by themselves {event.timer_s} s after the last step was sent"
+            )
         elif isinstance(event, NodeResult):
             self.result(event)
         elif isinstance(event, AwaitingConfirm):
@@ -133,19 +152,31 @@ class Live(Lines):
 
 @contextlib.contextmanager
 def opened(
-    bundle: Path, inventory: Path | None, state_dir: str | None, options: Options, *, quiet: bool
+    bundle: Path, inventory: Path | None, state_dir: str | None, options: Options, *, quiet: bool, reading: bool = False
 ) -> Iterator[Engine]:
-    """Verify the bundle, join it with its nodes, take the cluster's lock and yield the engine."""
+    """Verify the bundle, join it with its nodes, take the cluster's lock and yield the engine.
+
+    Who is only ``reading`` takes no lock, waits for nobody and needs no state directory.
+    """
     read = bundle_module.read(bundle)
     chosen = targets(read, read_inventory(read, inventory))
     observer: Any = silent if quiet else (Live() if sys.stderr.isatty() else Lines())
     cancelled = threading.Event()
+    context = click.get_current_context(silent=True)
+    verb = str(context.info_name) if context else ""
     with (
-        ClusterState(state_root(state_dir), read.cluster) as state,
+        ClusterState(state_root(state_dir), read.cluster, verb, reading=reading) as state,
         AnsibleTransport() as transport,
         _interrupts(cancelled, quiet=quiet),
     ):
-        yield Engine(read.cluster, read.digest, chosen, transport, state, observer, options, cancelled)
+
+        def told(event: Event) -> None:
+            state.note(event)
+            observer(event)
+
+        yield Engine(
+            read.cluster, read.digest, chosen, transport, state, observer if reading else told, options, cancelled
+        )
 
 
 @contextlib.contextmanager
@@ -191,7 +222,7 @@ def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcom
             return None
         for pair in outcome.verdict.pairs if outcome.verdict else ():
             note(pair.line())
-        end = time.monotonic() + seconds - KEEP_MARGIN_S
+        end = time.monotonic() + seconds - outcome.keep_margin_s
         while not cancelled.is_set():
             left = int(end - time.monotonic())
             if left < 0:
@@ -220,7 +251,7 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
         document = {
             "outcome": outcome.outcome, "transaction": outcome.transaction, "to_change": outcome.changes,
             "awaiting_until": outcome.until or None, "verdict": verdict.as_json() if verdict else None,
-            "left_out": outcome.left_out,
+            "left_out": outcome.left_out, "timer_s": outcome.timer_s,
             "to_raise": outcome.to_raise, "raised": outcome.raised,
         }  # fmt: skip
         emit_json(document, outcome.problems, outcome.exit_code)

@@ -9,6 +9,7 @@ import click
 from netplan.cli.output import emit
 from netplan.ipsec import psk, vault
 from netplan.problems import Problem, ProblemError
+from netplan.refusals import refusals
 from netplan.rollout.journal import ClusterState, state_root
 
 CLUSTER = click.argument("cluster")
@@ -34,13 +35,14 @@ def take(cluster: str, file: Path, state_dir: str | None) -> None:
 
     From then on none is made here. A pair that has another key already gets the new one by `rotate psk`.
     """
-    data = file.read_bytes()
+    with refusals(file, "read", "IPP201"):
+        data = file.read_bytes()
     if not vault.sealed(data):
         raise ProblemError(
             Problem(code="IPP670", message="not an ansible-vault", path=str(file), hint=f"ansible-vault encrypt {file}")
         )
     given = psk.by_names(cluster, vault.unseal(data, file.name))
-    with ClusterState(state_root(state_dir), cluster) as state:
+    with ClusterState(state_root(state_dir), cluster, "psk import") as state:
         store = psk.open_store(state.folder / "psk.json")
         fresh, changed = psk.take(store, given)
         store.sealed = True  # its keys came out of a vault, so they lie in one
@@ -55,7 +57,7 @@ def take(cluster: str, file: Path, state_dir: str | None) -> None:
 @STATE_DIR
 def encrypt(cluster: str, state_dir: str | None) -> None:
     """Turn the store of CLUSTER's keys into an ansible-vault; `ansible-vault view` reads it."""
-    with ClusterState(state_root(state_dir), cluster) as state:
+    with ClusterState(state_root(state_dir), cluster, "psk encrypt") as state:
         path = state.folder / "psk.json"
         if not path.is_file():
             message = "this cluster has no keys yet"

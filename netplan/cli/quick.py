@@ -56,11 +56,24 @@ def quick(argv: list[str]) -> int | None:
             text = "\n".join(explained(solution, advice(solution)))
         else:
             text = "\n".join(answer(solution))
+    if sys.stdout is None:  # closed by whoever started us
+        return 0
     try:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         sys.stdout.write(text + "\n")
     except BrokenPipeError:  # the reader has seen enough
         sys.stdout = None
+    except OSError as error:
+        return _full(error)
     return 0
+
+
+def _full(error: OSError) -> int:
+    """Say that stdout takes no more (a full disk behind it); return the exit code for it."""
+    sys.stdout = None
+    if sys.stderr is not None:
+        sys.stderr.write(f"standard output: error IPP210: can't be written: {error.strerror}\n")
+    return 1
 
 
 def leave(code: int) -> NoReturn:
@@ -70,7 +83,10 @@ def leave(code: int) -> NoReturn:
             sys.stdout.flush()
     except BrokenPipeError:
         os._exit(code)  # the usual way out would complain about the same pipe once more
+    except OSError as error:
+        os._exit(code or _full(error))
     if "click" in sys.modules:
         sys.exit(code)
-    sys.stderr.flush()
+    if sys.stderr is not None:
+        sys.stderr.flush()
     os._exit(code)  # nothing is left to tidy up after a plain question, and tidying costs a fifth of the run

@@ -43,7 +43,7 @@ from netplan.rollout.resume import resume
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, lift: bool,
+    bundle: Path, inventory: Path | None, timer: int | None, soak: float, keep_for: int, detach: bool, lift: bool,
     yes: bool, steal: bool, state_dir: str | None, json_: bool,
 ) -> None:  # fmt: skip
     """Go on with BUNDLE where a control process died: the nodes know what they have done.

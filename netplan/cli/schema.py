@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
+from netplan.cli.output import emit
 from netplan.model import json_schema
 
 
 @click.command("schema", epilog="\b\nExamples:\n  ipsecplan schema\n  ipsecplan schema > plan.schema.json")
 def command() -> None:
     """Print the JSON Schema of the plan file."""
-    click.echo(json_schema(), nl=False)
+    emit(json_schema().removesuffix("\n"))

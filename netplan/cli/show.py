@@ -22,8 +22,8 @@ COLUMNS = 8  # nodes; above it only their number and the slowest one are shown
 @JSON
 def command(transaction: str, state_dir: str | None, json_: bool) -> None:
     """Show transaction TX (its beginning is enough) from its journal: phases by nodes with seconds, and problems."""
-    root = state_root(state_dir)
     with as_json(json_):
+        root = state_root(state_dir)
         found = matching(root, transaction)
         if len(found) != 1:
             names = [path.stem for path in found or matching(root, "tx-")]

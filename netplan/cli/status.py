@@ -9,11 +9,12 @@ import click
 
 from netplan import bundle as bundles
 from netplan.cli.lint import JSON
-from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, leave, opened
 from netplan.cli.watch import watch
 from netplan.problems import ExitCode, errors, printable
 from netplan.rollout import replaced
+from netplan.rollout.at_work import Holder
 from netplan.rollout.drift import problems
 from netplan.rollout.engine import Options, Outcome
 
@@ -36,7 +37,7 @@ def command(
 ) -> None:  # fmt: skip
     """Show the state of every node of BUNDLE: live MTUs, SAs, traps, guard, and every difference from the bundle.
 
-    Exit 4 when a node differs from what is confirmed on it.
+    Exit 4 when a node differs from what is confirmed on it. Waits for nobody: during an apply it says who is at work.
     """
     if watching:
         if json_:
@@ -45,13 +46,16 @@ def command(
         leave(watch(lambda: _watched(bundle, inventory, state_dir), names, every_s=every, looks=looks or 0))
         return
     with as_json(json_):
-        nodes, outcome = _look(bundle, inventory, state_dir)
+        nodes, outcome, other = _look(bundle, inventory, state_dir)
     drift = [problem for name, node in nodes.items() for problem in problems(name, node)]
     code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(drift) else ExitCode.OK)
     if json_:
-        emit_json({"to_change": outcome.changes, "nodes": nodes}, [*outcome.problems, *drift], code)
+        at_work = other.as_json() if other else None
+        emit_json({"to_change": outcome.changes, "nodes": nodes, "at_work": at_work}, [*outcome.problems, *drift], code)
         leave(code)
         return
+    if other:
+        note(f"at work: {other.words()}" + ("; it waits for a yes" if other.waits else ""))
     for name, node in nodes.items():
         for line in lines(name, node):
             emit(printable(line))
@@ -61,10 +65,13 @@ def command(
     leave(code)
 
 
-def _look(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[dict[str, dict[str, Any]], Outcome]:
-    """Look at every node once; return name -> state, in the bundle's order, and how it went."""
-    with opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
+def _look(
+    bundle: Path, inventory: Path | None, state_dir: str | None
+) -> tuple[dict[str, dict[str, Any]], Outcome, Holder | None]:
+    """Look at every node once; return name -> state in the bundle's order, how it went, and who is at work."""
+    with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         names = {target.id: target.name for target in engine.targets.values()}
+        other = engine.state.at_work()
         outcome = engine.status()
         new = replaced.judge(engine.targets, outcome.nodes, ())
     if new:
@@ -72,13 +79,13 @@ def _look(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[
         outcome.exit_code = outcome.exit_code or ExitCode.DIFFERENCE
     if engine.cancelled.is_set():
         raise KeyboardInterrupt
-    return {name: outcome.nodes[i] for i, name in names.items() if i in outcome.nodes}, outcome
+    return {name: outcome.nodes[i] for i, name in names.items() if i in outcome.nodes}, outcome, other
 
 
 def _watched(
     bundle: Path, inventory: Path | None, state_dir: str | None
 ) -> tuple[dict[str, dict[str, Any]], list[str], ExitCode]:
-    nodes, outcome = _look(bundle, inventory, state_dir)
+    nodes, outcome, _ = _look(bundle, inventory, state_dir)
     drift = [problem for name, node in nodes.items() for problem in problems(name, node)]
     code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(drift) else ExitCode.OK)
     return nodes, [p.message for p in outcome.problems], ExitCode(code)

@@ -46,7 +46,7 @@ from netplan.rollout.engine import Options
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int, soak: float, keep_for: int, detach: bool, yes: bool,
+    bundle: Path, inventory: Path | None, timer: int | None, soak: float, keep_for: int, detach: bool, yes: bool,
     state_dir: str | None, json_: bool, **chosen: Any,
 ) -> None:  # fmt: skip
     """Apply BUNDLE (default: bundle) and prove it; keep it only when somebody says yes within --keep-for seconds.

@@ -9,11 +9,12 @@ from pathlib import Path
 import click
 
 from netplan.cli.lint import JSON
-from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, leave, opened
 from netplan.files import write_atomic
-from netplan.problems import Problem, ProblemError
+from netplan.refusals import refusals
 from netplan.rollout.engine import Options
+from netplan.rollout.measure import measure
 from netplan.verify.junit import junit
 
 
@@ -31,10 +32,12 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None, report_
     From a pod made by the real CNI plugins: a DF packet of the planned size arrives, one byte more is refused; a
     capture on the underlay NIC sees ESP of the planned size and no plaintext, and does see one planted on purpose;
     meanwhile a flow goes on and no XFRM error counter rises.
+
+    Waits for an apply that is under way, and for another verify, saying so; changes nothing.
     """
     begin, at = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=True) as engine:
-        outcome = engine.verify()
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
+        outcome = measure(engine, "verify", note)
     if report_file:
         seconds = time.monotonic() - begin
         text = junit(outcome.verdict, cluster=engine.cluster, at=at, seconds=seconds, problems=outcome.problems)
@@ -56,9 +59,5 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None, report_
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with refusals(path, "written"):
         write_atomic(path, text.encode(), 0o644)
-    except OSError as error:
-        raise ProblemError(
-            Problem(code="IPP210", message=f"can't be written: {error.strerror or error}", path=str(path))
-        ) from None

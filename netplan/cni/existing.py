@@ -7,6 +7,7 @@ from pathlib import Path
 
 from netplan.cni.document import Piece, UnreadableError, parse
 from netplan.problems import Problem, ProblemError
+from netplan.refusals import refused
 
 
 def texts(paths: Sequence[Path]) -> dict[str, str]:
@@ -20,9 +21,7 @@ def texts(paths: Sequence[Path]) -> dict[str, str]:
             text = path.read_text(encoding="utf-8")
             documents = list(parse(text, str(path)))
         except OSError as error:
-            raise ProblemError(
-                Problem(code="IPP201", message=f"can't be read: {error.strerror}", path=str(path))
-            ) from None
+            raise ProblemError(refused(error, path, "read", "IPP201")) from None
         except UnreadableError as error:
             raise ProblemError(Problem(code="IPP904", message=str(error), path=str(path), line=error.line)) from None
         except ValueError:  # not UTF-8, or a name that no file can have

@@ -28,7 +28,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from netplan.files import write_atomic
 from netplan.ids import ID
-from netplan.problems import Problem, ProblemError
+from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.refusals import refusals
 
 CA_DAYS = 3650
 LEAF_DAYS = 397
@@ -91,9 +92,7 @@ class Authority:
         certificate = builder.sign(self.key, hashes.SHA384())
         pem = certificate.public_bytes(serialization.Encoding.PEM)
         if self.folder is not None:
-            issued = self.folder / ISSUED
-            issued.mkdir(mode=0o700, exist_ok=True)
-            write_atomic(issued / f"{node}.pem", pem, 0o644)
+            _put(self.folder / ISSUED / f"{node}.pem", pem, 0o644)
         return pem.decode("ascii")
 
     def _issued(self, node: str, public: ec.EllipticCurvePublicKey, names: list[str]) -> str | None:
@@ -120,7 +119,6 @@ def open_authority(folder: Path, cluster: str) -> Authority:
 
 
 def _make(folder: Path, common_name: str) -> Authority:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key_path, certificate_path = folder / KEY, folder / CERTIFICATE
     key = ec.generate_private_key(ec.SECP384R1())
     now = _now()
@@ -143,8 +141,8 @@ def _make(folder: Path, common_name: str) -> Authority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA384())
     )
-    write_atomic(key_path, _private(key, _passphrase_file()), 0o600)
-    write_atomic(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+    _put(key_path, _private(key, _passphrase_file()), 0o600)
+    _put(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
     return Authority(certificate, key, folder)
 
 
@@ -159,7 +157,7 @@ class Rollover:
     def reached(self, nodes: list[str], phase: int) -> None:
         """Remember, on disk, that nodes have reached a phase."""
         self.phases.update(dict.fromkeys(nodes, phase))
-        write_atomic(self.folder / NEXT / PHASES, json.dumps(self.phases, sort_keys=True).encode(), 0o600)
+        _put(self.folder / NEXT / PHASES, json.dumps(self.phases, sort_keys=True).encode(), 0o600)
 
     def finish(self) -> None:
         """The new CA takes the place of the old one, whose files are kept under its serial number."""
@@ -180,7 +178,7 @@ def rollover(folder: Path, cluster: str) -> Rollover:
         authority = _load(fresh / KEY, fresh / CERTIFICATE)
     else:
         authority = _make(fresh, f"ipsecplan CA {cluster}"[:50] + f" {secrets.token_hex(4)}")
-    known = json.loads((fresh / PHASES).read_text()) if (fresh / PHASES).exists() else {}
+    known = json.loads((fresh / PHASES).read_text(encoding="utf-8")) if (fresh / PHASES).exists() else {}
     return Rollover(folder, authority, {str(node): int(phase) for node, phase in known.items()})
 
 
@@ -189,7 +187,7 @@ def encrypt(folder: Path, passphrase: bytes) -> None:
     authority = _load(folder / KEY, folder / CERTIFICATE)
     if len(passphrase) < LEAST_PASSPHRASE:
         raise _problem(f"a passphrase has at least {LEAST_PASSPHRASE} characters")
-    write_atomic(folder / KEY, _private(authority.key, passphrase), 0o600)
+    _put(folder / KEY, _private(authority.key, passphrase), 0o600)
 
 
 def encrypted(folder: Path) -> bool:
@@ -230,7 +228,7 @@ def install(authority: Authority, pem: bytes) -> x509.Certificate:
         raise _problem("the certificate does not allow to sign others (CA:TRUE and keyCertSign)")
     if not found.not_valid_before_utc <= _now() < found.not_valid_after_utc:
         raise _problem(f"the certificate is valid from {found.not_valid_before_utc} to {found.not_valid_after_utc}")
-    write_atomic(authority.folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
+    _put(authority.folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
     return found
 
 
@@ -335,6 +333,13 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_
         content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
         encipher_only=False, decipher_only=False,
     )  # fmt: skip
+
+
+def _put(path: Path, data: bytes, mode: int) -> None:
+    """Write a file of the CA. Raises ProblemError, which an apply takes back, when the disk refuses."""
+    with refusals(path, "written", "IPP607", ExitCode.FAILURE):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, data, mode)
 
 
 def _now() -> datetime.datetime:

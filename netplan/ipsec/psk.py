@@ -31,7 +31,8 @@ from netplan.files import write_atomic
 from netplan.ids import ID, node_id, pair_id
 from netplan.ipsec import vault
 from netplan.ipsec.swanctl import quote
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.refusals import refusals
 
 SCHEMA = 1
 BYTES = 32  # 256 bits; NIST SP 800-77r1 asks for at least 112 bits of strength, unique for each pair
@@ -171,8 +172,9 @@ class Store:
             "given": self.given,
         }
         data = (json.dumps(document, indent=1) + "\n").encode()
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(self.path, vault.seal(data, str(self.path)) if self.sealed else data, 0o600)
+        with refusals(self.path, "written", "IPP670", ExitCode.FAILURE):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomic(self.path, vault.seal(data, str(self.path)) if self.sealed else data, 0o600)
 
 
 def open_store(path: Path) -> Store:

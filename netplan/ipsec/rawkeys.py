@@ -13,7 +13,8 @@ from pathlib import Path
 from netplan.files import write_atomic
 from netplan.ids import ID
 from netplan.ipsec.ca import public_key
-from netplan.problems import Problem, ProblemError
+from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.refusals import refusals
 
 SCHEMA = 1
 
@@ -26,14 +27,15 @@ def collect(path: Path, requests: Mapping[str, str]) -> dict[str, str]:
     if len(set(known.values())) != len(known):
         raise _problem("two nodes have the same key: one could pose as the other", "make a new key on one of them")
     document = {"schema": SCHEMA, "keys": dict(sorted(known.items()))}
-    write_atomic(path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+    with refusals(path, "written", "IPP607", ExitCode.FAILURE):
+        write_atomic(path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
     return known
 
 
 def read(path: Path) -> dict[str, str]:
     """Return node id -> public key of a cluster, empty when there is none yet."""
     try:
-        document = json.loads(path.read_text())
+        document = json.loads(path.read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA or not all(ID.match(node) for node in document["keys"]):
             raise ValueError
         return {str(node): str(key) for node, key in document["keys"].items()}

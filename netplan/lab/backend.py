@@ -16,10 +16,11 @@ from typing import Literal
 from netplan.lab import direct, qemu
 from netplan.lab.image import Image
 from netplan.lab.paths import cache_home, private_dir, remove_tree, write
+from netplan.lab.process import Progress
 from netplan.problems import ExitCode, Problem, ProblemError
 
 BackendName = Literal["direct", "kvm", "emulated"]
-_KVM_LIMIT = 20.0  # seconds for a guest under KVM to print its first line; a working one needs about one
+_KVM_LIMIT = 60.0  # seconds in which a guest under KVM has printed nothing new; a working one needs about one
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +110,9 @@ def _boots(image: Image) -> bool:
         guest = qemu.Machine(folder)
         guest.start(image, "kvm", memory=512, ports={}, addresses={})
         try:
-            deadline = time.monotonic() + _KVM_LIMIT
-            while time.monotonic() < deadline and guest.alive():
-                if "lab:" in guest.console():
+            progress = Progress(_KVM_LIMIT)
+            while guest.alive() and progress.goes_on(said := guest.console()):
+                if "lab:" in said:
                     return True
                 time.sleep(0.1)
             return False

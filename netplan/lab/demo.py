@@ -63,12 +63,14 @@ def run(*, nodes: int, family: str, overlay: str, mtu: int, keep: bool) -> int:
 def _step(
     began: float, title: str, argv: Sequence[str], environment: dict[str, str], work: str, expect: Sequence[str]
 ) -> None:
-    home = str(Path.home())
-    shown = " ".join(("ipsecplan", *argv)).replace(home, "~")
+    shown = " ".join(("ipsecplan", *argv))
+    if home := os.environ.get("HOME"):
+        shown = shown.replace(home, "~")
     print(f"\n## {time.monotonic() - began:.0f} s: {title}\n$ {shown}", flush=True)  # noqa: T201
     process = subprocess.Popen(
-        [sys.executable, "-m", "netplan", *argv], env=environment, cwd=work, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "netplan", *argv], env=environment, cwd=work, stdout=subprocess.PIPE,
+        encoding="utf-8", errors="replace",
+    )  # fmt: skip
     assert process.stdout is not None  # noqa: S101
     said = ""
     try:

@@ -25,8 +25,8 @@ from netplan.problems import ExitCode, Problem, ProblemError
 LACKS = "the host's kernel lacks"  # how probe.sh begins when a feature is missing
 _INIT = "/usr/lib/ipsecplan-lab/init.sh"
 _PROBE = "/usr/lib/ipsecplan-lab/probe.sh"
-_PROBE_LIMIT = 20.0  # seconds
-_START_LIMIT = 30.0  # seconds until the first line
+_PROBE_LIMIT = 120.0  # seconds
+_START_LIMIT = 300.0  # seconds until the first line
 # Loaded from outside: a node may use a module, but loading one is the host's affair.
 _MODULES = (
     "loop overlay veth bridge vxlan geneve esp4 esp6 xfrm_user xfrm_interface "
@@ -106,7 +106,9 @@ def refusal(image: Image) -> str | None:
     """Return why this host can't run a lab on its own kernel, or None when it can: every feature is tried."""
     modprobe = find_program("modprobe")
     if modprobe is not None:
-        subprocess.run([modprobe, "-q", "-a", *_MODULES.split()], check=False, capture_output=True, timeout=30)
+        subprocess.run(
+            [modprobe, "-q", "-a", *_MODULES.split()], check=False, capture_output=True, timeout=_PROBE_LIMIT
+        )
     folder = Path(tempfile.mkdtemp(prefix="ipsecplan-direct-"))
     machine = DirectMachine(folder)
     try:
@@ -158,7 +160,7 @@ def _remove_cgroup(folder: Path) -> None:
     script = GUEST_FILES / "direct-clean.sh"
     argv = ["unshare", "--mount", "--", "sh", str(script), str(private_dir(folder / "cgroup")), _cgroup(folder)]
     with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(argv, check=False, capture_output=True, timeout=20)
+        subprocess.run(argv, check=False, capture_output=True, timeout=_PROBE_LIMIT)
 
 
 def _no_start(why: str) -> ProblemError:

@@ -17,7 +17,7 @@ from netplan.problems import ExitCode, Problem, ProblemError, quoted
 
 Say = Callable[[str], None]
 
-ANSWER_LIMIT = 120.0  # seconds until a node that runs must have answered
+ANSWER_LIMIT = 900.0  # seconds until a node that runs must have answered: only one that hangs takes so long
 RUN_CLUSTER = ("systemctl", "is-system-running", "--wait")  # fails when a unit has failed
 _STARTED = ("sh", "-c", "systemctl is-system-running --wait | grep -q -e running -e degraded")
 
@@ -75,7 +75,7 @@ class Handle:
         node: str,
         argv: Sequence[str],
         stdin: str | bytes | None = None,
-        timeout: float = 120.0,
+        timeout: float = ANSWER_LIMIT,
         check: bool = False,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command on a node, or on "guest" (the machine around them), and return its output as text.

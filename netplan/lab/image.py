@@ -163,7 +163,7 @@ def _build(image: Image, say: Say) -> None:
         about = {"key": image.key, "kernel": package.name, "source": found.words}
         write(image.folder / "image.json", json.dumps(about, indent=2) + "\n")
     except (subprocess.SubprocessError, OSError, StopIteration) as error:
-        tail = log.read_text(errors="replace").splitlines()[-4:] if log.exists() else []
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-4:] if log.exists() else []
         raise _failed(f"the image build failed: {error}", redacted("; ".join(tail)) + f" (all of it: {log})") from error
     finally:
         remove_tree(work)
@@ -196,7 +196,7 @@ def _debootstrap(work: Path, root: Path, found: sources.Sources, out: IO[bytes])
 
 
 def _make_disk(root: Path, disk: Path, out: IO[bytes]) -> None:
-    done = subprocess.run(["du", "-sm", str(root)], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["du", "-sm", str(root)], check=True, capture_output=True, encoding="utf-8", timeout=60)
     size = int(done.stdout.split()[0]) * 6 // 5 + 64
     mke2fs = find_program("mke2fs") or "mke2fs"
     options = ["-q", "-t", "ext4", "-O", "^has_journal", "-m0", "-E", "root_owner=0:0"]

@@ -9,10 +9,12 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from netplan.files import write_atomic
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.refusals import home, refused
 
 # These paths become words of ssh, Ansible and QEMU options, each with a quoting of its own: refuse what would need any.
 _PLAIN = re.compile(r"/[A-Za-z0-9_./@+-]*")
@@ -21,7 +23,9 @@ GUEST_FILES = Path(__file__).parent / "guest"
 
 def _base(variable: str, default: str) -> Path:
     value = os.environ.get(variable, "")
-    return Path(value) if value.startswith("/") else Path.home() / default
+    if value.startswith("/"):
+        return Path(value)
+    return home("IPSECPLAN_LAB_HOME and XDG_CACHE_HOME to directories that can be written", "IPP801") / default
 
 
 def labs_home() -> Path:
@@ -54,9 +58,14 @@ def _plain(path: Path) -> Path:
 
 def private_dir(path: Path) -> Path:
     """Make a folder for us alone (0700); parents get the usual mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
-    path.chmod(0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        found = refused(error, path, "made", "IPP801")
+        hint = "set IPSECPLAN_LAB_HOME (labs) and XDG_CACHE_HOME (images) to directories that you can write"
+        raise ProblemError(replace(found, hint=hint), ExitCode.FAILURE) from error
     return path
 
 
@@ -67,11 +76,11 @@ def write(path: Path, data: str | bytes, mode: int = 0o600) -> None:
 
 def remove_tree(path: Path) -> None:
     """Delete a folder without ever following a mount that an interrupted build left inside it."""
-    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False, capture_output=True, timeout=120)
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(path)], check=False, capture_output=True, timeout=900)
 
 
 @contextlib.contextmanager
-def locked(folder: Path, limit: float = 900.0) -> Iterator[None]:
+def locked(folder: Path, limit: float = 3600.0) -> Iterator[None]:
     """Hold an exclusive lock on a folder (made if missing), waiting at most ``limit`` seconds.
 
     The holder may delete the folder: whoever waited for it then starts over with a new one.

@@ -5,7 +5,22 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from pathlib import Path
+
+
+class Progress:
+    """A wait that ends when nothing new was said for ``silence`` seconds: what goes on slowly may take its time."""
+
+    def __init__(self, silence: float) -> None:
+        self.silence = silence
+        self._said, self._since = "", time.monotonic()
+
+    def goes_on(self, said: str) -> bool:
+        """Tell whether to wait on; ``said`` is everything that was printed so far."""
+        if said != self._said:
+            self._said, self._since = said, time.monotonic()
+        return time.monotonic() - self._since < self.silence
 
 
 def is_marked(number: int, program: str, marker: str) -> bool:
@@ -37,6 +52,6 @@ def end(program: str, marker: str, hint: int = 0) -> None:
     try:
         if is_marked(number, program, marker):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
-            select.select([handle], [], [], 30.0)  # its ports are free only when it has ended, not when it is dying
+            select.select([handle], [], [], 300.0)  # its ports are free only when it has ended, not when it is dying
     finally:
         os.close(handle)

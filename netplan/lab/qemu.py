@@ -29,15 +29,18 @@ _ACCELERATION = {
 _KERNEL_LINE = (
     "console=ttyS0 quiet loglevel=3 panic=-1 net.ifnames=0 mitigations=off nokaslr tsc=reliable random.trust_cpu=on"
 )
-_SAVE_LIMIT = 120.0  # seconds, to write or to load a machine's memory
-_START_LIMIT = 30.0  # seconds until QEMU itself answers
+# Seconds that only what hangs takes
+_SAVE_LIMIT = 900.0  # to write or to load a machine's memory
+_START_LIMIT = 300.0  # until QEMU itself answers
 
 
 @functools.cache
 def version() -> str:
     """Return QEMU's version line; a saved machine loads only into the very same version."""
     program = find_program("qemu-system-x86_64") or "qemu-system-x86_64"
-    done = subprocess.run([program, "--version"], check=True, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        [program, "--version"], check=True, capture_output=True, encoding="utf-8", timeout=_START_LIMIT
+    )
     return done.stdout.splitlines()[0]
 
 
@@ -134,7 +137,7 @@ class Machine:
 
     def _hint(self) -> int:
         try:
-            return int(self._pid_file.read_text().strip())
+            return int(self._pid_file.read_text(encoding="ascii").strip())
         except (OSError, ValueError):
             return 0
 
@@ -214,4 +217,4 @@ def _finish(process: subprocess.Popen[bytes]) -> None:
     """Make sure that a helper of ours has ended and been waited for."""
     if process.poll() is None:
         process.kill()
-    process.wait(timeout=30)
+    process.wait(timeout=_START_LIMIT)

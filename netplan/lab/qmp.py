@@ -17,7 +17,7 @@ from netplan.problems import ExitCode, Problem, ProblemError
 class Qmp:
     """One connection. QEMU serves a single client at a time, so open it, use it, close it."""
 
-    def __init__(self, path: Path, limit: float = 10.0) -> None:
+    def __init__(self, path: Path, limit: float = 120.0) -> None:
         """Connect within ``limit`` seconds; that is also the longest wait for one answer."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.settimeout(limit)

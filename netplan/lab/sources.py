@@ -37,7 +37,7 @@ _RELEASES = {"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"
     *("stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke")
 }
 _ASK_LIMIT = 120  # seconds for the index of one suite, which is a few hundred kilobytes
-_SUITES_KEYRING = re.compile(r"/usr/share/keyrings/debian-archive-[a-z-]+\.(gpg|pgp)")
+_SUITES_KEYRING = re.compile(r"/usr/share/keyrings/debian-archive-(?!keyring\.)[a-z-]+\.(gpg|pgp)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +121,7 @@ def _with_archive_keys(options: tuple[tuple[str, str], ...]) -> tuple[tuple[str,
 
     def wider(value: str) -> str:
         paths = value.split(",")
-        if not any(_SUITES_KEYRING.fullmatch(path) for path in paths) or set(ARCHIVE_KEYRINGS) & set(paths):
-            return value
-        return ",".join((*paths, keys))
+        return ",".join((*paths, keys)) if any(map(_SUITES_KEYRING.fullmatch, paths)) else value
 
     return tuple((name, wider(value) if name == "signed-by" else value) for name, value in options)
 
@@ -179,10 +177,10 @@ def _choose(answers: Sequence[tuple[Entry, Answer]], suite: str) -> list[Entry]:
     entry, answer = next((entry, answer) for entry, answer in answers if entry.suite == suite)
     use = ", which the lab's nodes run" if suite == SUITE else ""
     where = quoted(redacted(entry.uri), 200)
-    if re.search(r"404|does not have a Release file|File not found", answer.refusal):
-        why = f"{where}, this machine's mirror, does not have Debian {suite}{use}"
-    elif re.search(r"NO_PUBKEY|sqv|gpgv|GPG|OpenPGP|not signed", answer.refusal):
+    if re.search(r"NO_PUBKEY|\bsqv\b|\bgpgv\b|GPG error|OpenPGP|[Nn]o good signature", answer.refusal):
         why = f"this machine's apt doesn't trust the signature of Debian {suite} at {where}"
+    elif re.search(r"\b404\b|does not have a Release file|File not found", answer.refusal):
+        why = f"{where}, this machine's mirror, does not have Debian {suite}{use}"
     else:
         why = f"Debian {suite}{use}, can't be fetched from {where}, this machine's mirror"
     raise _none(
@@ -314,7 +312,9 @@ def _apt(*argv: str, limit: float = 60) -> str:
     """Return what a command of apt prints, its complaints included; nothing where there is no apt."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
-        done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=limit, env=environment)
+        done = subprocess.run(
+            argv, check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=limit, env=environment
+        )
     except FileNotFoundError:
         return ""
     except subprocess.TimeoutExpired:

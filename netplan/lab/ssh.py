@@ -50,9 +50,9 @@ class Ssh:
             "StrictHostKeyChecking yes",
             "UpdateHostKeys no",
             "BatchMode yes",
-            "ConnectTimeout 20",
+            "ConnectTimeout 120",  # a node of a busy machine takes its time to greet
             "ServerAliveInterval 10",
-            "ServerAliveCountMax 3",
+            "ServerAliveCountMax 12",
             "LogLevel ERROR",
         ]
 
@@ -72,13 +72,14 @@ class Ssh:
         command: Sequence[str],
         *,
         stdin: bytes | None = None,
-        timeout: float = 120.0,
+        timeout: float = 900.0,
         keep: bool = True,
+        options: Iterable[str] = (),
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command on a node and return its output; ssh's own failure to connect is status 255."""
         feed: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         return subprocess.run(
-            self.argv(node, command, keep=keep),
+            self.argv(node, command, keep=keep, options=options),
             cwd=self.folder,
             capture_output=True,
             timeout=timeout,
@@ -122,13 +123,16 @@ class Ssh:
     def _until(
         self, name: str, command: Sequence[str], deadline: float, keep: bool, stop: threading.Event
     ) -> str | None:
-        complaint = "nothing"
+        # A node that is about to come up may never answer the first try, one on a busy machine not the shortest one
+        complaint, patience = "nothing", 10.0
         while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+            options = [f"ConnectTimeout={patience:.0f}"]
             with contextlib.suppress(subprocess.TimeoutExpired):
-                done = self.run(name, command, timeout=max(1.0, min(30.0, left)), keep=keep)
+                done = self.run(name, command, timeout=max(1.0, min(3 * patience, left)), keep=keep, options=options)
                 if done.returncode == 0:
                     return None
                 complaint = (done.stderr or done.stdout).decode(errors="replace").strip() or f"status {done.returncode}"
+            patience = min(2 * patience, 120.0)
             time.sleep(0.1)
         return complaint
 

@@ -54,16 +54,35 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
         outcome.to_raise = (min(waiting), engine.planned) if waiting else None
     elif hindered := not_yet(engine.targets, found, hold):
         return engine.end(engine.nothing_changed(Failed(hindered)))
-    elif not agree(outcome):
+    elif short := engine.fit((*_steps(engine), *ending(keep))):
+        return engine.end(engine.nothing_changed(Failed(short)))
+    elif not _agreed(engine, agree, outcome):
         outcome.outcome = "declined"
     else:
         engine.hold = hold
-        finish(engine, phases.in_waves(phases.APPLY, len(engine.waves)), outcome, keep)
+        finish(engine, _steps(engine), outcome, keep)
     if outcome.outcome in ("confirmed", "awaiting"):
         outcome.problems += replaced.remains(engine.targets, engine.replaced)
     if outcome.to_raise and engine.options.lift and outcome.outcome in ("unchanged", "confirmed"):
         lift(engine, outcome)
     return engine.end(outcome)
+
+
+def _agreed(engine: Engine, agree: Callable[[Outcome], bool], outcome: Outcome) -> bool:
+    """Ask; until the answer comes nothing changes, and whoever measures need not wait."""
+    engine.state.waits(True)
+    answer = agree(outcome)
+    engine.state.waits(False)
+    return answer
+
+
+def _steps(engine: Engine) -> tuple[Step, ...]:
+    return phases.in_waves(phases.APPLY, len(engine.waves))
+
+
+def ending(keep: Keep | None) -> tuple[Step, ...]:
+    """Return the steps behind the proof."""
+    return (*([phases.HOLD] if keep else []), phases.PREPARE, phases.CONFIRM)
 
 
 def _look_for_replaced(engine: Engine) -> dict[str, Answer]:
@@ -154,6 +173,7 @@ def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:
     end = time.time() + seconds  # the nodes' timers count from sending, too
     engine.step(phases.HOLD)
     outcome.until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
+    outcome.keep_margin_s = engine.timers.pace.keep_margin_s
     seconds = max(0, int(end - time.time()))
     engine.tell(AwaitingConfirm(seconds=seconds, until=outcome.until))
     answer = keep(outcome, seconds)

@@ -9,10 +9,9 @@ from typing import Any
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine, Failed, Outcome
+from netplan.rollout.pace import least_deadline_s
 from netplan.rollout.undo import undo_after
 from netplan.rollout.witness import deadlines_of, witnesses
-
-AGAIN_S = 25  # to notice that a node is unreachable, and to reach the others for taking back
 
 
 def confirm_all(engine: Engine) -> None:
@@ -23,7 +22,9 @@ def confirm_all(engine: Engine) -> None:
     answer is asked for again, as long as there is time to take back before a node would ask.
     """
     roles = witnesses({i: [peer["id"] for peer in target.node["peers"]] for i, target in engine.targets.items()})
-    deadlines = deadlines_of(roles, engine.options.timer_s)
+    pace = engine.timers.pace
+    least = least_deadline_s(pace)
+    deadlines = deadlines_of(roles, engine.timers.timer_s, least_s=least, apart_s=pace.apart_s)
     begin = time.monotonic()
     each = {i: {"witness": role.witness, "timer": deadlines[i]} for i, role in roles.items()}
     engine.step(phases.PREPARE, each=each)
@@ -32,7 +33,7 @@ def confirm_all(engine: Engine) -> None:
         nodes = [i for i, role in roles.items() if (role.witness is None) is decides]
         if not nodes:
             continue
-        confirm_these(engine, nodes, again=lambda: time.monotonic() - begin + AGAIN_S < first)
+        confirm_these(engine, nodes, again=lambda: time.monotonic() - begin + pace.again_s < first)
 
 
 def confirm_these(engine: Engine, nodes: list[str], *, again: Callable[[], bool] = lambda: True) -> None:
@@ -69,6 +70,9 @@ def confirm(engine: Engine) -> Outcome:
         return engine.end(outcome)
     engine.begin("confirm", transaction=transactions.pop())
     engine.kind = "try"
+    if short := engine.fit((phases.PROBE, phases.PREPARE, phases.CONFIRM)):
+        outcome.outcome, outcome.exit_code, outcome.problems = "failed", ExitCode.FAILURE, [*stolen, *short]
+        return engine.end(outcome)
     try:
         engine.step(phases.PROBE)
         outcome.verdict = engine.verdict()

@@ -15,6 +15,7 @@ from netplan.ipsec.ca import Authority, open_authority
 from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout import phases
+from netplan.rollout.answers import clock_is_ahead, judge, problems_of
 from netplan.rollout.events import (
     Event,
     NodeResult,
@@ -28,26 +29,27 @@ from netplan.rollout.fitting import alone, later, shared
 from netplan.rollout.journal import ClusterState, Journal, new_transaction
 from netplan.rollout.lease import claim
 from netplan.rollout.members import Members
+from netplan.rollout.pace import KEEP_MARGIN_S, Pace
 from netplan.rollout.phases import Step
 from netplan.rollout.runner import Answer, Transport
 from netplan.rollout.targets import Target
-from netplan.verify.verdict import Verdict, judge
+from netplan.rollout.timers import Timers
+from netplan.verify import verdict as measured
+from netplan.verify.verdict import Verdict
 
-PATIENCE_S = 45  # longest wait on a node for all its peers in one phase
-REVERT_TIMER_S = 120
 ROOM = 1 << 16  # bytes of disk kept free for a journal, and for each node in it
 ROOM_A_NODE = 1 << 13
-LEASE_MARGIN_S = 15  # a lease outlives the timer that is armed with it: nobody else comes before the node is back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the operator chose: seconds of the dead-man timer for each step, of soak, and of a try's wait for a yes.
+    """What the operator chose: seconds of the dead-man timer for each step (None: by what is measured), of soak, and of
+    a try's wait for a yes.
 
     ``steal``: take the nodes over from another control process that still holds them.
     """
 
-    timer_s: int = 180
+    timer_s: int | None = None
     soak_s: float = 5.0
     keep_s: int = 600
     steal: bool = False
@@ -74,6 +76,8 @@ class Outcome:
     left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
     to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
     raised: tuple[int, int] | None = None
+    timer_s: int | None = None  # the dead-man timer of the last steps
+    keep_margin_s: int = KEEP_MARGIN_S  # so long before ``until`` a yes has to come
 
 
 class Failed(Exception):
@@ -99,6 +103,9 @@ class Engine(Members):
         self.transaction = new_transaction()
         self.kind = "apply"  # or "try": what the nodes remember their transaction to be
         self.results: dict[str, dict[str, dict[str, Any]]] = {}  # phase -> node id -> result
+        pace = Pace(nodes=len(targets), soak_s=self.options.soak_s)
+        self.timers = Timers(self.options.timer_s, self.options.keep_s, pace)
+        self._begin, self._seen = 0.0, dict[str, float]()  # of the step at work: its start, and when each node answered
         self.lease: dict[str, Any] | None = None  # who we are to the nodes; none while we only look
         self._clocks: dict[str, float] = {}  # node id -> its monotonic clock minus ours, in seconds, rounded down
         self._journal: Journal | None = None
@@ -124,7 +131,7 @@ class Engine(Members):
         try:
             self._look()
             self.learn(self.results["status"])
-            self.step(phases.MEASURE)
+            self.step(phases.MEASURE, patience=phases.TURN_S)
         except Failed as failure:
             code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
             return Outcome("failed", code, failure.problems)
@@ -180,6 +187,7 @@ class Engine(Members):
     def end(self, outcome: Outcome) -> Outcome:
         """End a run: the last line of its journal."""
         outcome.transaction = self.transaction
+        outcome.timer_s = self.timers.timer_s if self.timers.armed else None
         self.tell(RunFinished(outcome=outcome.outcome, exit_code=int(outcome.exit_code)))
         if self._journal:
             self._journal.close()
@@ -215,7 +223,7 @@ class Engine(Members):
         """Judge what the last probe measured."""
         rows = {i: result["rows"] for i, result in self.results["probe"].items()}
         rising = {i: result.get("xfrm", {}) for i, result in self.results["probe"].items()}
-        return judge([self.facts(target) for target in self.targets.values()], rows, rising)
+        return measured.judge([self.facts(target) for target in self.targets.values()], rows, rising)
 
     def claim(self) -> list[Problem]:
         """Begin to hold the nodes: a new epoch, above all that their states (seen before) tell. Raises Failed.
@@ -242,19 +250,25 @@ class Engine(Members):
         """
         chosen = self.chosen(step) if only is None else list(only)
         names = tuple(self.targets[i].name for i in chosen)
-        armed = self._timer(step) if step.rearm or "arm" in step.phases else None
+        armed = self._arm(step)
         for phase in step.phases:
             self.tell(PhaseStarted(phase=phase, nodes=names, timer_s=armed))
-        begin = time.monotonic()
+        self._begin, self._seen = time.monotonic(), {}
         requests = {i: self._request(step, self.targets[i], {**extra, **(each or {}).get(i, {})}) for i in chosen}
+        if armed is not None:
+            self.timers.sent(requests, step.key, self._begin)
+        limits = self.transport.limits = self.timers.limits(armed)
         answers = self.transport.step(
             requests, self.targets, payload=step.payload, fresh=step.fresh, arrived=self._arrived
         )
-        seconds = round(time.monotonic() - begin, 2)
-        problems, unreachable = self._judge(step, answers)
+        seconds = time.monotonic() - self._begin
+        self.timers.learn(chosen, self._seen, {i: answer.results for i, answer in answers.items()}, seconds)
+        at = {i: self._begin + seconds for i, seconds in self._seen.items()}
+        known = {i: self.targets[i].name for i in answers}
+        problems, unreachable = judge(step, answers, known, at, self.timers, limits)
         for phase in step.phases:
             ok = all(self.results.get(phase, {}).get(i, {"ok": not problems})["ok"] for i in chosen)
-            self.tell(PhaseFinished(phase=phase, ok=ok, seconds=seconds))
+            self.tell(PhaseFinished(phase=phase, ok=ok, seconds=round(seconds, 2)))
         if problems:
             raise Failed(problems, unreachable)
         for phase in {"stage", "renew"} & set(step.phases):
@@ -271,10 +285,10 @@ class Engine(Members):
         request: dict[str, Any] = {
             "phases": list(step.phases), "tx": self.transaction, "node": self.facts(target), "release": target.digest,
             "files": list(target.files), "timer": self._timer(step), "rearm": step.rearm, "time": time.time(),
-            "patience": self._patience(), "soak": self.options.soak_s, "kind": self.kind, **extra,
+            "patience": self.timers.patience_s, "soak": self.options.soak_s, "kind": self.kind, **extra,
         }  # fmt: skip
         if self.lease:
-            request["lease"] = {**self.lease, "seconds": request["timer"] + LEASE_MARGIN_S}
+            request["lease"] = {**self.lease, "seconds": self.timers.pace.lease_s(request["timer"])}
         if step.rearm or "arm" in step.phases:
             request["step"] = step.key
         if target.id in self._clocks:
@@ -314,17 +328,27 @@ class Engine(Members):
                 self._keys.save()
         return self._keys
 
+    def fit(self, steps: Sequence[Step]) -> list[Problem]:
+        """Set the timers for these steps by what was measured, before any change; return why there are none."""
+        problems = self.timers.fit(steps, {i: target.node for i, target in self.targets.items()})
+        if not problems:
+            self.tell(self.timers.told())
+        return problems
+
+    def _arm(self, step: Step) -> int | None:
+        """Return the seconds that a step arms, None where it arms none. Raises Failed when no timer is long enough."""
+        if not (step.rearm or "arm" in step.phases):
+            return None
+        longer, problem = self.timers.revise(step)
+        if problem:
+            raise Failed([problem])
+        if longer:
+            self.tell(self.timers.told())
+        return self._timer(step)
+
     def _timer(self, step: Step) -> int:
         """Seconds until a node that hears nothing more takes itself back."""
-        if "relax" in step.phases:
-            return REVERT_TIMER_S
-        if "hold" in step.phases:
-            return self.options.keep_s
-        return self.options.timer_s + (math.ceil(self.options.soak_s) if "soak" in step.phases else 0)
-
-    def _patience(self) -> int:
-        """Seconds a node waits for its peers: the timer must never fire while a node still waits."""
-        return min(PATIENCE_S, max(8, self.options.timer_s - 8))
+        return self.timers.seconds(step, math.ceil(self.options.soak_s))
 
     def _sign(self, phase: str, answers: Mapping[str, Answer]) -> None:
         """Sign what the nodes asked for; certificates are public and travel in the next request."""
@@ -359,42 +383,17 @@ class Engine(Members):
             raise Failed(error.problems) from None
 
     def _arrived(self, node_id: str, answer: Answer) -> None:
+        self._seen.setdefault(node_id, time.monotonic() - self._begin)
         if answer.clock is not None:
             self._clocks[node_id] = answer.clock - time.monotonic()
+        clock_is_ahead(answer, time.time())
+        name = self.targets[node_id].name
         for result in answer.results:
             self.results.setdefault(result["phase"], {})[node_id] = result
             self.tell(
                 NodeResult(
-                    phase=result["phase"], node=self.targets[node_id].name, ok=bool(result["ok"]),
-                    changed=bool(result["changed"]), detail=printable(str(result["detail"])),
-                    seconds=float(result["seconds"]), problems=tuple(self._problems(node_id, result)),
+                    phase=result["phase"], node=name, ok=bool(result["ok"]), changed=bool(result["changed"]),
+                    detail=printable(str(result["detail"])), seconds=float(result["seconds"]),
+                    problems=tuple(problems_of(name, result)),
                 )
             )  # fmt: skip
-
-    def _problems(self, node_id: str, result: Mapping[str, Any]) -> list[Problem]:
-        name = self.targets[node_id].name
-        return [
-            Problem(
-                code=f["code"], message=f"{name}: {printable(str(f['message']))}",
-                hint=printable(str(f["hint"])) if f.get("hint") else None,
-                severity="warning" if f.get("severity") == "warning" else "error",
-            )
-            for f in result.get("findings", ())
-        ]  # fmt: skip
-
-    def _judge(self, step: Step, answers: Mapping[str, Answer]) -> tuple[list[Problem], list[str]]:
-        problems: list[Problem] = []
-        unreachable = []
-        for node_id, answer in answers.items():
-            name = self.targets[node_id].name
-            if answer.unreachable is not None:
-                unreachable.append(name)
-                said = printable(answer.unreachable.strip().splitlines()[-1] if answer.unreachable.strip() else "")
-                problems.append(Problem(code="IPP661", message=f"{name} can't be reached: {said}"))
-            elif not answer.results:
-                said = printable(answer.broken or "no answer")[:300]
-                problems.append(Problem(code="IPP662", message=f"{name} gave no answer to {step.phases[0]}: {said}"))
-            for result in answer.results:
-                if not result["ok"]:
-                    problems += [p for p in self._problems(node_id, result) if p.severity == "error"]
-        return problems, unreachable

@@ -21,7 +21,8 @@ class Event:
 class RunStarted(Event):
     """A run begins: of a new transaction, or (confirm, resume, revert) of one that is open. ``nodes`` is id -> name.
 
-    ``timer_s``: seconds of the dead-man timer that every step arms anew, unless its PhaseStarted says another number.
+    ``timer_s``: seconds of the dead-man timer that the operator chose; None where it is set by what is measured, see
+    Paced. What a phase arms, its PhaseStarted says.
     """
 
     verb: str
@@ -30,6 +31,17 @@ class RunStarted(Event):
     digest: str
     nodes: dict[str, str]
     timer_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paced(Event):
+    """The timers are set, or longer from here on, because of what was measured: ``trip_s`` a round trip without the
+    nodes' work, ``work_s`` a look at a node, both of the slowest. ``smallest_s``: the smallest timer that would do."""
+
+    trip_s: float
+    work_s: float
+    timer_s: int
+    smallest_s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

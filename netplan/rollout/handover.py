@@ -15,7 +15,7 @@ from pathlib import Path
 
 NAME = "hand"
 LINK = "handover"  # in a step's directory: leads to the socket, whose own path has to be short
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0  # for a worker of Ansible on this machine, which may be starved, to say which node it is
 FOREIGN = ("ANSIBLE_", "AWX_", "RUNNER_")
 
 

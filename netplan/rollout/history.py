@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from netplan.problems import ExitCode
+from netplan.refusals import refusals
 from netplan.rollout.journal import read
 
 UNFINISHED = "unfinished"  # the journal ends without an end: the control process runs yet, or died
@@ -123,13 +125,27 @@ def _seconds(first: str, last: str) -> int:
 
 def transactions(root: Path, cluster: str | None = None) -> list[Past]:
     """Return the transactions below a state directory, oldest first; of one cluster, or of all."""
-    files = sorted(root.glob("clusters/*/journal/tx-*.jsonl"), key=lambda path: path.name)
-    found = [past(path) for path in files]
+    found = [past(path) for path in _journals(root)]
     return [one for one in found if cluster is None or one.cluster == cluster]
+
+
+def _journals(root: Path) -> list[Path]:
+    """Return all journals below a state directory, oldest first. Raises ProblemError where one can't be looked at."""
+    with refusals(root, "read", "IPP608", ExitCode.FAILURE):
+        try:
+            clusters = list((root / "clusters").iterdir())
+        except FileNotFoundError:
+            return []
+    found: list[Path] = []
+    for cluster in clusters:
+        with refusals(cluster, "read", "IPP608", ExitCode.FAILURE):
+            folder = cluster / "journal"
+            files = list(folder.iterdir()) if folder.is_dir() else []  # glob would pass over what it may not read
+        found += [path for path in files if path.name.startswith("tx-") and path.suffix == ".jsonl"]
+    return sorted(found, key=lambda path: path.name)
 
 
 def matching(root: Path, prefix: str) -> list[Path]:
     """Return the journals whose transaction begins with ``prefix`` (with or without its ``tx-``)."""
     wanted = prefix if prefix.startswith("tx-") else f"tx-{prefix}"
-    files = sorted(root.glob("clusters/*/journal/tx-*.jsonl"), key=lambda path: path.name)
-    return [path for path in files if path.stem.startswith(wanted)]
+    return [path for path in _journals(root) if path.stem.startswith(wanted)]

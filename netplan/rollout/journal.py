@@ -1,7 +1,8 @@
 """What a rollout did, on disk before it goes on: one JSON object a line, each line fsynced. Holds no secret.
 
 <state>/clusters/<cluster>/          0700
-    lock                             held while a controller runs
+    lock                             held while a controller changes nodes, see netplan.rollout.at_work
+    measuring                        held while packets are measured
     owner                            who this state directory is to the nodes, see netplan.rollout.lease
     journal/<transaction>.jsonl      0600
     ca/                              the cluster's CA, see netplan.ipsec.ca
@@ -12,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.refusals import home
+from netplan.rollout.at_work import LOCK, Holder, Lock, holder
+from netplan.rollout.events import AwaitingConfirm, Event, PhaseStarted, RunStarted
 
 _SAFE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
@@ -34,7 +37,11 @@ def state_root(override: str | None = None) -> Path:
     if chosen:
         return Path(chosen)
     base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "ipsecplan"
+    if base:
+        return Path(base) / "ipsecplan"
+    return home("IPSECPLAN_STATE, or give --state-dir: it keeps journals and the cluster's CA", "IPP608") / (
+        ".local/state/ipsecplan"
+    )
 
 
 def new_transaction() -> str:
@@ -43,35 +50,53 @@ def new_transaction() -> str:
 
 
 class ClusterState:
-    """The state directory of one cluster, locked against a second controller while in use."""
+    """The state directory of one cluster: locked against a second writer while in use, or only ``reading``.
 
-    def __init__(self, root: Path, cluster: str) -> None:
+    ``verb`` is what the lock says that we do. Who only reads needs no lock and makes nothing.
+    """
+
+    def __init__(self, root: Path, cluster: str, verb: str = "", *, reading: bool = False) -> None:
         name = cluster if _SAFE.fullmatch(cluster) else hashlib.sha256(cluster.encode()).hexdigest()[:16]
         self.folder = root / "clusters" / name
-        self._lock: int | None = None
+        self.reading = reading
+        self._lock = Lock(self.folder / LOCK, verb)
 
     def __enter__(self) -> ClusterState:
+        if self.reading:
+            return self
         try:
             for folder in (self.folder, self.folder / "journal"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
-            self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            free = self._lock.take()
         except OSError as error:
-            raise _problem(f"the state directory {self.folder} can't be used: {error.strerror}") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
-            raise _problem(
-                "another ipsecplan is at work on this cluster", "wait for it to end, or end it: its timers revert"
-            ) from None
+            said = f"the state directory {self.folder} can't be used: {error.strerror}"
+            hint = "give --state-dir, or set IPSECPLAN_STATE, to a directory that you can write"
+            raise _problem(said, hint) from None
+        if not free:
+            other = (self.at_work() or Holder()).words()
+            hint = "wait for it to end; `ipsecplan status` shows how far it is"
+            raise _problem(f"{other} is at work on this cluster", hint)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.give()
+
+    def at_work(self) -> Holder | None:
+        """Return who changes this cluster at this moment; None when nobody of this state directory does."""
+        return holder(self.folder / LOCK)
+
+    def note(self, event: Event) -> None:
+        """Let the lock say which transaction it is about, and whether somebody's yes is waited for."""
+        if isinstance(event, RunStarted):
+            self._lock.note(verb=event.verb, transaction=event.transaction)
+        elif isinstance(event, AwaitingConfirm | PhaseStarted):
+            self.waits(isinstance(event, AwaitingConfirm))
+
+    def waits(self, yes: bool) -> None:
+        """Let the lock say whether somebody's answer is waited for, so that nothing changes meanwhile."""
+        if yes != self._lock.holder.waits:
+            self._lock.note(waits=yes)
 
     @property
     def ca(self) -> Path:
@@ -146,7 +171,7 @@ def _reserve(handle: int, room: int) -> None:
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the records of a journal; a last line cut by a crash is left out."""
-    for line in path.read_text(errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
         except ValueError:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import secrets
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from netplan.problems import Problem, printable
+from netplan.rollout import at_work
 from netplan.rollout.targets import Target
 
 _OWNER = re.compile(r"[0-9a-f]{16}")
@@ -24,22 +23,18 @@ def owner(folder: Path) -> str:
     if not path.exists():
         temporary = path.with_name(".owner.tmp")
         temporary.unlink(missing_ok=True)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
             file.write(secrets.token_hex(8) + "\n")
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
-    found = path.read_text().strip()
+    found = path.read_text(encoding="ascii", errors="replace").strip()
     return found if _OWNER.fullmatch(found) else secrets.token_hex(8)
 
 
 def who() -> str:
-    """Return user@host, for people."""
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = str(os.getuid())
-    return _ODD.sub("-", f"{user[:32]}@{socket.gethostname()[:40]}")
+    """Return user@host, of the letters that a node takes."""
+    return _ODD.sub("-", at_work.who())
 
 
 def claim(

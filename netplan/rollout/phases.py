@@ -42,6 +42,9 @@ TITLES: dict[str, str] = {
 }
 
 
+TURN_S = 150  # longest wait on a node for another measurement to end, where no timer runs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One round trip to the nodes. After it the exit tests of all its phases hold on all nodes, or nothing goes on.

@@ -11,7 +11,7 @@ from typing import Any
 
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
-from netplan.rollout.apply import Keep, finish
+from netplan.rollout.apply import Keep, ending, finish
 from netplan.rollout.confirm import confirm_these, ended, state_words
 from netplan.rollout.engine import Engine, Failed, Outcome
 from netplan.rollout.fitting import smallest
@@ -46,7 +46,12 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
     engine.begin("resume", transaction=transaction)
     kinds = {node["transaction"]["kind"] for node in found.values()} - {""}
     engine.kind = "try" if "try" in kinds else "apply"
-    words, act = _what_to_do(engine, found, transaction, outcome, keep if engine.kind == "try" else None)
+    try:
+        words, act = _what_to_do(engine, found, transaction, outcome, keep if engine.kind == "try" else None)
+    except Failed as failure:
+        outcome.outcome, outcome.exit_code = "failed", ExitCode.FAILURE
+        outcome.problems += failure.problems
+        return engine.end(outcome)
     if agree(outcome, words):
         act()
         if outcome.to_raise and engine.options.lift and outcome.outcome == "confirmed":
@@ -90,7 +95,10 @@ def _reverted(node: dict[str, Any], transaction: str) -> bool:
 def _what_to_do(
     engine: Engine, found: Found, transaction: str, outcome: Outcome, keep: Keep | None
 ) -> tuple[str, Callable[[], None]]:
-    """Decide between going on, finishing to confirm, and taking back; return it in words and as what does it."""
+    """Decide between going on, finishing to confirm, and taking back; return it in words and as what does it.
+
+    Raises Failed when the timer that was asked for is too short to go on with.
+    """
     names = {i: engine.targets[i].name for i in found}
     gone = [names[i] for i, node in found.items() if _reverted(node, transaction)]
     done = [i for i, n in found.items() if n["state"]["state"] == "confirmed" and n["state"]["tx"] == transaction]
@@ -104,6 +112,9 @@ def _what_to_do(
         said = f"confirmed on {len(done)} of {len(found)} nodes; confirm on the others"
         return said, lambda: _confirm(engine, rest, outcome)
     steps = unfinished(found, engine.chosen)
+    short = engine.fit((*(steps or (phases.PROBE,)), *ending(keep)))
+    if short:
+        raise Failed(short)
     if not steps:
         if keep is None:
             return "proven on every node; confirm it", lambda: finish(engine, (phases.PROBE,), outcome, None)

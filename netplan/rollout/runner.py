@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import sys
@@ -20,8 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from netplan.ansible_words import of_play
+from netplan.problems import ExitCode
+from netplan.refusals import refusals, refused
 from netplan.rollout.handover import LINK, Handover, own_environment
+from netplan.rollout.pace import FORKS, Limits
 from netplan.rollout.targets import TEMPLATE, Target
+from netplan.surroundings import can_use_ssh, temporary, utf8_locale
 
 PREFIX = "ipsecplan-run-"
 STALE_S = 6 * 3600
@@ -38,10 +44,13 @@ class Answer:
     unreachable: str | None = None
     broken: str | None = None
     clock: float | None = None  # the node's monotonic clock in seconds when it answered
+    wall: float | None = None  # and its wall clock
 
 
 class Transport(Protocol):
-    """Something that carries requests to nodes: Ansible here, a stand-in in tests."""
+    """Something that carries requests to nodes: Ansible here, a stand-in in tests. ``limits``: how long it waits."""
+
+    limits: Limits
 
     def step(
         self,
@@ -77,18 +86,22 @@ def inventory_text(targets: Mapping[str, Target]) -> str:
 class AnsibleTransport:
     """Runs the play ``step.yml`` by ansible-runner; used as a context manager, which owns the private directory."""
 
-    def __init__(self, timeout_s: int = 300) -> None:
-        self.timeout_s = timeout_s
+    def __init__(self) -> None:
+        self.limits = Limits()
         self.folder: Path | None = None
         self._control: Path | None = None
+        self._locale: dict[str, str] = {}
         self._count = 0
 
     def __enter__(self) -> AnsibleTransport:
+        can_use_ssh()
+        self._locale = utf8_locale()
         remove_leftovers()
-        self.folder = self._control = _own_folder()
+        with refusals(temporary(), "written", "IPP212", ExitCode.FAILURE):
+            self.folder = self._control = _own_folder()
         if len(str(self.folder)) > CONTROL_ROOM:
             self._control = _own_folder(SHORT)
-        (self.folder / "ansible.cfg").write_text("[defaults]\n")
+        (self.folder / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +113,25 @@ class AnsibleTransport:
         self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
         payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
     ) -> dict[str, Answer]:  # fmt: skip
-        """Carry one request to each node. Never raises for a node's sake: an answer says what happened."""
+        """Carry one request to each node. Never raises for a node's sake: an answer says what happened.
+
+        Nor for this machine's (a full disk, say): what could not be sent is an answer, so that the rest is taken back.
+        """
+        seen: dict[str, Answer] = {}
+        try:
+            self._carry(requests, targets, payload, fresh, arrived, seen)
+        except OSError as error:
+            problem = refused(error)
+            said = f"this machine: {problem.where() or 'a file'}: {problem.message}"
+            for node_id in requests.keys() - seen.keys():
+                seen[node_id] = Answer(broken=said)
+                arrived(node_id, seen[node_id])
+        return seen
+
+    def _carry(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], payload: bool, fresh: bool,
+        arrived: Callable[[str, Answer], None], seen: dict[str, Answer],
+    ) -> None:  # fmt: skip
         import ansible_runner  # 0.3 s: only who applies pays for it
 
         assert self.folder is not None  # noqa: S101
@@ -115,7 +146,6 @@ class AnsibleTransport:
             if payload:
                 _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
         _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}).encode())
-        seen: dict[str, Answer] = {}
 
         def look(event: dict[str, Any]) -> bool:
             host = event.get("event_data", {}).get("host")
@@ -135,46 +165,53 @@ class AnsibleTransport:
                 private_data_dir=str(run), playbook=str(playbooks() / "step.yml"), inventory=str(run / "hosts.yml"),
                 extravars={"ipsecplan_exchange": str(run)}, envvars=self._environment(fresh, len(requests)),
                 quiet=True, event_handler=look, cancel_callback=lambda: False, rotate_artifacts=1,
-                timeout=self.timeout_s,
+                timeout=self.limits.step_s,
             )  # fmt: skip
         for node_id in requests:
             if node_id not in seen:
                 seen[node_id] = _answer(run / "out" / node_id)
                 if not seen[node_id].results and not seen[node_id].unreachable:
-                    seen[node_id] = Answer(broken=f"ansible ended with status {ended.status}: {_tail(run)}")
+                    seen[node_id] = Answer(broken=self._why(str(ended.status), run))
                 arrived(node_id, seen[node_id])
         shutil.rmtree(run, ignore_errors=True)
-        return seen
+
+    def _why(self, status: str, run: Path) -> str:
+        if status == "timeout":
+            return f"nothing came back within {self.limits.step_s} s, and Ansible was ended"
+        return f"ansible ended with status {status}: {_tail(run)}"
 
     def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:
         assert self.folder is not None  # noqa: S101
         shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self._control}/%C"
         own = "-o ControlMaster=no -o ControlPath=none"
-        # a node that is cut off is noticed in 15 s: its own timer is running meanwhile
-        alive = " -o ForwardAgent=no -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
+        # a node that is cut off should be noticed soon, because its timer is running; a slow one must not count as one
+        limits, every = self.limits, math.ceil(self.limits.alive_s / 3)
+        alive = f" -o ForwardAgent=no -o ConnectTimeout={limits.connect_s}"
+        alive += f" -o ServerAliveInterval={every} -o ServerAliveCountMax=3"
         return {
             "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
             "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_FORKS": str(min(50, hosts)),
+            "ANSIBLE_FORKS": str(min(FORKS, hosts)),
             "ANSIBLE_GATHERING": "explicit",
-            "ANSIBLE_TIMEOUT": "20",
+            "ANSIBLE_TIMEOUT": str(limits.prompt_s),  # for sudo on a slow node; a connection has its own limit
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "False",
             "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
             "ANSIBLE_INVENTORY_ENABLED": "yaml",
             "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+            **self._locale,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         }
 
 
 def _own_folder(parent: str | None = None) -> Path:
     """Make a folder that is ours alone (0700) and says whose it is."""
-    usual = parent or tempfile.gettempdir()
+    usual = parent or temporary()
     # Ansible gets this path as a variable; one with a template in it is no place for us
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHORT if TEMPLATE.search(usual) else usual))
-    (folder / "pid").write_text(str(os.getpid()))
+    (folder / "pid").write_text(str(os.getpid()), encoding="ascii")
     return folder
 
 
@@ -184,7 +221,7 @@ def remove_leftovers() -> None:
         with contextlib.suppress(OSError, ValueError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
                 continue
-            pid = int((folder / "pid").read_text())
+            pid = int((folder / "pid").read_text(encoding="ascii"))
             if not Path(f"/proc/{pid}").exists() or time.time() - folder.stat().st_mtime > STALE_S:
                 shutil.rmtree(folder)
 
@@ -197,18 +234,14 @@ def _put(path: Path, data: bytes) -> None:
 
 def _answer(path: Path) -> Answer:
     try:
-        said = json.loads(path.read_text())
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Answer()
     if "results" in said:
-        return Answer(results=list(said["results"]), clock=said.get("clock"))
+        return Answer(results=list(said["results"]), clock=said.get("clock"), wall=said.get("wall"))
     return Answer(unreachable=said.get("unreachable"), broken=said.get("broken"))
 
 
 def _tail(run: Path) -> str:
-    for path in sorted(run.glob("artifacts/*/stdout")):
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if "rror" in line] or lines
-        if errors:
-            return errors[0][:300]
-    return "no output"
+    files = sorted(run.glob("artifacts/*/stdout"))
+    return of_play("".join(path.read_text(encoding="utf-8", errors="replace") for path in files))

@@ -25,6 +25,9 @@ CONNECTION = (
 )  # fmt: skip
 # The groups that Kubespray and kubeadm inventories name their control plane by
 CONTROL_PLANE = frozenset({"control_plane", "kube_control_plane", "kube-master", "k3s_server", "masters"})
+# What Ansible names its own search by; the node's shell makes that search, with `python3`, as without the variable
+_DISCOVERY = frozenset({"auto", "auto_silent", "auto_legacy", "auto_legacy_silent"})
+_INTERPRETER = re.compile(r"(/usr/bin/env )?(?!/usr/bin/env$)[A-Za-z0-9/._+-]+")
 TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass")
 
@@ -64,7 +67,11 @@ class Target:
     def revert_script(self) -> str | None:
         """Return the text of revert.sh, which preflight has a timer run; None when the release has none."""
         return next(
-            ((self.folder / f["path"].lstrip("/")).read_text() for f in self.files if f["path"].endswith("/revert.sh")),
+            (
+                (self.folder / f["path"].lstrip("/")).read_text(encoding="utf-8")
+                for f in self.files
+                if f["path"].endswith("/revert.sh")
+            ),
             None,
         )
 
@@ -129,6 +136,12 @@ def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], lis
             problems.append(
                 inventory.problem("IPP652", f"{name} of {quoted(host.name)} begins with '-'", host.name, name)
             )
+        elif name == "ansible_python_interpreter" and value in _DISCOVERY:
+            continue
+        elif name == "ansible_python_interpreter" and (value is True or not _INTERPRETER.fullmatch(str(value))):
+            hint = "a path such as /usr/bin/python3; `auto` or nothing takes the node's python3"
+            said = f"{name} of {quoted(host.name)} is no program: {quoted(value)}"
+            problems.append(inventory.problem("IPP652", said, host.name, name, hint))
         else:
             found[name] = value
     found.setdefault("ansible_host", host.name)

@@ -23,7 +23,7 @@ def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
             outcome.problems += again.problems
             lost += again.unreachable or ["?"]
     if lost:
-        longest = max(engine.options.timer_s, engine.options.keep_s if engine.kind == "try" else 0)
+        longest = max(engine.timers.timer_s, engine.options.keep_s if engine.kind == "try" else 0)
         hint = f"a node that is cut off takes itself back within {longest} s; see `ipsecplan status`"
         outcome.problems.append(Problem(code="IPP663", message="not every node was taken back by us", hint=hint))
         outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE

@@ -6,9 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-ASK_S = 4  # a node asks this long before the moment by which it must be decided
-APART_S = 10  # seconds between the deadlines of a node and of its witness: one has asked, and answers, before the other
-LEAST_S = 16  # seconds that the one who decides has for hearing the word
+from netplan.rollout.pace import APART_S, ASK_S, LEAST_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +39,19 @@ def witnesses(peers: Mapping[str, Sequence[str]]) -> dict[str, Role]:
     return {node: roles[node] for node in peers}
 
 
-def deadlines_of(roles: Mapping[str, Role], timer_s: int) -> dict[str, int]:
+def deepest(roles: Mapping[str, Role]) -> int:
+    """Return the most hops from a node to the one that decides for it."""
+    return max((role.depth for role in roles.values()), default=0)
+
+
+def deadlines_of(
+    roles: Mapping[str, Role], timer_s: int, *, least_s: int = LEAST_S, apart_s: int = APART_S
+) -> dict[str, int]:
     """Return the seconds after which each node decides by itself: the coordinator first, the farthest node last.
 
-    All within ``timer_s``, unless the mesh has so many hops that the coordinator would have no time to hear the word.
+    All within ``timer_s``, unless the coordinator would have less than ``least_s`` to hear the word. ``apart_s`` lies
+    between a node and its witness.
     """
-    deepest = max((role.depth for role in roles.values()), default=0)
-    last = max(timer_s, LEAST_S + ASK_S + APART_S * deepest)
-    return {node: last - ASK_S - APART_S * (deepest - role.depth) for node, role in roles.items()}
+    most = deepest(roles)
+    last = max(timer_s, least_s + ASK_S + apart_s * most)
+    return {node: last - ASK_S - apart_s * (most - role.depth) for node, role in roles.items()}

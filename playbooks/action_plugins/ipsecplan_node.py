@@ -33,7 +33,7 @@ if not os.path.isdir(d):
     t = "%s.%d/ipsecplan_node" % (d, os.getpid())
     os.makedirs(t)
     for n, x in json.loads(c).items():
-        with open(t + "/" + n, "w") as f: f.write(x)
+        with open(t + "/" + n, "w", encoding="utf-8") as f: f.write(x)
     try: os.rename(os.path.dirname(t), d)
     except OSError: pass
 sys.path.insert(0, d)
@@ -55,13 +55,13 @@ class ActionModule(ActionBase):
         request = self._request(exchange, host)
         archive_path = exchange / "in" / (host + ".tar")
         archive = archive_path.read_bytes() if archive_path.exists() else b""
-        code = json.dumps({p.name: p.read_text() for p in sorted(AGENT.glob("*.py"))}).encode()
+        code = json.dumps({p.name: p.read_text(encoding="utf-8") for p in sorted(AGENT.glob("*.py"))}).encode()
         header = {
             "digest": hashlib.sha256(code).hexdigest()[:16], "code": len(code),
             "request": len(request), "archive": len(archive),
         }  # fmt: skip
         python = str(task_vars.get("ansible_python_interpreter") or "python3")
-        if not re.fullmatch(r"[A-Za-z0-9/._-]+", python):
+        if not re.fullmatch(r"(/usr/bin/env )?[A-Za-z0-9/._+-]+", python):
             python = "python3"
         # base64: no quoting rule of any shell or sudo between here and there can touch it
         loader = f"import base64;exec(base64.b64decode('{base64.b64encode(BOOTSTRAP.encode()).decode()}'))"
@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
         if path.exists():
             return path.read_bytes()
         with socket.socket(socket.AF_UNIX) as hand:
-            hand.settimeout(30)
+            hand.settimeout(300)  # the control process serves one node after the other
             hand.connect(str((exchange / "handover").readlink()))
             hand.sendall(host.encode())
             with hand.makefile("rb") as parts:
@@ -99,5 +99,5 @@ class ActionModule(ActionBase):
     def _answer(exchange: Path, host: str, answer: dict[str, Any]) -> None:
         target = exchange / "out" / host
         temporary = target.with_name(target.name + ".tmp")
-        temporary.write_text(json.dumps(answer))
+        temporary.write_text(json.dumps(answer), encoding="utf-8")
         temporary.rename(target)

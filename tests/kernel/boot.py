@@ -64,11 +64,7 @@ def measure(jobs: list[dict[str, Any]], directory: Path) -> tuple[str, list[dict
     missing = [] if own else missing_for_guest()
     if missing:
         raise NoKernel(f"this machine's kernel has no ESP (or we are not root), and for a guest {missing} is missing")
-    where = (
-        f"this machine's kernel {os.uname().release}"
-        if own
-        else f"User Mode Linux {min(path.name for path in MODULES.iterdir())}"
-    )
+    where = f"this machine's kernel {os.uname().release}" if own else f"User Mode Linux {guest_version()}"
     until = time.monotonic() + TIMEOUT
     running = []
     try:
@@ -93,7 +89,7 @@ def _begin(jobs: list[dict[str, Any]], directory: Path, own: bool) -> tuple[subp
     file, log = directory / "jobs.json", directory / "log"
     file.write_text(json.dumps(jobs))
     command = [sys.executable, "-B", str(HERE / "measure.py"), str(file)] if own else guest_command(file)
-    prepare = None if own else hide_extended_state
+    prepare = hide_extended_state if not own and too_narrow(guest_version()) else None
     with log.open("wb") as out:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=prepare), log
 
@@ -118,11 +114,25 @@ def guest_command(jobs: Path) -> list[str]:
     ]
 
 
+def guest_version() -> str:
+    """Return the release of the User Mode Linux kernel that is installed here, e.g. 6.1.99."""
+    return min(path.name for path in MODULES.iterdir())
+
+
+def too_narrow(version: str) -> bool:
+    """Tell whether that release of User Mode Linux keeps registers in too short a buffer; 6.13 asks for its size.
+
+    From then on it insists on the extended state, and does not start when it is refused.
+    """
+    major, minor = version.split(".")[:2]
+    return (int(major), int(minor)) < (6, 13)
+
+
 def hide_extended_state() -> None:
     """Make the tracer see x87 and SSE registers only (for this process and its children).
 
-    User Mode Linux 6.1 writes registers back in a buffer that is too short on a CPU with AMX, and dies. Refused the
-    extended state, it falls back to the old interface, which has no wider vector registers; so guest programs must
+    User Mode Linux before 6.13 writes registers back in a buffer that is too short on a CPU with AMX, and dies. Refused
+    the extended state, it falls back to the old interface, which has no wider vector registers; so guest programs must
     not use them.
     """
     ptrace, getregset, setregset, xstate = 101, 0x4204, 0x4205, 0x202

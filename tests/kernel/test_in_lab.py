@@ -17,7 +17,7 @@ from tests.lab.conftest import module_clusters as module_clusters  # a fixture, 
 from .jobs import job
 from .stacks import GCM, WHERE_PRESENT
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.weight(60)]
 HERE = Path(__file__).parent
 STACKS = [
     *((stack, 1500, via) for stack, via in WHERE_PRESENT),
@@ -34,7 +34,7 @@ def test_calc_says_what_the_stock_kernel_does(module_clusters: ClusterFactory) -
     for name, text in files.items():
         lab.exec(node, ["sh", "-c", f"mkdir -p /run/rig && cat > /run/rig/{name}"], stdin=text)
     modules = "modprobe -a wireguard xfrm_interface fou ipip macsec"
-    done = lab.exec(node, ["sh", "-c", f"{modules}; python3 -B /run/rig/measure.py /run/rig/jobs.json"], timeout=500)
+    done = lab.exec(node, ["sh", "-c", f"{modules}; python3 -B /run/rig/measure.py /run/rig/jobs.json"])
     rows = [json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("ROW ")]
     assert len(rows) == len(STACKS), done.stdout + done.stderr
     for row in rows:

@@ -261,11 +261,6 @@ class Outcome:
         """One frame, not a fragment, and the far end got the packet whole."""
         return not self.error and self.arrived and len(self.frames) == 1 and not self.frames[0][1]
 
-    @property
-    def fragmented(self) -> bool:
-        """Several frames, or a fragment."""
-        return len(self.frames) > 1 or any(fragment for _, fragment in self.frames)
-
     def __str__(self) -> str:
         return f"error={self.error or 'none'} frames={self.frames} arrived={self.arrived}"
 

@@ -16,6 +16,7 @@ import yaml
 from netplan.lab.cluster import Lab
 
 from .mesh import Report, clock, watched_mesh
+from .rollout_steps import ending
 
 HEAD = (
     f"{'change':<34} {'s':>4}  {'pings':>6} {'lost':>5} {'worst pair':>10} {'run':>4}  "
@@ -81,24 +82,24 @@ class Cluster:
         """Run a command; its progress is kept in :attr:`marks` with the lab's time."""
         self.marks: list[tuple[float, str]] = []
         state = [] if argv[0] == "render" else ["--state-dir", str(self.folder / "state")]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "netplan", *argv, *state], text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        assert process.stdout
         said = []
-        for line in process.stdout:
-            print(line, end="")
-            said.append(line)
-            self.marks.append((time.time() + self.offset, line.strip()))
-        process.stdout.close()
-        if process.wait() != code:
+        with ending(subprocess.Popen(
+            [sys.executable, "-m", "netplan", *argv, *state], text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )) as process:  # fmt: skip
+            assert process.stdout
+            for line in process.stdout:
+                print(line, end="")
+                said.append(line)
+                self.marks.append((time.time() + self.offset, line.strip()))
+            process.wait()
+        if process.returncode != code:
             self.logs(self.lab.config.names)
         assert process.returncode == code, "".join(said)
         return "".join(said)
 
     def apply(self, bundle: Path, *words: str, code: int = 0) -> str:
-        return self.call("apply", str(bundle), "--yes", "--soak", "2", "--timer", "300", *words, code=code)
+        return self.call("apply", str(bundle), "--yes", "--soak", "2", *words, code=code)
 
     def change(self, name: str, *steps: tuple[str, ...], members: Sequence[str] | None = None) -> Row:
         """Run commands while everything is watched; judged over the pairs among ``members`` (default: all nodes)."""

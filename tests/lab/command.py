@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from .pace import HANG_S
 
-def ipsecplan(*argv: str, cwd: Path, timeout: float = 800) -> str:
+
+def ipsecplan(*argv: str, cwd: Path, timeout: float = HANG_S) -> str:
     """Run a command with its state in ``cwd``, for ``timeout`` seconds at most; it must exit 0. Returns stdout."""
     environment = {**os.environ, "IPSECPLAN_STATE": str(cwd / "state")}
     done = subprocess.run(

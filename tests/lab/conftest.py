@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,11 +15,42 @@ from netplan.lab.cluster import Lab, down
 from netplan.lab.state import lab_folders
 from netplan.problems import ProblemError
 
+from .applied import Applied
+from .pace import TEST_S
+
 PREFIX = "test-"
 _CANNOT = ("IPP802", "IPP804")  # programs missing, no backend: nothing that the code under test could do about
 _numbers = itertools.count(1)
 
 ClusterFactory = Callable[..., Lab]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Give every test of the lab its time, tests that share a lab one worker, and let the long ones begin first.
+
+    A test says with ``weight(seconds)`` what it takes on a quiet machine; one that says nothing takes a moment. Tests
+    of one module that use ``module_clusters`` share its labs, and all that use ``applied`` share one.
+    """
+    groups = {item: _group(item) for item in items if item.get_closest_marker("lab")}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.timeout(TEST_S))
+        if group != item.nodeid:
+            item.add_marker(pytest.mark.xdist_group(group))
+    yield  # now those are gone that were not asked for
+    weights: dict[str, float] = defaultdict(float)
+    for item in items:
+        if item in groups:
+            marker = item.get_closest_marker("weight")
+            weights[groups[item]] += marker.args[0] if marker else 1
+    first = list(weights)
+    items.sort(key=lambda item: (-weights[groups[item]], first.index(groups[item])) if item in groups else (0, 0))
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what a test shares its lab with, its own name when with nothing."""
+    names = getattr(item, "fixturenames", ())
+    return "applied" if "applied" in names else item.path.stem if "module_clusters" in names else item.nodeid
 
 
 def _clear_abandoned() -> None:
@@ -56,3 +88,19 @@ def clusters() -> Iterator[ClusterFactory]:
 def module_clusters() -> Iterator[ClusterFactory]:
     """The same for all tests of a module, which then must leave the lab as they found it."""
     yield from _factory()
+
+
+@pytest.fixture(scope="session")
+def _applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+    factory = _factory()
+    try:
+        yield Applied(next(factory), tmp_path_factory.mktemp("applied"))
+    finally:
+        factory.close()
+
+
+@pytest.fixture
+def applied(_applied: Applied) -> Applied:
+    """Three nodes on which the lab's own plan is in force, applied once for all tests; a test may do what it wants."""
+    _applied.renew()
+    return _applied

@@ -116,7 +116,7 @@ FAULTS: tuple[Fault, ...] = (
         how="Ctrl-C",
         must="all taken back, exit 6",
         phases=("permissive",),
-        tests=(APPLY + "test_the_operator_stops_and_a_broken_node_stops_everything",),
+        tests=(APPLY + "test_the_operator_stops",),
     ),
     Fault(
         name="node-cut-off",
@@ -139,7 +139,7 @@ FAULTS: tuple[Fault, ...] = (
         how="power cut of a node whose controller is dead",
         phases=("soak",),
         must="old before the network comes up",
-        tests=(KILL + "test_a_reboot_in_the_middle_reverts_before_the_network",),
+        tests=(KILL + "test_controller_gone_power_gone_and_cable_gone",),
     ),
     Fault(
         name="node-deferred",

@@ -25,6 +25,8 @@ from netplan.verify.verdict import Verdict, judge
 
 from ..combinations import Combination
 from ..properties.plan_strategies import make
+from .charon_words import listen
+from .pace import HANG_S
 
 SCRIPT = "usr/local/lib/ipsecplan/route.sh"
 Answers = dict[str, dict[str, Any]]
@@ -47,12 +49,13 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of one combination."""
+    """What came of one combination; ``said`` are faults, ``noted`` is what charon said of a slow machine."""
 
     plan: Plan
     verdict: Verdict
     selectors: tuple[str, ...]
     said: tuple[str, ...]
+    noted: tuple[str, ...]
     seconds: float
 
     def line(self, one: Combination) -> str:
@@ -107,7 +110,7 @@ class Matrix:
             process.stdin.close()
             process.stdout.close()
             process.terminate()
-            process.wait(10)
+            process.wait(HANG_S)
 
     def plan(self, one: Combination) -> Plan:
         """Plan a combination for the nodes of the lab, which have addresses of both families."""
@@ -144,6 +147,7 @@ class Matrix:
                 known["ipsecplan.pem"] = self.publics[node.id]
                 own |= {f"/etc/swanctl/pubkey/{name}": text for name, text in known.items()}
             requests[node.name] = {"node": facts[node.name], "files": own}
+        cleared = self.each("clear", {name: {} for name in self.names})  # on all of them before one has the new files
         loaded = self.each("load", requests)
         switched = self.each("switch", requests)
         if one.mesh == "trap-any":
@@ -153,9 +157,11 @@ class Matrix:
             "measure", {n: {"node": facts[n], "nonce": nonce, "began": loaded[n]["began"]} for n in self.names}
         )
         verdict = judge(list(facts.values()), {facts[n]["id"]: seen[n]["rows"] for n in self.names})
-        said = tuple(f"{n}: {text}" for n in self.names for text in [*loaded[n]["said"], *seen[n]["said"]])
-        seconds = sum(max(a["seconds"] for a in answers.values()) for answers in (loaded, switched, seen))
-        return Measured(plan, verdict, tuple(seen[self.names[0]]["selectors"]), said, seconds)
+        logs = {n: listen([*loaded[n]["log"], *seen[n]["log"]]) for n in self.names}
+        said = tuple(f"{n}: {text}" for n in self.names for text in [*loaded[n]["said"], *logs[n].faults])
+        noted = tuple(f"{n}: {text}" for n in self.names for text in logs[n].noted)
+        seconds = sum(max(a["seconds"] for a in answers.values()) for answers in (cleared, loaded, switched, seen))
+        return Measured(plan, verdict, tuple(seen[self.names[0]]["selectors"]), said, noted, seconds)
 
     def each(self, op: str, requests: Answers) -> Answers:
         """Send one request to each node and take all answers."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from netplan.lab.cluster import Lab
 
 MARK = b"leak probe"  # in every packet that `verify` plants
-TAIL = 25  # unanswered pings at the very end that are only under way: half a second on an emulated machine
+EVERY_S = 0.02
 A_SECOND = 50  # pings
 FLOWS = """
 import json, selectors, signal, socket, sys, time
@@ -85,12 +85,15 @@ while not stop:
 print(json.dumps({f.peer: {"bytes": f.bytes, "worst": round(f.worst, 2), "error": f.error} for f in flows}))
 """
 # prints: sent, first and last answered number, time of the first answer (pings that waited for the peer's address are
-# answered out of their order), and every hole between answers as "time of the answer behind it:length"
+# answered out of their order), the slowest of the last answers in milliseconds, and every hole between answers as
+# "time of the answer behind it:length"
 HOLES = r"""
-/icmp_seq=/ && /time=/ { split($0, a, "icmp_seq="); s = a[2] + 0; at[s] = substr($1, 2) + 0; if (s > last) last = s
+/icmp_seq=/ && /time=/ { split($0, a, "icmp_seq="); split($0, t, "time="); took[a[2] + 0] = t[2] + 0
+                         s = a[2] + 0; at[s] = substr($1, 2) + 0; if (s > last) last = s
                          if (!first || s < first) first = s; if (!up || at[s] < up) up = at[s] }
 /packets transmitted/ { sent = $1 }
-END { printf "%d %d %d %.2f", sent, first, last, up
+END { for (s = last - 100; s <= last; s++) if (took[s] > slow) slow = took[s]
+      printf "%d %d %d %.2f %.0f", sent, first, last, up, slow
       for (s = first; s <= last; s++) if (s in at) { if (hole) printf " %.2f:%d", at[s], hole; hole = 0 }
                                       else hole++
       print "" }
@@ -99,7 +102,8 @@ END { printf "%d %d %d %.2f", sent, first, last, up
 
 @dataclass
 class Stream:
-    """The pings of one ordered pair. ``holes``: (time of the answer behind it, length), in seconds and pings.
+    """The pings of one ordered pair. ``holes``: (time of the answer behind it, length), in seconds and pings; ``slow``:
+    the longest that one of the last answers took, in seconds.
 
     ``coming_up``: pings lost before the answers of the first second, in a pair that had none when the watch began: they
     had waited for the peer's address, more than the kernel's queue for that takes.
@@ -108,13 +112,16 @@ class Stream:
     sent: int = 0
     first: int = 0
     last: int = 0
+    slow: float = 0.0
     holes: list[tuple[float, int]] = field(default_factory=list)
     coming_up: int = 0
 
     @property
     def silent(self) -> int:
-        """Pings without an answer after the last answer, unless these are only under way."""
-        return self.sent - self.last if self.sent - self.last > TAIL else 0
+        """Pings without an answer after the last answer, unless these are only under way: as many as fit into twice
+        the slowest of the last answers, or into half a second."""
+        under_way = max(0.5, 2 * self.slow) / EVERY_S
+        return self.sent - self.last if self.sent - self.last > under_way else 0
 
     @property
     def lost(self) -> int:
@@ -166,10 +173,12 @@ class Report:
 def _capture(lab: Lab, verb: str) -> None:
     names = " ".join(lab.config.names)
     start = f"""for n in {names}; do
-        setsid tcpdump -n -p -Z root -i vb-$n -Q in -s 128 -w /tmp/clear-$n.pcap udp port {lab.config.overlay_port} \
-            >/dev/null 2>&1 </dev/null & echo $! >/tmp/clear-$n.pid
+        setsid tcpdump -U -n -p --immediate-mode -Z root -i vb-$n -Q in -s 128 -w /tmp/clear-$n.pcap \
+            udp port {lab.config.overlay_port} >/tmp/clear-$n.said 2>&1 </dev/null & echo $! >/tmp/clear-$n.pid
+        until grep -q 'listening on' /tmp/clear-$n.said; do kill -0 $(cat /tmp/clear-$n.pid) || exit 1; sleep 0.1; done
         done"""
-    stop = f"for n in {names}; do kill $(cat /tmp/clear-$n.pid); done; sleep 0.5"
+    stop = f"""sleep 1; for n in {names}; do p=$(cat /tmp/clear-$n.pid); kill $p
+        while kill -0 $p 2>/dev/null; do sleep 0.1; done; done"""
     lab.exec("guest", ["sh", "-c", start if verb == "start" else stop], check=True)
 
 
@@ -192,12 +201,14 @@ def watched_mesh(lab: Lab, settle: float = 3.0) -> Iterator[Report]:
     time.sleep(settle)
     report = Report()
     begin = time.monotonic()
-    yield report
-    report.seconds = time.monotonic() - begin
-    time.sleep(1.5)
-    for node in names:
-        lab.exec(node, ["systemctl", "stop", "w-pings", "w-flows"])
-    _capture(lab, "stop")
+    try:
+        yield report
+        report.seconds = time.monotonic() - begin
+        time.sleep(1.5)
+    finally:
+        for node in names:
+            lab.exec(node, ["systemctl", "stop", "w-pings", "w-flows"])
+        _capture(lab, "stop")
     for node in names:
         peers = [n for n in names if n != node]
         script = "cat >/tmp/holes.awk; cat /tmp/flows.json; " + "".join(
@@ -207,11 +218,12 @@ def watched_mesh(lab: Lab, settle: float = 3.0) -> Iterator[Report]:
         by_address = {address: name for name, address in pods.items()}
         report.flows |= {(node, by_address[address]): flow for address, flow in json.loads(flows).items()}
         for peer, line in zip(peers, lines, strict=True):
-            sent, first, last, up, *holes = line.split()
+            sent, first, last, up, slow, *holes = line.split()
             parsed = [(float(at), int(length)) for at, length in (h.split(":") for h in holes)]
             until = float(up) + 1 if int(first) > A_SECOND else 0.0
             report.streams[node, peer] = Stream(
-                int(sent), int(first), int(last), [(at, length) for at, length in parsed if at > until],
+                int(sent), int(first), int(last), int(slow) / 1000,
+                [(at, length) for at, length in parsed if at > until],
                 sum(length for at, length in parsed if at <= until),
             )  # fmt: skip
         report.packets += _clear_packets(lab, node)

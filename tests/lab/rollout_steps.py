@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from netplan.lab.cluster import Lab
 
-TIMEOUT = 500
-LINES = 93  # of the journal of an apply on three nodes; a unit test counts them
+from .pace import HANG_S, asked_for
+from .pace import until as wait_until
+
+LINES = 94  # of the journal of an apply on three nodes; a unit test counts them
+# prints nothing when a node has no transaction open, no timer of one, and no revert at work
+OPEN = "cat /var/lib/ipsecplan/open 2>/dev/null; systemctl list-units --plain --no-legend --state=active,activating " \
+    "'ipsecplan-revert-*'"  # fmt: skip
+
+
+@contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Give a process that leads a session, and end all of it when the block ends, however that is."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+        process.wait()
 
 
 class Rollout:
@@ -26,12 +48,20 @@ class Rollout:
         self.run("render", str(plan or lab.plan), "--to", str(self.bundle), bundle=False, ok=True)
 
     def argv(self, verb: str, *words: str) -> list[str]:
-        return [sys.executable, "-m", "netplan", verb, str(self.bundle), "--state-dir", str(self.state), *words]
+        return [
+            sys.executable,
+            "-m",
+            "netplan",
+            *verb.split(),
+            str(self.bundle),
+            "--state-dir",
+            str(self.state),
+            *words,
+        ]
 
     def run(self, verb: str, *words: str, bundle: bool = True, ok: bool = False) -> subprocess.CompletedProcess[str]:
         argv = self.argv(verb, *words) if bundle else [sys.executable, "-m", "netplan", verb, *words]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
-        print(done.stdout, done.stderr, sep="\n")
+        done = _done(argv)
         assert not ok or done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -42,44 +72,94 @@ class Rollout:
         nodes: dict[str, dict[str, Any]] = json.loads(self.run("status", "--json").stdout)["result"]["nodes"]
         return nodes
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.argv("apply", "--yes", "--soak", "2", *words), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL, text=True,
+    @contextmanager
+    def started(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """An apply that runs; it is ended with the block."""
+        argv = self.argv("apply", "--yes", "--soak", "2", *words)
+        process = subprocess.Popen(
+            argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
+            start_new_session=True,
         )  # fmt: skip
+        with ending(process):
+            yield process
 
-    def kill_at(self, phase: str, after: float, *words: str) -> None:
-        """Start an apply, SIGKILL it ``after`` seconds behind the first result of ``phase``."""
-        process = self.start(*words)
-        until(process, phase)
-        time.sleep(after)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.stderr
-        process.stderr.close()
+    @contextmanager
+    def brought_to(self, phase: str, timer: int | None = None) -> Iterator[subprocess.Popen[str]]:
+        """An apply that has printed the first result of ``phase``; with a timer that is short, but long enough."""
+        while True:
+            with self.started(*_timer(timer)) as process:
+                said = until(process, phase, last=timer is None)
+                if said is None:
+                    yield process
+                    return
+            timer = _longer(timer, said)
 
-    def dies_after(self, point: str, verb: str, *words: str) -> None:
-        """Run a verb whose process group is killed right after a journal line, see tests.lab.dying."""
-        argv = self.argv(verb, *words)
-        argv[1:3] = ["-m", "tests.lab.dying", point]
-        done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        print(done.stdout, done.stderr, sep="\n")
-        assert done.returncode == -signal.SIGKILL, done.returncode
+    def kill_at(self, phase: str, after: float, timer: int | None = None) -> int | None:
+        """SIGKILL an apply ``after`` seconds behind the first result of ``phase``; return the timer that it had."""
+        with self.brought_to(phase, timer) as process:
+            time.sleep(after)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return timer
+
+    def dies_after(self, point: str, verb: str, *words: str, timer: int | None = None) -> int | None:
+        """Run a verb whose process group is killed right after a journal line (tests.lab.dying); return its timer."""
+        while True:
+            argv = self.argv(verb, *words, *_timer(timer))
+            argv[1:3] = ["-m", "tests.lab.dying", point]
+            done = _done(argv, start_new_session=True)
+            if done.returncode == -signal.SIGKILL:
+                return timer
+            timer = _longer(timer, done.stdout + done.stderr)
 
     def shell(self, node: str, *argv: str) -> str:
         return self.lab.exec(node, list(argv), check=True).stdout
 
+    def settled(self, *names: str) -> None:
+        """Wait until no node has a transaction open, with nothing of ours at work anywhere: what they do by timer."""
+        for name in names or self.names:
+            wait_until(f"{name} settles", lambda n=name: not self.shell(n, "sh", "-c", OPEN).strip(), 0.5)
 
-def until(process: subprocess.Popen[str], phase: str) -> None:
-    """Read progress until the first result of ``phase``."""
+
+def _timer(seconds: int | None) -> tuple[str, ...]:
+    return () if seconds is None else ("--timer", str(seconds))
+
+
+def _longer(timer: int | None, said: str) -> int:
+    """Return the timer that a refusal asks for instead of ours."""
+    smallest = asked_for(said)
+    assert timer is not None, said
+    assert smallest is not None, said
+    assert smallest > timer, said
+    return smallest
+
+
+def _done(argv: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=HANG_S, stdin=subprocess.DEVNULL, **more)
+    print(done.stdout, done.stderr, sep="\n")
+    return done
+
+
+def until(process: subprocess.Popen[str], phase: str, last: bool = True) -> str | None:
+    """Read progress until the first result of ``phase``; one that never comes fails, or is what was said instead."""
     assert process.stderr
+    said = []
     for line in process.stderr:
         print(line, end="")
+        said.append(line)
         if line.split()[:1] == [phase]:
-            return
-    raise AssertionError(f"apply ended before {phase}")
+            return None
+    assert not last, f"apply ended before {phase}"
+    return "".join(said)
+
+
+def rest(process: subprocess.Popen[str]) -> str:
+    """Read progress to its end; the process ends, too."""
+    assert process.stderr
+    said = process.stderr.read()
+    print(said)
+    process.wait()
+    return said
 
 
 def is_new(node: dict[str, Any]) -> bool:

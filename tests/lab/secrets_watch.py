@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from cryptography.hazmat.primitives import serialization
 
 from netplan.lab.cluster import Lab
 
+from .pace import HANG_S, until
+from .rollout_steps import ending
 from .secrets_node import SAMPLER, SEARCH
 
 PLACES = (
@@ -104,6 +105,7 @@ class Watch:
             made.mkdir(parents=True)
         self.names = [node.name for node in self.lab.config.members]
         self.state, self.bundle = self.folder / "state", self.folder / "bundle"
+        self.sampler = Sampler()
 
     def home(self, name: str, text: str) -> Path:
         """Put a secret into the file where it belongs, and look for it from now on."""
@@ -119,7 +121,7 @@ class Watch:
         """Start a command line that may leave core files in ``work``."""
         shell = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "-", sys.executable, "-m", *module, *argv]
         return subprocess.Popen(
-            shell, cwd=self.work, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            shell, cwd=self.work, start_new_session=True, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(self.temporary),
                  **self.environment},
@@ -127,8 +129,8 @@ class Watch:
 
     def say(self, place: str, *argv: str, module: Sequence[str] = ("netplan",)) -> int:
         """Run a command; what it prints belongs to a place. Returns its exit code."""
-        process = self.start(*argv, module=module)
-        text, _ = process.communicate(timeout=500)
+        with ending(self.start(*argv, module=module)) as process:
+            text, _ = process.communicate(timeout=HANG_S)
         print("$", *argv, f"\n{text[-3000:]}")
         self.read[place].append((" ".join(argv), text.encode()))
         return process.returncode
@@ -142,8 +144,8 @@ class Watch:
         runs = self.folder / f"runs-{name}"
         runs.mkdir()
         copy = f"while :; do cp -au {self.temporary}/. {runs}/ 2>/dev/null; sleep 0.1; done"
-        copier, sampler = subprocess.Popen(["sh", "-c", copy]), Sampler()
-        sampler.start()
+        copier, self.sampler = subprocess.Popen(["sh", "-c", copy]), Sampler()
+        self.sampler.start()
         for node in self.names:
             start = "cat >/run/sampler.py; systemd-run --quiet --collect --unit=w-sampler python3 /run/sampler.py"
             self.lab.exec(node, ["sh", "-ec", start], stdin=SAMPLER, check=True)
@@ -152,7 +154,7 @@ class Watch:
         finally:
             copier.terminate()
             copier.wait()
-            seen = sampler.end()
+            seen = self.sampler.end()
             for node in self.names:
                 self.lab.exec(node, ["systemctl", "stop", "w-sampler"])
         self.read["arguments here"] += [("here", data) for data in seen["cmdline"]]
@@ -198,7 +200,7 @@ class Watch:
             kind, _, data = line.partition(b" ")
             place = {b"cmdline": "arguments on nodes", b"environ": "environment on nodes"}[kind]
             self.read[place].append((node, data))
-        text = self.lab.exec(node, ["python3", "-c", SEARCH], stdin=asked, check=True, timeout=300).stdout
+        text = self.lab.exec(node, ["python3", "-c", SEARCH], stdin=asked, check=True, timeout=HANG_S).stdout
         found = json.loads(text)
         assert found["looked"] > 200, "the search on the node saw next to nothing"
         for key, place in (
@@ -239,12 +241,20 @@ class Watch:
                 file.parent.mkdir(exist_ok=True)
                 file.write_text(base64.b64encode(PLANT.encode()).decode())
             run.parent.chmod(0o755)
-            shows = subprocess.Popen(["sh", "-c", "sleep 4; :", PLANT], env={**os.environ, "SHOWS": PLANT})
+            shows = subprocess.Popen(["sleep", "9999"], env={**os.environ, "SHOWS": PLANT})
+            argues = subprocess.Popen(["sh", "-c", "read x; :", PLANT], stdin=subprocess.PIPE)
             script = f"""logger {PLANT}; echo {PLANT} | tee /tmp/x >/etc/x; mkdir -p -m 755 /var/lib/ipsecplan
-                SHOWS={PLANT} sh -c 'sleep 4; :' {PLANT}; journalctl --sync"""
-            for node in self.names:
+                SHOWS={PLANT} sleep 9999 & p=$!
+                until grep -qa '^cmdline .*{PLANT}' /run/sampled && grep -qa '^environ .*SHOWS={PLANT}' /run/sampled
+                do sleep 0.2; done; kill $p; journalctl --sync"""
+            for node in self.names:  # the shell that waits has the text in its own arguments
                 self.lab.exec(node, ["sh", "-c", script], check=True)
+            until("both are sampled here", lambda: all(
+                any(PLANT.encode() in data for data in list(seen)) for seen in self.sampler.seen.values()
+            ))  # fmt: skip
+            shows.kill()
             shows.wait()
+            argues.communicate()
             for place, verb in (
                 ("output of apply", ("apply", PLANT, "--yes")), ("output of status", ("status", PLANT, "--json")),
                 ("output of diff", ("diff", PLANT, PLANT)), ("output of show, history", ("show", PLANT)),
@@ -257,7 +267,8 @@ class Watch:
             shell = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "-", sys.executable, "-c", dies]
             subprocess.run(shell, cwd=self.work, env={**os.environ, "SHOWS": PLANT}, check=False)
             self.cores = len([path for path in self.work.iterdir() if path.name.startswith("core")])
-            time.sleep(0.5)
+            kept = self.folder / "runs-planted" / run.relative_to(self.temporary)
+            until("the run is copied", (kept / "artifacts/x/job_events/1-x.json").exists)
         self.count_modes("planted")
         for file in (self.state / "x", self.bundle / "x", self.temporary / "x", *self.work.iterdir()):
             file.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from netplan.cni.base import Network
 
 from .conftest import ClusterFactory
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.weight(10)]
 MTU = 1416
 
 

@@ -13,11 +13,10 @@ from netplan.lab.cluster import Lab
 from .conftest import ClusterFactory
 from .faults import FAULTS, PHASES
 from .injections import INJECTIONS, Injection, ends_wholly
-from .rollout_steps import Rollout, until
+from .pace import Pace
+from .rollout_steps import Rollout, rest
 
-pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.timeout(1800)]
-TIMER = 120
-SETTLE_S = TIMER + 30
+pytestmark = [pytest.mark.lab, pytest.mark.drill]
 ROWS: list[str] = []
 
 
@@ -44,23 +43,18 @@ def shared(module_clusters: ClusterFactory) -> Callable[[], Lab]:
 
 def run(rollout: Rollout, injection: Injection, phase: str) -> tuple[int, str]:
     """Inject a fault behind the first result of ``phase``; return the exit code and how all nodes ended."""
-    process = rollout.start("--timer", str(TIMER))
-    until(process, phase)
-    injection.inject(rollout.lab)
-    assert process.stderr
-    for line in process.stderr:
-        print(line, end="")
-    process.stderr.close()
-    code = process.wait()
+    with rollout.brought_to(phase, 2 * Pace.of(rollout.lab).timer) as process:  # a fault takes some of it
+        injection.inject(rollout.lab)
+        rest(process)
     injection.heal(rollout.lab)
     rollout.lab.wait()
-    limit, ended = time.monotonic() + SETTLE_S, ""
-    while time.monotonic() < limit:
-        ended = ends_wholly(rollout, code)
+    rollout.settled()
+    ended = ""
+    for _ in range(20):  # a charon that was killed takes a moment to be as planned again
+        ended = ends_wholly(rollout, process.returncode)
         if ended in ("new", "old"):
             break
-        time.sleep(5)
-    return code, ended
+    return process.returncode, ended
 
 
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS if fault.name in INJECTIONS])

@@ -11,9 +11,9 @@ from netplan.lab.cluster import Lab
 
 from .conftest import ClusterFactory
 from .injections import on
-from .rollout_steps import Rollout, is_new, is_old, until
+from .rollout_steps import Rollout, is_new, is_old, rest
 
-pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.lab, pytest.mark.drill]
 
 
 def right_clock(lab: Lab) -> None:
@@ -124,14 +124,10 @@ def test_a_disk_that_fills_in_mid_apply(rollout: Rollout, where: str, phase: str
     on(DISK.format(where, "24m"))(rollout.lab)
     before = rollout.shell("n2", "sh", "-c", LIVE)
     try:
-        process = rollout.start()
-        until(process, phase)
-        on(f"head -c 50M /dev/zero >{where}/fill")(rollout.lab)
-        assert process.stderr
-        said = process.stderr.read()
-        process.stderr.close()
-        code = process.wait()
-        print(said)
+        with rollout.brought_to(phase) as process:
+            on(f"head -c 50M /dev/zero >{where}/fill")(rollout.lab)
+            said = rest(process)
+        code = process.returncode
         nodes = rollout.status()
         after = rollout.shell("n2", "sh", "-c", LIVE)
         on(f"rm {where}/fill")(rollout.lab)

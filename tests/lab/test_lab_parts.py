@@ -153,6 +153,7 @@ def test_down_on_nothing_is_fine_and_attach_says_so(home):
 
 
 def test_missing_programs_are_named_with_the_line_that_installs_them(monkeypatch):
+    monkeypatch.setattr(packages, "ARCHIVE_KEYRINGS", ("/dev/null",))
     monkeypatch.setattr(packages, "find_program", lambda name: None if name in ("zstd", "mmdebstrap") else "/bin/x")
     with pytest.raises(ProblemError) as caught:
         packages.require_programs(build=True)
@@ -162,26 +163,55 @@ def test_missing_programs_are_named_with_the_line_that_installs_them(monkeypatch
     assert caught.value.problems[0].hint == "apt-get install --no-install-recommends zstd"
 
 
+def test_debians_keys_are_part_of_what_a_build_needs(monkeypatch):
+    monkeypatch.setattr(packages, "ARCHIVE_KEYRINGS", ("/nonexistent/keys",))
+    monkeypatch.setattr(packages, "find_program", lambda _: "/bin/x")
+    packages.require_programs(build=False)
+    with pytest.raises(ProblemError) as caught:
+        packages.require_programs(build=True)
+    assert caught.value.problems[0].hint == "apt-get install --no-install-recommends debian-archive-keyring"
+
+
+def test_what_is_not_debian_or_not_linux_gets_no_line_of_apt(monkeypatch):
+    monkeypatch.setattr(packages, "find_program", lambda _: None)
+    with pytest.raises(ProblemError) as caught:
+        packages.require_programs(build=True)
+    assert "everything else of ipsecplan works here" in caught.value.problems[0].hint
+    monkeypatch.setattr(packages.platform, "machine", lambda: "arm64")
+    with pytest.raises(ProblemError) as caught:
+        packages.require_programs(build=False)
+    assert caught.value.problems[0].code == "IPP804"
+    assert "on arm64" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(("place", "free"), [("/nonexistent", 9e9), ("/tmp/a b", 9e9), ("/tmp", 1e6)])
+def test_a_place_to_build_in_exists_is_plain_and_has_room(monkeypatch, tmp_path, place, free):
+    wanted = str(home_of(tmp_path))
+    monkeypatch.setattr(image.tempfile, "gettempdir", lambda: place)
+    room = {place: free, wanted: 9e9}
+
+    def statvfs(path):
+        if path not in room or path == "/nonexistent":
+            raise FileNotFoundError(path)
+        return os.statvfs_result((4096, 4096, 0, 0, int(room[path] // 4096), 0, 0, 0, 0, 255))
+
+    monkeypatch.setattr(image.os, "statvfs", statvfs)
+    monkeypatch.setattr(image, "cache_home", lambda: Path(wanted))
+    assert image._work_space() == wanted
+    room[wanted] = 1e6
+    with pytest.raises(ProblemError) as caught:
+        image._work_space()
+    assert "TMPDIR" in caught.value.problems[0].hint
+
+
+def home_of(tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    return folder
+
+
 def test_the_package_list_for_make_is_the_one_that_is_checked():
     assert (Path(packages.__file__).parent / "packages.txt").read_text().split() == list(packages.HOST_PACKAGES)
-
-
-def test_only_sources_of_the_right_suite_are_taken(monkeypatch):
-    listing = "\n".join(
-        f"deb http://mirror.example/debian {suite} {component}"
-        for suite in ("bookworm", "bookworm-updates", "trixie", "bookworm-backports")
-        for component in ("main", "contrib")
-    )
-    monkeypatch.delenv("IPSECPLAN_LAB_APT_SOURCES", raising=False)
-    monkeypatch.setattr(sources, "_apt", lambda *_: listing)
-    assert [line.split()[2:] for line in sources.source_lines().splitlines()] == [
-        ["bookworm", "main"],
-        ["bookworm-updates", "main"],
-    ]
-    monkeypatch.setattr(sources, "_apt", lambda *_: "")
-    with pytest.raises(ProblemError) as caught:
-        sources.source_lines()
-    assert caught.value.problems[0].code == "IPP803"
 
 
 def test_proxy_and_date_settings_of_the_host_are_kept_and_its_hooks_are_not(monkeypatch):

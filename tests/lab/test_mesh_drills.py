@@ -15,8 +15,8 @@ from .changes import Cluster, Row
 from .conftest import ClusterFactory
 from .mesh import watched_mesh
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(1800)]
-YES = ("--yes", "--soak", "2", "--timer", "300")
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
+YES = ("--yes", "--soak", "2")
 ALL = ("n1", "n2", "n3", "n4")
 THREE = ALL[:3]
 # the lab's inventory says 1500 for every link; a path may carry less
@@ -107,8 +107,8 @@ def test_add_remove_disable(clusters: ClusterFactory, tmp_path: Path) -> None:
             assert not [entry for entry in kept if "10.77.0.14" in entry], kept
         # its certificate opens nothing any more: no connection is for its identity
         refused = "for c in $(swanctl --list-conns --raw | grep -o 'pair-[0-9a-f]\\{12\\}' | sort -u); do " \
-            "timeout 20 swanctl --initiate --ike $c; done"  # fmt: skip
-        said = lab.exec("n4", ["sh", "-c", refused], timeout=100)
+            "timeout 60 swanctl --initiate --ike $c; done"  # fmt: skip
+        said = lab.exec("n4", ["sh", "-c", refused])
         assert "established" not in said.stdout, said.stdout
         assert "off: 1 nodes" in cluster.call("revert", str(four), "--yes", "--limit", "n4")
         assert lab.exec("n4", ["ip", "xfrm", "policy", "list", "nosock"]).stdout == ""
@@ -139,7 +139,7 @@ def test_a_node_that_is_away_is_deferred_and_completed(clusters: ClusterFactory,
         "swanctl --rekey --child $c; done; sleep 4; done"  # fmt: skip
     try:
         with watched_mesh(lab) as report:
-            lab.exec("n1", ["sh", "-c", rekey], timeout=110, check=True)
+            lab.exec("n1", ["sh", "-c", rekey], check=True)
         assert all(stream.lost == 0 for stream in report.streams.values()), report.streams
         assert report.dead_flows(ALL) == []
         assert report.clear(0, 9e9, ["n1", "n2"]) > 0, "the deferred pairs are clear"

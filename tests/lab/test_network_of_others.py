@@ -22,8 +22,7 @@ from netplan.lab.cluster import Lab
 from .conftest import ClusterFactory
 from .rollout_steps import Rollout, is_old
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
-TIMER = ("--timer", "300")
+pytestmark = [pytest.mark.lab, pytest.mark.weight(130)]
 
 FLANNEL = """
 set -e
@@ -69,7 +68,7 @@ def test_flannel_is_read_and_refused_until_it_is_small_enough(clusters: ClusterF
         script = FLANNEL.format(n=n, m=m, own=own.underlay_address, peer=peer.underlay_address)
         rollout.shell(own.name, "sh", "-c", script)
 
-    refused = rollout.apply(*TIMER)
+    refused = rollout.apply()
     assert refused.returncode == 1
     assert "flannel.1 of flannel has MTU 1450, and under encryption 1416 fit" in refused.stderr
     assert "ip link set dev flannel.1 mtu 1416" in refused.stderr
@@ -79,7 +78,7 @@ def test_flannel_is_read_and_refused_until_it_is_small_enough(clusters: ClusterF
 
     for node in ("n1", "n2"):  # what STEPS.md says
         rollout.shell(node, "ip", "link", "set", "dev", "flannel.1", "mtu", "1416")
-    done = rollout.apply(*TIMER)
+    done = rollout.apply()
     assert done.returncode == 0, done.stderr
     rollout.proven(done.stdout, 1416)
     for name, node in rollout.status().items():
@@ -122,17 +121,27 @@ def ovs_program(name: str) -> Path | None:
     return Path(found).resolve() if found else None
 
 
+OVS_HOME = "opt/ovs"
+OVS_WRAPPER = """#!/bin/sh
+exec /{home}/{loader} --library-path /{home} /{home}/{name} "$@"
+"""
+
+
 def open_vswitch() -> bytes:
-    """Open vSwitch of this machine with its libraries, as an archive for a node: both are Debian 12."""
+    """Open vSwitch of this machine as an archive for a node of an older release: with its own libc and loader."""
     programs = {name: ovs_program(name) for name in OVS_PROGRAMS}
     said = "".join(subprocess.run(["ldd", str(p)], capture_output=True, text=True).stdout for p in programs.values())
-    libraries = sorted(set(re.findall(r"=> (/\S+)", said)))
+    (loader,) = set(re.findall(r"^\s*(/\S*/ld-linux\S*)", said, re.MULTILINE))
+    files = {path for path in programs.values() if path} | {Path(path) for path in re.findall(r"=> (/\S+)", said)}
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", dereference=True, compresslevel=1) as archive:
-        for name, path in programs.items():
-            archive.add(path, f"usr/sbin/{name}")
-        for path in libraries:
-            archive.add(path, path.lstrip("/"))
+        for path in sorted({*files, Path(loader)}):
+            archive.add(path, f"{OVS_HOME}/{path.name}")
+        for name, program in programs.items():
+            text = OVS_WRAPPER.format(home=OVS_HOME, loader=Path(loader).name, name=program.name if program else "")
+            member = tarfile.TarInfo(f"usr/sbin/{name}")
+            member.size, member.mode = len(text), 0o755
+            archive.addfile(member, io.BytesIO(text.encode()))
         archive.add(OVS_SCHEMA, str(OVS_SCHEMA).lstrip("/"))
     return packed.getvalue()
 
@@ -148,17 +157,17 @@ def test_geneve_of_open_vswitch_with_the_option_of_ovn(clusters: ClusterFactory,
     archive = open_vswitch()
     lab.exec("guest", ["modprobe", "-a", "openvswitch", "vport-geneve"], check=True)
     for n, own, peer in ((1, *lab.nodes), (2, *reversed(lab.nodes))):
-        lab.exec(own.name, ["tar", "-C", "/", "--skip-old-files", "-xzf", "-"], stdin=archive, timeout=200, check=True)
+        lab.exec(own.name, ["tar", "-C", "/", "--skip-old-files", "-xzf", "-"], stdin=archive, check=True)
         script = OVS_START.format(n=n, peer=peer.underlay_address, schema=OVS_SCHEMA)
         rollout.shell(own.name, "sh", "-c", script)
     rollout.shell("n1", "ping", "-c", "3", "-i", "0.5", "-M", "do", "-s", str(1442 - 28), "10.99.0.2")
 
-    refused = rollout.apply(*TIMER)
+    refused = rollout.apply()
     assert refused.returncode == 1
     assert "br-int of ovs has MTU 1442, and under encryption 1408 fit" in refused.stderr
     for node in ("n1", "n2"):  # what STEPS.md says
         rollout.shell(node, "ovs-vsctl", "set", "Interface", "br-int", "mtu_request=1408")
-    done = rollout.apply(*TIMER)
+    done = rollout.apply()
     assert done.returncode == 0, done.stderr
     rollout.proven(done.stdout, 1408)
     assert all(node["differs"] == [] for node in rollout.status().values())

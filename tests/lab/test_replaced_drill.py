@@ -17,7 +17,7 @@ from .changes import Cluster
 from .conftest import ClusterFactory
 from .test_mesh_drills import THREE, YES, confirmed, judged
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill]
 OTHERS = ("n1", "n3")
 
 

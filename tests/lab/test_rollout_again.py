@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from .conftest import ClusterFactory
-from .rollout_steps import TIMEOUT, Rollout, is_new, is_old
+from .pace import HANG_S, Pace, asked_for
+from .rollout_steps import Rollout, ending, is_new, is_old
 
 pytestmark = [pytest.mark.lab, pytest.mark.drill]
 
@@ -22,8 +23,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.drill]
 )  # fmt: skip
 def test_resume_goes_on(clusters: ClusterFactory, tmp_path: Path, point: str) -> None:
     rollout = Rollout(clusters(nodes=3), tmp_path)
-    rollout.dies_after(point, "apply", "--yes", "--soak", "2", "--timer", "180")
-    resumed = rollout.run("resume", "--yes", "--soak", "2", "--timer", "180")
+    rollout.dies_after(point, "apply", "--yes", "--soak", "2")
+    resumed = rollout.run("resume", "--yes", "--soak", "2")
     assert resumed.returncode == 0, resumed.stderr
     assert "confirmed on 3 nodes" in resumed.stdout
     nodes = rollout.status()
@@ -38,17 +39,20 @@ def test_resume_goes_on(clusters: ClusterFactory, tmp_path: Path, point: str) ->
 
 def test_a_try_is_kept_by_confirm_and_by_nothing_else(clusters: ClusterFactory, tmp_path: Path) -> None:
     rollout = Rollout(clusters(nodes=3), tmp_path)
-    first = rollout.run("try", "--yes", "--soak", "2", "--detach", "--keep-for", "40")
+    keep: int | None = Pace.of(rollout.lab).timer * 2  # one `status` comes in between
+    while keep:
+        first = rollout.run("try", "--yes", "--soak", "2", "--detach", "--keep-for", str(keep))
+        keep = asked_for(first.stderr, "--keep-for")
     assert first.returncode == 0
     assert "confirm with `ipsecplan confirm` before" in first.stdout
     assert all(node["transaction"]["proven"] for node in rollout.status().values())
-    time.sleep(40 + 5)
+    rollout.settled()
     late = rollout.run("confirm")
     assert late.returncode == 1
     assert "there is nothing to confirm" in late.stderr
     assert all(is_old(node) for node in rollout.status().values())
 
-    assert rollout.run("try", "--yes", "--soak", "2", "--detach", "--keep-for", "300").returncode == 0
+    assert rollout.run("try", "--yes", "--soak", "2", "--detach", "--keep-for", "3600").returncode == 0
     yes = rollout.run("confirm")
     assert yes.returncode == 0, yes.stderr
     assert all(is_new(node) for node in rollout.status().values())
@@ -60,11 +64,14 @@ def test_two_control_machines(clusters: ClusterFactory, tmp_path: Path) -> None:
     rollout = Rollout(clusters(nodes=3), tmp_path)
     first = rollout.argv("apply", "--yes", "--soak", "2")
     other = [str(tmp_path / "other") if word == str(rollout.state) else word for word in first]
-    running = [
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for argv in (first, other)
-    ]
-    said = [process.communicate(timeout=TIMEOUT)[0] for process in running]
+    with ExitStack() as stack:
+        running = [
+            stack.enter_context(ending(subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                start_new_session=True,
+            ))) for argv in (first, other)
+        ]  # fmt: skip
+        said = [process.communicate(timeout=HANG_S)[0] for process in running]
     print(*said, sep="\n----\n")
     codes = sorted(process.returncode for process in running)
     assert codes[0] == 0, "one gets through"
@@ -78,7 +85,7 @@ def test_two_control_machines(clusters: ClusterFactory, tmp_path: Path) -> None:
 
 def test_another_machine_takes_over_only_when_it_says_so(clusters: ClusterFactory, tmp_path: Path) -> None:
     rollout = Rollout(clusters(nodes=3), tmp_path)
-    rollout.dies_after("PhaseFinished:permissive:1", "apply", "--yes", "--soak", "2", "--timer", "300")
+    rollout.dies_after("PhaseFinished:permissive:1", "apply", "--yes", "--soak", "2")
     rollout.state = tmp_path / "other"
     refused = rollout.run("revert", "--yes")
     assert refused.returncode == 1

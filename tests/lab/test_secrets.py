@@ -12,7 +12,6 @@ import re
 import secrets
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +23,13 @@ from netplan.lab.cluster import Lab
 
 from .conftest import ClusterFactory
 from .injections import AGENT, on
+from .pace import HANG_S, until
+from .rollout_steps import ending
 from .secrets_watch import PLACES, Watch, private_number
 
 pytestmark = pytest.mark.lab
 NODE_KEY = "/etc/swanctl/private/ipsecplan.pem"
-WORDS = ("--yes", "--soak", "1", "--timer", "120")
+WORDS = ("--yes", "--soak", "1")
 # charon prints keys from level 4 on, a dump of the kernel's states has them, a key in PEM says so
 KEY_MATERIAL = re.compile(rb"BEGIN [A-Z ]*PRIVATE KEY|aead rfc4106\S* 0x(?!0+\b)[0-9a-f]{40}")
 SPILL = """
@@ -118,25 +119,24 @@ class Round(Watch):
 
     def fails(self) -> None:
         """Our program is killed on both nodes, at once when it comes with the credentials."""
-        process = self.start(*self.verb("apply", *WORDS))
-        said = _until(process, "stage", len(self.names))
-        for node in self.names:
-            on(f"for i in $(seq 300); do {AGENT} && exit; sleep 0.05; done", node)(self.lab)
-        self.learn()
-        said += process.communicate(timeout=400)[0]
+        with ending(self.start(*self.verb("apply", *WORDS))) as process:
+            said = _until(process, "stage", len(self.names))
+            for node in self.names:
+                on(f"for i in $(seq 9000); do {AGENT} && exit; sleep 0.05; done", node)(self.lab)
+            self.learn()
+            said += process.communicate(timeout=HANG_S)[0]
         self.read["output of apply"].append(("apply", said.encode()))
         assert process.returncode == 6, said
 
     def is_killed(self) -> None:
         """The control process dies while the credentials are under way."""
-        process = self.start(*self.verb("apply", *WORDS))
-        said = _until(process, "stage", len(self.names))
-        time.sleep(1.5)  # Ansible has started
-        os.kill(process.pid, signal.SIGKILL)
-        self.read["output of apply"].append(("apply", (said + process.communicate()[0]).encode()))
-        limit = time.monotonic() + 90
-        while _alive(str(self.temporary)) and time.monotonic() < limit:
-            time.sleep(0.5)
+        with ending(self.start(*self.verb("apply", *WORDS))) as process:
+            said = _until(process, "stage", len(self.names))
+            until("Ansible has started", lambda: _alive(str(self.temporary)))
+            os.kill(process.pid, signal.SIGKILL)
+            said += process.communicate()[0]
+        self.read["output of apply"].append(("apply", said.encode()))
+        until("Ansible has ended", lambda: not _alive(str(self.temporary)))
         assert list(self.temporary.glob("ipsecplan-run-*")), "nothing was left: it was not killed in the middle"
         self.learn()
 
@@ -216,7 +216,7 @@ def judged(one: Round) -> None:
             assert not any(column.values()), one.finds
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.weight(150)
 def test_no_secret_leaves_its_home(clusters: ClusterFactory, tmp_path: Path) -> None:
     """The short part: certificates, one apply that succeeds."""
     lab = clusters(nodes=2)
@@ -237,7 +237,6 @@ def test_no_secret_leaves_its_home(clusters: ClusterFactory, tmp_path: Path) -> 
 
 @pytest.mark.drill
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("auth", ["certificates", "psk"])
 def test_the_whole_table(clusters: ClusterFactory, tmp_path: Path, auth: str) -> None:
     """Every place in every situation."""

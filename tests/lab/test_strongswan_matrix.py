@@ -23,7 +23,7 @@ from ..combinations import AUTHS, FAMILIES, MESHES, MODES, PROTECTS, Combination
 from .conftest import ClusterFactory
 from .matrix import Matrix
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.weight(18)]
 
 
 def admitted(one: Combination) -> bool:
@@ -82,7 +82,7 @@ def matrix(module_clusters: ClusterFactory, tmp_path_factory: pytest.TempPathFac
 def test_it_comes_up_as_planned(matrix: Matrix, one: Combination) -> None:
     measured = matrix.run(one)
     line = measured.line(one)
-    print("\n" + line)
+    print("\n" + line, *measured.noted, sep="\n  ")
     if log := os.environ.get("IPSECPLAN_MATRIX_LOG"):
         with open(log, "a", encoding="utf-8") as file:
             file.write(line + "\n")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from netplan.lab.cluster import Lab
+
+from .pings import Pings, pinging
 
 FLOW = """
 import json, signal, socket, sys, time
@@ -31,7 +32,12 @@ if sys.argv[1] == "server":
 else:
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
-    c = socket.create_connection((sys.argv[2], 5999), timeout=60)
+    while True:
+        try:
+            c = socket.create_connection((sys.argv[2], 5999), timeout=600)
+            break
+        except ConnectionRefusedError:  # the server is about to start
+            time.sleep(0.2)
     n, worst, error, block = 0, 0.0, None, b"x" * 4000
     try:
         while not stop:
@@ -52,21 +58,23 @@ else:
 
 @dataclass
 class Seen:
-    """What the watchers saw. ``clear`` are overlay packets that left n1 unencrypted, without those planted by us."""
+    """What the watchers saw. ``clear`` are overlay packets that left n1 unencrypted, without those planted by us.
 
-    sent: int = 0
-    received: int = 0
+    ``pings``: lost ones are those without an answer before the last answer.
+    """
+
+    pings: Pings = field(default_factory=Pings)
     clear: int = 0
     planted: int = 0
     flow: dict[str, object] = field(default_factory=dict)
 
     @property
     def lost(self) -> int:
-        return self.sent - self.received
+        return self.pings.lost
 
     def __str__(self) -> str:
         return (
-            f"lost {self.lost} of {self.sent} pings, {self.clear} clear packets ({self.planted} planted, seen), "
+            f"lost {self.lost} of {self.pings.sent} pings, {self.clear} clear packets ({self.planted} planted, seen), "
             f"TCP {self.flow}"
         )
 
@@ -79,24 +87,21 @@ def watched(lab: Lab) -> Iterator[Seen]:
         lab.exec(node, ["sh", "-c", "cat >/tmp/flow.py"], stdin=FLOW, check=True)
     pods = "ip netns exec pod1"
     run = "systemd-run --quiet --collect"
-    lab.exec("n2", ["sh", "-c", f"{run} --unit=d-server {pods} python3 /tmp/flow.py server"])
-    time.sleep(1)
-    out = "-p StandardOutput=truncate:/tmp"
+    lab.exec("n2", ["sh", "-c", f"{run} --unit=d-server {pods} python3 /tmp/flow.py server"], check=True)
     script = f"""set -e
         rm -f /tmp/flow.json
-        {run} --unit=d-ping -p KillSignal=SIGINT {out}/ping.txt {pods} ping -n -i 0.02 {pod}
-        {run} --unit=d-dump {out}/dump.txt tcpdump -l -n -p -x -i eth0 -Q out udp port 4789
+        {run} --unit=d-dump -p StandardOutput=truncate:/tmp/dump.txt -p StandardError=truncate:/tmp/dump.said \
+            tcpdump -l -n -p -x --immediate-mode -i eth0 -Q out udp port 4789
         {run} --unit=d-flow {pods} python3 /tmp/flow.py client {pod}
-    """
+        until grep -q 'listening on' /tmp/dump.said; do sleep 0.1; done"""
     lab.exec("n1", ["sh", "-c", script], check=True)
-    time.sleep(2)
     seen = Seen()
-    yield seen
-    time.sleep(1)
-    lab.exec("n1", ["sh", "-c", "systemctl stop d-ping d-dump d-flow; sleep 1"])
-    ping = lab.exec("n1", ["tail", "-n", "3", "/tmp/ping.txt"]).stdout
-    sent, received = re.search(r"(\d+) packets transmitted, (\d+) received", ping).groups()  # type: ignore[union-attr]
-    seen.sent, seen.received = int(sent), int(received)
+    try:
+        with pinging(lab, {"n1": pod}) as seen.pings:
+            yield seen
+    finally:
+        lab.exec("n1", ["systemctl", "stop", "d-dump", "d-flow"])
+        lab.exec("n2", ["systemctl", "stop", "d-server"])
     dump = lab.exec("n1", ["cat", "/tmp/dump.txt"]).stdout
     packets = re.split(r"(?m)^(?=\d\d:)", dump)[1:]
     mark = b"leak probe".hex()

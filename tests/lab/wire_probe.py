@@ -33,7 +33,7 @@ def outer(frame):
 def send(size):
     seen = []
     sender.sendto(b"\xa5" * (size - 28), (overlay, 9))
-    while select.select([capture], [], [], 0.3)[0]:
+    while select.select([capture], [], [], 0.3 if seen else 3)[0]:
         frame, address = capture.recvfrom(70000)
         if address[2] == socket.PACKET_OUTGOING:
             seen += [o for o in [outer(frame)] if o and (o[1] > 300 or o[2])]  # IKE and the answers are small

@@ -6,14 +6,16 @@ The inventory isn't read, so that no case waits for Ansible.
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import termios
 import time
+from typing import TYPE_CHECKING
 
 from netplan.cli.main import main
 
-PLACES = ("nothing", "import", "init", "css", "compose", "mount", "key", "worker", "later", "timer", "input", "unmount",
-          "stuck")  # fmt: skip
+if TYPE_CHECKING:
+    from tui.app import Planner
 
 
 class PlantedError(Exception):
@@ -28,6 +30,12 @@ def fault(*_: object, **__: object) -> None:
     raise PlantedError(f"planted, with {len(password)} letters")
 
 
+def hang(planner: Planner) -> None:
+    """Begin work that never ends, then fail."""
+    planner.run_worker(lambda: time.sleep(600), thread=True)
+    planner.set_timer(0.2, fault)
+
+
 def plant(place: str) -> None:
     """Put the fault in its place."""
     if place == "import":
@@ -35,6 +43,7 @@ def plant(place: str) -> None:
         return
     from textual.drivers.linux_driver import LinuxDriver
 
+    from tui import start
     from tui.app import Planner
     from tui.desk import Desk
     from tui.screens.calculator import CalculatorScreen
@@ -63,10 +72,16 @@ def plant(place: str) -> None:
         CalculatorScreen.on_unmount = fault  # type: ignore[attr-defined]
     elif place == "stuck":
         Planner.action_jump = lambda _: time.sleep(600)  # type: ignore[method-assign]
+    elif place == "hang":
+        start.GRACE_S = 1
+        Planner.action_jump = hang  # type: ignore[method-assign, assignment]
+    elif place not in ("nothing", "worker"):
+        raise ValueError(place)
 
 
 if __name__ == "__main__":
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # its own session's terminal, so that closing it hangs up
+    if os.getsid(0) == os.getpid():
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # the terminal of its session, so that closing it hangs up
     plant(sys.argv[1])
     code = main(sys.argv[2:])
     sys.exit(code)

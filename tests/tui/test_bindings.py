@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from netplan.bundle import write
 from tests.tui.conftest import PLAN
-from tui import packet
+from tui import drafts, packet
 from tui.app import Planner
 from tui.check import Checker
 from tui.screens import kinds
@@ -151,6 +151,10 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "audit.leave": ("audit", ["slash"], ["escape"], lambda a: a.focused.id == "findings"),
     "ask.no": ("plan", ["x", "escape", "q"], ["n"], is_screen(MODES["plan"])),
     "ask.yes": ("plan", ["x", "escape", "q"], ["y"], lambda a: a.return_value == 0),
+    "draft.take": ("calc", ["@draft"], ["t"], lambda a: "mtu: 1400" in a.desk.draft.text and a.desk.dirty),
+    "draft.diff": ("calc", ["@draft"], ["d"], lambda a: a.screen.query_one("#draft-scroll").display),
+    "draft.drop": ("calc", ["@draft"], ["x"], is_screen(AskScreen)),
+    "draft.later": ("calc", ["@draft"], ["escape"], lambda a: Path("plan.yaml.draft").exists() and not a.desk.dirty),
     "help.close": ("calc", ["question_mark"], ["escape"], is_screen(MODES["calc"])),
     "jump.cancel": ("calc", ["ctrl+o"], ["escape"], is_screen(MODES["calc"])),
     "prompt.cancel": ("files", ["b"], ["escape"], is_screen(MODES["files"])),
@@ -196,6 +200,8 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         _journal(folder, "tx-1", outcome="awaiting")
     if "@dumps" in words:
         shutil.copytree(DUMPS, "dumps")
+    if "@draft" in words:
+        drafts.keep(Path("plan.yaml"), PLAN.replace("mtu: 1500", "mtu: 1400"), PLAN.encode())
     if "@bundle" in words:
         checker = Checker(Path("plan.yaml"))
         checker.read_inventory(PLAN)
@@ -256,10 +262,10 @@ async def test_binding(name, make, folder, settle, monkeypatch):
 
 
 def _declared() -> set[str]:
-    from tui.screens import ask, help, jump, prompt, save
+    from tui.screens import ask, draft, help, jump, prompt, save
 
     owners = [Planner, *MODES.values(), Choice, HeatMap, LogView, PlanForm]
-    owners += [ask.AskScreen, help.HelpScreen, jump.JumpScreen, prompt.PromptScreen, save.SaveScreen]
+    owners += [ask.AskScreen, draft.DraftScreen, help.HelpScreen, jump.JumpScreen, prompt.PromptScreen, save.SaveScreen]
     found = {b.id for owner in owners for b in Binding.make_bindings(owner.__dict__.get("BINDINGS", ()))}
     assert None not in found, "every binding has an id, so that a key map can name it"
     return {name for name in found if name}

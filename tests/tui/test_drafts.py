@@ -128,6 +128,27 @@ async def test_taking_a_draft_is_one_change_that_can_be_undone(kept, make, settl
     assert not kept.exists()
 
 
+async def test_a_draft_that_was_taken_and_undone_is_not_removed_by_a_reload(kept, make, settle):
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        await pilot.press("t", "ctrl+z", "ctrl+r")
+        await settle(pilot)
+        assert not app.desk.dirty
+        app.desk.set(("name",), "other")
+        await pilot.press("ctrl+s", "enter")
+        await settle(pilot)
+    assert [k.text for k in drafts.found(PATH)] == [CHANGED]
+
+
+def test_a_signal_before_the_first_frame_ends_it(make):
+    app = make(None)
+    app.end_by(15)
+    app.run(headless=True, size=(80, 24))
+    assert app.error is None
+    assert app.return_code == 143
+
+
 async def test_later_leaves_everything_as_it_is(kept, make, settle):
     app = make()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -178,12 +199,14 @@ async def test_a_plan_that_has_changed_since_is_said(kept, make, settle):
         assert "has changed since" in str(app.screen.query_one("#draft-warning").content)
 
 
-async def test_readonly_takes_and_keeps_nothing(kept, make, settle):
-    app = make(readonly=True)
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+async def test_readonly_takes_and_keeps_nothing(kept, make, settle, monkeypatch):
+    app, said = make(readonly=True), []
+    monkeypatch.setattr(app, "notify", lambda text, **_: said.append(text))
+    async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert not isinstance(app.screen, DraftScreen)
-        assert any("plan.yaml.draft" in note.message for note in app._notifications)
+        assert [text for text in said if "plan.yaml.draft: unsaved changes of" in text] == said
+        assert len(said) == 1
         app.desk.draft.change("name: x\n")
         app.keep_draft()
         assert app.kept is None

@@ -78,17 +78,18 @@ def test_the_command_opens_a_plan_and_asks_before_it_loses_a_change(terminal, fo
 @pytest.mark.parametrize(
     ("place", "words", "keys"),
     [
-        ("import", [], None),
-        ("init", ["plan.yaml"], None),
-        ("css", [], None),
         ("compose", [], None),
-        ("mount", [], None),
         ("worker", ["plan.yaml"], None),
         ("key", [], JUMP),
-        ("later", [], JUMP),
-        ("timer", [], JUMP),
-        ("input", [], JUMP),
-        ("unmount", [], "q"),
+        pytest.param("import", [], None, marks=pytest.mark.slow),
+        pytest.param("init", ["plan.yaml"], None, marks=pytest.mark.slow),
+        pytest.param("css", [], None, marks=pytest.mark.slow),
+        pytest.param("mount", [], None, marks=pytest.mark.slow),
+        pytest.param("later", [], JUMP, marks=pytest.mark.slow),
+        pytest.param("timer", [], JUMP, marks=pytest.mark.slow),
+        pytest.param("input", [], JUMP, marks=pytest.mark.slow),
+        pytest.param("unmount", [], "q", marks=pytest.mark.slow),
+        pytest.param("hang", [], JUMP, marks=pytest.mark.slow),
     ],
 )
 def test_an_error_is_one_line_and_a_report(place, words, keys, terminal, folder):
@@ -98,7 +99,7 @@ def test_an_error_is_one_line_and_a_report(place, words, keys, terminal, folder)
         at.press(keys)
     assert at.end() == 1
     assert at.settings() == at.before
-    [line] = at.last_words().split("\n")
+    [line] = at.last_words().split("\n")  # nothing else, neither a traceback nor what is left of a screen
     [report] = reports(folder)
     assert line.startswith("ipsecplan ui: error in the planner: ")
     assert str(report) in line
@@ -140,7 +141,14 @@ def test_an_error_keeps_what_is_unsaved_and_the_next_start_offers_it(terminal, f
     assert not draft.exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_keeps_what_is_unsaved(number, terminal, folder):
     at = terminal("nothing", "--screen", "plan", "plan.yaml")
     edited(at)
@@ -159,6 +167,7 @@ def test_a_terminal_that_goes_away_keeps_what_is_unsaved(terminal, folder):
     assert TYPED in (folder / "plan.yaml.draft").read_text()
 
 
+@pytest.mark.slow
 def test_a_planner_that_is_stuck_ends_at_the_second_signal(terminal, folder):
     at = terminal("stuck", "--screen", "plan", "plan.yaml")
     edited(at)
@@ -171,6 +180,7 @@ def test_a_planner_that_is_stuck_ends_at_the_second_signal(terminal, folder):
     assert at.settings() == at.before
 
 
+@pytest.mark.slow
 def test_readonly_writes_no_draft(terminal, folder):
     at = terminal("key", "--readonly", "plan.yaml")
     at.until("$ ipsecplan calc", "Quit")

@@ -17,7 +17,7 @@ from tests.tui.conftest import PLAN
 from tests.unit.test_rollout_engine import IDS, Played, Run, failure
 from tui import journal_tail
 from tui.journal_tail import JournalTail, controller
-from tui.rollout_state import PLANS, RolloutState
+from tui.rollout_state import PLANS, RolloutState, line
 from tui.widgets.log_view import LogView
 from tui.widgets.node_table import NodeTable
 
@@ -244,3 +244,11 @@ async def test_history_opens_what_it_lists(make, folder, settle):
         await pilot.press("enter")
         await settle(pilot)
         assert (app.current_mode, app.screen.state.transaction) == ("rollout", other.transaction)
+
+
+def test_the_log_says_why_timers_are_longer():
+    record = {
+        "at": "2026-01-02T03:04:05Z",
+        **events.Paced(trip_s=23.0, work_s=91.0, timer_s=446, smallest_s=277).as_json(),
+    }
+    assert line(record) == "03:04:05 a round trip takes 23.0 s: timers of 446 s from here on"

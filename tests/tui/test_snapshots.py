@@ -79,6 +79,14 @@ async def audited(app, pilot, settle):
     await pilot.press("o", *"dumps", "enter")
 
 
+async def kept(app, pilot, settle):
+    head = f"# unsaved draft of ipsecplan ui, kept at 2026-01-01T00:00:00Z, made from sha256:{'0' * 64}\n"
+    Path("plan.yaml.draft").write_text(head + app.desk.draft.text.replace("mtu: 1500", "mtu: 1400"))
+    app.offer_draft()
+    await settle(pilot)
+    await pilot.press("d")
+
+
 def change(mtu, *keys):
     async def done(app, pilot, settle):
         app.desk.set(("underlay", "mtu"), mtu)
@@ -98,6 +106,7 @@ SCENES = {
     "pairs": ("pairs", measured),
     "help": ("calc", helped),
     "ask": ("rollout", asked),
+    "draft": ("calc", kept),
     "wrong": ("plan", change(150)),
     "save": ("plan", change(1400, "ctrl+s")),
     "diff": ("files", change(1400, "a", "d", "d", "down", "down")),

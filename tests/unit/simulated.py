@@ -65,6 +65,8 @@ class Nodes:
         self.agent: ModuleType = ipsecplan_node
         self.patch, self.folder, self.now = monkeypatch, folder, 1000.0
         self.stale = False  # whether what is confirmed is not what the bundle says
+        self.trips: dict[str, tuple[float, float]] = {}  # seconds on the way to a node and back
+        self.lively = False  # whether timers fire while requests are under way, and not only in `wait`
         self.under_way: list[tuple[str, dict[str, Any], bytes]] = []  # requests that have not arrived yet
         self.targets = [self._target(node_id, peers, number) for number, (node_id, peers) in enumerate(edges.items())]
         for target in self.targets:
@@ -158,8 +160,9 @@ class Nodes:
         self.patch.setattr(state, "must", must)
 
     def serve(self, node_id: str, request: dict[str, Any], archive: bytes) -> Answer:
-        """Let the agent answer one request, a second later."""
-        self.now += 1
+        """Let the agent answer one request, a second later unless ``trips`` says otherwise."""
+        there, back = self.trips.get(node_id, (1.0, 0.0))
+        self._pass(there)
         self._enter(node_id)
         out = io.StringIO()
         data = json.dumps(request).encode()
@@ -167,6 +170,7 @@ class Nodes:
             patch.setattr("sys.stdout", out)
             self.agent.main.main({"request": len(data), "archive": len(archive)}, io.BytesIO(data + archive))
         said = json.loads(out.getvalue().partition(self.agent.main.SENTINEL)[2])
+        self._pass(back)
         return Answer(results=said["results"], clock=said["clock"])
 
     def step(
@@ -190,18 +194,28 @@ class Nodes:
     def wait(self) -> list[str]:
         """Let the time pass until no timer is left; return whose fired, in order."""
         fired = []
-        while True:
-            left = [(float(t.read_text()), t) for target in self.targets
-                    for t in (self.home(target.id) / "timers").iterdir()]  # fmt: skip
-            if not left:
-                return fired
-            deadline, timer = min(left)
-            self.now = max(self.now, deadline)
-            timer.unlink()
-            home = timer.parent.parent
-            tx = timer.name.removeprefix("ipsecplan-revert-").rpartition("-")[0]
-            subprocess.run([home / "revert.sh", "timer", tx], check=True, capture_output=True, timeout=60)
-            fired.append(home.name)
+        while left := self._timers():
+            fired.append(self._fire(*min(left)))
+        return fired
+
+    def _pass(self, seconds: float) -> None:
+        """Let time pass, and fire what is due in it."""
+        end = self.now + seconds
+        while self.lively and (left := [timer for timer in self._timers() if timer[0] <= end]):
+            self._fire(*min(left))
+        self.now = end
+
+    def _timers(self) -> list[tuple[float, Path]]:
+        return [(float(t.read_text()), t) for target in self.targets
+                for t in (self.home(target.id) / "timers").iterdir()]  # fmt: skip
+
+    def _fire(self, deadline: float, timer: Path) -> str:
+        self.now = max(self.now, deadline)
+        timer.unlink()
+        home, unit = timer.parent.parent, timer.name.removesuffix(".timer")
+        tx = unit.removeprefix("ipsecplan-revert-").rpartition("-")[0]
+        subprocess.run([home / "revert.sh", "timer", tx, unit], check=True, capture_output=True, timeout=60)
+        return home.name
 
     def boot(self, node_id: str) -> None:
         """Cut a node's power and start it again: timers and addresses are gone, the boot unit runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -48,6 +49,30 @@ def test_every_code_is_known_and_every_known_code_is_used() -> None:
     used = {code for p in SOURCES if p.name != "codes.py" for code in re.findall(r"IPP\d{3}", p.read_text())}
     assert used - CODES.keys() == set(), "not in netplan/codes.py"
     assert CODES.keys() - used == set(), "no module reports it"
+
+
+def _without_encoding(path: Path) -> list[int]:
+    """Return the lines on which a file opens text, or starts a process in text mode, in the locale's encoding."""
+    found = []
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(call, ast.Call):
+            continue
+        given = {word.arg for word in call.keywords}
+        name = ast.unparse(call.func)
+        last = name.rpartition(".")[2]
+        words = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        mode = next((k.value.value for k in call.keywords if k.arg == "mode" and isinstance(k.value, ast.Constant)), "")
+        binary = any("b" in word and len(word) < 4 for word in [*words, str(mode)])
+        opens = last in ("open", "fdopen") and name not in ("os.open", "tarfile.open") and not binary
+        text = last in ("run", "Popen", "check_output") and given & {"text", "universal_newlines"}
+        if (opens or text or last in ("read_text", "write_text")) and "encoding" not in given:
+            found.append(call.lineno)
+    return found
+
+
+def test_no_text_depends_on_the_locale() -> None:
+    """Of a machine or of a node: with LC_ALL=de_DE.ISO-8859-1, or an older Python under LC_ALL=C, it would."""
+    assert {str(path): lines for path in SOURCES if (lines := _without_encoding(path))} == {}
 
 
 def test_no_shell_runs_a_string() -> None:

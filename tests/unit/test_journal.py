@@ -96,6 +96,10 @@ def test_a_full_disk_is_found_before_any_change(tmp_path: Path) -> None:
     )
     (tmp_path / "code.py").write_text(code)
     script = f"exec <{tmp_path}/code.py; mount -t tmpfs -o size=128k none {tmp_path} && exec {sys.executable} -"
-    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=60)
+    apart = ["unshare", "--mount"]
+    refused = subprocess.run([*apart, "true"], capture_output=True, text=True, timeout=60)
+    if refused.returncode != 0:  # in a chroot whose root is no mount point, and in containers without that right
+        pytest.skip(f"no mount namespace here: {refused.stderr.strip()}")
+    done = subprocess.run([*apart, "sh", "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("IPP668 no room for the journal in"), done.stderr
     assert "No space left" in done.stdout

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from netplan import bundle
+from netplan import bundle, kinds
 from netplan.consequences import consequences
 from netplan.host import openings
 from netplan.ids import pair_id
@@ -92,7 +92,7 @@ def test_without_planes_nothing_of_it_is_anywhere() -> None:
     planned = make_planned(3, ipsec={"protect": "hosts"})
     files = bundle.build(planned.plan)
     assert not any("plane" in f.text.lower() for f in files if f.path.startswith("nodes/") and "lib" not in f.path)
-    assert "planes" not in bundle._file(planned.plan)
+    assert "planes" not in kinds.plan_text(planned.plan.file)
     assert "planes" not in planned.plan.as_json()
 
 

@@ -113,7 +113,7 @@ def test_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         yield engine(tmp_path, TARGETS, cluster(h1=NEW))
 
     monkeypatch.setattr(status, "opened", opened)
-    nodes, outcome = status._look(tmp_path, None, None)
+    nodes, outcome, _ = status._look(tmp_path, None, None)
     assert list(nodes) == ["h0", "h1", "h2"]
     assert ([p.code for p in outcome.problems], outcome.exit_code) == (["IPP674"], ExitCode.DIFFERENCE)
 

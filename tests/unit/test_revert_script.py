@@ -104,6 +104,22 @@ def test_a_witness_that_answers_is_believed(node: Node) -> None:
     assert "swanctl" not in said
 
 
+def test_a_timer_that_another_one_has_replaced_does_nothing(node: Node) -> None:
+    (node.root.parent / "run" / "timer").write_text("ipsecplan-revert-2\n")
+    assert node.run("timer", TX, "ipsecplan-revert-1") == ""
+    assert (node.root / "open").exists(), "armed anew after it had fired"
+    assert "xfrm" in node.run("timer", TX, "ipsecplan-revert-2")
+    assert not (node.root / "open").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("ipsecplan-revert-1",)])
+def test_a_timer_goes_on_where_nothing_says_that_it_was_replaced(node: Node, words: tuple[str, ...]) -> None:
+    if not words:  # armed by an agent of before, which did not say its unit
+        (node.root.parent / "run" / "timer").write_text("ipsecplan-revert-2\n")
+    assert "xfrm" in node.run("timer", TX, *words)
+    assert not (node.root / "open").exists()
+
+
 def test_silence_reverts(node: Node) -> None:
     node.prepare()
     node.play("ping", code=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Played:
         self.nodes: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}  # node id -> state and how far it is
         self.state = {"state": "none", "tx": "", "release": "", "last": {}}
         self.differs = ["nothing is applied"]
+        self.ahead: dict[str, float] = {}  # node id -> by how many seconds its wall clock is
 
     def step(
         self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
@@ -97,7 +99,7 @@ class Played:
             results.append(result)
             if not result["ok"] or (phase == "status" and request.get("stop_when_same") and not result["differs"]):
                 break
-        return Answer(results=results, clock=100.0)
+        return Answer(results=results, clock=100.0, wall=time.time() + self.ahead.get(node_id, 0))
 
 
 class Run:
@@ -193,6 +195,15 @@ def test_unreachable_before_any_change(tmp_path: Path) -> None:
     run = Run(tmp_path, nodes)
     assert run.outcome.exit_code == ExitCode.UNREACHABLE
     assert "b can't be reached: Connection refused" in run.outcome.problems[0].message
+
+
+def test_a_clock_that_is_ahead_is_found_before_any_change(tmp_path: Path) -> None:
+    nodes = Played()
+    nodes.ahead[IDS[1]] = 3600
+    run = Run(tmp_path, nodes)
+    assert run.outcome.exit_code == ExitCode.FAILURE
+    assert [(p.code, p.message[:13]) for p in run.outcome.problems] == [("IPP632", "b: the clock ")]
+    assert len(nodes.calls) == 1
 
 
 @pytest.mark.parametrize("phase", [p for step in (*phases.APPLY, phases.PREPARE, phases.CONFIRM) for p in step.phases])

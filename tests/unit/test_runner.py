@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from ansible.template import Templar, is_trusted_as_template  # type: ignore[att
 from netplan.inventory import Host, Inventory
 from netplan.problems import ProblemError
 from netplan.rollout import runner, targets
+from netplan.rollout.pace import Pace
 from netplan.rollout.runner import AnsibleTransport, Answer, inventory_text, remove_leftovers
 from netplan.rollout.targets import Target, connection_of, read_inventory
 
@@ -46,6 +48,43 @@ def test_only_connection_variables_are_taken(tmp_path: Path) -> None:
 
 def test_the_inventory_name_is_the_address_where_none_is_given(tmp_path: Path) -> None:
     assert connection_of(*inventory(tmp_path))[0] == {"ansible_host": "web1"}
+
+
+@pytest.mark.parametrize("value", ["auto", "auto_silent", "auto_legacy", "auto_legacy_silent"])
+def test_ansible_s_own_search_for_python_is_the_node_s_python3(tmp_path: Path, value: str) -> None:
+    found, problems = connection_of(*inventory(tmp_path, ansible_python_interpreter=value))
+    assert (found, problems) == ({"ansible_host": "web1"}, [])
+
+
+@pytest.mark.parametrize(
+    "value", ["/usr/bin/python3", "python3.12", "/opt/py-3.9+x/bin/python", "/usr/bin/env python3"]
+)
+def test_a_python_that_is_named(tmp_path: Path, value: str) -> None:
+    found, problems = connection_of(*inventory(tmp_path, ansible_python_interpreter=value))
+    assert (found["ansible_python_interpreter"], problems) == (value, [])
+
+
+@pytest.mark.parametrize("value", ["python3 -u", "$(touch x)", "/usr/bin/env", "a;b", "", True])
+def test_what_is_no_python_is_refused(tmp_path: Path, value: object) -> None:
+    _, problems = connection_of(*inventory(tmp_path, ansible_python_interpreter=value))
+    assert [(p.code, "ansible_python_interpreter" in p.message) for p in problems] == [("IPP652", True)]
+
+
+def test_a_full_disk_here_is_an_answer_and_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner.tempfile, "gettempdir", lambda: str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/tmp/x")
+
+    with AnsibleTransport() as transport:
+        monkeypatch.setattr(runner, "_put", full)
+        heard: list[str] = []
+        answers = transport.step(
+            {ID: {"phases": ["status"]}}, {ID: target()}, payload=False, fresh=False,
+            arrived=lambda node, _: heard.append(node),
+        )  # fmt: skip
+    assert answers == {ID: Answer(broken="this machine: /tmp/x: can't be used: No space left on device")}
+    assert heard == [ID]
 
 
 @pytest.mark.parametrize("value", [EVIL, "{% for x in y %}", "{# x #}", "a{{b"])
@@ -120,6 +159,37 @@ def test_host_keys_are_checked_and_confirm_opens_its_own_connection(
     assert "ControlMaster=no" in fresh["ANSIBLE_SSH_ARGS"]
     assert "ControlPath=none" in fresh["ANSIBLE_SSH_ARGS"]
     assert "ForwardAgent=no" in fresh["ANSIBLE_SSH_ARGS"]
+
+
+def test_what_is_waited_for_follows_from_the_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with AnsibleTransport() as transport:
+        first = transport._environment(False, 80)
+        transport.limits = Pace(trip_s=30, nodes=3).limits()
+        slow = transport._environment(False, 3)
+        transport.limits = Pace(trip_s=1, nodes=3).limits()
+        quick = transport._environment(False, 3)
+    assert "ConnectTimeout=30 -o ServerAliveInterval=10 -o ServerAliveCountMax=3" in first["ANSIBLE_SSH_ARGS"]
+    assert "ConnectTimeout=45 -o ServerAliveInterval=15 " in slow["ANSIBLE_SSH_ARGS"]
+    assert "ConnectTimeout=10 -o ServerAliveInterval=5 " in quick["ANSIBLE_SSH_ARGS"]
+    assert {env["ANSIBLE_TIMEOUT"] for env in (first, slow, quick)} == {"60"}
+    assert (first["ANSIBLE_FORKS"], slow["ANSIBLE_FORKS"]) == ("50", "3")
+
+
+def test_a_step_that_hangs_says_for_how_long_it_was_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    asked: dict[str, Any] = {}
+
+    def run(**words: Any) -> SimpleNamespace:
+        asked.update(words)
+        return SimpleNamespace(status="timeout")
+
+    monkeypatch.setitem(sys.modules, "ansible_runner", SimpleNamespace(run=run))
+    with AnsibleTransport() as transport:
+        transport.limits = Pace(trip_s=30, soak_s=86400, nodes=3).limits(86580)
+        answers = transport.step({ID: {}}, {ID: target()}, payload=False, fresh=False, arrived=lambda *_: None)
+    assert asked["timeout"] == 86685, "longer than the timer that the step arms: whoever hangs is ended by that"
+    assert answers[ID].broken == "nothing came back within 86685 s, and Ansible was ended"
 
 
 def test_answers(tmp_path: Path) -> None:

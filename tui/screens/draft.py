@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -46,8 +48,10 @@ class DraftScreen(ModalScreen[str]):
         changed = sum(1 for line in lines[2:] if line.startswith(("+", "-")))
         with Vertical(classes="dialog"):
             yield Static(Content.styled(f"Unsaved changes to {name}", "bold"))
-            text = f"The planner ended at {self.kept.at} before they were saved: {changed} lines differ.\n"
-            yield Static(Content(text + printable(str(self.kept.path))), id="draft-text")
+            beside = self.kept.path.parent == Path(os.path.realpath(self.draft.path)).parent
+            where = printable(self.kept.path.name if beside else str(self.kept.path))
+            text = f"The planner ended at {self.kept.at} before they were saved.\n{where}: {changed} lines differ"
+            yield Static(Content(text), id="draft-text")
             if self.kept.outdated(self.draft.raw_saved):
                 warning = f"! {name} has changed since: the draft doesn't have that change, and saving it takes it back"
                 yield Static(Content.styled(warning, "$text-error"), id="draft-warning")

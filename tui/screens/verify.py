@@ -106,7 +106,10 @@ class VerifyScreen(PlannerScreen):
         """Take one line of the measurement."""
         if "nodes" in record:
             self.nodes = [str(n) for n in record["nodes"]]
+        if "waiting" in record:
+            self.said = [str(record["waiting"])]
         if "pairs" in record:
+            self.said = []
             self.answered.add(str(record["node"]))
             self.pairs += record["pairs"]
             for p in record["pairs"]:

@@ -43,7 +43,8 @@ mount --bind "$folder/console.log" "$root/run/lab-console"
 : >"$root/run/config.tar"
 mount --bind -o ro "$folder/config.tar" "$root/run/config.tar"
 cd "$root"
-pivot_root . .
+# Debian after 13 has the program in util-linux-extra, which few machines have.
+if command -v pivot_root >/dev/null; then pivot_root . .; else busybox pivot_root . .; fi
 umount -l .
 export LAB_DIRECT=1 LAB_DISK=/run/config.tar
 # What no lab needs and what would reach the host: its clock, its modules, its hardware, its log.

@@ -24,7 +24,7 @@ def first_conflist() -> dict[str, Any]:
     files = sorted(CONFIG.glob("*.conflist"))
     if not files:
         sys.exit(f"pod: no *.conflist in {CONFIG}")
-    document: dict[str, Any] = json.loads(files[0].read_text())
+    document: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
     return document
 
 
@@ -55,7 +55,8 @@ def call(
         input=json.dumps(config),
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=60,
         check=False,
     )

@@ -2,7 +2,8 @@
 # ipsecplan: takes an unconfirmed change back on this node. Needs no network, no Python and no controller.
 # (The network can only be the reason to keep a change that every node was prepared to confirm: see `witnessed`.)
 #
-#   revert.sh timer TX   the dead-man timer of transaction TX fired; a node that is prepared to confirm asks first
+#   revert.sh timer TX [UNIT]   the dead-man timer of transaction TX fired, that of this unit; a node that is prepared
+#                        to confirm asks first
 #   revert.sh boot       at boot, before the network: an unconfirmed change does not survive a reboot
 #   revert.sh operator   the controller takes the open transaction back, all nodes in step
 #   revert.sh relax      first part of that: clear and encrypted packets are both accepted, nothing is trapped
@@ -49,7 +50,7 @@ charon_runs() {
 	if [ -z "$charon" ]; then
 		charon=no
 		{ [ -S /run/charon.vici ] || [ -S /var/run/charon.vici ]; } &&
-			timeout 20 swanctl --version --daemon >/dev/null 2>&1 && charon=yes
+			timeout 60 swanctl --version --daemon >/dev/null 2>&1 && charon=yes
 	fi
 	[ "$charon" = yes ]
 }
@@ -82,7 +83,7 @@ witnessed() {
 	ip route replace "$address" via "$via" dev "$device" onlink 2>/dev/null || return 1
 	answer=1
 	for try in 1 2 3; do
-		timeout 2 ping -n -c 1 -W 1 "$address" >/dev/null 2>&1 && answer=0 && break
+		timeout 4 ping -n -c 1 -W 1 "$address" >/dev/null 2>&1 && answer=0 && break
 	done
 	ip route delete "$address" via "$via" dev "$device" 2>/dev/null
 	return $answer
@@ -169,12 +170,12 @@ untrap() {
 	place "$@" || { spend && place "$@"; } # the disk is full: this is what the room was set aside for
 	charon_runs || return 0
 	# a connection that charon refuses counts only where it keeps a trap: its key or certificate may not be there yet
-	timeout 30 swanctl --load-conns >/dev/null 2>&1 || ! trapped || failed=1
+	timeout 120 swanctl --load-conns >/dev/null 2>&1 || ! trapped || failed=1
 }
 
 # whether charon has a policy of ours that asks for an SA, or does not say
 trapped() {
-	policies=$(timeout 10 swanctl --list-pols --trap 2>/dev/null) || return 0
+	policies=$(timeout 60 swanctl --list-pols --trap 2>/dev/null) || return 0
 	printf '%s\n' "$policies" | grep -Eq '^(pair-|ipsecplan-)'
 }
 
@@ -195,12 +196,12 @@ terminate_pairs() {
 	charon_runs || return 0
 	count=0
 	while read -r pair; do
-		timeout 10 swanctl --terminate --ike "$pair" --force >/dev/null 2>&1 &
+		timeout 30 swanctl --terminate --ike "$pair" --force >/dev/null 2>&1 &
 		count=$((count + 1))
 		[ $((count % 16)) -eq 0 ] && wait
 	done <"$tx_dir/pairs"
 	if [ -r "$tx_dir/wildcard" ] || [ -r "$ROOT/tx/$old_tx/wildcard" ]; then # SAs from the time at rest have its name
-		timeout 10 swanctl --terminate --ike ipsecplan-any --force >/dev/null 2>&1 &
+		timeout 30 swanctl --terminate --ike ipsecplan-any --force >/dev/null 2>&1 &
 	fi
 	wait
 }
@@ -236,7 +237,7 @@ sweep_kernel() {
 
 # charon forgets our key; last, because nothing waits for it
 forget_credentials() {
-	charon_runs && timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
+	charon_runs && timeout 120 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
 }
 
 # whether policies of ours are left that charon should have taken away
@@ -272,8 +273,8 @@ back() {
 	[ -n "$old_release" ] || leave
 	restore_files "$1"
 	if charon_runs; then
-		[ -z "$old_release" ] || timeout 30 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
-		timeout 60 swanctl --load-conns >/dev/null 2>&1 || failed=1
+		[ -z "$old_release" ] || timeout 120 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
+		timeout 120 swanctl --load-conns >/dev/null 2>&1 || failed=1
 		terminate_pairs
 	fi
 	if [ -z "$old_release" ]; then
@@ -282,7 +283,7 @@ back() {
 		if ! charon_runs || overlay_policies || states_left; then sweep_kernel; fi
 		remove_interfaces
 		restore_sysctls
-		[ "$what" = boot ] || timeout 30 systemctl stop ipsecplan-watch.service 2>/dev/null
+		[ "$what" = boot ] || timeout 60 systemctl stop ipsecplan-watch.service 2>/dev/null
 	else
 		rm -f "$RUN/relaxed"
 		if [ -r "$GUARD" ]; then
@@ -311,6 +312,10 @@ tx=$(one_line "$ROOT/open")
 case $what in
 timer)
 	[ -n "$tx" ] && [ "$tx" = "${2:-}" ] || exit 0
+	# Armed anew after this timer had fired and before we got here, which takes seconds on a busy node? The unit that the
+	# file names is stopped only once the file names another one, so one of them always goes on from here.
+	newest=$(one_line "$RUN/timer")
+	if [ -n "${3:-}" ] && [ -n "$newest" ] && [ "$3" != "$newest" ]; then exit 0; fi
 	agent=$(one_line "$RUN/agent")
 	# a hung step of the controller must not go on beside us; it runs in a process group of its own
 	if [ -n "$agent" ] && grep -q ipsecplan "/proc/$agent/cmdline" 2>/dev/null; then

@@ -44,7 +44,7 @@ def prepare(tx: str, release: str, node: Node, witness: str | None) -> Node:
     if way:
         write(folder + "/witness", f"{token(tx, address)} {way[0]} {way[1]}\n")
     answer: Node = {"changed": True, "detail": f"prepared; would ask {peer['name']}"}
-    if way is None or run("ping", "-n", "-c", "1", "-W", "2", way[0], timeout=10).code != 0:
+    if way is None or run("ping", "-n", "-c", "1", "-W", "2", way[0]).code != 0:
         hint = "confirm is not atomic on this node: were the controller killed within it, this node would revert alone"
         said = f"the host of {peer['name']} can't be asked through the overlay"
         answer["notes"] = [finding("IPP667", said, hint, "warning")]

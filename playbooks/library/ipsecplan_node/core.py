@@ -41,7 +41,14 @@ class Done:
         return lines[-1].strip()[:200] if lines else "no output"
 
 
-def run(*argv: object, timeout: float = 60, stdin: bytes | None = None, env: dict[str, str] | None = None) -> Done:
+# Longest wait for a command that ends at once on a healthy node. Only what hangs should meet it, not what is slow: on a
+# busy node 0.5 s a command were seen, and 20 s for one of charon's. What hangs under a timer is ended by that anyway.
+COMMAND_S = 180.0
+
+
+def run(
+    *argv: object, timeout: float = COMMAND_S, stdin: bytes | None = None, env: dict[str, str] | None = None
+) -> Done:
     """Run a command given as words; never raises for its exit code. 124 after ``timeout`` seconds, 127 if missing."""
     try:
         done = subprocess.run(
@@ -57,7 +64,7 @@ def run(*argv: object, timeout: float = 60, stdin: bytes | None = None, env: dic
     except FileNotFoundError:
         return Done(127, "", f"{argv[0]}: not found")
     except subprocess.TimeoutExpired:
-        return Done(124, "", f"{argv[0]}: no answer in {timeout} s")
+        return Done(124, "", f"{argv[0]}: no answer in {timeout:g} s")
     return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 

@@ -16,6 +16,7 @@ FILE = stage.ETC + "/floor"
 ALL = stage.ETC + "/floor-all"  # of the release; ``FILE`` is what of it is in force
 SCRIPT = "/usr/local/lib/ipsecplan/guard.sh"
 WATCH = "ipsecplan-watch.service"
+WATCH_S = 90  # systemd reads all its units anew before it starts it
 WATCH_UNIT = "/etc/systemd/system/" + WATCH
 RELAXED = state.RUN + "/relaxed"  # while it exists, nobody puts the guard back
 
@@ -64,10 +65,9 @@ def close() -> bool:
 
 def kept() -> None:
     """Stop unless somebody puts the guard back when it is taken away."""
-    if not core.wait(running, 30):
-        raise Stop(
-            finding("IPP612", f"{WATCH} does not run: nobody would put the guard back", "journalctl -u " + WATCH)
-        )
+    if not core.wait(running, WATCH_S):
+        text = f"{WATCH} does not run, {WATCH_S} s after it was started: nobody would put the guard back"
+        raise Stop(finding("IPP612", text, "journalctl -u " + WATCH))
 
 
 def running() -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from . import core, deferred, floor, neighbours, planes, replaced, resting, stage, state, vici, ways, xfrm
 from .core import Node, Stop, finding, run
 
+TRAPS_S = 60  # charon installs them after it has answered that it loaded the connections
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
 
 
@@ -213,9 +214,9 @@ def trap(node: Node, tx: str) -> Node:
     changed = resting.rest(tx) or changed
     stage.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
-    if not core.wait(lambda: wanted <= resting.traps(node, vici.traps()), 10):
+    if not core.wait(lambda: wanted <= resting.traps(node, vici.traps()), TRAPS_S):
         there = wanted & resting.traps(node, vici.traps())
-        raise Stop(finding("IPP618", f"charon installed {len(there)} of {len(wanted)} trap policies"))
+        raise Stop(finding("IPP618", f"charon installed {len(there)} of {len(wanted)} trap policies in {TRAPS_S} s"))
     after = child_sas(node)
     gone = before - {c["uniqueid"] for children in after.values() for c in children}
     extra = sum(len(children) - 1 for children in after.values() if len(children) > 1)

@@ -67,7 +67,10 @@ def _hold(_: Any, request: Node, __: Any) -> Node:
     return {"changed": False, "detail": f"proven; taken back in {seconds} s unless confirmed"}
 
 
-def _script(word: str, timeout: float = 150, *, may_lack: bool = False) -> bool:
+SCRIPT_S = 600  # nothing is worse than a way back that is cut short; its own commands have limits, and pairs are many
+
+
+def _script(word: str, timeout: float = SCRIPT_S, *, may_lack: bool = False) -> bool:
     """Run revert.sh. ``may_lack``: one of an earlier release does not know the word, which returns False."""
     done = core.run(state.SCRIPT, word, timeout=timeout)
     if done.code != 0 and not (may_lack and done.code == 2):
@@ -169,7 +172,7 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
     "trap": ("ike", lambda m, r, _: m.trap(r["node"], r["tx"])),
     "soak": ("ike", lambda m, r, _: m.soak(r["soak"])),
     "enforce": ("ike", lambda m, r, _: m.enforce(r["node"], r["tx"], r["release"], r.get("deferred", ()))),
-    "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"])),
+    "probe": ("probe", lambda m, r, _: m.probe(r["node"], r["nonce"], max(r["patience"], r["timer"] // 2))),
     "hold": ("state", _hold),
     "prepare": ("commit", lambda m, r, _: m.prepare(r["tx"], r["release"], r["node"], r.get("witness"))),
     "confirm": ("commit", lambda m, r, _: m.confirm(r["tx"], r["release"], r["node"])),
@@ -191,10 +194,10 @@ FREE = (*READ_ONLY, *RAISES, *UNDO, "confirm", "raise", "forget", "arm", "secret
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Hold the node's lock; two controllers on one node never act at once."""
-    busy = finding("IPP602", "another ipsecplan works on this node at this moment")
-    with core.locked(state.RUN + "/lock", 15, busy):
+def _alone(seconds: float) -> Iterator[None]:
+    """Hold the node's lock, waiting at most ``seconds`` for it; two controllers on one node never act at once."""
+    busy = finding("IPP602", f"another ipsecplan works on this node at this moment, and went on for {seconds:g} s")
+    with core.locked(state.RUN + "/lock", seconds, busy):
         core.write(state.RUN + "/agent", f"{os.getpid()}\n")
         try:
             yield
@@ -270,7 +273,8 @@ def main(header: Node, stream: Any) -> None:
         if _harmless(request):
             results = perform(request, archive)
         else:
-            with _alone():
+            # who begins is told soon that another one is at work; who takes back waits for a step that was given up
+            with _alone(15 if "arm" in request["phases"] else 60):
                 if not {*UNDO, "confirm"}.isdisjoint(request["phases"]):
                     from . import room
 
@@ -286,5 +290,6 @@ def main(header: Node, stream: Any) -> None:
                     "detail": stop.findings[0]["message"], "seconds": 0}]  # fmt: skip
     except OSError as error:
         results = [{"phase": request["phases"][0], "changed": False, "seconds": 0, **_broken(error)}]
-    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results, "clock": time.monotonic()}) + "\n")
+    clocks = {"clock": time.monotonic(), "wall": time.time()}
+    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results, **clocks}) + "\n")
     sys.stdout.flush()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from . import core, network, state
 from .core import Node, Stop, finding, read, run, write
 
+MADE_S = 60  # for systemd-networkd to read its files and make a device
 RAISE = state.ROOT + "/raise"  # the size that this node keeps while the one of its release waits to be raised to
 CONFLIST = "/etc/cni/net.d/10-ipsecplan.conflist"
 
@@ -119,7 +120,7 @@ def ping(prefix: Sequence[str], address: str, size: int, count: int, wait: int) 
     payload = size - (48 if ":" in address else 28)
     done = run(
         *prefix, "ping", "-n", "-M", "do", "-c", str(count), "-i", "0.3", "-W", str(wait), "-s", str(payload), address,
-        timeout=count + wait + 10,
+        timeout=count + wait + core.COMMAND_S,
     )  # fmt: skip
     received = re.search(r"(\d+) received", done.out)
     text = done.out + done.err
@@ -238,8 +239,8 @@ def devices(node: Node, hold: int | None, install: Callable[[], bool]) -> Node:
     missing = [d["name"] for d in node["overlay"]["devices"] if d["name"] not in here]
     if missing:
         run("networkctl", "reload")
-        if not core.wait(lambda: all(name in links() for name in missing), 15):
-            raise Stop(finding("IPP622", f"systemd-networkd did not make {', '.join(missing)}"))
+        if not core.wait(lambda: all(name in links() for name in missing), MADE_S):
+            raise Stop(finding("IPP622", f"systemd-networkd did not make {', '.join(missing)} in {MADE_S} s"))
         changed = True
     lowered, words = lower(node)
     return {"changed": changed or lowered, "detail": words + (", to be raised later" if hold else "")}

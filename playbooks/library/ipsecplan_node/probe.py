@@ -16,8 +16,8 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from . import ike, mtu, network, resting, xfrm
-from .core import ENV, Node, Stop, each, finding, read, run
+from . import ike, mtu, network, resting, state, xfrm
+from .core import COMMAND_S, ENV, Node, Stop, each, finding, locked, read, run
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 PREFIX = "ipsecplan-probe-"
@@ -49,11 +49,11 @@ class ProbePod:
                 "CNI_IFNAME": "eth0", "CNI_PATH": PLUGINS,
                 "CNI_ARGS": "IgnoreUnknown=1" + (";IP=" + self.address if self.address else ""),
             }  # fmt: skip
-            done = run(program, stdin=json.dumps(config).encode(), env=env, timeout=30)
+            done = run(program, stdin=json.dumps(config).encode(), env=env)
             if done.code != 0 and command == "ADD":
-                said = done.out
+                said = done.out or done.said
                 with contextlib.suppress(ValueError):
-                    said = json.loads(done.out).get("msg", done.out)
+                    said = json.loads(done.out).get("msg", said)
                 raise Stop(finding("IPP701", f"the CNI plugin {plugin['type']} made no probe pod: {said[:200]}"))
             if command == "ADD":
                 result = json.loads(done.out)
@@ -123,7 +123,7 @@ class Flow:
     def end(self) -> Node:
         """Return how many were sent and how many were lost in a row at most; the last one may be on its way."""
         self.process.send_signal(signal.SIGINT)
-        text = self.process.communicate(timeout=20)[0].decode("utf-8", "replace")
+        text = self.process.communicate(timeout=COMMAND_S)[0].decode("utf-8", "replace")
         sent = int((re.search(r"(\d+) packets transmitted", text) or [0, 0])[1])
         seen = sorted({int(n) for n in re.findall(r"icmp_seq=(\d+) ttl", text)})
         ends = [0, *seen, max(sent, *seen, 1) if seen else sent + 1]
@@ -182,8 +182,18 @@ def _overlay_of(pod: Sequence[str], node: Node, peer: Node) -> Node:
     }  # fmt: skip
 
 
-def probe(node: Node, nonce: str) -> Node:
-    """Measure every peer from this node; returns the rows, judged by the controller."""
+def probe(node: Node, nonce: str, patience: float) -> Node:
+    """Measure every peer from this node; returns the rows, judged by the controller.
+
+    One at a time: two would take away each other's pod, and count each other's packets. Waits ``patience`` seconds for
+    a measurement that is under way.
+    """
+    busy = finding("IPP602", "another measurement is under way on this node", "measure again when it has ended")
+    with locked(state.RUN + "/measuring", patience, busy):
+        return _alone(node, nonce)
+
+
+def _alone(node: Node, nonce: str) -> Node:
     _clean()
     if network.made_by(node):  # only its own runtime can add pods to it, so the host itself sends into its device
         return _measure(node, nonce, ())

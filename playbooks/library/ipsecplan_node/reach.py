@@ -25,7 +25,8 @@ KINDS = ("esp", "esp_full", "udp", "udp_full")
 MAGIC = b"ipsecplan reach "
 SPI = 255
 SMALL = 120  # bytes of a small packet, IP header included: passes where only size is in the way
-EVERY_S, LIFE_S, LINGER_S = 0.4, 60.0, 3.0
+EVERY_S, LIFE_S, LINGER_S = 0.4, 300.0, 3.0  # nodes may begin minutes apart: slow ones, or more than forks
+LATER_S, CALM_S = 20.0, 1.5  # after so long packets go out less often
 PORT = 4500
 _MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
 _PROBE = 3  # don't fragment, whatever was learned of the path
@@ -138,11 +139,13 @@ class Talk:
 
     def go(self) -> None:
         """Talk until all is heard on both sides and a little longer; at most LIFE_S, or until :func:`stop`."""
-        everything, end = (1 << len(KINDS)) - 1, time.monotonic() + LIFE_S
+        everything, begin = (1 << len(KINDS)) - 1, time.monotonic()
+        end = begin + LIFE_S
         self.write()
         while time.monotonic() < end and os.path.exists(self.result):
             self.send()
-            if self.hear(EVERY_S) and os.path.exists(self.result):
+            calm = time.monotonic() - begin > LATER_S
+            if self.hear(CALM_S if calm else EVERY_S) and os.path.exists(self.result):
                 self.write()
             if all(bits == everything for bits in [*self.heard.values(), *self.knows.values()]):
                 end = min(end, time.monotonic() + LINGER_S)

@@ -114,7 +114,7 @@ def _end(body: Node, wait: int = 5000) -> None:
         link.call("terminate", ike_id=body["uniqueid"], force="yes", timeout=wait)
 
 
-def warm(node: Node, send: Callable[[Node], object], seconds: float = 12) -> None:
+def warm(node: Node, send: Callable[[Node], object], seconds: float = 45) -> None:
     """Send to peers without an SA until they have one: at rest that is no fault, and measuring it would be."""
 
     def cold() -> list[Node]:

@@ -264,7 +264,7 @@ def load_connections() -> None:
 
 def swanctl(*words: str) -> None:
     """Let charon do something. Raises Stop with what went wrong, not with the usage that swanctl prints behind it."""
-    done = run("swanctl", *words, timeout=60)
+    done = run("swanctl", *words)
     if done.code == 0:
         return
     if "connecting to" in done.err + done.out:

@@ -74,7 +74,8 @@ def require_open(tx: str) -> None:
     if state["state"] != "open" or state["tx"] != tx:
         last = state.get("last", {})
         ended = f": it was reverted by {last.get('by')} at {last.get('at')}" if last.get("tx") == tx else ""
-        raise Stop(finding("IPP603", f"the transaction is not open on this node any more{ended}"))
+        told = finding("IPP603", f"the transaction is not open on this node any more{ended}")
+        raise Stop({**told, "ended": last if ended else {}})
 
 
 def reached(tx: str, step: str) -> None:
@@ -152,7 +153,7 @@ def arm(tx: str, seconds: int) -> None:
     unit = f"ipsecplan-revert-{tx}-{time.monotonic_ns()}"  # a name that no agent that was killed here has taken
     must(
         "systemd-run", "--quiet", "--collect", "--unit=" + unit, f"--on-active={seconds}s",
-        "--timer-property=AccuracySec=100ms", SCRIPT, "timer", tx,
+        "--timer-property=AccuracySec=100ms", SCRIPT, "timer", tx, unit,
     )  # fmt: skip
     write(RUN + "/timer", unit + "\n")
     write(RUN + "/deadline", f"{time.monotonic() + seconds:.1f}\n")
@@ -169,7 +170,7 @@ def _stop(*timers: str) -> None:
 def deciding() -> Iterator[None]:
     """Keep revert.sh out while it is decided whether a transaction is open, and in which way it ends."""
     busy = finding("IPP603", "the node is taking its transaction back at this moment")
-    with core.locked(RUN + "/revert.lock", 30, busy):
+    with core.locked(RUN + "/revert.lock", 60, busy):
         yield
 
 

@@ -11,6 +11,7 @@ import socket
 import struct
 from typing import Any
 
+from . import core
 from .core import Node, Stop, finding
 
 SOCKETS = ("/run/charon.vici", "/var/run/charon.vici", "/run/strongswan/charon.vici")
@@ -81,7 +82,8 @@ def decode(data: bytes) -> Node:
 class Vici:
     """One connection to charon."""
 
-    def __init__(self, timeout: float = 30.0) -> None:
+    def __init__(self, timeout: float = core.COMMAND_S) -> None:
+        self.timeout = timeout
         connected: socket.socket | None = None
         reason = "no control socket"
         for path in SOCKETS:
@@ -132,7 +134,7 @@ class Vici:
         try:
             kind, answer = self._receive()
         except socket.timeout:  # noqa: UP041  another name before Python 3.10
-            raise Stop(finding("IPP611", f"charon gave no answer to {command}")) from None
+            raise Stop(finding("IPP611", f"charon gave no answer to {command} in {self.timeout:g} s")) from None
         if kind != _RESPONSE:
             raise Stop(finding("IPP611", f"charon does not know the command {command}"))
         return answer

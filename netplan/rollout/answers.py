@@ -1,0 +1,91 @@
+"""What the nodes' answers to one step mean: problems, and who can't be reached. Nothing that a node says is trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netplan.problems import Problem, printable
+from netplan.rollout.pace import Limits
+from netplan.rollout.phases import Step
+from netplan.rollout.runner import Answer
+from netplan.rollout.timers import SYMPTOMS, Failure, Timers
+
+
+def problems_of(name: str, result: Mapping[str, Any]) -> list[Problem]:
+    """Return the findings of one phase of a node as Problems."""
+    return [
+        Problem(
+            code=f["code"], message=f"{name}: {printable(str(f['message']))}",
+            hint=printable(str(f["hint"])) if f.get("hint") else None,
+            severity="warning" if f.get("severity") == "warning" else "error",
+        )
+        for f in result.get("findings", ())
+    ]  # fmt: skip
+
+
+SKEW_S = 60  # as on the node, playbooks/library/ipsecplan_node/preflight.py, which finds a clock that is behind
+
+
+def clock_is_ahead(answer: Answer, now: float) -> None:
+    """Let a node that answers its preflight fail it when its clock is ahead of ``now`` (both wall clocks, in seconds).
+
+    Its answer has been on the way since it read its clock, so a slow way can't be taken for a wrong clock.
+    """
+    for result in answer.results if answer.wall is not None and answer.wall - now > SKEW_S else ():
+        if result["phase"] == "preflight":
+            text = f"the clock is {round(answer.wall - now):+d} s off the controller's"  # type: ignore[operator]
+            found = {"code": "IPP632", "message": text, "severity": "error",
+                     "hint": "certificates need true time: set NTP up"}  # fmt: skip
+            result.update(ok=False, detail=text, findings=[*result["findings"], found])
+
+
+def judge(
+    step: Step, answers: Mapping[str, Answer], names: Mapping[str, str], at: Mapping[str, float], timers: Timers,
+    limits: Limits,
+) -> tuple[list[Problem], list[str]]:  # fmt: skip
+    """Return what went wrong in a step, and the names of nodes that can't be reached.
+
+    ``at``: node id -> when it answered, on our monotonic clock. Nodes whose own timer took them back under the run come
+    first: what the others lack may follow from it.
+    """
+    problems: list[Problem] = []
+    gone: list[Problem] = []
+    unreachable = []
+    for node_id, answer in answers.items():
+        mine: list[Problem] = []
+        ended: Mapping[str, Any] = {}
+        name, phase = names[node_id], step.phases[0]
+        if answer.unreachable is not None:
+            unreachable.append(name)
+            mine.append(_away(name, answer.unreachable, limits))
+        elif not answer.results:
+            said = printable(answer.broken or "no answer")[:300]
+            mine.append(Problem(code="IPP662", message=f"{name} gave no answer to {step.phases[0]}: {said}"))
+        for result in answer.results:
+            if not result["ok"]:
+                mine += [p for p in problems_of(name, result) if p.severity == "error"]
+                phase, ended = str(result["phase"]), _ended(result)
+        codes = {problem.code for problem in mine}
+        refused = step.rearm and phase == step.phases[0] and "IPP603" in codes
+        fired = timers.fired(node_id, name, Failure(phase, codes, at.get(node_id, 0.0), ended, refused))
+        if fired:
+            gone.append(fired)
+            mine = [p for p in mine if p.code not in SYMPTOMS]
+        problems += mine
+    return gone + problems, unreachable
+
+
+def _away(name: str, said: str, limits: Limits) -> Problem:
+    last = printable(said.strip().splitlines()[-1] if said.strip() else "")
+    waited = f"waited {limits.connect_s} s for a connection, {limits.alive_s} s for a sign of life on one"
+    return Problem(code="IPP661", message=f"{name} can't be reached: {last}", hint=waited)
+
+
+def _ended(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return how the transaction ended on a node that says so."""
+    for finding in result.get("findings", ()):
+        ended = finding.get("ended")
+        if isinstance(ended, Mapping) and ended.get("result") == "reverted":
+            return ended
+    return {}

@@ -1,0 +1,172 @@
+"""The dead-man timers of one run: how long they are, who has which, and whose fired while the run went on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netplan.problems import Problem
+from netplan.rollout import pace as arithmetic
+from netplan.rollout.events import Paced
+from netplan.rollout.pace import LONGEST_TIMER_S, USUAL_TIMER_S, Limits, Pace, Timing
+from netplan.rollout.phases import Step
+from netplan.rollout.witness import deepest, witnesses
+
+EARLY_S = 1.0  # how far two clocks may go apart while a timer runs
+# What a node says, or the transport of it, that was taken back by its own timer in the middle of a step: its agent was
+# ended (no answer), found its transaction gone, or files that had been there
+SYMPTOMS = frozenset({"IPP603", "IPP609", "IPP662"})
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A node's timer: what step it came with, when that was sent (our monotonic clock), and for how many seconds."""
+
+    by: str
+    sent: float
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A node's part in a step that failed: in which phase, with which codes, when we heard of it (our clock).
+
+    ``ended``: how its transaction ended, where it said so. ``refused``: it did not even arm its timer anew.
+    """
+
+    phase: str
+    codes: Collection[str]
+    at: float
+    ended: Mapping[str, Any]
+    refused: bool
+
+
+@dataclass
+class Timers:
+    """``chosen`` is what the operator asked for, None where it is up to us; ``timer_s`` is what steps arm now."""
+
+    chosen: int | None
+    keep_s: int
+    pace: Pace
+    timer_s: int = USUAL_TIMER_S
+    deepest: int = 1
+    plan: tuple[Step, ...] = ()
+    armed: dict[str, list[Armed]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.timer_s = self.chosen or USUAL_TIMER_S
+
+    @property
+    def smallest(self) -> int:
+        """The smallest timer that will do for what is planned."""
+        return arithmetic.smallest(self.pace, self.plan, self.deepest)
+
+    @property
+    def patience_s(self) -> int:
+        """How long a node waits for its peers in a phase."""
+        return arithmetic.patience(self.pace, self.plan, self.timer_s, self.deepest)
+
+    def limits(self, armed: int | None) -> Limits:
+        """Return how long the transport waits in a step that arms so many seconds, or none."""
+        return self.pace.limits(armed or 0) if self.pace.trip_s else Limits(step_s=self.pace.limits().step_s)
+
+    def seconds(self, step: Step, soak_s: int) -> int:
+        """Return the seconds until a node that hears nothing more takes itself back."""
+        if "relax" in step.phases:
+            return self.pace.revert_timer_s
+        if "hold" in step.phases:
+            return self.keep_s
+        return self.timer_s + (soak_s if "soak" in step.phases else 0)
+
+    def fit(self, plan: Sequence[Step], nodes: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+        """Set the timer for these steps, by what was measured; return why there is none, or why the chosen one is none.
+
+        Before anything is changed. ``nodes``: id -> node.json of those that take part.
+        """
+        peers = {i: [str(peer["id"]) for peer in node["peers"]] for i, node in nodes.items()}
+        self.plan, self.deepest = tuple(plan), deepest(witnesses(peers))
+        self.pace = replace(self.pace, nodes=len(nodes), peers=max(map(len, peers.values()), default=1))
+        if self.smallest > LONGEST_TIMER_S:
+            return [self._none()]
+        if self.chosen is None:
+            self.timer_s = arithmetic.automatic(self.pace, self.plan, self.deepest)
+        elif self.chosen < self.smallest:
+            text = f"--timer {self.chosen} is too short: {self.words()}, so a node's timer would fire under the run"
+            return [Problem(code="IPP675", message=text, hint=f"--timer {self.smallest} is the smallest that will do")]
+        least = self.pace.least_keep_s
+        if any("hold" in step.phases for step in plan) and self.keep_s < least:
+            text = f"--keep-for {self.keep_s} is too short: {self.words()}, so no yes could reach every node in time"
+            return [Problem(code="IPP675", message=text, hint=f"--keep-for {least} is the smallest that will do")]
+        return []
+
+    def told(self) -> Paced:
+        """Return the timer and what it comes from, to be told."""
+        trip, work = round(self.pace.trip_s, 1), round(self.pace.work_s, 1)
+        return Paced(trip_s=trip, work_s=work, timer_s=self.timer_s, smallest_s=self.smallest)
+
+    def words(self) -> str:
+        """Return what was measured, in words."""
+        rounds = f", and {self.pace.nodes} nodes need {self.pace.rounds} of them a step" if self.pace.rounds > 1 else ""
+        return (
+            f"a round trip to the slowest node takes {self.pace.trip_s:.1f} s, a look at it "
+            f"{self.pace.work_s:.1f} s more{rounds}"
+        )
+
+    def _none(self) -> Problem:
+        text = (
+            f"no timer up to {LONGEST_TIMER_S} s is long enough: {self.words()} (it would have to be {self.smallest} s)"
+        )
+        hint = "find out what makes the nodes, this machine or the way between them slow; or take fewer nodes (--limit)"
+        return Problem(code="IPP675", message=text, hint=hint)
+
+    def revise(self, step: Step) -> tuple[bool, Problem | None]:
+        """Look again before a step that arms: is the timer still long enough for it and what is left? Never shorter.
+
+        Returns whether it is longer now, and why no timer is long enough any more.
+        """
+        if step not in self.plan:
+            return False, None
+        left = self.plan[self.plan.index(step) :]
+        needed = arithmetic.smallest(self.pace, left, self.deepest)
+        if needed > LONGEST_TIMER_S:
+            return False, self._none()
+        if self.chosen is None:
+            needed = arithmetic.automatic(self.pace, left, self.deepest)
+        before, self.timer_s = self.timer_s, max(self.timer_s, needed)
+        return self.timer_s > before, None
+
+    def sent(self, requests: Mapping[str, Mapping[str, Any]], key: str, begin: float) -> None:
+        """Remember what each node was armed with."""
+        for node_id, request in requests.items():
+            self.armed[node_id] = [*self.armed.get(node_id, ())[-1:], Armed(key, begin, int(request["timer"]))]
+
+    def learn(
+        self, requests: Sequence[str], seen: Mapping[str, float], results: Mapping[str, Sequence[Mapping[str, Any]]],
+        wall_s: float,
+    ) -> None:  # fmt: skip
+        """Learn from a step over ``requests`` (node ids, in order): when each answered, and what it had worked."""
+        spent = {i: [(str(r["phase"]), float(r["seconds"])) for r in results[i]] for i in seen if results.get(i)}
+        timings = {i: Timing(seen[i], sum(seconds for _, seconds in own)) for i, own in spent.items()}
+        trip = arithmetic.trip(requests, timings, wall_s, self.pace.forks) if timings else 0.0
+        work = max((arithmetic.look_work(own) for own in spent.values()), default=0.0)
+        self.pace = self.pace.learned(trip, work)
+
+    def fired(self, node_id: str, name: str, failure: Failure) -> Problem | None:
+        """Return a Problem when a node failed because its timer had fired; None when that is not why."""
+        if not SYMPTOMS.intersection(failure.codes) or failure.ended.get("by", "timer") != "timer":
+            return None
+        armed = self.armed.get(node_id, [])
+        known = armed[:-1] if failure.refused and len(armed) > 1 else armed[::-1]
+        over = [one for one in known if failure.at - one.sent >= one.seconds - EARLY_S]
+        if not over and not (failure.ended and known):
+            return None
+        last = (over or known)[0]
+        text = (
+            f"{name} took itself back under the run: its timer of {last.seconds} s, which counts from the sending of "
+            f"{last.by}, fired before {failure.phase} was done, {failure.at - last.sent:.0f} s later; {self.words()}"
+        )
+        hint = "apply again: the timer is set by what is measured then"
+        if self.chosen:
+            hint = f"give --timer {max(self.smallest, last.seconds + 1)} or more, or none: it is measured then"
+        return Problem(code="IPP676", message=text, hint=hint)
