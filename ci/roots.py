@@ -24,7 +24,7 @@ SUITES = {"3.11": "bookworm", "3.13": "trixie", "3.14": "sid"}
 # python3-venv for the tests' environment, the rest is what the tests start
 PACKAGES = (
     *("python3-venv", "ca-certificates", "git", "iproute2", "iputils-ping"),
-    *("make", "nftables", "openssh-client", "procps", "tmux"),
+    *("make", "mount", "nftables", "openssh-client", "procps", "tmux"),
 )
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 _PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")

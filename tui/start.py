@@ -137,8 +137,10 @@ def _signals(planner: Planner) -> Iterator[None]:
 def _watched(planner: Planner, terminal: Terminal) -> Iterator[None]:
     """Bound the time of an end: a thread of work or a terminal that takes nothing must not hold it for ever."""
     timer: threading.Timer | None = None
+    telling = threading.Lock()  # held by whoever tells how it ended, for good
 
     def late() -> None:
+        telling.acquire()
         os._exit(_ended(planner, None, terminal, {"state_dir": planner.state_dir}))
 
     def begin() -> None:
@@ -156,3 +158,4 @@ def _watched(planner: Planner, terminal: Terminal) -> Iterator[None]:
         planner.on_end = None
         if timer is not None:
             timer.cancel()
+            telling.acquire()  # never comes back when the other has it: the process is about to end

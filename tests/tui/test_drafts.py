@@ -199,12 +199,14 @@ async def test_a_plan_that_has_changed_since_is_said(kept, make, settle):
         assert "has changed since" in str(app.screen.query_one("#draft-warning").content)
 
 
-async def test_readonly_takes_and_keeps_nothing(kept, make, settle):
-    app = make(readonly=True)
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+async def test_readonly_takes_and_keeps_nothing(kept, make, settle, monkeypatch):
+    app, said = make(readonly=True), []
+    monkeypatch.setattr(app, "notify", lambda text, **_: said.append(text))
+    async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         assert not isinstance(app.screen, DraftScreen)
-        assert any("plan.yaml.draft" in note.message for note in app._notifications)
+        assert [text for text in said if "plan.yaml.draft: unsaved changes of" in text] == said
+        assert len(said) == 1
         app.desk.draft.change("name: x\n")
         app.keep_draft()
         assert app.kept is None
