@@ -19,7 +19,7 @@ pytestmark = pytest.mark.lab
 HELD_S = 3  # how long something stays away before we bring it back; pings go on meanwhile
 # The longest row of lost pings, in units beside what we held it: docs/rollout.md has the seconds of a quiet machine.
 # A pair that only its peer's dead peer detection brings back takes 40 s more, one that nobody does an hour.
-GAPS = {"kill -9, start, peer restarts": 60, "nft flush ruleset, 3 x": 4}
+GAPS = {"kill -9, start, peer restarts": 25, "nft flush ruleset, 3 x": 4}
 
 
 def back(lab: Lab) -> None:

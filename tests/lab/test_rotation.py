@@ -44,9 +44,9 @@ def authenticated_anew(lab: Lab, verify: Callable[[], object]) -> None:
     """End every IKE_SA: the traps ask for new ones, which only the new credentials can give."""
     names = "swanctl --list-sas --raw | grep -o 'pair-[0-9a-f]\\{12\\}' | sort -u"
     script = f"for c in $({names}); do swanctl --terminate --ike $c; done"
-    pod = next(n.pod_address for n in lab.nodes if n.name == "n2")
     lab.exec("n1", ["sh", "-c", script])
-    answers(lab, "n1", pod)
+    for node in lab.nodes[1:]:
+        answers(lab, "n1", node.pod_address)
     verify()
 
 

@@ -122,7 +122,7 @@ def test_a_killed_charon_comes_back(clusters: ClusterFactory, tmp_path: Path) ->
     rollout = Rollout(lab, tmp_path, plan_of(lab, tmp_path))
     assert rollout.apply().returncode == 0
     ended(lab)
-    assert talks(rollout, killed)[1] <= 60, "its peer found out by DPD only"
+    assert talks(rollout, killed)[1] <= 40, "its peer found out by DPD only"
 
 
 @pytest.mark.drill
