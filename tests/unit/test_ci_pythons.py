@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ci import pythons, roots
-from ci.pythons import Python, Ran, bad, between, counted, installed, matrix, plan, selection, supported, table
+from tests.ci import pythons, roots
+from tests.ci.pythons import Python, Ran, bad, between, counted, installed, matrix, plan, selection, supported, table
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = f"3.{sys.version_info.minor}"

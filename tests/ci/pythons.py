@@ -1,11 +1,12 @@
 """The tests on other Pythons than the one of the environment.
 
-``python -m ci.pythons`` (`make pythons`, a stage of `make test`) takes the oldest and the newest supported version: the
-fast tests and the planner's pictures, without what can't differ between Pythons; the next version towards this
-environment's where one can't be had (sid, which has the newest, is broken now and then). ``--all`` (`make drills`)
-takes every supported version, and all of the stages `check` and `slow`. ``--prepare`` only makes the environments.
+``python -m tests.ci.pythons`` (`make pythons`, a stage of `make test`) takes the oldest and the newest supported
+version: the fast tests and the planner's pictures, without what can't differ between Pythons; the next version towards
+this environment's where one can't be had (sid, which has the newest, is broken now and then). ``--all`` (`make
+drills`) takes every supported version, and all of the stages `check` and `slow`. ``--prepare`` only makes the
+environments.
 
-Where a version comes from: the PATH, pyenv, else a Debian root that is made once (`ci.roots`).
+Where a version comes from: the PATH, pyenv, else a Debian root that is made once (`tests.ci.roots`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci import roots
 from netplan.problems import ProblemError
+from tests.ci import roots
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CHECK = "not lab and not slow and not kernel and not drill"
 SLOW = "slow and not lab and not kernel and not drill"
 PICTURES = "picture and not drill"
@@ -274,7 +275,7 @@ def matrix(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the matrix and print its table; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ci.pythons")
+    parser = argparse.ArgumentParser(prog="python -m tests.ci.pythons")
     parser.add_argument("--all", action="store_true", help="every supported version, stages check and slow")
     parser.add_argument("--prepare", action="store_true", help="make roots and environments, run nothing")
     parser.add_argument("-n", type=int, default=2, metavar="N", help="processes of pytest (default: 2)")
