@@ -1,8 +1,8 @@
 """The stages of `make test`, one after the other, each against its share of the time that a change may wait for.
 
 ``python -m tests.ci.stages --began SECONDS`` runs ``make STAGE`` for each stage but the set-up, which is what happened
-since ``began`` (seconds since 1970). The first stage that fails ends the run; the table of what was done comes at the end
-either way. A stage above its share is a warning, not a failure: the shares are those of a quiet machine with two
+since ``began`` (seconds since 1970). The first stage that fails ends the run; the table of what was done comes at the
+end either way. A stage above its share is a warning, not a failure: the shares are those of a quiet machine with two
 processors on which roots and images are cached, and a busy one takes longer.
 """
 
