@@ -39,7 +39,10 @@ ip link set vethf up
 
 
 class Others(Rollout):
-    """A rollout of a plan of our own in a lab, with other pod subnets than the lab's overlay has."""
+    """A rollout of a plan of our own in a lab, with other pod subnets than the lab's overlay has.
+
+    With pre-shared keys: what `make test` has of them in a whole rollout.
+    """
 
     def __init__(self, lab: Lab, folder: Path, cni: dict[str, object], variables: dict[str, dict[str, str]]) -> None:
         inventory = yaml.safe_load(lab.inventory.read_text())
@@ -47,7 +50,7 @@ class Others(Rollout):
             inventory["k8s_nodes"]["hosts"][name] |= values
         (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
         document = {k: v for k, v in yaml.safe_load(lab.plan.read_text()).items() if k not in ("overlay", "cni")}
-        document |= {"inventory": "inventory.yml", "cni": cni}
+        document |= {"inventory": "inventory.yml", "cni": cni, "ipsec": {**document["ipsec"], "auth": "psk"}}
         (folder / "plan.yaml").write_text(yaml.safe_dump(document))
         self.lab, self.folder = lab, folder
         self.bundle, self.state = folder / "bundle", folder / "state"
