@@ -139,7 +139,7 @@ def alone(_: Node) -> Node:
 def measure(request: Node) -> Node:
     """The rows of ``probe``, the selectors of every CHILD_SA, and what charon logged since the files were loaded."""
     node = request["node"]
-    rows = probe.probe(node, request["nonce"])["rows"]
+    rows = probe.probe(node, request["nonce"], HANG_S)["rows"]
     selectors = sorted(
         {" ".join(child.get("local-ts", [])) + " === " + " ".join(child.get("remote-ts", []))
          for children in ike.child_sas(node).values() for child in children}
