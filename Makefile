@@ -58,18 +58,18 @@ check: $(VENV)/.dev ## every commit: format, lint, types, import contracts, fast
 .fast:
 	$(PYTEST) -q -n 2 -m "not lab and not slow and not kernel and not drill"
 
-# Stages, their order and their shares of the time: ci/stages.py
+# Stages, their order and their shares of the time: tests/ci/stages.py
 test: ## all that holds on main: check, other Pythons, then real kernels and the lab; each stage against its time
 	@date +%s >.began
 	@$(MAKE) --no-print-directory .test-setup
-	@$(BIN)/python -m ci.stages --began $$(cat .began)
+	@$(BIN)/python -m tests.ci.stages --began $$(cat .began)
 
 .test-setup: $(VENV)/.dev
 	$(call apt,$(APT_CHECK) $(APT_LAB) $(APT_TEST))
-	$(BIN)/python -m ci.pythons --prepare
+	$(BIN)/python -m tests.ci.pythons --prepare
 
 pythons: $(VENV)/.dev ## fast tests and the planner's pictures on the oldest and the newest supported Python
-	$(BIN)/python -m ci.pythons
+	$(BIN)/python -m tests.ci.pythons
 
 slow: $(VENV)/.dev # three processes: a third of these tests mostly wait, for processes and timers of a node
 	$(PYTEST) -q -n 3 --dist worksteal -m "slow and not lab and not kernel and not drill"
@@ -85,7 +85,7 @@ bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 
 drills: $(VENV)/.dev ## what takes longer than a change should wait for
 	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
-	$(BIN)/python -m ci.pythons --all
+	$(BIN)/python -m tests.ci.pythons --all
 
 format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format -q .

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from netplan import __version__
-from netplan.problems import printable
+from netplan.problems import ProblemError, printable
 
 LONGEST = 160  # characters of an error's own words in the line
 
@@ -42,7 +42,7 @@ def report(error: BaseException, about: dict[str, object], state_dir: str | None
     """
     text = _text(error, about)
     name = f"ui-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
-    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home
+    with contextlib.suppress(OSError, ProblemError):  # ProblemError: a user without a home has no state directory
         from netplan.rollout.journal import state_root
 
         path = state_root(state_dir) / "crashes" / name

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from netplan.problems import ProblemError
+
 _HEAD = re.compile(rb"# unsaved draft of ipsecplan ui, kept at (\S+), made from sha256:([0-9a-f]{64})\n")
 MOST = 9  # drafts of one plan in one place: plan.yaml.draft, plan.yaml.draft.2 and so on
 SIZE = 1 << 24  # bytes; what is larger is no plan
@@ -78,7 +80,7 @@ def _places(plan: Path, state_dir: str | None) -> Iterator[tuple[Path, list[Path
     real = Path(os.path.realpath(plan))  # the same drafts by whichever link the plan was opened
     ends = [".draft", *(f".draft.{number}" for number in range(2, MOST + 1))]
     yield real.parent, [real.with_name(real.name + end) for end in ends]
-    with contextlib.suppress(RuntimeError):  # a user without a home has no state directory
+    with contextlib.suppress(ProblemError):  # a user without a home has no state directory
         from netplan.rollout.journal import state_root
 
         folder = state_root(state_dir) / "drafts"

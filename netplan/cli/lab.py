@@ -12,6 +12,7 @@ import click
 
 from netplan.cli import output
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.refusals import refusals
 
 
 class Progress:
@@ -137,7 +138,9 @@ def save(file: Path | None, name: str) -> None:
     from netplan.lab.cluster import Lab
 
     with Progress() as say:
-        written = Lab.attach(name, say).save(file)
+        lab = Lab.attach(name, say)
+        with refusals(file, "written"):
+            written = lab.save(file)
     output.emit(str(written))
 
 

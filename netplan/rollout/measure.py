@@ -11,6 +11,8 @@ from netplan.rollout.engine import Engine, Outcome
 
 def measure(engine: Engine, verb: str, say: Callable[[str], object], *, wait_s: float = WAIT_S) -> Outcome:
     """Measure every pair in our turn; ``say`` is told for whom we wait. Raises ProblemError after ``wait_s``."""
+    if not engine.state.reading:  # we are the writer that others wait for
+        return engine.verify()
     with turn(engine.state.folder, verb, say, cancelled=engine.cancelled.is_set, wait_s=wait_s):
         outcome = engine.verify()
     if outcome.exit_code != ExitCode.OK:

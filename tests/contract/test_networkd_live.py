@@ -54,7 +54,9 @@ def test_the_drop_in_sets_the_mtu_and_keeps_the_address(tmp_path):
         target = folder / Path(path).relative_to("etc/systemd/network")
         target.parent.mkdir(parents=True)
         target.write_text(text)
-    (folder / "20-lan.network").write_text("[Match]\nName=eth1\n\n[Network]\nAddress=10.0.0.1/24\n")
+    # no router is listened to: from systemd 262 on that wants a machine id, which a fresh container has not
+    own = "[Match]\nName=eth1\n\n[Network]\nAddress=10.0.0.1/24\nIPv6AcceptRA=no\n"
+    (folder / "20-lan.network").write_text(own)
     eth1 = applied(folder)["eth1"]
     assert eth1["mtu"] == 1416
     assert "10.0.0.1" in [a["local"] for a in eth1["addr_info"]]

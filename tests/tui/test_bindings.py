@@ -261,6 +261,17 @@ async def test_binding(name, make, folder, settle, monkeypatch):
         assert holds(app)
 
 
+async def test_a_stop_right_behind_the_start_of_a_measurement_stops_it(make, folder, settle, monkeypatch):
+    prepare(["@endless"], folder, monkeypatch)
+    app = make(mode="verify")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        app.screen.action_measure()
+        app.screen.action_stop()
+        await settle(pilot)
+        assert app.screen.end.startswith("stopped")
+
+
 def _declared() -> set[str]:
     from tui.screens import ask, draft, help, jump, prompt, save
 

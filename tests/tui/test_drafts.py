@@ -252,6 +252,21 @@ def test_a_report_goes_to_a_temporary_file_when_the_state_directory_can_t_be_wri
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_user_without_a_home_loses_neither_report_nor_draft(folder, monkeypatch):
+    """As in a container that runs with any user id: HOME unset, no entry in passwd."""
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("HOME", "IPSECPLAN_STATE", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    assert crash.report(ValueError("x"), {"screen": "calc"}, None).parent == folder
+    assert drafts.keep(PATH, CHANGED, PLAN.encode()) == folder / "plan.yaml.draft"
+    assert [found.text for found in drafts.found(PATH)] == [CHANGED]
+
+
 def test_a_report_has_what_led_to_the_error():
     try:
         try:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from netplan.cli import progress
 from netplan.cli.progress import asking_to_keep
 from netplan.problems import ExitCode
 from netplan.rollout.engine import Outcome
@@ -31,9 +30,9 @@ def test_only_yes_keeps(typed: int, words: str, kept: bool) -> None:
     assert asking_to_keep(False, threading.Event())(FOUND, 60) is kept
 
 
-def test_silence_is_no(typed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "KEEP_MARGIN_S", 59.5)
-    assert asking_to_keep(False, threading.Event())(FOUND, 60) is False
+def test_silence_is_no_before_a_yes_would_be_too_late(typed: int) -> None:
+    found = Outcome("planned", ExitCode.OK, keep_margin_s=60)
+    assert asking_to_keep(False, threading.Event())(found, 60) is False
     os.close(typed)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ci import pythons, roots
-from ci.pythons import Python, Ran, bad, counted, installed, matrix, plan, selection, supported, table
+from tests.ci import pythons, roots
+from tests.ci.pythons import Python, Ran, bad, between, counted, installed, matrix, plan, selection, supported, table
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = f"3.{sys.version_info.minor}"
@@ -163,6 +163,36 @@ def test_what_can_not_be_had_is_said_and_the_rest_runs(
     assert [(ran.version, ran.ok) for ran in done] == [(absent, False), (HERE, True)]
     assert "root needs root" in done[0].why
     assert f"no python{absent} on the PATH" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("version", "here", "others"),
+    [
+        ("3.14", "3.11", ["3.13", "3.12"]),
+        ("3.11", "3.14", ["3.12", "3.13"]),
+        ("3.14", "3.13", []),
+        ("3.11", "3.12", []),
+    ],
+)
+def test_what_stands_in_for_an_end(version: str, here: str, others: list[str]) -> None:
+    assert between(version, ["3.11", "3.12", "3.13", "3.14"], here) == others
+
+
+def test_a_broken_sid_is_said_and_the_next_version_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(version: str) -> Python | str:
+        return "sid is broken today" if version == "3.14" else Python(version, "a root", "python")
+
+    monkeypatch.setattr(pythons, "get", get)
+    monkeypatch.setattr(pythons, "own", lambda: Python("3.11", "this environment", "python"))
+    monkeypatch.setattr(pythons, "environment", lambda python: python)
+    monkeypatch.setattr(pythons, "run", lambda python, stage, _: Ran(python.version, python.where, stage, 9, seconds=1))
+    done = matrix({"3.14": ["second"]}, 1, stand_ins=True)
+    assert [(ran.version, ran.ok, bad(ran, everything=False)) for ran in done] == [
+        ("3.14", True, False), ("3.13", True, False)
+    ]  # fmt: skip
+    assert table(done)[1] == "3.14    second  not run: sid is broken today; 3.13 instead"
+    (alone,) = matrix({"3.14": ["second"]}, 1)
+    assert bad(alone, everything=False), "asked for by name, or in drills"
 
 
 def test_pip_inside_is_set_as_here() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ci import stages
-from ci.stages import LIMIT, SHARES, Took, minutes, table, warnings
+from tests.ci import stages
+from tests.ci.stages import LIMIT, SHARES, Took, minutes, table, warnings
 
 ROOT = Path(__file__).resolve().parents[2]
 

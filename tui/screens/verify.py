@@ -81,14 +81,15 @@ class VerifyScreen(PlannerScreen):
             return
         self.pairs, self.nodes, self.end, self.said, self.report = [], [], None, [], ""
         self.answered = set()
-        self._measure()
+        state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
+        # started here, not in the thread: from now on there is something that S and the end of the planner can stop
+        self._child = processes.module("tui.measure", str(self.planner.bundle), *state)
+        self.show(None)
+        self._measure(self._child)
 
     @work(thread=True, exclusive=True, group="measure")
-    def _measure(self) -> None:
+    def _measure(self, child: processes.Child) -> None:
         worker = get_current_worker()
-        state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
-        child = self._child = processes.module("tui.measure", str(self.planner.bundle), *state)
-        self.app.call_from_thread(self.show, None)
         for line in child.lines():
             if worker.is_cancelled:
                 child.cancel()

@@ -1,10 +1,12 @@
 """The tests on other Pythons than the one of the environment.
 
-``python -m ci.pythons`` (`make pythons`, a stage of `make test`) takes the oldest and the newest supported version: the
-fast tests and the planner's pictures, without what can't differ between Pythons. ``--all`` (`make drills`) takes every
-supported version, and all of the stages `check` and `slow`. ``--prepare`` only makes the environments.
+``python -m tests.ci.pythons`` (`make pythons`, a stage of `make test`) takes the oldest and the newest supported
+version: the fast tests and the planner's pictures, without what can't differ between Pythons; the next version towards
+this environment's where one can't be had (sid, which has the newest, is broken now and then). ``--all`` (`make
+drills`) takes every supported version, and all of the stages `check` and `slow`. ``--prepare`` only makes the
+environments.
 
-Where a version comes from: the PATH, pyenv, else a Debian root that is made once (`ci.roots`).
+Where a version comes from: the PATH, pyenv, else a Debian root that is made once (`tests.ci.roots`).
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ci import roots
 from netplan.problems import ProblemError
+from tests.ci import roots
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CHECK = "not lab and not slow and not kernel and not drill"
 SLOW = "slow and not lab and not kernel and not drill"
 PICTURES = "picture and not drill"
@@ -68,10 +70,11 @@ class Ran:
     skipped: int = 0
     seconds: float = 0.0
     why: str = ""  # not run at all, or broken off
+    instead: str = ""  # the version that ran in place of this one
 
     @property
     def ok(self) -> bool:
-        return not self.failed and not self.why
+        return bool(self.instead) or (not self.failed and not self.why)
 
 
 def supported(pyproject: Path = ROOT / "pyproject.toml") -> list[str]:
@@ -216,7 +219,8 @@ def table(done: Sequence[Ran]) -> list[str]:
     for ran in done:
         counts = f"{ran.passed:>7}{ran.failed:>8}{ran.skipped:>9}{ran.seconds:>9.0f}"
         if ran.why and not ran.seconds:
-            counts = f"{'not run: ' + ran.why:<33}"
+            why = f"not run: {ran.why}" + (f"; {ran.instead} instead" if ran.instead else "")
+            counts = f"{why:<33}"
         end = f"  {ran.why.upper()}" if ran.why and ran.seconds else ""
         lines.append(f"{ran.version:<8}{ran.stage:<8}{counts}  {ran.where}{end}".rstrip())
     return lines
@@ -233,31 +237,45 @@ def plan(everything: bool, versions: Sequence[str], here: str) -> dict[str, list
     return {version: ["second"] for version in dict.fromkeys((versions[0], versions[-1])) if version != here}
 
 
-def matrix(wanted: Mapping[str, Sequence[str]], workers: int, *, prepare: bool = False) -> list[Ran]:
-    """Run what is wanted on each version, as far as the version can be had."""
+def between(version: str, versions: Sequence[str], here: str) -> list[str]:
+    """Return the versions that can stand in for one, the nearest first: those between it and that of here."""
+    one, own_place = versions.index(version), versions.index(here)
+    return list(versions[own_place + 1 : one][::-1]) if one > own_place else list(versions[one + 1 : own_place])
+
+
+def matrix(
+    wanted: Mapping[str, Sequence[str]], workers: int, *, prepare: bool = False, stand_ins: bool = False
+) -> list[Ran]:
+    """Run what is wanted on each version, as far as the version can be had; ``stand_ins``: else on one near it."""
     done: list[Ran] = []
     for version, stages in wanted.items():
         found = get(version)
         if isinstance(found, str):
             say(f"{version}: {found}")
-            done += [Ran(version, "", stage, why=found) for stage in stages]
-            continue
+            others = between(version, supported(), own().version) if stand_ins else []
+            other = next((one for name in others if not isinstance(one := get(name), str)), None)
+            done += [Ran(version, "", stage, why=found, instead=other.version if other else "") for stage in stages]
+            if other is None:
+                continue
+            found = other
+            say(f"{version}: {other.version} runs instead")
         try:
             python = environment(found)
         except subprocess.SubprocessError as error:
             why = f"its environment can't be made, see above ({type(error).__name__})"
-            done += [Ran(version, found.where, stage, why=why) for stage in stages]
+            done += [Ran(found.version, found.where, stage, why=why) for stage in stages]
             continue
         for stage in () if prepare else stages:
-            say(f"{version}: {stage}, {found.where}")
+            say(f"{found.version}: {stage}, {found.where}")
             done.append(run(python, stage, workers))
-            say(f"{version}: {stage}: {done[-1].passed} passed, {done[-1].failed} failed, {done[-1].seconds:.0f} s")
+            ran = done[-1]
+            say(f"{ran.version}: {stage}: {ran.passed} passed, {ran.failed} failed, {ran.seconds:.0f} s")
     return done
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the matrix and print its table; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ci.pythons")
+    parser = argparse.ArgumentParser(prog="python -m tests.ci.pythons")
     parser.add_argument("--all", action="store_true", help="every supported version, stages check and slow")
     parser.add_argument("--prepare", action="store_true", help="make roots and environments, run nothing")
     parser.add_argument("-n", type=int, default=2, metavar="N", help="processes of pytest (default: 2)")
@@ -271,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.versions:
         stages = ["check", "slow"] if options.all else ["second"]
         wanted = {version: stages for version in versions if version in options.versions}
-    done = matrix(wanted, options.n, prepare=options.prepare)
+    done = matrix(wanted, options.n, prepare=options.prepare, stand_ins=not options.all and not options.versions)
     if done:
         print("", *table(done), sep="\n", flush=True)
     return 1 if any(bad(ran, everything=options.all) for ran in done) else 0

@@ -1,8 +1,8 @@
 """The stages of `make test`, one after the other, each against its share of the time that a change may wait for.
 
-``python -m ci.stages --began SECONDS`` runs ``make STAGE`` for each stage but the set-up, which is what happened since
-``began`` (seconds since 1970). The first stage that fails ends the run; the table of what was done comes at the end
-either way. A stage above its share is a warning, not a failure: the shares are those of a quiet machine with two
+``python -m tests.ci.stages --began SECONDS`` runs ``make STAGE`` for each stage but the set-up, which is what happened
+since ``began`` (seconds since 1970). The first stage that fails ends the run; the table of what was done comes at the
+end either way. A stage above its share is a warning, not a failure: the shares are those of a quiet machine with two
 processors on which roots and images are cached, and a busy one takes longer.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SETUP = "setup"
 # seconds; the order is that of the run. Whoever makes a stage longer takes it from another.
 SHARES = {
@@ -99,7 +99,7 @@ def _make(name: str) -> int:
 
 def main(argv: Sequence[str] | None = None, start: Callable[[str], int] = _make) -> int:
     """Run `make test` behind its set-up; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ci.stages")
+    parser = argparse.ArgumentParser(prog="python -m tests.ci.stages")
     parser.add_argument("--began", type=float, default=time.time(), help="when the set-up began, seconds since 1970")
     parser.add_argument("stages", nargs="*", metavar="STAGE", help="some of the stages only")
     wanted = parser.parse_args(argv)
