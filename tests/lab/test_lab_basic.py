@@ -207,6 +207,16 @@ def test_power_and_cables(spare):
     assert pings(lab, "n1", lab.nodes[1].pod_address)
 
 
+def test_the_guest_keeps_its_address_on_the_wire_when_a_port_goes(spare):
+    """QEMU's network never asks again who has an address: the guest would be silent for ever."""
+    lab = spare
+    show = ["cat", "/sys/class/net/br0/address"]
+    before = lab.exec(GUEST, show, check=True).stdout
+    lab.exec(GUEST, ["sh", "-c", "for n in n1 n2 n3; do ip link set vb-$n nomaster; done"], check=True)
+    assert lab.exec(GUEST, show, check=True).stdout == before
+    lab.exec(GUEST, ["sh", "-c", "for n in n1 n2 n3; do ip link set vb-$n master br0; done"], check=True)
+
+
 def test_up_after_a_crash_clears_and_starts_and_down_leaves_nothing(clusters):
     lab = clusters()
     crashed = lab.pid()

@@ -38,9 +38,11 @@ say modules
 
 hostname lab-guest
 ulimit -n 65536 2>/dev/null || :
+# With an address of its own: else it takes the lowest of its ports', so another one when that node's power is cut, and
+# QEMU's network, which learns a neighbour only when that one speaks, would send to the old one for ever.
 ip -batch - <<EOF
 link set lo up
-link add br0 type bridge mcast_snooping 0
+link add br0 address 02:77:00:00:00:00 type bridge mcast_snooping 0
 link set br0 mtu $LAB_MTU
 link set br0 up
 addr add $LAB_GUEST_ADDRESS dev br0
