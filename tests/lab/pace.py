@@ -22,7 +22,7 @@ T = TypeVar("T")
 HANG_S = 1800.0  # one command or one wait; a whole apply takes 90 s on two emulated processors that do nothing else
 TEST_S = 4 * HANG_S  # one test
 # In units. On two quiet processors a unit is half a second and the longest step of three nodes takes ten
-TIMER = 60  # of the nodes, where a test waits until it fires; each step begins it anew
+TIMER = 90  # of the nodes, where a test waits until it fires; each step begins it anew
 LATE = 20  # what follows from something, has followed
 TIMER_S = (30, 3600)  # what the command line takes
 _SMALLEST = r"{} (\d+) is the smallest that will do"

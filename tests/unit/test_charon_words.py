@@ -8,6 +8,7 @@ from tests.lab.charon_words import listen, meaning
 
 FAULTS = """
 received proposals unacceptable
+embedding X509 certificate in payload failed
 no acceptable proposal found
 received NO_PROPOSAL_CHOSEN notify error
 no IKE config found for 10.77.0.11...10.77.0.12, sending NO_PROPOSAL_CHOSEN
@@ -101,6 +102,7 @@ plugin 'sqlite': failed to load - sqlite_plugin_create not found and no plugin f
 unable to load 5 plugin features (5 due to unmet dependencies)
 faking NAT situation to enforce UDP encapsulation
 signature validation failed, looking for another key
+embedding PUBKEY certificate in payload failed
 no authorities found, 0 unloaded
 no pools found, 0 unloaded
 successfully loaded 2 connections, 0 unloaded
