@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from netplan.files import write_atomic
 from netplan.problems import ProblemError
 
 _HEAD = re.compile(rb"# unsaved draft of ipsecplan ui, kept at (\S+), made from sha256:([0-9a-f]{64})\n")
@@ -50,7 +51,8 @@ def keep(plan: Path, text: str, base: bytes, state_dir: str | None = None, befor
     raw = head.encode() + text.encode()
     if before is not None:
         with contextlib.suppress(OSError):
-            return _write(before.parent, [before], raw, replace=True)
+            write_atomic(before, raw)
+            return before
     for folder, names in _places(plan, state_dir):
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,7 +90,7 @@ def _places(plan: Path, state_dir: str | None) -> Iterator[tuple[Path, list[Path
         yield folder, [folder / f"{mark}-{real.name}{end}" for end in ends]
 
 
-def _write(folder: Path, names: list[Path], raw: bytes, *, replace: bool = False) -> Path:
+def _write(folder: Path, names: list[Path], raw: bytes) -> Path:
     handle, name = tempfile.mkstemp(prefix=".draft.", dir=folder)
     fresh = Path(name)
     try:
@@ -96,7 +98,7 @@ def _write(folder: Path, names: list[Path], raw: bytes, *, replace: bool = False
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
-        target = fresh.replace(names[0]) if replace else _named(fresh, names)
+        target = _named(fresh, names)
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
