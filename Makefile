@@ -78,7 +78,7 @@ kernel: $(VENV)/.dev
 	$(PYTEST) -q -m kernel
 
 lab: $(VENV)/.dev
-	$(PYTEST) -q -n 2 --dist loadgroup --no-loadscope-reorder -m "lab and not drill" --durations 12
+	$(PYTEST) -q -n 2 --dist loadgroup --no-loadscope-reorder -m "lab and not drill" --durations 40
 
 bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 	$(BIN)/python -m benchmarks

@@ -38,6 +38,7 @@ _TOGETHER = (
     r"^peer did not notice IKE_SA rekey collision",
     r"^peer initiated rekeying, but ",
     r"^unable to (rekey|create CHILD_SA while)",
+    r"^unable to terminate (IKE|CHILD)_SA: ID \d+ not found",  # gone between the list and the request that follows it
     r"^received CHILD_SA_NOT_FOUND notify",  # the peer has ended it in the same moment
     r"^peer didn't find the CHILD_SA we tried to rekey",
     r"^received DELETE for unknown \S+ CHILD_SA",

@@ -61,7 +61,7 @@ def test_apply_prove_apply_again_and_off(applied: Applied) -> None:
     assert pings.longest <= Pace.of(applied.lab).unit, pings
 
 
-@pytest.mark.weight(60)
+@pytest.mark.drill  # the engine's part is in tests/unit, the nodes' in test_rollout_kill.py
 def test_the_operator_stops(clusters: ClusterFactory, tmp_path: Path) -> None:
     rollout = Rollout(clusters(nodes=2), tmp_path)
     with rollout.brought_to("permissive") as process:

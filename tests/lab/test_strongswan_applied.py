@@ -1,7 +1,8 @@
-"""Combinations of mode, family, overlay, topology, profile and encapsulation, each by a whole rollout.
+"""Combinations of mode, family, overlay, topology, profile and encapsulation, each by a whole rollout: a drill.
 
 Each two of mode, family and overlay meet in a row; profile, topology and NAT-T vary over the rows. All other
-combinations are in test_strongswan_matrix.py, without the rollout.
+combinations are in test_strongswan_matrix.py, without the rollout; ``make test`` has a part of those, and a rollout
+with other values than the lab's own in test_planes.py.
 """
 
 from __future__ import annotations
@@ -21,22 +22,16 @@ from .conftest import ClusterFactory
 from .pace import answers
 from .wire import sizes_are_as_planned
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.weight(190)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill]
 
 HUB: dict[str, Any] = {"hub": "n2"}
 LINE: dict[str, Any] = {"between": [["n1", "n2"], ["n2", "n3"]]}
 ROWS = [
     # mode, protect, auth, family, overlay, mesh, profile, NAT-T
-    pytest.param(
-        "transport", "overlay", "psk", "ipv4", "vxlan", "pairs", "legacy-cbc", "always", marks=pytest.mark.drill
-    ),
+    ("transport", "overlay", "psk", "ipv4", "vxlan", "pairs", "legacy-cbc", "always"),
     ("tunnel", "hosts", "pubkey", "ipv6", "geneve", HUB, "bsi", "never"),
-    pytest.param(
-        "transport", "hosts", "certificates", "ipv4", "geneve", LINE, "cnsa1", "never", marks=pytest.mark.drill
-    ),
-    pytest.param(
-        "tunnel", "overlay", "certificates", "ipv6", "vxlan", "pairs", "pq-hybrid", "never", marks=pytest.mark.drill
-    ),
+    ("transport", "hosts", "certificates", "ipv4", "geneve", LINE, "cnsa1", "never"),
+    ("tunnel", "overlay", "certificates", "ipv6", "vxlan", "pairs", "pq-hybrid", "never"),
 ]
 
 

@@ -82,6 +82,7 @@ ignoring acquire for reqid 3, connection attempt pending
 querying SAD entry with SPI c1d2e3f4 failed: No such process (3)
 received DELETE for unknown ESP CHILD_SA with SPI c1d2e3f4
 CHILD_SA ESP/0xc1d2e3f4/10.77.0.12 not found for delete
+unable to terminate IKE_SA: ID 2 not found
 peer didn't accept DH group CURVE_25519, it requested ECP_384
 """
 PLAIN = """
