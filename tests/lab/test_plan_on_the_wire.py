@@ -1,6 +1,6 @@
 """The plan and the packets agree to the byte: VXLAN and Geneve over IPv4 and IPv6, after a real apply.
 
-``make test`` has a tunnel of Geneve over IPv6 in test_strongswan_applied.py, and the proof's own sizes everywhere.
+``make test`` has a tunnel of Geneve over IPv6 in test_strongswan_matrix.py, and the proof's own sizes everywhere.
 """
 
 from __future__ import annotations
