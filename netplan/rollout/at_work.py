@@ -142,7 +142,8 @@ def turn(
     not there, or can't be written, orders nothing: the nodes themselves let one measurement in at a time.
     """
     lock = Lock(folder / MEASURING, verb)
-    end, told = time.monotonic() + wait_s, -TOLD_S
+    begin = time.monotonic()
+    end, told = begin + wait_s, -TOLD_S
     try:
         while True:
             other = holder(folder / LOCK)
@@ -160,7 +161,9 @@ def turn(
                     ),
                     ExitCode.FAILURE,
                 )  # fmt: skip
-            if time.monotonic() - told >= TOLD_S:
+            # whoever has only just taken it, or only looks at it, has not written a name there
+            named = other.pid or time.monotonic() - begin > GRACE_S
+            if named and time.monotonic() - told >= TOLD_S:
                 say(f"waiting for {other.words()} to end")
                 told = time.monotonic()
             time.sleep(0.2)
