@@ -25,6 +25,7 @@ LOCK = "lock"
 MEASURING = "measuring"
 GRACE_S = 2.0  # a reader that looks holds the lock for an instant: a writer comes again
 WAIT_S = 900.0  # longest wait of a measurement for its turn
+NAMED_S = 1.0  # until then whoever has just taken a lock has written down who it is
 TOLD_S = 60.0  # a wait is told of when it begins, and again after so many seconds
 
 
@@ -162,7 +163,7 @@ def turn(
                     ExitCode.FAILURE,
                 )  # fmt: skip
             # whoever has only just taken it, or only looks at it, has not written a name there
-            named = other.pid or time.monotonic() - begin > GRACE_S
+            named = other.pid or time.monotonic() - begin > NAMED_S
             if named and time.monotonic() - told >= TOLD_S:
                 say(f"waiting for {other.words()} to end")
                 told = time.monotonic()
