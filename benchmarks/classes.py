@@ -10,8 +10,9 @@ import itertools
 import os
 
 from benchmarks.result import Result, cpu
-from netplan.model import Node, PlanFile
-from netplan.plan import make_plan
+from netplan.model.node import Node
+from netplan.model.planfile import PlanFile
+from netplan.plan.build import make_plan
 from netplan.stack import largest_inner, parse
 
 HOSTS, CLASSES = 10_000, 64

@@ -58,8 +58,8 @@ def first_frame(runs: int = 5) -> list[Result]:
 
 def key_press() -> list[Result]:
     """CPU of the recomputation after one key in a plan of 1,000 nodes: median and slowest of what people turn."""
-    from netplan.inventory import Host, Inventory
-    from tui.desk import Desk
+    from netplan.inputs.inventory import Host, Inventory
+    from tui.plan.session import Desk
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.yaml"

@@ -6,17 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from netplan import inventory as inventories
-from netplan.cni.existing import texts
-from netplan.host.openings import plan_problems
-from netplan.inventory import Inventory
-from netplan.load import LoadedPlan, load
-from netplan.model import Node, PlanFile
-from netplan.nodes import nodes
-from netplan.plan import Plan, make_plan
+from netplan.cni.existing_config import texts
+from netplan.host.firewall import plan_problems
+from netplan.inputs import inventory as inventories
+from netplan.inputs.host_variables import nodes
+from netplan.inputs.inventory import Inventory
+from netplan.inputs.load import LoadedPlan, load
+from netplan.inputs.rules import validate, validate_with
+from netplan.inputs.yaml_source import Key
+from netplan.model.node import Node
+from netplan.model.planfile import PlanFile
+from netplan.plan.build import make_plan
+from netplan.plan.types import Plan
 from netplan.problems import Problem, ProblemError, errors, quoted
-from netplan.source import Key
-from netplan.validate import validate, validate_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def _network(loaded: LoadedPlan, plan: Plan) -> list[Problem]:
     """What the container network or the hosts' firewall has against the plan, shown where the plan names it."""
     found: list[tuple[Key, Problem]] = [(("firewall",), problem) for problem in plan_problems(plan)]
     if plan.file.made is not None or plan.file.cni.options:
-        from netplan.cni.deliver import problems  # only for networks that a plan names
+        from netplan.cni.render import problems  # only for networks that a plan names
 
         found += [(("cni", "plugin"), problem) for problem in problems(plan)]
     return [

@@ -13,15 +13,16 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.signal import Signal
 
-from tui import export, screens, settings, themes
-from tui.desk import Desk
+from tui import screens, settings, themes
+from tui.draw import export
 from tui.life import Life
+from tui.plan.session import Desk
 from tui.screens.base import PlannerScreen
 from tui.widgets.title_bar import TABS
 
 if TYPE_CHECKING:
-    from tui.check import Checked
-    from tui.zones import Measured
+    from tui.draw.host_groups import Measured
+    from tui.plan.check import Checked
 
 
 class Planner(Life):
@@ -127,13 +128,13 @@ class Planner(Life):
 
     def action_help(self) -> None:
         """Show every key of this screen."""
-        from tui.screens.help import HelpScreen
+        from tui.dialogs.help import HelpScreen
 
         self.push_screen(HelpScreen(self.screen))
 
     def action_jump(self) -> None:
         """Put a letter on everything that can have the focus."""
-        from tui.screens.jump import JumpScreen
+        from tui.dialogs.jump import JumpScreen
 
         self.push_screen(JumpScreen(self.screen))
 
@@ -146,7 +147,7 @@ class Planner(Life):
     def action_leave(self) -> None:
         """Leave; ask when something would be lost."""
         if self.desk.dirty:
-            from tui.screens.ask import AskScreen
+            from tui.dialogs.ask import AskScreen
 
             self.push_screen(AskScreen("Quit and lose the unsaved changes?", "quit"), self._leave)
         else:

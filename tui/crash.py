@@ -43,7 +43,7 @@ def report(error: BaseException, about: dict[str, object], state_dir: str | None
     text = _text(error, about)
     name = f"ui-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
     with contextlib.suppress(OSError, ProblemError):  # ProblemError: a user without a home has no state directory
-        from netplan.rollout.journal import state_root
+        from netplan.rollout.record.journal import state_root
 
         path = state_root(state_dir) / "crashes" / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

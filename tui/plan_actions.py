@@ -12,23 +12,35 @@ from textual.signal import Signal
 from textual.worker import get_current_worker
 
 from netplan.problems import ProblemError, printable
-from tui.desk import Desk
+from tui.plan.session import Desk
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tui.check import Checked
-    from tui.drafts import Kept
+    from tui.draw.host_groups import Measured
+    from tui.plan.check import Checked
+    from tui.plan.drafts import Kept
 
 
 class PlanActions(App[int]):
     """Keeps every screen in step with the draft."""
 
     desk: Desk
+    bundle: Path  # of the rollout, and where Files writes
+    against: Path | None  # what Files compares with at first
     state_dir: str | None
+    measured: Measured
     plan_changed: Signal[Checked | None]
     kept: Path | None = None  # where the unsaved text lies on disk, once it was kept or taken from there
     on_disk: bool = False  # whether the last attempt to keep it worked
+
+    def calculate(self, stack: str, link_mtu: int) -> None:
+        """Show a packet in the calculator. ``link_mtu`` is in bytes."""
+        raise NotImplementedError
+
+    def follow(self, transaction: str) -> None:
+        """Show a transaction on the rollout screen."""
+        raise NotImplementedError
 
     def look(self) -> None:
         """Read the inventory in the background if there is one to read."""
@@ -80,7 +92,7 @@ class PlanActions(App[int]):
     def action_reload(self) -> None:
         """Read plan and inventory again, dropping nothing without asking."""
         if self.desk.dirty:
-            from tui.screens.ask import AskScreen
+            from tui.dialogs.ask import AskScreen
 
             self.push_screen(AskScreen("Reload and lose the unsaved changes?", "reload"), self._reload)
         elif self.attempt(self.desk.reload):
@@ -97,7 +109,7 @@ class PlanActions(App[int]):
         elif not self.desk.dirty or self.desk.draft is None:
             self.notify("nothing to save", timeout=2)
         else:
-            from tui.screens.save import SaveScreen
+            from tui.dialogs.save import SaveScreen
 
             self.push_screen(SaveScreen(self.desk), self._saved)
 
@@ -115,7 +127,7 @@ class PlanActions(App[int]):
             return
         self.on_disk = False
         with contextlib.suppress(Exception):  # then the caller finds that it isn't on disk
-            from tui import drafts
+            from tui.plan import drafts
 
             self.kept = drafts.keep(draft.path, draft.text, draft.raw_saved, self.state_dir, self.kept)
             self.on_disk = True
@@ -132,14 +144,14 @@ class PlanActions(App[int]):
         draft = self.desk.draft
         if draft is None or self.desk.dirty:
             return
-        from tui import drafts
+        from tui.plan import drafts
 
         for kept in drafts.found(draft.path, self.state_dir):
             if self.desk.readonly:
                 self.notify(f"{kept.path}: unsaved changes of {kept.at}; without --readonly they can be taken",
                             title="Draft", markup=False)  # fmt: skip
             else:
-                from tui.screens.draft import DraftScreen
+                from tui.dialogs.draft import DraftScreen
 
                 self.push_screen(DraftScreen(draft, kept), lambda answer, kept=kept: self._offered(answer, kept))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from netplan.audit.intake import Text, texts
+from netplan.audit.inputs import Text, texts
 from netplan.audit.judge import Given, judge
 from netplan.audit.model import Evidence, Finding, Skipped
 from netplan.audit.readers import read

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from netplan.audit.model import Esp, Evidence, Finding, Link
 from netplan.audit.stacks import smallest, stack_text
 from netplan.audit.strongswan import own_of
-from netplan.cni.base import PORTS, Hint, Own, Setting
-from netplan.cni.conflist import PAST_THE_HOST
-from netplan.layers import HEADERS
+from netplan.cni.adapter import PORTS, Hint, Own, Setting
+from netplan.cni.adapters.conflist import PAST_THE_HOST
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
+from netplan.stack.headers import HEADERS
 
 DEFAULT_LINK = 1500
 _ASK = "give --mtu"

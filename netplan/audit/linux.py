@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from netplan.audit.model import Evidence, Finding, Link
-from netplan.cni.base import Family, Hint, Setting, fixed, plus, whole
-from netplan.cni.document import Piece, Place, spot
+from netplan.cni.adapter import Family, Hint, Setting, fixed, plus, whole
+from netplan.cni.yaml_document import Piece, Place, spot
 
 # the kernel's word for a tunnel device -> encapsulation and family
 _TUNNELS: dict[str, tuple[str, Family | None]] = {

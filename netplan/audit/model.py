@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from netplan.cni.base import Family, Hint, Setting
-from netplan.cni.document import Place
+from netplan.cni.adapter import Family, Hint, Setting
+from netplan.cni.yaml_document import Place
 from netplan.stack import Solution
 
 Severity = Literal["error", "warning", "note"]

@@ -6,18 +6,18 @@ import functools
 import re
 from collections.abc import Callable, Iterator
 
-from netplan.audit import hosts, linux, others, strongswan, xfrm
-from netplan.audit.intake import Text
+from netplan.audit import host_links, linux, other_systems, strongswan, xfrm
+from netplan.audit.inputs import Text
 from netplan.audit.model import Evidence, Skipped
 from netplan.cni import ADAPTERS
-from netplan.cni.base import Hint, Setting
-from netplan.cni.docker import is_daemon
-from netplan.cni.document import Document, Piece, UnreadableError, parse
-from netplan.cni.ovs import audit_text
+from netplan.cni.adapter import Hint, Setting
+from netplan.cni.adapters.docker import is_daemon
+from netplan.cni.adapters.ovs import audit_text
+from netplan.cni.yaml_document import Document, Piece, UnreadableError, parse
 from netplan.host import ifupdown, networkd, networkmanager
 
 _Reader = Callable[[str, str, Evidence], "str | None"]
-_OTHERS: tuple[Callable[[Piece], list[Setting | Hint]], ...] = (others.submariner, others.talos)
+_OTHERS: tuple[Callable[[Piece], list[Setting | Hint]], ...] = (other_systems.submariner, other_systems.talos)
 # Kubernetes objects that say nothing about MTU are read in passing, without a word
 _MAX_ITEMS = 50_000
 
@@ -117,7 +117,7 @@ def _rules(path: str, text: str, evidence: Evidence) -> str | None:
 
 
 def _router(path: str, text: str, evidence: Evidence) -> str | None:
-    others.ios(path, text, evidence)
+    other_systems.ios(path, text, evidence)
     linux.clamps(path, text, evidence)
     return None
 
@@ -142,13 +142,13 @@ _TEXTS: tuple[tuple[Callable[[str, str], bool], _Reader], ...] = (
     (lambda _p, t: strongswan.is_swanctl(t), strongswan.swanctl_conf),
     (lambda _p, t: bool(re.search(r"^FLANNEL_MTU=", t, re.M)), _nothing(linux.subnet_env)),
     (lambda p, t: p.endswith("calico/mtu") and bool(re.fullmatch(r"\s*\d{2,5}\s*", t)), _nothing(linux.calico_mtu)),
-    (lambda _p, t: networkd.is_unit(t), _nothing(hosts.network_unit)),
-    (lambda _p, t: networkmanager.is_keyfile(t), _nothing(hosts.keyfile)),
-    (lambda _p, t: ifupdown.is_interfaces(t), _nothing(hosts.interfaces)),
-    (_is_netplan, _nothing(hosts.canonical_file)),
-    (lambda _p, t: others.is_vyos(t), others.vyos),
-    (lambda _p, t: others.is_ios(t), _router),
-    (lambda _p, t: others.is_neutron(t), others.neutron),
+    (lambda _p, t: networkd.is_unit(t), _nothing(host_links.network_unit)),
+    (lambda _p, t: networkmanager.is_keyfile(t), _nothing(host_links.keyfile)),
+    (lambda _p, t: ifupdown.is_interfaces(t), _nothing(host_links.interfaces)),
+    (_is_netplan, _nothing(host_links.canonical_file)),
+    (lambda _p, t: other_systems.is_vyos(t), other_systems.vyos),
+    (lambda _p, t: other_systems.is_ios(t), _router),
+    (lambda _p, t: other_systems.is_neutron(t), other_systems.neutron),
     (_is_rules, _rules),
     (lambda _p, t: "ovs-vsctl" in t and not t.lstrip().startswith(("{", "apiVersion")), _script),
     (lambda _p, t: strongswan.is_strongswan_conf(t), strongswan.strongswan_conf),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netplan.audit.model import Esp
-from netplan.cni.base import OVERLAY, Own
+from netplan.cni.adapter import OVERLAY, Own
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from netplan.audit.model import Esp, Evidence
-from netplan.cni.base import Family, Own, Setting, fixed, plus
-from netplan.cni.document import Place, spot
-from netplan.ipsec.reader import Settings, SettingsError
-from netplan.ipsec.reader import read as read_settings
-from netplan.proposals import esp_proposal
+from netplan.cni.adapter import Family, Own, Setting, fixed, plus
+from netplan.cni.yaml_document import Place, spot
+from netplan.ipsec.swanctl_parser import Settings, SettingsError
+from netplan.ipsec.swanctl_parser import read as read_settings
+from netplan.model.proposals import esp_proposal
 
 DEFAULT = "aes256gcm16"
 _ASSUMED = "the proposals are strongSwan's defaults; two strongSwans agree on AES-GCM with a 16-byte ICV"

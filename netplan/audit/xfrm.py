@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 
 from netplan.audit.model import Esp, Evidence
-from netplan.cni.base import Family
-from netplan.cni.document import spot
+from netplan.cni.adapter import Family
+from netplan.cni.yaml_document import spot
 
 _HEAD = re.compile(r"^src (\S+) dst (\S+)")
 _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")

@@ -7,24 +7,13 @@ from typing import Any
 
 import click
 
-from netplan.cli.choices import choosing
-from netplan.cli.lint import JSON
+from netplan.cli.ask import asking, need_yes, to_change
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, SOAK, STATE_DIR, TIMER, YES, choosing
+from netplan.cli.outcome import ended
 from netplan.cli.output import as_json
-from netplan.cli.progress import (
-    BUNDLE,
-    INVENTORY,
-    SOAK,
-    STATE_DIR,
-    TIMER,
-    YES,
-    asking,
-    ended,
-    need_yes,
-    opened,
-    to_change,
-)
-from netplan.rollout.apply import apply
-from netplan.rollout.engine import Options
+from netplan.cli.session import opened
+from netplan.rollout.outcome import Options
+from netplan.rollout.verbs.apply import apply
 
 
 @click.command(

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.lint import JSON
+from netplan.cli.options import JSON
 from netplan.cli.output import as_json, emit, emit_json
-from netplan.ids import ID
 from netplan.ipsec import ca
+from netplan.model.ids import ID
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.refusals import refused
-from netplan.rollout.journal import ClusterState, state_root
+from netplan.rollout.record.journal import ClusterState, state_root
 
 CLUSTER = click.argument("cluster")
 STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory. [env: IPSECPLAN_STATE]")

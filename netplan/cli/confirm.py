@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.lint import JSON
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR, STEAL, TIMER
+from netplan.cli.outcome import ended
 from netplan.cli.output import as_json
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, STEAL, TIMER, ended, opened
-from netplan.rollout.confirm import confirm
-from netplan.rollout.engine import Options
+from netplan.cli.session import opened
+from netplan.rollout.outcome import Options
+from netplan.rollout.verbs.confirm import confirm
 
 
 @click.command("confirm", epilog="\b\nExamples:\n  ipsecplan confirm bundle\n  ipsecplan confirm bundle --json")

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import click
 
-from netplan import bundle as bundles
-from netplan.bundle import Bundle
-from netplan.cli.lint import JSON
+from netplan.bundle import manifest
+from netplan.bundle.manifest import Bundle
+from netplan.cli.options import INVENTORY, JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.cli.progress import INVENTORY, STATE_DIR, opened
+from netplan.cli.session import opened
 from netplan.ipsec.impact import Change, Side, changes
-from netplan.ipsec.reader import read
 from netplan.ipsec.swanctl import meaning
+from netplan.ipsec.swanctl_parser import read
 from netplan.problems import ExitCode, Problem, ProblemError, errors, printable
-from netplan.rollout.drift import START, live_side, problems
-from netplan.rollout.engine import Options
+from netplan.rollout.outcome import Options
+from netplan.verify.drift import START, live_side, problems
 
 CONFS = ("etc/swanctl/conf.d/ipsecplan.conf", "etc/ipsecplan/pairs.conf")  # the second where the first is a wildcard
 GUARD = "etc/ipsecplan/guard-drop.nft"
@@ -49,7 +49,7 @@ def command(
     drift: list[Problem] = []
     with as_json(json_):
         if new is not None:
-            found = compare(bundles.read(old), bundles.read(new))
+            found = compare(manifest.read(old), manifest.read(new))
         else:
             found, drift = against_nodes(old, inventory, state_dir)
     code = ExitCode.DIFFERENCE if found or errors(drift) else ExitCode.OK
@@ -64,7 +64,7 @@ def command(
 
 def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[list[Change], list[Problem]]:
     """Return what applying ``bundle`` would change for traffic, and every difference of the nodes from it."""
-    read_bundle = bundles.read(bundle)
+    read_bundle = manifest.read(bundle)
     with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         outcome = engine.status(texts=True)
     if outcome.problems:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
-from netplan import bundle as bundles
+from netplan.bundle import manifest
+from netplan.cli.options import BUNDLE, INVENTORY, STATE_DIR
 from netplan.cli.output import emit
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, opened
+from netplan.cli.session import opened
 from netplan.files import write_atomic
-from netplan.inventory import facts_file
+from netplan.inputs.inventory import facts_file
 from netplan.problems import ProblemError, printable
 from netplan.refusals import refusals
 from netplan.rollout import phases
-from netplan.rollout.engine import Failed, Options
+from netplan.rollout.outcome import Failed, Options
 
 
 @click.command("facts", epilog="\b\nExamples:\n  ipsecplan facts bundle\n  ipsecplan plan")
@@ -41,7 +42,7 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None
             }
             for node, target in engine.targets.items()
         }
-    path = facts_file(inventory or Path(bundles.read(bundle).manifest["inventory"]["path"]))
+    path = facts_file(inventory or Path(manifest.read(bundle).manifest["inventory"]["path"]))
     text = json.dumps({"schema": 1, "hosts": dict(sorted(hosts.items()))}, indent=1) + "\n"
     with refusals(path, "written"):
         write_atomic(path, text.encode(), 0o644)

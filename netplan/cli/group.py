@@ -7,7 +7,7 @@ import importlib
 import click
 
 from netplan import __version__
-from netplan.cli.main import VERBS
+from netplan.cli.verbs import VERBS
 
 
 class LazyGroup(click.Group):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from netplan.cli.lint import JSON
+from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
-from netplan.cli.progress import STATE_DIR
 from netplan.problems import printable
-from netplan.rollout.history import Past, transactions
-from netplan.rollout.journal import state_root
+from netplan.rollout.record.history import Past, transactions
+from netplan.rollout.record.journal import state_root
 
 
 @click.command("history", epilog="\b\nExamples:\n  ipsecplan history\n  ipsecplan history --cluster lab --json")

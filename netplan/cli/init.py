@@ -9,7 +9,7 @@ import click
 from netplan.cli.output import emit
 from netplan.problems import Problem, ProblemError
 from netplan.refusals import refused
-from netplan.render import render
+from netplan.templates.render import render
 
 
 @click.command(

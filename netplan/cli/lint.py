@@ -7,10 +7,8 @@ from pathlib import Path
 import click
 
 from netplan import pipeline
+from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
-
-PLAN = click.argument("plan", type=click.Path(path_type=Path), default="plan.yaml")
-JSON = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 
 
 @click.command(

@@ -11,10 +11,10 @@ import click
 from netplan import pipeline
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cni import ADAPTERS
-from netplan.cni.base import Adapter, Artifact, Change, Network, Step
-from netplan.cni.deliver import adapter, deliver, fitted, of_stack, page, steps, wanted
-from netplan.cni.existing import texts
+from netplan.cni.adapter import Adapter, Artifact, Change, Network, Step
+from netplan.cni.existing_config import texts
 from netplan.cni.policies import Baseline, policies
+from netplan.cni.render import adapter, deliver, fitted, of_stack, page, steps, wanted
 from netplan.host.links import HOSTS, Link
 from netplan.problems import Problem, ProblemError, errors, printable
 from netplan.refusals import refusals

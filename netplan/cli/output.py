@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from netplan import defect
+from netplan.cli import defect
+from netplan.cli.defect import debugging
 from netplan.cli.envelope import SCHEMA_VERSION as SCHEMA_VERSION
 from netplan.cli.envelope import document
-from netplan.defect import debugging
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.refusals import refused
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from netplan import pipeline
-from netplan.cli.lint import JSON, PLAN
+from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.consequences import consequences
 from netplan.explain.text import ledger_table
-from netplan.plan import Plan
+from netplan.plan.notes import consequences
+from netplan.plan.types import Plan
 from netplan.problems import printable
 
 MAX_PAIRS_SHOWN = 24

@@ -10,7 +10,7 @@ from netplan.cli.output import emit
 from netplan.ipsec import psk, vault
 from netplan.problems import Problem, ProblemError
 from netplan.refusals import refusals
-from netplan.rollout.journal import ClusterState, state_root
+from netplan.rollout.record.journal import ClusterState, state_root
 
 CLUSTER = click.argument("cluster")
 STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory. [env: IPSECPLAN_STATE]")

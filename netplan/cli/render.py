@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from netplan import bundle, pipeline
-from netplan.cli.lint import JSON, PLAN
+from netplan import pipeline
+from netplan.bundle import write
+from netplan.bundle.parallel import MANY
+from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.workers import MANY
 
 
 @click.command(
@@ -31,7 +32,7 @@ def command(plan: Path, directory: Path, json_: bool) -> None:
         with click.progressbar(
             length=hosts, label="hosts", show_pos=True, file=sys.stderr, hidden=hidden, update_min_steps=4
         ) as bar:
-            written = bundle.write(directory, made.plan, made.inventory, lambda done: bar.update(done - bar.pos))
+            written = write.write(directory, made.plan, made.inventory, lambda done: bar.update(done - bar.pos))
         files = len(written.manifest["files"])
         if json_:
             emit_json({"bundle": str(directory), "digest": written.digest, "files": files}, made.warnings)

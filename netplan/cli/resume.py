@@ -7,27 +7,13 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.choices import RAISE
-from netplan.cli.lint import JSON
+from netplan.cli.ask import asking, asking_to_keep, need_yes
+from netplan.cli.options import BUNDLE, DETACH, INVENTORY, JSON, KEEP_FOR, RAISE, SOAK, STATE_DIR, STEAL, TIMER, YES
+from netplan.cli.outcome import ended
 from netplan.cli.output import as_json
-from netplan.cli.progress import (
-    BUNDLE,
-    DETACH,
-    INVENTORY,
-    KEEP_FOR,
-    SOAK,
-    STATE_DIR,
-    STEAL,
-    TIMER,
-    YES,
-    asking,
-    asking_to_keep,
-    ended,
-    need_yes,
-    opened,
-)
-from netplan.rollout.engine import Options
-from netplan.rollout.resume import resume
+from netplan.cli.session import opened
+from netplan.rollout.outcome import Options
+from netplan.rollout.verbs.resume import resume
 
 
 @click.command("resume", epilog="\b\nExamples:\n  ipsecplan resume bundle\n  ipsecplan resume bundle --yes")

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.lint import JSON
+from netplan.cli.ask import asking, need_yes
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, LIMIT, STATE_DIR, STEAL, YES
+from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.cli.progress import BUNDLE, INVENTORY, LIMIT, STATE_DIR, STEAL, YES, asking, leave, need_yes, opened
-from netplan.rollout.engine import Options, Outcome
-from netplan.rollout.undo import revert
+from netplan.cli.session import opened
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.verbs.revert import revert
 
 
 @click.command("revert", epilog="\b\nExamples:\n  ipsecplan revert bundle\n  ipsecplan revert bundle --yes --json")

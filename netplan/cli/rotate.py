@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.lint import JSON
+from netplan.cli.ask import asking, need_yes
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR, YES
+from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, YES, asking, leave, need_yes, opened
+from netplan.cli.session import opened
 from netplan.problems import Problem, ProblemError
-from netplan.rollout.engine import Options, Outcome
-from netplan.rollout.rotate import rotate
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.verbs.rotate import rotate
 
 
 @click.command(

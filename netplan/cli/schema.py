@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netplan.cli.output import emit
-from netplan.model import json_schema
+from netplan.model.planfile import json_schema
 
 
 @click.command("schema", epilog="\b\nExamples:\n  ipsecplan schema\n  ipsecplan schema > plan.schema.json")

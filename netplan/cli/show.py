@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from netplan.cli.lint import JSON
+from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
-from netplan.cli.progress import STATE_DIR
 from netplan.problems import Problem, ProblemError, closest, printable
-from netplan.rollout.history import Past, Phase, matching, past
-from netplan.rollout.journal import state_root
+from netplan.rollout.record.history import Past, Phase, matching, past
+from netplan.rollout.record.journal import state_root
 
 COLUMNS = 8  # nodes; above it only their number and the slowest one are shown
 

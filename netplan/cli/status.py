@@ -7,16 +7,17 @@ from typing import Any
 
 import click
 
-from netplan import bundle as bundles
-from netplan.cli.lint import JSON
+from netplan.bundle import manifest
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
+from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, leave, opened
+from netplan.cli.session import opened
 from netplan.cli.watch import watch
 from netplan.problems import ExitCode, errors, printable
-from netplan.rollout import replaced
-from netplan.rollout.at_work import Holder
-from netplan.rollout.drift import problems
-from netplan.rollout.engine import Options, Outcome
+from netplan.rollout.nodes import replaced
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.record.at_work import Holder
+from netplan.verify.drift import problems
 
 
 @click.command(
@@ -42,7 +43,7 @@ def command(
     if watching:
         if json_:
             raise click.UsageError("--watch prints lines, --json one look: choose one")
-        names = [str(node["name"]) for node in bundles.read(bundle).nodes.values()]
+        names = [str(node["name"]) for node in manifest.read(bundle).nodes.values()]
         leave(watch(lambda: _watched(bundle, inventory, state_dir), names, every_s=every, looks=looks or 0))
         return
     with as_json(json_):

@@ -8,27 +8,13 @@ from typing import Any
 
 import click
 
-from netplan.cli.choices import choosing
-from netplan.cli.lint import JSON
+from netplan.cli.ask import asking, asking_to_keep, need_yes, to_change
+from netplan.cli.options import BUNDLE, DETACH, INVENTORY, JSON, KEEP_FOR, SOAK, STATE_DIR, TIMER, YES, choosing
+from netplan.cli.outcome import ended
 from netplan.cli.output import as_json
-from netplan.cli.progress import (
-    BUNDLE,
-    DETACH,
-    INVENTORY,
-    KEEP_FOR,
-    SOAK,
-    STATE_DIR,
-    TIMER,
-    YES,
-    asking,
-    asking_to_keep,
-    ended,
-    need_yes,
-    opened,
-    to_change,
-)
-from netplan.rollout.apply import apply
-from netplan.rollout.engine import Options
+from netplan.cli.session import opened
+from netplan.rollout.outcome import Options
+from netplan.rollout.verbs.apply import apply
 
 
 @click.command(

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.lint import JSON
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
+from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
-from netplan.cli.progress import BUNDLE, INVENTORY, STATE_DIR, leave, opened
+from netplan.cli.session import opened
 from netplan.files import write_atomic
 from netplan.refusals import refusals
-from netplan.rollout.engine import Options
-from netplan.rollout.measure import measure
+from netplan.rollout.outcome import Options
+from netplan.rollout.verbs.measure import measure
 from netplan.verify.junit import junit
 
 

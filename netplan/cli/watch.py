@@ -9,7 +9,7 @@ from typing import Any
 
 from netplan.cli.output import emit, note
 from netplan.problems import ExitCode, ProblemError, printable
-from netplan.rollout.drift import changed
+from netplan.verify.drift import changed
 
 Nodes = dict[str, dict[str, Any]]
 Look = Callable[[], tuple[Nodes, list[str], ExitCode]]

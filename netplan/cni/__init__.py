@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netplan.cni.base import Adapter
+    from netplan.cni.adapter import Adapter
 
 # name in a plan file -> module and attribute; imported when asked for, because a plan uses one of them
 _WHERE: dict[str, tuple[str, str]] = {
@@ -45,7 +45,7 @@ class _Adapters(Mapping[str, "Adapter"]):
 
     def __getitem__(self, name: str) -> Adapter:
         module, attribute = _WHERE[name]
-        found: Adapter = getattr(importlib.import_module(f"netplan.cni.{module}"), attribute)
+        found: Adapter = getattr(importlib.import_module(f"netplan.cni.adapters.{module}"), attribute)
         return found
 
     def __iter__(self) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
-from netplan.cni.base import Artifact, Change, Step
+from netplan.cni.adapter import Artifact, Change, Step
 
 
 class _Dumper(yaml.SafeDumper):

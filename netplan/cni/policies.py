@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from netplan.cni.base import Artifact
+from netplan.cni.adapter import Artifact
 from netplan.cni.kubernetes import patch
-from netplan.networks import NAMESPACE, SYSTEM_NAMESPACES
-from netplan.plan import Plan
+from netplan.model.cni_facts import NAMESPACE, SYSTEM_NAMESPACES
+from netplan.plan.types import Plan
 from netplan.problems import Problem
 
 NAME_LABEL = "kubernetes.io/metadata.name"  # set by the API server on every namespace

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netplan.frozen import frozen
-from netplan.layers import EDNS_PAYLOAD, HEADERS, MIN_MTU, QUIC_PAYLOAD
 from netplan.stack import Solution, Stack, required_link, solve
+from netplan.stack.frozen import frozen
+from netplan.stack.headers import EDNS_PAYLOAD, HEADERS, MIN_MTU, QUIC_PAYLOAD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

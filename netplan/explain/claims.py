@@ -6,8 +6,8 @@ packet that system sends. Source files are named with the commit they were read 
 
 from __future__ import annotations
 
-from netplan.frozen import frozen
 from netplan.stack import Stack, parse, solve
+from netplan.stack.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

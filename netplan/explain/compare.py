@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from netplan.esp import (
+from netplan.stack import Solution, Stack, parse, solve
+from netplan.stack.frozen import frozen
+from netplan.stack.headers import FRAMING, HEADERS
+from netplan.stack.transforms import (
     BIRTHDAY_64,
     CIPHERS,
     SEQUENCE_NUMBERS,
@@ -10,9 +13,6 @@ from netplan.esp import (
     UnknownAlgorithm,
     esp_transform,
 )
-from netplan.frozen import frozen
-from netplan.layers import FRAMING, HEADERS
-from netplan.stack import Solution, Stack, parse, solve
 from netplan.stack.types import IP, SECURITY
 
 TYPE_CHECKING = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netplan.frozen import frozen
+from netplan.stack.frozen import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

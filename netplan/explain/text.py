@@ -5,9 +5,9 @@ The command line, the planner and REVIEW.md print what stands here, so there is 
 
 from __future__ import annotations
 
-from netplan.esp import ESP_TRAILER
-from netplan.layers import MAX_PACKET
+from netplan.stack.headers import MAX_PACKET
 from netplan.stack.solve import Solution, largest_inner, wire_size
+from netplan.stack.transforms import ESP_TRAILER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

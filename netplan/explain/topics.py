@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from netplan.codes import CODES
-from netplan.esp import (
+from netplan.explain.advice import advice
+from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, judge
+from netplan.explain.glossary import ALIASES, CODE_HELP, WORDS
+from netplan.explain.numbers import number
+from netplan.explain.presets import UNDERLAYS
+from netplan.explain.text import explained
+from netplan.problems import Problem, ProblemError, closest, quoted
+from netplan.stack import Stack, parse, solve
+from netplan.stack.headers import HEADERS, MACROS, Header
+from netplan.stack.transforms import (
     AH_ALIGN,
     ESP_HEADER,
     ESP_TRAILER,
@@ -15,15 +24,6 @@ from netplan.esp import (
     ah_size,
     esp_transform,
 )
-from netplan.explain.advice import advice
-from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, judge
-from netplan.explain.numbers import number
-from netplan.explain.presets import UNDERLAYS
-from netplan.explain.text import explained
-from netplan.explain.words import ALIASES, CODE_HELP, WORDS
-from netplan.layers import HEADERS, MACROS, Header
-from netplan.problems import Problem, ProblemError, closest, quoted
-from netplan.stack import Stack, parse, solve
 
 Page = tuple[list[str], Any]  # lines for people, and the object for --json
 DEFAULT_LINK = 1500

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from netplan.render import environment, render
+from netplan.templates.render import environment, render
 
 # path on a node -> template
 UNITS = {

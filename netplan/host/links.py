@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from netplan.host import canonical, ifupdown, networkd, networkmanager
+from netplan.host import ifupdown, netplan_yaml, networkd, networkmanager
 from netplan.problems import Problem
 
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,14}$")
@@ -81,9 +81,9 @@ HOSTS: Mapping[str, Configurator] = {
         checked_against="netplan 1.2.2 (documentation; not run)",
         field="network.<type>.<id>.mtu",
         goes_live="netplan try, which takes itself back unless confirmed",
-        render=canonical.render,
-        apply=canonical.apply,
-        read=canonical.read,
+        render=netplan_yaml.render,
+        apply=netplan_yaml.apply,
+        read=netplan_yaml.read,
     ),
     "networkmanager": Configurator(
         name="networkmanager",

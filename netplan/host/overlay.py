@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netplan.ids import peer_device
-from netplan.render import render
+from netplan.model.ids import peer_device
+from netplan.templates.render import render
 
 OverlayType = Literal["vxlan", "geneve", "gre", "ipip"]
 

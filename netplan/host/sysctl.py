@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netplan.lifetimes import ACQUIRE_S
+from netplan.model.lifetimes import ACQUIRE_S
 
 # name -> (value, why)
 SETTINGS: dict[str, tuple[int, str]] = {

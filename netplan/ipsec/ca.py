@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from netplan.files import write_atomic
-from netplan.ids import ID
+from netplan.model.ids import ID
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.refusals import refusals
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netplan.ipsec.reader import Settings, read
-from netplan.lifetimes import ACQUIRE_S
-from netplan.model import Node
-from netplan.plan import Plan
-from netplan.proposals.capabilities import Capabilities
-from netplan.render import render
+from netplan.ipsec.swanctl_parser import Settings, read
+from netplan.model.lifetimes import ACQUIRE_S
+from netplan.model.node import Node
+from netplan.model.proposals.capabilities import Capabilities
+from netplan.plan.types import Plan
+from netplan.templates.render import render
 
 # Not used by host to host IKEv2 with certificates or keys; most of strongSwan's advisories of 2023 to 2025 are in them.
 # bypass-lan would install policies that let a whole subnet past our encryption.

@@ -28,9 +28,9 @@ from pathlib import Path
 import yaml
 
 from netplan.files import write_atomic
-from netplan.ids import ID, node_id, pair_id
 from netplan.ipsec import vault
 from netplan.ipsec.swanctl import quote
+from netplan.model.ids import ID, node_id, pair_id
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
 from netplan.refusals import refusals
 

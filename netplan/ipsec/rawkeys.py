@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from netplan.files import write_atomic
-from netplan.ids import ID
 from netplan.ipsec.ca import public_key
+from netplan.model.ids import ID
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.refusals import refusals
 

@@ -9,13 +9,13 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from netplan.ipsec.interfaces import interfaces
-from netplan.ipsec.reader import Settings, read
-from netplan.lifetimes import duration, responder, seconds
-from netplan.model import Node
-from netplan.pairing import Offer
-from netplan.plan import Pair, Plan
-from netplan.render import render
+from netplan.ipsec.swanctl_parser import Settings, read
+from netplan.ipsec.xfrm_interfaces import interfaces
+from netplan.model.lifetimes import duration, responder, seconds
+from netplan.model.node import Node
+from netplan.model.topology import Offer
+from netplan.plan.types import Pair, Plan
+from netplan.templates.render import render
 
 START_ACTIONS = ("none", "trap")
 CA_FILES = "ipsecplan-ca.pem, ipsecplan-ca-next.pem"  # the second is the first unless a new CA takes over

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from netplan.lab import direct, qemu
+from netplan.lab import namespaces_backend, qemu
 from netplan.lab.image import Image
 from netplan.lab.paths import cache_home, private_dir, remove_tree, write
 from netplan.lab.process import Progress
@@ -36,7 +36,7 @@ def choose(wanted: str, image: Image, say: Callable[[str], None]) -> Backend:
     if wanted == "emulated":
         return Backend("emulated", "asked for")
     not_direct = direct_refusal(image) if wanted in ("auto", "direct") else None
-    if wanted == "direct" and not_direct is not None and not not_direct.startswith(direct.LACKS):
+    if wanted == "direct" and not_direct is not None and not not_direct.startswith(namespaces_backend.LACKS):
         raise _unusable(f"a lab on the host's own kernel doesn't work here: {not_direct}")
     if wanted == "direct":
         return Backend("direct", "asked for" + (f", but {not_direct}" if not_direct else ""))
@@ -50,9 +50,9 @@ def choose(wanted: str, image: Image, say: Callable[[str], None]) -> Backend:
     return Backend("emulated", f"not direct: {not_direct}; not kvm: {not_kvm}")
 
 
-def machine(name: str, folder: Path) -> qemu.Machine | direct.DirectMachine:
+def machine(name: str, folder: Path) -> qemu.Machine | namespaces_backend.DirectMachine:
     """Return what runs a lab of that backend in a folder."""
-    return direct.DirectMachine(folder) if name == "direct" else qemu.Machine(folder)
+    return namespaces_backend.DirectMachine(folder) if name == "direct" else qemu.Machine(folder)
 
 
 def _unusable(message: str) -> ProblemError:
@@ -77,7 +77,7 @@ def direct_refusal(image: Image) -> str | None:
     """Return why the host's own kernel can't be used, or None when it can."""
     if os.geteuid() != 0:
         return "it needs root"
-    return _remembered("direct", [*_kernel(), image.key], lambda: direct.refusal(image))
+    return _remembered("direct", [*_kernel(), image.key], lambda: namespaces_backend.refusal(image))
 
 
 def _kernel() -> list[str | float]:

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from netplan.lab import payload, saved
+from netplan.lab import guest_config, snapshots
 from netplan.lab.backend import Backend, choose, machine
 from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
-from netplan.lab.direct import DirectMachine
-from netplan.lab.handle import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say, fail
 from netplan.lab.image import Image, built, ensure_image
+from netplan.lab.lab_control import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say, fail
+from netplan.lab.namespaces_backend import DirectMachine
 from netplan.lab.packages import require_programs
 from netplan.lab.paths import cache_home, labs_home, locked, private_dir, remove_tree
 from netplan.lab.process import Progress
@@ -105,9 +105,9 @@ class Lab(Handle):
     def _start(cls, name: str, config: LabConfig, image: Image, chosen: Backend, fresh: bool, say: Say) -> Lab:
         if chosen.name == "direct":
             return cls._boot(name, config, image, chosen, say)
-        folder = saved.clean_folder(image, chosen.name, config)
+        folder = snapshots.clean_folder(image, chosen.name, config)
         with locked(folder):
-            found = None if fresh else saved.load(folder)
+            found = None if fresh else snapshots.load(folder)
             if found is not None:
                 try:
                     return cls._from_saved(name, found, image, chosen, say)
@@ -123,10 +123,10 @@ class Lab(Handle):
         return lab
 
     def _boot_here(self, image: Image) -> None:
-        keys = payload.Keys.make(self.config)
+        keys = guest_config.Keys.make(self.config)
         self.state = replace(self.state, host_keys={name: key.public for name, key in keys.hosts.items()})
-        (self.directory / saved.DISK).touch(mode=0o600)
-        (self.directory / saved.DISK).write_bytes(payload.first_boot(self.config, keys))
+        (self.directory / snapshots.DISK).touch(mode=0o600)
+        (self.directory / snapshots.DISK).write_bytes(guest_config.first_boot(self.config, keys))
         self._launch(image, None)
         self.ssh.write_files(keys.client, self.state.host_keys, self.state.ports)
         self._await_boot()
@@ -139,7 +139,7 @@ class Lab(Handle):
         self._finish("booted")
 
     @classmethod
-    def _from_saved(cls, name: str, found: saved.Saved, image: Image, chosen: Backend, say: Say) -> Lab:
+    def _from_saved(cls, name: str, found: snapshots.Saved, image: Image, chosen: Backend, say: Say) -> Lab:
         lab = cls(name, _new_state(found.config, image, chosen), say)
         began = time.monotonic()
         lab._load(found, image)
@@ -175,7 +175,7 @@ class Lab(Handle):
             if state is None:
                 clear(folder)
             try:
-                with saved.unpacked(file, folder / "restoring") as found:
+                with snapshots.unpacked(file, folder / "restoring") as found:
                     if state is not None:
                         lab = cls(name, state, tell)
                         lab._replace(found)
@@ -212,7 +212,7 @@ class Lab(Handle):
         scratch = private_dir(self.directory / "saving")
         try:
             self._save_to(scratch)
-            saved.pack(scratch, target)
+            snapshots.pack(scratch, target)
         finally:
             remove_tree(scratch)
         self._guest("date", "-u", "-s", f"@{time.time():.2f}")
@@ -227,16 +227,16 @@ class Lab(Handle):
                 self._boot_here(built(self.state.image))
                 return
             if file is None:
-                found = saved.load(Path(self.state.clean)) if self.state.clean else None
+                found = snapshots.load(Path(self.state.clean)) if self.state.clean else None
             else:
-                found = stack.enter_context(saved.unpacked(file, self.directory / "restoring"))
+                found = stack.enter_context(snapshots.unpacked(file, self.directory / "restoring"))
             if found is None:
                 fail("the cache has no clean cluster of this lab any more; `lab up --fresh` makes one", "IPP808")
             self._replace(found)
 
     # -- parts of the above -------------------------------------------------------------------------------------
 
-    def _replace(self, found: saved.Saved) -> None:
+    def _replace(self, found: snapshots.Saved) -> None:
         image = built(found.image)
         self.ssh.close()
         self._machine.kill()
@@ -248,14 +248,14 @@ class Lab(Handle):
         self._load(found, image)
         self._finish("restored")
 
-    def _load(self, found: saved.Saved, image: Image) -> None:
+    def _load(self, found: snapshots.Saved, image: Image) -> None:
         """Start the machine from a saved cluster, then give it this lab's own keys, the time and new randomness."""
-        shutil.copyfile(found.folder / saved.DISK, self.directory / saved.DISK)
-        (self.directory / saved.DISK).chmod(0o600)
+        shutil.copyfile(found.folder / snapshots.DISK, self.directory / snapshots.DISK)
+        (self.directory / snapshots.DISK).chmod(0o600)
         self._launch(image, found.memory)
         former = Ssh(private_dir(self.directory / "former"))
         try:
-            key = payload.KeyPair((found.folder / KEY_FILE).read_bytes(), "")
+            key = guest_config.KeyPair((found.folder / KEY_FILE).read_bytes(), "")
             former.write_files(key, found.host_keys, self.state.ports)
             self._renew(former)
         finally:
@@ -263,10 +263,10 @@ class Lab(Handle):
 
     def _renew(self, former: Ssh) -> None:
         """Replace the keys that ``former`` has by new ones; the saved ones stay good for the saved cluster only."""
-        keys = payload.Keys.make(self.config)
+        keys = guest_config.Keys.make(self.config)
         self.state = replace(self.state, host_keys={name: key.public for name, key in keys.hosts.items()})
         script = ["/usr/lib/ipsecplan-lab/refresh.sh", f"{time.time():.2f}", *self.config.names]
-        done = former.run(GUEST, script, stdin=payload.refresh(keys), timeout=ANSWER_LIMIT, keep=False)
+        done = former.run(GUEST, script, stdin=guest_config.refresh(keys), timeout=ANSWER_LIMIT, keep=False)
         if done.returncode != 0:
             fail(f"the restored cluster can't be renewed: {done.stderr.decode(errors='replace').strip()}", "IPP808")
         self.ssh.write_files(keys.client, self.state.host_keys, self.state.ports)
@@ -322,13 +322,13 @@ class Lab(Handle):
         assert isinstance(self._machine, Machine)  # noqa: S101 - callers have made sure
         self.ssh.close()
         private_dir(folder)
-        (folder / saved.ABOUT).unlink(missing_ok=True)
-        for partial in folder.glob(f".{saved.MEMORY}.*"):
+        (folder / snapshots.ABOUT).unlink(missing_ok=True)
+        for partial in folder.glob(f".{snapshots.MEMORY}.*"):
             partial.unlink()
-        seconds = self._machine.save(folder / saved.MEMORY)
-        about = saved.describe(self.state.image, self.state.backend, self.config, self.state.host_keys)
-        saved.finish(folder, self.directory, about)
-        size = (folder / saved.MEMORY).stat().st_size
+        seconds = self._machine.save(folder / snapshots.MEMORY)
+        about = snapshots.describe(self.state.image, self.state.backend, self.config, self.state.host_keys)
+        snapshots.finish(folder, self.directory, about)
+        size = (folder / snapshots.MEMORY).stat().st_size
         self._say(f"saved{purpose} ({size // 1_000_000} MB, {seconds:.1f} s)")
 
 
@@ -372,7 +372,7 @@ def _new_state(config: LabConfig, image: Image, chosen: Backend) -> State:
         backend=chosen.name,
         reason=chosen.reason,
         image=image.key,
-        clean=str(saved.clean_folder(image, chosen.name, config)),
+        clean=str(snapshots.clean_folder(image, chosen.name, config)),
         ports=free_ports(names_with_guest(config.names)),
         host_keys={},
     )

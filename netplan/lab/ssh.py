@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from netplan.lab.config import GUEST
+from netplan.lab.guest_config import KeyPair
 from netplan.lab.paths import write
-from netplan.lab.payload import KeyPair
 from netplan.problems import ExitCode, Problem, ProblemError
 
 KEY_FILE = "id_ed25519"

@@ -8,8 +8,8 @@ from typing import Any
 from netplan.problems import Problem, printable
 from netplan.rollout.pace import Limits
 from netplan.rollout.phases import Step
-from netplan.rollout.runner import Answer
 from netplan.rollout.timers import SYMPTOMS, Failure, Timers
+from netplan.rollout.transport.ansible import Answer
 
 
 def problems_of(name: str, result: Mapping[str, Any]) -> list[Problem]:
@@ -24,7 +24,7 @@ def problems_of(name: str, result: Mapping[str, Any]) -> list[Problem]:
     ]  # fmt: skip
 
 
-SKEW_S = 60  # as on the node, playbooks/library/ipsecplan_node/preflight.py, which finds a clock that is behind
+SKEW_S = 60  # as on the node, netplan/agent/phases/preflight.py, which finds a clock that is behind
 
 
 def clock_is_ahead(answer: Answer, now: float) -> None:

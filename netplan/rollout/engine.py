@@ -7,7 +7,6 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.ipsec import rawkeys
@@ -16,7 +15,14 @@ from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout import phases
 from netplan.rollout.answers import clock_is_ahead, judge, problems_of
-from netplan.rollout.events import (
+from netplan.rollout.nodes.lease import claim
+from netplan.rollout.nodes.participants import Members
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.nodes.view import alone, later, shared
+from netplan.rollout.outcome import Failed, Options, Outcome
+from netplan.rollout.pace import Pace
+from netplan.rollout.phases import Step
+from netplan.rollout.record.events import (
     Event,
     NodeResult,
     Observer,
@@ -25,68 +31,14 @@ from netplan.rollout.events import (
     RunFinished,
     RunStarted,
 )
-from netplan.rollout.fitting import alone, later, shared
-from netplan.rollout.journal import ClusterState, Journal, new_transaction
-from netplan.rollout.lease import claim
-from netplan.rollout.members import Members
-from netplan.rollout.pace import KEEP_MARGIN_S, Pace
-from netplan.rollout.phases import Step
-from netplan.rollout.runner import Answer, Transport
-from netplan.rollout.targets import Target
+from netplan.rollout.record.journal import ClusterState, Journal, new_transaction
 from netplan.rollout.timers import Timers
+from netplan.rollout.transport.ansible import Answer, Transport
 from netplan.verify import verdict as measured
 from netplan.verify.verdict import Verdict
 
 ROOM = 1 << 16  # bytes of disk kept free for a journal, and for each node in it
 ROOM_A_NODE = 1 << 13
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the operator chose: seconds of the dead-man timer for each step (None: by what is measured), of soak, and of
-    a try's wait for a yes.
-
-    ``steal``: take the nodes over from another control process that still holds them.
-    """
-
-    timer_s: int | None = None
-    soak_s: float = 5.0
-    keep_s: int = 600
-    steal: bool = False
-    batch: int | None = None  # most nodes that take their turn in one wave of the switch
-    limit: str | None = None  # patterns of nodes to act on, see netplan.rollout.batches.matches; None: all
-    exclude: str = ""  # and of nodes to leave out
-    defer_away: bool = False  # leave out nodes that can't be reached
-    lift: bool = False  # raise MTUs afterwards
-    replace: str = ""  # names of nodes that are other machines than before
-
-
-@dataclass
-class Outcome:
-    """How a run ended."""
-
-    outcome: str
-    exit_code: ExitCode
-    problems: list[Problem] = field(default_factory=list)
-    verdict: Verdict | None = None
-    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    changes: int = 0
-    transaction: str = ""
-    until: str = ""  # awaiting: the UTC time by which a yes must have reached the nodes
-    left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
-    to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
-    raised: tuple[int, int] | None = None
-    timer_s: int | None = None  # the dead-man timer of the last steps
-    keep_margin_s: int = KEEP_MARGIN_S  # so long before ``until`` a yes has to come
-
-
-class Failed(Exception):
-    """A step failed on at least one node."""
-
-    def __init__(self, problems: Sequence[Problem], unreachable: Sequence[str] = ()) -> None:
-        super().__init__("; ".join(p.message for p in problems))
-        self.problems = list(problems)
-        self.unreachable = list(unreachable)
 
 
 class Engine(Members):

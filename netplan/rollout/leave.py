@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 
 from netplan.rollout import phases
-from netplan.rollout.engine import Engine, Failed
+from netplan.rollout.engine import Engine
+from netplan.rollout.outcome import Failed
 
 
 def leave(engine: Engine) -> None:

@@ -198,7 +198,7 @@ def gaps(pace: Pace, steps: Sequence[Step], patience_s: float) -> dict[str, floa
 def longest(pace: Pace, steps: Sequence[Step], patience_s: float, deepest: int = 1) -> float:
     """Return the longest gap of :func:`gaps`, and, of ``prepare``, what its deadlines need besides.
 
-    ``deepest``: the most hops from a node to the one that decides, see :mod:`netplan.rollout.witness`.
+    ``deepest``: the most hops from a node to the one that decides, see :mod:`netplan.rollout.nodes.witness`.
     """
     found = gaps(pace, steps, patience_s)
     if "prepare" in found:

@@ -8,10 +8,10 @@ from typing import Any
 
 from netplan.problems import Problem
 from netplan.rollout import pace as arithmetic
-from netplan.rollout.events import Paced
+from netplan.rollout.nodes.witness import deepest, witnesses
 from netplan.rollout.pace import LONGEST_TIMER_S, USUAL_TIMER_S, Limits, Pace, Timing
 from netplan.rollout.phases import Step
-from netplan.rollout.witness import deepest, witnesses
+from netplan.rollout.record.events import Paced
 
 EARLY_S = 1.0  # how far two clocks may go apart while a timer runs
 # What a node says, or the transport of it, that was taken back by its own timer in the middle of a step: its agent was

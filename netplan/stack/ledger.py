@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netplan.esp import ESP_TRAILER, padding
-from netplan.frozen import frozen
+from netplan.stack.frozen import frozen
+from netplan.stack.transforms import ESP_TRAILER, padding
 from netplan.stack.types import IP, Part, Stack
 
 TYPE_CHECKING = False

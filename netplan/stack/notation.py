@@ -1,13 +1,13 @@
 """The stack notation: text to a checked :class:`Stack`, or a Problem with the caret under the wrong token.
 
-The grammar is data (``carries`` and ``ends`` of :mod:`netplan.layers`); this module walks it.
+The grammar is data (``carries`` and ``ends`` of :mod:`netplan.stack.headers`); this module walks it.
 """
 
 from __future__ import annotations
 
-from netplan.layers import EXTENSIONS, HEADERS, IP_PAYLOAD, MACROS, STARTS
-from netplan.stack.sizing import Spot, measure, secure, wrong
-from netplan.stack.types import FRAME, IP, SECURITY, Stack, Token
+from netplan.stack.headers import EXTENSIONS, HEADERS, IP_PAYLOAD, MACROS, STARTS
+from netplan.stack.sizing import measure, secure, wrong
+from netplan.stack.types import FRAME, IP, SECURITY, Spot, Stack, Token
 
 MAX_TOKENS = 64
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netplan.esp import (
+from netplan.stack.headers import Header
+from netplan.stack.transforms import (
     AH_ALIGN,
     AH_ALIGN_LINUX,
     AH_HEADER,
@@ -13,27 +14,16 @@ from netplan.esp import (
     ah_transform,
     esp_transform,
 )
-from netplan.frozen import frozen
-from netplan.layers import Header
-from netplan.stack.types import Part
+from netplan.stack.types import Part, Spot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
 
-@frozen
-class Spot:
-    """A place in the text of a stack; ``column`` counts from 1."""
-
-    text: str
-    column: int
-    width: int
-
-
 def wrong() -> ModuleType:
     """Return the module of error messages; most runs never load it."""
-    from netplan.stack import wrong as module
+    from netplan.stack import errors as module
 
     return module
 

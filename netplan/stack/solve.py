@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netplan.esp import ESP_TRAILER, largest_payload, padding
-from netplan.frozen import frozen
-from netplan.layers import HEADERS, MAX_PACKET, MIN_MTU
+from netplan.stack.frozen import frozen
+from netplan.stack.headers import HEADERS, MAX_PACKET, MIN_MTU
 from netplan.stack.ledger import LedgerRow, link_rows, packet_rows
+from netplan.stack.transforms import ESP_TRAILER, largest_payload, padding
 from netplan.stack.types import Stack
 
 TYPE_CHECKING = False

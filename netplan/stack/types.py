@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netplan.esp import Transform
-from netplan.frozen import frozen
+from netplan.stack.frozen import frozen
+from netplan.stack.transforms import Transform
 
 IP = ("ip4", "ip6")
 SECURITY = ("esp", "ah")
@@ -85,3 +85,12 @@ class Stack:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know about this stack beside its numbers."""
         return tuple(dict.fromkeys(note for token in self.tokens for note in token.notes))
+
+
+@frozen
+class Spot:
+    """A place in the text of a stack; ``column`` counts from 1."""
+
+    text: str
+    column: int
+    width: int

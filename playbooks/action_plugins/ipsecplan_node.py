@@ -19,7 +19,8 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 SENTINEL = "IPSECPLAN-RESULT "
-AGENT = Path(__file__).resolve().parent.parent / "library" / "ipsecplan_node"
+_PACKAGE = Path(__file__).resolve().parents[2]  # an installed package has the playbooks inside, a checkout beside it
+AGENT = next(path for path in (_PACKAGE / "agent", _PACKAGE / "netplan" / "agent") if path.is_dir())
 # Runs on the node. The agent's files are unpacked once a boot into a folder named by their digest, so that Python
 # compiles them once; /run/ipsecplan is root's alone.
 BOOTSTRAP = """
@@ -30,16 +31,22 @@ c = s.read(h["code"])
 d = "/run/ipsecplan/agent-" + h["digest"]
 if not os.path.isdir(d):
     os.umask(0o077)
-    t = "%s.%d/ipsecplan_node" % (d, os.getpid())
-    os.makedirs(t)
+    t = "%s.%d" % (d, os.getpid())
     for n, x in json.loads(c).items():
-        with open(t + "/" + n, "w", encoding="utf-8") as f: f.write(x)
-    try: os.rename(os.path.dirname(t), d)
+        n = t + "/ipsecplan_node/" + n
+        os.makedirs(os.path.dirname(n), exist_ok=True)
+        with open(n, "w", encoding="utf-8") as f: f.write(x)
+    try: os.rename(t, d)
     except OSError: pass
 sys.path.insert(0, d)
 from ipsecplan_node.main import main
 main(h, s)
 """
+
+
+def agent_files() -> dict[str, str]:
+    """Return path inside the agent's package -> text, for every file of the agent."""
+    return {p.relative_to(AGENT).as_posix(): p.read_text(encoding="utf-8") for p in sorted(AGENT.rglob("*.py"))}
 
 
 class ActionModule(ActionBase):
@@ -55,7 +62,7 @@ class ActionModule(ActionBase):
         request = self._request(exchange, host)
         archive_path = exchange / "in" / (host + ".tar")
         archive = archive_path.read_bytes() if archive_path.exists() else b""
-        code = json.dumps({p.name: p.read_text(encoding="utf-8") for p in sorted(AGENT.glob("*.py"))}).encode()
+        code = json.dumps(agent_files()).encode()
         header = {
             "digest": hashlib.sha256(code).hexdigest()[:16], "code": len(code),
             "request": len(request), "archive": len(archive),

@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "library"))
-from ipsecplan_node import state
+from netplan.agent.transaction import state
 
 state.ROOT = sys.argv[1]
 state.BASE, state.STATE, state.OPEN = (state.ROOT + part for part in ("/base", "/state.json", "/open"))
-from ipsecplan_node import core, mtu, neighbours, raising, stage  # noqa: E402  they take state.ROOT when imported
+from netplan.agent.phases import (
+    fdb_and_routes,  # noqa: E402  they take state.ROOT when imported
+    overlay_mtu,  # noqa: E402  they take state.ROOT when imported
+    raise_mtu,  # noqa: E402  they take state.ROOT when imported
+)
+from netplan.agent.system import core  # noqa: E402  they take state.ROOT when imported
+from netplan.agent.transaction import release as release_module  # noqa: E402  they take state.ROOT when imported
 
 SETUP = """
 mount -t tmpfs none /etc/systemd/network; mkdir -p /run/netns; mount -t tmpfs none /run/netns; mount -t tmpfs none /etc
@@ -46,7 +52,7 @@ Gateway=10.244.{0}.0
 GatewayOnLink=yes
 """
 TX, NEW, OLD = "tx-9", "a" * 64, "b" * 64
-FILES = ("/etc/systemd/network/10-ipsecplan-ov0.network", mtu.CONFLIST)
+FILES = ("/etc/systemd/network/10-ipsecplan-ov0.network", overlay_mtu.CONFLIST)
 NODE: dict[str, Any] = {
     "overlay": {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "bridge9"}, "mtu": {"pod": 1416},
 }  # fmt: skip
@@ -55,21 +61,21 @@ NODE: dict[str, Any] = {
 def release(digest: str, peer: int, size: int) -> None:
     entries = []
     for path, text in zip(FILES, (NETWORK.format(peer), f'{{"mtu": {size}}}'), strict=True):
-        core.write(stage.folder(digest) + "/files" + path, text, 0o644)
+        core.write(release_module.folder(digest) + "/files" + path, text, 0o644)
         entries.append({"path": path, "sha256": core.sha256(text.encode()), "mode": "0644", "owner": "root:root"})
         if digest == OLD:
             core.write(path, text, 0o644)
-    core.write(stage.folder(digest) + "/files.json", json.dumps(entries))
+    core.write(release_module.folder(digest) + "/files.json", json.dumps(entries))
 
 
 def seen() -> dict[str, Any]:
-    live = mtu.live(NODE)
+    live = overlay_mtu.live(NODE)
     routes = subprocess.run(["ip", "-n", "pod", "route"], capture_output=True, text=True, check=True).stdout
     return {
         "sizes": [live["devices"]["ov0"], live["bridge"], *[p[k] for p in live["pods"] for k in ("mtu", "port_mtu")]],
-        "routes": routes.count("mtu 1312"), "conflist": json.loads(Path(mtu.CONFLIST).read_text())["mtu"],
-        "waits": mtu.to_raise(NODE), "differs": mtu.differences(NODE),
-        "peers": sorted(entry[1] for entry in neighbours._live("ov0") if entry[0] == "fdb"),
+        "routes": routes.count("mtu 1312"), "conflist": json.loads(Path(overlay_mtu.CONFLIST).read_text())["mtu"],
+        "waits": overlay_mtu.to_raise(NODE), "differs": overlay_mtu.differences(NODE),
+        "peers": sorted(entry[1] for entry in fdb_and_routes._live("ov0") if entry[0] == "fdb"),
     }  # fmt: skip
 
 
@@ -78,15 +84,15 @@ Path(state.BASE, "tree").mkdir(parents=True)
 Path(state.tx_folder(TX), "tree").mkdir(parents=True)
 release(OLD, 2, 1312)
 release(NEW, 3, 1416)
-out: dict[str, Any] = {"added": neighbours.add(OLD)}
-mtu.devices(mtu.at_size(NODE, 1312), 1312, lambda: False)
-out["moved"] = [neighbours.add(NEW), neighbours.remove(OLD, NEW), neighbours.add(NEW)]
+out: dict[str, Any] = {"added": fdb_and_routes.add(OLD)}
+overlay_mtu.devices(overlay_mtu.at_size(NODE, 1312), 1312, lambda: False)
+out["moved"] = [fdb_and_routes.add(NEW), fdb_and_routes.remove(OLD, NEW), fdb_and_routes.add(NEW)]
 out["held"] = seen()
 state.save(state="confirmed", tx=TX, release=NEW)
 for name, step in (
-    ("widen", raising.widen), ("lift", raising.lift), ("lift again", raising.lift),
-    ("narrow", lambda n, r: raising.narrow(n, r, 1312)), ("shrink", lambda n, r: raising.shrink(n, r, 1312)),
-    ("widen again", raising.widen), ("lift at last", raising.lift),
+    ("widen", raise_mtu.widen), ("lift", raise_mtu.lift), ("lift again", raise_mtu.lift),
+    ("narrow", lambda n, r: raise_mtu.narrow(n, r, 1312)), ("shrink", lambda n, r: raise_mtu.shrink(n, r, 1312)),
+    ("widen again", raise_mtu.widen), ("lift at last", raise_mtu.lift),
 ):  # fmt: skip
     step(NODE, NEW)
     out[name] = seen()

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from netplan.cni import ADAPTERS, bridge
-from netplan.cni.base import Network
+from netplan.cni import ADAPTERS
+from netplan.cni.adapter import Network
+from netplan.cni.adapters import bridge
 
 PLUGINS = Path(os.environ.get("IPSECPLAN_CNI_PLUGINS", "/usr/lib/cni"))
 MTU = 1416

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from netplan.cni import ADAPTERS
-from netplan.cni.base import Network
-from netplan.cni.docker import OPTION, overlay_ends
+from netplan.cni.adapter import Network
+from netplan.cni.adapters.docker import OPTION, overlay_ends
 from netplan.stack import parse, solve
 
 SCRIPT = Path(__file__).with_name("docker_live.sh")

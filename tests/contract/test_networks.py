@@ -8,10 +8,10 @@ import re
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.base import OVERLAY, Adapter, Network, Setting
-from netplan.cni.check import check
-from netplan.cni.document import Piece, parse
+from netplan.cni.adapter import OVERLAY, Adapter, Network, Setting
 from netplan.cni.kubernetes import commands, ordered
+from netplan.cni.schema_check import check
+from netplan.cni.yaml_document import Piece, parse
 from netplan.problems import errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import solve
@@ -67,7 +67,7 @@ def found_in(adapter: Adapter, network: Network) -> list[Setting]:
     settings = []
     for artifact in adapter.render(network):
         if artifact.schema == "ovs/script":
-            from netplan.cni.ovs import audit_text
+            from netplan.cni.adapters.ovs import audit_text
 
             settings += audit_text(artifact.path, artifact.text)
             continue
@@ -202,13 +202,13 @@ def test_what_the_programs_subtract_is_what_their_source_says(name, encap, famil
 
 @pytest.mark.parametrize(("family", "pod"), [("ipv4", 1440), ("ipv6", 1420)])
 def test_calico_leaves_room_for_wireguard_by_family(family, pod):
-    from netplan.cni.calico import AUTOMATIC as takes
+    from netplan.cni.adapters.calico import AUTOMATIC as takes
 
     assert 1500 - takes["wireguard", family] == pod
 
 
 def test_docker_rounds_encrypted_overlays():
-    from netplan.cni.docker import overlay_ends
+    from netplan.cni.adapters.docker import overlay_ends
 
     assert overlay_ends(1500, encrypted=True) == 1424
     assert overlay_ends(1430, encrypted=True) == 1352

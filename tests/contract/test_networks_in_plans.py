@@ -7,15 +7,16 @@ import re
 
 import pytest
 
-from netplan import bundle
+from netplan.bundle import build
+from netplan.bundle.node_json import node_facts
 from netplan.cni import ADAPTERS
-from netplan.cni.base import Setting
-from netplan.cni.deliver import delivery
-from netplan.cni.document import Piece, parse
-from netplan.cni.ovs import audit_text
-from netplan.network_rules import RULES
-from netplan.networks import NETWORKS
-from netplan.plan import Plan
+from netplan.cni.adapter import Setting
+from netplan.cni.adapters.ovs import audit_text
+from netplan.cni.render import delivery
+from netplan.cni.yaml_document import Piece, parse
+from netplan.inputs.rules_network import RULES
+from netplan.model.cni_facts import NETWORKS
+from netplan.plan.types import Plan
 from netplan.problems import errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import solve
@@ -91,7 +92,7 @@ def test_pods_end_with_the_number_of_the_plan(name, kind, family, ipsec, mode):
     most = LINK - NETWORKS[name].headroom
     assert plan.pod_mtu == min(solve(parse_stack(packet(plan, ipsec)), LINK).inner_mtu, most)
     assert {s.stack.text for c in plan.classes for s in c.sized} == {packet(plan, ipsec)}
-    files = {f.path: f.text for f in bundle.build(plan)}  # every artefact is validated on the way, or this raises
+    files = {f.path: f.text for f in build.build(plan)}  # every artefact is validated on the way, or this raises
     cluster = {path: text for path, text in files.items() if path.startswith("cluster/")}
     facts = [json.loads(text) for path, text in files.items() if path.endswith("node.json")]
     made = NETWORKS[name].overlays.get(kind)
@@ -130,7 +131,7 @@ def test_the_facts_name_the_networks_of_the_registry():
 def test_the_devices_are_the_networks_own(name):
     for kind, made in NETWORKS[name].overlays.items():
         plan = plan_of(name, kind, "ipv4", "gcm", "transport")
-        node = bundle.node_facts(plan, plan.nodes[0])
+        node = node_facts(plan, plan.nodes[0])
         overlay = node["overlay"]
         assert overlay["made_by"] == name
         assert "{" not in overlay["tunnel"]
@@ -148,6 +149,6 @@ def test_what_a_plan_may_change_reaches_the_networks_own_files(name, overlay):
     assert all(str(value) in text for value in overlay.values())
     assert plan.file.overlay.udp_port == overlay["port"]
     if name == "flannel":
-        assert bundle.node_facts(plan, plan.nodes[0])["overlay"]["tunnel"] == "flannel.7"
+        assert node_facts(plan, plan.nodes[0])["overlay"]["tunnel"] == "flannel.7"
     assert not errors([p for rule in RULES for p in rule(make_planned(2, overlay=overlay, cni={"plugin": name}).loaded)
                        if "options" not in p.message])  # fmt: skip

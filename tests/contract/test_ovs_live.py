@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.base import Network
+from netplan.cni.adapter import Network
 from netplan.stack import parse, solve
 
 PROGRAMS = ("ovs-vsctl", "ovs-ofctl", "ovsdb-server", "ovsdb-tool", "ping")

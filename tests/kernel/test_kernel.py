@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from netplan import esp
-from netplan.esp import CIPHERS, INTEGRITY
-from netplan.frozen import replace
-from netplan.layers import HEADERS
-from netplan.stack import parse, sizing, solve
+from netplan.stack import parse, sizing, solve, transforms
+from netplan.stack.frozen import replace
+from netplan.stack.headers import HEADERS
+from netplan.stack.transforms import CIPHERS, INTEGRITY
 
 from .boot import NoKernel, measure
 from .jobs import job
@@ -82,7 +81,8 @@ def test_a_changed_header_would_be_noticed(name: str, rows: list[Row], monkeypat
 
 
 @pytest.mark.parametrize(
-    ("module", "constant"), [(sizing, "ESP_HEADER"), (esp, "AH_HEADER"), (sys.modules[solve.__module__], "ESP_TRAILER")]
+    ("module", "constant"),
+    [(sizing, "ESP_HEADER"), (transforms, "AH_HEADER"), (sys.modules[solve.__module__], "ESP_TRAILER")],
 )
 def test_a_changed_constant_would_be_noticed(
     module: object, constant: str, rows: list[Row], monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from netplan.cli.main import main
-from netplan.rollout.journal import Journal
+from netplan.rollout.record.journal import Journal
 
 _write = Journal.write
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from netplan import bundle
-from netplan.inventory import Host
+from netplan.bundle import build
+from netplan.bundle.node_json import node_facts
+from netplan.inputs.inventory import Host
 from netplan.ipsec import psk
 from netplan.ipsec.ca import open_authority, public_key
 from netplan.ipsec.swanctl import public_key_file
 from netplan.lab.cluster import Lab
-from netplan.plan import Plan
-from netplan.rollout.fitting import shared
-from netplan.rollout.runner import playbooks
+from netplan.plan.types import Plan
+from netplan.rollout.nodes.view import shared
+from netplan.rollout.transport.ansible import playbooks
 from netplan.verify.verdict import Verdict, judge
 
 from ..combinations import Combination
@@ -129,8 +130,8 @@ class Matrix:
     def run(self, one: Combination) -> Measured:
         """Bring a combination up and measure it. Raises Failed with what a node said."""
         plan = self.plan(one)
-        files = bundle.build(plan)
-        facts = {node.name: bundle.node_facts(plan, node) for node in plan.nodes}
+        files = build.build(plan)
+        facts = {node.name: node_facts(plan, node) for node in plan.nodes}
         requests: Answers = {}
         for node in plan.nodes:
             prefix = f"nodes/{node.id}/"

@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ipsecplan_node import core, ike, mtu, probe, resting, stage, vici, ways, xfrm
-from ipsecplan_node.core import Stop, run
+from netplan.agent.phases import credentials, ike, probe, trap_any, xfrm_interfaces
+from netplan.agent.system import core, paths, swanctl, vici, xfrm
+from netplan.agent.system import links as links_module
+from netplan.agent.system.core import Stop, run
 
 Node = dict[str, Any]
 TX = "tx-matrix"
@@ -30,14 +32,14 @@ def begin(request: Node) -> Node:
         path.unlink()
     run("ip", "link", "delete", "ov0")
     run("networkctl", "reload")
-    stage._key(TX)
-    return {"request": stage.request(request["node"])}
+    credentials._key(TX)
+    return {"request": credentials.request(request["node"])}
 
 
 def certify(request: Node) -> Node:
     """Install the certificate and the authority."""
-    for path, text in ((stage.CERTIFICATE, request["certificate"]), (stage.CA, request["authority"]),
-                       (stage.CA_NEXT, request["authority"])):  # fmt: skip
+    for path, text in ((paths.CERTIFICATE, request["certificate"]), (paths.CA, request["authority"]),
+                       (paths.CA_NEXT, request["authority"])):  # fmt: skip
         core.write(path, text, 0o644)
     return {}
 
@@ -46,7 +48,7 @@ def clear(_: Node) -> Node:
     """Nothing of the last combination stays."""
     for path in SWANCTL.glob("ipsecplan*"):
         path.unlink()
-    for path in Path(stage.PUBLIC).glob("*"):
+    for path in Path(paths.PUBLIC).glob("*"):
         path.unlink()
     run("swanctl", "--load-all", "--clear", "--noprompt")
     with vici.Vici() as link:
@@ -56,9 +58,9 @@ def clear(_: Node) -> Node:
     run("ip", "xfrm", "policy", "flush")
     run("nft", "delete", "table", "inet", "ipsecplan")
     for family in ("-4", "-6"):
-        run("ip", family, "rule", "delete", "priority", ways.RULE)
-        run("ip", family, "route", "flush", "table", ways.TABLE)
-    for name in ways.interfaces():
+        run("ip", family, "rule", "delete", "priority", xfrm_interfaces.RULE)
+        run("ip", family, "route", "flush", "table", xfrm_interfaces.TABLE)
+    for name in xfrm_interfaces.interfaces():
         run("ip", "link", "delete", name)
     return {}
 
@@ -69,12 +71,12 @@ def load(request: Node) -> Node:
     _devices(request)
     for path, text in request["files"].items():
         core.write(path, text, 0o644)
-    core.write(stage.START, request["files"][stage.ETC + "/start-none.conf"])
-    ways.make(request["node"])
-    if resting.PAIRS in request["files"]:
-        core.write(resting.CONNECTIONS, request["files"][resting.PAIRS])
+    core.write(paths.START, request["files"][paths.ETC + "/start-none.conf"])
+    xfrm_interfaces.make(request["node"])
+    if trap_any.PAIRS in request["files"]:
+        core.write(trap_any.CONNECTIONS, request["files"][trap_any.PAIRS])
     said = [
-        *_said(run("nft", "-f", stage.ETC + "/guard-drop.nft")),
+        *_said(run("nft", "-f", paths.ETC + "/guard-drop.nft")),
         *_said(run("sysctl", "-q", "-p", "/etc/sysctl.d/90-ipsecplan.conf")),
     ]
     done = run("swanctl", "--load-all", "--noprompt")
@@ -106,7 +108,7 @@ def _devices(request: Node) -> None:
     names = {device["name"] for device in request["node"]["overlay"]["devices"]}
 
     def there() -> bool:
-        links = mtu.links()
+        links = links_module.links()
         routes = run("ip", "route").out
         return all(name in links and f"dev {name}" in routes for name in names)
 
@@ -118,12 +120,12 @@ def switch(request: Node) -> Node:
     """Both ends wait for every CHILD_SA as planned, the initiator asks for it; then the traps."""
     node = request["node"]
     ike.switch(node, {peer["pair"] for peer in node["peers"]}, (), HANG_S)
-    core.write(stage.START, core.read(stage.ETC + "/start-trap.conf"))
+    core.write(paths.START, core.read(paths.ETC + "/start-trap.conf"))
     if "wildcard" in node:
-        core.write(resting.CONNECTIONS, core.read(resting.WILDCARD))
-    stage.load_connections()
+        core.write(trap_any.CONNECTIONS, core.read(trap_any.WILDCARD))
+    swanctl.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
-    if not core.wait(lambda: wanted <= resting.traps(node, vici.traps()), HANG_S):
+    if not core.wait(lambda: wanted <= trap_any.traps(node, vici.traps()), HANG_S):
         raise Stop(core.finding("", f"{len(wanted & vici.traps())} of {len(wanted)} traps"))
     return {}
 

@@ -260,7 +260,7 @@ class Watch:
                 ("output of diff", ("diff", PLANT, PLANT)), ("output of show, history", ("show", PLANT)),
             ):  # fmt: skip
                 assert self.say(place, *verb) != 0
-            self.say("planner's programs", PLANT, module=("tui.live",))
+            self.say("planner's programs", PLANT, module=("tui.run.live",))
             failing = ("tests.lab.failing", "raise")
             self.say("traceback, core file", "apply", PLANT, "--yes", module=failing)
             dies = "import os; x = os.environ['SHOWS'] * 2; os.abort()"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.base import Network
+from netplan.cni.adapter import Network
 
 from .conftest import ClusterFactory
 

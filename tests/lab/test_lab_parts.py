@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netplan.lab import image, packages, payload, sources
+from netplan.lab import guest_config, image, packages, sources
 from netplan.lab.cluster import Lab, down, free_ports
 from netplan.lab.config import LabConfig, check_name
 from netplan.lab.paths import labs_home, locked, write
 from netplan.lab.qemu import Machine
 from netplan.lab.ssh import Ssh
 from netplan.lab.state import State, write_product_files
-from netplan.model import PlanFile
+from netplan.model.planfile import PlanFile
 from netplan.problems import ProblemError
 
 CONFIGS = [
@@ -78,8 +78,8 @@ def test_no_two_nodes_share_an_address(config):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_the_cluster_files_are_stable_and_have_the_mtu_of_a_cluster_without_ipsec(config):
-    files = payload.cluster_files(config)
-    assert files == payload.cluster_files(config)
+    files = guest_config.cluster_files(config)
+    assert files == guest_config.cluster_files(config)
     for node in config.members:
         conflist = json.loads(files[f"nodes/{node.name}/etc/cni/net.d/50-cluster.conflist"])
         assert conflist["plugins"][0]["mtu"] == config.overlay_mtu
@@ -90,8 +90,8 @@ def test_the_cluster_files_are_stable_and_have_the_mtu_of_a_cluster_without_ipse
 
 def test_the_archive_keeps_private_files_private():
     config = LabConfig()
-    keys = payload.Keys.make(config)
-    with tarfile.open(fileobj=io.BytesIO(payload.first_boot(config, keys))) as archive:
+    keys = guest_config.Keys.make(config)
+    with tarfile.open(fileobj=io.BytesIO(guest_config.first_boot(config, keys))) as archive:
         members = {member.name: member for member in archive.getmembers()}
     assert members["nodes/n1/etc/ssh/ssh_host_ed25519_key"].mode == 0o600
     assert members["nodes/n1/root/.ssh"].mode == 0o700
@@ -122,7 +122,7 @@ def test_the_state_file_is_read_back_and_nonsense_is_no_state(tmp_path):
 
 def test_ssh_files_name_each_port_with_its_own_key(tmp_path):
     one = state(LabConfig(nodes=2))
-    Ssh(tmp_path).write_files(payload.KeyPair.make(), one.host_keys, one.ports)
+    Ssh(tmp_path).write_files(guest_config.KeyPair.make(), one.host_keys, one.ports)
     assert (tmp_path / "id_ed25519").stat().st_mode & 0o777 == 0o600
     assert "[127.0.0.1]:40002 ssh-ed25519 key-of-n2\n" in (tmp_path / "known_hosts").read_text()
     done = subprocess.run(

@@ -115,7 +115,7 @@ class Round(Watch):
             assert self.say("output of apply", "rotate", "leaf", *self.verb("")[1:], "--yes") == 0
             self.learn()
         assert self.say("output of status", *self.verb("verify", "--json")) == 0
-        assert self.say("planner's programs", *self.verb("")[1:], module=("tui.live",)) == 0
+        assert self.say("planner's programs", *self.verb("")[1:], module=("tui.run.live",)) == 0
 
     def fails(self) -> None:
         """Our program is killed on both nodes, at once when it comes with the credentials."""

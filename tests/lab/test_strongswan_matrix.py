@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from netplan.load import LoadedPlan
-from netplan.model import PlanFile
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.rules import validate
+from netplan.inputs.yaml_source import Source
+from netplan.model.planfile import PlanFile
 from netplan.problems import errors
-from netplan.source import Source
-from netplan.validate import validate
 
 from ..combinations import AUTHS, FAMILIES, MESHES, MODES, PROTECTS, Combination, every
 from .conftest import ClusterFactory

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from netplan.bundle import node_facts
+from netplan.bundle.node_json import node_facts
 from netplan.lab.cluster import Lab
-from netplan.plan import Plan
+from netplan.plan.types import Plan
 from netplan.stack import wire_size
 
 PROBE = (Path(__file__).parent / "wire_probe.py").read_text()

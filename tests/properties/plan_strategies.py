@@ -10,15 +10,16 @@ from typing import Any, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
-from netplan.inventory import Host, Inventory
-from netplan.load import LoadedPlan
-from netplan.model import PlanFile
-from netplan.nodes import nodes
-from netplan.plan import Plan, make_plan
+from netplan.inputs.host_variables import nodes
+from netplan.inputs.inventory import Host, Inventory
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.rules import validate, validate_with
+from netplan.inputs.yaml_source import Source
+from netplan.model.planfile import PlanFile
+from netplan.model.proposals.profiles import PROFILES
+from netplan.plan.build import make_plan
+from netplan.plan.types import Plan
 from netplan.problems import ProblemError, errors
-from netplan.proposals.profiles import PROFILES
-from netplan.source import Source
-from netplan.validate import validate, validate_with
 
 T = TypeVar("T")
 CIPHERS = [

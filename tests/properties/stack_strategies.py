@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from netplan.esp import CIPHERS, INTEGRITY
-from netplan.layers import HEADERS
 from netplan.stack import Token, fitting, parse
+from netplan.stack.headers import HEADERS
+from netplan.stack.transforms import CIPHERS, INTEGRITY
 
 LONGEST = 12
 ENDS = [name for name, row in HEADERS.items() if row.ends] + ["esp", "ah"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netplan.rollout.batches import Pair, matches, waves
+from netplan.rollout.nodes.waves import Pair, matches, waves
 
 
 @st.composite

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netplan.layers import MAX_PACKET
 from netplan.problems import ProblemError
 from netplan.stack import Stack, largest_inner, parse, required_link, solve, wire_size
+from netplan.stack.headers import MAX_PACKET
 
 from ..sizes import size
 from .stack_strategies import stacks

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from netplan import bundle
+from netplan.bundle import readme
 from netplan.ipsec import swanctl
-from netplan.ipsec.reader import read
-from netplan.plan import Plan
+from netplan.ipsec.swanctl_parser import read
+from netplan.plan.types import Plan
 
 from ..sizes import size
 from .plan_strategies import Random, plan_of, plans
@@ -37,7 +37,7 @@ def differences(plan: Plan) -> int:
         six = any(":" in at.address for at in (node, *node.stations))
         assert bool(swanctl.cleared(read(text))) == (hosts and bool(plan.file.ipsec.clear or six))
         partial = plan.file.ipsec.mesh.partial or hosts
-        guards = bundle._guard(plan, node, drop=True)
+        guards = readme._guard(plan, node, drop=True)
         named = {str(ipaddress.ip_address(a)) for a in re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", _elements(guards))}
         assert named == ({peer.address for _, _, peer, _ in plan.links(node)} if partial else set())
     count = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan import inventory
+from netplan.inputs import inventory
 from tests.tui import quiet
 from tui.app import Planner
 

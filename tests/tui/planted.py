@@ -45,7 +45,7 @@ def plant(place: str) -> None:
 
     from tui import start
     from tui.app import Planner
-    from tui.desk import Desk
+    from tui.plan.session import Desk
     from tui.screens.calculator import CalculatorScreen
 
     if place == "worker":

@@ -10,17 +10,18 @@ import pytest
 from textual.binding import Binding
 from textual.widgets import Input
 
-from netplan.bundle import write
+from netplan.bundle.write import write
 from tests.tui.conftest import PLAN
-from tui import drafts, packet
 from tui.app import Planner
-from tui.check import Checker
+from tui.dialogs.ask import AskScreen
+from tui.dialogs.help import HelpScreen
+from tui.dialogs.jump import JumpScreen
+from tui.dialogs.prompt import PromptScreen
+from tui.dialogs.save import SaveScreen
+from tui.draw import packet
+from tui.plan import drafts
+from tui.plan.check import Checker
 from tui.screens import kinds
-from tui.screens.ask import AskScreen
-from tui.screens.help import HelpScreen
-from tui.screens.jump import JumpScreen
-from tui.screens.prompt import PromptScreen
-from tui.screens.save import SaveScreen
 from tui.widgets.choice import Choice
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
@@ -213,7 +214,7 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         '"to": "n2", "ok": True, "inner_mtu": 1, "passes": True, "one_more_refused": True, "esp_packets": 1,'
         '"outer_packet": 1, "outer_packet_planned": 1, "plaintext_packets": 0, "wrong": [], "line": "n1 -> n2"}]}));'
         'print(json.dumps({"end": "verified", "exit_code": 0, "problems": [], "junit": "<x/>"}))',
-        "@nodes": "import json, netplan.ids; i = netplan.ids.node_id('prod-eu1', 'n1');"
+        "@nodes": "import json, netplan.model.ids; i = netplan.model.ids.node_id('prod-eu1', 'n1');"
         'print(json.dumps({"problems": [], "nodes": {i: {"/etc/swanctl/conf.d/ipsecplan.conf": "changed", "/x": None}}}))',
         "@endless": "import time; time.sleep(600)",
     }  # fmt: skip
@@ -221,7 +222,7 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         if word in words:
             import sys
 
-            from tui import processes
+            from tui.run import processes
 
             monkeypatch.setattr(
                 processes, "module", lambda *_a, program=program: processes.Child([sys.executable, "-c", program])

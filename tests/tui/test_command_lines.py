@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from netplan import bundle
-from netplan.bundle import File
+from netplan.bundle import build, manifest
+from netplan.bundle.manifest import File
 from netplan.cli.main import cli, main
-from netplan.rollout.engine import Engine, Options
-from netplan.rollout.journal import ClusterState
+from netplan.rollout.engine import Engine
+from netplan.rollout.outcome import Options
+from netplan.rollout.record.journal import ClusterState
 from tests.tui.conftest import PLAN
 from tests.unit.test_rollout_engine import IDS, Played, Run, failure, target
-from tui import live, measure
+from tui.run import live, measure
 from tui.screens import kinds
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
@@ -115,7 +116,7 @@ async def test_pairs(shown, capsys):
 async def test_files(shown, capsys):
     line, texts = await shown("files", "", lambda app: (app.screen.command_line(), app.screen.now.texts))
     run(capsys, line)
-    written = bundle.read(Path("bundle"))
+    written = manifest.read(Path("bundle"))
     assert {f["path"] for f in written.manifest["files"]} == set(texts)
     assert all((Path("bundle") / path).read_text() == text for path, text in texts.items())
 
@@ -174,7 +175,7 @@ async def test_verify(folder, shown, capsys, monkeypatch):
             nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
             yield Engine("lab", "d", [target(i) for i in IDS], nodes, state, lambda _: None, Options())
 
-    for place in ("netplan.cli.verify.opened", "tui.measure.opened"):
+    for place in ("netplan.cli.verify.opened", "tui.run.measure.opened"):
         monkeypatch.setattr(place, opened)
     measure.main(["bundle"])
     records = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
@@ -208,10 +209,10 @@ async def test_files_against_the_nodes(answer, folder, settle, make, monkeypatch
             nodes = Played(lambda phase, _: {"texts": texts, "drift": []} if phase == "status" else None)
             yield Engine("lab", "d", [target(i) for i in IDS], nodes, state, lambda _: None, Options())
 
-    monkeypatch.setattr("tui.live.opened", opened)
+    monkeypatch.setattr("tui.run.live.opened", opened)
     assert live.main(["bundle"]) == 0
     found = json.loads(capsys.readouterr().out)
-    monkeypatch.setattr(bundle, "node_files", lambda *_: [File(f"nodes/{IDS[0]}/etc/x.conf", "a\n")])
+    monkeypatch.setattr(build, "node_files", lambda *_: [File(f"nodes/{IDS[0]}/etc/x.conf", "a\n")])
     app = make(mode="files")
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -281,7 +282,9 @@ async def test_audit_of_what_is_not_there_says_so(make, settle):
 async def test_what_the_planner_starts_is_what_the_verbs_take(settle, make, monkeypatch, folder):
     """Every line that the rollout screen starts is understood by the command line as it is."""
     started = []
-    monkeypatch.setattr("tui.rollout_actions.processes.start_detached", lambda argv, _: started.append(argv) or 1)
+    monkeypatch.setattr(
+        "tui.screens.rollout_actions.processes.start_detached", lambda argv, _: started.append(argv) or 1
+    )
     app = make(mode="rollout")
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)

@@ -11,10 +11,11 @@ import pytest
 
 from netplan.problems import ProblemError
 from tests.tui.conftest import PLAN
-from tui import crash, drafts
+from tui import crash
 from tui import start as starting
-from tui.screens.ask import AskScreen
-from tui.screens.draft import DraftScreen
+from tui.dialogs.ask import AskScreen
+from tui.dialogs.draft import DraftScreen
+from tui.plan import drafts
 
 CHANGED = PLAN.replace("mtu: 1500", "mtu: 1400")
 PATH = Path("plan.yaml")

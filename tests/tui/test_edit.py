@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from netplan import pipeline, source
-from netplan.edit import Draft, remove, scalar, set_value
-from netplan.nodes import nodes
+from netplan import pipeline
+from netplan.inputs import yaml_source
+from netplan.inputs.edit import remove, scalar, set_value
+from netplan.inputs.host_variables import nodes
 from netplan.problems import ProblemError
 from tests.tui.conftest import PLAN
-from tui.check import Checker
+from tui.plan.check import Checker
+from tui.plan.draft import Draft
 
 CHANGES = [
     (("underlay", "mtu"), 1400, "  mtu: 1500              # IP", "  mtu: 1400              # IP"),
@@ -98,7 +100,7 @@ name: x
     ],
 )  # fmt: skip
 def test_rows_of_a_list_keep_their_comments(change, wanted):
-    rows = source.parse(PATHS.encode(), "").data["underlay"]["paths"]
+    rows = yaml_source.parse(PATHS.encode(), "").data["underlay"]["paths"]
     change(rows)
     assert set_value(PATHS, ("underlay", "paths"), rows) == wanted
 
@@ -127,7 +129,7 @@ def test_lists_and_mappings_as_a_whole(text, at, value, wanted):
 def test_any_change_of_rows_is_that_change_or_refused(seed):
     """Whatever is done to the rows, the file afterwards says exactly it, and every other line is as it was."""
     dice = random.Random(seed)
-    rows = source.parse(PATHS.encode(), "").data["underlay"]["paths"]
+    rows = yaml_source.parse(PATHS.encode(), "").data["underlay"]["paths"]
     for _ in range(dice.randint(1, 4)):
         what = dice.choice(("drop", "add", "change", "swap"))
         if what == "drop" and rows:
@@ -140,7 +142,7 @@ def test_any_change_of_rows_is_that_change_or_refused(seed):
         else:
             dice.shuffle(rows)
     changed = set_value(PATHS, ("underlay", "paths"), rows)
-    assert source.parse(changed.encode(), "").data == {"underlay": {"paths": rows}, "name": "x"}
+    assert yaml_source.parse(changed.encode(), "").data == {"underlay": {"paths": rows}, "name": "x"}
     assert changed.startswith("underlay:\n  paths:")
     assert changed.endswith("name: x\n")
 
@@ -177,8 +179,8 @@ def test_remove():
     "value", ["yes", "1500", "012", "a: b", "# x", "", "ünïcode", "x\ny", "null", "- a", "{", "@", "a#b"]
 )
 def test_every_text_comes_back_as_itself(value):
-    assert source.parse(f"k: {scalar(value)}\n".encode(), "").data == {"k": value}
-    assert source.parse(f"k: [{scalar(value)}, b]\n".encode(), "").data == {"k": [value, "b"]}
+    assert yaml_source.parse(f"k: {scalar(value)}\n".encode(), "").data == {"k": value}
+    assert yaml_source.parse(f"k: [{scalar(value)}, b]\n".encode(), "").data == {"k": [value, "b"]}
 
 
 def test_undo_and_redo(folder):

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from netplan import bundle
-from netplan.rollout import events
-from netplan.rollout.journal import ClusterState, read
+from netplan.bundle import manifest
+from netplan.rollout.record import events
+from netplan.rollout.record.journal import ClusterState, read
 from tests.sizes import size
 from tests.tui.conftest import PLAN
 from tests.unit.test_rollout_engine import IDS, Played, Run, failure
-from tui import journal_tail
-from tui.journal_tail import JournalTail, controller
-from tui.rollout_state import PLANS, RolloutState, line
+from tui.run import journal_tail
+from tui.run.journal_tail import JournalTail, controller
+from tui.run.rollout_state import PLANS, RolloutState, line
 from tui.widgets.log_view import LogView
 from tui.widgets.node_table import NodeTable
 
@@ -199,7 +199,7 @@ async def test_readonly_asks_no_question_that_changes_nodes(readonly, make, fold
 async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
     """The keys start the verbs, as processes, with the bundle of the screen; only after a yes."""
     started = []
-    monkeypatch.setattr("tui.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
+    monkeypatch.setattr("tui.run.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
     Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
     Run(folder / "state", Played(), keep=lambda *_: None)
     app = make(mode="rollout")
@@ -220,8 +220,8 @@ async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
 
 async def test_what_is_typed_for_a_try_is_never_an_option(make, folder, settle, monkeypatch):
     started = []
-    monkeypatch.setattr("tui.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
-    monkeypatch.setattr(bundle, "read", lambda _: SimpleNamespace(digest="d" * 64, nodes={}, cluster="prod-eu1"))
+    monkeypatch.setattr("tui.run.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
+    monkeypatch.setattr(manifest, "read", lambda _: SimpleNamespace(digest="d" * 64, nodes={}, cluster="prod-eu1"))
     app = make(mode="rollout")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 from textual.widgets import Input
 
-from netplan import bundle
-from netplan.bundle import File
+from netplan.bundle import build
+from netplan.bundle.manifest import File
 from tests.tui import quiet
 from tests.tui.pictures import difference
 from tests.tui.test_rollout_state import PHASES, records, write
@@ -155,10 +155,10 @@ def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeyp
 
 def _stage(folder, monkeypatch):
     """Make a world in which nothing moves: clock, files of hosts, two rollouts."""
-    for place in ("tui.screens.rollout.time", "tui.rollout_actions.time"):
+    for place in ("tui.screens.rollout.time", "tui.screens.rollout_actions.time"):
         monkeypatch.setattr(place, SimpleNamespace(time=lambda: NOW, sleep=lambda _: None))
-    monkeypatch.setattr(bundle, "cluster_files", of_cluster)
-    monkeypatch.setattr(bundle, "node_files", of_host)
+    monkeypatch.setattr(build, "cluster_files", of_cluster)
+    monkeypatch.setattr(build, "node_files", of_host)
     monkeypatch.setattr("tui.screens.rollout.TICK_S", 3600)
     end = {"at": "2026-01-01T00:00:20Z", "event": "RunFinished", "outcome": "confirmed", "exit_code": 0}
     write(folder, [*records(3, rounds=5), end])

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from netplan.cli.ui import SCREENS
+from tui.command import SCREENS
 from tui.screens import kinds
 from tui.screens.base import PlannerScreen
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from netplan.edit import Draft, set_value
+from netplan.inputs.edit import set_value
 from netplan.problems import ProblemError, errors
 from tests.tui.conftest import PLAN
-from tui.desk import Desk
-from tui.fields import fields
+from tui.plan.draft import Draft
+from tui.plan.fields import fields
+from tui.plan.session import Desk
 
 FIELDS = {field.name: field for field in fields()}
 

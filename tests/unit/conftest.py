@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from netplan import pipeline
-from netplan.inventory import Host, Inventory
-from netplan.load import LoadedPlan
-from netplan.model import PlanFile
-from netplan.nodes import nodes
+from netplan.inputs.host_variables import nodes
+from netplan.inputs.inventory import Host, Inventory
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.yaml_source import Source
+from netplan.model.planfile import PlanFile
 from netplan.pipeline import Planned
-from netplan.plan import make_plan
-from netplan.source import Source
+from netplan.plan.build import make_plan
 
 
 def make_planned(count: int = 3, host_vars: dict[int, dict[str, object]] | None = None, **file: object) -> Planned:

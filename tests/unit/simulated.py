@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from netplan.rollout.runner import Answer
-from netplan.rollout.targets import Target
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.transport.ansible import Answer
 
 from .test_node_module import LIBRARY
 from .test_revert_script import moved

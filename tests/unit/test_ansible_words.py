@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netplan.ansible_words import LONGEST, of_inventory, of_play
+from netplan.inputs.ansible_words import LONGEST, of_inventory, of_play
 
 PLUGIN = "Failed to parse inventory with 'ansible_collections.ansible.builtin.plugins.inventory.{0}' plugin"
 FAILED = "[WARNING]: " + PLUGIN + ": {1}\n\n" + PLUGIN + ".\n\n<<< caused by >>>\n\n{1}\nOrigin: {2}\n\n"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from netplan.cli.progress import asking_to_keep
+from netplan.cli.ask import asking_to_keep
 from netplan.problems import ExitCode
-from netplan.rollout.engine import Outcome
+from netplan.rollout.outcome import Outcome
 
 FOUND = Outcome("planned", ExitCode.OK)
 

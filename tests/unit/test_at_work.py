@@ -19,14 +19,15 @@ import pytest
 from netplan.cli import progress, status
 from netplan.cli.main import main
 from netplan.problems import ExitCode, ProblemError
-from netplan.rollout import at_work
-from netplan.rollout.apply import apply
-from netplan.rollout.at_work import Holder, Lock, holder, turn
-from netplan.rollout.engine import Engine, Options
-from netplan.rollout.events import silent
-from netplan.rollout.journal import ClusterState
-from netplan.rollout.measure import measure
-from netplan.rollout.runner import Answer
+from netplan.rollout.engine import Engine
+from netplan.rollout.outcome import Options
+from netplan.rollout.record import at_work
+from netplan.rollout.record.at_work import Holder, Lock, holder, turn
+from netplan.rollout.record.events import silent
+from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.verbs.apply import apply
+from netplan.rollout.verbs.measure import measure
 
 from .test_node_module import LIBRARY
 from .test_rollout_engine import IDS, Played, target
@@ -123,7 +124,7 @@ def test_a_lock_file_that_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
-    code = ("import sys, time; from pathlib import Path; from netplan.rollout.at_work import Lock\n"
+    code = ("import sys, time; from pathlib import Path; from netplan.rollout.record.at_work import Lock\n"
             "print(Lock(Path(sys.argv[1]), 'apply').take(), flush=True); time.sleep(60)")  # fmt: skip
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True)
     assert process.stdout

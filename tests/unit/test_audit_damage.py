@@ -14,7 +14,7 @@ import pytest
 
 from netplan.audit import Given, Skipped, Text, audit, texts
 from netplan.cli.main import main
-from netplan.cni.document import MAX_YAML
+from netplan.cni.yaml_document import MAX_YAML
 
 CASES = Path(__file__).parent.parent / "cases" / "audit"
 FILES = sorted(p for p in CASES.glob("*/in/**/*") if p.is_file())

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from netplan.audit import Given, Text, audit
-from netplan.audit.intake import ASKED, texts
+from netplan.audit.inputs import ASKED, texts
 from netplan.audit.model import Skipped
 
 DEVICES = [

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netplan import bundle
+from netplan.bundle import build, write
+from netplan.bundle import manifest as manifest_module
+from netplan.bundle.node_json import node_facts
 from netplan.pipeline import Planned
 from netplan.problems import ProblemError
 
@@ -19,24 +21,24 @@ def snapshot(directory: Path) -> dict[str, bytes]:
 
 
 def test_same_input_same_bytes(planned: Planned, tmp_path: Path) -> None:
-    one = bundle.write(tmp_path / "one", planned.plan, planned.inventory)
-    two = bundle.write(tmp_path / "two", planned.plan, planned.inventory)
+    one = write.write(tmp_path / "one", planned.plan, planned.inventory)
+    two = write.write(tmp_path / "two", planned.plan, planned.inventory)
     assert snapshot(one.directory) == snapshot(two.directory)
-    assert bundle.read(one.directory).digest == two.digest
+    assert manifest_module.read(one.directory).digest == two.digest
 
 
 def test_only_the_nodes_that_change_get_a_new_digest(tmp_path: Path) -> None:
     before = make_planned(4)
     after = make_planned(4, {4: {"pod_cidr": "10.99.0.0/24"}})
-    one = bundle.write(tmp_path / "one", before.plan, before.inventory).nodes
-    two = bundle.write(tmp_path / "two", after.plan, after.inventory).nodes
+    one = write.write(tmp_path / "one", before.plan, before.inventory).nodes
+    two = write.write(tmp_path / "two", after.plan, after.inventory).nodes
     assert one.keys() == two.keys()
     assert all(one[n]["digest"] != two[n]["digest"] for n in one)  # every peer routes to it
 
 
 @pytest.mark.parametrize("damage", ["change", "delete", "add", "symlink", "manifest", "digest"])
 def test_a_damaged_bundle_is_refused(planned: Planned, tmp_path: Path, damage: str) -> None:
-    directory = bundle.write(tmp_path / "b", planned.plan, planned.inventory).directory
+    directory = write.write(tmp_path / "b", planned.plan, planned.inventory).directory
     victim = next(directory.glob("nodes/*/etc/ipsecplan/guard-drop.nft"))
     manifest = directory / "manifest.json"
     if damage == "change":
@@ -57,16 +59,16 @@ def test_a_damaged_bundle_is_refused(planned: Planned, tmp_path: Path, damage: s
         document["files"][0]["mode"] = "0777"
         manifest.write_text(json.dumps(document))
     with pytest.raises(ProblemError) as raised:
-        bundle.read(directory)
+        manifest_module.read(directory)
     assert raised.value.problems[0].code in ("IPP502", "IPP503")
 
 
 def test_an_earlier_bundle_is_replaced_whole(planned: Planned, tmp_path: Path) -> None:
     target = tmp_path / "b"
     other = make_planned(2)
-    bundle.write(target, other.plan, other.inventory)
-    written = bundle.write(target, planned.plan, planned.inventory)
-    assert bundle.read(target).digest == written.digest
+    write.write(target, other.plan, other.inventory)
+    written = write.write(target, planned.plan, planned.inventory)
+    assert manifest_module.read(target).digest == written.digest
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 
@@ -80,7 +82,7 @@ def test_what_is_no_bundle_is_not_touched(planned: Planned, tmp_path: Path, ther
     else:
         precious.rename(target)
     with pytest.raises(ProblemError) as raised:
-        bundle.write(target, planned.plan, planned.inventory)
+        write.write(target, planned.plan, planned.inventory)
     assert raised.value.problems[0].code == "IPP501"
     assert (target / "data").read_text() == "keep"
 
@@ -89,23 +91,23 @@ def test_an_interrupted_write_leaves_the_old_one(
     planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "b"
-    before = bundle.write(target, planned.plan, planned.inventory)
-    real = bundle.dump
+    before = write.write(target, planned.plan, planned.inventory)
+    real = manifest_module.dump
     monkeypatch.setattr(
-        bundle, "dump", lambda value: (_ for _ in ()).throw(KeyboardInterrupt) if "files" in value else real(value)
+        write, "dump", lambda value: (_ for _ in ()).throw(KeyboardInterrupt) if "files" in value else real(value)
     )
     with pytest.raises(KeyboardInterrupt):
-        bundle.write(target, planned.plan, planned.inventory)
-    assert bundle.read(target).digest == before.digest
+        write.write(target, planned.plan, planned.inventory)
+    assert manifest_module.read(target).digest == before.digest
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".b")] == []
 
 
 def test_no_user_string_becomes_a_name(tmp_path: Path) -> None:
     planned = make_planned(3)
-    files = {f.path for f in bundle.build(planned.plan)}
+    files = {f.path for f in build.build(planned.plan)}
     for name in ("n1", "n2", "n3", "demo"):
         assert not any(f"/{name}" in path for path in files)
-    for file in bundle.build(planned.plan):
+    for file in build.build(planned.plan):
         if file.path.endswith((".conf", ".nft", ".service", ".network", ".netdev", ".sh")):
             assert "n1" not in file.text.replace("n1-", "")
 
@@ -114,7 +116,7 @@ def test_every_rendered_mtu_is_the_plans(planned: Planned) -> None:
     import re
 
     found = set()
-    for file in bundle.build(planned.plan):
+    for file in build.build(planned.plan):
         if "/etc/" in file.path:
             found |= {int(m) for m in re.findall(r'(?:MTUBytes=|"mtu": )(\d+)', file.text)}
     assert found == {planned.plan.pod_mtu}
@@ -124,7 +126,7 @@ def test_no_selector_or_rule_names_anything_but_the_overlay_port(planned: Planne
     """Self-lockout: a guard rule or traffic selector on SSH, IKE, ESP or everything would cut the node off."""
     import re
 
-    for file in bundle.build(planned.plan):
+    for file in build.build(planned.plan):
         if file.path.endswith(".nft"):
             rules = [line for line in file.text.splitlines() if "ipsec missing" in line]
             assert len(rules) == 2
@@ -141,7 +143,7 @@ def test_with_hosts_protected_the_way_in_stays_open(family: str) -> None:
     """Self-lockout: rules and selectors name peers only; ESP, IKE, SSH and IPv6's neighbours pass before any drop."""
     plan = make_planned(3, underlay={"family": family}, ipsec={"protect": "hosts"}).plan
     node = plan.nodes[0]
-    files = {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in bundle.build(plan)}
+    files = {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in build.build(plan)}
     guard = [line.strip() for line in files["etc/ipsecplan/guard-drop.nft"].splitlines()]
     rules = [line for line in guard if "ipsec missing" in line]
     assert all("@protected" in line for line in rules)
@@ -172,20 +174,20 @@ def test_tunnels_a_pair_have_a_device_and_an_mtu_of_their_own(overlay: str, fami
     body = (1500 - (20 if family == "ipv4" else 40) - 16 - 16) // 4 * 4 - 2
     assert plan.pod_mtu == body - (outer - (20 if family == "ipv4" else 40)) - (4 if overlay == "gre" else 0)
     name = {"gre": "gr-", "ipip": "ip-"}[overlay] + peer.id[2:12]
-    files = {f.path.removeprefix(f"nodes/{node.id}/etc/systemd/network/"): f.text for f in bundle.build(plan)}
+    files = {f.path.removeprefix(f"nodes/{node.id}/etc/systemd/network/"): f.text for f in build.build(plan)}
     text = files[f"10-ipsecplan-{name}.netdev"]
     kind = overlay if family == "ipv4" else {"gre": "ip6gre", "ipip": "ip6tnl"}[overlay]
     for words in (f"Kind={kind}\n", f"Local={node.address}", f"Remote={peer.address}", f"MTUBytes={plan.pod_mtu}"):
         assert words in text
     assert ("EncapsulationLimit=none" in text) == (family == "ipv6")
-    facts = bundle.node_facts(plan, node)["overlay"]
+    facts = node_facts(plan, node)["overlay"]
     assert (facts["kind"], facts["port"], facts["devices"][0]["peer"]) == (kind, 0, peer.id)
 
 
 @pytest.mark.parametrize("esp", ["aes256gcm16-x25519", "aes256-sha384-x25519"])
 def test_the_files_say_why_and_the_sum_is_right(esp: str) -> None:
     planned = make_planned(ipsec={"esp": [esp]})
-    netdev = next(f.text for f in bundle.build(planned.plan) if f.path.endswith("10-ipsecplan-ov0.netdev"))
+    netdev = next(f.text for f in build.build(planned.plan) if f.path.endswith("10-ipsecplan-ov0.netdev"))
     line = next(line for line in netdev.splitlines() if " link - " in line)
     total, _, terms = line.removeprefix("# ").partition(" = ")
     numbers = [int(term.split()[0]) for term in terms.split(" - ")]

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from netplan.cli.main import main
-from netplan.ids import node_id
 from netplan.ipsec import ca
+from netplan.model.ids import node_id
 from netplan.problems import ProblemError
 
 NODE = node_id("lab", "n1")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from netplan import bundle
+from netplan.bundle import build
 from netplan.ipsec import charon
-from netplan.ipsec.reader import read
-from netplan.proposals.capabilities import Capabilities
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.proposals.capabilities import Capabilities
 
 from .conftest import make_planned
 
@@ -43,7 +43,7 @@ def test_versions_differ_where_their_defaults_do(version: str | None, older: boo
 
 def test_it_is_installed_and_keeps_what_is_needed() -> None:
     plan = make_planned(3).plan
-    files = [f for f in bundle.build(plan) if f.path.endswith("etc/strongswan.d/ipsecplan.conf")]
+    files = [f for f in build.build(plan) if f.path.endswith("etc/strongswan.d/ipsecplan.conf")]
     assert len(files) == 3
     off = read(files[0].text).section("charon").section("plugins").sections
     assert off["bypass-lan"].values == {"load": "no"}, "it lets a whole subnet past the encryption"

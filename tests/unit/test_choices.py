@@ -12,11 +12,11 @@ import pytest
 from netplan.cli import apply as apply_verb
 from netplan.cli import resume as resume_verb
 from netplan.cli import try_
-from netplan.cli.choices import CHOICES
 from netplan.cli.main import cli, main
+from netplan.cli.options import CHOICES
 from netplan.problems import ExitCode
-from netplan.rollout.engine import Options, Outcome
-from netplan.rollout.resume import resume
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.verbs.resume import resume
 
 from .test_rollout_changes import Cluster, engine, mesh
 from .test_rollout_engine import phases_sent

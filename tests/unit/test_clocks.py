@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netplan.rollout.answers import SKEW_S, clock_is_ahead
-from netplan.rollout.runner import Answer
+from netplan.rollout.transport.ansible import Answer
 
 LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
 NOW = 1_800_000_000.0
@@ -41,7 +41,6 @@ def test_a_request_that_took_an_hour_is_no_clock_that_is_behind(
     monkeypatch: pytest.MonkeyPatch, skew: float, said: list[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.preflight
 
-    assert ipsecplan_node.preflight.SKEW_S == SKEW_S
-    assert [found["message"] for found in ipsecplan_node.preflight._clock(skew)] == said
+    assert netplan.agent.phases.preflight.SKEW_S == SKEW_S
+    assert [found["message"] for found in netplan.agent.phases.preflight._clock(skew)] == said

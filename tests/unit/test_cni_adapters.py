@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from netplan.cni import ADAPTERS
-from netplan.cni.base import Artifact, Network
-from netplan.cni.check import check
-from netplan.cni.deliver import adapter, deliver, encapsulation, geneve_options, steps
+from netplan.cni.adapter import Artifact, Network
 from netplan.cni.policies import Baseline, policies
+from netplan.cni.render import adapter, deliver, encapsulation, geneve_options, steps
+from netplan.cni.schema_check import check
 from netplan.problems import ProblemError
 
 NETWORK = Network(pod_mtu=1416, link_mtu=1500, port=4789, vni=4096)

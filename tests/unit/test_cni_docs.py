@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.deliver import OPTIONS
+from netplan.cni.render import OPTIONS
 from netplan.codes import CODES
 from netplan.host.links import HOSTS
 from tests.contract.test_networks import IPSEC, planned

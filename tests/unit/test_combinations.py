@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from netplan import bundle
-from netplan.load import LoadedPlan
-from netplan.model import PlanFile
+from netplan.bundle import build
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.rules import validate
+from netplan.inputs.yaml_source import Source
+from netplan.model.planfile import PlanFile
 from netplan.problems import errors
-from netplan.source import Source
-from netplan.validate import validate
 
 from ..combinations import every
 from .conftest import make_planned
@@ -30,7 +30,7 @@ def test_each_is_planned_or_refused_with_a_reason() -> None:
             print(f"{one.name}  refused: {found[0].message}")
             continue
         plan = make_planned(3, **one.file()).plan
-        files = bundle.build(plan)  # reads every swanctl.conf back
+        files = build.build(plan)  # reads every swanctl.conf back
         names = [f.path.rsplit("/", 1)[-1] for f in files if "/etc/" in f.path and "sysctl.d" not in f.path]
         assert names.count("pairs.conf" if one.mesh == "trap-any" else "ipsecplan.conf") >= 3
         outcomes["planned"] += 1

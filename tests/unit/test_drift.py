@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 
-from netplan import bundle
+from netplan.bundle import build
+from netplan.bundle.node_json import node_facts
 from netplan.cli.watch import lines, watch
-from netplan.inventory import Host, Inventory
+from netplan.inputs.host_variables import nodes
+from netplan.inputs.inventory import Host, Inventory
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.yaml_source import Source
 from netplan.ipsec.impact import Impact, Side, changes
-from netplan.ipsec.reader import read
 from netplan.ipsec.swanctl import meaning
-from netplan.load import LoadedPlan
-from netplan.model import PlanFile
-from netplan.nodes import nodes
-from netplan.plan import Plan, make_plan
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.planfile import PlanFile
+from netplan.plan.build import make_plan
+from netplan.plan.types import Plan
 from netplan.problems import ExitCode, Problem, ProblemError
-from netplan.rollout.drift import START, live_side, problems
-from netplan.source import Source
+from netplan.verify.drift import START, live_side, problems
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -107,11 +109,11 @@ def plan(**ipsec: Any) -> Plan:
 def on_a_node(made: Plan) -> tuple[dict[str, Any], Side, dict[str, Any]]:
     """Return (what a node with this bundle tells, the bundle's own side, its node.json)."""
     node = made.nodes[0]
-    files = {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in bundle.build(made)}
+    files = {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in build.build(made)}
     swanctl, guard = files["etc/swanctl/conf.d/ipsecplan.conf"], files["etc/ipsecplan/guard-drop.nft"]
     told = status(texts={"swanctl": swanctl, "guard": guard})
     told["mtu"] = {"devices": {"ov0": made.pod_mtu}, "bridge": made.pod_mtu, "pods": []}
-    facts = bundle.node_facts(made, node)
+    facts = node_facts(made, node)
     return told, Side(connections=meaning(read(swanctl + START)), facts=facts, partial="@protected" in guard), facts
 
 

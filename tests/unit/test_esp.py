@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netplan.esp import (
+from netplan.stack.transforms import (
     CIPHERS,
     INTEGRITY,
     UnknownAlgorithm,

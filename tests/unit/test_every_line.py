@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from netplan.problems import ExitCode
-from netplan.rollout import apply as apply_module
 from netplan.rollout import phases
-from netplan.rollout.apply import apply, finish
-from netplan.rollout.confirm import confirm
-from netplan.rollout.engine import Engine, Failed, Options, Outcome
-from netplan.rollout.events import silent
-from netplan.rollout.journal import ClusterState, Journal
-from netplan.rollout.resume import resume
-from netplan.rollout.undo import undo_after
+from netplan.rollout.engine import Engine
+from netplan.rollout.outcome import Failed, Options, Outcome
+from netplan.rollout.record.events import silent
+from netplan.rollout.record.journal import ClusterState, Journal
+from netplan.rollout.verbs import apply as apply_module
+from netplan.rollout.verbs.apply import apply, finish
+from netplan.rollout.verbs.confirm import confirm
+from netplan.rollout.verbs.resume import resume
+from netplan.rollout.verbs.revert import undo_after
 from tests.lab.rollout_steps import LINES
 
 from .simulated import Nodes

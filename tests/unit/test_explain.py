@@ -10,13 +10,13 @@ from netplan.cli.main import main
 from netplan.codes import CODES
 from netplan.explain.advice import advice
 from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, judge
+from netplan.explain.glossary import ALIASES, CODE_HELP, WORDS
 from netplan.explain.numbers import packets_of
 from netplan.explain.presets import UNDERLAYS
 from netplan.explain.topics import explain, topics
-from netplan.explain.words import ALIASES, CODE_HELP, WORDS
-from netplan.layers import HEADERS
 from netplan.problems import ProblemError
 from netplan.stack import parse, solve
+from netplan.stack.headers import HEADERS
 
 REQUIRED = (
     *("cilium", "flannel", "openshift", "antrea", "kube-ovn", "docker", "submariner", "weave"),

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from netplan.cli.main import main
-from netplan.esp import esp_transform
-from netplan.layers import HEADERS, MACROS
 from netplan.stack import parse, solve
+from netplan.stack.headers import HEADERS, MACROS
+from netplan.stack.transforms import esp_transform
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("mtu-problems.md", "calc.md", "stack-notation.md")

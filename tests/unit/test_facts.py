@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from netplan import inventory
-from netplan.bundle import node_facts
+from netplan.bundle.node_json import node_facts
+from netplan.inputs import inventory
 from netplan.problems import ProblemError
 
 from .conftest import make_planned
@@ -52,7 +52,6 @@ def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_a_node_that_lacks_an_algorithm_says_so(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    import ipsecplan_node.facts
 
     class Link:
         def __enter__(self) -> Any:
@@ -74,7 +73,7 @@ def test_a_node_that_lacks_an_algorithm_says_so(node: ModuleType, monkeypatch: p
     plan = make_planned(3, ipsec={"esp": ["aes256gcm16-x25519"], "ike": ["aes256gcm16-prfsha384-ecp384"]}).plan
     facts = node_facts(plan, plan.nodes[0])
     assert facts["needs"] == ["AES_GCM_16", "CURVE_25519", "ECP_384", "PRF_HMAC_SHA2_384"]
-    has = ipsecplan_node.facts.facts()
-    (found,) = ipsecplan_node.facts.lacking(facts, has)
+    has = netplan.agent.phases.facts.facts()
+    (found,) = netplan.agent.phases.facts.lacking(facts, has)
     assert "has no ECP_384" in found["message"]
-    assert ipsecplan_node.facts.lacking({**facts, "needs": facts["needs"][:2]}, has) == []
+    assert netplan.agent.phases.facts.lacking({**facts, "needs": facts["needs"][:2]}, has) == []

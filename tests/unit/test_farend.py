@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from netplan import bundle
-from netplan.ipsec import farend, swanctl
-from netplan.ipsec.reader import read
+from netplan.bundle import manifest, write
+from netplan.ipsec import swanctl, unmanaged_peer
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.proposals import esp_proposal, ike_proposal
 from netplan.problems import ProblemError
-from netplan.proposals import esp_proposal, ike_proposal
 
 from .conftest import make_planned
 
@@ -20,12 +20,12 @@ FAR = {4: {"ipsecplan_managed": False}}
 def test_its_files_are_handed_out_and_it_is_no_target(tmp_path: Path) -> None:
     planned = make_planned(4, FAR)
     far = next(n for n in planned.plan.nodes if not n.managed)
-    written = bundle.write(tmp_path / "b", planned.plan, planned.inventory)
+    written = write.write(tmp_path / "b", planned.plan, planned.inventory)
     assert far.id not in written.nodes
     assert len(written.nodes) == 3
     names = {f["path"] for f in written.manifest["files"] if far.id in f["path"]}
     assert names == {f"far-ends/{far.id}/PARAMETERS.md", f"far-ends/{far.id}/ipsecplan.conf"}
-    assert bundle.read(tmp_path / "b").digest == written.digest
+    assert manifest.read(tmp_path / "b").digest == written.digest
     for node in written.nodes:
         peers = written.node(node)["peers"]
         assert [p["id"] == far.id for p in peers] == [False, False, True]  # managed ones first
@@ -71,12 +71,12 @@ def test_only_true_and_false(value: object) -> None:
 def test_the_words_of_the_field() -> None:
     ike = ike_proposal("aes256gcm16-prfsha384-x25519-ke1_mlkem768")
     assert not isinstance(ike, str)
-    assert farend.words(ike) == farend.Words(
+    assert unmanaged_peer.words(ike) == unmanaged_peer.Words(
         "AES_GCM_16-256", "none (AEAD)", "PRF_HMAC_SHA2_384",
         "CURVE_25519 (group 31), ML_KEM_768 (group 36, additional key exchange 1, RFC 9370)",
     )  # fmt: skip
     esp = esp_proposal("aes256-sha256")
     assert esp is not None
-    assert farend.words(esp) == farend.Words(
+    assert unmanaged_peer.words(esp) == unmanaged_peer.Words(
         "AES_CBC-256", "HMAC_SHA2_256_128", "of the integrity algorithm", "none (no PFS)"
     )

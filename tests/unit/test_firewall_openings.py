@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from netplan import bundle
-from netplan.host.openings import plan_problems
+from netplan.bundle import build
+from netplan.host.firewall import plan_problems
 
 from .conftest import make_planned
 
 
 def files_of(**plan: object) -> dict[str, str]:
-    return {f.path: f.text for f in bundle.build(make_planned(3, **plan).plan) if f.path.startswith("cluster/")}  # type: ignore[arg-type]
+    return {f.path: f.text for f in build.build(make_planned(3, **plan).plan) if f.path.startswith("cluster/")}  # type: ignore[arg-type]
 
 
 def test_nothing_without_the_key() -> None:

@@ -14,9 +14,9 @@ from typing import Any
 import ansible_runner
 import pytest
 
-from netplan.rollout.handover import LINK, NAME, Handover, own_environment
-from netplan.rollout.runner import AnsibleTransport, playbooks
-from netplan.rollout.targets import Target
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.transport.ansible import AnsibleTransport, playbooks
+from netplan.rollout.transport.secret_socket import LINK, NAME, Handover, own_environment
 
 ID, CANARY = "n-aaaaaaaaaaaa", "canary-" + "5" * 40
 LOUD = {

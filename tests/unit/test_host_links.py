@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from netplan.host.firewall import Openings, firewalld, nftables
 from netplan.host.links import HOSTS, Link
-from netplan.host.openings import Openings, firewalld, nftables
 
 LINK = Link(name="eth1", mtu=1416)
 EXISTING = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from netplan.codes import CODES
-from netplan.render import environment
+from netplan.templates.render import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*ROOT.glob("netplan/**/*.py"), *ROOT.glob("tui/**/*.py"), *ROOT.glob("playbooks/**/*.py")])

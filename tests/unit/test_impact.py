@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan import bundle
+from netplan.bundle import write
 from netplan.cli.main import main
 from netplan.pipeline import Planned
 
@@ -18,7 +18,7 @@ GCM: dict[str, object] = {"ipsec": {"esp": ["aes256gcm16-x25519"]}}
 
 def _diff(one: Planned, other: Planned, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
     for name, planned in (("old", one), ("new", other)):
-        bundle.write(tmp_path / name, planned.plan, planned.inventory)
+        write.write(tmp_path / name, planned.plan, planned.inventory)
     code = main(["diff", "--json", str(tmp_path / "old"), str(tmp_path / "new")])
     found: list[dict[str, str]] = json.loads(capsys.readouterr().out)["result"]["changes"]
     assert code == (4 if found else 0)
@@ -85,7 +85,7 @@ def test_only_the_host_that_changes_is_named(tmp_path: Path, capsys: pytest.Capt
 def test_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, file in (("old", GCM), ("new", {"ipsec": {"esp": ["chacha20poly1305-x25519"]}})):
         planned = make_planned(4, **file)
-        bundle.write(tmp_path / name, planned.plan, planned.inventory)
+        write.write(tmp_path / name, planned.plan, planned.inventory)
     assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new")]) == 4
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("ESP proposals: aes256gcm16-x25519 -> chacha20poly1305-x25519   (n1 -> n2, n1 -> n3")

@@ -17,17 +17,18 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from netplan import bundle
-from netplan.inventory import Host, Inventory
+from netplan.bundle import build
+from netplan.inputs.host_variables import nodes
+from netplan.inputs.inventory import Host, Inventory
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.rules import validate, validate_with
+from netplan.inputs.yaml_source import Source
 from netplan.ipsec import swanctl
-from netplan.ipsec.reader import read
-from netplan.load import LoadedPlan
-from netplan.model import PlanFile
-from netplan.nodes import nodes
-from netplan.plan import Plan, make_plan
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.planfile import PlanFile
+from netplan.plan.build import make_plan
+from netplan.plan.types import Plan
 from netplan.problems import ProblemError, errors
-from netplan.source import Source
-from netplan.validate import validate, validate_with
 
 CORPUS = [
     json.loads(line) for line in (Path(__file__).parents[1] / "data" / "injections.jsonl").read_text().splitlines()
@@ -131,7 +132,7 @@ def _shape(plan: Plan, text: str) -> list[tuple[str, Any]]:
     """Every installed file reduced to what decides: swanctl.conf as charon means it, other files line by line, with
     ids, addresses and numbers that the field may legitimately set made equal."""
     out: list[tuple[str, Any]] = []
-    for file in bundle.build(plan):
+    for file in build.build(plan):
         path = IDS.sub("ID", file.path)
         if "/etc/" not in file.path and "/usr/" not in file.path:
             continue
@@ -148,7 +149,7 @@ def _shape(plan: Plan, text: str) -> list[tuple[str, Any]]:
 
 def _installed(plan: Plan | None) -> list[tuple[str, str]]:
     assert plan is not None
-    return [(f.path, f.text) for f in bundle.build(plan) if "/etc/" in f.path or "/usr/" in f.path]
+    return [(f.path, f.text) for f in build.build(plan) if "/etc/" in f.path or "/usr/" in f.path]
 
 
 def _root(text: str) -> list[str]:
@@ -179,7 +180,7 @@ def test_nothing_is_accepted(field: str, capsys: pytest.CaptureFixture[str]) -> 
             refused += 1
             continue
         data += 1
-        for file in bundle.build(plan):
+        for file in build.build(plan):
             if file.path.endswith(".md"):
                 assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]", file.text), (
                     payload

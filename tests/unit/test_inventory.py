@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from netplan import inventory, pipeline
+from netplan import pipeline
+from netplan.inputs import inventory
 from netplan.problems import ProblemError
 
 INI = """\

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netplan.problems import ExitCode, ProblemError
-from netplan.rollout.journal import ClusterState, new_transaction, read, state_root
+from netplan.rollout.record.journal import ClusterState, new_transaction, read, state_root
 
 
 def test_lines_are_on_disk_private_and_in_order(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_its_room_is_taken_first_and_given_back(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system in a namespace of its own")
 def test_a_full_disk_is_found_before_any_change(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from netplan.rollout.journal import *\n"
+        "from pathlib import Path; from netplan.rollout.record.journal import *\n"
         f"with ClusterState(Path({str(tmp_path)!r}), 'lab') as state:\n"
         " try: state.journal('tx-1', 1 << 18)\n"
         " except ProblemError as error: print(error.problems[0].code, error.problems[0].message)\n"

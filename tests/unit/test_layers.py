@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from netplan.layers import HEADERS, MACROS, STARTS
 from netplan.stack import parse, solve
+from netplan.stack.headers import HEADERS, MACROS, STARTS
 
 KNOWN = {*HEADERS, "esp", "ah"}
 PACKAGE = Path(__file__).parents[2] / "netplan"
@@ -102,6 +102,8 @@ def test_header_sizes_live_in_the_tables_only() -> None:
     assert len(explain) > 4
     sizes = {part for row in HEADERS.values() for part in (row.bytes, row.trailer)} | {12, 28, 30, 32, 50, 58, 70, 80}
     for path in [*engine, *explain]:
+        if path.name in ("headers.py", "transforms.py"):  # the tables
+            continue
         if path.name in ("claims.py", "presets.py"):  # what others say, in their numbers
             continue
         harmless = {0} if path in engine else {0, 4, 8, 10, 12}  # widths, rates, limits of lists

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from netplan.problems import ExitCode
-from netplan.rollout import apply as apply_module
-from netplan.rollout.apply import apply
-from netplan.rollout.engine import Engine, Options
-from netplan.rollout.events import silent
-from netplan.rollout.journal import ClusterState
-from netplan.rollout.lease import owner, who
-from netplan.rollout.resume import resume
-from netplan.rollout.undo import revert
+from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.lease import owner, who
+from netplan.rollout.outcome import Options
+from netplan.rollout.record.events import silent
+from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.verbs import apply as apply_module
+from netplan.rollout.verbs.apply import apply
+from netplan.rollout.verbs.resume import resume
+from netplan.rollout.verbs.revert import revert
 
 from .test_node_module import LIBRARY
 from .test_rollout_engine import IDS, Played, phases_sent, target
@@ -29,10 +30,9 @@ A, B = "a" * 16, "b" * 16
 @pytest.fixture
 def lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.lease
 
-    monkeypatch.setattr(ipsecplan_node.state, "ROOT", str(tmp_path / "lib"))
-    return ipsecplan_node.lease
+    monkeypatch.setattr(netplan.agent.transaction.state, "ROOT", str(tmp_path / "lib"))
+    return netplan.agent.transaction.lease
 
 
 def asks(owner_: str, epoch: int, *, steal: bool = False, seconds: int = 100) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netplan import bundle, pipeline
-from netplan.cni.deliver import OPTIONS, delivery, problems
-from netplan.host.openings import plan_problems
-from netplan.network_rules import namespaces
+from netplan import pipeline
+from netplan.bundle import build
+from netplan.bundle.node_json import node_facts
+from netplan.cni.render import OPTIONS, delivery, problems
+from netplan.host.firewall import plan_problems
+from netplan.inputs.rules_network import namespaces
 from netplan.problems import ProblemError, errors
 
 from .conftest import make_planned
@@ -22,7 +24,7 @@ Cluster = Callable[..., Path]
 
 
 def text_of(plan: object, suffix: str) -> str:
-    return next(f.text for f in bundle.build(plan) if f.path.endswith(suffix))  # type: ignore[arg-type]
+    return next(f.text for f in build.build(plan) if f.path.endswith(suffix))  # type: ignore[arg-type]
 
 
 def test_the_network_decides_what_the_plan_leaves_out() -> None:
@@ -59,7 +61,7 @@ def test_pod_subnets_where_the_network_has_them() -> None:
 def test_ipv6_pods_where_the_overlay_is_not_ours() -> None:
     six = {n: {"pod_cidr": f"fd01:{n}::/64"} for n in (1, 2)}
     plan = make_planned(2, six, underlay={"family": "ipv6"}, cni={"plugin": "calico"}).plan
-    assert bundle.node_facts(plan, plan.nodes[0])["overlay"]["tunnel"] == "vxlan-v6.calico"
+    assert node_facts(plan, plan.nodes[0])["overlay"]["tunnel"] == "vxlan-v6.calico"
     with pytest.raises(ProblemError, match="IPv4 pods"):
         make_planned(2, six, underlay={"family": "ipv6"})
 
@@ -81,7 +83,7 @@ def test_networks_without_an_overlay_get_a_file_for_each_node() -> None:
     found = {node.id: yaml.safe_load(files[f"{node.id}/etc/containers/networks/pods.json"]) for node in plan.nodes}
     assert [found[n.id]["subnets"][0]["subnet"] for n in plan.nodes] == [n.pod_cidr for n in plan.nodes]
     assert all(body["options"]["mtu"] == str(plan.pod_mtu) for body in found.values())
-    assert bundle.node_facts(plan, plan.nodes[0])["overlay"]["bridge"] == "podman1"
+    assert node_facts(plan, plan.nodes[0])["overlay"]["bridge"] == "podman1"
 
 
 NAMESPACES = [
@@ -107,10 +109,10 @@ def test_namespaces_are_closed_last() -> None:
 
 def test_namespaces_with_an_overlay_of_ours() -> None:
     plan = make_planned(2, namespaces=NAMESPACES[:1]).plan
-    files = {f.path for f in bundle.build(plan)}
+    files = {f.path for f in build.build(plan)}
     assert "cluster/policies/shop/default-deny.yaml" in files
     assert "cluster/STEPS.md" in files
-    assert not any(f.path.startswith("cluster/") for f in bundle.build(make_planned(2).plan))
+    assert not any(f.path.startswith("cluster/") for f in build.build(make_planned(2).plan))
 
 
 def test_the_steps_come_before_apply_in_review() -> None:

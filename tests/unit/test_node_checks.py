@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from netplan.host import guard
-from netplan.proposals.esp import esp_proposal
-from netplan.proposals.profiles import PROFILES
+from netplan.model.proposals.esp import esp_proposal
+from netplan.model.proposals.profiles import PROFILES
 
 LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
 YEAR = 365 * 86400.0
@@ -148,7 +148,7 @@ def test_an_undo_on_a_full_disk_takes_what_was_held_for_it(
 def test_a_full_disk_is_no_defect(
     node: ModuleType, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
 ) -> None:
-    main = importlib.import_module("ipsecplan_node.main")
+    main = importlib.import_module("netplan.agent.main")
 
     def fails(*_: object) -> None:
         raise error

@@ -30,7 +30,7 @@ class Machine:
         self.way = "dev ov0"
 
     def __call__(self, *words: object, **_: Any) -> Any:
-        from ipsecplan_node.core import Done  # type: ignore[import-not-found,unused-ignore]
+        from netplan.agent.system.core import Done  # type: ignore[import-not-found,unused-ignore]
 
         text = " ".join(map(str, words))
         self.said.append(text)
@@ -42,7 +42,6 @@ class Machine:
 @pytest.fixture
 def commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.commit
     import ipsecplan_node.state as state
 
     for name, value in (
@@ -52,7 +51,7 @@ def commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleTy
         monkeypatch.setattr(state, name, str(tmp_path / "lib") + value)
     (tmp_path / "lib" / "tx" / TX).mkdir(parents=True)
     state.write(state.OPEN, TX + "\n")
-    return ipsecplan_node.commit
+    return netplan.agent.phases.confirm
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType
     import ipsecplan_node.vici
     import ipsecplan_node.xfrm
 
-    state = ipsecplan_node.state
+    state = netplan.agent.transaction.state
     for name, value in (
         ("ROOT", ""), ("STATE", "/state.json"), ("OPEN", "/open"), ("LAST", "/last"), ("BASE", "/base"),
     ):  # fmt: skip

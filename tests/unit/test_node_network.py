@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from netplan.bundle import node_facts
+from netplan.bundle.node_json import node_facts
 
 from .conftest import make_planned
 
@@ -25,8 +25,6 @@ def tunnel(name: str, kind: str, mtu: int, **data: object) -> dict[str, object]:
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Callable[[Said], ModuleType]:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.mtu
-    import ipsecplan_node.network
 
     def with_answers(said: Said) -> ModuleType:
         def run(*argv: str, **_: object) -> SimpleNamespace:
@@ -35,10 +33,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Callable[[Said], ModuleType]:
             assert "replace" not in words, f"it changes something: {argv}"
             return SimpleNamespace(code=0, out=json.dumps(said.get(words, [])), err="", said="")
 
-        monkeypatch.setattr(ipsecplan_node.mtu, "run", run)
-        monkeypatch.setattr(ipsecplan_node.network, "run", run)
-        monkeypatch.setattr(ipsecplan_node.mtu, "_namespaces", lambda: iter(["/run/netns/pod"]))
-        return ipsecplan_node.network
+        monkeypatch.setattr(netplan.agent.phases.overlay_mtu, "run", run)
+        monkeypatch.setattr(netplan.agent.phases.cni_mtu, "run", run)
+        monkeypatch.setattr(netplan.agent.phases.overlay_mtu, "_namespaces", lambda: iter(["/run/netns/pod"]))
+        return netplan.agent.phases.cni_mtu
 
     return with_answers
 

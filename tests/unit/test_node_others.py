@@ -16,7 +16,7 @@ OWN, STAYS, LEFT, STRANGER = "10.0.0.1", "10.0.0.2", "10.0.0.4", "192.0.2.9"
 @pytest.fixture
 def preflight(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    return importlib.import_module("ipsecplan_node.preflight")
+    return importlib.import_module("netplan.agent.phases.preflight")
 
 
 def policy(peer: str) -> dict[str, Any]:

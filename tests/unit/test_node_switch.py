@@ -21,7 +21,7 @@ NODE = {
 @pytest.fixture
 def ike(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    return importlib.import_module("ipsecplan_node.ike")
+    return importlib.import_module("netplan.agent.phases.ike")
 
 
 @pytest.mark.parametrize(("guard", "waits"), [("absent", True), ("count", True), ("drop", False)])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from netplan.rollout import pace as arithmetic
 from netplan.rollout import phases
+from netplan.rollout.nodes.witness import deadlines_of, witnesses
 from netplan.rollout.pace import (
     LEAST_TIMER_S,
     LONGEST_TIMER_S,
@@ -26,7 +27,6 @@ from netplan.rollout.pace import (
     trip,
 )
 from netplan.rollout.phases import Step
-from netplan.rollout.witness import deadlines_of, witnesses
 
 ENDING = (phases.PREPARE, phases.CONFIRM)
 APPLY = (*phases.in_waves(phases.APPLY, 4), *ENDING)

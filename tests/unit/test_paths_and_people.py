@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from netplan import bundle, surroundings
+from netplan.bundle import build, write
 from netplan.cli.main import main
-from netplan.inventory import Inventory
-from netplan.kinds import kind
+from netplan.inputs import ansible_surroundings
+from netplan.inputs.inventory import Inventory
+from netplan.inputs.path_kinds import kind
 from netplan.problems import ProblemError
 from netplan.refusals import home, refused
 
 from .conftest import make_planned
 
-ROOT = Path(bundle.__file__).parents[1]
+ROOT = Path(build.__file__).parents[1]
 INVENTORY = "all: {hosts: {n1: {underlay_address: 10.0.0.1, pod_cidr: 10.244.1.0/24}, n2: {}}}\n"
 PLAN = "name: demo\ninventory: inventory.yml\n"
 READS_BUNDLE = (
@@ -44,14 +45,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("empty").mkdir()
     Path("loop").symlink_to("loop")
     made = make_planned(2)
-    bundle.write(Path("bundle"), made.plan, made.inventory)
+    write.write(Path("bundle"), made.plan, made.inventory)
     monkeypatch.setattr("netplan.pipeline.make", lambda path: _made(path))
     return tmp_path
 
 
 def _made(path: Path) -> object:
     """Stand in for `pipeline.make` behind its first look: no Ansible is started here."""
-    from netplan.load import load
+    from netplan.inputs.load import load
 
     load(path)
     return make_planned(2)
@@ -147,7 +148,7 @@ def test_no_home_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert "no home directory: HOME is not set" in err
     assert "set IPSECPLAN_STATE" in err
     with pytest.raises(ProblemError, match="ssh refuses to run for user id"):
-        surroundings.can_use_ssh()
+        ansible_surroundings.can_use_ssh()
     monkeypatch.setenv("HOME", "/x")
     assert home("X", "IPP608") == Path("/x")
 
@@ -155,7 +156,7 @@ def test_no_home_at_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_without_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ProblemError, match="ssh is not installed"):
-        surroundings.can_use_ssh()
+        ansible_surroundings.can_use_ssh()
 
 
 @pytest.mark.parametrize(
@@ -174,16 +175,16 @@ def test_a_locale_that_ansible_takes(
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert bool(surroundings.utf8_locale()) is needed
-    monkeypatch.setattr(surroundings, "_is_utf8", lambda name: name == "de_DE.utf8")
-    monkeypatch.setattr(surroundings, "_installed", lambda: ["C", "de_DE.utf8"])
-    assert surroundings.utf8_locale() == {"LC_ALL": "de_DE.utf8"}
+    assert bool(ansible_surroundings.utf8_locale()) is needed
+    monkeypatch.setattr(ansible_surroundings, "_is_utf8", lambda name: name == "de_DE.utf8")
+    monkeypatch.setattr(ansible_surroundings, "_installed", lambda: ["C", "de_DE.utf8"])
+    assert ansible_surroundings.utf8_locale() == {"LC_ALL": "de_DE.utf8"}
     monkeypatch.setenv("LC_ALL", "de_DE.ISO-8859-1")
-    monkeypatch.setattr(surroundings, "_installed", list)
-    assert surroundings.utf8_locale() == {"LC_ALL": "de_DE.utf8"}, "the user's own language first"
-    monkeypatch.setattr(surroundings, "_is_utf8", lambda _: False)
+    monkeypatch.setattr(ansible_surroundings, "_installed", list)
+    assert ansible_surroundings.utf8_locale() == {"LC_ALL": "de_DE.utf8"}, "the user's own language first"
+    monkeypatch.setattr(ansible_surroundings, "_is_utf8", lambda _: False)
     with pytest.raises(ProblemError, match="needs a UTF-8 locale"):
-        surroundings.utf8_locale()
+        ansible_surroundings.utf8_locale()
 
 
 def test_as_a_service_would(cluster: Callable[..., Path]) -> None:

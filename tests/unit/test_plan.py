@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from netplan.ids import initiates, node_id, pair_id
+from netplan.model.ids import initiates, node_id, pair_id
 from netplan.stack import parse, solve
 
 from .conftest import make_planned
@@ -83,7 +83,7 @@ def test_classes_not_pairs_carry_the_arithmetic(monkeypatch: pytest.MonkeyPatch)
     import netplan.plan
 
     calls = []
-    monkeypatch.setattr(netplan.plan, "solve", lambda *a: calls.append(a) or solve(*a))
+    monkeypatch.setattr(netplan.plan.build, "solve", lambda *a: calls.append(a) or solve(*a))
     plan = make_planned(400, {n: {"underlay_mtu": 1500 - n % 4} for n in range(1, 401)}).plan
     assert sum(c.pairs for c in plan.classes) == 400 * 399 // 2
     assert len(calls) == len(plan.classes) == 4

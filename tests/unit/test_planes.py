@@ -13,16 +13,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from netplan import bundle, kinds
-from netplan.consequences import consequences
-from netplan.host import openings
-from netplan.ids import pair_id
-from netplan.ipsec import farend, psk, swanctl
+from netplan.bundle import build, readme
+from netplan.bundle.node_json import node_facts
+from netplan.host import firewall
+from netplan.inputs import path_kinds
+from netplan.ipsec import psk, swanctl, unmanaged_peer
 from netplan.ipsec.ca import open_authority
-from netplan.ipsec.reader import read
-from netplan.plan import Plan
-from netplan.rollout.fitting import fitted, later, order, shared
-from netplan.rollout.targets import Target
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.ids import pair_id
+from netplan.plan.notes import consequences
+from netplan.plan.types import Plan
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.nodes.view import fitted, later, order, shared
 from netplan.verify import reach
 from netplan.verify.verdict import judge
 
@@ -44,7 +46,7 @@ def plan_of(count: int = 3, *, on_storage: int = 2, family: str = "dual", extra:
 
 
 def facts(plan: Plan, number: int = 0) -> dict[str, Any]:
-    return bundle.node_facts(plan, plan.nodes[number])
+    return node_facts(plan, plan.nodes[number])
 
 
 def test_each_network_has_its_pairs_its_room_and_its_identities() -> None:
@@ -90,9 +92,9 @@ def test_path_nat_and_link_count_for_each_network_alone() -> None:
 
 def test_without_planes_nothing_of_it_is_anywhere() -> None:
     planned = make_planned(3, ipsec={"protect": "hosts"})
-    files = bundle.build(planned.plan)
+    files = build.build(planned.plan)
     assert not any("plane" in f.text.lower() for f in files if f.path.startswith("nodes/") and "lib" not in f.path)
-    assert "planes" not in kinds.plan_text(planned.plan.file)
+    assert "planes" not in path_kinds.plan_text(planned.plan.file)
     assert "planes" not in planned.plan.as_json()
 
 
@@ -114,13 +116,13 @@ def test_connections_say_their_own_address_and_identity() -> None:
 
 def test_the_guard_knows_every_address_and_what_crosses() -> None:
     plan = plan_of()
-    rules = bundle._guard(plan, plan.nodes[0], drop=True)
+    rules = readme._guard(plan, plan.nodes[0], drop=True)
     assert "elements = { 10.77.0.12, 10.77.0.13, 10.1.0.2 }" in rules
     assert "elements = { fd00:77::2, fd00:77::3 }" in rules
     assert "ip saddr { 10.77.0.11, 10.1.0.1 } ip daddr @protected rt ipsec missing counter" in rules
     assert "ip6 saddr fd00:77::1 ip6 daddr @protected2 rt ipsec missing counter" in rules
     assert len(re.findall(" drop$", rules, re.M)) == 4
-    addresses = bundle.node_files(plan, plan.nodes[0])
+    addresses = build.node_files(plan, plan.nodes[0])
     peers = next(f.text for f in addresses if f.path.endswith("etc/ipsecplan/peers"))
     assert [line.split()[:2] for line in peers.splitlines()][-1] == ["10.1.0.1", "10.1.0.2"]
 
@@ -131,7 +133,7 @@ def test_people_are_told() -> None:
     assert "on plane storage (ipv4) they have room for 8966 bytes" in said
     assert "n3 has no address on plane storage" in said
     assert "addresses of the hosts that the plan doesn't name stay clear" in said
-    review = next(f.text for f in bundle.build(plan) if f.path == "REVIEW.md")
+    review = next(f.text for f in build.build(plan) if f.path == "REVIEW.md")
     assert "## Plane storage (ipv4)" in review
     assert "| c1 | 1 | 9000 | no | 8966 |" in review
     alone = plan_of(4, on_storage=3, extra={2: {"underlay_planes": {}}}, mesh={"between": [["n1", "n2"], ["n3", "n4"]]})
@@ -141,7 +143,7 @@ def test_people_are_told() -> None:
 def test_a_far_end_gets_one_address_for_each_network() -> None:
     plan = plan_of(3, on_storage=3, extra={3: {"ipsecplan_managed": False}})
     far = next(node for node in plan.nodes if not node.managed)
-    page = farend.parameters(plan, far)
+    page = unmanaged_peer.parameters(plan, far)
     identity = next(own.identity for there, own, _, _ in plan.links(far) if there.plane == "storage")
     for words in ("address on plane storage, identity there | 10.1.0.3", "fd00:77::3", f"ca sign --identity {identity}",
                   "on plane ipv6", "10.1.0.1"):  # fmt: skip
@@ -154,7 +156,7 @@ def test_the_hosts_firewall_lets_every_network_in() -> None:
     }
     plan = make_planned(2, hosts, underlay={"planes": [STORAGE]}, ipsec={"protect": "hosts"},
                         firewall={"kind": "nftables"}).plan  # fmt: skip
-    (text,) = openings.of_node(plan, plan.nodes[0])[0].values()
+    (text,) = firewall.of_node(plan, plan.nodes[0])[0].values()
     assert "10.1.0.2" in text
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from netplan import lifetimes
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.rules import validate
+from netplan.inputs.yaml_source import Source
 from netplan.ipsec import swanctl
-from netplan.ipsec.reader import read
-from netplan.load import LoadedPlan
-from netplan.model import PlanFile
+from netplan.ipsec.swanctl_parser import read
+from netplan.model import lifetimes
+from netplan.model.planfile import PlanFile
+from netplan.model.proposals import IkeProposal, esp_proposal, ike_proposal
+from netplan.model.proposals.capabilities import Capabilities, algorithms, version
+from netplan.model.proposals.profiles import PROFILES
 from netplan.problems import ProblemError, errors
-from netplan.proposals import IkeProposal, esp_proposal, ike_proposal
-from netplan.proposals.capabilities import Capabilities, algorithms, version
-from netplan.proposals.profiles import PROFILES
-from netplan.source import Source
-from netplan.validate import validate
 
 from .conftest import make_planned
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netplan.proposals import esp_proposal
+from netplan.model.proposals import esp_proposal
 from netplan.stack import parse
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netplan.ids import node_id, pair_id
 from netplan.ipsec import psk
-from netplan.ipsec.reader import read
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.ids import node_id, pair_id
 from netplan.problems import ProblemError
 
 NODES = [node_id("demo", f"n{n}") for n in (1, 2, 3)]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from netplan.cli.main import main
-from netplan.ids import node_id, pair_id
 from netplan.ipsec import psk, vault
+from netplan.model.ids import node_id, pair_id
 from netplan.problems import ProblemError
-from netplan.rollout.journal import ClusterState, state_root
+from netplan.rollout.record.journal import ClusterState, state_root
 
 KEYS = {name: f"{number}vQ7r/{name[1]}x8Kp+Zt4mLs9WbYc3fHdGjN6e" for number, name in enumerate(("n1 n2", "n3 n1"))}
 

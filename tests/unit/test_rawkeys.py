@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from netplan.ids import node_id
 from netplan.ipsec import rawkeys, swanctl
 from netplan.ipsec.ca import public_key
-from netplan.ipsec.reader import read
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.ids import node_id
 from netplan.problems import ProblemError
-from netplan.rollout.engine import Engine, Failed, Options
-from netplan.rollout.events import silent
-from netplan.rollout.journal import ClusterState
-from netplan.rollout.runner import Answer
-from netplan.rollout.targets import Target
+from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.outcome import Failed, Options
+from netplan.rollout.record.events import silent
+from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.transport.ansible import Answer
 
 from .conftest import make_planned
 from .test_ca_verbs import csr
@@ -49,7 +50,7 @@ def test_what_is_no_list_of_keys_is_refused(tmp_path: Path) -> None:
 
 def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
     plan = make_planned(3, ipsec={"auth": "pubkey", "mesh": "hub: n1"}).plan
-    from netplan.bundle import node_facts
+    from netplan.bundle.node_json import node_facts
 
     targets = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), tmp_path, {}) for n in plan.nodes]
     state = ClusterState(tmp_path / "state", "demo")

@@ -12,8 +12,8 @@ import pytest
 
 from netplan.cli import status
 from netplan.problems import ExitCode
-from netplan.rollout import replaced
-from netplan.rollout.apply import apply
+from netplan.rollout.nodes import replaced
+from netplan.rollout.verbs.apply import apply
 
 from .test_node_module import LIBRARY
 from .test_rollout_changes import Cluster, engine, mesh, yes
@@ -121,9 +121,8 @@ def test_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.replaced
 
-    module = ipsecplan_node.replaced
+    module = netplan.agent.transaction.replaced
     monkeypatch.setattr(module.state, "ROOT", str(tmp_path))
     monkeypatch.setattr(module, "write", lambda path, text: (Path(path).parent.mkdir(parents=True, exist_ok=True),
                                                              Path(path).write_text(text)))  # fmt: skip

@@ -11,15 +11,16 @@ import pytest
 
 from netplan.problems import ExitCode
 from netplan.rollout import phases
-from netplan.rollout.apply import apply
-from netplan.rollout.batches import Pair
-from netplan.rollout.engine import Engine, Options, Outcome
-from netplan.rollout.events import silent
-from netplan.rollout.fitting import fitted, smallest
-from netplan.rollout.journal import ClusterState
-from netplan.rollout.runner import Answer
-from netplan.rollout.targets import Target
-from netplan.rollout.undo import revert
+from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.nodes.view import fitted, smallest
+from netplan.rollout.nodes.waves import Pair
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.record.events import silent
+from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.verbs.apply import apply
+from netplan.rollout.verbs.revert import revert
 
 from .test_rollout_engine import Played, phases_sent
 

@@ -14,15 +14,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from netplan.problems import ExitCode, ProblemError
-from netplan.rollout import journal as journal_module
 from netplan.rollout import phases
-from netplan.rollout.apply import Keep, apply
-from netplan.rollout.engine import Engine, Options, Outcome
-from netplan.rollout.events import Event, NodeResult, PhaseFinished, silent
-from netplan.rollout.journal import ClusterState, Journal, read
-from netplan.rollout.runner import Answer
-from netplan.rollout.targets import Target
-from netplan.rollout.undo import revert
+from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.record import journal as journal_module
+from netplan.rollout.record.events import Event, NodeResult, PhaseFinished, silent
+from netplan.rollout.record.journal import ClusterState, Journal, read
+from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.verbs.apply import Keep, apply
+from netplan.rollout.verbs.revert import revert
 from tests.lab.rollout_steps import LINES
 
 IDS = [f"n-{c * 12}" for c in "abc"]

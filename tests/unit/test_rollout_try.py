@@ -10,11 +10,12 @@ import pytest
 
 from netplan.problems import ExitCode
 from netplan.rollout import phases
-from netplan.rollout.confirm import confirm
-from netplan.rollout.engine import Engine, Options, Outcome
-from netplan.rollout.events import AwaitingConfirm, Event, PhaseStarted, RunStarted
-from netplan.rollout.journal import ClusterState
-from netplan.rollout.resume import resume
+from netplan.rollout.engine import Engine
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.record.events import AwaitingConfirm, Event, PhaseStarted, RunStarted
+from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.verbs.confirm import confirm
+from netplan.rollout.verbs.resume import resume
 
 from .test_rollout_engine import IDS, Played, Run, failure, phases_sent, target
 

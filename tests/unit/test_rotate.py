@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from netplan import bundle as bundles
-from netplan.bundle import node_facts
+from netplan.bundle import write
+from netplan.bundle.node_json import node_facts
 from netplan.ipsec.ca import open_authority
-from netplan.ipsec.reader import read
+from netplan.ipsec.swanctl_parser import read
 from netplan.problems import ExitCode
-from netplan.rollout.engine import Engine, Options
-from netplan.rollout.events import silent
-from netplan.rollout.journal import ClusterState
-from netplan.rollout.rotate import rotate
-from netplan.rollout.runner import Answer
-from netplan.rollout.targets import Target
+from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.outcome import Options
+from netplan.rollout.record.events import silent
+from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.verbs.rotate import rotate
 
 from .conftest import make_planned
 from .test_ca_verbs import csr
@@ -141,7 +142,7 @@ def test_no_secret_is_in_a_bundle_or_a_journal(engine: Callable[[Nodes], Engine]
     made = engine(nodes)
     rotate(made, "psk", lambda _: True)
     planned = make_planned(3, ipsec={"auth": "psk"})
-    bundles.write(tmp_path / "bundle", planned.plan, planned.inventory)
+    write.write(tmp_path / "bundle", planned.plan, planned.inventory)
     keys = {k for f in nodes.loaded.values() for t in f for k in re.findall(r"0x([0-9a-f]+)", t)}
     files = [p for p in tmp_path.rglob("*") if p.is_file() and p.name != "psk.json"]
     assert len(files) > 30

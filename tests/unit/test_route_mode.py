@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from netplan import bundle
-from netplan.ipsec import farend, impact, swanctl
-from netplan.ipsec import interfaces as module
-from netplan.ipsec.interfaces import interfaces
-from netplan.ipsec.reader import read
-from netplan.plan import Plan
+from netplan.bundle import build
+from netplan.ipsec import impact, swanctl, unmanaged_peer
+from netplan.ipsec import xfrm_interfaces as module
+from netplan.ipsec.swanctl_parser import read
+from netplan.ipsec.xfrm_interfaces import interfaces
+from netplan.plan.types import Plan
 
 from .conftest import make_planned
 from .test_node_module import LIBRARY
@@ -32,7 +32,7 @@ def planned(count: int = 3, **file: Any) -> Plan:
 
 def files(plan: Plan, number: int = 0) -> dict[str, str]:
     node = plan.nodes[number]
-    return {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in bundle.node_files(plan, node)}
+    return {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in build.node_files(plan, node)}
 
 
 def test_both_ends_have_one_number_and_the_packet_is_that_of_tunnel_mode() -> None:
@@ -81,7 +81,7 @@ def test_what_the_bundle_says(family: str) -> None:
 def test_a_far_end_has_plain_tunnel_mode() -> None:
     plan = planned(host_vars={2: {"ipsecplan_managed": False}})
     far = next(node for node in plan.nodes if not node.managed)
-    text = farend.files(plan, far)
+    text = unmanaged_peer.files(plan, far)
     assert "if_id" not in text["ipsecplan.conf"]
     assert "ESP, tunnel mode" in text["PARAMETERS.md"]
     assert "on the peers only" in text["PARAMETERS.md"]
@@ -221,8 +221,6 @@ def test_nothing_becomes_clear_on_the_way_back_to_a_release(tmp_path: Path, befo
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., ModuleType]:
     monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.state
-    import ipsecplan_node.ways
 
     def with_answers(in_force: bool = True, state: str = "confirmed", **said: Any) -> ModuleType:
         def run(*argv: str, **_: object) -> SimpleNamespace:
@@ -230,12 +228,12 @@ def ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Modul
             found = next((said[key] for key in said if key.replace("_", " ") in words), [])
             return SimpleNamespace(code=0, out=json.dumps(found), err="", said="")
 
-        monkeypatch.setattr(ipsecplan_node.ways, "run", run)
-        monkeypatch.setattr(ipsecplan_node.ways, "FILE", str(tmp_path / "routes"))
-        monkeypatch.setattr(ipsecplan_node.state, "load", lambda: {"state": state})
+        monkeypatch.setattr(netplan.agent.phases.xfrm_interfaces, "run", run)
+        monkeypatch.setattr(netplan.agent.phases.xfrm_interfaces, "FILE", str(tmp_path / "routes"))
+        monkeypatch.setattr(netplan.agent.transaction.state, "load", lambda: {"state": state})
         if in_force:
             (tmp_path / "routes").write_text("")
-        return ipsecplan_node.ways
+        return netplan.agent.phases.xfrm_interfaces
 
     return with_answers
 

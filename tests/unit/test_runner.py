@@ -14,12 +14,13 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, is_trusted_as_template  # type: ignore[attr-defined]
 
-from netplan.inventory import Host, Inventory
+from netplan.inputs.inventory import Host, Inventory
 from netplan.problems import ProblemError
-from netplan.rollout import runner, targets
+from netplan.rollout.nodes import targets
+from netplan.rollout.nodes.targets import Target, connection_of, read_inventory
 from netplan.rollout.pace import Pace
-from netplan.rollout.runner import AnsibleTransport, Answer, inventory_text, remove_leftovers
-from netplan.rollout.targets import Target, connection_of, read_inventory
+from netplan.rollout.transport import ansible
+from netplan.rollout.transport.ansible import AnsibleTransport, Answer, inventory_text, remove_leftovers
 
 ID = "n-0123456789ab"
 EVIL = "{{ lookup('pipe', 'touch /tmp/ipsecplan-was-here') }}"
@@ -71,13 +72,13 @@ def test_what_is_no_python_is_refused(tmp_path: Path, value: object) -> None:
 
 
 def test_a_full_disk_here_is_an_answer_and_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ansible.tempfile, "gettempdir", lambda: str(tmp_path))
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/tmp/x")
 
     with AnsibleTransport() as transport:
-        monkeypatch.setattr(runner, "_put", full)
+        monkeypatch.setattr(ansible, "_put", full)
         heard: list[str] = []
         answers = transport.step(
             {ID: {"phases": ["status"]}}, {ID: target()}, payload=False, fresh=False,
@@ -140,12 +141,12 @@ def test_what_a_killed_run_left_is_removed_and_what_is_alive_stays(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name, pid in (("dead", 2**22 + 1), ("alive", os.getpid())):
-        folder = tmp_path / (runner.PREFIX + name)
+        folder = tmp_path / (ansible.PREFIX + name)
         folder.mkdir()
         (folder / "pid").write_text(str(pid))
-    (tmp_path / (runner.PREFIX + "link")).symlink_to(tmp_path)
+    (tmp_path / (ansible.PREFIX + "link")).symlink_to(tmp_path)
     remove_leftovers()
-    assert sorted(p.name for p in tmp_path.iterdir()) == [runner.PREFIX + "alive", runner.PREFIX + "link"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [ansible.PREFIX + "alive", ansible.PREFIX + "link"]
 
 
 def test_host_keys_are_checked_and_confirm_opens_its_own_connection(
@@ -194,13 +195,13 @@ def test_a_step_that_hangs_says_for_how_long_it_was_waited_for(tmp_path: Path, m
 
 def test_answers(tmp_path: Path) -> None:
     path = tmp_path / "answer"
-    assert runner._answer(path) == Answer()
+    assert ansible._answer(path) == Answer()
     path.write_text('{"results": [{"phase": "x"}], "clock": 1.5}')
-    assert runner._answer(path) == Answer(results=[{"phase": "x"}], clock=1.5)
+    assert ansible._answer(path) == Answer(results=[{"phase": "x"}], clock=1.5)
     path.write_text('{"unreachable": "refused"}')
-    assert runner._answer(path) == Answer(unreachable="refused")
+    assert ansible._answer(path) == Answer(unreachable="refused")
     path.write_text('{"resul')
-    assert runner._answer(path) == Answer()
+    assert ansible._answer(path) == Answer()
 
 
 def test_an_archive_is_checked_while_it_is_packed(tmp_path: Path) -> None:
@@ -212,7 +213,7 @@ def test_an_archive_is_checked_while_it_is_packed(tmp_path: Path) -> None:
 
 
 def test_the_plays_are_found() -> None:
-    assert (runner.playbooks() / "step.yml").is_file()
+    assert (ansible.playbooks() / "step.yml").is_file()
 
 
 def test_a_long_temporary_directory_leaves_room_for_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +221,7 @@ def test_a_long_temporary_directory_leaves_room_for_ssh(tmp_path: Path, monkeypa
     long.mkdir()
     short.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
-    monkeypatch.setattr(runner, "SHORT", str(short))
+    monkeypatch.setattr(ansible, "SHORT", str(short))
     with AnsibleTransport() as transport:
         assert transport.folder
         assert transport.folder.parent == long

@@ -11,14 +11,15 @@ import pytest
 
 from netplan.problems import ExitCode
 from netplan.rollout import engine as engine_module
-from netplan.rollout.apply import apply
-from netplan.rollout.confirm import confirm
-from netplan.rollout.engine import Engine, Options, Outcome
-from netplan.rollout.events import Event, Paced, PhaseStarted, RunStarted
-from netplan.rollout.journal import ClusterState
-from netplan.rollout.resume import resume
-from netplan.rollout.runner import Answer
-from netplan.rollout.targets import Target
+from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.record.events import Event, Paced, PhaseStarted, RunStarted
+from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.verbs.apply import apply
+from netplan.rollout.verbs.confirm import confirm
+from netplan.rollout.verbs.resume import resume
 
 from .simulated import Nodes
 from .test_every_line import MESH, dies

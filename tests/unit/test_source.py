@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from netplan.inputs.yaml_source import MAX_BYTES, Mark, parse
 from netplan.problems import ProblemError
-from netplan.source import MAX_BYTES, Mark, parse
 
 
 def test_scalars_are_yaml_1_2_core_and_nothing_more() -> None:

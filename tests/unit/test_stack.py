@@ -7,9 +7,9 @@ import pickle
 
 import pytest
 
-from netplan.frozen import replace
 from netplan.problems import ProblemError
 from netplan.stack import largest_inner, parse, required_link, solve, wire_size
+from netplan.stack.frozen import replace
 
 # inner MTU at link 1500: tunnel v4, with NAT-T, tunnel v6, with NAT-T, VXLAN+transport v4, with NAT-T,
 # OVN Geneve+transport v4, VXLAN inside an ESP tunnel v4

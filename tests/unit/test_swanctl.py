@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netplan.ipsec import swanctl
-from netplan.ipsec.reader import SettingsError, read
+from netplan.ipsec.swanctl_parser import SettingsError, read
 
 from .conftest import make_planned
 

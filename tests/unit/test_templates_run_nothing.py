@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
-from netplan import bundle, inventory, pipeline
-from netplan.model import PlanFile
-from netplan.nodes import VARIABLES
+from netplan import pipeline
+from netplan.bundle import write
+from netplan.inputs import inventory
+from netplan.inputs.host_variables import VARIABLES
+from netplan.model.planfile import PlanFile
 from netplan.problems import ProblemError
-from netplan.rollout.runner import AnsibleTransport, Answer
-from netplan.rollout.targets import CONNECTION, Target, connection_of
+from netplan.rollout.nodes.targets import CONNECTION, Target, connection_of
+from netplan.rollout.transport.ansible import AnsibleTransport, Answer
 
 FORMS = {
     "expression": "{{ lookup('pipe', 'touch %s') }}",
@@ -95,7 +97,7 @@ def whole_way(path: Path) -> str:
         made = pipeline.make(path)
     except ProblemError:
         return "refused"
-    bundle.write(path.parent / "bundle", made.plan, made.inventory)
+    write.write(path.parent / "bundle", made.plan, made.inventory)
     return "data"
 
 
@@ -222,7 +224,7 @@ def test_a_temporary_folder_with_a_template_is_not_used(tmp_path: Path, monkeypa
     odd = tmp_path / "{{ 7*7 }}"
     odd.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(odd))
-    monkeypatch.setattr("netplan.rollout.runner.SHORT", str(tmp_path))
+    monkeypatch.setattr("netplan.rollout.transport.ansible.SHORT", str(tmp_path))
     with AnsibleTransport() as transport:
         assert transport.folder
         assert transport.folder.parent == tmp_path

@@ -7,13 +7,14 @@ import re
 
 import pytest
 
-from netplan import bundle
-from netplan.consequences import consequences
+from netplan.bundle import build
+from netplan.bundle.node_json import node_facts
 from netplan.host import guard
 from netplan.ipsec import swanctl
-from netplan.ipsec.reader import read
-from netplan.model import PlanFile
-from netplan.plan import Plan
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.planfile import PlanFile
+from netplan.plan.notes import consequences
+from netplan.plan.types import Plan
 from netplan.problems import ProblemError
 
 from .conftest import make_planned
@@ -56,13 +57,13 @@ def test_exactly_the_pairs_of_the_mesh_are_protected(name: str) -> None:
 @pytest.mark.parametrize("name", MESHES)
 def test_files_guard_and_facts_name_the_same_peers(name: str, family: str) -> None:
     plan = planned(name, underlay={"family": family})
-    files = {f.path: f.text for f in bundle.build(plan)}
+    files = {f.path: f.text for f in build.build(plan)}
     for node in plan.nodes:
         peers = {peer.address for peer, _ in plan.peers(node)}
         under = f"nodes/{node.id}/"
         conf = swanctl.meaning(read(files[under + "etc/swanctl/conf.d/ipsecplan.conf"]))
         assert {c["remote_addrs"] for c in conf.values()} == peers
-        assert {p["address"] for p in bundle.node_facts(plan, node)["peers"]} == peers
+        assert {p["address"] for p in node_facts(plan, node)["peers"]} == peers
         # the overlay is one: every node stays reachable over it, encrypted or not
         device = next(text for path, text in files.items() if path.startswith(under) and path.endswith("ov0.network"))
         assert all(other.address in device for other in plan.others(node))

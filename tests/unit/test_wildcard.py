@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netplan import bundle
-from netplan.consequences import consequences
-from netplan.ipsec import wildcard
+from netplan.bundle import build
+from netplan.bundle.node_json import node_facts
+from netplan.ipsec import trap_any
 from netplan.ipsec.impact import Impact, Side, changes
-from netplan.ipsec.reader import read
 from netplan.ipsec.swanctl import meaning, start_file
-from netplan.plan import Plan
+from netplan.ipsec.swanctl_parser import read
+from netplan.plan.notes import consequences
+from netplan.plan.types import Plan
 from netplan.problems import ProblemError
 
 from .conftest import make_planned
@@ -28,13 +29,13 @@ LARGE = {
 
 
 def file_of(plan: Plan, number: int = 0) -> str:
-    return wildcard.connection_file(plan, plan.nodes[number])
+    return trap_any.connection_file(plan, plan.nodes[number])
 
 
 def test_the_file_has_one_size_whatever_the_cluster_has() -> None:
     sizes = {count: len(file_of(make_planned(count, **ANY).plan).encode()) for count in (2, 10, 1000)}
     large = make_planned(1000, **ANY).plan
-    rehearsal = len(wildcard.rehearsal(large, large.nodes[0]).encode())
+    rehearsal = len(trap_any.rehearsal(large, large.nodes[0]).encode())
     print(f"\nany.conf: {sizes[10]} bytes for 10 peers, {sizes[1000]} for 1,000; pairs.conf for 1,000: {rehearsal}")
     assert max(sizes.values()) - min(sizes.values()) <= 8 * len("0")  # digits of a subnet, four times, and its width
     assert sizes[1000] < 1700
@@ -48,7 +49,7 @@ def test_the_span_holds_every_host_and_is_the_smallest_that_does(numbers: list[i
         for a in map(ipaddress.IPv4Address, numbers)
     )
     held = type(plan)(**{**{k: getattr(plan, k) for k in plan.__slots__}, "nodes": nodes})
-    network = ipaddress.ip_network(wildcard.span(held))
+    network = ipaddress.ip_network(trap_any.span(held))
     assert all(ipaddress.ip_address(node.address) in network for node in nodes)
     assert network.prefixlen < 32
     halves = list(network.subnets())
@@ -57,7 +58,7 @@ def test_the_span_holds_every_host_and_is_the_smallest_that_does(numbers: list[i
 
 def test_what_lies_on_a_node() -> None:
     plan = make_planned(4, **ANY).plan
-    files = {f.path: f for f in bundle.build(plan)}
+    files = {f.path: f for f in build.build(plan)}
     for node in plan.nodes:
         under = f"nodes/{node.id}/"
         assert under + "etc/swanctl/conf.d/ipsecplan.conf" not in files, "the node puts one of two there"
@@ -71,10 +72,10 @@ def test_what_lies_on_a_node() -> None:
         assert one["remote"]["cacerts"] == "ipsecplan-ca.pem, ipsecplan-ca-next.pem"
         assert {child["start_action"] for child in one["children"].values()} == {"trap"}
         assert one["proposals"] == next(iter(found.values()))["proposals"]
-        facts = bundle.node_facts(plan, node)
-        assert facts["wildcard"] == wildcard.span(plan)
+        facts = node_facts(plan, node)
+        assert facts["wildcard"] == trap_any.span(plan)
         assert "elements" not in files[under + "etc/ipsecplan/guard-drop.nft"].text, "the overlay's port, whoever it is"
-    assert "wildcard" not in bundle.node_facts(make_planned(2).plan, make_planned(2).plan.nodes[0])
+    assert "wildcard" not in node_facts(make_planned(2).plan, make_planned(2).plan.nodes[0])
 
 
 def test_all_hosts_get_the_proposals_that_all_know() -> None:
@@ -102,7 +103,7 @@ def test_nothing_in_common_is_refused_at_the_host_that_lacks_it() -> None:
 
 def test_plan_and_review_say_what_is_given_up() -> None:
     plan = make_planned(3, **ANY).plan
-    review = next(f.text for f in bundle.build(plan) if f.path == "REVIEW.md")
+    review = next(f.text for f in build.build(plan) if f.path == "REVIEW.md")
     for words in ("can answer for any peer's address", "the ones that every host knows", "has no SA"):
         assert any(words in text for text in consequences(plan))
         assert words in review
@@ -113,8 +114,8 @@ def test_a_change_of_the_mesh_is_named() -> None:
     def side(**ipsec: object) -> Side:
         plan = make_planned(2, ipsec=ipsec).plan
         node = plan.nodes[0]
-        connections = meaning(read(wildcard.rehearsal(plan, node) + start_file("none")))
-        return Side(connections=connections, facts=bundle.node_facts(plan, node), partial=False)
+        connections = meaning(read(trap_any.rehearsal(plan, node) + start_file("none")))
+        return Side(connections=connections, facts=node_facts(plan, node), partial=False)
 
     (found,) = changes(side(), side(mesh="trap-any"))
     assert (found.what, found.before, found.after, found.apply) == ("mesh", "pairs", "trap-any", Impact.NONE)

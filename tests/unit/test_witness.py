@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netplan.rollout.witness import APART_S, ASK_S, LEAST_S, deadlines_of, witnesses
+from netplan.rollout.nodes.witness import APART_S, ASK_S, LEAST_S, deadlines_of, witnesses
 
 
 def graph(edges: list[tuple[int, int]], nodes: int) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from netplan import workers
+from netplan.bundle import parallel
 
 
 def times(factor: int, item: int) -> tuple[int, int]:
@@ -16,19 +16,19 @@ def times(factor: int, item: int) -> tuple[int, int]:
 
 
 def test_few_are_made_here() -> None:
-    made = list(workers.each(times, 3, range(5)))
+    made = list(parallel.each(times, 3, range(5)))
     assert made == [(3 * item, os.getpid()) for item in range(5)]
 
 
 def test_many_are_made_by_several_processes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
-    items = range(100, 100 + workers.MANY)
-    made = list(workers.each(times, 2, items))
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: {0, 1})
+    items = range(100, 100 + parallel.MANY)
+    made = list(parallel.each(times, 2, items))
     assert [value for value, _ in made] == [2 * item for item in items]
     assert os.getpid() not in {process for _, process in made}
 
 
 def test_what_fails_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: {0, 1})
     with pytest.raises(ValueError, match="thirteen"):
-        list(workers.each(times, 2, range(workers.MANY)))
+        list(parallel.each(times, 2, range(parallel.MANY)))

@@ -15,10 +15,10 @@ from textual.widgets import DataTable, Input
 from textual.worker import get_current_worker
 
 from netplan.problems import printable
-from tui import processes
-from tui.check import Checked
+from tui.dialogs.prompt import PromptScreen
+from tui.plan.check import Checked
+from tui.run import processes
 from tui.screens.base import PlannerScreen
-from tui.screens.prompt import PromptScreen
 from tui.widgets.finding_table import FindingTable
 from tui.widgets.note import Note
 

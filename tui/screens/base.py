@@ -14,8 +14,8 @@ from tui.widgets.command_bar import CommandBar
 from tui.widgets.title_bar import TABS, TitleBar
 
 if TYPE_CHECKING:
-    from tui.app import Planner
-    from tui.check import Checked
+    from tui.plan.check import Checked
+    from tui.plan_actions import PlanActions
 
 
 @runtime_checkable
@@ -46,9 +46,9 @@ class PlannerScreen(Screen[None]):
         yield from ()
 
     @property
-    def planner(self) -> Planner:
+    def planner(self) -> PlanActions:
         """Return the app."""
-        return cast("Planner", self.app)
+        return cast("PlanActions", self.app)
 
     @property
     def wide(self) -> bool:

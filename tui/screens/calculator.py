@@ -14,7 +14,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 
 from netplan.problems import Problem, ProblemError, printable
 from netplan.stack import Solution, parse, parse_size, solve
-from tui import packet
+from tui.draw import packet
 from tui.screens.base import PlannerScreen
 from tui.widgets.answer import Answer
 from tui.widgets.compare_table import CompareTable
@@ -25,7 +25,7 @@ from tui.widgets.ruler import ByteRuler
 from tui.widgets.steps import Steps
 
 if TYPE_CHECKING:
-    from tui.check import Checked
+    from tui.plan.check import Checked
 
 FAMILY = {"ip4": "IPv4", "ip6": "IPv6", None: "-"}
 LINKS: tuple[int, ...] = (1280, 1400, 1450, 1460, 1480, 1492, 1500, 8950, 9000)

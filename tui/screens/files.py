@@ -13,14 +13,16 @@ from textual.containers import Horizontal
 from textual.widgets import Tree as TreeWidget
 from textual.worker import get_current_worker
 
-from netplan import bundle
+from netplan.bundle import write
+from netplan.inputs.path_kinds import MANIFEST
 from netplan.problems import ProblemError, printable
-from tui import processes, tree_of
-from tui.check import Checked
-from tui.screens.ask import AskScreen
+from tui.dialogs.ask import AskScreen
+from tui.dialogs.prompt import PromptScreen
+from tui.draw import file_tree
+from tui.draw.file_tree import Tree
+from tui.plan.check import Checked
+from tui.run import processes
 from tui.screens.base import PlannerScreen
-from tui.screens.prompt import PromptScreen
-from tui.tree_of import Tree
 from tui.widgets.file_tree import FileTree
 from tui.widgets.note import Note
 from tui.widgets.preview import MODES, Preview
@@ -98,24 +100,24 @@ class FilesScreen(PlannerScreen):
         now = self._in_memory("draft" if desk.dirty else "plan", checked)
         before = None
         if self.live is not None:
-            return tree_of.installed(now), tree_of.without(self.live, self._unopened(checked))
+            return file_tree.installed(now), file_tree.without(self.live, self._unopened(checked))
         if self.against is not None:
-            before = tree_of.of_directory(self.against, self._unopened(checked))
+            before = file_tree.of_directory(self.against, self._unopened(checked))
         elif desk.dirty and desk.saved is not None and desk.saved.plan is not None:
             before = self._in_memory("saved plan", desk.saved)
-        elif not desk.dirty and (rendered / bundle.MANIFEST).is_file():
-            before = tree_of.of_directory(rendered, self._unopened(checked))
+        elif not desk.dirty and (rendered / MANIFEST).is_file():
+            before = file_tree.of_directory(rendered, self._unopened(checked))
         return now, before
 
     def _in_memory(self, label: str, checked: Checked) -> Tree:
         closed = self._unopened(checked)
         hosts = [node for node in (checked.plan.nodes if checked.plan else ()) if node.id not in closed]
-        return tree_of.of_files(label, self.planner.desk.files(checked, hosts))
+        return file_tree.of_files(label, self.planner.desk.files(checked, hosts))
 
     def _unopened(self, checked: Checked) -> frozenset[str]:
         """Return the hosts whose files are not rendered: of a large plan, those that nobody has looked at."""
         nodes = checked.plan.nodes if checked.plan else ()
-        if len(nodes) <= tree_of.IN_MEMORY:
+        if len(nodes) <= file_tree.IN_MEMORY:
             return frozenset()
         return frozenset(node.id for node in nodes) - self.opened
 
@@ -125,7 +127,7 @@ class FilesScreen(PlannerScreen):
 
     def _gathered(self, now: Tree, before: Tree | None) -> None:
         self.now, self.before = now, before
-        marks = tree_of.changes(before, now)
+        marks = file_tree.changes(before, now)
         checked = self.planner.desk.checked
         nodes = checked.plan.nodes if checked and checked.plan else ()
         closed = self._unopened(checked) if checked else frozenset()
@@ -210,7 +212,7 @@ class FilesScreen(PlannerScreen):
     @work(thread=True, exclusive=True, group="live")
     def _ask(self) -> None:
         state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
-        child = self.asking = processes.module("tui.live", str(self.planner.bundle), *state)
+        child = self.asking = processes.module("tui.run.live", str(self.planner.bundle), *state)
         text = "\n".join(child.lines())
         code, said = child.end()
         self.asking = None
@@ -224,7 +226,7 @@ class FilesScreen(PlannerScreen):
         for problem in found["problems"][:3]:
             self.notify(printable(str(problem["message"])), title="live", severity="error", markup=False)
         if not found["problems"]:
-            self.live = tree_of.of_nodes(found["nodes"])
+            self.live = file_tree.of_nodes(found["nodes"])
             self.mode = MODES[1] if self.mode == MODES[0] else self.mode
             self.changed_only = True
         self.show(self.planner.desk.checked)
@@ -266,7 +268,7 @@ class FilesScreen(PlannerScreen):
         if checked is None or checked.plan is None or checked.inventory is None:
             return
         try:
-            written = bundle.write(self.planner.bundle, checked.plan, checked.inventory)
+            written = write.write(self.planner.bundle, checked.plan, checked.inventory)
         except ProblemError as error:
             self.app.call_from_thread(self.planner.complain, error)
         except OSError as error:

@@ -11,13 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Input
 from textual.worker import get_current_worker
 
-from netplan import bundle
+from netplan.bundle import manifest
 from netplan.cli import show
 from netplan.problems import ProblemError, printable
-from netplan.rollout.history import Past, transactions
-from netplan.rollout.journal import state_root
-from tui import processes
-from tui.check import Checked
+from netplan.rollout.record.history import Past, transactions
+from netplan.rollout.record.journal import state_root
+from tui.plan.check import Checked
+from tui.run import processes
 from tui.screens.base import PlannerScreen
 from tui.widgets.log_view import LogView
 from tui.widgets.note import Note
@@ -61,7 +61,7 @@ class HistoryScreen(PlannerScreen):
     def show(self, checked: Checked | None) -> None:
         """Read the journals of the bundle's cluster, else of the plan's, else of all."""
         try:
-            self.cluster = bundle.read(self.planner.bundle).cluster
+            self.cluster = manifest.read(self.planner.bundle).cluster
         except ProblemError:
             self.cluster = checked.loaded.plan.name if checked and checked.loaded else None
         self.action_read()

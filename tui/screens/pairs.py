@@ -12,10 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Input
 
-from netplan.model import Node
-from netplan.plan import PairClass, Plan
-from tui import zones
-from tui.check import Checked
+from netplan.model.node import Node
+from netplan.plan.types import PairClass, Plan
+from tui.draw import host_groups
+from tui.plan.check import Checked
 from tui.screens.base import PlannerScreen
 from tui.widgets.class_table import ClassTable
 from tui.widgets.heat_map import HeatMap
@@ -71,18 +71,20 @@ class PairsScreen(PlannerScreen):
             return
         text = self.query_one("#filter", Input).value.strip().lower()
         nodes = tuple(n for n in plan.nodes if text in n.name.lower())
-        by_zone = len(nodes) > zones.MANY if self.by_zone is None else self.by_zone or len(nodes) > zones.MANY
-        ends = zones.zones(plan) if by_zone else tuple(zones.Zone(n.name, (n,), n.name) for n in nodes)
+        by_zone = (
+            len(nodes) > host_groups.MANY if self.by_zone is None else self.by_zone or len(nodes) > host_groups.MANY
+        )
+        ends = host_groups.zones(plan) if by_zone else tuple(host_groups.Zone(n.name, (n,), n.name) for n in nodes)
         measured = self.planner.measured if self.show_measured else {}
         self.query_one(HeatMap).fill(plan, ends, measured)
         self.query_one(ClassTable).fill(plan)
         if self.by_zone is None:
-            self.set_class(len(plan.nodes) > zones.MANY, "-outliers")
+            self.set_class(len(plan.nodes) > host_groups.MANY, "-outliers")
         if self.has_class("-outliers"):
-            wrong = zones.measured_wrong(plan, measured)
+            wrong = host_groups.measured_wrong(plan, measured)
             known = {(a.id, b.id) for a, b, _ in wrong} | {(b.id, a.id) for a, b, _ in wrong}
             others = [
-                found for found in zones.outliers(plan, OUTLIERS_SHOWN) if (found[0].id, found[1].id) not in known
+                found for found in host_groups.outliers(plan, OUTLIERS_SHOWN) if (found[0].id, found[1].id) not in known
             ]
             self.query_one(OutlierTable).fill([*wrong, *others][:OUTLIERS_SHOWN], measured)
         what = f"{len(ends)} zones of {len(plan.nodes)} hosts" if by_zone else f"{len(ends)} hosts"
@@ -141,7 +143,7 @@ class PairsScreen(PlannerScreen):
     def action_zones(self) -> None:
         """Zones or hosts."""
         plan = self._plan()
-        now = self.by_zone if self.by_zone is not None else bool(plan and len(plan.nodes) > zones.MANY)
+        now = self.by_zone if self.by_zone is not None else bool(plan and len(plan.nodes) > host_groups.MANY)
         self.by_zone = not now
         self.show(self.planner.desk.checked)
 

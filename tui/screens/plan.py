@@ -16,10 +16,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Click
 
+from netplan.inputs.yaml_source import Key, Source, parse
 from netplan.problems import Problem, ProblemError
-from netplan.source import Key, Source, parse
-from tui.check import Checked
-from tui.fields import Field
+from tui.plan.check import Checked
+from tui.plan.fields import Field
 from tui.screens.base import PlannerScreen
 from tui.widgets.plan_form import PlanForm, by_field
 from tui.widgets.plan_source import PlanSource

@@ -12,14 +12,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from netplan import bundle
+from netplan.bundle import manifest
 from netplan.cli.status import lines as status_lines
 from netplan.problems import ProblemError, printable
-from tui import processes
-from tui.check import Checked
-from tui.journal_tail import JournalTail, journals
-from tui.rollout_actions import RolloutActions
-from tui.rollout_state import WORDS, RolloutState
+from tui.plan.check import Checked
+from tui.run import processes
+from tui.run.journal_tail import JournalTail, journals
+from tui.run.rollout_state import WORDS, RolloutState
+from tui.screens.rollout_actions import RolloutActions
 from tui.widgets.log_view import LogView
 from tui.widgets.node_table import NodeTable, minutes
 from tui.widgets.note import Note
@@ -75,7 +75,7 @@ class RolloutScreen(RolloutActions):
     def show(self, checked: Checked | None) -> None:
         """Find the cluster whose transactions are shown: the bundle's, else the plan's."""
         try:
-            self.cluster = bundle.read(self.planner.bundle).cluster
+            self.cluster = manifest.read(self.planner.bundle).cluster
         except ProblemError:
             self.cluster = checked.loaded.plan.name if checked and checked.loaded else ""
         self.tick()

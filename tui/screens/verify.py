@@ -13,8 +13,9 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 
 from netplan.problems import printable
-from tui import export, processes
-from tui.check import Checked
+from tui.draw import export
+from tui.plan.check import Checked
+from tui.run import processes
 from tui.screens.base import PlannerScreen
 from tui.widgets.note import Note
 from tui.widgets.verdict_table import VerdictTable
@@ -83,7 +84,7 @@ class VerifyScreen(PlannerScreen):
         self.answered = set()
         state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
         # started here, not in the thread: from now on there is something that S and the end of the planner can stop
-        self._child = processes.module("tui.measure", str(self.planner.bundle), *state)
+        self._child = processes.module("tui.run.measure", str(self.planner.bundle), *state)
         self.show(None)
         self._measure(self._child)
 

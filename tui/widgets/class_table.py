@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.widgets import DataTable
 
-from netplan.plan import Plan
-from tui.colour import cell, tint
+from netplan.plan.types import Plan
+from tui.draw.style import cell, tint
 
 
 class ClassTable(DataTable[object]):

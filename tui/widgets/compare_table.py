@@ -7,8 +7,8 @@ from textual.widgets import DataTable
 
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
-from tui import packet
-from tui.words import plain
+from tui.draw import packet
+from tui.draw.labels import plain
 
 
 class CompareTable(DataTable[object]):

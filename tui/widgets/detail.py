@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from netplan.problems import printable
 from netplan.stack import Solution
-from tui.words import decides
+from tui.draw.labels import decides
 
 
 class RowDetail(Widget):

@@ -9,7 +9,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from netplan.problems import printable
-from tui.colour import tint
+from tui.draw.style import tint
 
 STYLES = {"~": "warning", "+": "success", "-": "error"}
 

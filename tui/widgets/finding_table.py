@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.widgets import DataTable
 
-from tui.colour import cell, tint
+from tui.draw.style import cell, tint
 
 COLUMNS = (("", 9), ("by", 5), ("found", 6), ("exact", 6), ("system", 12), ("where", 33), ("field", 40))
 # severity -> what it means for packets

@@ -8,11 +8,11 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
 
-from netplan.model import Node
-from netplan.plan import PairClass, Plan
+from netplan.model.node import Node
+from netplan.plan.types import PairClass, Plan
 from netplan.problems import printable
-from tui.colour import cell, tint
-from tui.zones import Measured, Zone, between
+from tui.draw.host_groups import Measured, Zone, between
+from tui.draw.style import cell, tint
 
 LABEL = 22
 

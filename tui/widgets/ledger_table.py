@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.widgets import DataTable
 
 from netplan.stack import LedgerRow, Solution
-from tui.words import decides, plain
+from tui.draw.labels import decides, plain
 
 
 class LedgerTable(DataTable[object]):

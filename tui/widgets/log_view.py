@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.colour import tint
+from tui.draw.style import tint
 
 
 class LogView(ScrollView, can_focus=True):

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from textual.widgets import DataTable
 
-from tui.colour import cell, tint
-from tui.rollout_state import WORDS, NodeState, RolloutState
+from tui.draw.style import cell, tint
+from tui.run.rollout_state import WORDS, NodeState, RolloutState
 
 BAR = 8
 COLUMNS = (

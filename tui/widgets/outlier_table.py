@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from textual.widgets import DataTable
 
-from netplan.model import Node
-from netplan.plan import PairClass
-from tui.colour import cell, tint
-from tui.zones import Measured, seen
+from netplan.model.node import Node
+from netplan.plan.types import PairClass
+from tui.draw.host_groups import Measured, seen
+from tui.draw.style import cell, tint
 
 
 class OutlierTable(DataTable[object]):

@@ -8,8 +8,8 @@ from textual.widgets import DataTable
 
 from netplan.cli.history import lines
 from netplan.problems import printable
-from netplan.rollout.history import Past
-from tui.colour import cell, tint
+from netplan.rollout.record.history import Past
+from tui.draw.style import cell, tint
 
 COLUMNS = (("transaction", 25), ("when (UTC)", 20), ("outcome", 12), ("verbs", 15), ("nodes ", 7), ("seconds ", 9),
            ("cluster", 20))  # fmt: skip

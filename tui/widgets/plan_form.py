@@ -13,10 +13,10 @@ from textual.events import DescendantFocus
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from netplan.inputs.yaml_source import Key, Source
 from netplan.problems import Problem, printable
-from netplan.source import Key, Source
-from tui.check import Checked
-from tui.fields import Field, fields
+from tui.plan.check import Checked
+from tui.plan.fields import Field, fields
 from tui.widgets.choice import Choice
 from tui.widgets.row_list import RowList
 

@@ -11,7 +11,7 @@ from textual.highlight import highlight
 from textual.widgets import Static
 
 from netplan.problems import printable
-from tui.diff import coloured, coloured_sides, side_by_side, unified
+from tui.draw.diff import coloured, coloured_sides, side_by_side, unified
 
 MODES = ("file", "unified", "side by side")
 LINES_SHOWN = 3000

@@ -9,7 +9,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from netplan.stack import Solution
-from tui import scale
+from tui.draw import byte_ruler
 
 
 class ByteRuler(Widget):
@@ -29,18 +29,18 @@ class ByteRuler(Widget):
             super().__init__()
             self.row = row
 
-    def drawn(self) -> scale.Ruler | None:
+    def drawn(self) -> byte_ruler.Ruler | None:
         """Return the ruler as laid out for the present width."""
         if self.solution is None or self.size.width < 10:
             return None
-        return scale.ruler(self.solution, self.size.width)
+        return byte_ruler.ruler(self.solution, self.size.width)
 
     def render(self) -> Content:
         """Draw the ruler with the selected field in reverse."""
         ruler = self.drawn()
         if ruler is None or self.solution is None:
             return Content("")
-        offsets, names, sizes, under = scale.lines(ruler, self.solution.outer_packet)
+        offsets, names, sizes, under = byte_ruler.lines(ruler, self.solution.outer_packet)
         spans = []
         for cell in ruler.cells:
             style = "$text-success" if cell.encrypted else "$text-warning"
@@ -66,4 +66,4 @@ class ByteRuler(Widget):
     def pane_text(self) -> str:
         """Return the ruler as text."""
         ruler = self.drawn()
-        return "\n".join(scale.lines(ruler, self.solution.outer_packet)) if ruler and self.solution else ""
+        return "\n".join(byte_ruler.lines(ruler, self.solution.outer_packet)) if ruler and self.solution else ""

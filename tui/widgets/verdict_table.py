@@ -6,7 +6,7 @@ from typing import Any
 
 from textual.widgets import DataTable
 
-from tui.colour import cell, tint
+from tui.draw.style import cell, tint
 
 COLUMNS = (("", 6), ("from", 13), ("to", 13), ("DF passes", 10), ("one more", 9), ("ESP outer", 11), ("clear", 6),
            ("what is wrong", 60))  # fmt: skip

@@ -1,0 +1,32 @@
+"""Phases ``arm`` and ``hold``: the dead-man timer before the first change, and while people say yes or no."""
+
+from __future__ import annotations
+
+from ..system import paths
+from ..system.core import Node, Stop, finding
+from ..transaction import beacon, disk_reserve, release, replaced, state
+from . import reachability
+
+
+def arm(request: Node, archive: bytes | None) -> Node:
+    """Phase ``arm``: open the transaction, with tools, timer, reserve and boot unit. Raises Stop without an archive."""
+    if archive is None:
+        raise Stop(finding("IPP601", "no archive in the request"))
+    reachability.stop()
+    release.tools(request["files"], archive)
+    now = state.load()
+    seconds = state.seconds_left(request)
+    about = f"{'try' if request.get('kind') == 'try' else 'apply'} {request['release']}"
+    everyone = [*request["node"]["peers"], *request.get("deferred", ())]
+    with state.deciding():
+        state.begin(request["tx"], {**request["node"], "peers": everyone}, seconds, about, beacon.withdraw)
+        replaced.remember(request["tx"], request["node"]["peers"], request.get("deferred", ()))
+    disk_reserve.hold()
+    state.enable(paths.BOOT_UNIT, request["tx"])
+    return {"changed": now["state"] != "open", "detail": f"reverts by itself in {seconds} s unless confirmed"}
+
+
+def hold(request: Node) -> Node:
+    """Phase ``hold``: proven; the timer, armed anew just now, gives people time to say yes."""
+    seconds = state.seconds_left(request)
+    return {"changed": False, "detail": f"proven; taken back in {seconds} s unless confirmed"}

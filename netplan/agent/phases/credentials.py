@@ -1,0 +1,108 @@
+"""Phase ``credentials``: the node's private key is made here and stays here; certificates and peers' keys come in."""
+
+from __future__ import annotations
+
+import os
+
+from ..system import core, vici
+from ..system.core import Node, Stop, finding, must, read, run, which
+from ..system.paths import CA, CA_NEXT, CERTIFICATE, KEY, PUBLIC, SECRETS
+from ..system.swanctl import load_connections, load_credentials
+from ..transaction import release as release_module
+from ..transaction.release import put, remember
+
+RENEW_DAYS = 132  # a third of the life that our CA gives a certificate
+
+
+def make_key(tx: str) -> bool:
+    """Make the private key once; a key that a confirmed release uses stays."""
+    if os.path.exists(KEY):
+        if os.stat(KEY).st_mode & 0o077:
+            raise Stop(finding("IPP606", f"{KEY} is readable by others", "chmod 600 it, or remove it"))
+        return False
+    umask = os.umask(0o077)
+    try:
+        if which("openssl"):
+            made = must("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384")
+        else:
+            made = must("pki", "--gen", "--type", "ecdsa", "--size", "384", "--outform", "pem")
+    finally:
+        os.umask(umask)
+    if not os.path.isdir(os.path.dirname(KEY)):
+        os.makedirs(os.path.dirname(KEY), mode=0o700)
+    return put(tx, KEY, made.out, 0o600)
+
+
+def certificate_request(node: Node, key: str = KEY) -> str:
+    """Return a certificate request for the node's key: the controller checks it and takes only the public key."""
+    name = node["id"]
+    if which("openssl"):
+        return must("openssl", "req", "-new", "-key", key, "-subj", "/CN=" + name).out
+    return must("pki", "--req", "--in", key, "--type", "priv", "--dn", "CN=" + name, "--outform", "pem").out
+
+
+def certificate_good(node: Node, days: int = RENEW_DAYS) -> bool:
+    """Tell whether the installed certificate fits the key and the node and lasts ``days`` more."""
+    if not os.path.exists(CERTIFICATE) or not os.path.exists(CA) or not os.path.exists(KEY):
+        return False
+    if not which("openssl"):
+        return False
+    ends = run("openssl", "x509", "-in", CERTIFICATE, "-noout", "-checkend", str(days * 86400), "-subject", "-pubkey")
+    public = run("openssl", "pkey", "-in", KEY, "-pubout")
+    if not (ends.code == 0 and node["id"] in ends.out and public.code == 0 and public.out.strip() in ends.out):
+        return False
+    more = node.get("identities", ())
+    named = run("openssl", "x509", "-in", CERTIFICATE, "-noout", "-ext", "subjectAltName").out if more else ""
+    return all("DNS:" + name in named for name in more)
+
+
+def credentials(
+    tx: str, node: Node, certificate: str | None, authority: str | None, secrets: str | None = None,
+    publics: dict[str, str] | None = None,
+) -> Node:  # fmt: skip
+    """Phase ``credentials``: certificate and CA, pre-shared keys or the peers' public keys installed, everything
+    loaded, nothing started."""
+    changed = False
+    if secrets:
+        from .credentials import install_secrets
+
+        changed = install_secrets(tx, secrets)
+    if publics:
+        changed = _pin(tx, publics) or changed
+    elif certificate and authority:
+        changed = put(tx, CERTIFICATE, certificate, 0o644)
+        changed = put(tx, CA, authority, 0o644) or changed
+        put(tx, CA_NEXT, authority, 0o644)
+    elif not secrets and not os.path.exists(CA_NEXT):
+        put(tx, CA_NEXT, read(CA) or "", 0o644)
+    load_credentials()
+    load_connections()
+
+    loaded = vici.connections()
+    missing = sorted({peer["pair"] for peer in node["peers"]} - set(loaded))
+    if missing:
+        raise Stop(finding("IPP613", f"charon did not load {len(missing)} connections, first {missing[0]}"))
+    return {"changed": changed, "detail": f"{len(loaded)} connections loaded"}
+
+
+def _pin(tx: str, publics: dict[str, str]) -> bool:
+    """Install our own public key and those of the peers; files of former peers go."""
+    if which("openssl"):
+        own = must("openssl", "pkey", "-in", KEY, "-pubout").out
+    else:
+        own = must("pki", "--pub", "--in", KEY, "--type", "priv", "--outform", "pem").out
+    wanted = {f"{PUBLIC}/ipsecplan-{peer}.pem": text for peer, text in publics.items()}
+    wanted[PUBLIC + "/ipsecplan.pem"] = own
+    changed = False
+    for path, text in wanted.items():
+        changed = put(tx, path, text, 0o644) or changed
+    for name in os.listdir(PUBLIC):
+        if name.startswith("ipsecplan-n-") and f"{PUBLIC}/{name}" not in wanted:
+            remember(tx, f"{PUBLIC}/{name}")
+            changed = core.remove(f"{PUBLIC}/{name}") or changed
+    return changed
+
+
+def install_secrets(tx: str, text: str) -> bool:
+    """Put the pre-shared keys where swanctl reads them, inside a transaction."""
+    return release_module.put(tx, SECRETS, text, 0o600)

@@ -1,0 +1,245 @@
+"""How what runs here differs from the confirmed release: each difference with what was found, what was planned, and
+what to do about it. Files equal is not state equal: a live SA keeps the cipher of the file before."""
+
+from __future__ import annotations
+
+import base64
+import calendar
+import json
+import os
+import re
+import time
+from collections.abc import Iterable
+
+from ..system import addresses, paths, vici, xfrm
+from ..system.core import Node, digest, finding, read, run, wait
+from ..transaction import deferred_pairs
+from . import guard as floor
+from . import ike, overlay_mtu, trap_any, xfrm_interfaces
+
+AGAIN = "`ipsecplan apply` puts it right"
+LARGER = AGAIN + " where it is larger; where it is smaller, which harms nobody: ip link set dev NAME mtu N"
+_TIME = rb"(\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)"  # UTCTime, GeneralizedTime
+_VALIDITY = re.compile(rb"\x30." + _TIME + _TIME, re.DOTALL)
+_WORDS = {"none": "nothing is applied", "open": "a transaction is unconfirmed"}
+
+
+def differing(
+    code: str, message: str, found: object = "", planned: object = "", hint: str = AGAIN, severity: str = "error"
+) -> Node:
+    """Return one difference: a finding with what was found and what was planned."""
+    return {**finding(code, message, hint, severity), "found": str(found), "planned": str(planned)}
+
+
+def release(now: Node, wanted: str) -> list[Node]:
+    """The confirmed release is another one, or none."""
+    if now["state"] == "confirmed" and now["release"] == wanted:
+        return []
+    text = _WORDS.get(now["state"], "another release is applied")
+    hint = "wait for it, or `ipsecplan revert`" if now["state"] == "open" else AGAIN
+    return [differing("IPP680", text, (now["release"] or now["state"])[:12], wanted[:12], hint)]
+
+
+def files(entries: Iterable[Node], node: Node) -> list[Node]:
+    """Files that were changed by hand, are missing, or have another mode."""
+    out = []
+    for entry in entries:
+        path, found = entry["path"], digest(entry["path"])
+        if found is None:
+            out.append(differing("IPP680", f"{path} is missing", "nothing", "a file"))
+        elif found != entry["sha256"]:
+            out.append(differing("IPP680", f"{path} was changed", found[:12], entry["sha256"][:12]))
+        elif os.stat(path).st_mode & 0o7777 != int(entry["mode"], 8):
+            mode = oct(os.stat(path).st_mode & 0o7777)[2:]
+            out.append(differing("IPP680", f"{path} has another mode", mode, entry["mode"].lstrip("0")))
+    drop, every = read(paths.ETC + "/guard-drop.nft"), read(floor.ALL)
+    copies = (
+        (paths.START, "start-trap.conf", read(paths.ETC + "/start-trap.conf")),
+        (paths.GUARD, "guard-drop.nft", deferred_pairs.guard(drop, node) if drop else None),
+        (floor.FILE, "floor-all", deferred_pairs.floor(every) if every is not None else None),
+        *trap_any.copied(),
+    )
+    for path, source, planned in copies:
+        if read(path) != planned:
+            out.append(differing("IPP680", f"{path} is not the file of {source}", "another", source))
+    if os.path.exists(paths.KEY) and os.stat(paths.KEY).st_mode & 0o077:
+        hint = f"chmod 600 {paths.KEY}, then `ipsecplan rotate leaf`: others may have read it"
+        out.append(differing("IPP606", f"{paths.KEY} is readable by others", "", "600", hint))
+    return out
+
+
+def mtus(node: Node) -> list[Node]:
+    """Devices, bridge and pods; the underlay link; MTUs that routes carry or that the kernel learned for a path."""
+    out = [differing("IPP681", text, hint=LARGER) for text in overlay_mtu.differences(node)]
+    for station in addresses.stations(node):
+        planned = station["mtu"]
+        links = [one for one in _json("ip", "-j", "addr", "show", "to", station["address"]) if one.get("addr_info")]
+        if not links and station.get("name"):
+            text = f"the address {station['address']} of the plane {station['name']} is not on this node"
+            out.append(differing("IPP681", text, "nothing", station["address"], "give it to its link again"))
+        for link in links:
+            if link["mtu"] < planned:
+                text = f"the underlay link {link['ifname']} has MTU {link['mtu']}, planned {planned}"
+                hint = "raise it, or lower underlay.mtu in the plan"
+                out.append(differing("IPP681", text, link["mtu"], planned, hint))
+    for device in node["overlay"]["devices"]:
+        for route in _json("ip", "-j", "-d", "route", "show", "dev", device["name"]):
+            found = route_mtu(route)
+            if found and found != device["mtu"]:
+                text = f"the route to {route['dst']} has MTU {found}, planned {device['mtu']}"
+                out.append(differing("IPP681", text, found, device["mtu"], "somebody else set it: take it off"))
+    for peer in node["peers"]:
+        for route in _json("ip", "-j", "route", "get", peer["address"]):
+            found = route_mtu(route)
+            if found and found < peer.get("link_mtu", node["underlay"]["mtu"]):
+                text = f"the path to {peer['name']} has MTU {found}, planned {peer['link_mtu']}"
+                hint = "a router on the way has a smaller MTU: mend it, or say it in underlay.paths"
+                out.append(differing("IPP681", text, found, peer["link_mtu"], hint))
+    return out
+
+
+def route_mtu(route: Node) -> int:
+    """Return the MTU that a route carries as a metric, 0 without one."""
+    return next((int(m["mtu"]) for m in route.get("metrics", ()) if "mtu" in m), 0)
+
+
+def _json(*argv: object) -> list[Node]:
+    try:
+        found: list[Node] = json.loads(run(*argv).out or "[]")
+    except ValueError:
+        return []
+    return found
+
+
+def ipsec(node: Node, loaded: set[str], traps: set[str], found: dict[tuple[str, str], list[Node]]) -> list[Node]:
+    """Connections, traps and what the SAs negotiated: algorithms, mode, selectors."""
+    out = []
+    for peer in node["peers"]:
+        for name in peer["children"]:
+            for child in found[(peer["pair"], name)]:
+                text = ike.wrong_with(node, peer, name, child)
+                if text:
+                    hint = f"`swanctl --terminate --child {name}`: its trap makes it anew"
+                    planned = f"{'/'.join(node['esp']['negotiated'])} {node['esp']['mode']}"
+                    out.append(
+                        differing("IPP682", f"{text} (with {peer['name']})", ike.algorithm(child), planned, hint)
+                    )
+    absent = {peer["pair"] for peer in node["peers"]} - loaded
+    if absent:
+        total = len(node["peers"])
+        text = f"{len(absent)} of {total} connections are not loaded"
+        out.append(differing("IPP682", text, total - len(absent), total, "swanctl --load-all --noprompt"))
+    children = {name for peer in node["peers"] for name in peer["children"]}
+    if children - traps:
+        lacking = len(children - traps)
+        text = f"{lacking} of {len(children)} trap policies are missing"
+        out.append(differing("IPP682", text, len(children) - lacking, len(children), "swanctl --load-all --noprompt"))
+    return out
+
+
+def strangers(node: Node) -> list[Node]:
+    """SAs of the wildcard with somebody who is not the planned peer of that address."""
+    peers = {peer["address"]: peer for peer in node["peers"]}
+    out = []
+    for sa in trap_any.strangers(node, vici.sas()):
+        peer = peers.get(sa.get("remote-host", ""))
+        planned = peer["id"] if peer else "no peer"
+        who = peer["name"] if peer else "no peer of this node"
+        text = f"{sa.get('remote-host')} ({who}) has an SA with the identity {sa.get('remote-id')}"
+        hint = "that host has another node's certificate: look there, then `swanctl --terminate --ike-id " + str(
+            sa.get("uniqueid")
+        )
+        out.append(differing("IPP682", text, sa.get("remote-id", ""), planned, hint + "`"))
+    return out
+
+
+def deferrals(node: Node) -> list[Node]:
+    """Pairs that wait for a node that was away when the release was applied."""
+    late, hint = deferred_pairs.current(), "`ipsecplan apply` completes it when that node is there again"
+    names = [peer["name"] for peer in node["peers"] if peer["pair"] in late]
+    return [differing("IPP682", f"the pair with {n} is deferred: still clear", "clear", "ESP", hint) for n in names]
+
+
+def orphans(node: Node) -> list[Node]:
+    """SAs with peers that charon doesn't know: a killed charon left them, and nobody will rekey them."""
+    unknown: list[str] = []
+
+    def none() -> bool:  # a rekey in this very moment is no orphan: look again
+        known = {spi for _, sa in vici.sas() for c in sa.get("child-sas", {}).values() for spi in (c.get("spi-in"),
+                 c.get("spi-out"))}  # fmt: skip
+        ours = {*addresses.addresses(node), *(peer["address"] for peer in node["peers"])}
+        unknown[:] = [
+            spi for source, destination, spi in xfrm.states()
+            if source in ours and destination in ours and int(spi or "0", 16) and spi[2:].rjust(8, "0") not in known
+        ]  # fmt: skip
+        return not unknown
+
+    if wait(none, 1.5, 0.5):
+        return []
+    text = f"{len(unknown)} kernel SAs are unknown to charon, first {unknown[0]}"
+    return [differing("IPP685", text, len(unknown), 0, "systemctl restart strongswan: it removes them when it starts")]
+
+
+def closed(node: Node, guard: Node, timers: list[str], now: Node) -> list[Node]:
+    """Guard, floor, their keeper; the permissive policy; a timer that is armed though nothing is open."""
+    out = []
+    if guard["mode"] != "drop":
+        out.append(differing("IPP683", f"the guard is in mode {guard['mode']}", guard["mode"], "drop"))
+    if now["state"] == "confirmed":
+        out += [differing("IPP683", text) for text in floor.gaps() if guard["mode"] == "drop" or "guard" not in text]
+    if now["state"] == "confirmed" and xfrm_interfaces.used(node):
+        out += [differing("IPP690", text) for text in xfrm_interfaces.gaps(node)]
+    if xfrm.open_to(node):
+        out.append(differing("IPP683", "the permissive policy lets clear packets in", "there", "absent"))
+    if timers and now["state"] == "confirmed":
+        out.append(differing("IPP683", "a dead-man timer is armed", timers[0], "none", f"systemctl stop {timers[0]}"))
+    return out
+
+
+def certificates(node: Node) -> tuple[list[Node], Node]:
+    """Return (what is due or over, name -> age in percent of its life and days left)."""
+    out: list[Node] = []
+    seen: Node = {}
+    if node.get("auth") == "psk":
+        return out, seen
+    for name, path, verb in (("certificate", paths.CERTIFICATE, "rotate leaf"), ("CA", paths.CA, "rotate ca")):
+        times = lifetime(read(path) or "")
+        if times is None:
+            continue
+        used, left = age(*times, time.time())
+        seen[name] = {"used_percent": round(used * 100), "days_left": round(left, 1)}
+        hint = f"`ipsecplan {verb}` renews it under live SAs"
+        if used > 1 or used < 0:
+            word = "expired" if used > 1 else "is not valid yet"
+            out.append(differing("IPP684", f"the {name} {word}: no new IKE_SA is made", f"{left:.0f} days left",
+                                 "valid", hint if used > 1 else "set the clock right"))  # fmt: skip
+        elif used > 2 / 3:
+            text = f"the {name} has used {used:.0%} of its life, {left:.0f} days are left"
+            out.append(differing("IPP684", text, f"{used:.0%}", "below 67%", hint, "warning"))
+    return out, seen
+
+
+def lifetime(pem: str) -> tuple[float, float] | None:
+    """Return (not before, not after) of a certificate in seconds since 1970; None when it is none.
+
+    They are the first two times in it that stand together (RFC 5280, section 4.1.2.5): no program is needed, and
+    openssl is not on every node.
+    """
+    body = "".join(line for line in pem.splitlines() if line and not line.startswith("-"))
+    try:
+        found = _VALIDITY.search(base64.b64decode(body, validate=True))
+        return (_seconds(found[1]), _seconds(found[2])) if found else None
+    except ValueError:
+        return None
+
+
+def _seconds(time_of_asn1: bytes) -> float:
+    text = time_of_asn1[2:-1].decode("ascii")
+    if len(text) == 12:  # a year of two digits: 1950 to 2049
+        text = ("20" if text[:2] < "50" else "19") + text
+    return float(calendar.timegm(time.strptime(text, "%Y%m%d%H%M%S")))
+
+
+def age(begin: float, end: float, now: float) -> tuple[float, float]:
+    """Return (used part of a life from 0 to 1, days left); below 0 is not valid yet, above 1 is over."""
+    return (now - begin) / max(1.0, end - begin), (end - now) / 86400

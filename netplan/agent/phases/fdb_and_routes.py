@@ -1,0 +1,103 @@
+"""Peers that come and go in an overlay that lives: what networkd would do at the next boot, done now, without a flap.
+
+The release's ``.network`` files say it: forwarding entries and routes of each peer. What only the new release has is
+added before the switch, what only the old one had is removed after it. Nothing else on the devices is touched.
+"""
+
+from __future__ import annotations
+
+import glob
+import ipaddress
+import json
+import re
+
+from ..system import links
+from ..system.core import Stop, finding, read, run
+from ..transaction import release as release_module
+
+FLOOD = "00:00:00:00:00:00"
+_DEVICE = re.compile(r"^[A-Za-z0-9_.-]{1,15}$")
+
+
+def _address(text: str) -> str:
+    """Return an address or network as Python writes it; stop on anything else."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise Stop(finding("IPP601", "a .network file of the release is not ours")) from None
+
+
+def entries(text: str) -> set[tuple[str, ...]]:
+    """Return ("fdb", underlay address) and ("route", destination, gateway or nothing) of a ``.network`` file."""
+    found: set[tuple[str, ...]] = set()
+    for part in re.split(r"(?m)^\[", text)[1:]:
+        section, _, body = part.partition("]")
+        values = dict(re.findall(r"(?m)^(\w+)=(.*)$", body))
+        if section == "BridgeFDB":
+            found.add(("fdb", _address(values["Destination"]).partition("/")[0]))
+        elif section == "Route":
+            gateway = _address(values["Gateway"]).partition("/")[0] if "Gateway" in values else ""
+            found.add(("route", _address(values["Destination"]), gateway))
+    return found
+
+
+def _of_release(release: str) -> dict[str, set[tuple[str, ...]]]:
+    """Return device -> entries of the ``.network`` files of a release; empty without one."""
+    found = {}
+    for path in glob.glob(release_module.folder(release) + "/files/etc/systemd/network/*.network") if release else ():
+        text = read(path) or ""
+        name = re.search(r"(?m)^Name=(.*)$", text)
+        if name and _DEVICE.match(name[1]):
+            found[name[1]] = entries(text)
+    return found
+
+
+def _live(device: str) -> set[tuple[str, ...]]:
+    found: set[tuple[str, ...]] = set()
+    for row in json.loads(run("bridge", "-j", "fdb", "show", "dev", device).out or "[]"):
+        if row.get("mac") == FLOOD and row.get("dst"):
+            found.add(("fdb", row["dst"]))
+    for family in ("-4", "-6"):
+        for row in json.loads(run("ip", "-j", family, "route", "show", "dev", device).out or "[]"):
+            if row.get("dst", "default") != "default":
+                found.add(("route", _address(row["dst"]), row.get("gateway", "")))
+    return found
+
+
+def _change(verb: str, device: str, entry: tuple[str, ...]) -> None:
+    if entry[0] == "fdb":
+        word = {"add": "append", "delete": "delete"}[verb]
+        done = run("bridge", "fdb", word, FLOOD, "dev", device, "dst", entry[1], "self")
+    else:
+        way = ("via", entry[2], "dev", device, "onlink") if entry[2] else ("dev", device, "scope", "link")
+        done = run("ip", "-6" if ":" in entry[1] else "-4", "route", verb, entry[1], *way)
+    if done.code != 0 and verb == "add":
+        raise Stop(finding("IPP622", f"{device} took no {entry[0]} to {entry[1]}: {done.said}"))
+
+
+def add(release: str) -> int:
+    """Add what the release has and the live devices lack; devices that don't exist yet come with all of it."""
+    here, changed = links.links(), 0
+    for device, wanted in _of_release(release).items():
+        live = _live(device) if device in here else wanted
+        for entry in sorted(wanted - live, key=lambda e: (e[0], len(e[-1]), e)):  # a gateway before its routes
+            _change("add", device, entry)
+            changed += 1
+    return changed
+
+
+def remove(old: str, new: str) -> int:
+    """Remove what only the ``old`` release had: a peer that is gone. Devices of its own, too."""
+    before, after, here, changed = _of_release(old), _of_release(new), links.links(), 0
+    for device, entries_of in before.items():
+        if device not in here:
+            continue
+        if device not in after and len(before) > 1:  # one device a peer
+            run("ip", "link", "delete", device)
+            changed += 1
+            continue
+        gone = (entries_of - after.get(device, set())) & _live(device)
+        for entry in sorted(gone, key=lambda e: (e[0], -len(e[-1]), e)):
+            _change("delete", device, entry)
+            changed += 1
+    return changed

@@ -1,0 +1,115 @@
+"""What keeps a node closed besides charon: the guard as it is loaded, the floor under it, and who puts them back.
+
+The floor is a policy ``block`` for overlay packets to each peer, behind every policy of charon. It stands while the
+guard's table is away, and the guard stands where somebody flushes policies.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from ..system import core, paths, xfrm
+from ..system.core import Stop, finding, read, run
+from ..transaction import state
+
+FILE = paths.ETC + "/floor"
+ALL = paths.ETC + "/floor-all"  # of the release; ``FILE`` is what of it is in force
+SCRIPT = "/usr/local/lib/ipsecplan/guard.sh"
+WATCH = "ipsecplan-watch.service"
+WATCH_S = 90  # systemd reads all its units anew before it starts it
+WATCH_UNIT = "/etc/systemd/system/" + WATCH
+RELAXED = state.RUN + "/relaxed"  # while it exists, nobody puts the guard back
+
+
+def installed() -> set[str]:
+    """Return the destinations (address/width) of the floor's policies in the kernel."""
+    return {p["dst"] for p in xfrm.policies() if xfrm.is_floor(p)}
+
+
+def wanted() -> dict[str, str]:
+    """Return destination -> selector of every policy that the release wants."""
+    found = {}
+    for line in (read(FILE) or "").splitlines():
+        words = line.split()
+        if words[:5] == ["xfrm", "policy", "update", "dir", "out"]:
+            found[words[words.index("dst") + 1]] = " ".join(words[5 : words.index("action")])
+    return found
+
+
+def close() -> bool:
+    """Load guard and floor as their files say, and have them kept. True when anything changed.
+
+    Policies of peers that are no peers any more go; between old and new there is no moment without the others. The
+    keeper is started in the background, because systemd takes its time to read units anew: :func:`kept` waits for it.
+    """
+    before, wants = installed(), set(wanted())
+    same = before == wants and xfrm.guard()["mode"] == "drop" and as_loaded() is None
+    core.remove(RELAXED)
+    if not same:
+        done = run("/bin/sh", SCRIPT, "load")
+        if done.code != 0:
+            raise Stop(finding("IPP612", f"nft refused the guard {paths.GUARD}: {done.said}"))
+        for destination in before - wants:
+            run("ip", "xfrm", "policy", "deleteall", "dir", "out", "dst", destination, "action", "block",
+                "priority", xfrm.FLOOR_PRIORITY)  # fmt: skip
+        lacking = wants - installed()
+        if lacking:
+            raise Stop(finding("IPP612", f"the kernel did not take the floor to {sorted(lacking)[0]}"))
+    was = running()
+    if not was:
+        reread = f"systemctl daemon-reload; systemctl restart {WATCH}"  # the drop-in of strongswan.service too
+        none = subprocess.DEVNULL
+        argv = ["/bin/sh", "-c", reread]
+        subprocess.Popen(argv, stdin=none, stdout=none, stderr=none, env=core.ENV, start_new_session=True)
+    return not same or not was
+
+
+def kept() -> None:
+    """Stop unless somebody puts the guard back when it is taken away."""
+    if not core.wait(running, WATCH_S):
+        text = f"{WATCH} does not run, {WATCH_S} s after it was started: nobody would put the guard back"
+        raise Stop(finding("IPP612", text, "journalctl -u " + WATCH))
+
+
+def running() -> bool:
+    """Tell whether the keeper runs; asks systemd only where its control group isn't seen."""
+    if any(os.path.isdir(f"{root}/system.slice/{WATCH}") for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd")):
+        return True
+    return run("systemctl", "is-active", WATCH).out.strip() == "active"
+
+
+def gaps() -> list[str]:
+    """Return what is missing of guard, floor and their keeper, in words."""
+    words = []
+    different = as_loaded()
+    if different:
+        words.append(different)
+    lacking = sorted(set(wanted()) - installed())
+    if lacking:
+        words.append(f"the floor lacks {len(lacking)} of {len(wanted())} policies, first {lacking[0]}")
+    more = sorted(installed() - set(wanted()))
+    if more:
+        words.append(f"the floor blocks {len(more)} addresses that are no peers, first {more[0]}")
+    if not running():
+        words.append("ipsecplan-watch.service is not running: nobody puts the guard back")
+    return words
+
+
+def as_loaded() -> str | None:
+    """Return how the table in the kernel differs from the guard's file, in words; the file is loaded in a throwaway
+    namespace, so that both are read in nft's own words."""
+    listing = ("nft", "-s", "list", "table", "inet", "ipsecplan")
+    live = run(*listing)
+    if live.code != 0:
+        return "the guard is not loaded"
+    script = 'nft -f "$1" && nft -s list table inet ipsecplan'
+    planned = run("unshare", "--net", "/bin/sh", "-c", script, "sh", paths.GUARD)
+    if planned.code != 0:
+        return f"nft refuses {paths.GUARD}: {planned.said}"
+    theirs, ours = set(live.out.splitlines()), set(planned.out.splitlines())
+    if live.out == planned.out:
+        return None
+    odd = sorted(theirs - ours) or sorted(ours - theirs) or ["the order of its rules"]
+    word = "has" if theirs - ours else "lacks"
+    return f"the guard in the kernel {word} {odd[0].strip()!r}"[:200]

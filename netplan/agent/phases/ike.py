@@ -1,0 +1,290 @@
+"""From proven IKE to enforced encryption: each phase with its exit test, read from charon and the kernel as data."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import socket
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ..system import addresses, core, paths, swanctl, vici, xfrm
+from ..system.core import Node, Stop, finding, run
+from ..transaction import deferred_pairs, replaced, state, sysctl
+from ..transaction import release as release_module
+from . import fdb_and_routes, trap_any, xfrm_interfaces
+from . import guard as floor
+
+TRAPS_S = 60  # charon installs them after it has answered that it loaded the connections
+LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
+
+
+def _log_of_charon(pair: str) -> str:
+    """Return charon's last words about a pair, for a message (its log level prints no keys)."""
+    lines = run("journalctl", "-u", "strongswan*", "-n", "60", "--no-pager", "-o", "cat").out.splitlines()
+    telling = [line for line in lines if any(word in line for word in LOG_WORDS)]
+    own = [line for line in telling if pair in line] or telling
+    return own[-1][:160] if own else "charon logged no reason"
+
+
+def ike_sas(node: Node, listed: list[tuple[str, Node]] | None = None) -> dict[str, list[Node]]:
+    """Return pair -> its ESTABLISHED IKE_SAs with the expected remote identity."""
+    expected = {peer["pair"]: peer.get("identity", peer["id"]) for peer in node["peers"]}
+    found: dict[str, list[Node]] = {pair: [] for pair in expected}
+    for name, body in trap_any.sas(node, listed):
+        if name in expected and body.get("state") == "ESTABLISHED" and body.get("remote-id") == expected[name]:
+            found[name].append(body)
+    return found
+
+
+def _initiate(**what: str) -> None:
+    with vici.Vici() as link:
+        link.call("initiate", timeout=-1, loglevel=0, **what)
+
+
+def prove(node: Node, tx: str, seconds: float) -> Node:
+    """Phase ``prove``: an authenticated IKE_SA with every peer and no CHILD_SA: a rehearsal without risk."""
+    mine = [peer for peer in node["peers"] if peer["initiator"]]
+    last: dict[str, float] = {}
+
+    def all_up() -> bool:
+        listed = trap_any.sas(node)
+        up, trying = ike_sas(node, listed), {name for name, _ in listed}
+        for peer in mine:  # again when the peer refused: it may not have loaded its connections yet
+            if peer["pair"] not in trying and time.monotonic() - last.get(peer["pair"], -99) > 1.5:
+                last[peer["pair"]] = time.monotonic()
+                _initiate(ike=peer["pair"])
+        return all(up.values())
+
+    if not core.wait(all_up, seconds):
+        up = ike_sas(node)
+        raise Stop(
+            *[
+                finding("IPP614", f"no IKE_SA with {p['name']}: {_log_of_charon(p['pair'])}",
+                        "check the clock, UDP 500/4500 and the certificates on both nodes")
+                for p in node["peers"] if not up[p["pair"]]
+            ]
+        )  # fmt: skip
+    up = ike_sas(node)
+    fresh = (core.read(state.tx_folder(tx) + "/before") or "").startswith("none")
+    children = sum(len(sa.get("child-sas", {})) for found in up.values() for sa in found)
+    # what lets a service pass in the clear has no template, protects nothing, and may be there from the beginning
+    ours = [p for p in xfrm.policies() if xfrm.ours(p, node) and p["template"] and p["priority"] != 1]
+    if fresh and (children or ours) and not replaced.here(tx):
+        raise Stop(finding("IPP615", f"{children} CHILD_SAs and {len(ours)} policies exist before the switch"))
+    return {"changed": bool(last), "detail": f"{len(up)} of {len(node['peers'])} IKE_SAs established"}
+
+
+def permissive(node: Node, tx: str) -> Node:
+    """Phase ``permissive``: encrypted and clear packets are both accepted; packets wait while an SA is negotiated.
+
+    They don't wait under a guard that drops: it would drop what waits, and the overlay device would keep that route.
+    """
+    waits = xfrm.guard()["mode"] != "drop"
+    changed = waits and sysctl.sysctl(tx, "net.core.xfrm_larval_drop", "0")
+    for own in xfrm.lacking(node):
+        core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node, own), *xfrm.both(node, own))
+        changed = True
+    if not xfrm.permissive(node):
+        raise Stop(finding("IPP616", "the kernel did not keep the permissive policy"))
+    return {"changed": changed, "detail": "inbound accepts clear and ESP"}
+
+
+def _port_words(port: int) -> set[str]:
+    words = {str(port)}
+    with contextlib.suppress(OSError):
+        words.add(socket.getservbyport(port, "udp"))
+    return words
+
+
+def algorithm(child: Node) -> str:
+    """Return the negotiated transform in strongSwan's words, e.g. ``AES_GCM_16-256``."""
+    text = str(child.get("encr-alg", ""))
+    if child.get("encr-keysize"):
+        text += "-" + child["encr-keysize"]
+    if child.get("integ-alg"):
+        text += "/" + child["integ-alg"]
+        if child.get("integ-keysize"):
+            text += "-" + child["integ-keysize"]
+    return text
+
+
+def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
+    """Return what is not as planned in a CHILD_SA, in words, or None."""
+    if child.get("state") not in ("INSTALLED", "REKEYED", "REKEYING"):
+        return f"{name} is {child.get('state')}"
+    if child.get("mode") != node["esp"]["mode"]:
+        return f"{name} is in {child.get('mode')} mode"
+    if algorithm(child) not in node["esp"]["negotiated"]:
+        return f"{name} negotiated {algorithm(child)}"
+    numbers = {int(child.get(side) or "0", 16) for side in ("if-id-in", "if-id-out")}
+    if numbers != {peer.get("if_id", 0)}:
+        return f"{name} is bound to the XFRM interfaces {sorted(numbers)}, planned {peer.get('if_id', 0)}"
+    if xfrm.hosts(node):
+        for side, address in (("local-ts", addresses.local(node, peer)), ("remote-ts", peer["address"])):
+            if child.get(side) not in ([f"{address}/32"], [f"{address}/128"]):
+                return f"{name} protects {' '.join(child.get(side, []))}"
+        return None
+    side = "remote-ts" if name == peer["children"][0] else "local-ts"
+    address = peer["address"] if side == "remote-ts" else node["underlay"]["address"]
+    good = {f"{address}/{width}[udp/{word}]"
+            for width in (32, 128) for word in _port_words(node["overlay"]["port"])}  # fmt: skip
+    if not good.intersection(child.get(side, [])):
+        return f"{name} protects {' '.join(child.get(side, []))}"
+    return None
+
+
+def child_sas(node: Node) -> dict[tuple[str, str], list[Node]]:
+    """Return (peer, child name) -> CHILD_SAs of every pair."""
+    peers = {peer["pair"]: peer for peer in node["peers"]}
+    found: dict[tuple[str, str], list[Node]] = {
+        (peer["pair"], name): [] for peer in node["peers"] for name in peer["children"]
+    }
+    for name, body in trap_any.sas(node):
+        for child in body.get("child-sas", {}).values() if name in peers else ():
+            if (name, child.get("name")) in found and child.get("state") not in ("DELETING", "DELETED"):
+                found[(name, child["name"])].append(child)
+    return found
+
+
+def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: float) -> Node:
+    """Phase ``switch``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned.
+
+    Each end asks for the CHILD_SA that it will send on: who asks installs last, when the other end can already
+    receive, so no packet meets an end without the SA. The pair's initiator asks first, and the other end once it has
+    what was asked for: then both find one IKE_SA. Were both to make one at the same time, charon would take one for the
+    other's duplicate and end it ten seconds later, CHILD_SAs and all. Pairs in ``alone`` have nobody at the other end
+    to ask.
+    """
+    peers = [peer for peer in node["peers"] if peer["pair"] in pairs]
+    last: dict[str, float] = {}
+
+    def lacking() -> list[Any]:
+        found = child_sas(node)
+        out = []
+        for peer in peers:
+            own = {name: found[(peer["pair"], name)] for name in peer["children"]}
+            there = {name for name, seen in own.items()
+                     if any(wrong_with(node, peer, name, child) is None for child in seen)}  # fmt: skip
+            for name in (name for name in own if name not in there):
+                out.append((peer, name, own[name]))
+                turn = peer["initiator"] or there or peer["pair"] in alone
+                if turn and _asks(peer, name, alone) and time.monotonic() - last.get(name, -99) > 8:
+                    last[name] = time.monotonic()
+                    _initiate(ike=peer["pair"], child=name)
+        return out
+
+    core.wait(lambda: not lacking(), seconds)
+    missing = lacking()
+    if missing:
+        reasons = []
+        for peer, name, seen in missing:
+            words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
+            reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
+        raise Stop(*reasons)
+    entered = xfrm_interfaces.enter(node, peers)
+    _end_others(node, peers, alone)
+    return {"changed": bool(last) or entered, "detail": f"{len(peers)} pairs encrypted"}
+
+
+def _asks(peer: Node, name: str, alone: Collection[str]) -> bool:
+    """Tell whether this end asks for a CHILD_SA, which is the one that it sends on, and ends what that replaces."""
+    sender = name == peer["children"][0] if len(peer["children"]) > 1 else peer["initiator"]
+    return bool(sender or (peer["initiator"] and peer["pair"] in alone))
+
+
+def _end_others(node: Node, peers: list[Node], alone: Collection[str]) -> None:
+    """End SAs of an older release whose parameters are not the planned ones, now that a right one carries traffic.
+
+    By the end that asked for the new one: it has what the other end has. The other way round the peer could take up
+    the end of the old SA before the answer that brings it the new one, and have none for a moment.
+    """
+    found = child_sas(node)
+    for peer in peers:
+        for name in (name for name in peer["children"] if _asks(peer, name, alone)):
+            for child in found[(peer["pair"], name)]:
+                if wrong_with(node, peer, name, child):
+                    with vici.Vici() as link:
+                        link.call("terminate", child_id=child["uniqueid"], timeout=5000)
+
+
+def trap(node: Node, tx: str) -> Node:
+    """Phase ``trap``: policies that ask for an SA, so that losing one never means clear traffic; live SAs stay."""
+    before = {c["uniqueid"] for children in child_sas(node).values() for c in children}
+    with open(paths.ETC + "/start-trap.conf", "rb") as file:
+        changed = release_module.put(tx, paths.START, file.read(), 0o640)
+    deferred_pairs.put(tx, deferred_pairs.OVERRIDE, deferred_pairs.override())
+    changed = trap_any.rest(tx) or changed
+    swanctl.load_connections()
+    wanted = {name for peer in node["peers"] for name in peer["children"]}
+    if not core.wait(lambda: wanted <= trap_any.traps(node, vici.traps()), TRAPS_S):
+        there = wanted & trap_any.traps(node, vici.traps())
+        raise Stop(finding("IPP618", f"charon installed {len(there)} of {len(wanted)} trap policies in {TRAPS_S} s"))
+    after = child_sas(node)
+    gone = before - {c["uniqueid"] for children in after.values() for c in children}
+    extra = sum(len(children) - 1 for children in after.values() if len(children) > 1)
+    if gone and not all(after.values()):
+        raise Stop(finding("IPP618", f"{len(gone)} CHILD_SAs ended when the traps were loaded"))
+    trap_any.tidy(node)
+    return {
+        "changed": changed,
+        "detail": f"{len(wanted)} traps, {len(before - gone)} SAs kept",
+        "duplicates": extra,
+    }
+
+
+def soak(seconds: float) -> Node:
+    """Phase ``soak``: for ``seconds`` no clear overlay packet is counted and no XFRM error rises."""
+    before, errors = xfrm.guard(), xfrm.errors()
+    guard = dict(before["clear"])
+    time.sleep(seconds)
+    clear = {name: n - guard.get(name, 0) for name, n in xfrm.guard()["clear"].items() if n > guard.get(name, 0)}
+    if before["mode"] == "drop":  # what strangers send was dropped before and is dropped after: no sign of a fault
+        clear.pop("clear_in", None)
+    rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
+    wrong = [finding("IPP619", f"{n} clear overlay packets in {seconds} s ({k})") for k, n in clear.items()]
+    wrong += [finding("IPP619", f"{k} rose by {n} in {seconds} s") for k, n in rising.items()]
+    if wrong:
+        raise Stop(*wrong)
+    return {"changed": False, "detail": f"{seconds:g} s: 0 clear packets, 0 XFRM errors"}
+
+
+def retire(node: Node, tx: str, later: Sequence[Node]) -> int:
+    """End what an older release had with peers that this one has not: their connections are unloaded already."""
+    word, old, _ = (core.read(state.tx_folder(tx) + "/before") or "none - -").split()
+    if word != "confirmed":
+        return 0
+    trap_any.end_strangers(node, later)
+    known = {peer["pair"] for peer in [*node["peers"], *later]}
+    gone = set((core.read(state.tx_folder(old) + "/pairs") or "").split()) - known
+    for name in sorted({name for name, _ in vici.sas()} & gone):
+        with vici.Vici() as link:
+            link.call("terminate", ike=name, force="yes", timeout=5000)
+    return len(gone)
+
+
+def enforce(node: Node, tx: str, release: str, later: Sequence[Node]) -> Node:
+    """Phase ``enforce``: guard and floor drop what is clear, now and after a boot; then the permissive policy goes."""
+    text = deferred_pairs.guard(core.read(paths.ETC + "/guard-drop.nft") or "", node)
+    changed = release_module.put(tx, paths.GUARD, text, 0o640)
+    changed = release_module.put(tx, floor.FILE, deferred_pairs.floor(core.read(floor.ALL) or ""), 0o644) or changed
+    changed = floor.close() or changed
+    # a packet that waits for an SA has a route without IPsec, which the guard drops and an overlay device keeps
+    changed = sysctl.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed
+    changed = xfrm_interfaces.close(node, tx) or changed
+    gone = retire(node, tx, later)
+    fdb_and_routes.remove(state.load()["release"], release)
+    for own in xfrm.open_to(node):
+        core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node, own))
+        changed = True
+    for unit in (paths.GUARD_UNIT, floor.WATCH_UNIT):
+        state.enable(unit, tx)
+    if not glob.glob("/etc/systemd/system/*.wants/strongswan*.service"):
+        run("systemctl", "enable", "strongswan.service")
+    if xfrm.guard()["mode"] != "drop" or xfrm.open_to(node):
+        raise Stop(finding("IPP619", "the guard does not drop clear packets"))
+    words = f", {gone} former peers ended" if gone else ""
+    late = deferred_pairs.current()
+    words += f", but for {len(late)} deferred pairs" if late else ""
+    return {"changed": changed, "detail": "clear overlay packets are dropped" + words}

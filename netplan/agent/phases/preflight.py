@@ -1,0 +1,286 @@
+"""Phase ``preflight``: everything that could make the change fail, looked for before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Sequence
+
+from ..system import addresses, core, vici, xfrm
+from ..system import links as links_module
+from ..system.core import Node, Stop, finding, read, remove, run, which
+from ..transaction import disk_reserve, state
+from . import advisories, cni_mtu, facts, kernel_trial, overlay_mtu, reachability, trap_any, xfrm_interfaces
+
+TOOLS = {
+    "swanctl": "strongswan-swanctl", "nft": "nftables", "ip": "iproute2", "nsenter": "util-linux",
+    "ping": "iputils-ping", "systemd-run": "systemd", "timeout": "coreutils", "ss": "iproute2",
+}  # fmt: skip
+SKEW_S = 60
+CLEAR = "ipsecplan-clear"  # the connection without a peer that says what stays clear between hosts
+FIRED_S = 60  # a busy systemd takes its time to begin a unit; preflight does much else meanwhile
+HEAR_S = 8  # longest wait for peers that began later; they are heard in the background after it
+AGAIN_S = 20  # and when they are asked for once more, which only happens when something was not heard
+
+
+def preflight(request: Node) -> Node:
+    """Look at everything and report all findings at once."""
+    node = request["node"]
+    if os.geteuid() != 0:
+        raise Stop(finding("IPP630", "the login is not root", "set ansible_user=root or ansible_become=true"))
+    missing = sorted(name for name in TOOLS if not which(name))
+    if not which("openssl") and not which("pki"):
+        missing.append("openssl")
+    if missing:
+        packages = " ".join(sorted({TOOLS.get(name, name) for name in missing}))
+        raise Stop(finding("IPP631", f"programs are missing: {' '.join(missing)}", f"install {packages}"))
+    wrong = _names() + _underlay(node)
+    talk = reachability.start(node, request["run"]) if not wrong and request.get("run") else None
+    test = _timer_start(request.get("script"))
+    running, about = _strongswan(node)
+    wrong += (
+        _clock(request["skew"])
+        + _charon()
+        + disk_reserve.check([entry["path"] for entry in request["files"]], request["payload_bytes"])
+    )
+    wrong += (
+        kernel_trial.trial(node)
+        + _overlay(node)
+        + _other(node, request["tx"])
+        + xfrm_interfaces.preflight(node)
+        + about
+    )
+    for device in _devices(node):
+        wrong += kernel_trial.bypasses(device)
+    wrong += _paths(node, request.get("replaced", ()))
+    if not _timer_fired(test):
+        text = f"a systemd-run timer of 1 s did not run the revert script within {FIRED_S} s: no dead-man timer here"
+        wrong.append(finding("IPP633", text, "`systemctl status` and the journal say why"))
+    heard = reachability.wait(talk, HEAR_S) if talk else []
+    if any(f["severity"] == "error" for f in wrong):
+        raise Stop(*wrong)
+    return {
+        "changed": False, "notes": wrong, "heard": heard, "strongswan": running,
+        "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(addresses.carriers(node))} peers"
+        + "".join(f", {at['mtu']} on {at['name']}" for at in node.get("planes", ()))
+        + (f"; strongSwan {running['version']}" if running.get("version") else ""),
+    }  # fmt: skip
+
+
+def _clock(skew: float) -> list[Node]:
+    """Judge ``skew``: this clock when the request came minus the controller's when it left, in seconds.
+
+    The way here may have taken minutes, so only a clock that is behind shows here. One that is ahead shows to the
+    controller when the answer comes.
+    """
+    if skew >= -SKEW_S:
+        return []
+    text = f"the clock is {round(skew):+d} s off the controller's"
+    return [finding("IPP632", text, "certificates need true time: set NTP up")]
+
+
+def collect(request: Node) -> Node:
+    """Op ``reach``: what was heard since preflight, for nodes that some peers had not reached by then."""
+    heard = reachability.wait(reachability.results(request["node"], request["run"]), AGAIN_S)
+    return {"changed": False, "heard": heard, "detail": "heard again"}
+
+
+def _strongswan(node: Node) -> tuple[Node, list[Node]]:
+    """Return (version and algorithms of the running charon, what is known against it or lacks for this bundle)."""
+    try:
+        found = facts.facts()
+        with vici.Vici() as link:
+            stats = link.call("stats")
+    except Stop as stop:
+        return {}, stop.findings
+    running = {"version": found["version"], "algorithms": found["algorithms"]}
+    plugins = [str(plugin) for plugin in stats.get("plugins", [])]
+    return running, advisories.warnings(running["version"], plugins) + facts.lacking(node, running)
+
+
+def _devices(node: Node) -> set[str]:
+    from ..system.links import underlay_device
+
+    return {underlay_device(peer["address"])[0] for peer in node["peers"]}
+
+
+def _names() -> list[Node]:
+    """charon reads `udp` in a selector by /etc/protocols; without it a whole connection is discarded."""
+    try:
+        socket.getprotobyname("udp")
+    except OSError:
+        return [finding("IPP631", "/etc/protocols is missing or has no udp", "install netbase")]
+    return []
+
+
+def _timer_start(script: str | None) -> tuple[str, str]:
+    """Arm a timer of a second that runs the revert script itself, with its word for this; return (mark, script)."""
+    mark = f"{state.RUN}/self-test-{os.getpid()}"
+    core.write(mark + ".sh", script or "echo passed >$2\n", 0o700)
+    unit = f"ipsecplan-self-test-{os.getpid()}"
+    run("systemd-run", "--quiet", "--collect", "--unit=" + unit, "--on-active=1s",
+        "--timer-property=AccuracySec=100ms", "/bin/sh", mark + ".sh", "self-test", mark)  # fmt: skip
+    return mark, mark + ".sh"
+
+
+def _timer_fired(test: tuple[str, str]) -> bool:
+    fired = core.wait(lambda: (read(test[0]) or "").strip() == "passed", FIRED_S)
+    remove(test[1])
+    remove(test[0])
+    return bool(fired)
+
+
+def _charon() -> list[Node]:
+    wrong, everything = [], run("ss", "-Hlunp").out.splitlines()
+    for port in (500, 4500):
+        lines = [line for line in everything if re.search(f":{port}\\s", line)]
+        owners = {(name, pid) for line in lines for name, pid in re.findall(r'\("([^"]+)",pid=(\d+)', line)}
+        if not owners:
+            wrong.append(
+                finding("IPP634", f"nothing listens on UDP {port}", "start strongSwan: systemctl start strongswan")
+            )
+        elif len({pid for _, pid in owners}) > 1 or not all("charon" in name for name, _ in owners):
+            names = ", ".join("{} ({})".format(*owner) for owner in sorted(owners))
+            wrong.append(finding("IPP634", f"UDP {port} is held by {names}", "one charon must own it alone"))
+    return wrong
+
+
+def _underlay(node: Node) -> list[Node]:
+    return [wrong for station in addresses.stations(node) for wrong in _station(station)]
+
+
+def _station(station: Node) -> list[Node]:
+    address, planned = station["address"], station["mtu"]
+    what = (
+        f"the address {address} of the plane {station['name']}"
+        if "name" in station
+        else f"the underlay address {address}"
+    )
+    try:
+        links = json.loads(run("ip", "-j", "addr", "show", "to", address).out or "[]")
+    except ValueError:
+        links = []
+    links = [link for link in links if link.get("addr_info")]
+    if not links:
+        return [finding("IPP637", f"{what} is not on this node")]
+    if links[0]["mtu"] < planned:
+        text = f"{links[0]['ifname']} has MTU {links[0]['mtu']}, the plan says {planned}"
+        return [finding("IPP637", text, "correct underlay.mtu in the plan and render again")]
+    return []
+
+
+def _overlay(node: Node) -> list[Node]:
+    if cni_mtu.made_by(node):
+        return cni_mtu.findings(node)
+    wrong, overlay = [], node["overlay"]
+    kind = overlay.get("kind", overlay["type"])
+    here = links_module.links(extra=("type", kind))
+    far = {peer["id"]: peer["address"] for peer in addresses.carriers(node)}
+    everything = links_module.links()
+    for device in overlay["devices"]:
+        name = device["name"]
+        link = everything.get(name)
+        if link is None:
+            if run("systemctl", "is-active", "systemd-networkd").out.strip() != "active":
+                wrong.append(
+                    finding(
+                        "IPP638",
+                        f"{device['name']} is missing and systemd-networkd, which would make it, is not active",
+                    )
+                )
+            continue
+        if device["name"] not in here:
+            wrong.append(finding("IPP638", f"{name} exists and is no {kind} device"))
+            continue
+        detail = json.loads(run("ip", "-d", "-j", "link", "show", "dev", device["name"]).out)[0]
+        data = detail.get("linkinfo", {}).get("info_data", {})
+        found = (data.get("id"), data.get("port"))
+        if not overlay["port"]:
+            if data.get("remote") != far.get(device.get("peer"), data.get("remote")):
+                text = f"{name} leads to {data.get('remote')}, not to the peer that the plan says"
+                wrong.append(finding("IPP638", text))
+        elif found != (overlay["vni"], overlay["port"]):
+            planned = f"the plan says {overlay['vni']} and {overlay['port']}"
+            hint = "the kernel can't change either of a live device: revert, change it on all nodes, then apply"
+            wrong.append(finding("IPP638", f"{name} has VNI {found[0]} and port {found[1]}, {planned}", hint))
+        if link["mtu"] < device["mtu"]:
+            wrong.append(_smaller(name, link["mtu"], device["mtu"]))
+    return wrong
+
+
+def _smaller(name: str, now: int, planned: int) -> Node:
+    """A device that is smaller than planned: nothing raises it by the way."""
+    if os.path.exists(overlay_mtu.CONFLIST):
+        text = f"{name} has MTU {now}, planned {planned}: every node stays at the smallest until `apply --raise`"
+        return finding("IPP639", text, severity="warning")
+    hint = "no bundle was ever applied here: give the device the planned MTU by hand, then apply"
+    return finding("IPP639", f"{name} has MTU {now}, the plan says {planned}", hint)
+
+
+def _other(node: Node, tx: str) -> list[Node]:
+    """Other transactions, other IPsec on this node."""
+    now = state.load()
+    wrong: list[Node] = []
+    if now["state"] == "open" and now["tx"] != tx:
+        hint = "wait for its timer, or `ipsecplan revert` it"
+        wrong.append(finding("IPP602", f"another transaction is open on this node: {now['tx']}", hint))
+    ours = now["state"] != "none"
+    # a peer that the new release has no more is still ours
+    before = (read(state.tx_folder(now["tx"]) + "/peers") or "").splitlines() if now["tx"] else []
+    known = {**node, "peers": [*node["peers"], *({"address": line.split()[1]} for line in before)]}
+    policies = xfrm.policies()
+    mine = [p for p in policies if xfrm.ours(p, known)]
+    foreign = len(policies) - len(mine)
+    peers = {*addresses.addresses(node), *(peer["address"] for peer in known["peers"])}
+    strange = [s for s in xfrm.states() if not (ours and s[0] in peers and s[1] in peers)]
+    if foreign or (mine and not ours) or strange:
+        count = foreign + (0 if ours else len(mine))
+        hint = "another IPsec program is at work; ipsecplan does not share a host with it yet"
+        wrong.append(finding("IPP640", f"{count} IPsec policies and {len(strange)} states here are not ours", hint))
+    try:
+        loaded = vici.connections()
+    except Stop as stop:
+        return wrong + stop.findings
+    old = set((read(state.tx_folder(now["tx"]) + "/pairs") or "").split()) if now["tx"] else set()
+    alien = sorted(set(loaded) - {peer["pair"] for peer in node["peers"]} - old - {CLEAR, trap_any.NAME})
+    if alien or (loaded and not ours):
+        wrong.append(
+            finding("IPP640", f"charon has connections that are not ours: {', '.join(alien or sorted(loaded))}")
+        )
+    for peer in node["peers"]:
+        found = trap_any.protected(peer, loaded)
+        if found and found != set(peer["children"]):
+            text = f"what is protected with {peer['name']} would change from {' '.join(sorted(found))}"
+            hint = "ipsec.protect can't change under way: revert first, then apply"
+            return [*wrong, finding("IPP642", text, hint)]
+    return wrong
+
+
+def _paths(node: Node, replaced: Sequence[str] = ()) -> list[Node]:
+    """DF pings of the whole underlay MTU through the real path to every peer.
+
+    Not where everything between the two is encrypted, with a machine that is gone: the new one can't answer yet.
+    """
+    size = node["underlay"]["mtu"]
+    encrypted = {(p["src"].partition("/")[0], p["dst"].partition("/")[0])
+                 for p in xfrm.policies() if p["dir"] == "out" and p["template"]}  # fmt: skip
+
+    def one(peer: Node) -> list[Node]:
+        if xfrm.hosts(node) and {node["id"], peer["id"]} & set(replaced):
+            return []
+        mtu_here = peer.get("link_mtu", size)
+        if "host_mtu" in peer and (addresses.local(node, peer), peer["address"]) in encrypted:
+            mtu_here = peer["host_mtu"]  # between these two everything is encrypted already
+        answers, refused, said = links_module.ping((), peer["address"], mtu_here, 2, 3)
+        if answers:
+            return addresses.way_out(node, peer)
+        small = links_module.ping((), peer["address"], 500, 1, 2)[0]
+        if not small:
+            return [finding("IPP641", f"{peer['name']} ({peer['address']}) does not answer a ping", said)]
+        why = said if refused else "a larger packet vanishes on the way"
+        return [finding("IPP641", f"a DF packet of {mtu_here} bytes does not reach {peer['name']}: {why}",
+                        "the path MTU is smaller than the plan says: set underlay.mtu or underlay.paths")]  # fmt: skip
+
+    return [f for found in core.each(one, node["peers"]) for f in found]

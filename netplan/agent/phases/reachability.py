@@ -1,0 +1,199 @@
+"""Do ESP (IP protocol 50) and UDP 4500 pass between every two nodes, both ways, at the planned size?
+
+Every node sends packets shaped like ESP to every peer and hears those of its peers on raw sockets, behind the input
+filter, where charon and the kernel would get them. They carry a security parameter index that no SA has (RFC 4303,
+section 2.1, reserves 1 to 255), so the kernel drops them, and the words of one preflight. Nodes do not start at the
+same moment: each goes on in the background for a while after it has answered, so that late peers hear it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import socket
+import struct
+import time
+
+from ..system import addresses, core
+from ..system.capture import SO_ATTACH_FILTER, checksum
+from ..system.core import Node
+from ..transaction import state
+
+KINDS = ("esp", "esp_full", "udp", "udp_full")
+MAGIC = b"ipsecplan reach "
+SPI = 255
+SMALL = 120  # bytes of a small packet, IP header included: passes where only size is in the way
+EVERY_S, LIFE_S, LINGER_S = 0.4, 300.0, 3.0  # nodes may begin minutes apart: slow ones, or more than forks
+LATER_S, CALM_S = 20.0, 1.5  # after so long packets go out less often
+PORT = 4500
+_MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
+_PROBE = 3  # don't fragment, whatever was learned of the path
+
+
+def payload(run: str, sender: str, kind: str, heard: int, size: int, source: str, destination: str) -> bytes:
+    """Return what follows the IP header of a packet of ``size`` bytes in all.
+
+    ``heard`` has a bit for each of KINDS that the sender has heard of the receiver.
+    """
+    header = 40 if ":" in source else 20
+    body = MAGIC + f"{run} {sender} {kind} {heard:x}\n".encode()
+    esp = struct.pack(">II", SPI, 1) + body
+    if kind.startswith("esp"):
+        return esp.ljust(size - header, b"\0")
+    data = esp.ljust(size - header - 8, b"\0")
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    ends = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    length = 8 + len(data)
+    pseudo = ends + struct.pack(">II", length, 17)
+    udp = struct.pack(">HHHH", PORT, PORT, length, 0) + data
+    return udp[:6] + struct.pack(">H", checksum(pseudo + udp)) + data
+
+
+def heard(raw: bytes, run: str) -> tuple[str, str, int] | None:
+    """Return (sender, kind, what it has heard) of a packet that is part of this preflight."""
+    at = raw.find(MAGIC)
+    if at < 0:
+        return None
+    words = raw[at + len(MAGIC) :].split(b"\n")[0].decode("ascii", "replace").split()
+    if len(words) != 4 or words[0] != run or words[2] not in KINDS:
+        return None
+    try:
+        return words[1], words[2], int(words[3], 16)
+    except ValueError:
+        return None
+
+
+def _only_ours(six: bool) -> bytes:
+    """Return the classic BPF that lets UDP datagrams to port 4500 through; IPv6 raw sockets begin behind the header."""
+    # ldx 4*([0]&0xf); ldh [x+2]; jeq 4500; or ldh [2]
+    load = [(0x28, 0, 0, 2)] if six else [(0xB1, 0, 0, 0), (0x48, 0, 0, 2)]
+    steps = [*load, (0x15, 0, 1, PORT), (0x06, 0, 0, 65535), (0x06, 0, 0, 0)]
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+class Talk:
+    """One node's part on one network: sends and hears until everybody has heard everything, or time is over.
+
+    ``plane`` is the network's name, empty for the main one.
+    """
+
+    def __init__(self, node: Node, run: str, result: str, plane: str = "") -> None:
+        self.node, self.run, self.result, self.plane = node, run, result, plane
+        self.peers = [peer for peer in node["peers"] if peer.get("plane", "") == plane]
+        self.own = node["id"]
+        self.address = addresses.local(node, self.peers[0]) if self.peers else node["underlay"]["address"]
+        self.six = ":" in self.address
+        self.heard: dict[str, int] = {peer["id"]: 0 for peer in self.peers}
+        self.knows: dict[str, int] = dict.fromkeys(self.heard, 0)  # what a peer says that it has heard of us
+        self.refused: dict[str, str] = {}
+        family = socket.AF_INET6 if self.six else socket.AF_INET
+        self.sockets = {50: socket.socket(family, socket.SOCK_RAW, 50), 17: socket.socket(family, socket.SOCK_RAW, 17)}
+        for link in self.sockets.values():
+            link.bind((self.address, 0))
+            link.setsockopt(*_MTU_DISCOVER[6 if self.six else 4], _PROBE)
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**21)
+            link.setblocking(False)
+        code = _only_ours(self.six)
+        buffer = ctypes.create_string_buffer(code)
+        self.sockets[17].setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
+        )
+
+    def send(self) -> None:
+        """Send every kind to every peer once."""
+        for peer in self.peers:
+            for kind in KINDS:
+                size = peer.get("link_mtu", self.node["underlay"]["mtu"]) if kind.endswith("full") else SMALL
+                data = payload(self.run, self.own, kind, self.heard[peer["id"]], size, self.address, peer["address"])
+                try:
+                    self.sockets[50 if kind.startswith("esp") else 17].sendto(data, (peer["address"], 0))
+                except OSError as error:
+                    self.refused[f"{peer['id']} {kind}"] = error.strerror or str(error)
+
+    def hear(self, seconds: float) -> bool:
+        """Take what comes for a while. True when anything was new."""
+        end, new = time.monotonic() + seconds, False
+        while True:
+            ready, _, _ = select.select(list(self.sockets.values()), [], [], max(0.0, end - time.monotonic()))
+            for link in ready:
+                with contextlib.suppress(OSError):
+                    found = heard(link.recvfrom(65535)[0], self.run)
+                    if found and found[0] in self.heard:
+                        bit = 1 << KINDS.index(found[1])
+                        new = new or not self.heard[found[0]] & bit
+                        self.heard[found[0]] |= bit
+                        self.knows[found[0]] |= found[2]
+            if not ready and time.monotonic() >= end:
+                return new
+
+    def write(self) -> None:
+        """Leave what was heard where the phase looks for it."""
+        about = {"plane": self.plane} if self.plane else {}
+        rows = [
+            {"peer": peer, **about, **{kind: bool(bits & 1 << n) for n, kind in enumerate(KINDS)}}
+            for peer, bits in self.heard.items()
+        ]
+        core.write(self.result, json.dumps({"rows": rows, "refused": self.refused}))
+
+    def go(self) -> None:
+        """Talk until all is heard on both sides and a little longer; at most LIFE_S, or until :func:`stop`."""
+        everything, begin = (1 << len(KINDS)) - 1, time.monotonic()
+        end = begin + LIFE_S
+        self.write()
+        while time.monotonic() < end and os.path.exists(self.result):
+            self.send()
+            calm = time.monotonic() - begin > LATER_S
+            if self.hear(CALM_S if calm else EVERY_S) and os.path.exists(self.result):
+                self.write()
+            if all(bits == everything for bits in [*self.heard.values(), *self.knows.values()]):
+                end = min(end, time.monotonic() + LINGER_S)
+
+
+def results(node: Node, run: str) -> dict[str, str]:
+    """Return network -> where its result is."""
+    names = dict.fromkeys(["", *(peer.get("plane", "") for peer in node["peers"])])
+    return {plane: f"{state.RUN}/reach-{run}" + (f"-{number}" if number else "") for number, plane in enumerate(names)}
+
+
+def start(node: Node, run: str) -> dict[str, str]:
+    """Start talking on every network in the background; return network -> where its result will be."""
+    os.makedirs(state.RUN, mode=0o700, exist_ok=True)
+    stop()
+    found = results(node, run)
+    for plane, result in found.items():
+        talk = Talk(node, run, result, plane)
+        talk.write()
+        if os.fork() == 0:
+            try:
+                os.setsid()
+                nothing = os.open("/dev/null", os.O_RDWR)
+                for stream in (0, 1, 2):
+                    os.dup2(nothing, stream)
+                talk.go()
+            finally:
+                os._exit(0)
+    return found
+
+
+def stop() -> None:
+    """End what still talks here: every packet of it counts as one without an SA, which soak would take for an error."""
+    for name in os.listdir(state.RUN) if os.path.isdir(state.RUN) else ():
+        if name.startswith("reach-"):
+            core.remove(f"{state.RUN}/{name}")
+
+
+def wait(results: dict[str, str], seconds: float) -> list[Node]:
+    """Return what was heard as soon as it is everything, else what there is after ``seconds``."""
+
+    def rows() -> list[Node]:
+        return [row for path in results.values() for row in json.loads(core.read(path) or '{"rows": []}')["rows"]]
+
+    def complete() -> bool:
+        found = rows()
+        return bool(found) and all(all(row[kind] for kind in KINDS) for row in found)
+
+    core.wait(complete, seconds)
+    return rows()

@@ -1,0 +1,88 @@
+"""The phases that undo a transaction: accept both, send clear, roll back, clean up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+
+from ..system import core
+from ..system.core import Node, Stop, finding
+from ..transaction import lease, state
+from . import overlay_mtu
+
+SCRIPT_S = 600  # nothing is worse than a way back that is cut short; its own commands have limits, and pairs are many
+
+
+def _script(word: str, timeout: float = SCRIPT_S, *, may_lack: bool = False) -> bool:
+    """Run revert.sh. ``may_lack``: one of an earlier release does not know the word, which returns False."""
+    done = core.run(state.SCRIPT, word, timeout=timeout)
+    if done.code != 0 and not (may_lack and done.code == 2):
+        raise Stop(finding("IPP604", f"revert.sh {word} failed (exit {done.code}): {done.said}"))
+    return done.code == 0
+
+
+def _ours(request: Node, now: Node) -> bool:
+    """Tell whether a request may take back what is here: its own transaction, or what an operator's revert names.
+
+    Its own transaction may be confirmed already, where another node could not confirm: then it is opened again.
+    """
+    own = now["tx"] == request["tx"]
+    if now["state"] == "confirmed" and own and not request.get("off"):
+        core.write(state.OPEN, now["tx"] + "\n")
+        return True
+    if now["state"] == "open":
+        return own or bool(request.get("any"))
+    return now["state"] == "confirmed" and bool(request.get("off"))
+
+
+def relax(request: Node) -> Node:
+    """Undo, first part, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
+    now = state.load()
+    if not os.path.exists(state.SCRIPT) or not _ours(request, now):
+        return {"changed": False, "detail": "nothing to take back"}
+    if state.load()["state"] == "open":
+        state.arm(now["tx"], request["timer"])
+    _script("relax")
+    return {"changed": True, "detail": "accepts clear and ESP"}
+
+
+def plain(request: Node) -> Node:
+    """Undo, second part, on all nodes again: packets leave in clear, so that no SA carries any when SAs end."""
+    if not os.path.exists(state.SCRIPT) or not _ours(request, state.load()):
+        return {"changed": False, "detail": "nothing to take back"}
+    known = _script("plain", may_lack=True)
+    return {"changed": known, "detail": "no packet leaves by an SA that will end" if known else "a step it has not"}
+
+
+def back(request: Node) -> Node:
+    """Undo, last part: this transaction away (to the release before it, if there was one)."""
+    now = state.load()
+    if not _ours(request, now):
+        return {"changed": False, "detail": "nothing to take back"}
+    if state.load()["state"] == "open":
+        _script("operator")
+        if state.load()["state"] == "confirmed" and _ours(request, state.load()):
+            _script("operator")  # its timer was faster and its witness still said yes; it is taken back elsewhere
+        state.disarm()
+    else:
+        _script("off")
+    lease.release()
+    return {"changed": True, "detail": state.load()["state"]}
+
+
+def forget(request: Node) -> Node:
+    """Off, the end: senders free, our own files and memory gone."""
+    done = overlay_mtu.raise_senders(request["node"])
+    last, epoch = state.load()["last"], core.read(state.ROOT + lease.PATH)
+    state.restore(state.BASE, "tool")
+    shutil.rmtree(state.ROOT, ignore_errors=True)
+    state.save(state="none", tx="", release="", last=last)
+    if epoch:
+        core.write(state.ROOT + lease.PATH, epoch, 0o600)
+        lease.release()
+    for folder in ("/etc/ipsecplan", "/usr/local/lib/ipsecplan", "/etc/systemd/system/strongswan.service.d"):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    core.run("systemctl", "daemon-reload")
+    return dict(done)

@@ -1,0 +1,81 @@
+"""Network links of the node and of its pods, and pings with DF set."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from . import core
+from .core import Node, Stop, finding, run
+
+
+def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Node]:
+    """Return name -> link (as ``ip -j link`` prints it), in this namespace or in the one ``prefix`` enters."""
+    done = run(*prefix, "ip", "-j", "link", "show", *extra)
+    try:
+        found = json.loads(done.out) if done.out.strip() else []
+    except ValueError:
+        found = []
+    return {link["ifname"]: link for link in found if link.get("ifname")}
+
+
+def _namespaces() -> Iterator[str]:
+    """Yield a path for every other network namespace: named ones first, then those of running processes."""
+    seen = {os.stat("/proc/self/ns/net").st_ino}
+    named = ["/run/netns/" + name for name in sorted(os.listdir("/run/netns"))] if os.path.isdir("/run/netns") else []
+    running = [f"/proc/{pid}/ns/net" for pid in os.listdir("/proc") if pid.isdigit()]
+    for path in named + running:
+        try:
+            inode = os.stat(path).st_ino
+        except OSError:
+            continue
+        if inode not in seen:
+            seen.add(inode)
+            yield path
+
+
+class Pod:
+    """A running pod on the bridge: its namespace, its interface and the host's end of the pair."""
+
+    def __init__(self, netns: str, device: str, mtu: int, port: str, port_mtu: int) -> None:
+        self.netns, self.device, self.mtu, self.port, self.port_mtu = netns, device, mtu, port, port_mtu
+        self.enter = ("nsenter", "--net=" + netns)
+
+
+def pods(bridge: str | None) -> tuple[list[Pod], list[str]]:
+    """Return (pods found, ports whose other end was not found): on a bridge, or behind any veth of this host."""
+    ours = links(extra=("master", bridge) if bridge else ("type", "veth"))
+    ports = {link["ifindex"]: link for link in ours.values() if "link_index" in link}
+    found = []
+    for netns in _namespaces():
+        if not ports:
+            break
+        for link in links(("nsenter", "--net=" + netns)).values():
+            port = ports.get(link.get("link_index"))
+            if port and port["link_index"] == link["ifindex"]:
+                found.append(Pod(netns, link["ifname"], link["mtu"], port["ifname"], port["mtu"]))
+                del ports[port["ifindex"]]
+    return found, sorted(port["ifname"] for port in ports.values())
+
+
+def ping(prefix: Sequence[str], address: str, size: int, count: int, wait: int) -> tuple[int, bool, str]:
+    """Send DF pings of ``size`` bytes (whole IP packet). Return (answers, refused here, what ping said)."""
+    payload = size - (48 if ":" in address else 28)
+    done = run(
+        *prefix, "ping", "-n", "-M", "do", "-c", str(count), "-i", "0.3", "-W", str(wait), "-s", str(payload), address,
+        timeout=count + wait + core.COMMAND_S,
+    )  # fmt: skip
+    received = re.search(r"(\d+) received", done.out)
+    text = done.out + done.err
+    refused = "too long" in text or "Frag needed" in text or "Packet too big" in text
+    return int(received[1]) if received else 0, refused, done.said
+
+
+def underlay_device(peer_address: str) -> tuple[str, str]:
+    """Return (device, gateway or peer) of the route to a peer."""
+    routes = json.loads(run("ip", "-j", "route", "get", peer_address).out or "[]")
+    if not routes:
+        raise Stop(finding("IPP702", f"no route to {peer_address}"))
+    return routes[0]["dev"], routes[0].get("gateway", peer_address)

@@ -1,0 +1,163 @@
+"""The kernel's IPsec policies, states and error counters, and the guard's counters, read as data."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from . import addresses
+from .core import Node, Stop, finding, read, run
+
+FLOOR_PRIORITY = 4_000_050
+_HEAD = re.compile(r"^src (\S+) dst (\S+)(.*)$")
+
+
+def policies() -> list[Node]:
+    """Return the policies that are not charon's own sockets: dicts src, dst, sport, dport, dir, priority, action."""
+    found = []
+    for line in run("ip", "xfrm", "policy", "list", "nosock").out.splitlines():
+        head = _HEAD.match(line)
+        if head:
+            ports = dict(re.findall(r"(sport|dport) (\d+)", head[3]))
+            found.append(
+                {
+                    "src": head[1], "dst": head[2],
+                    "sport": int(ports.get("sport", 0)), "dport": int(ports.get("dport", 0)),
+                    "dir": "", "priority": 0, "action": "allow", "template": False,
+                }
+            )  # fmt: skip
+        elif found and line.strip().startswith(("dir ", "socket ")):
+            words = line.split()
+            found[-1]["dir"] = words[1]
+            if "priority" in words:
+                found[-1]["priority"] = int(words[words.index("priority") + 1])
+            if "action" in words:
+                found[-1]["action"] = words[words.index("action") + 1]
+        elif found and line.strip().startswith("tmpl"):
+            found[-1]["template"] = True
+    return found
+
+
+def hosts(node: Node) -> bool:
+    """Tell whether the plan protects everything between the hosts, not only the overlay."""
+    return bool(node.get("protect") == "hosts")
+
+
+def is_floor(policy: Node) -> bool:
+    """Tell a policy of the floor by its direction, action and priority."""
+    return bool(policy["dir"] == "out" and policy["action"] == "block" and policy["priority"] == FLOOR_PRIORITY)
+
+
+def ours(policy: Node, node: Node) -> bool:
+    """Tell whether a policy is ours by its selector: it names the overlay port, or this node's address and, where
+    the hosts themselves are protected, a peer's address or a service that stays clear."""
+    if is_floor(policy):
+        return True
+    if not hosts(node):
+        return node["overlay"]["port"] in (policy["sport"], policy["dport"])
+    own = {_alone(address) for address in addresses.addresses(node)}
+    peers = {_alone(peer["address"]) for peer in node["peers"]}
+    pair = bool(own & {policy["src"], policy["dst"]}) and bool(peers & {policy["src"], policy["dst"]})
+    services = {int(service.partition("/")[2]) for service in node["clear"]}
+    exempt = not policy["template"] and bool(services & {policy["sport"], policy["dport"]})
+    return pair or exempt or (not policy["template"] and policy["src"] == policy["dst"] == "::/0")
+
+
+def _alone(address: str) -> str:
+    return address + ("/128" if ":" in address else "/32")
+
+
+def states() -> list[tuple[str, ...]]:
+    """Return the ESP states as (source, destination, SPI)."""
+    done = run("ip", "xfrm", "state", "list", "nokeys")
+    found = []
+    for line in done.out.splitlines():
+        head = _HEAD.match(line)
+        if head:
+            found.append([head[1], head[2], ""])
+        elif found and line.strip().startswith("proto"):
+            words = line.split()
+            found[-1][2] = words[words.index("spi") + 1] if "spi" in words else ""
+    return [tuple(state) for state in found]
+
+
+def errors() -> dict[str, int]:
+    """Return the kernel's XFRM error counters that are not zero."""
+    counters = {}
+    for line in (read("/proc/net/xfrm_stat") or "").splitlines():
+        name, _, value = line.partition(" ")
+        if value.strip().isdigit() and int(value):
+            counters[name.strip()] = int(value)
+    return counters
+
+
+def selector(node: Node, own: str = "") -> list[str]:
+    """Return the words of the permissive policy's selector: any source to this node, or to its overlay port.
+
+    ``own``: the address of this node, when it is not the main one; there is a policy for each.
+    """
+    address = own or node["underlay"]["address"]
+    any_source, width = ("::/0", "128") if ":" in address else ("0.0.0.0/0", "32")
+    words = ["src", any_source, "dst", f"{address}/{width}"]
+    return words if hosts(node) else [*words, "proto", "udp", "dport", str(node["overlay"]["port"])]
+
+
+def both(node: Node, own: str = "") -> list[str]:
+    """Return the words that make the permissive policy take clear packets and ESP of both modes.
+
+    Without a template the kernel refuses what came through an SA in tunnel mode; an optional one in tunnel mode lets
+    everything pass (measured, Linux 6.1).
+    """
+    address = own or node["underlay"]["address"]
+    anybody = "::" if ":" in address else "0.0.0.0"  # noqa: S104  a wildcard in a policy, nothing listens
+    return ["action", "allow", "priority", "1",
+            "tmpl", "src", anybody, "dst", address, "proto", "esp", "mode", "tunnel", "level", "use"]  # fmt: skip
+
+
+def permissive(node: Node) -> bool:
+    """Tell whether the wide inbound allow policies are in place: one for each of this node's addresses."""
+    return not lacking(node)
+
+
+def open_to(node: Node) -> list[str]:
+    """Return this node's addresses for which there is one."""
+    missing = lacking(node)
+    return [address for address in addresses.addresses(node) if address not in missing]
+
+
+def lacking(node: Node) -> list[str]:
+    """Return this node's addresses for which there is no wide inbound allow policy."""
+    port = 0 if hosts(node) else node["overlay"]["port"]
+    wide = {
+        (p["src"], p["dst"]) for p in policies()
+        if p["dir"] == "in" and p["priority"] == 1 and p["dport"] == port and not p["sport"]
+    }  # fmt: skip
+    own = {address: selector(node, address) for address in addresses.addresses(node)}
+    return [address for address, words in own.items() if (words[1], words[3]) not in wide]
+
+
+def guard() -> Node:
+    """Return the guard: mode (absent, count, drop) and the packets its rules matched, by rule text."""
+    done = run("nft", "-j", "list", "table", "inet", "ipsecplan")
+    if done.code != 0:
+        return {"mode": "absent", "clear": {}}
+    clear: dict[str, int] = {}
+    drops = False
+    for item in json.loads(done.out).get("nftables", []):
+        if "rule" in item:
+            rule = item["rule"]
+            for part in rule.get("expr", []):
+                if "counter" in part and isinstance(part["counter"], dict):
+                    name = rule.get("comment") or f"{rule['chain']}/{rule['handle']}"
+                    clear[name] = clear.get(name, 0) + part["counter"]["packets"]
+                drops = drops or "drop" in part
+        elif "counter" in item:
+            clear[item["counter"]["name"]] = item["counter"]["packets"]
+    return {"mode": "drop" if drops else "count", "clear": clear}
+
+
+def load_guard(path: str) -> None:
+    """Load a guard file in one nft transaction."""
+    done = run("nft", "-f", path)
+    if done.code != 0:
+        raise Stop(finding("IPP612", f"nft refused the guard {path}: {done.said}"))

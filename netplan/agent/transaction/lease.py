@@ -1,0 +1,70 @@
+"""Who may change this node: one control process at a time, from whatever machine.
+
+/var/lib/ipsecplan/lease   0600: owner (a random id of a state directory), who (user@host), epoch, until, boot
+
+A lease lives until ``until`` on the monotonic clock of the boot it was taken in, or until its owner gives it back. The
+epoch only grows: a request of a control process that is dead, still on its way when another took over, is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+
+from ..system.core import Node, Stop, finding, read, write
+from . import state
+
+PATH = "/lease"
+_OWNER = re.compile(r"^[0-9a-f]{16}$")
+_WHO = re.compile(r"^[A-Za-z0-9._@-]{1,80}$")
+
+
+def _boot() -> str:
+    return str(read("/proc/sys/kernel/random/boot_id") or "").strip()
+
+
+def load() -> Node:
+    """Return the lease; ``left_s`` is 0 when nobody holds it. A node that was never touched has epoch 0."""
+    lease: Node = {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": ""}
+    with contextlib.suppress(ValueError):
+        lease.update(json.loads(read(state.ROOT + PATH) or "{}"))
+    left = float(lease["until"]) - time.monotonic() if lease["boot"] == _boot() else 0.0
+    return {**lease, "left_s": max(0, round(left))}
+
+
+def hold(asked: Node | None) -> None:
+    """Take or renew the lease for who asks. Stops when another holds it, or when the request is of an older time."""
+    if not asked:
+        raise Stop(finding("IPP601", "a request for a change without a lease"))
+    owner, who, epoch = str(asked["owner"]), str(asked["who"]), int(asked["epoch"])
+    if not _OWNER.fullmatch(owner) or not _WHO.fullmatch(who):
+        raise Stop(finding("IPP601", "not a lease"))
+    now = load()
+    same = now["owner"] == owner
+    if now["left_s"] and not same and not asked.get("steal"):
+        hint = "wait for it to end; or, when it is dead, `ipsecplan resume --steal` or `revert --steal`"
+        raise Stop(finding("IPP671", f"{now['who']} holds this node for {now['left_s']} s yet", hint))
+    if epoch < now["epoch"] or (epoch == now["epoch"] and not same):
+        raise Stop(finding("IPP671", f"this request is of epoch {epoch}, older than {now['who']}'s ({now['epoch']})"))
+    until = time.monotonic() + min(90000, max(15, int(asked["seconds"])))
+    _put({"owner": owner, "who": who, "epoch": epoch, "until": round(until, 1), "boot": _boot()})
+
+
+def release() -> None:
+    """Give the lease back; the epoch stays."""
+    now = load()
+    if now["epoch"]:
+        _put({**{key: now[key] for key in ("owner", "who", "epoch", "boot")}, "until": 0.0})
+
+
+def leave() -> Node:
+    """Phase ``leave``: the end of a run that opened no transaction."""
+    release()
+    return {"changed": False, "detail": "free for others"}
+
+
+def _put(lease: Node) -> None:
+    state.private(state.ROOT)
+    write(state.ROOT + PATH, json.dumps(lease, sort_keys=True) + "\n", 0o600)

@@ -1,0 +1,99 @@
+"""The files of a release: unpacked, checked against their digests, installed with one atomic rename each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+
+from ..system import core
+from ..system.core import Node, Stop, finding, read, write
+from ..system.paths import BOOT_UNIT
+from . import state
+
+TOOLS = (state.SCRIPT, BOOT_UNIT)
+_OWNER = re.compile(r"^root:root$")
+
+
+def kind(path: str) -> str:
+    """Return which list of a snapshot a path belongs to: ``tool``, ``mtu`` (stays low) or ``ipsec``."""
+    if path in TOOLS:
+        return "tool"
+    return "mtu" if path.startswith(("/etc/systemd/network/", "/etc/cni/net.d/")) else "ipsec"
+
+
+def folder(release: str) -> str:
+    """Return the folder of a release by its digest."""
+    if not re.fullmatch(r"[0-9a-f]{64}", release):
+        raise Stop(finding("IPP601", "not a release digest"))
+    return f"{state.ROOT}/releases/{release}"
+
+
+def _members(archive: bytes, wanted: dict[str, Node]) -> Iterator[tuple[Node, bytes]]:
+    """Yield (manifest entry, content) of every file in the tar; stop when it is not exactly what is wanted."""
+    import io
+    import tarfile
+
+    wanted = dict(wanted)
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
+        for member in tar:
+            entry = wanted.pop("/" + member.name, None)
+            source = tar.extractfile(member) if entry and member.isreg() else None
+            if entry is None or source is None or not _OWNER.fullmatch(entry["owner"]):
+                raise Stop(finding("IPP605", "the archive holds something that the manifest does not"))
+            data = source.read()
+            if core.sha256(data) != entry["sha256"]:
+                raise Stop(finding("IPP605", f"the content of {entry['path']} is not what the manifest says"))
+            yield entry, data
+    if wanted:
+        raise Stop(finding("IPP605", f"the archive lacks {sorted(wanted)[0]}"))
+
+
+def unpack(release: str, files: list[Node], archive: bytes) -> None:
+    """Unpack the tar into the release folder after checking every file against the manifest; nothing else gets in."""
+    target = folder(release)
+    wanted = {entry["path"]: entry for entry in files}
+    for entry, data in _members(archive, wanted):
+        write(target + "/files" + entry["path"], data, int(entry["mode"], 8))
+    write(target + "/files.json", json.dumps(files))
+
+
+def install(tx: str, release: str, kinds: tuple[str, ...]) -> bool:
+    """Install the files of some kinds from the release; files of an older release that are gone now go too."""
+    files = json.loads(read(folder(release) + "/files.json") or "[]")
+    old = state.load()["release"]
+    before = json.loads((old and read(folder(old) + "/files.json")) or "[]")
+    changed = False
+    names = {entry["path"] for entry in files}
+    for path in [entry["path"] for entry in before if entry["path"] not in names and kind(entry["path"]) in kinds]:
+        remember(tx, path)
+        changed = core.remove(path) or changed
+    for entry in files:
+        if kind(entry["path"]) in kinds:
+            with open(folder(release) + "/files" + entry["path"], "rb") as file:
+                changed = put(tx, entry["path"], file.read(), int(entry["mode"], 8)) or changed
+    return changed
+
+
+def remember(tx: str, path: str) -> None:
+    """Write down once what was at a path, for a revert."""
+    which_list = kind(path)
+    state.record(state.BASE, which_list, path)
+    if which_list == "ipsec":  # MTU files stay low in an automatic revert, the tool's own files harm nobody
+        state.record(state.tx_folder(tx), "ipsec", path)
+
+
+def put(tx: str, path: str, data: str | bytes, mode: int) -> bool:
+    """Install one file, remembering what was there."""
+    remember(tx, path)
+    return write(path, data, mode)
+
+
+def tools(files: list[Node], archive: bytes) -> None:
+    """Install revert.sh and the boot unit before anything else can need them."""
+    for entry, data in list(_members(archive, {entry["path"]: entry for entry in files})):
+        if entry["path"] in TOOLS:
+            os.makedirs(state.BASE + "/tree", mode=0o700, exist_ok=True)
+            state.record(state.BASE, "tool", entry["path"])
+            write(entry["path"], data, int(entry["mode"], 8))

@@ -1,0 +1,183 @@
+"""``manifest.json``: digest, mode and owner of every file of a bundle; the reader that trusts nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netplan import __version__
+from netplan.bundle.node_json import SCHEMA
+from netplan.inputs.inventory import Inventory
+from netplan.inputs.path_kinds import MANIFEST, plan_digest, wanted
+from netplan.plan.types import Plan
+from netplan.problems import Problem, ProblemError, quoted
+from netplan.refusals import refusals, refused
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a bundle: path inside it, text, and mode and owner on the node."""
+
+    path: str
+    text: str
+    mode: str = "0644"
+    owner: str = "root:root"
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the content, in hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was read and checked: ``manifest`` as written, ``directory`` where it lies."""
+
+    directory: Path
+    manifest: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The digest over all its files."""
+        return str(self.manifest["digest"])
+
+    @property
+    def cluster(self) -> str:
+        """The cluster's name."""
+        return str(self.manifest["cluster"])
+
+    @property
+    def nodes(self) -> dict[str, dict[str, str]]:
+        """Node id -> name and digest of the node's files."""
+        nodes: dict[str, dict[str, str]] = self.manifest["nodes"]
+        return nodes
+
+    def json(self, path: str) -> dict[str, Any]:
+        """Return a JSON file of the bundle."""
+        loaded: dict[str, Any] = json.loads((self.directory / path).read_text(encoding="utf-8"))
+        return loaded
+
+    def node(self, node: str) -> dict[str, Any]:
+        """Return ``node.json`` of a node."""
+        return self.json(f"nodes/{node}/node.json")
+
+    def files_of(self, node: str) -> list[dict[str, str]]:
+        """Return the manifest entries that are installed on a node (``node.json`` is not)."""
+        prefix = f"nodes/{node}/"
+        own = [f for f in self.manifest["files"] if f["path"].startswith(prefix)]
+        return [f for f in own if f["path"] != f"{prefix}node.json"]
+
+
+def manifest(plan: Plan, inventory: Inventory, files: Iterable[File]) -> dict[str, Any]:
+    """Return the manifest of these files."""
+    entries = [{"path": f.path, "sha256": f.sha256, "mode": f.mode, "owner": f.owner} for f in files]
+    return {
+        "schema": SCHEMA,
+        "tool": __version__,
+        "cluster": plan.file.name,
+        "digest": _digest(entries),
+        "plan_digest": plan_digest(plan.file),
+        "inventory": {
+            "path": str(inventory.path.resolve()),
+            "pattern": inventory.pattern,
+            "digest": inventory.digest,
+        },
+        "nodes": {
+            node.id: {
+                "name": node.name,
+                "digest": _digest([e for e in entries if e["path"].startswith(f"nodes/{node.id}/")]),
+            }
+            for node in plan.nodes
+            if node.managed
+        },
+        "files": entries,
+    }
+
+
+def _digest(entries: list[dict[str, str]]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+
+
+def dump(value: Any) -> str:
+    """Return JSON text as a bundle holds it."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def dump_lines(value: dict[str, Any]) -> str:
+    """Return a JSON object with one key, or one element of a list, on each line: small, and it diffs well."""
+    parts = []
+    for key, item in value.items():
+        if isinstance(item, list) and item:
+            body = ",\n ".join(json.dumps(element, ensure_ascii=False) for element in item)
+            parts.append(f"{json.dumps(key)}: [\n {body}]")
+        else:
+            parts.append(f"{json.dumps(key)}: {json.dumps(item, ensure_ascii=False)}")
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def read(directory: Path) -> Bundle:
+    """Read a bundle and check it whole: every file there, none extra, every digest right. Raises ProblemError."""
+    where = str(directory)
+    path = directory / MANIFEST
+    wanted("bundle", directory)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        entries = {e["path"]: e for e in document["files"]}
+        schema, digest = document["schema"], document["digest"]
+    except FileNotFoundError:
+        raise ProblemError(
+            Problem(code="IPP502", message="no bundle here (no manifest.json)", path=where, hint="`ipsecplan render`")
+        ) from None
+    except OSError as error:
+        raise ProblemError(refused(error, path, "read", "IPP502")) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProblemError(
+            Problem(code="IPP502", message=f"unreadable manifest: {type(error).__name__}", path=str(path))
+        ) from None
+    if schema != SCHEMA:
+        raise ProblemError(
+            Problem(code="IPP502", message=f"bundle schema {quoted(schema)}, expected {SCHEMA}", path=where)
+        )
+    with refusals(None, "read", "IPP502"):
+        problems = _unlike(directory, entries)
+    if not problems and _digest(document["files"]) != digest:
+        problems.append(Problem(code="IPP503", message="the manifest's own digest is wrong", path=str(path)))
+    for node in document.get("nodes", {}):
+        own = [e for e in document["files"] if e["path"].startswith(f"nodes/{node}/")]
+        if not problems and _digest(own) != document["nodes"][node].get("digest"):
+            problems.append(
+                Problem(code="IPP503", message=f"the digest of node {quoted(node)} is wrong", path=str(path))
+            )
+    if problems:
+        raise ProblemError(problems)
+    return Bundle(directory, document)
+
+
+def _unlike(directory: Path, entries: Mapping[str, Mapping[str, str]]) -> list[Problem]:
+    """Return how the files below a bundle differ from its manifest's ``entries``. Raises OSError."""
+    problems = []
+    present = {
+        str(p.relative_to(directory)): p
+        for p in sorted(directory.rglob("*"))
+        if (p.is_file() or p.is_symlink()) and p != directory / MANIFEST
+    }
+    for name in sorted(present.keys() | entries.keys()):
+        file = str(directory / name)
+        if name not in present:
+            problems.append(Problem(code="IPP503", message="the manifest names it, but it is missing", path=file))
+        elif name not in entries:
+            problems.append(Problem(code="IPP503", message="not in the manifest", path=file))
+        elif present[name].is_symlink():
+            problems.append(Problem(code="IPP503", message="a symbolic link", path=file))
+        elif hashlib.sha256(present[name].read_bytes()).hexdigest() != entries[name]["sha256"]:
+            problems.append(
+                Problem(
+                    code="IPP503", message="changed after it was rendered: its digest is not the manifest's",
+                    path=file, hint="change the plan and render again; apply takes only what was rendered",
+                )
+            )  # fmt: skip
+    return problems

@@ -1,0 +1,136 @@
+"""Plan to ``node.json``: what the code on a node needs to know, as data; no decision is left to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from netplan.bundle.overlay import overlay_facts
+from netplan.ipsec import swanctl, trap_any
+from netplan.ipsec.xfrm_interfaces import Interface, interfaces
+from netplan.model.node import Node
+from netplan.model.proposals import esp_proposal, ike_proposal
+from netplan.plan.types import Pair, PairClass, Plan, host_stack
+from netplan.stack import parse, wire_size
+
+SCHEMA = 1
+
+
+def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
+    """Return ``node.json``: what the node module needs to know, as data."""
+    inside = interfaces(plan, node)
+    return {
+        "schema": SCHEMA,
+        "id": node.id,
+        "name": node.name,
+        "cluster": plan.file.name,
+        "family": plan.file.underlay.carrier,
+        "underlay": {"address": node.address, "mtu": node.link_mtu},
+        **_planes(plan, node),
+        "overlay": overlay_facts(plan, node),
+        "mtu": {"pod": plan.pod_mtu},
+        "auth": plan.file.ipsec.auth,
+        "needs": _needs(plan, node),
+        "protect": plan.file.ipsec.protect,
+        **({"wildcard": trap_any.span(plan)} if trap_any.planned(plan) else {}),
+        "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
+        "esp": {
+            "negotiated": _negotiated(pair.pair_class for _, _, _, pair in plan.links(node)),
+            "mode": plan.file.ipsec.esp_mode.upper(),
+            **({"route": True} if plan.file.ipsec.mode == "route" else {}),
+        },
+        "peers": [
+            {
+                "id": peer.id,
+                "pair": pair.id,
+                "name": peer.name,
+                "address": peer.address,
+                "overlay_address": peer.overlay_address,
+                **({"pod_cidr": peer.pod_cidr} if plan.file.made else {}),
+                "initiator": pair.initiator.id == node.id,
+                "encap": pair.pair_class.nat_t,
+                "link_mtu": pair.pair_class.link_mtu,
+                "inner_mtu": plan.pod_mtu,
+                "outer_packet": plan.outer_packet(pair.pair_class),
+                "packet": pair.pair_class.preferred.carried.text,
+                "children": swanctl.children(plan, pair),
+                "negotiated": _negotiated([pair.pair_class]),
+                **_host_mtu(plan, pair.pair_class),
+                **_interface(inside.get(pair.id)),
+            }
+            for peer, pair in plan.peers(node)
+        ]
+        + [_on_plane(there, own, peer, pair) for there, own, peer, pair in plan.links(node) if there.plane],
+    }
+
+
+def _planes(plan: Plan, node: Node) -> dict[str, Any]:
+    """The node's addresses on further networks, and its IKE identities there that are not its id."""
+    here = [(there.plane, own) for there in plan.planes for own in there.nodes if own.id == node.id]
+    identities = [own.identity for _, own in here if own.identity]
+    return {
+        **(
+            {"planes": [{"name": name, "address": own.address, "mtu": own.link_mtu} for name, own in here]}
+            if here
+            else {}
+        ),
+        **({"identities": identities} if identities else {}),
+    }
+
+
+def _on_plane(there: Plan, own: Node, peer: Node, pair: Pair) -> dict[str, Any]:
+    """A peer on a further network: only the packets between the hosts concern it, so that its full packet is theirs."""
+    room, found = _host_mtu(there, pair.pair_class), pair.pair_class
+    stack = parse(host_stack(there.file, found.preferred.proposal.suite, found.nat_t, there.file.underlay.carrier))
+    return {
+        "id": peer.id,
+        "pair": pair.id,
+        "plane": there.plane,
+        "name": f"{peer.name} ({there.plane})",
+        "address": peer.address,
+        "local": own.address,
+        **({"identity": peer.identity, "own_identity": own.identity} if peer.identity else {}),
+        "initiator": pair.initiator.id == own.id,
+        "encap": found.nat_t,
+        "link_mtu": found.link_mtu,
+        "inner_mtu": room["host_mtu"],
+        "outer_packet": wire_size(stack, room["host_mtu"]),
+        "children": swanctl.children(there, pair),
+        "negotiated": _negotiated([found]),
+        **room,
+    }
+
+
+def _needs(plan: Plan, node: Node) -> list[str]:
+    """Return charon's names of every algorithm that a node offers to its peers."""
+    offers = {pair.pair_class.offer for _, pair in plan.peers(node)}
+    found: set[str] = set()
+    for offer in offers:
+        for text in offer.esp:
+            found |= getattr(esp_proposal(text), "needs", frozenset())
+        for text in offer.ike:
+            found |= getattr(ike_proposal(text), "needs", frozenset())
+    return sorted(found)
+
+
+def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
+    """With ``protect: hosts``: the packet between the hosts that always fits, and one that is refused here.
+
+    In transport mode over IPv6 Linux refuses none: it sends the ESP packet as fragments, as a source may (measured on
+    6.1). TCP never gets that far, because it takes the path's MTU from the SA.
+    """
+    if plan.file.ipsec.protect != "hosts":
+        return {}
+    low, high = plan.host_mtu(pair_class)
+    refuses = plan.file.underlay.carrier == "ipv4" or plan.file.ipsec.esp_mode == "tunnel"
+    return {"host_mtu": low, **({"host_over": high + 1} if refuses else {})}
+
+
+def _interface(found: Interface | None) -> dict[str, Any]:
+    """With ``mode: route``: the XFRM interface towards the peer."""
+    return {"if_id": found.number, "device": found.name, "device_mtu": found.mtu} if found else {}
+
+
+def _negotiated(classes: Iterable[PairClass]) -> list[str]:
+    """What charon may report for these classes, the preferred first."""
+    return list(dict.fromkeys(s.proposal.negotiated for c in classes for s in c.sized))

@@ -1,0 +1,69 @@
+"""Print how a rollout ended, as text or JSON, and leave with its exit code."""
+
+from __future__ import annotations
+
+import click
+
+from netplan.cli.output import emit, emit_json, report
+from netplan.problems import ExitCode, printable
+from netplan.rollout.outcome import Outcome
+
+
+def ended(outcome: Outcome, *, json_: bool) -> None:
+    """Print how a run ended that applied or confirmed something, and leave with its exit code."""
+    verdict = outcome.verdict
+    if json_:
+        document = {
+            "outcome": outcome.outcome, "transaction": outcome.transaction, "to_change": outcome.changes,
+            "awaiting_until": outcome.until or None, "verdict": verdict.as_json() if verdict else None,
+            "left_out": outcome.left_out, "timer_s": outcome.timer_s,
+            "to_raise": outcome.to_raise, "raised": outcome.raised,
+        }  # fmt: skip
+        emit_json(document, outcome.problems, outcome.exit_code)
+        leave(outcome.exit_code)
+        return
+    for pair in verdict.pairs if verdict else ():
+        emit(pair.line())
+    report(outcome.problems)
+    nodes = len(outcome.nodes)
+    if outcome.outcome == "reverted" and verdict and not verdict.ok:
+        emit("verify failed, so it was taken back")
+    before = f"{outcome.until[11:19]} UTC"
+    emit(
+        {
+            "unchanged": f"0 to change: all {nodes} nodes have this release, confirmed and live",
+            "declined": "nothing was changed",
+            "confirmed": f"confirmed on {nodes} nodes: encrypted, measured, timers disarmed",
+            "awaiting": f"proven on {nodes} nodes; confirm with `ipsecplan confirm` before {before}, "
+            "else every node takes it back",
+            "reverted": "every node is back in its old state (MTUs stay low; `ipsecplan revert` raises them)",
+            "incomplete": "NOT every node was taken back",
+            "failed": "nothing was changed",
+        }[outcome.outcome]
+    )
+    if outcome.outcome in ("unchanged", "confirmed", "awaiting"):
+        _left(outcome)
+    if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
+        emit("see `ipsecplan status`; a node that is cut off reverts by its own timer")
+    leave(outcome.exit_code)
+
+
+def _left(outcome: Outcome) -> None:
+    """Print what this bundle has still to do."""
+    for name, pairs in outcome.left_out.items():
+        emit(
+            printable(
+                f"{name} deferred: {' '.join(pairs) or 'no pair'} as before; `ipsecplan apply` again completes it"
+            )
+        )
+    if outcome.raised:
+        emit(f"raised: {outcome.raised[0]} -> {outcome.raised[1]}, receivers first, measured")
+    if outcome.to_raise:
+        size, planned = outcome.to_raise
+        emit(f"to raise: {size} -> {planned}, when you want it: `ipsecplan apply --raise`; a raise is never automatic")
+
+
+def leave(code: ExitCode) -> None:
+    """End the verb with an exit code."""
+    if code != ExitCode.OK:
+        raise click.exceptions.Exit(int(code))

@@ -1,0 +1,75 @@
+"""Open a bundle with its nodes and its state directory; handle interrupts while it is open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from netplan.bundle import manifest
+from netplan.cli.progress import Lines, Live
+from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.targets import read_inventory, targets
+from netplan.rollout.outcome import Options
+from netplan.rollout.record.events import (
+    Event,
+    silent,
+)
+from netplan.rollout.record.journal import ClusterState, state_root
+from netplan.rollout.transport.ansible import AnsibleTransport
+
+
+@contextlib.contextmanager
+def opened(
+    bundle: Path, inventory: Path | None, state_dir: str | None, options: Options, *, quiet: bool, reading: bool = False
+) -> Iterator[Engine]:
+    """Verify the bundle, join it with its nodes, take the cluster's lock and yield the engine.
+
+    Who is only ``reading`` takes no lock, waits for nobody and needs no state directory.
+    """
+    read = manifest.read(bundle)
+    chosen = targets(read, read_inventory(read, inventory))
+    observer: Any = silent if quiet else (Live() if sys.stderr.isatty() else Lines())
+    cancelled = threading.Event()
+    context = click.get_current_context(silent=True)
+    verb = str(context.info_name) if context else ""
+    with (
+        ClusterState(state_root(state_dir), read.cluster, verb, reading=reading) as state,
+        AnsibleTransport() as transport,
+        _interrupts(cancelled, quiet=quiet),
+    ):
+
+        def told(event: Event) -> None:
+            state.note(event)
+            observer(event)
+
+        yield Engine(
+            read.cluster, read.digest, chosen, transport, state, observer if reading else told, options, cancelled
+        )
+
+
+@contextlib.contextmanager
+def _interrupts(cancelled: threading.Event, *, quiet: bool) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop at the next phase boundary, where everything is taken back in order."""
+
+    def stop(number: int, frame: object) -> None:
+        del number, frame
+        if not cancelled.is_set() and not quiet:
+            # past Python's buffer, which may be in the middle of a line of its own and takes no second writer
+            with contextlib.suppress(OSError, ValueError):
+                os.write(sys.stderr.fileno(), b"stopping after this phase, then taking it back\n")
+        cancelled.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

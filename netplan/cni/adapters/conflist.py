@@ -1,0 +1,192 @@
+"""Network configuration lists for the plugins of the CNI project: bridge, ptp, macvlan, ipvlan, vlan, host-device.
+
+A plugin's ``mtu`` is the pod's and nothing is subtracted; 0 or none is the kernel's default. ``host-device`` has no
+such field, so ``tuning`` follows it. macvlan and vlan refuse an ``mtu`` above their master's when a pod is added.
+Pods on macvlan, ipvlan, vlan and host-device send past the host's IP stack, and so past its IPsec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from netplan.cni.adapter import Adapter, Artifact, Encap, Family, Hint, Network, Setting, Step, fixed, plus, whole
+from netplan.cni.kubernetes import compact
+from netplan.cni.yaml_document import Piece
+from netplan.problems import Problem
+
+CHECKED = "containernetworking/plugins 1.1.1 (ran) and 3d27709f (read); CNI 0.3.1 to 1.1.0"
+VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
+KERNEL_DEFAULT = 1500
+# the device hangs on a link of the host and its packets do not pass the host's IP stack
+PAST_THE_HOST = ("macvlan", "ipvlan", "vlan", "host-device")
+# plugin type in a conflist -> the system its number belongs to; meta plugins have none
+SYSTEMS = {
+    "calico": "calico",
+    "antrea": "antrea",
+    "bridge": "bridge",
+    "ptp": "ptp",
+    "macvlan": "macvlan",
+    "ipvlan": "ipvlan",
+    "vlan": "vlan",
+    "tuning": "tuning",
+    "tap": "tap",
+    "kube-ovn": "kube-ovn",
+    "ovn-k8s-cni-overlay": "ovn-kubernetes",
+}
+
+
+def plugins(kind: str, network: Network) -> list[dict[str, Any]]:
+    """Return the chain of plugins for one kind of attachment."""
+    cidr = network.pod_cidrs[0]
+    ipam = {"type": "host-local", "ranges": [[{"subnet": cidr}]], "routes": [{"dst": _default(cidr)}]}
+    master = network.options.get("master", "eth1")
+    main: dict[str, Any] = {"type": kind}
+    if kind == "bridge":
+        bridge = network.options.get("bridge", "cni0")
+        main |= {"bridge": bridge, "isGateway": True, "ipMasq": False, "hairpinMode": True}
+    elif kind == "ptp":
+        main |= {"ipMasq": False}
+    elif kind == "macvlan":
+        main |= {"master": master, "mode": "bridge"}
+    elif kind == "ipvlan":
+        main |= {"master": master, "mode": "l3"}
+    elif kind == "vlan":
+        main |= {"master": master, "vlanId": int(network.options.get("vlan", "100"))}
+    elif kind == "host-device":
+        main |= {"device": master, "ipam": ipam}
+        return [main, {"type": "tuning", "mtu": network.pod_mtu}]
+    return [{**main, "mtu": network.pod_mtu, "ipam": ipam}]
+
+
+def conflist(kind: str, network: Network) -> dict[str, Any]:
+    """Return a whole network configuration list."""
+    name = network.options.get("name", "ipsecplan")
+    return {"cniVersion": network.options.get("cniVersion", "0.4.0"), "name": name, "plugins": plugins(kind, network)}
+
+
+def _default(cidr: str) -> str:
+    return "::/0" if ":" in cidr else "0.0.0.0/0"
+
+
+def _render(kind: str) -> Callable[[Network], list[Artifact]]:
+    def render(network: Network) -> list[Artifact]:
+        path = "etc/cni/net.d/10-ipsecplan.conflist"
+        return [Artifact(path=path, text=compact(conflist(kind, network)), schema="cni/conflist")]
+
+    return render
+
+
+def _steps(kind: str) -> Callable[[Network], list[Step]]:
+    def steps(network: Network) -> list[Step]:
+        text = "install the list as NAME.tmp in /etc/cni/net.d and rename it: the runtime rescans the folder"
+        found = [
+            Step(stage="config", text=text, where="node"),
+            Step(stage="pods", text="recreate the pods: a list is read when a pod is added", where="node"),
+        ]
+        if kind == "bridge":
+            bridge = network.options.get("bridge", "cni0")
+            why = "the plugin leaves the MTU of a bridge that exists alone"
+            command = f"ip link set dev {bridge} mtu {network.pod_mtu}"
+            found.append(Step(stage="devices", text=why, command=command, where="node"))
+        return found
+
+    return steps
+
+
+def _rules(kind: str) -> Callable[[Network], list[Problem]]:
+    def rules(network: Network) -> list[Problem]:
+        found: list[Problem] = []
+        if kind in PAST_THE_HOST and network.host_ipsec:
+            found.append(
+                Problem(
+                    code="IPP905",
+                    severity="warning",
+                    message=f"packets of a {kind} pod do not pass the host's IP stack, so host IPsec does not see them",
+                    hint="use it for traffic that may be plain, or attach it to the overlay's device",
+                )
+            )
+        master = whole(network.options.get("master_mtu", "")) or network.link_mtu
+        if kind in ("macvlan", "vlan") and network.pod_mtu > master:
+            found.append(
+                Problem(
+                    code="IPP905",
+                    message=f"{kind} refuses an mtu of {network.pod_mtu}: its master has {master}",
+                    hint="raise the master first, or plan a smaller pod MTU",
+                )
+            )
+        if network.options.get("cniVersion", "0.4.0") not in VERSIONS:
+            found.append(Problem(code="IPP905", message="not a CNI version", hint=" ".join(VERSIONS)))
+        return found
+
+    return rules
+
+
+def audit(piece: Piece) -> list[Setting | Hint]:
+    """Read a conflist or a single-plugin conf."""
+    if piece.kind or not isinstance(piece.data, dict):
+        return []
+    if isinstance(piece.get("plugins"), list) and piece.has("name"):
+        members = piece.items("plugins")
+    elif piece.has("cniVersion", "type"):
+        members = [piece]
+    else:
+        return []
+    found: list[Setting | Hint] = []
+    for member in members:
+        kind = member.text("type")
+        number = whole(member.get("mtu"))
+        if kind in SYSTEMS and "mtu" in (member.data if isinstance(member.data, dict) else {}) and number:
+            found.append(setting(member, number, kind))
+    return found
+
+
+def setting(member: Piece, number: int, kind: str) -> Setting:
+    """Return the finding of one plugin's ``mtu``."""
+    note = "macvlan, ipvlan and vlan send past the host's IPsec" if kind in PAST_THE_HOST else ""
+    if kind == "tuning":
+        note = "sets the pod's end only; the host's end of the veth keeps its MTU"
+    return Setting(
+        system=SYSTEMS[kind],
+        field=f"plugins[type={kind}].mtu",
+        place=member.place("mtu"),
+        value=number,
+        semantics="pod",
+        encap="none" if kind in PAST_THE_HOST else "",
+        ends=fixed(number),
+        wanted=plus(),
+        change="set mtu, install the list by rename and recreate the pods",
+        note=note,
+    )
+
+
+def _takes(kind: str) -> dict[tuple[Encap, Family], int]:
+    over: tuple[Encap, ...] = ("none",) if kind in PAST_THE_HOST else ("none", "vxlan", "geneve")
+    return {(encap, family): 0 for encap in over for family in ("ipv4", "ipv6")}
+
+
+def _adapter(kind: str) -> Adapter:
+    return Adapter(
+        name=kind,
+        title=f"CNI {kind}" + (" with tuning" if kind == "host-device" else ""),
+        checked_against=CHECKED,
+        semantics="pod",
+        field="plugins[type=tuning].mtu" if kind == "host-device" else f"plugins[type={kind}].mtu",
+        takes=_takes(kind),
+        automatic=None,
+        goes_live="when the next pod is added",
+        pods_keep=True,
+        ports=(),
+        render=_render(kind),
+        steps=_steps(kind),
+        audit=audit if kind == "bridge" else lambda _piece: [],
+        rules=_rules(kind),
+    )
+
+
+BRIDGE = _adapter("bridge")
+PTP = _adapter("ptp")
+MACVLAN = _adapter("macvlan")
+IPVLAN = _adapter("ipvlan")
+VLAN = _adapter("vlan")
+HOST_DEVICE = _adapter("host-device")

@@ -1,0 +1,103 @@
+"""Open vSwitch, and OVN on it: ``mtu_request`` of the internal port that hosts or pods use is that port's own MTU.
+
+OVS never looks at the underlay and its tunnel devices have 65000. Its tunnels set DF on the outer packet, so one that
+is too large is dropped, not fragmented. With an option ``psk`` or ``remote_cert`` OVS brings its own IPsec.
+"""
+
+from __future__ import annotations
+
+import re
+
+from netplan.cni.adapter import Adapter, Artifact, Encap, Family, Hint, Network, Own, Setting, Step, fixed, plus
+from netplan.cni.yaml_document import Piece, spot
+
+TAKES: dict[tuple[Encap, Family], int] = {
+    (encap, family): 0
+    for encap in ("geneve:8", "geneve", "vxlan", "gre", "stt")
+    for family in ("ipv4", "ipv6")
+    if (encap, family) != ("gre", "ipv6")
+}
+_WHY = "openvswitch-ipsec runs an IKE daemon of its own with policies for every tunnel port"
+_NAME = re.compile(r"^[A-Za-z0-9_.-]{1,15}$")
+_REQUEST = re.compile(r"set\s+interface\s+(\S+)\s+.*?mtu_request\s*=\s*(\d{1,5})\b", re.IGNORECASE)
+_TYPE = re.compile(r"type=\"?(geneve|vxlan|gre|stt)\"?", re.IGNORECASE)
+
+
+def _render(network: Network) -> list[Artifact]:
+    port = network.options.get("port", "br-int")
+    if not _NAME.match(port):
+        raise ValueError("not an interface name")
+    lines = [
+        "#!/bin/sh",
+        "# ipsecplan: MTU of the internal port; tunnel ports keep DF on the outer packet",
+        "set -eu",
+        f"ovs-vsctl set Interface {port} mtu_request={network.pod_mtu}",
+    ]
+    return [Artifact(path="usr/local/lib/ipsecplan/ovs-mtu.sh", text="\n".join(lines) + "\n", schema="ovs/script")]
+
+
+def _steps(network: Network) -> list[Step]:
+    port = network.options.get("port", "br-int")
+    command = f"ovs-vsctl set Interface {port} mtu_request={network.pod_mtu}"
+    return [
+        Step(stage="config", text="live at once, and kept in the database", command=command, where="node"),
+        Step(stage="pods", text="set the MTU of pods' own ends: OVS sets only ports of its own", where="node"),
+    ]
+
+
+def audit_text(path: str, text: str) -> list[Setting | Hint]:
+    """Read ``ovs-vsctl`` commands of a script."""
+    found: list[Setting | Hint] = []
+    lines = text.splitlines()
+    kinds = {m.group(1).lower() for line in lines if (m := _TYPE.search(line))}
+    ovn = any("ovn-encap-type=geneve" in line for line in lines)
+    encap = "geneve:8" if ovn else next(iter(kinds)) if len(kinds) == 1 else ""
+    encap = {"gre": "gretap"}.get(encap, encap)
+    ipsec = next(
+        (i for i, line in enumerate(lines) if re.search(r"options:(psk|remote_cert|remote_name)=", line)), None
+    )
+    own = Own(suite="aes256gcm16") if ipsec is not None else None
+    for index, line in enumerate(lines):
+        match = _REQUEST.search(line)
+        if match:
+            found.append(
+                Setting(
+                    system="ovs",
+                    field=f"Interface {match.group(1)} mtu_request",
+                    place=spot(path, lines, index, "mtu_request"),
+                    value=int(match.group(2)),
+                    semantics="device",
+                    encap=encap,
+                    own=own,
+                    ends=fixed(int(match.group(2))),
+                    wanted=plus(),
+                    change="set mtu_request; it is live at once",
+                )
+            )
+    if own and ipsec is not None:
+        found.append(Hint(system="ovs", place=spot(path, lines, ipsec, "options:"), own=own, refuse=_WHY))
+    return found
+
+
+def audit(piece: Piece) -> list[Setting | Hint]:
+    """Nothing in YAML or JSON; scripts go through :func:`audit_text`."""
+    del piece
+    return []
+
+
+ADAPTER = Adapter(
+    name="ovs",
+    title="Open vSwitch and OVN",
+    checked_against="Open vSwitch d6a632a9",
+    semantics="device",
+    field="Interface mtu_request",
+    takes=TAKES,
+    automatic=None,
+    goes_live="at once",
+    pods_keep=True,
+    ports=("UDP 6081 (Geneve)", "UDP 4789 (VXLAN)", "IP protocol 47 (GRE)", "TCP 7471 (STT)"),
+    render=_render,
+    steps=_steps,
+    audit=audit,
+    brings_ipsec=_WHY,
+)

@@ -1,0 +1,298 @@
+"""Hosts and their variables from any Ansible inventory, read by Ansible itself and never templated.
+
+``ansible-inventory --list`` prints variables as they are written; a value such as ``{{ lookup('pipe', ...) }}`` stays
+text here and is refused where we would use it. Inventory plugins would evaluate templates of their own: they are off.
+Positions are looked up afterwards in the inventory's own files.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netplan.inputs import yaml_source
+from netplan.inputs.ansible_surroundings import private_folder, utf8_locale
+from netplan.inputs.ansible_words import of_inventory
+from netplan.inputs.path_kinds import wanted
+from netplan.inputs.yaml_source import Source
+from netplan.problems import Problem, ProblemError, quoted
+from netplan.refusals import here, refusals
+
+TIMEOUT_S = 600  # of wall time: a program that asks a cloud for its hosts is slow, and so is a busy machine
+# Not `auto`: the configuration of an inventory plugin (`plugin: constructed`, `generator`) holds templates, which the
+# plugin evaluates while it is read. A program is a program: whoever names it as inventory means to run it.
+READERS = "ansible.builtin.script,ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
+_GOT = re.compile(r"\bgot: (?P<word>[^\s'\"]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host: its inventory name, its variables (raw, untemplated) and the groups that hold it."""
+
+    name: str
+    variables: dict[str, Any]
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The hosts that a pattern selects, in name order. ``path`` is where Ansible reads it, ``shown`` how we name it."""
+
+    path: Path
+    shown: str
+    pattern: str
+    hosts: tuple[Host, ...]
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that we read from the inventory: names, variables and groups."""
+        content = [[h.name, h.variables, sorted(h.groups)] for h in self.hosts]
+        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+    @functools.cached_property
+    def _sources(self) -> list[Source]:
+        return list(_yaml_sources(self.path, self.shown))
+
+    def problem(
+        self, code: str, message: str, host: str | None = None, variable: str | None = None, hint: str | None = None
+    ) -> Problem:
+        """Return a Problem at the variable of the host where it is written, else at the host, else at the file."""
+        for found in self._sources:
+            tails = [("hosts", host, variable), ("hosts", host)] if host else []
+            for tail in tails:
+                for at in found.keys:
+                    if at[-len(tail) :] == tail:
+                        on = "value" if len(tail) == 3 else "key"
+                        return found.problem(code, message, at, on=on, hint=hint)
+            if host and variable and Path(found.path).stem == host and (variable,) in found.keys:
+                return found.problem(code, message, (variable,), hint=hint)
+        return _text_problem(self.path, self.shown, code, message, host, variable, hint) or Problem(
+            code=code, message=message, path=self.shown, hint=hint
+        )
+
+
+def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventory:
+    """Read an inventory file or directory. Raises ProblemError when Ansible can't parse it or the pattern is empty."""
+    name = shown or str(path)
+    with refusals(name, "read", "IPP301"):
+        if not path.exists():
+            raise ProblemError(Problem(code="IPP301", message="no such inventory", path=name))
+        if not os.access(path, os.R_OK) and not os.access(path, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    wanted("inventory", path, name)
+    if pattern.startswith(("-", "@")) or not pattern.strip():  # an option; the name of a file to read
+        raise ProblemError(Problem(code="IPP303", message=f"not a host pattern: {quoted(pattern)}", path=name))
+    answer = _run(path, pattern, name)
+    variables = answer.get("_meta", {}).get("hostvars", {})
+    groups = _membership(answer)
+    names = sorted(set(groups))
+    if not names:
+        known = sorted(set(answer.get("all", {}).get("children", ())) - {"ungrouped"})
+        hint = f"groups in it: {' '.join(known)}" if known else "the inventory has no groups"
+        raise ProblemError(
+            Problem(code="IPP303", message=f"no host matches the pattern {quoted(pattern)}", path=name, hint=hint)
+        )
+    seen = _seen(path, name)
+    # what somebody wrote into the inventory counts more than what was seen
+    return Inventory(
+        path, name, pattern,
+        tuple(Host(n, {**seen.get(n, {}), **variables.get(n, {})}, frozenset(groups[n])) for n in names),
+    )  # fmt: skip
+
+
+def facts_file(path: Path) -> Path:
+    """Return where `ipsecplan facts` writes what the hosts of an inventory can do: beside it."""
+    return path.with_name(path.name + ".facts.json")
+
+
+def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
+    """Return host -> the variables that `ipsecplan facts` found, nothing where it never looked."""
+    file = facts_file(path)
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document["schema"] != 1:
+            raise ValueError
+        return {
+            str(host): {key: found[key] for key in ("strongswan_version", "strongswan_algorithms")}
+            for host, found in document["hosts"].items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        where = str(Path(shown).with_name(file.name))
+        raise ProblemError(
+            Problem(code="IPP310", message="this is no file of `ipsecplan facts`", path=where,
+                    hint="remove it, or let `ipsecplan facts` write it again")
+        ) from None  # fmt: skip
+
+
+def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
+    program = Path(sys.executable).with_name("ansible-inventory")
+    with private_folder("ipsecplan-inventory-") as folder:
+        done = _ask(program, path, pattern, name, {**utf8_locale(), "ANSIBLE_LOCAL_TEMP": str(folder)})
+    if done.returncode != 0:
+        raise ProblemError(_unparsed(done.stderr, path, name))
+    try:
+        loaded: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        said = of_inventory(done.stderr or done.stdout).text
+        raise ProblemError(
+            Problem(code="IPP302", message=f"ansible-inventory printed no JSON: {said}", path=name)
+        ) from None
+    return loaded
+
+
+def _ask(
+    program: Path, path: Path, pattern: str, name: str, extra: dict[str, str]
+) -> subprocess.CompletedProcess[str]:  # fmt: skip
+    env = {
+        "ANSIBLE_INVENTORY_ENABLED": READERS,
+        # who wants plugins to run says so there; what goes into a log, or between the lines of JSON, is not wanted
+        **{name: value for name, value in os.environ.items() if name != "ANSIBLE_LOG_PATH"},
+        "ANSIBLE_DEBUG": "0",
+        "ANSIBLE_VERBOSITY": "0",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_DEVEL_WARNING": "0",
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        **extra,
+    }
+    argv = [str(program), "-i", str(path.resolve()), "--list", "--limit", pattern]
+    try:
+        return subprocess.run(
+            argv, capture_output=True, stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace", timeout=TIMEOUT_S,
+            env=env, check=False, cwd=None if here() else "/",
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise ProblemError(
+            Problem(code="IPP302", message=f"{program} is missing", hint="install ipsecplan with its dependencies")
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise ProblemError(
+            Problem(
+                code="IPP302",
+                message=f"ansible-inventory gave no answer in {TIMEOUT_S} s",
+                path=name,
+                hint="`ansible-inventory -i FILE --list` shows what it waits for",
+            )
+        ) from None
+
+
+def _unparsed(stderr: str, path: Path, name: str) -> Problem:
+    program = path.is_file() and os.access(path, os.X_OK)
+    said = of_inventory(stderr, path.suffix, program)
+    reason, line, column, text = said.text or "ansible-inventory refused it", said.line, said.column, None
+    hint = f"all of Ansible's words: ansible-inventory -i {shlex.quote(name)} --list"
+    if "lugin configuration" in stderr:
+        reason = "it configures an inventory plugin, which would evaluate templates on this machine"
+        hint = "write down what it says: ansible-inventory -i FILE --list --yaml > inventory.yml"
+    file = Path(said.path) if said.path else path
+    if file.is_file() and not program:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line is None and (got := _GOT.search(said.text)):  # it names the word and not the line
+            at = [(n, found.start()) for n, row in enumerate(lines, 1)
+                  if (found := re.search(rf"(?<!\S){re.escape(got['word'])}(?!\S)", row))]  # fmt: skip
+            line, column = (at[0][0], at[0][1] + 1) if len(at) == 1 else (None, None)
+        if line is None and path.suffix in (".yml", ".yaml", ".json"):
+            line, column = _first_fault(file)
+        text = lines[line - 1] if line and line <= len(lines) else None
+        if path.is_dir():
+            name = str(Path(name) / file.name)
+    if text is None:  # Ansible points behind the end of the file, or nowhere
+        line = column = None
+    return Problem(
+        code="IPP302", message=f"Ansible can't read the inventory: {reason}", path=name, line=line,
+        column=(column or 1) if line else None, source=text, hint=hint,
+    )  # fmt: skip
+
+
+def _first_fault(file: Path) -> tuple[int | None, int | None]:
+    """Return where our own reader stops in YAML that Ansible's refuses without saying where."""
+    try:
+        yaml_source.read(file)
+    except ProblemError as error:
+        if error.problems[0].code == "IPP202":
+            return error.problems[0].line, error.problems[0].column
+    return None, None
+
+
+def _membership(answer: dict[str, Any]) -> dict[str, set[str]]:
+    parents: dict[str, set[str]] = {}
+    direct: dict[str, set[str]] = {}
+    for group, body in answer.items():
+        if group == "_meta" or not isinstance(body, dict):
+            continue
+        for child in body.get("children", ()):
+            parents.setdefault(child, set()).add(group)
+        for host in body.get("hosts", ()):
+            direct.setdefault(host, set()).add(group)
+
+    def ancestors(group: str) -> set[str]:
+        return {group}.union(*(ancestors(p) for p in parents.get(group, ())))
+
+    return {host: set().union(*(ancestors(g) for g in groups)) - {"ungrouped"} for host, groups in direct.items()}
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        for found in sorted(path.rglob("*")):
+            if found.is_file() and not found.name.startswith("."):
+                yield found
+    else:
+        yield path
+        for folder in ("host_vars", "group_vars"):
+            yield from sorted(p for p in (path.parent / folder).glob("*") if p.is_file())
+
+
+def _shown(found: Path, path: Path, shown: str) -> str:
+    if found == path:
+        return shown
+    base = path if path.is_dir() else path.parent
+    prefix = Path(shown) if path.is_dir() else Path(shown).parent
+    return str(prefix / found.relative_to(base))
+
+
+def _yaml_sources(path: Path, shown: str) -> Iterator[Source]:
+    for found in _files(path):
+        if found.suffix in (".yml", ".yaml", ".json"):
+            try:
+                yield yaml_source.read(found, _shown(found, path, shown))
+            except ProblemError:  # Ansible accepts more YAML than we do (tags, anchors): then without positions
+                continue
+
+
+def _text_problem(
+    path: Path, shown: str, code: str, message: str, host: str | None, variable: str | None, hint: str | None
+) -> Problem | None:
+    """Find the host in an INI inventory: the line that begins with its name."""
+    if host is None:
+        return None
+    begins = re.compile(rf"^\s*{re.escape(host)}(\s|$)")
+    for found in _files(path):
+        if found.suffix in (".yml", ".yaml", ".json") or os.access(found, os.X_OK):
+            continue
+        try:
+            rows = found.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for number, text in enumerate(rows, 1):
+            if begins.match(text):
+                setting = re.search(rf"\b{re.escape(variable)}=(\S*)", text) if variable else None
+                column = setting.start(1) + 1 if setting else text.index(host) + 1
+                width = len(setting[1]) if setting else len(host)
+                return Problem(
+                    code=code, message=message, path=_shown(found, path, shown), line=number, column=column,
+                    width=max(1, width), source=text, hint=hint,
+                )  # fmt: skip
+    return None

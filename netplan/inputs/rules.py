@@ -1,0 +1,344 @@
+"""Rules that need more than one field, or the words of the field: one small function each, all findings at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from netplan.inputs import rules_network, rules_trap_any
+from netplan.inputs.inventory import Inventory
+from netplan.inputs.load import LoadedPlan
+from netplan.inputs.yaml_source import Key
+from netplan.model.lifetimes import duration, longest, seconds, shortest
+from netplan.model.planfile import SECOND
+from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
+from netplan.model.proposals.keywords import GROUPS, INTEGRITY
+from netplan.model.proposals.profiles import PROFILES
+from netplan.model.topology import rules
+from netplan.problems import Problem, ProblemError, closest, quoted
+from netplan.stack import parse
+
+_CLUSTER = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
+_DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
+
+
+def validate(loaded: LoadedPlan) -> list[Problem]:
+    """Check a plan file by itself; returns errors and warnings."""
+    return [problem for rule in RULES for problem in rule(loaded)]
+
+
+def validate_with(loaded: LoadedPlan, inventory: Inventory) -> list[Problem]:
+    """Check a plan file against the hosts of its inventory."""
+    return list(_rule_names(loaded, inventory))
+
+
+def _cluster_name(loaded: LoadedPlan) -> Iterator[Problem]:
+    if not _CLUSTER.match(loaded.plan.name):
+        yield loaded.source.problem(
+            "IPP401", f"{quoted(loaded.plan.name)} is not a cluster name", ("name",),
+            hint="lower-case letters, digits and '-', at most 40, beginning and ending with a letter or digit",
+        )  # fmt: skip
+
+
+def _inventory_path(loaded: LoadedPlan) -> Iterator[Problem]:
+    if not loaded.plan.inventory or "\0" in loaded.plan.inventory:
+        yield loaded.source.problem("IPP401", "inventory must name a file or directory", ("inventory",))
+
+
+def _pattern(loaded: LoadedPlan) -> Iterator[Problem]:
+    if not loaded.plan.nodes.strip() or loaded.plan.nodes.startswith(("-", "@")):
+        yield loaded.source.problem(
+            "IPP401", f"{quoted(loaded.plan.nodes)} is not a host pattern", ("nodes",),
+            hint="a group or host of the inventory, such as k8s_nodes or k8s_nodes:!drained",
+        )  # fmt: skip
+
+
+def _mode(loaded: LoadedPlan) -> Iterator[Problem]:
+    """``mode: route`` tells the overlay's packets from ESP by their port, and needs a kernel that asks for a route."""
+    plan, at = loaded.plan, ("ipsec", "mode")
+    if plan.ipsec.mode != "route":
+        return
+    if plan.ipsec.protect == "hosts":
+        yield loaded.source.problem(
+            "IPP402", "ipsec.mode route can't protect everything between the hosts: ESP has the addresses of what it "
+            "carries, so a route to the peer through the interface would lead ESP into itself", at,
+            hint="protect: overlay, whose packets a rule tells from ESP by their UDP port; or mode: tunnel",
+        )  # fmt: skip
+    if plan.made is not None:
+        yield loaded.source.problem(
+            "IPP402", f"ipsec.mode route is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
+            "a link, Open vSwitch or eBPF may pass beside the route into the interface", at,
+            hint="mode: tunnel has the same packets and MTU",
+        )  # fmt: skip
+
+
+def _device_names(loaded: LoadedPlan) -> Iterator[Problem]:
+    for key in ("device", "bridge"):
+        name = getattr(loaded.plan.overlay, key)
+        if not _DEVICE.match(name):
+            yield loaded.source.problem(
+                "IPP401", f"{quoted(name)} is not an interface name", ("overlay", key),
+                hint="at most 15 letters, digits, '_', '.' and '-'",
+            )  # fmt: skip
+    if loaded.plan.overlay.device == loaded.plan.overlay.bridge:
+        yield loaded.source.problem("IPP401", "overlay.device and overlay.bridge are the same", ("overlay", "device"))
+
+
+def _overlay_port(loaded: LoadedPlan) -> Iterator[Problem]:
+    overlay, at = loaded.plan.overlay, loaded.source.values
+    if overlay.type in ("gre", "ipip"):
+        for key in ("port", "vni", "device"):
+            if at.get(("overlay", key)) is not None:
+                yield loaded.source.problem(
+                    "IPP402", f"overlay.{key} has no meaning for {overlay.type}, which is a tunnel for each pair",
+                    ("overlay", key), hint=f"leave it out, or take vxlan, which has a {key}",
+                )  # fmt: skip
+        if loaded.plan.ipsec.protect != "hosts":
+            yield loaded.source.problem(
+                "IPP402", f"overlay.type {overlay.type} has no port that ESP, the guard and the proof could go by",
+                ("overlay", "type"), hint="protect: hosts covers it, with SSH left clear; or take vxlan or geneve",
+            )  # fmt: skip
+        return
+    # a selector or guard rule on these would cut IKE, SSH tunnels or name service, or encrypt IKE in itself
+    reserved = {500: "IKE", 4500: "IKE and ESP behind NAT", 53: "DNS", 67: "DHCP", 68: "DHCP", 123: "NTP"}
+    port = loaded.plan.overlay.udp_port
+    if port in reserved:
+        yield loaded.source.problem(
+            "IPP404", f"overlay.port {port} is the port of {reserved[port]}", ("overlay", "port"),
+            hint="VXLAN uses 4789 (8472 in older Linux set-ups), Geneve 6081",
+        )  # fmt: skip
+
+
+def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
+    """An exception of ``protect: hosts`` must not open what it is there to close."""
+    ipsec, at = loaded.plan.ipsec, ("ipsec", "clear")
+    if ipsec.protect != "hosts":
+        if loaded.source.values.get(at) is not None:
+            yield loaded.source.problem(
+                "IPP402", "ipsec.clear has no meaning with protect: overlay, where only the overlay is protected", at,
+                hint="protect: hosts, or leave ipsec.clear out",
+            )  # fmt: skip
+        return
+    forbidden = {
+        f"udp/{loaded.plan.overlay.udp_port}": "the overlay",
+        "udp/500": "IKE, which is never encrypted in itself", "udp/4500": "IKE, which is never encrypted in itself",
+    }  # fmt: skip
+    for index, service in enumerate(ipsec.clear):
+        if service in forbidden or int(service.partition("/")[2]) > 65535:
+            yield loaded.source.problem(
+                "IPP404", f"{service} can't be in ipsec.clear: it is {forbidden.get(service, 'no port')}", (*at, index),
+                hint="SSH is tcp/22",
+            )  # fmt: skip
+    if "tcp/22" not in ipsec.clear:
+        yield loaded.source.problem(
+            "IPP405", "SSH between hosts is protected too: without an SA one can't log in from the other",
+            at, hint="clear: [tcp/22] keeps it outside; it is encrypted by itself", warning=True,
+        )  # fmt: skip
+
+
+def _mesh(loaded: LoadedPlan) -> Iterator[Problem]:
+    mesh, at = loaded.plan.ipsec.mesh, ("ipsec", "mesh")
+    given = [key for key in ("hub", "zones", "between") if getattr(mesh, key) is not None]
+    if len(given) + (mesh.shape is not None) != 1:
+        yield loaded.source.problem(
+            "IPP208", f"ipsec.mesh has {' and '.join(given) or 'nothing'}; it takes exactly one of hub, zones, between",
+            at,
+        )  # fmt: skip
+
+
+def _profile(loaded: LoadedPlan) -> Iterator[Problem]:
+    profile = PROFILES[loaded.plan.ipsec.profile]
+    if profile.note:
+        yield loaded.source.problem("IPP405", profile.note, ("ipsec", "profile"), warning=True)
+
+
+def _proposals(loaded: LoadedPlan) -> Iterator[Problem]:
+    ipsec = loaded.plan.ipsec
+    for index, text in enumerate(ipsec.esp):
+        yield from _esp(loaded, text, ("ipsec", "esp", index))
+    for index, text in enumerate(ipsec.ike):
+        yield from _ike(loaded, text, ("ipsec", "ike", index))
+
+
+def _esp(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
+    proposal = esp_proposal(text)
+    if proposal is None:
+        yield loaded.source.problem(
+            "IPP403", f"{quoted(text)} is not an ESP proposal", at,
+            hint="an AEAD such as aes256gcm16-x25519, or cipher-integrity such as aes256-sha256-x25519",
+        )  # fmt: skip
+        return
+    if proposal.unknown:
+        near = closest(proposal.unknown[0], (*GROUPS, *INTEGRITY))
+        yield loaded.source.problem(
+            "IPP403", f"{quoted(text)}: {proposal.unknown[0]} is no word of an ESP proposal", at,
+            hint=f"did you mean {near}?" if near else "cipher, integrity, key exchange, esn or noesn",
+        )  # fmt: skip
+        return
+    try:
+        parse(f"ip4/esp:{proposal.suite}")
+    except ProblemError as error:
+        yield loaded.source.problem("IPP403", error.problems[0].message, at, hint=error.problems[0].hint)
+        return
+    yield from _judged(loaded, proposal, at)
+    if not proposal.weakness and not proposal.key_exchange:
+        yield loaded.source.problem(
+            "IPP405", f"{quoted(text)} has no key exchange: rekeying is without perfect forward secrecy", at,
+            hint=f"{text}-x25519", warning=True,
+        )  # fmt: skip
+
+
+def _ike(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
+    proposal = ike_proposal(text)
+    if isinstance(proposal, str):
+        yield loaded.source.problem(
+            "IPP403",
+            f"{quoted(text)} is not an IKE proposal: {proposal}",
+            at,
+            hint="such as aes256gcm16-prfsha384-ecp384",
+        )
+        return
+    yield from _judged(loaded, proposal, at)
+
+
+def _judged(loaded: LoadedPlan, proposal: EspProposal | IkeProposal, at: Key) -> Iterator[Problem]:
+    """What the RFCs and the profile say about a proposal."""
+    name, kind = loaded.plan.ipsec.profile, at[1]
+    profile = PROFILES[name]
+    best = (profile.esp if kind == "esp" else profile.ike)[0]
+    text = quoted(proposal.text)
+    if proposal.weakness:
+        yield loaded.source.problem("IPP404", f"{text} is refused: {proposal.weakness}", at, hint=f"use {best}")
+        return
+    outside = sorted(proposal.words - profile.allowed) if profile.allowed is not None else []
+    lacking = bool(profile.required) and not proposal.words & profile.required
+    if outside or lacking:
+        why = (
+            f"has no {'ML-KEM-1024' if name == 'cnsa2' else 'required word'}"
+            if not outside
+            else f"takes no {outside[0]}"
+        )
+        subject = f"the profile {name} {why}" if outside else f"it {why}, which the profile {name} asks for"
+        yield loaded.source.problem(
+            "IPP404", f"{text} is refused: {subject} ({profile.source})", at, hint=f"use {best}"
+        )
+        return
+    given = loaded.source.values.get(at) is not None
+    for doubt in proposal.doubts if given else ():
+        yield loaded.source.problem("IPP405", f"{text}: {doubt}", at, hint=f"{best} has no such doubt", warning=True)
+
+
+def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
+    profile = PROFILES[loaded.plan.ipsec.profile]
+    for key, limit, least in (("ike", profile.ike_life, 600), ("child", profile.child_life, 300)):
+        text, at = getattr(loaded.plan.ipsec.lifetimes, key), ("ipsec", "lifetimes", key)
+        life = seconds(text)
+        if life is None:
+            yield loaded.source.problem("IPP409", f"{quoted(text)} is no time", at, hint="such as 4h, 90m or 3600s")
+        elif life < least:
+            yield loaded.source.problem("IPP409", f"{text} is too short: at least {duration(least)}", at)
+        elif longest(life) > limit:
+            yield loaded.source.problem(
+                "IPP409", f"{text}: the responder's SAs may live {duration(longest(life))}, and "
+                f"{duration(limit)} is the most ({profile.source if key == 'child' else 'NIST SP 800-77r1'})", at,
+                hint=f"at most {duration(shortest(limit))}",
+            )  # fmt: skip
+
+
+def _family(loaded: LoadedPlan) -> Iterator[Problem]:
+    underlay = loaded.plan.underlay
+    sizes: list[tuple[Key, int]] = [(("underlay", "mtu"), underlay.mtu)]
+    sizes += [(("underlay", "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(underlay.paths)]
+    sizes = sizes if "ipv6" in underlay.families else []
+    for n, plane in enumerate(underlay.planes):
+        if plane.family == "ipv6":
+            at: Key = ("underlay", "planes", n)
+            sizes.append(((*at, "mtu"), plane.mtu))
+            sizes += [((*at, "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(plane.paths)]
+    for place, mtu in sizes:
+        if mtu < 1280:
+            yield loaded.source.problem(
+                "IPP406", f"an IPv6 link has at least 1280 bytes, not {mtu} (RFC 8200 section 5)", place
+            )
+
+
+def _planes(loaded: LoadedPlan) -> Iterator[Problem]:
+    plan, at = loaded.plan, ("underlay", "planes")
+    if plan.underlay.planes and plan.ipsec.protect != "hosts":
+        yield loaded.source.problem(
+            "IPP402", "underlay.planes has no meaning with protect: overlay: the overlay runs over one network, and "
+            "nothing else is protected", at, hint="protect: hosts, or leave underlay.planes out",
+        )  # fmt: skip
+        return
+    names: set[str] = set()
+    for index, plane in enumerate(plan.underlay.planes):
+        place: Key = (*at, index, "name")
+        if plane.name == SECOND:
+            yield loaded.source.problem(
+                "IPP401", f"{quoted(SECOND)} is the plane that underlay.family dual makes", place, hint="another name"
+            )
+        elif plane.name in names:
+            yield loaded.source.problem("IPP401", f"two planes are called {quoted(plane.name)}", place)
+        elif plan.ipsec.auth == "pubkey":
+            yield loaded.source.problem(
+                "IPP402", f"the plane {plane.name} can't have auth: pubkey: a further network needs a further identity "
+                "of each host, and charon knows a raw public key by one", place, hint="auth: certificates or psk",
+            )  # fmt: skip
+        names.add(plane.name)
+
+
+def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
+    known = sorted({g for host in inventory.hosts for g in host.groups | {host.name}})
+    places: list[tuple[Key, str]] = [
+        (("underlay", "paths", index, "between", end), name)
+        for index, rule in enumerate(loaded.plan.underlay.paths)
+        for end, name in enumerate(rule.between)
+    ]
+    places += [
+        (("underlay", "planes", n, "paths", index, "between", end), name)
+        for n, plane in enumerate(loaded.plan.underlay.planes)
+        for index, rule in enumerate(plane.paths)
+        for end, name in enumerate(rule.between)
+    ]
+    mesh = loaded.plan.ipsec.mesh
+    if mesh.hub is not None:
+        places.append((("ipsec", "mesh", "hub"), mesh.hub))
+    places += [(("ipsec", "mesh", "zones", i), name) for i, name in enumerate(mesh.zones or ())]
+    places += [
+        (("ipsec", "mesh", "between", i, end), name)
+        for i, two in enumerate(mesh.between or ())
+        for end, name in enumerate(two)
+    ]
+    for at, name in places:
+        if name not in known:
+            near = closest(name, known)
+            yield loaded.source.problem(
+                "IPP407", f"{quoted(name)} is no group or host of the inventory", at,
+                hint=f"did you mean {near}?" if near else f"known: {' '.join(known[:12])}",
+            )  # fmt: skip
+    for one, other in rules(mesh) if mesh.zones is not None else ():
+        both = [h.name for h in inventory.hosts if one in h.groups | {h.name} and other in h.groups | {h.name}]
+        if both:
+            yield loaded.source.problem(
+                "IPP407", f"host {quoted(both[0])} is in both zones {quoted(one)} and {quoted(other)}",
+                ("ipsec", "mesh", "zones"), hint="a host is in one zone at most; `between` takes any pairs of groups",
+            )  # fmt: skip
+
+
+RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
+    _cluster_name,
+    _inventory_path,
+    _pattern,
+    _hosts,
+    _mode,
+    _mesh,
+    _device_names,
+    _overlay_port,
+    _profile,
+    _proposals,
+    _lifetimes,
+    _family,
+    _planes,
+    rules_trap_any.rule,
+    *rules_network.RULES,
+)

@@ -1,0 +1,84 @@
+"""``mesh: trap-any`` at rest: one connection for every peer, in a file of the same size for ten hosts or a thousand.
+
+A wildcard can't be initiated, so a rollout rehearses and switches pair by pair, with the file that ``mesh: pairs``
+would have (:func:`rehearsal`), and puts this one in its place when it sets the traps. Live SAs don't notice.
+
+Measured with 5.9.8 (decisions 73 and 74): the traps take one subnet as their selector, an SA made by them has the two
+addresses alone; each acquire makes an IKE_SA of its own, so a pair has one for each direction; ``unique`` is ``no``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from netplan.ipsec import swanctl
+from netplan.ipsec.swanctl_parser import read
+from netplan.model.lifetimes import duration, seconds
+from netplan.model.node import Node
+from netplan.plan.types import Plan
+from netplan.templates.render import render
+
+NAME = "ipsecplan-any"
+CHILDREN = (f"{NAME}-out", f"{NAME}-in")  # in the order of a pair's children
+
+
+def planned(plan: Plan) -> bool:
+    """Tell whether the nodes of a plan rest behind a wildcard."""
+    return plan.file.ipsec.mesh.shape == "trap-any"
+
+
+def span(plan: Plan) -> str:
+    """Return the smallest subnet that holds every host's IPv4 address, this one's too: the same on all hosts."""
+    numbers = [int(ipaddress.ip_address(node.address)) for node in plan.nodes]
+    free = (min(numbers) ^ max(numbers)).bit_length()
+    return str(ipaddress.IPv4Network((min(numbers) >> free << free, 32 - free)))
+
+
+def rehearsal(plan: Plan, node: Node) -> str:
+    """Return the connections of a rollout, one a peer."""
+    return swanctl.connection_file(plan, node)
+
+
+def connection_file(plan: Plan, node: Node) -> str:
+    """Return what takes their place at rest. Raises AssertionError if it does not read back as the plan says."""
+    own, theirs, udp = f"{node.address}/32", span(plan), f"udp/{plan.file.overlay.udp_port}"
+    children = ((CHILDREN[0], f"{own}[udp]", f"{theirs}[{udp}]"), (CHILDREN[1], f"{own}[{udp}]", f"{theirs}[udp]"))
+    text = render(
+        "swanctl/any.conf.j2", {"q": swanctl.quote}, cluster=plan.file.name, local=node, name=NAME, span=theirs,
+        offer=next(c.offer for c in plan.classes if c.protected), children=children,
+        ike=_life(plan, "ike"), child=_life(plan, "child"), packets=swanctl.REKEY_PACKETS,
+    )  # fmt: skip
+    found = swanctl.meaning(read(text + swanctl.start_file("none")))
+    assert found == {NAME: expected(plan, node)}, "rendered wildcard does not read back as planned"  # noqa: S101
+    return text
+
+
+def expected(plan: Plan, node: Node) -> dict[str, Any]:
+    """What the wildcard must mean, said directly from the plan: that of any pair, with the peer left open."""
+    peer, pair = next(iter(plan.peers(node)))
+    one = swanctl.expected(plan, node, peer, pair)
+    own, port = str(ipaddress.ip_interface(node.address)), plan.file.overlay.udp_port
+    selectors = (f"{own}[udp]", f"{span(plan)}[udp/{port}]"), (f"{own}[udp/{port}]", f"{span(plan)}[udp]")
+    child = {
+        **next(iter(one["children"].values())),
+        "rekey_time": _life(plan, "child"),
+        "rekey_packets": str(swanctl.REKEY_PACKETS),
+    }
+    return {
+        **one,
+        "rekey_time": _life(plan, "ike"),
+        "remote_addrs": span(plan),
+        "remote": {**one["remote"], "id": "%any"},
+        "children": {
+            name: {**child, "local_ts": local, "remote_ts": remote}
+            for name, (local, remote) in zip(CHILDREN, selectors, strict=True)
+        },
+    }
+
+
+def _life(plan: Plan, kind: str) -> str:
+    """Both ends have the same; strongSwan takes up to a tenth off by chance, so that they seldom meet."""
+    life = seconds(getattr(plan.file.ipsec.lifetimes, kind))
+    assert life is not None  # noqa: S101 - validate refuses what is no time
+    return duration(life)

@@ -1,0 +1,293 @@
+"""The plan file as types: shapes, ranges and defaults, and nothing else.
+
+The JSON Schema that ``ipsecplan schema`` prints is generated from these classes. Rules that need more than one
+field or the inventory are in :mod:`netplan.inputs.rules`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from netplan.model import cni_facts
+from netplan.model.proposals.profiles import PROFILES
+
+Mtu = Annotated[int, Field(ge=576, le=65535, description="IP MTU in bytes")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+# The plane that underlay.family dual makes of the addresses that don't carry the overlay. A host's id is its IKE
+# identity there too, because charon tells families apart; on all other planes it needs another, see decision 76.
+SECOND = "ipv6"
+
+
+class Part(BaseModel):
+    """Base of every part of the plan file: unknown keys are errors, values are never converted, nothing mutates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class PathRule(Part):
+    """A path between two groups of hosts that is narrower than their links."""
+
+    # JSON has no tuples, and a plan file is JSON in shape: a list of exactly two
+    between: Annotated[list[str], Field(min_length=2, max_length=2, description="two inventory groups or hosts")]
+    mtu: Mtu
+
+
+class Plane(Part):
+    """A further network between the hosts, beside the one that carries the overlay: protected with protect: hosts."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$")] = Field(
+        description="its name in the hosts' variable underlay_planes: at most 15 lower-case letters, digits and '-'"
+    )
+    mtu: Mtu = Field(1500, description="IP MTU of every host's link on it unless its mtu in underlay_planes says else")
+    family: Literal["ipv4", "ipv6"] = "ipv4"
+    paths: list[PathRule] = Field(default_factory=list)
+
+
+class Underlay(Part):
+    """The network between the hosts."""
+
+    mtu: Mtu = Field(1500, description="IP MTU of every host's link unless the host variable underlay_mtu says else")
+    family: Literal["ipv4", "ipv6", "dual"] = Field(
+        "ipv4",
+        description="ipv4, ipv6, or dual: the overlay runs over IPv4, the MTU is safe over IPv6 too, and "
+        "protect: hosts covers both",
+    )
+    paths: list[PathRule] = Field(default_factory=list)
+    planes: list[Plane] = Field(
+        default_factory=list, description="further networks between the hosts, such as storage, with protect: hosts"
+    )
+
+    @property
+    def families(self) -> tuple[Literal["ipv4", "ipv6"], ...]:
+        """The address families that the MTU must be safe for; the overlay runs over the first."""
+        return ("ipv4", "ipv6") if self.family == "dual" else (self.family,)
+
+    @property
+    def carrier(self) -> Literal["ipv4", "ipv6"]:
+        """The address family that the overlay runs over."""
+        return self.families[0]
+
+
+class Lifetimes(Part):
+    """How long SAs live before they are rekeyed; the responder of a pair waits a quarter longer."""
+
+    ike: str = Field("4h", description="time until an IKE_SA is rekeyed, such as 4h or 90m")
+    child: str = Field("1h", description="time until a CHILD_SA is rekeyed, such as 1h or 30m")
+
+
+Two = Annotated[list[str], Field(min_length=2, max_length=2)]
+Service = Annotated[str, Field(pattern=r"^(tcp|udp)/[1-9][0-9]{0,4}$")]
+
+
+class Mesh(Part):
+    """Which pairs of hosts are protected; exactly one of the keys, or the words ``pairs`` or ``trap-any`` alone."""
+
+    shape: Literal["pairs", "trap-any"] | None = None
+    hub: str | None = Field(None, description="group or host: pairs with one of its hosts are protected, no others")
+    zones: Annotated[list[str], Field(min_length=2)] | None = Field(
+        None, description="groups or hosts: pairs between two of them are protected, pairs inside one are not"
+    )
+    between: Annotated[list[Two], Field(min_length=1)] | None = Field(
+        None, description="pairs of groups or hosts: exactly the pairs between them are protected"
+    )
+
+    def __str__(self) -> str:
+        """The mesh as the plan file writes it."""
+        for key in ("hub", "zones", "between"):
+            value = getattr(self, key)
+            if value is not None:
+                return f"{key}: {value}" if isinstance(value, str) else f"{key}: {json.dumps(value)}"
+        return self.shape or "nothing"
+
+    @property
+    def partial(self) -> bool:
+        """True when some pairs may stay clear."""
+        return self.shape is None
+
+
+def _mesh(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value in ("pairs", "trap-any"):
+        return {"shape": value}
+    key, _, group = value.partition(":")
+    if key == "hub" and group.strip():
+        return {"hub": group.strip()}
+    raise PydanticCustomError("literal_error", "mesh", {"expected": "'pairs', 'trap-any' or 'hub: GROUP'"})
+
+
+_MESH_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": "^(pairs|trap-any|hub: *[^ ].*)$"},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+                "properties": {
+                    "hub": {"type": "string"},
+                    "zones": {"type": "array", "items": {"type": "string"}, "minItems": 2},
+                    "between": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+                    },
+                },
+            },
+        ]
+    }
+)
+
+
+class Ipsec(Part):
+    """What is protected and how."""
+
+    mode: Literal["transport", "tunnel", "route"] = Field(
+        "transport", description="of ESP; route: tunnel mode, with an XFRM interface and a route to each peer"
+    )
+    protect: Literal["overlay", "hosts"] = Field(
+        "overlay", description="the overlay's UDP port, or everything between the hosts but `clear`"
+    )
+    clear: list[Service] = Field(
+        default=["tcp/22"], description="what stays clear between hosts with protect: hosts, such as tcp/22"
+    )
+    mesh: Annotated[Mesh, BeforeValidator(_mesh), _MESH_SCHEMA] = Field(
+        default=Mesh(shape="pairs"), description="pairs, trap-any, hub: GROUP, zones: [..] or between: [[..]]"
+    )
+    profile: Literal["default", "cnsa1", "cnsa2", "pq-hybrid", "bsi", "legacy-cbc"] = "default"
+    esp: Annotated[list[str], Field(min_length=1)] = Field(
+        default=list(PROFILES["default"].esp),
+        description="ESP proposals in strongSwan's keywords, preferred first; the profile's unless given",
+    )
+    ike: Annotated[list[str], Field(min_length=1)] = Field(
+        default=list(PROFILES["default"].ike),
+        description="IKE proposals in strongSwan's keywords; the profile's unless given",
+    )
+    lifetimes: Lifetimes = Field(default_factory=Lifetimes)
+    nat_traversal: Literal["auto", "always", "never"] = "auto"
+    auth: Literal["certificates", "psk", "pubkey"] = Field(
+        "certificates", description="certificates of the cluster's CA, a pre-shared key a pair, or raw public keys"
+    )
+
+    @property
+    def esp_mode(self) -> Literal["transport", "tunnel"]:
+        """The mode of the SAs: those of route-based tunnels are in tunnel mode."""
+        return "transport" if self.mode == "transport" else "tunnel"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_profile(cls, data: Any) -> Any:
+        profile = PROFILES.get(str(data.get("profile"))) if isinstance(data, dict) else None
+        return {"esp": list(profile.esp), "ike": list(profile.ike), **data} if profile else data
+
+
+class Overlay(Part):
+    """The overlay between the hosts."""
+
+    type: Literal["vxlan", "geneve", "gre", "ipip"] = Field(
+        "vxlan",
+        description="vxlan unless given or the network has another; gre, ipip: a tunnel a pair, with protect: hosts",
+    )
+    port: Port | None = Field(
+        None, description="UDP port; the container network's own, else 4789 for VXLAN and 6081 for Geneve, unless given"
+    )
+    vni: int = Field(4096, ge=1, le=16777215)
+    device: str = Field("ov0", description="interface name of the VXLAN device")
+    bridge: str = Field("cni0", description="bridge that the pods are attached to")
+
+    @property
+    def udp_port(self) -> int:
+        """The UDP destination port of the overlay (IANA's unless the plan gives one), 0 for one without ports."""
+        return self.port if self.port is not None else {"vxlan": 4789, "geneve": 6081}.get(self.type, 0)
+
+
+class Cni(Part):
+    """The container network."""
+
+    plugin: str = Field("bridge", description="bridge for an overlay of our own; `ipsecplan network --list` has all")
+    version: str | None = Field(None, description="its version, such as 3.31")
+    encryption: bool = Field(False, description="whether it encrypts by itself, which host IPsec refuses to lie under")
+    options: dict[str, str] = Field(default_factory=dict, description="what only this network knows, such as network")
+    existing: list[str] = Field(
+        default_factory=list, description="dumps or files of what is there now, so that patches keep the rest"
+    )
+
+
+class Firewall(Part):
+    """The hosts' own firewall, when openings for IKE, ESP and the overlay shall be rendered for it."""
+
+    kind: Literal["none", "nftables", "firewalld"] = Field(
+        "none", description="which firewall is in charge of the hosts"
+    )
+    table: str = Field("inet filter", description="nftables: family and table of the input chain in charge")
+    chain: str = Field("input", description="nftables: the input chain in charge")
+    zone: str = Field("public", description="firewalld: zone of the hosts' links")
+
+
+class Namespace(Part):
+    """A namespace that gets baseline policies: closed, but for what is named."""
+
+    name: str = Field(description="the namespace")
+    ingress_controller: str | None = Field(
+        "ingress-nginx", description="namespace of the ingress controller; null: nothing comes in from outside"
+    )
+    allow_from: list[str] = Field(default_factory=list, description="namespaces that may reach it")
+    allow_to: list[str] = Field(default_factory=list, description="namespaces that it may reach")
+    within: bool = Field(True, description="whether its pods may reach each other")
+
+
+class PlanFile(Part):
+    """The whole plan file."""
+
+    name: str = Field(description="name of the cluster: lower-case letters, digits and '-', at most 40")
+    inventory: str = Field(description="any Ansible inventory, relative to the plan file")
+    nodes: str = Field("all", description="Ansible host pattern")
+    underlay: Underlay = Field(default_factory=Underlay)
+    ipsec: Ipsec = Field(default_factory=Ipsec)
+    overlay: Overlay = Field(default_factory=Overlay)
+    cni: Cni = Field(default_factory=Cni)
+    namespaces: list[Namespace] = Field(default_factory=list)
+    firewall: Firewall = Field(default_factory=Firewall)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_network(cls, data: Any) -> Any:
+        """What the container network decides about its overlay, where the plan file leaves it out."""
+        cni, overlay = (data.get(key, {}) for key in ("cni", "overlay")) if isinstance(data, dict) else (None, None)
+        if not isinstance(cni, dict) or not isinstance(overlay, dict):
+            return data
+        decided = cni_facts.defaults(cni.get("plugin", "bridge"), overlay)
+        return {**data, "overlay": {**decided, **overlay}} if decided else data
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """The networks between the hosts that are protected beside the one that carries the overlay."""
+        if self.ipsec.protect != "hosts":
+            return ()
+        second = Plane(name=SECOND, mtu=self.underlay.mtu, family="ipv6", paths=self.underlay.paths)
+        return (*((second,) if self.underlay.family == "dual" else ()), *self.underlay.planes)
+
+    @property
+    def made(self) -> cni_facts.Made | None:
+        """How the container network makes the overlay; None where the overlay is ours."""
+        return cni_facts.made(self.cni.plugin, self.overlay.type)
+
+    @property
+    def encapsulation(self) -> str:
+        """The overlay's header in the stack notation, with the bytes of options that every packet carries."""
+        options = self.made.options if self.made else 0
+        return f"{self.overlay.type}:{options}" if options else self.overlay.type
+
+
+def json_schema() -> str:
+    """Return the JSON Schema (draft 2020-12) of the plan file as text."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **PlanFile.model_json_schema(),
+    }
+    return json.dumps(schema, indent=2) + "\n"

@@ -1,0 +1,75 @@
+"""What a node's strongSwan can do, by version and by its list of algorithms, and the reason when it can't.
+
+A version alone proves nothing for ML-KEM: Debian 13 ships 6.0.1 without any plugin that has it, and OpenSSL's needs
+6.0.2. So newer algorithms count as known only when `swanctl --list-algs` of that node names them.
+Sources: strongSwan NEWS 5.9.5 to 6.0.6; Debian and Ubuntu package lists.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from netplan.model.proposals.esp import EspProposal
+from netplan.model.proposals.ike import IkeProposal
+
+Version = tuple[int, ...]
+_VERSION = re.compile(r"^[0-9]{1,3}(\.[0-9]{1,3}){1,3}")
+OLDEST: Version = (5, 9, 5)
+
+# what came with which version; the words are for people
+SINCE: dict[str, tuple[Version, str]] = {
+    "trap|start": ((5, 9, 6), "start_action = trap|start"),
+    "additional": ((6, 0, 0), "additional key exchanges (RFC 9370)"),
+    "make-before-break": ((6, 0, 0), "make-before-break reauthentication by default"),
+    "receive-buffer": ((5, 9, 12), "a netlink receive buffer of 8 MiB by default"),
+    "per-cpu": ((6, 0, 2), "SAs for each CPU"),
+}
+# algorithms that are not in every build: a node must list them
+UNCOMMON = frozenset({
+    "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024", "CURVE_448", "ECP_256_BP", "ECP_384_BP", "ECP_512_BP", "ECP_224_BP",
+    "AES_XCBC_96", "AES_CMAC_96", "PRF_AES128_XCBC", "PRF_AES128_CMAC", "CAMELLIA_CBC",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Capabilities:
+    """A node's strongSwan: ``version`` () and ``algorithms`` None where nobody has looked."""
+
+    version: Version = ()
+    algorithms: tuple[str, ...] | None = None
+
+    def has(self, feature: str) -> bool:
+        """Tell whether a feature of :data:`SINCE` is there; an unknown version has none."""
+        return bool(self.version) and self.version >= SINCE[feature][0]
+
+    def lacks(self, proposal: EspProposal | IkeProposal) -> str | None:
+        """Return why this node can't take a proposal, or None when it can."""
+        if proposal.additional and not self.has("additional"):
+            since = ".".join(map(str, SINCE["additional"][0]))
+            what = f"strongSwan {self.text}" if self.version else "a strongSwan of unknown version"
+            return f"{what} has no {SINCE['additional'][1]}; they came with {since}"
+        if self.algorithms is None:
+            doubtful = sorted(proposal.needs & UNCOMMON)
+            return f"nobody has seen {doubtful[0]} in its `swanctl --list-algs`" if doubtful else None
+        missing = sorted(proposal.needs - set(self.algorithms))
+        return f"its `swanctl --list-algs` has no {', '.join(missing)}" if missing else None
+
+    @property
+    def text(self) -> str:
+        """The version for people."""
+        return ".".join(map(str, self.version)) or "unknown"
+
+
+UNKNOWN = Capabilities()
+
+
+def version(text: str) -> Version | None:
+    """Read a version such as ``5.9.8`` or ``5.9.8-5+deb12u6``; None when it is none."""
+    found = _VERSION.match(text)
+    return tuple(int(part) for part in found[0].split(".")) if found else None
+
+
+def algorithms(listing: str) -> tuple[str, ...]:
+    """Return the names in the output of `swanctl --list-algs`, sorted."""
+    return tuple(sorted(set(re.findall(r"^\s+([A-Z0-9_]+)\[", listing, re.MULTILINE))))

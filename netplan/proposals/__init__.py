@@ -1,8 +1,0 @@
-"""Proposals in strongSwan's keywords: what they mean, what is weak, which profile they fit, which node knows them."""
-
-from __future__ import annotations
-
-from netplan.proposals.esp import EspProposal as EspProposal
-from netplan.proposals.esp import esp_proposal as esp_proposal
-from netplan.proposals.ike import IkeProposal as IkeProposal
-from netplan.proposals.ike import ike_proposal as ike_proposal

@@ -1,0 +1,63 @@
+"""The control machine's half of the lease: who we are, and whether the nodes are free for us."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netplan.problems import Problem, printable
+from netplan.rollout.nodes.targets import Target
+from netplan.rollout.record import at_work
+
+_OWNER = re.compile(r"[0-9a-f]{16}")
+_ODD = re.compile(r"[^A-Za-z0-9._@-]")
+
+
+def owner(folder: Path) -> str:
+    """Return the id of a cluster's state directory; made once, kept beside the journal, so a restart is the same."""
+    path = folder / "owner"
+    if not path.exists():
+        temporary = path.with_name(".owner.tmp")
+        temporary.unlink(missing_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(8) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    found = path.read_text(encoding="ascii", errors="replace").strip()
+    return found if _OWNER.fullmatch(found) else secrets.token_hex(8)
+
+
+def who() -> str:
+    """Return user@host, of the letters that a node takes."""
+    return _ODD.sub("-", at_work.who())
+
+
+def claim(
+    folder: Path, targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]], *, steal: bool
+) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """Return what every changing request carries, and warnings about whom it is taken from.
+
+    ``found``: node id -> its state. None, with errors, when another holds a node and ``steal`` is not wanted.
+    """
+    mine = owner(folder)
+    epochs, problems = [0], []
+    for node_id, node in found.items():
+        held = node.get("lease") or {}
+        epochs.append(int(held.get("epoch", 0)))
+        if held.get("left_s") and held.get("owner") != mine:
+            holder = printable(str(held.get("who")))
+            if steal:
+                said = f"{targets[node_id].name}: taken over from {holder}"
+                problems.append(Problem(code="IPP671", message=said, severity="warning"))
+            else:
+                said = f"{targets[node_id].name}: {holder} holds it for {held['left_s']} s yet"
+                hint = "wait for it to end; or, when it is dead, take over: resume, confirm or revert with --steal"
+                problems.append(Problem(code="IPP671", message=said, hint=hint))
+    if problems and not steal:
+        return None, problems
+    return {"owner": mine, "who": who(), "epoch": max(epochs) + 1, "steal": steal}, problems

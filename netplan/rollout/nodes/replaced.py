@@ -1,0 +1,75 @@
+"""A node that knows nothing while others keep a release with it: its machine was replaced, which only a person can say.
+
+An attacker's machine at the address of a node looks the same, so no certificate is signed for it without `--replace`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from netplan.problems import Problem, quoted
+from netplan.rollout.nodes.targets import Target
+
+# what of the machine before is still good, and what ends it
+LEFT = {
+    "certificates": "the certificate of the machine before is good until it expires; `ipsecplan rotate ca` ends that",
+    "psk": "the machine before knew its pre-shared keys; `ipsecplan rotate psk` makes new ones",
+}
+
+
+def named(targets: Mapping[str, Target], words: str) -> tuple[set[str], list[Problem]]:
+    """Return the ids of the nodes named in ``words`` (names with commas), and a Problem for each that is not here."""
+    by_name = {target.name: i for i, target in targets.items()}
+    names = [word.strip() for word in words.split(",") if word.strip()]
+    problems = [
+        Problem(code="IPP674", message=f"--replace: {quoted(name)} is no node of this run", hint="names, no groups")
+        for name in names if name not in by_name
+    ]  # fmt: skip
+    return {by_name[name] for name in names if name in by_name}, problems
+
+
+def lost(targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return id -> names of the peers that keep a pair with it, of nodes without any memory of ours."""
+    out = {}
+    for node_id in targets:
+        state = found.get(node_id, {}).get("state", {})
+        if state.get("state") != "none" or state.get("last"):
+            continue
+        pairs = {peer["id"]: peer["pair"] for peer in targets[node_id].node["peers"]}
+        holders = [
+            target.name for i, target in targets.items() if pairs.get(i) in set(found.get(i, {}).get("held", ()))
+        ]
+        if holders:
+            out[node_id] = holders
+    return out
+
+
+def judge(
+    targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]], wanted: Iterable[str]
+) -> list[Problem]:
+    """Return what is wrong between what the operator said was replaced (ids) and what the nodes say."""
+    known, wanted = lost(targets, found), set(wanted)
+    problems = []
+    for node_id, holders in known.items():
+        if node_id not in wanted:
+            name = targets[node_id].name
+            text = f"{name} was replaced: it has nothing of the release that {', '.join(holders)} keep with it"
+            hint = f"if that is your doing, `--replace {name}` takes the new machine in, with a new key"
+            problems.append(Problem(code="IPP674", message=text, hint=hint))
+    for node_id in sorted(wanted - set(known)):
+        if node_id in found:
+            text = f"{targets[node_id].name} was not replaced: "
+            fresh = found[node_id]["state"]["state"] == "none"
+            text += "no other node keeps a pair with it" if fresh else "it has a memory of ours"
+            problems.append(Problem(code="IPP674", message=text, hint="apply without --replace"))
+    return problems
+
+
+def remains(targets: Mapping[str, Target], replaced: Iterable[str]) -> list[Problem]:
+    """Return a warning for each new machine about what the one before still has."""
+    return [
+        Problem(code="IPP674", message=f"{targets[i].name}: {left}", severity="warning")
+        for i in sorted(replaced)
+        if (left := LEFT.get(str(targets[i].node.get("auth", "certificates"))))
+    ]

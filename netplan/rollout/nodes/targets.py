@@ -1,0 +1,160 @@
+"""Whom a rollout talks to and what it carries: nodes of a verified bundle, joined with their connection variables."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netplan.bundle.manifest import Bundle
+from netplan.inputs import inventory as inventory_module
+from netplan.inputs.inventory import Host, Inventory
+from netplan.problems import Problem, ProblemError, quoted
+
+# What we take from an inventory to reach a node. Everything else in it is none of a rollout's business; passwords
+# above all: they would have to lie in a file or in an argument.
+CONNECTION = (
+    "ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file", "ansible_ssh_common_args",
+    "ansible_ssh_extra_args", "ansible_ssh_args", "ansible_ssh_pipelining", "ansible_python_interpreter",
+    "ansible_become", "ansible_become_method", "ansible_become_user", "ansible_become_exe", "ansible_become_flags",
+)  # fmt: skip
+# The groups that Kubespray and kubeadm inventories name their control plane by
+CONTROL_PLANE = frozenset({"control_plane", "kube_control_plane", "kube-master", "k3s_server", "masters"})
+# What Ansible names its own search by; the node's shell makes that search, with `python3`, as without the variable
+_DISCOVERY = frozenset({"auto", "auto_silent", "auto_legacy", "auto_legacy_silent"})
+_INTERPRETER = re.compile(r"(/usr/bin/env )?(?!/usr/bin/env$)[A-Za-z0-9/._+-]+")
+TEMPLATE = re.compile(r"\{\{|\{%|\{#")
+_PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One node: id, name for people, digest of its release, ``node.json``, files to install, connection variables,
+    inventory groups."""
+
+    id: str
+    name: str
+    digest: str
+    node: dict[str, Any]
+    files: tuple[dict[str, str], ...]
+    folder: Path
+    connection: dict[str, Any]
+    groups: frozenset[str] = frozenset()
+
+    @property
+    def control_plane(self) -> bool:
+        """Tell whether its pairs switch after all others."""
+        return bool(self.groups & CONTROL_PLANE)
+
+    def archive(self) -> bytes:
+        """Return the files as an uncompressed tar, each checked against its digest once more while it is read."""
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for entry in self.files:
+                data = (self.folder / entry["path"].lstrip("/")).read_bytes()
+                if hashlib.sha256(data).hexdigest() != entry["sha256"]:
+                    raise ProblemError(Problem(code="IPP605", message=f"{entry['path']} of {self.name} just changed"))
+                member = tarfile.TarInfo(entry["path"].lstrip("/"))
+                member.size, member.mode = len(data), int(entry["mode"], 8)
+                tar.addfile(member, io.BytesIO(data))
+        return out.getvalue()
+
+    def revert_script(self) -> str | None:
+        """Return the text of revert.sh, which preflight has a timer run; None when the release has none."""
+        return next(
+            (
+                (self.folder / f["path"].lstrip("/")).read_text(encoding="utf-8")
+                for f in self.files
+                if f["path"].endswith("/revert.sh")
+            ),
+            None,
+        )
+
+
+def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
+    """Join a bundle with an inventory by host name. Raises ProblemError when a node is not in it."""
+    hosts = {host.name: host for host in inventory.hosts}
+    found, problems = [], []
+    for node_id, about in sorted(bundle.nodes.items(), key=lambda item: _natural(item[1]["name"])):
+        host = hosts.get(about["name"])
+        if host is None:
+            problems.append(inventory.problem("IPP650", f"the bundle's node {quoted(about['name'])} is not here"))
+            continue
+        prefix = f"nodes/{node_id}"
+        files = tuple({**entry, "path": entry["path"].removeprefix(prefix)} for entry in bundle.files_of(node_id))
+        connection, wrong = connection_of(host, inventory)
+        problems += wrong
+        found.append(
+            Target(
+                node_id, about["name"], about["digest"], bundle.node(node_id), files,
+                bundle.directory / prefix, connection, host.groups,
+            )
+        )  # fmt: skip
+    if problems:
+        raise ProblemError(problems)
+    return tuple(found)
+
+
+def read_inventory(bundle: Bundle, override: Path | None) -> Inventory:
+    """Read the inventory that the bundle was made from, or another one; refuse one that changed since."""
+    recorded: Mapping[str, str] = bundle.manifest["inventory"]
+    path = override or Path(recorded["path"])
+    inventory = inventory_module.read(path, recorded["pattern"])
+    if override is None and inventory.digest != recorded["digest"]:
+        raise ProblemError(
+            Problem(
+                code="IPP651", message="the inventory changed after the bundle was rendered", path=str(path),
+                hint="render again and review it; or give the inventory to use with --inventory",
+            )
+        )  # fmt: skip
+    return inventory
+
+
+def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], list[Problem]]:
+    """Return the connection variables of a host, and what is wrong with them."""
+    found: dict[str, Any] = {}
+    problems = []
+    for name in CONNECTION:
+        value = host.variables.get(name)
+        if value is None:
+            continue
+        if isinstance(value, str) and TEMPLATE.search(value):
+            hint = "write the value itself: a template in an inventory runs commands on this machine"
+            problems.append(
+                inventory.problem("IPP307", f"{name} of {quoted(host.name)} is a template", host.name, name, hint)
+            )
+        elif not isinstance(value, str | int | bool):
+            problems.append(
+                inventory.problem("IPP652", f"{name} of {quoted(host.name)} is no simple value", host.name, name)
+            )
+        elif isinstance(value, str) and name in ("ansible_host", "ansible_user") and value.startswith("-"):
+            problems.append(
+                inventory.problem("IPP652", f"{name} of {quoted(host.name)} begins with '-'", host.name, name)
+            )
+        elif name == "ansible_python_interpreter" and value in _DISCOVERY:
+            continue
+        elif name == "ansible_python_interpreter" and (value is True or not _INTERPRETER.fullmatch(str(value))):
+            hint = "a path such as /usr/bin/python3; `auto` or nothing takes the node's python3"
+            said = f"{name} of {quoted(host.name)} is no program: {quoted(value)}"
+            problems.append(inventory.problem("IPP652", said, host.name, name, hint))
+        else:
+            found[name] = value
+    found.setdefault("ansible_host", host.name)
+    if host.name.startswith("-"):
+        problems.append(inventory.problem("IPP652", f"the host name {quoted(host.name)} begins with '-'", host.name))
+    for name in _PASSWORDS:
+        if name in host.variables:
+            hint = "use an SSH key or agent, and root or sudo without a password"
+            problems.append(
+                inventory.problem("IPP652", f"{name} is not taken from an inventory", host.name, name, hint)
+            )
+    return found, problems
+
+
+def _natural(name: str) -> tuple[Any, ...]:
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name))

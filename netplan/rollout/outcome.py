@@ -1,0 +1,59 @@
+"""What a rollout is asked for, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netplan.problems import ExitCode, Problem
+from netplan.rollout.pace import KEEP_MARGIN_S
+from netplan.verify.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the operator chose: seconds of the dead-man timer for each step (None: by what is measured), of soak, and of
+    a try's wait for a yes.
+
+    ``steal``: take the nodes over from another control process that still holds them.
+    """
+
+    timer_s: int | None = None
+    soak_s: float = 5.0
+    keep_s: int = 600
+    steal: bool = False
+    batch: int | None = None  # most nodes that take their turn in one wave of the switch
+    limit: str | None = None  # patterns of nodes to act on, see netplan.rollout.nodes.waves.matches; None: all
+    exclude: str = ""  # and of nodes to leave out
+    defer_away: bool = False  # leave out nodes that can't be reached
+    lift: bool = False  # raise MTUs afterwards
+    replace: str = ""  # names of nodes that are other machines than before
+
+
+@dataclass
+class Outcome:
+    """How a run ended."""
+
+    outcome: str
+    exit_code: ExitCode
+    problems: list[Problem] = field(default_factory=list)
+    verdict: Verdict | None = None
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changes: int = 0
+    transaction: str = ""
+    until: str = ""  # awaiting: the UTC time by which a yes must have reached the nodes
+    left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
+    to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
+    raised: tuple[int, int] | None = None
+    timer_s: int | None = None  # the dead-man timer of the last steps
+    keep_margin_s: int = KEEP_MARGIN_S  # so long before ``until`` a yes has to come
+
+
+class Failed(Exception):
+    """A step failed on at least one node."""
+
+    def __init__(self, problems: Sequence[Problem], unreachable: Sequence[str] = ()) -> None:
+        super().__init__("; ".join(p.message for p in problems))
+        self.problems = list(problems)
+        self.unreachable = list(unreachable)

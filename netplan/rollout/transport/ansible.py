@@ -1,0 +1,247 @@
+"""One round trip to many nodes by Ansible: the only importer of ansible_runner.
+
+Requests and answers travel as files in a private directory (0700, ours, removed at the end); Ansible gets our own
+inventory, whose hosts are node ids and whose values are marked unsafe, so no template of a user is ever evaluated.
+Nothing secret is in it, nor in the variables, the environment or the events of a run; pre-shared keys travel through
+a socket (:mod:`netplan.rollout.transport.secret_socket`) and on SSH's standard input.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from netplan.inputs.ansible_surroundings import can_use_ssh, temporary, utf8_locale
+from netplan.inputs.ansible_words import of_play
+from netplan.problems import ExitCode
+from netplan.refusals import refusals, refused
+from netplan.rollout.nodes.targets import TEMPLATE, Target
+from netplan.rollout.pace import FORKS, Limits
+from netplan.rollout.transport.secret_socket import LINK, Handover, own_environment
+
+PREFIX = "ipsecplan-run-"
+STALE_S = 6 * 3600
+# A Unix socket's path has at most 107 bytes; ssh appends the 40 of %C and, while it connects, 17 more
+CONTROL_ROOM = 107 - 40 - 17 - 2
+SHORT = "/tmp"  # noqa: S108  a folder of our own is made in it, 0700
+
+
+@dataclass
+class Answer:
+    """What a node said: one result a phase, or why there is none."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    unreachable: str | None = None
+    broken: str | None = None
+    clock: float | None = None  # the node's monotonic clock in seconds when it answered
+    wall: float | None = None  # and its wall clock
+
+
+class Transport(Protocol):
+    """Something that carries requests to nodes: Ansible here, a stand-in in tests. ``limits``: how long it waits."""
+
+    limits: Limits
+
+    def step(
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        *,
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:
+        """Carry one request to each node; call ``arrived`` for each answer as it comes."""
+        ...  # fmt: skip
+
+
+def playbooks() -> Path:
+    """Return the folder of the plays: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[2]
+    installed = package / "_playbooks"
+    return installed if installed.is_dir() else package.parent / "playbooks"
+
+
+def inventory_text(targets: Mapping[str, Target]) -> str:
+    """Return the inventory of a step as YAML; every string is marked unsafe, which Ansible never templates."""
+    lines = ["all:", "  hosts:"]
+    for node_id, target in targets.items():
+        lines.append(f"    {node_id}:")
+        for name, value in sorted(target.connection.items()):
+            text = json.dumps(value)
+            lines.append(f"      {name}: {'!unsafe ' if isinstance(value, str) else ''}{text}")
+    return "\n".join(lines) + "\n"
+
+
+class AnsibleTransport:
+    """Runs the play ``step.yml`` by ansible-runner; used as a context manager, which owns the private directory."""
+
+    def __init__(self) -> None:
+        self.limits = Limits()
+        self.folder: Path | None = None
+        self._control: Path | None = None
+        self._locale: dict[str, str] = {}
+        self._count = 0
+
+    def __enter__(self) -> AnsibleTransport:
+        can_use_ssh()
+        self._locale = utf8_locale()
+        remove_leftovers()
+        with refusals(temporary(), "written", "IPP212", ExitCode.FAILURE):
+            self.folder = self._control = _own_folder()
+        if len(str(self.folder)) > CONTROL_ROOM:
+            self._control = _own_folder(SHORT)
+        (self.folder / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for folder in {self.folder, self._control} - {None}:
+            shutil.rmtree(str(folder), ignore_errors=True)
+        self.folder = self._control = None
+
+    def step(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
+        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:  # fmt: skip
+        """Carry one request to each node. Never raises for a node's sake: an answer says what happened.
+
+        Nor for this machine's (a full disk, say): what could not be sent is an answer, so that the rest is taken back.
+        """
+        seen: dict[str, Answer] = {}
+        try:
+            self._carry(requests, targets, payload, fresh, arrived, seen)
+        except OSError as error:
+            problem = refused(error)
+            said = f"this machine: {problem.where() or 'a file'}: {problem.message}"
+            for node_id in requests.keys() - seen.keys():
+                seen[node_id] = Answer(broken=said)
+                arrived(node_id, seen[node_id])
+        return seen
+
+    def _carry(
+        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], payload: bool, fresh: bool,
+        arrived: Callable[[str, Answer], None], seen: dict[str, Answer],
+    ) -> None:  # fmt: skip
+        import ansible_runner  # 0.3 s: only who applies pays for it
+
+        assert self.folder is not None  # noqa: S101
+        self._count += 1
+        run = self.folder / f"r{self._count}"
+        for part in ("in", "out"):
+            (run / part).mkdir(mode=0o700, parents=True)
+        secret = {i: json.dumps(request).encode() for i, request in requests.items() if "secrets" in request}
+        for node_id, request in requests.items():
+            if node_id not in secret:
+                _put(run / "in" / node_id, json.dumps(request).encode())
+            if payload:
+                _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
+        _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}).encode())
+
+        def look(event: dict[str, Any]) -> bool:
+            host = event.get("event_data", {}).get("host")
+            if event.get("event") in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable") and host in requests:
+                seen[host] = _answer(run / "out" / host)
+                arrived(host, seen[host])
+            return True
+
+        with contextlib.ExitStack() as stack:
+            if secret:
+                assert self._control is not None  # noqa: S101
+                hand = stack.enter_context(Handover(self._control, secret))
+                (run / LINK).symlink_to(hand.path)
+            stack.enter_context(own_environment())
+            # No secret is here: what is private is a file in ``run``, looked up by path, or comes through the socket
+            ended = ansible_runner.run(
+                private_data_dir=str(run), playbook=str(playbooks() / "step.yml"), inventory=str(run / "hosts.yml"),
+                extravars={"ipsecplan_exchange": str(run)}, envvars=self._environment(fresh, len(requests)),
+                quiet=True, event_handler=look, cancel_callback=lambda: False, rotate_artifacts=1,
+                timeout=self.limits.step_s,
+            )  # fmt: skip
+        for node_id in requests:
+            if node_id not in seen:
+                seen[node_id] = _answer(run / "out" / node_id)
+                if not seen[node_id].results and not seen[node_id].unreachable:
+                    seen[node_id] = Answer(broken=self._why(str(ended.status), run))
+                arrived(node_id, seen[node_id])
+        shutil.rmtree(run, ignore_errors=True)
+
+    def _why(self, status: str, run: Path) -> str:
+        if status == "timeout":
+            return f"nothing came back within {self.limits.step_s} s, and Ansible was ended"
+        return f"ansible ended with status {status}: {_tail(run)}"
+
+    def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:
+        assert self.folder is not None  # noqa: S101
+        shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self._control}/%C"
+        own = "-o ControlMaster=no -o ControlPath=none"
+        # a node that is cut off should be noticed soon, because its timer is running; a slow one must not count as one
+        limits, every = self.limits, math.ceil(self.limits.alive_s / 3)
+        alive = f" -o ForwardAgent=no -o ConnectTimeout={limits.connect_s}"
+        alive += f" -o ServerAliveInterval={every} -o ServerAliveCountMax=3"
+        return {
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
+            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            "ANSIBLE_PIPELINING": "True",
+            "ANSIBLE_FORKS": str(min(FORKS, hosts)),
+            "ANSIBLE_GATHERING": "explicit",
+            "ANSIBLE_TIMEOUT": str(limits.prompt_s),  # for sudo on a slow node; a connection has its own limit
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_RETRY_FILES_ENABLED": "False",
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+            "ANSIBLE_INVENTORY_ENABLED": "yaml",
+            "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+            **self._locale,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+        }
+
+
+def _own_folder(parent: str | None = None) -> Path:
+    """Make a folder that is ours alone (0700) and says whose it is."""
+    usual = parent or temporary()
+    # Ansible gets this path as a variable; one with a template in it is no place for us
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHORT if TEMPLATE.search(usual) else usual))
+    (folder / "pid").write_text(str(os.getpid()), encoding="ascii")
+    return folder
+
+
+def remove_leftovers() -> None:
+    """Remove private directories of runs whose process is gone (it was killed before it could do so itself)."""
+    for folder in [f for parent in {tempfile.gettempdir(), SHORT} for f in Path(parent).glob(PREFIX + "*")]:
+        with contextlib.suppress(OSError, ValueError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            pid = int((folder / "pid").read_text(encoding="ascii"))
+            if not Path(f"/proc/{pid}").exists() or time.time() - folder.stat().st_mtime > STALE_S:
+                shutil.rmtree(folder)
+
+
+def _put(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+
+
+def _answer(path: Path) -> Answer:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Answer()
+    if "results" in said:
+        return Answer(results=list(said["results"]), clock=said.get("clock"), wall=said.get("wall"))
+    return Answer(unreachable=said.get("unreachable"), broken=said.get("broken"))
+
+
+def _tail(run: Path) -> str:
+    files = sorted(run.glob("artifacts/*/stdout"))
+    return of_play("".join(path.read_text(encoding="utf-8", errors="replace") for path in files))

@@ -1,0 +1,108 @@
+"""New credentials for a cluster whose bundle is confirmed, without an outage, and resumable at every point.
+
+Nothing here is a transaction: a node that has not changed yet and one that has accept each other at every moment. What
+was reached is on disk before the next step, so the same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from netplan.ipsec import ca
+from netplan.ipsec.ca import open_authority
+from netplan.ipsec.psk import LAST_PHASE
+from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.rollout import phases
+from netplan.rollout.engine import Engine
+from netplan.rollout.leave import leave
+from netplan.rollout.outcome import Failed, Outcome
+
+
+def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outcome:
+    """Rotate ``psk``, ``leaf`` or ``ca`` on every node. ``agree`` is asked once, before the first change."""
+    engine.begin("rotate")
+    try:
+        engine.step(phases.STATUS)
+        engine.claim()
+    except Failed as failure:
+        return engine.end(_stopped(engine, failure, "failed"))
+    found = engine.results["status"]
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), transaction=engine.transaction)
+    wrong = [name for name in map(str, found) if found[name]["state"]["state"] != "confirmed"]
+    if wrong:
+        names = ", ".join(engine.targets[node].name for node in wrong)
+        problem = Problem(code="IPP603", message=f"nothing is confirmed on {names}", hint="apply the bundle first")
+        return engine.end(_stopped(engine, Failed([problem]), "failed"))
+    if not agree(outcome):
+        outcome.outcome = "declined"
+        return engine.end(outcome)
+    stopped: Failed | None = None
+    try:
+        {"psk": _keys, "leaf": _leaves, "ca": _authority}[what](engine)
+    except ProblemError as error:
+        stopped = Failed(error.problems)
+    except Failed as failure:
+        stopped = failure
+    leave(engine)
+    if stopped:
+        return engine.end(_stopped(engine, stopped, "interrupted"))
+    outcome.outcome = "rotated"
+    return engine.end(outcome)
+
+
+def _keys(engine: Engine) -> None:
+    """Three phases, each on all nodes before the next: see netplan.ipsec.psk for why that never breaks a pair."""
+    store = engine.keys
+    store.begin(engine.targets)
+    store.save()
+    for phase in range(1, LAST_PHASE + 1):
+        late = [node for node in engine.targets if store.phases[node] < phase]
+        if not late:
+            continue
+        engine.key_phase = phase
+        engine.results.pop("secrets", None)
+        try:
+            engine.step(phases.SECRETS, only=late)
+        finally:
+            for node, result in engine.results.get("secrets", {}).items():
+                if result["ok"]:
+                    store.reached(node, phase)
+            store.save()
+    store.finish()
+    store.save()
+
+
+def _leaves(engine: Engine) -> None:
+    """A new key on every node, signed here, taken into use: certificates of one CA accept each other in any mixture."""
+    engine.authority = open_authority(engine.state.ca, engine.cluster)
+    engine.step(phases.TRUST, authorities=[engine.authority.pem] * 2)
+    engine.step(phases.RENEW)
+    engine.step(phases.ADOPT)
+
+
+def _authority(engine: Engine) -> None:
+    """A new CA: trusted everywhere beside the old one, then certificates from it, then the old one goes."""
+    old, roll = open_authority(engine.state.ca, engine.cluster), ca.rollover(engine.state.ca, engine.cluster)
+    moves = (
+        (1, [phases.TRUST], [old.pem, roll.authority.pem]),
+        (2, [phases.RENEW, phases.ADOPT], None),
+        (3, [phases.TRUST], [roll.authority.pem] * 2),
+    )
+    engine.authority = roll.authority
+    for phase, steps, trusted in moves:
+        late = [node for node in engine.targets if roll.phases.get(node, 0) < phase]
+        for step in steps if late else ():
+            engine.results.pop(step.phases[0], None)
+            extra: dict[str, Any] = {"authorities": trusted} if trusted else {}
+            try:
+                engine.step(step, only=late, **extra)
+            finally:
+                done = engine.results.get(step.phases[0], {}) if step is steps[-1] else {}
+                roll.reached([node for node, result in done.items() if result["ok"]], phase)
+    roll.finish()
+
+
+def _stopped(engine: Engine, failure: Failed, word: str) -> Outcome:
+    code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
+    return Outcome(word, code, failure.problems, transaction=engine.transaction)

@@ -1,0 +1,1 @@
+"""Dialogs: screens that lie on another one and end with an answer."""

@@ -1,0 +1,123 @@
+"""A plan file that is being edited: undo, redo, save whole or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from pathlib import Path
+
+from netplan.inputs import yaml_source
+from netplan.problems import Problem, ProblemError
+
+
+class Draft:
+    """A plan file being edited: its text, what is on disk, and the way back."""
+
+    def __init__(self, path: Path) -> None:
+        raw = _read(path)
+        self.path = path
+        self.raw_saved = raw
+        try:
+            self.text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            yaml_source.parse(raw, str(path))  # raises IPP202 and says where
+            raise
+        self.saved = self.text
+        self._past: list[str] = []
+        self._future: list[str] = []
+
+    @property
+    def dirty(self) -> bool:
+        """Tell whether there is something to save."""
+        return self.text != self.saved
+
+    def change(self, text: str, *, merge: bool = False) -> None:
+        """Take a new text; the old one can be had back. ``merge``: part of the change before, as in typing."""
+        if text != self.text:
+            if not (merge and self._past):
+                self._past.append(self.text)
+            self._future.clear()
+            self.text = text
+
+    def undo(self) -> bool:
+        """Go one change back; False when there is none."""
+        if not self._past:
+            return False
+        self._future.append(self.text)
+        self.text = self._past.pop()
+        return True
+
+    def redo(self) -> bool:
+        """Take an undone change again; False when there is none."""
+        if not self._future:
+            return False
+        self._past.append(self.text)
+        self.text = self._future.pop()
+        return True
+
+    def diff(self) -> list[str]:
+        """Return the unified diff from the file to this text."""
+        name = self.path.name
+        return [
+            line.rstrip("\n")
+            for line in difflib.unified_diff(
+                self.saved.splitlines(keepends=True),
+                self.text.splitlines(keepends=True),
+                f"{name} (on disk)",
+                f"{name} (to be saved)",
+            )
+        ]
+
+    def save(self) -> None:
+        """Write the file whole or not at all. Refuses (IPP210) when somebody else changed it meanwhile."""
+        target = Path(os.path.realpath(self.path))
+        shown = str(self.path)
+        try:
+            if target.read_bytes() != self.raw_saved:
+                raise ProblemError(
+                    Problem(
+                        code="IPP210", message="the file was changed by somebody else since it was opened", path=shown,
+                        hint="copy your change, reload (ctrl+r), and make it again",
+                    )
+                )  # fmt: skip
+            raw = self.text.encode()
+            _write(target, raw)
+        except OSError as error:
+            raise ProblemError(
+                Problem(code="IPP210", message=f"can't be written: {error.strerror or error}", path=shown)
+            ) from None
+        self.raw_saved, self.saved = raw, self.text
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        hint = "`ipsecplan init` writes one" if isinstance(error, FileNotFoundError) else None
+        message = "no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error.strerror}"
+        raise ProblemError(Problem(code="IPP201", message=message, path=str(path), hint=hint)) from None
+
+
+def _write(target: Path, raw: bytes) -> None:
+    """Replace a file at once: the new content is complete and on disk before it takes the name."""
+    before = target.stat()
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    fresh = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(raw)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.chmod(before.st_mode & 0o7777)
+        if os.geteuid() == 0:
+            os.chown(fresh, before.st_uid, before.st_gid)
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
