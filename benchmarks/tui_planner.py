@@ -79,9 +79,13 @@ def key_press() -> list[Result]:
         desk.checker._inventories["inv.yml", "all"] = Inventory(Path("inv.yml"), "inv.yml", "all", hosts)
         desk.recheck()
         changes = [
-            (("underlay", "mtu"), 1400), (("underlay", "mtu"), 9000), (("ipsec", "esp"), ["aes128-sha256-x25519"]),
-            (("ipsec", "nat_traversal"), "always"), (("overlay", "type"), "geneve"), (("overlay", "vni"), 7),
-        ]  # fmt: skip
+            (("underlay", "mtu"), 1400),
+            (("underlay", "mtu"), 9000),
+            (("ipsec", "esp"), ["aes128-sha256-x25519"]),
+            (("ipsec", "nat_traversal"), "always"),
+            (("overlay", "type"), "geneve"),
+            (("overlay", "vni"), 7),
+        ]
         spent = []
         for at, value in changes * 5:
             begin = time.process_time()

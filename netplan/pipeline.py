@@ -40,9 +40,11 @@ def make(path: Path) -> Planned:
 
 
 def planned(
-    loaded: LoadedPlan, inventory: Inventory, problems: list[Problem],
+    loaded: LoadedPlan,
+    inventory: Inventory,
+    problems: list[Problem],
     hosts: Callable[[PlanFile, Inventory], tuple[Node, ...]] = nodes,
-) -> Planned:  # fmt: skip
+) -> Planned:
     """Plan what is loaded and valid by itself, with its inventory read. ``problems``: the warnings so far.
 
     Raises ProblemError with those warnings and everything that the failing phase found. ``hosts`` types the hosts.

@@ -57,9 +57,11 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
     said = error.strerror or str(error) or type(error).__name__
     message = f"can't be {doing}: {said}" if where is not None else f"the operating system refused: {said}"
     return Problem(
-        code=code, message=message, path=printable(str(where)) if where is not None else None,
+        code=code,
+        message=message,
+        path=printable(str(where)) if where is not None else None,
         hint=hint.format(user=user()) if hint else None,
-    )  # fmt: skip
+    )
 
 
 def _above(path: Path) -> Path | None:

@@ -44,8 +44,15 @@ class Planner(Life):
         Binding("x", "export_svg", "SVG", show=False, id="app.export_svg", tooltip="Write the screen as SVG"),
         Binding("X", "export_text", "Text", show=False, id="app.export_text", tooltip="Write the screen as text"),
         Binding("ctrl+o", "jump", "Jump", show=False, id="app.jump", tooltip="Go to any pane or field by a letter"),
-        Binding("colon", "command_palette", "Palette", key_display=":", show=False, id="app.palette",
-                tooltip="Find a command by name (also ctrl+p)"),
+        Binding(
+            "colon",
+            "command_palette",
+            "Palette",
+            key_display=":",
+            show=False,
+            id="app.palette",
+            tooltip="Find a command by name (also ctrl+p)",
+        ),
         Binding("T", "theme", "Theme", show=False, id="app.theme", tooltip="Next theme"),
         Binding("ctrl+s", "save", "Save", show=False, id="app.save", tooltip="Save the plan, after its diff"),
         Binding("ctrl+z", "undo", "Undo", show=False, id="app.undo", tooltip="One change back"),
@@ -53,12 +60,19 @@ class Planner(Life):
         Binding("ctrl+r", "reload", "Reload", show=False, id="app.reload", tooltip="Read plan and inventory again"),
         Binding("f8", "export_svg", "SVG", show=False, id="app.screenshot", tooltip="Write the screen as SVG"),
         Binding("q", "leave", "Quit", id="app.quit", tooltip="Leave; asks when something is unsaved"),
-    ]  # fmt: skip
+    ]
 
     def __init__(
-        self, path: Path | None = None, *, readonly: bool = False, against: Path | None = None,
-        bundle: Path | None = None, config: Path | None = None, mode: str = "calc", state_dir: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        path: Path | None = None,
+        *,
+        readonly: bool = False,
+        against: Path | None = None,
+        bundle: Path | None = None,
+        config: Path | None = None,
+        mode: str = "calc",
+        state_dir: str | None = None,
+    ) -> None:
         super().__init__()
         self.desk = Desk(path, readonly=readonly)
         self.against, self.bundle, self.start_mode, self.state_dir = against, bundle or Path("bundle"), mode, state_dir

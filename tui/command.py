@@ -20,16 +20,26 @@ SCREENS = ("calc", "plan", "pairs", "files", "rollout", "verify", "history", "au
 )
 @click.argument("plan", type=click.Path(path_type=Path), required=False)
 @click.option("--readonly", is_flag=True, help="Change no file and no node.")
-@click.option("--bundle", type=click.Path(path_type=Path), default="bundle", show_default=True,
-              help="Bundle that Rollout and Verify work with.")  # fmt: skip
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    default="bundle",
+    show_default=True,
+    help="Bundle that Rollout and Verify work with.",
+)
 @click.option("--against", type=click.Path(path_type=Path), help="Bundle or directory that Files compares with.")
 @click.option("--screen", type=click.Choice(SCREENS), default="calc", show_default=True, help="Screen to start with.")
 @click.option("--config", type=click.Path(path_type=Path), help="Theme and keys, instead of ipsecplan/ui.toml.")
 @click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory (journal, CA). [env: IPSECPLAN_STATE]")
 def command(
-    plan: Path | None, readonly: bool, bundle: Path, against: Path | None, screen: str, config: Path | None,
+    plan: Path | None,
+    readonly: bool,
+    bundle: Path,
+    against: Path | None,
+    screen: str,
+    config: Path | None,
     state_dir: str | None,
-) -> int:  # fmt: skip
+) -> int:
     """Open the planner, with PLAN if given: calculator, plan, pairs, files, rollout, verify, history, audit.
 
     If it ends by an error (exit code 1), by a signal N (128 + N) or with its terminal, what was not saved is kept in

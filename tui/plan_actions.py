@@ -148,8 +148,11 @@ class PlanActions(App[int]):
 
         for kept in drafts.found(draft.path, self.state_dir):
             if self.desk.readonly:
-                self.notify(f"{kept.path}: unsaved changes of {kept.at}; without --readonly they can be taken",
-                            title="Draft", markup=False)  # fmt: skip
+                self.notify(
+                    f"{kept.path}: unsaved changes of {kept.at}; without --readonly they can be taken",
+                    title="Draft",
+                    markup=False,
+                )
             else:
                 from tui.dialogs.draft import DraftScreen
 

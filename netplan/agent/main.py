@@ -114,8 +114,16 @@ def main(header: Node, stream: Any) -> None:
                         state.arm(request["tx"], state.seconds_left(request))
                 results = perform(request, archive)
     except Stop as stop:
-        results = [{"phase": request["phases"][0], "ok": False, "changed": False, "findings": stop.findings,
-                    "detail": stop.findings[0]["message"], "seconds": 0}]  # fmt: skip
+        results = [
+            {
+                "phase": request["phases"][0],
+                "ok": False,
+                "changed": False,
+                "findings": stop.findings,
+                "detail": stop.findings[0]["message"],
+                "seconds": 0,
+            }
+        ]
     except OSError as error:
         results = [{"phase": request["phases"][0], "changed": False, "seconds": 0, **_broken(error)}]
     clocks = {"clock": time.monotonic(), "wall": time.time()}

@@ -176,8 +176,10 @@ def _unlike(directory: Path, entries: Mapping[str, Mapping[str, str]]) -> list[P
         elif hashlib.sha256(present[name].read_bytes()).hexdigest() != entries[name]["sha256"]:
             problems.append(
                 Problem(
-                    code="IPP503", message="changed after it was rendered: its digest is not the manifest's",
-                    path=file, hint="change the plan and render again; apply takes only what was rendered",
+                    code="IPP503",
+                    message="changed after it was rendered: its digest is not the manifest's",
+                    path=file,
+                    hint="change the plan and render again; apply takes only what was rendered",
                 )
-            )  # fmt: skip
+            )
     return problems

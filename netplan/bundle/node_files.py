@@ -80,14 +80,20 @@ def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
     hosts = ipsec.protect == "hosts"
     peers = [peer.address for peer, _ in plan.peers(node)] if ipsec.mesh.partial or hosts else None
     return guard.ruleset(
-        plan.file.overlay.udp_port, drop=drop, family=plan.file.underlay.carrier, peers=peers,
-        clear=ipsec.clear if hosts else None, address=node.address,
+        plan.file.overlay.udp_port,
+        drop=drop,
+        family=plan.file.underlay.carrier,
+        peers=peers,
+        clear=ipsec.clear if hosts else None,
+        address=node.address,
         planes=[
             (own.address, [peer.address for peer, _ in there.peers(own)])
-            for there in plan.planes for own in there.nodes if own.id == node.id
+            for there in plan.planes
+            for own in there.nodes
+            if own.id == node.id
         ],
         inside=[(i.remote, i.name) for i in interfaces(plan, node).values()],
-    )  # fmt: skip
+    )
 
 
 def _floor(plan: Plan, node: Node) -> str:

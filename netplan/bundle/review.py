@@ -12,9 +12,13 @@ from netplan.templates.render import render
 def review(plan: Plan, network: Delivery) -> str:
     """Return ``REVIEW.md``."""
     return render(
-        "review/REVIEW.md.j2", {"cell": _cell}, plan=plan, network=network, consequences=consequences(plan),
+        "review/REVIEW.md.j2",
+        {"cell": _cell},
+        plan=plan,
+        network=network,
+        consequences=consequences(plan),
         tool=__version__,
-    )  # fmt: skip
+    )
 
 
 def _cell(value: object) -> str:

@@ -18,9 +18,7 @@ from netplan.problems import Problem, ProblemError
 from netplan.refusals import refusals
 
 
-def write(
-    directory: Path, plan: Plan, inventory: Inventory, tell: Callable[[int], object] = lambda _: None
-) -> Bundle:  # fmt: skip
+def write(directory: Path, plan: Plan, inventory: Inventory, tell: Callable[[int], object] = lambda _: None) -> Bundle:
     """Write a bundle; an earlier bundle at that place is replaced as a whole, anything else there is refused.
 
     The new bundle is complete on disk before it takes the name, so an interruption leaves the old or the new one.
@@ -40,23 +38,31 @@ def _may_become(directory: Path) -> None:
         raise ProblemError(Problem(code="IPP501", message="the target is a symbolic link", path=str(directory)))
     if directory.exists() and not directory.is_dir():
         raise ProblemError(
-            Problem(code="IPP501", message="the target is a file", path=str(directory),
-                    hint="choose an empty or new directory with --to")
-        )  # fmt: skip
+            Problem(
+                code="IPP501",
+                message="the target is a file",
+                path=str(directory),
+                hint="choose an empty or new directory with --to",
+            )
+        )
     if directory.exists() and not (directory / MANIFEST).is_file() and any(directory.iterdir()):
         raise ProblemError(
             Problem(
-                code="IPP501", message="the target is a directory that is no bundle", path=str(directory),
+                code="IPP501",
+                message="the target is a directory that is no bundle",
+                path=str(directory),
                 hint="choose an empty or new directory with --to",
             )
-        )  # fmt: skip
+        )
     if directory.exists() and (os.path.ismount(directory) or not os.access(directory.parent, os.W_OK)):
         raise ProblemError(
             Problem(
-                code="IPP501", message="can't be replaced as a whole: it is a mount, or its parent can't be written",
-                path=str(directory), hint=f"choose a new directory in it: --to {directory / 'bundle'}",
+                code="IPP501",
+                message="can't be replaced as a whole: it is a mount, or its parent can't be written",
+                path=str(directory),
+                hint=f"choose a new directory in it: --to {directory / 'bundle'}",
             )
-        )  # fmt: skip
+        )
 
 
 def _put(directory: Path, files: Iterable[File]) -> None:

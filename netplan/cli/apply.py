@@ -29,9 +29,15 @@ from netplan.rollout.verbs.apply import apply
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int | None, soak: float, yes: bool, state_dir: str | None, json_: bool,
+    bundle: Path,
+    inventory: Path | None,
+    timer: int | None,
+    soak: float,
+    yes: bool,
+    state_dir: str | None,
+    json_: bool,
     **chosen: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Apply BUNDLE (default: bundle) to its nodes, prove it on the wire, confirm it; or take it back.
 
     A second apply of the same bundle changes nothing. Exit 6: it was taken back; 7: not on every node. A failure on

@@ -34,18 +34,28 @@ def _seconds(context: click.Context, option: click.Parameter, value: str) -> int
 
 
 TIMER = click.option(
-    "--timer", callback=_seconds, default="auto", show_default=True, metavar="auto|SECONDS",
+    "--timer",
+    callback=_seconds,
+    default="auto",
+    show_default=True,
+    metavar="auto|SECONDS",
     help=f"Seconds ({LEAST_TIMER_S} to {LONGEST_TIMER_S}) a node waits for each step before it takes everything back "
     f"by itself. auto: {USUAL_TIMER_S}, or more where round trips are slow. Too few for what is measured is refused.",
-)  # fmt: skip
+)
 SOAK = click.option(
-    "--soak", type=click.FloatRange(0, 86400), default=5, show_default=True,
+    "--soak",
+    type=click.FloatRange(0, 86400),
+    default=5,
+    show_default=True,
     help="Seconds without a clear packet before clear packets are dropped.",
-)  # fmt: skip
+)
 KEEP_FOR = click.option(
-    "--keep-for", type=click.IntRange(30, 86400), default=600, show_default=True,
+    "--keep-for",
+    type=click.IntRange(30, 86400),
+    default=600,
+    show_default=True,
     help="Seconds after the proof in which a yes must come; then every node takes it back by itself.",
-)  # fmt: skip
+)
 STEAL = click.option(
     "--steal", is_flag=True, help="Take over nodes that a control process on another machine still holds."
 )
@@ -65,13 +75,17 @@ DEFER_AWAY = click.option(
 
 
 RAISE = click.option(
-    "--raise", "lift", is_flag=True,
+    "--raise",
+    "lift",
+    is_flag=True,
     help="Then raise MTUs that are below the planned one: all nodes confirmed, receivers first.",
-)  # fmt: skip
+)
 REPLACE = click.option(
-    "--replace", metavar="NAMES", default="",
+    "--replace",
+    metavar="NAMES",
+    default="",
     help="These nodes were reinstalled: take the new machines in, with new keys (names, commas).",
-)  # fmt: skip
+)
 # each option's name is that of a field of netplan.rollout.outcome.Options
 CHOICES = (BATCH, LIMIT, EXCLUDE, DEFER_AWAY, RAISE, REPLACE)
 

@@ -14,11 +14,16 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
     verdict = outcome.verdict
     if json_:
         document = {
-            "outcome": outcome.outcome, "transaction": outcome.transaction, "to_change": outcome.changes,
-            "awaiting_until": outcome.until or None, "verdict": verdict.as_json() if verdict else None,
-            "left_out": outcome.left_out, "timer_s": outcome.timer_s,
-            "to_raise": outcome.to_raise, "raised": outcome.raised,
-        }  # fmt: skip
+            "outcome": outcome.outcome,
+            "transaction": outcome.transaction,
+            "to_change": outcome.changes,
+            "awaiting_until": outcome.until or None,
+            "verdict": verdict.as_json() if verdict else None,
+            "left_out": outcome.left_out,
+            "timer_s": outcome.timer_s,
+            "to_raise": outcome.to_raise,
+            "raised": outcome.raised,
+        }
         emit_json(document, outcome.problems, outcome.exit_code)
         leave(outcome.exit_code)
         return

@@ -19,8 +19,14 @@ from netplan.cli.output import as_json, emit, emit_json, report
     epilog="\b\nExamples:\n  ipsecplan render plan.yaml --to bundle\n  ipsecplan render --json --to out/bundle",
 )
 @PLAN
-@click.option("--to", "directory", type=click.Path(path_type=Path), default="bundle", show_default=True,
-              help="Directory to write; an earlier bundle there is replaced as a whole.")  # fmt: skip
+@click.option(
+    "--to",
+    "directory",
+    type=click.Path(path_type=Path),
+    default="bundle",
+    show_default=True,
+    help="Directory to write; an earlier bundle there is replaced as a whole.",
+)
 @JSON
 def command(plan: Path, directory: Path, json_: bool) -> None:
     """Write the bundle of PLAN (default: plan.yaml): all files of all nodes, REVIEW.md and the manifest."""

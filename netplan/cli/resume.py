@@ -29,9 +29,18 @@ from netplan.rollout.verbs.resume import resume
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int | None, soak: float, keep_for: int, detach: bool, lift: bool,
-    yes: bool, steal: bool, state_dir: str | None, json_: bool,
-) -> None:  # fmt: skip
+    bundle: Path,
+    inventory: Path | None,
+    timer: int | None,
+    soak: float,
+    keep_for: int,
+    detach: bool,
+    lift: bool,
+    yes: bool,
+    steal: bool,
+    state_dir: str | None,
+    json_: bool,
+) -> None:
     """Go on with BUNDLE where a control process died: the nodes know what they have done.
 
     Open everywhere: the first unfinished step is next. Confirmed on some: confirmed on the others. Taken back on

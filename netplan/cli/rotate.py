@@ -39,10 +39,11 @@ def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_di
         if auth == {"pubkey"}:
             raise ProblemError(
                 Problem(
-                    code="IPP670", message="raw public keys are not rotated: each peer pins exactly one of them",
+                    code="IPP670",
+                    message="raw public keys are not rotated: each peer pins exactly one of them",
                     hint="auth: certificates has keys that change without an outage",
                 )
-            )  # fmt: skip
+            )
         if auth != {"psk" if what == "psk" else "certificates"}:
             raise ProblemError(
                 Problem(

@@ -33,9 +33,14 @@ from netplan.verify.drift import problems
 @click.option("--looks", type=click.IntRange(1, 1_000_000), help="End --watch after this many looks.")
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, state_dir: str | None, watching: bool, every: float, looks: int | None,
+    bundle: Path,
+    inventory: Path | None,
+    state_dir: str | None,
+    watching: bool,
+    every: float,
+    looks: int | None,
     json_: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Show the state of every node of BUNDLE: live MTUs, SAs, traps, guard, and every difference from the bundle.
 
     Exit 4 when a node differs from what is confirmed on it. Waits for nobody: during an apply it says who is at work.
@@ -115,9 +120,12 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
         f"{node['traps']} traps, {node['connections']} connections",
         f"  guard  {node['guard']['mode']}"
         + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items())
-        + (f", floor of {node['floor']} policies" if node.get("interfaces") is None
-           else f", {node['interfaces']} peers behind XFRM interfaces"),
-    ]  # fmt: skip
+        + (
+            f", floor of {node['floor']} policies"
+            if node.get("interfaces") is None
+            else f", {node['interfaces']} peers behind XFRM interfaces"
+        ),
+    ]
     if node["lease"]["left_s"]:
         out.append(f"  lease  {node['lease']['who']}, {node['lease']['left_s']} s yet")
     if node["certificates"]:

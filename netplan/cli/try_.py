@@ -32,9 +32,17 @@ from netplan.rollout.verbs.apply import apply
 @STATE_DIR
 @JSON
 def command(
-    bundle: Path, inventory: Path | None, timer: int | None, soak: float, keep_for: int, detach: bool, yes: bool,
-    state_dir: str | None, json_: bool, **chosen: Any,
-) -> None:  # fmt: skip
+    bundle: Path,
+    inventory: Path | None,
+    timer: int | None,
+    soak: float,
+    keep_for: int,
+    detach: bool,
+    yes: bool,
+    state_dir: str | None,
+    json_: bool,
+    **chosen: Any,
+) -> None:
     """Apply BUNDLE (default: bundle) and prove it; keep it only when somebody says yes within --keep-for seconds.
 
     No, Ctrl-C and silence take it back on every node. --yes answers the first question (may it begin?), never the

@@ -75,9 +75,10 @@ def problems(piece: Piece, schema: str) -> Iterator[Problem]:
             for key in sorted(set(best.instance) - set(known)):
                 near = closest(str(key), known)
                 yield piece.place(*at, key).problem(
-                    "IPP904", f"unknown field {quoted(key)}{' in ' + name if name else ''}",
+                    "IPP904",
+                    f"unknown field {quoted(key)}{' in ' + name if name else ''}",
                     hint=f"did you mean {near}?" if near else "the API server drops such a field without a word",
-                )  # fmt: skip
+                )
         else:
             yield piece.place(*at).problem("IPP904", f"{name or 'document'}: {_said(best)}")
 

@@ -26,10 +26,16 @@ FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a
 
 
 def ruleset(
-    port: int, *, drop: bool, family: str = "ipv4", peers: Sequence[str] | None = None,
-    clear: Sequence[str] | None = None, address: str = "", planes: Sequence[tuple[str, Sequence[str]]] = (),
+    port: int,
+    *,
+    drop: bool,
+    family: str = "ipv4",
+    peers: Sequence[str] | None = None,
+    clear: Sequence[str] | None = None,
+    address: str = "",
+    planes: Sequence[tuple[str, Sequence[str]]] = (),
     inside: Sequence[tuple[str, str]] = (),
-) -> str:  # fmt: skip
+) -> str:
     """Return the guard for an overlay UDP port: ``drop`` false only counts, true drops.
 
     ``peers`` None means that every pair is protected; else the guard concerns these underlay addresses only. With
@@ -54,9 +60,15 @@ def ruleset(
         addresses = [str(ipaddress.ip_address(peer)) for peer in them]
         sides.append({"name": name, "family": kind, "peers": addresses, "to": to, "by": by, "own": from_here})
     return render(
-        "nft/guard.nft.j2", port=port, drop=drop, named=peers is not None, sides=sides, services=services,
-        inside=[(str(ipaddress.ip_address(peer)), device) for peer, device in inside], family=family,
-    )  # fmt: skip
+        "nft/guard.nft.j2",
+        port=port,
+        drop=drop,
+        named=peers is not None,
+        sides=sides,
+        services=services,
+        inside=[(str(ipaddress.ip_address(peer)), device) for peer, device in inside],
+        family=family,
+    )
 
 
 def _family(address: str) -> str:

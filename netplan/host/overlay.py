@@ -64,8 +64,12 @@ def networkd_files(
     for name, reached in devices(overlay, peers):
         family = "ipv6" if ":" in local.address else "ipv4"
         context: dict[str, Any] = {
-            "overlay": overlay, "local": local, "peers": reached, "device": name, "kind": kind(overlay.type, family),
-        }  # fmt: skip
+            "overlay": overlay,
+            "local": local,
+            "peers": reached,
+            "device": name,
+            "kind": kind(overlay.type, family),
+        }
         files[f"{prefix}-{name}.netdev"] = render("networkd/overlay.netdev.j2", **context)
         files[f"{prefix}-{name}.network"] = render("networkd/overlay.network.j2", **context)
     return files

@@ -40,11 +40,12 @@ def utf8_locale() -> dict[str, str]:
             return {"LC_ALL": candidate}
     raise ProblemError(
         Problem(
-            code="IPP311", message="Ansible needs a UTF-8 locale, and this machine has none",
+            code="IPP311",
+            message="Ansible needs a UTF-8 locale, and this machine has none",
             hint="install one: `apt install locales`, `dnf install glibc-langpack-en`; `locale -a` lists them",
         ),
         ExitCode.FAILURE,
-    )  # fmt: skip
+    )
 
 
 def _is_utf8(name: str) -> bool:
@@ -72,9 +73,14 @@ def _is_utf8(name: str) -> bool:
 def _installed() -> list[str]:
     try:
         done = subprocess.run(
-            ["locale", "-a"], capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False,
-            encoding="utf-8", errors="replace",
-        )  # fmt: skip
+            ["locale", "-a"],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=10,
+            check=False,
+            encoding="utf-8",
+            errors="replace",
+        )
     except (OSError, subprocess.TimeoutExpired):
         return []
     return done.stdout.split()
@@ -97,11 +103,12 @@ def temporary() -> str:
     except OSError:
         raise ProblemError(
             Problem(
-                code="IPP212", message="no folder for temporary files can be written, neither TMPDIR nor /tmp",
+                code="IPP212",
+                message="no folder for temporary files can be written, neither TMPDIR nor /tmp",
                 hint="set TMPDIR to one that can",
             ),
             ExitCode.FAILURE,
-        ) from None  # fmt: skip
+        ) from None
 
 
 def can_use_ssh() -> None:
@@ -109,11 +116,12 @@ def can_use_ssh() -> None:
     if shutil.which("ssh") is None:
         raise ProblemError(
             Problem(
-                code="IPP653", message="ssh is not installed here, and nodes are reached by it",
+                code="IPP653",
+                message="ssh is not installed here, and nodes are reached by it",
                 hint="apt install openssh-client (dnf: openssh-clients)",
             ),
             ExitCode.FAILURE,
-        )  # fmt: skip
+        )
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:

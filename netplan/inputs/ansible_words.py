@@ -75,7 +75,8 @@ def _said(lines: Sequence[str], text: str) -> Said:
     origin = next((m for m in _ORIGIN.finditer(text) if m["line"]), None) or _ORIGIN.search(text)
     shown = printable(" ".join(lines))
     return Said(
-        shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…", origin["path"] if origin else None,
+        shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…",
+        origin["path"] if origin else None,
         int(origin["line"]) if origin and origin["line"] else None,
         int(origin["column"]) if origin and origin["column"] else None,
-    )  # fmt: skip
+    )

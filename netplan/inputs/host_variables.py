@@ -25,9 +25,17 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 
 # host variables that the plan reads, for "did you mean"
 VARIABLES = (
-    "underlay_address", "underlay_mtu", "underlay_nat", "pod_cidr", "overlay_address", "strongswan_version",
-    "strongswan_algorithms", "ipsecplan_managed", "underlay_address_ipv6", "underlay_planes",
-)  # fmt: skip
+    "underlay_address",
+    "underlay_mtu",
+    "underlay_nat",
+    "pod_cidr",
+    "overlay_address",
+    "strongswan_version",
+    "strongswan_algorithms",
+    "ipsecplan_managed",
+    "underlay_address_ipv6",
+    "underlay_planes",
+)
 
 
 def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
@@ -49,10 +57,11 @@ def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
     if len(inventory.hosts) < 2:
         problems.append(
             inventory.problem(
-                "IPP306", f"the pattern {quoted(inventory.pattern)} selects one host; a tunnel needs two ends",
+                "IPP306",
+                f"the pattern {quoted(inventory.pattern)} selects one host; a tunnel needs two ends",
                 inventory.hosts[0].name if inventory.hosts else None,
             )
-        )  # fmt: skip
+        )
     if problems:
         raise ProblemError(problems)
     return tuple(found)
@@ -76,9 +85,11 @@ class _Reader:
         for variable in VARIABLES:
             if _TEMPLATE.search(str(self.host.variables.get(variable, ""))):
                 self.wrong(
-                    "IPP307", f"{variable} holds a template; what a plan reads must be literal", variable,
+                    "IPP307",
+                    f"{variable} holds a template; what a plan reads must be literal",
+                    variable,
                     "write the value out: templates in an inventory run code on this machine",
-                )  # fmt: skip
+                )
         if self.problems:
             return None
         address = self._address()
@@ -92,10 +103,18 @@ class _Reader:
         if self.problems or address is None:
             return None
         return Node(
-            id=node_id(self.plan.name, name), name=name, address=str(address), link_mtu=mtu,
-            pod_cidr=str(pod_cidr or ""), overlay_address=overlay_address, nat=nat, groups=self.host.groups | {name},
-            capabilities=capabilities, managed=managed, stations=found,
-        )  # fmt: skip
+            id=node_id(self.plan.name, name),
+            name=name,
+            address=str(address),
+            link_mtu=mtu,
+            pod_cidr=str(pod_cidr or ""),
+            overlay_address=overlay_address,
+            nat=nat,
+            groups=self.host.groups | {name},
+            capabilities=capabilities,
+            managed=managed,
+            stations=found,
+        )
 
     def value(self, variable: str) -> Any:
         return self.host.variables.get(variable)
@@ -237,9 +256,11 @@ def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
             earlier = inventory.problem("IPP308", "", other.name, where_other)
             where = f" ({earlier.where()})" if earlier.line else ""
             yield inventory.problem(
-                "IPP308", f"hosts {quoted(other.name)}{where} and {quoted(node.name)} have the same underlay address "
-                f"{address}", node.name, variable,
-            )  # fmt: skip
+                "IPP308",
+                f"hosts {quoted(other.name)}{where} and {quoted(node.name)} have the same underlay address {address}",
+                node.name,
+                variable,
+            )
 
 
 def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
@@ -262,9 +283,12 @@ def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[
                 "its pre-shared keys would have to travel" if plan.ipsec.auth == "psk" else "nobody has its public key"
             )
             yield inventory.problem(
-                "IPP402", f"host {quoted(node.name)} is not managed: {what}",
-                node.name, "ipsecplan_managed", "auth: certificates; `ipsecplan ca sign` makes its certificate",
-            )  # fmt: skip
+                "IPP402",
+                f"host {quoted(node.name)} is not managed: {what}",
+                node.name,
+                "ipsecplan_managed",
+                "auth: certificates; `ipsecplan ca sign` makes its certificate",
+            )
         if peers(node, managed=True):
             continue
         if node.managed and peers(node, managed=False):
@@ -303,11 +327,14 @@ def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Itera
             lacking = node if any(can.lacks(p) for p in offered) else peer
             with_whom = "hosts like it" if peer is node else f"host {quoted((peer if lacking is node else node).name)}"
             yield inventory.problem(
-                "IPP408", f"host {quoted(lacking.name)} has no {what} proposal in common with {with_whom}: "
-                f"{agreed.downgrades[0]}", lacking.name, "strongswan_version",
+                "IPP408",
+                f"host {quoted(lacking.name)} has no {what} proposal in common with {with_whom}: "
+                f"{agreed.downgrades[0]}",
+                lacking.name,
+                "strongswan_version",
                 "offer a further proposal in ipsec.esp and ipsec.ike, take another profile, or upgrade strongSwan; "
                 "strongswan_version and strongswan_algorithms say what a host has",
-            )  # fmt: skip
+            )
 
 
 def _overlaps(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
@@ -318,9 +345,11 @@ def _overlaps(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
     for network, node in spans:
         if widest is not None and int(network[0]) <= int(widest[0][-1]):
             yield inventory.problem(
-                "IPP309", f"pod_cidr {network} of host {quoted(node.name)} overlaps {widest[0]} of host "
-                f"{quoted(widest[1].name)}", node.name, "pod_cidr",
-            )  # fmt: skip
+                "IPP309",
+                f"pod_cidr {network} of host {quoted(node.name)} overlaps {widest[0]} of host {quoted(widest[1].name)}",
+                node.name,
+                "pod_cidr",
+            )
         if widest is None or int(network[-1]) > int(widest[0][-1]):
             widest = (network, node)
     pods = [network for network, _ in spans]
@@ -332,6 +361,9 @@ def _overlaps(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
             inside = pods[place] if place >= 0 else None
             if inside is not None and address in inside:
                 yield inventory.problem(
-                    "IPP309", f"underlay address {address} of host {quoted(node.name)} lies in the pod subnet {inside}",
-                    node.name, variable, "pods and hosts need separate subnets",
-                )  # fmt: skip
+                    "IPP309",
+                    f"underlay address {address} of host {quoted(node.name)} lies in the pod subnet {inside}",
+                    node.name,
+                    variable,
+                    "pods and hosts need separate subnets",
+                )

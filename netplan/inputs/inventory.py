@@ -106,9 +106,11 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     seen = _seen(path, name)
     # what somebody wrote into the inventory counts more than what was seen
     return Inventory(
-        path, name, pattern,
+        path,
+        name,
+        pattern,
         tuple(Host(n, {**seen.get(n, {}), **variables.get(n, {})}, frozenset(groups[n])) for n in names),
-    )  # fmt: skip
+    )
 
 
 def facts_file(path: Path) -> Path:
@@ -132,9 +134,13 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         where = str(Path(shown).with_name(file.name))
         raise ProblemError(
-            Problem(code="IPP310", message="this is no file of `ipsecplan facts`", path=where,
-                    hint="remove it, or let `ipsecplan facts` write it again")
-        ) from None  # fmt: skip
+            Problem(
+                code="IPP310",
+                message="this is no file of `ipsecplan facts`",
+                path=where,
+                hint="remove it, or let `ipsecplan facts` write it again",
+            )
+        ) from None
 
 
 def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
@@ -153,9 +159,7 @@ def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
     return loaded
 
 
-def _ask(
-    program: Path, path: Path, pattern: str, name: str, extra: dict[str, str]
-) -> subprocess.CompletedProcess[str]:  # fmt: skip
+def _ask(program: Path, path: Path, pattern: str, name: str, extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
     env = {
         "ANSIBLE_INVENTORY_ENABLED": READERS,
         # who wants plugins to run says so there; what goes into a log, or between the lines of JSON, is not wanted
@@ -171,9 +175,16 @@ def _ask(
     argv = [str(program), "-i", str(path.resolve()), "--list", "--limit", pattern]
     try:
         return subprocess.run(
-            argv, capture_output=True, stdin=subprocess.DEVNULL, encoding="utf-8", errors="replace", timeout=TIMEOUT_S,
-            env=env, check=False, cwd=None if here() else "/",
-        )  # fmt: skip
+            argv,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_S,
+            env=env,
+            check=False,
+            cwd=None if here() else "/",
+        )
     except FileNotFoundError:
         raise ProblemError(
             Problem(code="IPP302", message=f"{program} is missing", hint="install ipsecplan with its dependencies")
@@ -201,8 +212,11 @@ def _unparsed(stderr: str, path: Path, name: str) -> Problem:
     if file.is_file() and not program:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         if line is None and (got := _GOT.search(said.text)):  # it names the word and not the line
-            at = [(n, found.start()) for n, row in enumerate(lines, 1)
-                  if (found := re.search(rf"(?<!\S){re.escape(got['word'])}(?!\S)", row))]  # fmt: skip
+            at = [
+                (n, found.start())
+                for n, row in enumerate(lines, 1)
+                if (found := re.search(rf"(?<!\S){re.escape(got['word'])}(?!\S)", row))
+            ]
             line, column = (at[0][0], at[0][1] + 1) if len(at) == 1 else (None, None)
         if line is None and path.suffix in (".yml", ".yaml", ".json"):
             line, column = _first_fault(file)
@@ -212,9 +226,14 @@ def _unparsed(stderr: str, path: Path, name: str) -> Problem:
     if text is None:  # Ansible points behind the end of the file, or nowhere
         line = column = None
     return Problem(
-        code="IPP302", message=f"Ansible can't read the inventory: {reason}", path=name, line=line,
-        column=(column or 1) if line else None, source=text, hint=hint,
-    )  # fmt: skip
+        code="IPP302",
+        message=f"Ansible can't read the inventory: {reason}",
+        path=name,
+        line=line,
+        column=(column or 1) if line else None,
+        source=text,
+        hint=hint,
+    )
 
 
 def _first_fault(file: Path) -> tuple[int | None, int | None]:
@@ -292,7 +311,13 @@ def _text_problem(
                 column = setting.start(1) + 1 if setting else text.index(host) + 1
                 width = len(setting[1]) if setting else len(host)
                 return Problem(
-                    code=code, message=message, path=_shown(found, path, shown), line=number, column=column,
-                    width=max(1, width), source=text, hint=hint,
-                )  # fmt: skip
+                    code=code,
+                    message=message,
+                    path=_shown(found, path, shown),
+                    line=number,
+                    column=column,
+                    width=max(1, width),
+                    source=text,
+                    hint=hint,
+                )
     return None

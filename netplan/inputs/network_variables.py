@@ -105,7 +105,9 @@ def deserted(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterato
         there = [node for node in found if any(at.plane == plane.name for at in node.stations)]
         if len(there) < 2 and len(found) > 1 and plane.name != SECOND:
             yield inventory.problem(
-                "IPP306", f"{len(there)} of {len(found)} hosts on the plane {plane.name}: a tunnel needs two ends",
-                there[0].name if there else None, PLANES,
+                "IPP306",
+                f"{len(there)} of {len(found)} hosts on the plane {plane.name}: a tunnel needs two ends",
+                there[0].name if there else None,
+                PLANES,
                 f"{PLANES}: {{{plane.name}: {{address: ADDRESS}}}} for each host that is on it",
-            )  # fmt: skip
+            )

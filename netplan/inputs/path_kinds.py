@@ -23,11 +23,17 @@ Kind = Literal["plan", "bundle", "inventory", "directory", "file", "missing"]
 MANIFEST = "manifest.json"
 NEIGHBOURS = 200  # entries of a folder that are looked at
 _NAMES = {
-    "plan": "a plan file", "bundle": "a bundle", "inventory": "an Ansible inventory", "directory": "a directory",
+    "plan": "a plan file",
+    "bundle": "a bundle",
+    "inventory": "an Ansible inventory",
+    "directory": "a directory",
     "file": "a file",
-}  # fmt: skip
-_WANTED = {"plan": "a plan file", "bundle": "a bundle, the directory that `render` writes,",
-           "inventory": "an Ansible inventory"}  # fmt: skip
+}
+_WANTED = {
+    "plan": "a plan file",
+    "bundle": "a bundle, the directory that `render` writes,",
+    "inventory": "an Ansible inventory",
+}
 _INI_GROUP = re.compile(r"^\[[\w.-]+(:(vars|children))?\]\s*([#;].*)?$")
 _GROUP_KEYS = {"hosts", "children", "vars"}
 
@@ -94,16 +100,19 @@ def mistaken(want: Literal["plan", "bundle", "inventory"], path: Path, shown: st
     found, name = kind(path), shown or str(path)
     if found != "missing" and (inside := next((p for p in path.absolute().parents if _manifest(p)), None)):
         hint = f"did you mean {_short(inside)}?" if want == "bundle" else _plan_of(inside)
-        return Problem(code="IPP211", message=f"this is a part of a bundle; {_WANTED[want]} is wanted", path=name,
-                       hint=hint)  # fmt: skip
+        return Problem(
+            code="IPP211", message=f"this is a part of a bundle; {_WANTED[want]} is wanted", path=name, hint=hint
+        )
     if found in (want, "missing") or (found == "file" and want != "bundle"):
         return None
     if want == "inventory" and found == "directory":
         return None
     return Problem(
-        code="IPP211", message=f"this is {_NAMES[found]}; {_WANTED[want]} is wanted", path=name,
+        code="IPP211",
+        message=f"this is {_NAMES[found]}; {_WANTED[want]} is wanted",
+        path=name,
         hint=_hint(want, found, path, name),
-    )  # fmt: skip
+    )
 
 
 def _hint(want: str, found: Kind, path: Path, name: str) -> str:

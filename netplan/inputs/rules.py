@@ -35,9 +35,11 @@ def validate_with(loaded: LoadedPlan, inventory: Inventory) -> list[Problem]:
 def _cluster_name(loaded: LoadedPlan) -> Iterator[Problem]:
     if not _CLUSTER.match(loaded.plan.name):
         yield loaded.source.problem(
-            "IPP401", f"{quoted(loaded.plan.name)} is not a cluster name", ("name",),
+            "IPP401",
+            f"{quoted(loaded.plan.name)} is not a cluster name",
+            ("name",),
             hint="lower-case letters, digits and '-', at most 40, beginning and ending with a letter or digit",
-        )  # fmt: skip
+        )
 
 
 def _inventory_path(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -48,9 +50,11 @@ def _inventory_path(loaded: LoadedPlan) -> Iterator[Problem]:
 def _pattern(loaded: LoadedPlan) -> Iterator[Problem]:
     if not loaded.plan.nodes.strip() or loaded.plan.nodes.startswith(("-", "@")):
         yield loaded.source.problem(
-            "IPP401", f"{quoted(loaded.plan.nodes)} is not a host pattern", ("nodes",),
+            "IPP401",
+            f"{quoted(loaded.plan.nodes)} is not a host pattern",
+            ("nodes",),
             hint="a group or host of the inventory, such as k8s_nodes or k8s_nodes:!drained",
-        )  # fmt: skip
+        )
 
 
 def _mode(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -60,16 +64,20 @@ def _mode(loaded: LoadedPlan) -> Iterator[Problem]:
         return
     if plan.ipsec.protect == "hosts":
         yield loaded.source.problem(
-            "IPP402", "ipsec.mode route can't protect everything between the hosts: ESP has the addresses of what it "
-            "carries, so a route to the peer through the interface would lead ESP into itself", at,
+            "IPP402",
+            "ipsec.mode route can't protect everything between the hosts: ESP has the addresses of what it "
+            "carries, so a route to the peer through the interface would lead ESP into itself",
+            at,
             hint="protect: overlay, whose packets a rule tells from ESP by their UDP port; or mode: tunnel",
-        )  # fmt: skip
+        )
     if plan.made is not None:
         yield loaded.source.problem(
-            "IPP402", f"ipsec.mode route is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
-            "a link, Open vSwitch or eBPF may pass beside the route into the interface", at,
+            "IPP402",
+            f"ipsec.mode route is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
+            "a link, Open vSwitch or eBPF may pass beside the route into the interface",
+            at,
             hint="mode: tunnel has the same packets and MTU",
-        )  # fmt: skip
+        )
 
 
 def _device_names(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -77,9 +85,11 @@ def _device_names(loaded: LoadedPlan) -> Iterator[Problem]:
         name = getattr(loaded.plan.overlay, key)
         if not _DEVICE.match(name):
             yield loaded.source.problem(
-                "IPP401", f"{quoted(name)} is not an interface name", ("overlay", key),
+                "IPP401",
+                f"{quoted(name)} is not an interface name",
+                ("overlay", key),
                 hint="at most 15 letters, digits, '_', '.' and '-'",
-            )  # fmt: skip
+            )
     if loaded.plan.overlay.device == loaded.plan.overlay.bridge:
         yield loaded.source.problem("IPP401", "overlay.device and overlay.bridge are the same", ("overlay", "device"))
 
@@ -90,23 +100,29 @@ def _overlay_port(loaded: LoadedPlan) -> Iterator[Problem]:
         for key in ("port", "vni", "device"):
             if at.get(("overlay", key)) is not None:
                 yield loaded.source.problem(
-                    "IPP402", f"overlay.{key} has no meaning for {overlay.type}, which is a tunnel for each pair",
-                    ("overlay", key), hint=f"leave it out, or take vxlan, which has a {key}",
-                )  # fmt: skip
+                    "IPP402",
+                    f"overlay.{key} has no meaning for {overlay.type}, which is a tunnel for each pair",
+                    ("overlay", key),
+                    hint=f"leave it out, or take vxlan, which has a {key}",
+                )
         if loaded.plan.ipsec.protect != "hosts":
             yield loaded.source.problem(
-                "IPP402", f"overlay.type {overlay.type} has no port that ESP, the guard and the proof could go by",
-                ("overlay", "type"), hint="protect: hosts covers it, with SSH left clear; or take vxlan or geneve",
-            )  # fmt: skip
+                "IPP402",
+                f"overlay.type {overlay.type} has no port that ESP, the guard and the proof could go by",
+                ("overlay", "type"),
+                hint="protect: hosts covers it, with SSH left clear; or take vxlan or geneve",
+            )
         return
     # a selector or guard rule on these would cut IKE, SSH tunnels or name service, or encrypt IKE in itself
     reserved = {500: "IKE", 4500: "IKE and ESP behind NAT", 53: "DNS", 67: "DHCP", 68: "DHCP", 123: "NTP"}
     port = loaded.plan.overlay.udp_port
     if port in reserved:
         yield loaded.source.problem(
-            "IPP404", f"overlay.port {port} is the port of {reserved[port]}", ("overlay", "port"),
+            "IPP404",
+            f"overlay.port {port} is the port of {reserved[port]}",
+            ("overlay", "port"),
             hint="VXLAN uses 4789 (8472 in older Linux set-ups), Geneve 6081",
-        )  # fmt: skip
+        )
 
 
 def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -115,25 +131,33 @@ def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
     if ipsec.protect != "hosts":
         if loaded.source.values.get(at) is not None:
             yield loaded.source.problem(
-                "IPP402", "ipsec.clear has no meaning with protect: overlay, where only the overlay is protected", at,
+                "IPP402",
+                "ipsec.clear has no meaning with protect: overlay, where only the overlay is protected",
+                at,
                 hint="protect: hosts, or leave ipsec.clear out",
-            )  # fmt: skip
+            )
         return
     forbidden = {
         f"udp/{loaded.plan.overlay.udp_port}": "the overlay",
-        "udp/500": "IKE, which is never encrypted in itself", "udp/4500": "IKE, which is never encrypted in itself",
-    }  # fmt: skip
+        "udp/500": "IKE, which is never encrypted in itself",
+        "udp/4500": "IKE, which is never encrypted in itself",
+    }
     for index, service in enumerate(ipsec.clear):
         if service in forbidden or int(service.partition("/")[2]) > 65535:
             yield loaded.source.problem(
-                "IPP404", f"{service} can't be in ipsec.clear: it is {forbidden.get(service, 'no port')}", (*at, index),
+                "IPP404",
+                f"{service} can't be in ipsec.clear: it is {forbidden.get(service, 'no port')}",
+                (*at, index),
                 hint="SSH is tcp/22",
-            )  # fmt: skip
+            )
     if "tcp/22" not in ipsec.clear:
         yield loaded.source.problem(
-            "IPP405", "SSH between hosts is protected too: without an SA one can't log in from the other",
-            at, hint="clear: [tcp/22] keeps it outside; it is encrypted by itself", warning=True,
-        )  # fmt: skip
+            "IPP405",
+            "SSH between hosts is protected too: without an SA one can't log in from the other",
+            at,
+            hint="clear: [tcp/22] keeps it outside; it is encrypted by itself",
+            warning=True,
+        )
 
 
 def _mesh(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -141,9 +165,10 @@ def _mesh(loaded: LoadedPlan) -> Iterator[Problem]:
     given = [key for key in ("hub", "zones", "between") if getattr(mesh, key) is not None]
     if len(given) + (mesh.shape is not None) != 1:
         yield loaded.source.problem(
-            "IPP208", f"ipsec.mesh has {' and '.join(given) or 'nothing'}; it takes exactly one of hub, zones, between",
+            "IPP208",
+            f"ipsec.mesh has {' and '.join(given) or 'nothing'}; it takes exactly one of hub, zones, between",
             at,
-        )  # fmt: skip
+        )
 
 
 def _profile(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -164,16 +189,20 @@ def _esp(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
     proposal = esp_proposal(text)
     if proposal is None:
         yield loaded.source.problem(
-            "IPP403", f"{quoted(text)} is not an ESP proposal", at,
+            "IPP403",
+            f"{quoted(text)} is not an ESP proposal",
+            at,
             hint="an AEAD such as aes256gcm16-x25519, or cipher-integrity such as aes256-sha256-x25519",
-        )  # fmt: skip
+        )
         return
     if proposal.unknown:
         near = closest(proposal.unknown[0], (*GROUPS, *INTEGRITY))
         yield loaded.source.problem(
-            "IPP403", f"{quoted(text)}: {proposal.unknown[0]} is no word of an ESP proposal", at,
+            "IPP403",
+            f"{quoted(text)}: {proposal.unknown[0]} is no word of an ESP proposal",
+            at,
             hint=f"did you mean {near}?" if near else "cipher, integrity, key exchange, esn or noesn",
-        )  # fmt: skip
+        )
         return
     try:
         parse(f"ip4/esp:{proposal.suite}")
@@ -183,9 +212,12 @@ def _esp(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
     yield from _judged(loaded, proposal, at)
     if not proposal.weakness and not proposal.key_exchange:
         yield loaded.source.problem(
-            "IPP405", f"{quoted(text)} has no key exchange: rekeying is without perfect forward secrecy", at,
-            hint=f"{text}-x25519", warning=True,
-        )  # fmt: skip
+            "IPP405",
+            f"{quoted(text)} has no key exchange: rekeying is without perfect forward secrecy",
+            at,
+            hint=f"{text}-x25519",
+            warning=True,
+        )
 
 
 def _ike(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
@@ -239,10 +271,12 @@ def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
             yield loaded.source.problem("IPP409", f"{text} is too short: at least {duration(least)}", at)
         elif longest(life) > limit:
             yield loaded.source.problem(
-                "IPP409", f"{text}: the responder's SAs may live {duration(longest(life))}, and "
-                f"{duration(limit)} is the most ({profile.source if key == 'child' else 'NIST SP 800-77r1'})", at,
+                "IPP409",
+                f"{text}: the responder's SAs may live {duration(longest(life))}, and "
+                f"{duration(limit)} is the most ({profile.source if key == 'child' else 'NIST SP 800-77r1'})",
+                at,
                 hint=f"at most {duration(shortest(limit))}",
-            )  # fmt: skip
+            )
 
 
 def _family(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -266,9 +300,12 @@ def _planes(loaded: LoadedPlan) -> Iterator[Problem]:
     plan, at = loaded.plan, ("underlay", "planes")
     if plan.underlay.planes and plan.ipsec.protect != "hosts":
         yield loaded.source.problem(
-            "IPP402", "underlay.planes has no meaning with protect: overlay: the overlay runs over one network, and "
-            "nothing else is protected", at, hint="protect: hosts, or leave underlay.planes out",
-        )  # fmt: skip
+            "IPP402",
+            "underlay.planes has no meaning with protect: overlay: the overlay runs over one network, and "
+            "nothing else is protected",
+            at,
+            hint="protect: hosts, or leave underlay.planes out",
+        )
         return
     names: set[str] = set()
     for index, plane in enumerate(plan.underlay.planes):
@@ -281,9 +318,12 @@ def _planes(loaded: LoadedPlan) -> Iterator[Problem]:
             yield loaded.source.problem("IPP401", f"two planes are called {quoted(plane.name)}", place)
         elif plan.ipsec.auth == "pubkey":
             yield loaded.source.problem(
-                "IPP402", f"the plane {plane.name} can't have auth: pubkey: a further network needs a further identity "
-                "of each host, and charon knows a raw public key by one", place, hint="auth: certificates or psk",
-            )  # fmt: skip
+                "IPP402",
+                f"the plane {plane.name} can't have auth: pubkey: a further network needs a further identity "
+                "of each host, and charon knows a raw public key by one",
+                place,
+                hint="auth: certificates or psk",
+            )
         names.add(plane.name)
 
 
@@ -313,16 +353,20 @@ def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
         if name not in known:
             near = closest(name, known)
             yield loaded.source.problem(
-                "IPP407", f"{quoted(name)} is no group or host of the inventory", at,
+                "IPP407",
+                f"{quoted(name)} is no group or host of the inventory",
+                at,
                 hint=f"did you mean {near}?" if near else f"known: {' '.join(known[:12])}",
-            )  # fmt: skip
+            )
     for one, other in rules(mesh) if mesh.zones is not None else ():
         both = [h.name for h in inventory.hosts if one in h.groups | {h.name} and other in h.groups | {h.name}]
         if both:
             yield loaded.source.problem(
-                "IPP407", f"host {quoted(both[0])} is in both zones {quoted(one)} and {quoted(other)}",
-                ("ipsec", "mesh", "zones"), hint="a host is in one zone at most; `between` takes any pairs of groups",
-            )  # fmt: skip
+                "IPP407",
+                f"host {quoted(both[0])} is in both zones {quoted(one)} and {quoted(other)}",
+                ("ipsec", "mesh", "zones"),
+                hint="a host is in one zone at most; `between` takes any pairs of groups",
+            )
 
 
 RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (

@@ -15,7 +15,8 @@ from netplan.problems import Problem, quoted
 PAIRS = "mesh: pairs, which has a connection for each peer"
 WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
     ("mode", "tunnel"): (
-        "a trap without a peer's address can't be a tunnel: charon installs none", f"mode: transport, or {PAIRS}"
+        "a trap without a peer's address can't be a tunnel: charon installs none",
+        f"mode: transport, or {PAIRS}",
     ),
     ("mode", "route"): ("each peer has an XFRM interface of its own", f"mode: transport, or {PAIRS}"),
     ("protect", "hosts"): (
@@ -23,16 +24,18 @@ WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
         f"protect: overlay, or {PAIRS}",
     ),
     ("auth", "psk"): (
-        "who opens IKE has to choose a key before the peer has said who it is", f"auth: certificates, or {PAIRS}"
+        "who opens IKE has to choose a key before the peer has said who it is",
+        f"auth: certificates, or {PAIRS}",
     ),
     ("auth", "pubkey"): (
         "a peer is known by its key alone, and a wildcard has no room for each of them",
         f"auth: certificates, or {PAIRS}",
     ),
     ("nat_traversal", "always"): (
-        "behind NAT a peer's address is not the one that the plan knows it by", f"nat_traversal: never, or {PAIRS}"
+        "behind NAT a peer's address is not the one that the plan knows it by",
+        f"nat_traversal: never, or {PAIRS}",
     ),
-}  # fmt: skip
+}
 
 
 def rule(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -43,17 +46,21 @@ def rule(loaded: LoadedPlan) -> Iterator[Problem]:
     if loaded.plan.underlay.carrier == "ipv6":
         given = loaded.source.values.get(("underlay", "family")) is not None
         yield loaded.source.problem(
-            "IPP402", "underlay.family ipv6 does not go with mesh trap-any in this version: charon makes an IPv4 "
+            "IPP402",
+            "underlay.family ipv6 does not go with mesh trap-any in this version: charon makes an IPv4 "
             "wildcard of a subnet alone, and no other way was tried",
-            ("underlay", "family") if given else ("ipsec", "mesh"), hint=f"family: ipv4, or {PAIRS}",
-        )  # fmt: skip
+            ("underlay", "family") if given else ("ipsec", "mesh"),
+            hint=f"family: ipv4, or {PAIRS}",
+        )
     for (key, value), (why, hint) in WITHOUT.items():
         if getattr(ipsec, key) == value:
             given = loaded.source.values.get(("ipsec", key)) is not None
             yield loaded.source.problem(
-                "IPP402", f"ipsec.{key} {value} does not go with mesh trap-any: {why}",
-                ("ipsec", key if given else "mesh"), hint=hint,
-            )  # fmt: skip
+                "IPP402",
+                f"ipsec.{key} {value} does not go with mesh trap-any: {why}",
+                ("ipsec", key if given else "mesh"),
+                hint=hint,
+            )
 
 
 def hosts(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
@@ -63,26 +70,36 @@ def hosts(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[P
     for node in found:
         if not node.managed:
             yield inventory.problem(
-                "IPP402", f"host {quoted(node.name)} is not managed: with mesh trap-any every certificate of the "
+                "IPP402",
+                f"host {quoted(node.name)} is not managed: with mesh trap-any every certificate of the "
                 "cluster is good for every address, and somebody else would hold one",
-                node.name, "ipsecplan_managed", PAIRS,
-            )  # fmt: skip
+                node.name,
+                "ipsecplan_managed",
+                PAIRS,
+            )
         if node.nat and plan.ipsec.nat_traversal != "never":
             yield inventory.problem(
-                "IPP402", f"host {quoted(node.name)} is behind NAT: with mesh trap-any a peer is known by its address",
-                node.name, "underlay_nat", PAIRS,
-            )  # fmt: skip
+                "IPP402",
+                f"host {quoted(node.name)} is behind NAT: with mesh trap-any a peer is known by its address",
+                node.name,
+                "underlay_nat",
+                PAIRS,
+            )
     agreed = common(plan, {node.capabilities for node in found})
     kinds: tuple[tuple[str, tuple[str, ...], Sequence[EspProposal | IkeProposal]], ...] = (
-        ("ESP", agreed.esp, esp_of(plan)), ("IKE", agreed.ike, ike_of(plan)),
-    )  # fmt: skip
+        ("ESP", agreed.esp, esp_of(plan)),
+        ("IKE", agreed.ike, ike_of(plan)),
+    )
     for what, left, offered in kinds:
         if left or not offered:  # a proposal that is none was refused before
             continue
         best = offered[0]
         lacking = next(n for n in found if n.capabilities.lacks(best))
         yield inventory.problem(
-            "IPP408", f"no {what} proposal of the plan is known to every host, and mesh trap-any has one for all: "
-            f"{best.text}: {lacking.capabilities.lacks(best)}", lacking.name, "strongswan_version",
+            "IPP408",
+            f"no {what} proposal of the plan is known to every host, and mesh trap-any has one for all: "
+            f"{best.text}: {lacking.capabilities.lacks(best)}",
+            lacking.name,
+            "strongswan_version",
             "offer one more that all know, upgrade strongSwan there, or take mesh: pairs, where each pair has its own",
-        )  # fmt: skip
+        )

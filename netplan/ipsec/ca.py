@@ -222,8 +222,10 @@ def install(authority: Authority, pem: bytes) -> x509.Certificate:
     if found.public_key() != authority.key.public_key():
         raise _problem("the certificate is for another key", "make it from `ipsecplan ca request`")
     if found.subject != authority.certificate.subject:
-        raise _problem(f"the certificate names {found.subject.rfc4514_string()}; issued certificates name "
-                       f"{authority.certificate.subject.rfc4514_string()}")  # fmt: skip
+        raise _problem(
+            f"the certificate names {found.subject.rfc4514_string()}; issued certificates name "
+            f"{authority.certificate.subject.rfc4514_string()}"
+        )
     if not constraints.ca or not usage.key_cert_sign:
         raise _problem("the certificate does not allow to sign others (CA:TRUE and keyCertSign)")
     if not found.not_valid_before_utc <= _now() < found.not_valid_after_utc:
@@ -329,10 +331,16 @@ def public_key(request_pem: str, node: str) -> str:
 
 def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=digital_signature, key_cert_sign=key_cert_sign, crl_sign=crl_sign,
-        content_commitment=False, key_encipherment=False, data_encipherment=False, key_agreement=False,
-        encipher_only=False, decipher_only=False,
-    )  # fmt: skip
+        digital_signature=digital_signature,
+        key_cert_sign=key_cert_sign,
+        crl_sign=crl_sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _put(path: Path, data: bytes, mode: int) -> None:

@@ -48,10 +48,16 @@ class Change:
     def as_json(self) -> dict[str, str]:
         """Return the change as data."""
         return {
-            "node": self.node, "peer": self.peer, "what": self.what, "before": self.before, "after": self.after,
-            "reload": self.reload.value, "reload_why": self.reload_why,
-            "apply": self.apply.value, "apply_why": self.apply_why,
-        }  # fmt: skip
+            "node": self.node,
+            "peer": self.peer,
+            "what": self.what,
+            "before": self.before,
+            "after": self.after,
+            "reload": self.reload.value,
+            "reload_why": self.reload_why,
+            "apply": self.apply.value,
+            "apply_why": self.apply_why,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,19 +102,31 @@ def _node(before: Side | None, after: Side | None) -> list[Change]:
     if after is not None:
         return [
             Change(
-                node=str(after.facts["name"]), peer="", what="node", before="-", after="joins",
-                reload=Impact.BLACKHOLE, reload_why="it traps before its peers can answer",
-                apply=Impact.NONE, apply_why="proven by a childless IKE_SA with every peer before anything is switched",
+                node=str(after.facts["name"]),
+                peer="",
+                what="node",
+                before="-",
+                after="joins",
+                reload=Impact.BLACKHOLE,
+                reload_why="it traps before its peers can answer",
+                apply=Impact.NONE,
+                apply_why="proven by a childless IKE_SA with every peer before anything is switched",
             )
-        ]  # fmt: skip
+        ]
     assert before is not None  # noqa: S101
     return [
         Change(
-            node=str(before.facts["name"]), peer="", what="node", before="is there", after="-",
-            reload=Impact.BLACKHOLE, reload_why="its peers drop its clear packets once it stops encrypting",
-            apply=Impact.BLACKHOLE, apply_why="apply ends its pairs; `revert OLD-BUNDLE --limit NODE` turns it off",
+            node=str(before.facts["name"]),
+            peer="",
+            what="node",
+            before="is there",
+            after="-",
+            reload=Impact.BLACKHOLE,
+            reload_why="its peers drop its clear packets once it stops encrypting",
+            apply=Impact.BLACKHOLE,
+            apply_why="apply ends its pairs; `revert OLD-BUNDLE --limit NODE` turns it off",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _mtu(before: Side, after: Side) -> Iterator[Change]:
@@ -116,73 +134,114 @@ def _mtu(before: Side, after: Side) -> Iterator[Change]:
     if old != new:
         lower = new < old
         yield Change(
-            node=str(after.facts["name"]), peer="", what="pod MTU", before=str(old), after=str(new),
+            node=str(after.facts["name"]),
+            peer="",
+            what="pod MTU",
+            before=str(old),
+            after=str(new),
             reload=Impact.NONE if not lower else Impact.BLACKHOLE,
             reload_why="swanctl changes no MTU" if not lower else "full packets of the old MTU no longer fit the link",
             apply=Impact.NONE,
-            apply_why="lowered on every node before any SA changes" if lower
+            apply_why="lowered on every node before any SA changes"
+            if lower
             else "stays small until `apply --raise`: last, on every node, receivers first",
-        )  # fmt: skip
+        )
 
 
 def _port(before: Side, after: Side) -> Iterator[Change]:
     old, new = before.facts["overlay"]["port"], after.facts["overlay"]["port"]
     if old != new:
         yield Change(
-            node=str(after.facts["name"]), peer="", what="overlay port", before=str(old), after=str(new),
-            reload=Impact.BLACKHOLE, reload_why="the peers' policies and guards name the old port",
-            apply=Impact.BLACKHOLE, apply_why="an overlay can't change its port under way: revert, then apply",
-        )  # fmt: skip
+            node=str(after.facts["name"]),
+            peer="",
+            what="overlay port",
+            before=str(old),
+            after=str(new),
+            reload=Impact.BLACKHOLE,
+            reload_why="the peers' policies and guards name the old port",
+            apply=Impact.BLACKHOLE,
+            apply_why="an overlay can't change its port under way: revert, then apply",
+        )
 
 
 def _rest(after: Side) -> Change:
     words = ("pairs", "trap-any")
     before, now = words if "wildcard" in after.facts else words[::-1]
     return Change(
-        node=str(after.facts["name"]), peer="", what="mesh", before=before, after=now,
-        reload=Impact.REBUILT, reload_why="a peer with the other file ends one of the two IKE_SAs of a wildcard",
-        apply=Impact.NONE, apply_why="live SAs go on; what is made anew comes from the new file",
-    )  # fmt: skip
+        node=str(after.facts["name"]),
+        peer="",
+        what="mesh",
+        before=before,
+        after=now,
+        reload=Impact.REBUILT,
+        reload_why="a peer with the other file ends one of the two IKE_SAs of a wildcard",
+        apply=Impact.NONE,
+        apply_why="live SAs go on; what is made anew comes from the new file",
+    )
 
 
 def _protect(before: Side, after: Side) -> Change:
     blackhole = Impact.BLACKHOLE
     return Change(
-        node=str(after.facts["name"]), peer="", what="protect",
-        before=str(before.facts.get("protect", "overlay")), after=str(after.facts.get("protect", "overlay")),
-        reload=blackhole, reload_why="the peers' policies and guards cover something else",
-        apply=blackhole, apply_why="refused by its preflight: revert, then apply",
-    )  # fmt: skip
+        node=str(after.facts["name"]),
+        peer="",
+        what="protect",
+        before=str(before.facts.get("protect", "overlay")),
+        after=str(after.facts.get("protect", "overlay")),
+        reload=blackhole,
+        reload_why="the peers' policies and guards cover something else",
+        apply=blackhole,
+        apply_why="refused by its preflight: revert, then apply",
+    )
 
 
 def _added(after: Side, peer: str) -> Change:
     return Change(
-        node=str(after.facts["name"]), peer=peer, what="connection", before="-", after="protected",
-        reload=Impact.BLACKHOLE, reload_why="the end loaded first traps, and drops the other's clear packets",
-        apply=Impact.REBUILT, apply_why="both ends loaded and proven, clear and ESP accepted, then switched",
-    )  # fmt: skip
+        node=str(after.facts["name"]),
+        peer=peer,
+        what="connection",
+        before="-",
+        after="protected",
+        reload=Impact.BLACKHOLE,
+        reload_why="the end loaded first traps, and drops the other's clear packets",
+        apply=Impact.REBUILT,
+        apply_why="both ends loaded and proven, clear and ESP accepted, then switched",
+    )
 
 
 def _removed(before: Side, after: Side, peer: str) -> Change:
     still = any(p["name"] == peer for p in after.facts["peers"]) or not after.partial
     return Change(
-        node=str(before.facts["name"]), peer=peer, what="connection", before="protected", after="-",
+        node=str(before.facts["name"]),
+        peer=peer,
+        what="connection",
+        before="protected",
+        after="-",
         reload=Impact.BLACKHOLE if still else Impact.LEAK,
-        reload_why="its SAs stay until they expire, then the guard drops what is clear" if still
+        reload_why="its SAs stay until they expire, then the guard drops what is clear"
+        if still
         else "its SAs stay until they expire, then its packets leave in clear",
         apply=Impact.LEAK if not still else Impact.BLACKHOLE,
-        apply_why="as planned: the mesh leaves this pair clear, and the guard does not name it any more" if not still
+        apply_why="as planned: the mesh leaves this pair clear, and the guard does not name it any more"
+        if not still
         else "the guard goes on dropping what is clear",
-    )  # fmt: skip
+    )
 
 
 def _changed(node: str, peer: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Change]:
     def change(what: str, old: Any, new: Any, reload: tuple[Impact, str], apply: tuple[Impact, str]) -> Change:
         text = [", ".join(v) if isinstance(v, (list, tuple)) else str(v) for v in (old, new)]
         return Change(
-            node=node, peer=peer, what=what, before=text[0], after=text[1],
-            reload=reload[0], reload_why=reload[1], apply=apply[0], apply_why=apply[1],
-        )  # fmt: skip
+            node=node,
+            peer=peer,
+            what=what,
+            before=text[0],
+            after=text[1],
+            reload=reload[0],
+            reload_why=reload[1],
+            apply=apply[0],
+            apply_why=apply[1],
+        )
 
     kept, rebuilt = (Impact.NONE, _KEPT), (Impact.REBUILT, _TWO_FIRST)
     child: Mapping[str, Any] = next(iter(one["children"].values()))
@@ -218,8 +277,13 @@ def _changed(node: str, peer: str, one: Mapping[str, Any], other: Mapping[str, A
             Impact.BLACKHOLE,
             "nothing in common with a peer that has the old file: no new IKE_SA",
         )
-        yield change("IKE proposals", one["proposals"], other["proposals"],
-                     (Impact.NONE, _NEXT) if common else lost, (Impact.LATER, _NEXT))  # fmt: skip
+        yield change(
+            "IKE proposals",
+            one["proposals"],
+            other["proposals"],
+            (Impact.NONE, _NEXT) if common else lost,
+            (Impact.LATER, _NEXT),
+        )
     for name in ("rekey_time", "rekey_packets"):
         if child.get(name) != new_child.get(name):
             yield change(f"child {name}", child.get(name), new_child.get(name), kept, kept)

@@ -129,8 +129,9 @@ class Store:
         if behind:
             raise _problem(
                 f"{node} can't go to phase {phase}: {', '.join(behind[:4])} is at {self.phases[behind[0]]}, and nodes "
-                "two phases apart can't authenticate each other", "bring every node to the phase before",
-            )  # fmt: skip
+                "two phases apart can't authenticate each other",
+                "bring every node to the phase before",
+            )
         if phase < self.phases.get(node, 0) - 1:
             raise _problem(f"{node} is at phase {self.phases[node]} and can't go back to {phase}")
 

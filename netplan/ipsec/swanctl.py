@@ -65,17 +65,28 @@ def flavours(plan: Plan, node: Node) -> tuple[list[Flavour], list[dict[str, str]
         if flavour is None:
             ike, child = (_life(plan, kind, initiator) for kind in ("ike", "child"))
             flavour = Flavour(
-                name=f"ipsecplan-{len(same) + 1}", role="initiator" if initiator else "responder",
-                ike=",".join(found.offer.ike), esp=",".join(found.offer.esp), nat_t=found.nat_t,
-                ike_life=duration(ike), child_life=duration(child),
+                name=f"ipsecplan-{len(same) + 1}",
+                role="initiator" if initiator else "responder",
+                ike=",".join(found.offer.ike),
+                esp=",".join(found.offer.esp),
+                nat_t=found.nat_t,
+                ike_life=duration(ike),
+                child_life=duration(child),
                 packets=REKEY_PACKETS if initiator else responder(REKEY_PACKETS),
-            )  # fmt: skip
+            )
             same[initiator, found.offer, found.nat_t] = flavour
         connections.append(
-            {"pair": pair.id, "peer": peer.id, "remote": peer.ike, "address": peer.address, "flavour": flavour.name,
-             "local": own.address if there.plane else "", "identity": own.identity,
-             "if_id": str(inside[pair.id].number) if pair.id in inside else ""}
-        )  # fmt: skip
+            {
+                "pair": pair.id,
+                "peer": peer.id,
+                "remote": peer.ike,
+                "address": peer.address,
+                "flavour": flavour.name,
+                "local": own.address if there.plane else "",
+                "identity": own.identity,
+                "if_id": str(inside[pair.id].number) if pair.id in inside else "",
+            }
+        )
     return list(same.values()), connections
 
 

@@ -45,10 +45,18 @@ def connection_file(plan: Plan, node: Node) -> str:
     own, theirs, udp = f"{node.address}/32", span(plan), f"udp/{plan.file.overlay.udp_port}"
     children = ((CHILDREN[0], f"{own}[udp]", f"{theirs}[{udp}]"), (CHILDREN[1], f"{own}[{udp}]", f"{theirs}[udp]"))
     text = render(
-        "swanctl/any.conf.j2", {"q": swanctl.quote}, cluster=plan.file.name, local=node, name=NAME, span=theirs,
-        offer=next(c.offer for c in plan.classes if c.protected), children=children,
-        ike=_life(plan, "ike"), child=_life(plan, "child"), packets=swanctl.REKEY_PACKETS,
-    )  # fmt: skip
+        "swanctl/any.conf.j2",
+        {"q": swanctl.quote},
+        cluster=plan.file.name,
+        local=node,
+        name=NAME,
+        span=theirs,
+        offer=next(c.offer for c in plan.classes if c.protected),
+        children=children,
+        ike=_life(plan, "ike"),
+        child=_life(plan, "child"),
+        packets=swanctl.REKEY_PACKETS,
+    )
     found = swanctl.meaning(read(text + swanctl.start_file("none")))
     assert found == {NAME: expected(plan, node)}, "rendered wildcard does not read back as planned"  # noqa: S101
     return text

@@ -17,10 +17,25 @@ from netplan.templates.render import render
 
 # IANA numbers, which is what appliances ask for
 _GROUP_NUMBERS = {
-    "MODP_2048": 14, "MODP_3072": 15, "MODP_4096": 16, "MODP_6144": 17, "MODP_8192": 18, "ECP_256": 19, "ECP_384": 20,
-    "ECP_521": 21, "ECP_224": 26, "ECP_224_BP": 27, "ECP_256_BP": 28, "ECP_384_BP": 29, "ECP_512_BP": 30,
-    "CURVE_25519": 31, "CURVE_448": 32, "ML_KEM_512": 35, "ML_KEM_768": 36, "ML_KEM_1024": 37,
-}  # fmt: skip
+    "MODP_2048": 14,
+    "MODP_3072": 15,
+    "MODP_4096": 16,
+    "MODP_6144": 17,
+    "MODP_8192": 18,
+    "ECP_256": 19,
+    "ECP_384": 20,
+    "ECP_521": 21,
+    "ECP_224": 26,
+    "ECP_224_BP": 27,
+    "ECP_256_BP": 28,
+    "ECP_384_BP": 29,
+    "ECP_512_BP": 30,
+    "CURVE_25519": 31,
+    "CURVE_448": 32,
+    "ML_KEM_512": 35,
+    "ML_KEM_768": 36,
+    "ML_KEM_1024": 37,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +58,27 @@ def parameters(plan: Plan, node: Node) -> str:
     ike, child = (seconds(getattr(plan.file.ipsec.lifetimes, kind)) or 0 for kind in ("ike", "child"))
     peers = [
         {
-            "node": peer, "plane": there.plane, "nat_t": pair.pair_class.nat_t,
+            "node": peer,
+            "plane": there.plane,
+            "nat_t": pair.pair_class.nat_t,
             "ike": [words(p) for t in pair.pair_class.offer.ike if isinstance(p := ike_proposal(t), IkeProposal)],
             "esp": [words(s.proposal) for s in pair.pair_class.sized],
         }
         for there, _, peer, pair in plan.links(node)
-    ]  # fmt: skip
+    ]
     return render(
-        "review/far-end.md.j2", {"cell": _cell}, plan=plan, node=node, peers=peers,
+        "review/far-end.md.j2",
+        {"cell": _cell},
+        plan=plan,
+        node=node,
+        peers=peers,
         planes=[(there.plane, own) for there in plan.planes for own in there.nodes if own.id == node.id],
-        port=plan.file.overlay.udp_port, lives={kind: (duration(responder(life)), duration(longest(life)))
-                                               for kind, life in (("ike", ike), ("child", child))},
-    )  # fmt: skip
+        port=plan.file.overlay.udp_port,
+        lives={
+            kind: (duration(responder(life)), duration(longest(life)))
+            for kind, life in (("ike", ike), ("child", child))
+        },
+    )
 
 
 def words(proposal: EspProposal | IkeProposal) -> Words:

@@ -47,9 +47,12 @@ def interfaces(plan: Plan, node: Node) -> dict[str, Interface]:
             number = number % NUMBERS + 1
         taken.add(number)
         found[pair] = Interface(
-            name=f"xi-{number:0{WIDTH}x}", number=number, mtu=sizes[pair_class.name], local=node.address,
+            name=f"xi-{number:0{WIDTH}x}",
+            number=number,
+            mtu=sizes[pair_class.name],
+            local=node.address,
             remote=peer.address,
-        )  # fmt: skip
+        )
     return found
 
 

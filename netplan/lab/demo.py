@@ -68,9 +68,13 @@ def _step(
         shown = shown.replace(home, "~")
     print(f"\n## {time.monotonic() - began:.0f} s: {title}\n$ {shown}", flush=True)  # noqa: T201
     process = subprocess.Popen(
-        [sys.executable, "-m", "netplan", *argv], env=environment, cwd=work, stdout=subprocess.PIPE,
-        encoding="utf-8", errors="replace",
-    )  # fmt: skip
+        [sys.executable, "-m", "netplan", *argv],
+        env=environment,
+        cwd=work,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
     assert process.stdout is not None  # noqa: S101
     said = ""
     try:

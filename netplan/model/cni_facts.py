@@ -16,9 +16,16 @@ from typing import Literal
 NAMESPACE = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 # these run the cluster; closing them cuts it off from itself
 SYSTEM_NAMESPACES = (
-    "kube-system", "kube-public", "kube-node-lease", "calico-system", "calico-apiserver", "tigera-operator",
-    "kube-flannel", "cilium", "ovn-kubernetes",
-)  # fmt: skip
+    "kube-system",
+    "kube-public",
+    "kube-node-lease",
+    "calico-system",
+    "calico-apiserver",
+    "tigera-operator",
+    "kube-flannel",
+    "cilium",
+    "ovn-kubernetes",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +91,26 @@ _PAST = "packets of its pods do not pass the host's IP stack, so IPsec between t
 _OVS_PORTS = "ovs-system"  # the kernel datapath
 
 _CALICO = Made(
-    port=4789, tunnel="vxlan.calico", device="vxlan.calico", device6="vxlan-v6.calico", vni=4096, target="gateway",
+    port=4789,
+    tunnel="vxlan.calico",
+    device="vxlan.calico",
+    device6="vxlan-v6.calico",
+    vni=4096,
+    target="gateway",
     settable=_PORT,
-)  # fmt: skip
+)
 _CALICO_RKE2 = Made(
     port=4789, tunnel="vxlan.calico", device="vxlan.calico", device6="vxlan-v6.calico", vni=4096, target="gateway"
 )
 _FLANNEL = Made(
-    port=8472, tunnel="flannel.{vni}", device="flannel.{vni}", device6="flannel-v6.{vni}", vni=1, target="gateway",
+    port=8472,
+    tunnel="flannel.{vni}",
+    device="flannel.{vni}",
+    device6="flannel-v6.{vni}",
+    vni=1,
+    target="gateway",
     settable=_ALL,
-)  # fmt: skip
+)
 _FLANNEL_CHART = Made(
     port=8472, tunnel="flannel.1", device="flannel.1", device6="flannel-v6.1", vni=1, target="gateway"
 )
@@ -103,11 +120,16 @@ _CILIUM = {
 }
 _ANTREA = {
     kind: Made(
-        port=port, tunnel=f"{start}_sys_{{port}}", device="antrea-gw0", target=1, routed=False, pods_on=_OVS_PORTS,
+        port=port,
+        tunnel=f"{start}_sys_{{port}}",
+        device="antrea-gw0",
+        target=1,
+        routed=False,
+        pods_on=_OVS_PORTS,
         settable=_PORT,
     )
     for kind, start, port in (("geneve", "genev", 6081), ("vxlan", "vxlan", 4789))
-}  # fmt: skip
+}
 _OVNKUBE = {
     "geneve": Made(
         port=6081, tunnel="genev_sys_6081", device="ovn-k8s-mp0", options=8, target=2, routed=False, pods_on=_OVS_PORTS
@@ -153,9 +175,15 @@ NETWORKS: Mapping[str, Network] = {
     "rke2-flannel": Network(
         policies=False,
         overlays={
-            "vxlan": Made(port=4789, tunnel="flannel.4096", device="flannel.4096", device6="flannel-v6.4096", vni=4096,
-                          target="gateway"),
-        }
+            "vxlan": Made(
+                port=4789,
+                tunnel="flannel.4096",
+                device="flannel.4096",
+                device6="flannel-v6.4096",
+                vni=4096,
+                target="gateway",
+            ),
+        },
     ),
     "antrea": Network(overlays=_ANTREA),
     "kube-ovn": Network(overlays=_KUBE_OVN),
@@ -167,7 +195,7 @@ NETWORKS: Mapping[str, Network] = {
     "podman": Network(bridge="podman1", kubernetes=False),
     "multus": Network(refused=f"it adds further interfaces; name the network that carries the pods ({_PAST})"),
     "ovs": Network(overlays=_OVS, kubernetes=False),
-}  # fmt: skip
+}
 
 
 def made(plugin: str, overlay: str) -> Made | None:

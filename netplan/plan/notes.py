@@ -9,10 +9,16 @@ from netplan.plan.types import Plan
 def consequences(plan: Plan) -> list[str]:
     """Return sentences, one a line; shown by ``plan`` and in ``REVIEW.md``."""
     return [
-        *_clear(plan), *_wildcard(plan), *_hosts(plan), *_downgrades(plan), *_insisted(plan), *_slow_class(plan),
-        *_proposals(plan), *_step(plan),
+        *_clear(plan),
+        *_wildcard(plan),
+        *_hosts(plan),
+        *_downgrades(plan),
+        *_insisted(plan),
+        *_slow_class(plan),
+        *_proposals(plan),
+        *_step(plan),
         *advice(plan.limiting.worst.solution),
-    ]  # fmt: skip
+    ]
 
 
 def _clear(plan: Plan) -> list[str]:

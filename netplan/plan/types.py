@@ -154,9 +154,11 @@ class Plan:
         starts = one.managed if one.managed != other.managed else initiates(one.id, other.id)
         first, second = (one, other) if starts else (other, one)
         return Pair(
-            id=pair_id(one.id, other.id, self.plane), initiator=first, responder=second,
+            id=pair_id(one.id, other.id, self.plane),
+            initiator=first,
+            responder=second,
             pair_class=self.class_of(one, other),
-        )  # fmt: skip
+        )
 
     def others(self, node: Node) -> Iterator[Node]:
         """Generate the other nodes, which are all peers in the overlay."""
@@ -235,8 +237,12 @@ class Plan:
             "family": self.file.underlay.family,
             "classes": [
                 {
-                    "name": c.name, "link_mtu": c.link_mtu, "nat_t": c.nat_t, "pairs": c.pairs,
-                    "limited_by": c.limited_by, "protected": c.protected,
+                    "name": c.name,
+                    "link_mtu": c.link_mtu,
+                    "nat_t": c.nat_t,
+                    "pairs": c.pairs,
+                    "limited_by": c.limited_by,
+                    "protected": c.protected,
                     "host_mtu": self.room(c),
                 }
                 for c in self.classes
@@ -245,7 +251,7 @@ class Plan:
                 {"id": n.id, "name": n.name, "address": n.address, "link_mtu": n.link_mtu, "nat": n.nat}
                 for n in self.nodes
             ],
-        }  # fmt: skip
+        }
 
 
 def stack_text(file: PlanFile, suite: str, nat_t: bool, family: str | None = None) -> str:

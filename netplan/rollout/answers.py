@@ -16,12 +16,13 @@ def problems_of(name: str, result: Mapping[str, Any]) -> list[Problem]:
     """Return the findings of one phase of a node as Problems."""
     return [
         Problem(
-            code=f["code"], message=f"{name}: {printable(str(f['message']))}",
+            code=f["code"],
+            message=f"{name}: {printable(str(f['message']))}",
             hint=printable(str(f["hint"])) if f.get("hint") else None,
             severity="warning" if f.get("severity") == "warning" else "error",
         )
         for f in result.get("findings", ())
-    ]  # fmt: skip
+    ]
 
 
 SKEW_S = 60  # as on the node, netplan/agent/phases/preflight.py, which finds a clock that is behind
@@ -35,15 +36,23 @@ def clock_is_ahead(answer: Answer, now: float) -> None:
     for result in answer.results if answer.wall is not None and answer.wall - now > SKEW_S else ():
         if result["phase"] == "preflight":
             text = f"the clock is {round(answer.wall - now):+d} s off the controller's"  # type: ignore[operator]
-            found = {"code": "IPP632", "message": text, "severity": "error",
-                     "hint": "certificates need true time: set NTP up"}  # fmt: skip
+            found = {
+                "code": "IPP632",
+                "message": text,
+                "severity": "error",
+                "hint": "certificates need true time: set NTP up",
+            }
             result.update(ok=False, detail=text, findings=[*result["findings"], found])
 
 
 def judge(
-    step: Step, answers: Mapping[str, Answer], names: Mapping[str, str], at: Mapping[str, float], timers: Timers,
+    step: Step,
+    answers: Mapping[str, Answer],
+    names: Mapping[str, str],
+    at: Mapping[str, float],
+    timers: Timers,
     limits: Limits,
-) -> tuple[list[Problem], list[str]]:  # fmt: skip
+) -> tuple[list[Problem], list[str]]:
     """Return what went wrong in a step, and the names of nodes that can't be reached.
 
     ``at``: node id -> when it answered, on our monotonic clock. Nodes whose own timer took them back under the run come

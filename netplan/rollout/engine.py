@@ -45,9 +45,16 @@ class Engine(Members):
     """One controller run over the nodes of one bundle."""
 
     def __init__(
-        self, cluster: str, digest: str, targets: Sequence[Target], transport: Transport, state: ClusterState,
-        observer: Observer, options: Options | None = None, cancelled: threading.Event | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        cluster: str,
+        digest: str,
+        targets: Sequence[Target],
+        transport: Transport,
+        state: ClusterState,
+        observer: Observer,
+        options: Options | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> None:
         self.cluster, self.digest, self.state, self.transport = cluster, digest, state, transport
         self.observer, self.options = observer, options or Options()
         super().__init__(targets, self.options.batch)
@@ -129,10 +136,14 @@ class Engine(Members):
         names = {target.id: target.name for target in self.targets.values()}
         self.tell(
             RunStarted(
-                verb=verb, transaction=self.transaction, cluster=self.cluster, digest=self.digest, nodes=names,
+                verb=verb,
+                transaction=self.transaction,
+                cluster=self.cluster,
+                digest=self.digest,
+                nodes=names,
                 timer_s=self.options.timer_s,
             )
-        )  # fmt: skip
+        )
         for event in held:
             self.tell(event)
 
@@ -193,9 +204,13 @@ class Engine(Members):
             self.lease = {**self.lease, "epoch": self.lease["epoch"] + 1}
 
     def step(
-        self, step: Step, *, only: Sequence[str] | None = None, each: Mapping[str, dict[str, Any]] | None = None,
+        self,
+        step: Step,
+        *,
+        only: Sequence[str] | None = None,
+        each: Mapping[str, dict[str, Any]] | None = None,
         **extra: Any,
-    ) -> dict[str, Answer]:  # fmt: skip
+    ) -> dict[str, Answer]:
         """Make one round trip and hold every phase's exit test over all its nodes. Raises Failed.
 
         ``only``: these nodes. ``each``: node id -> what only its request has; ``extra``: what every request has.
@@ -235,10 +250,19 @@ class Engine(Members):
 
     def _request(self, step: Step, target: Target, extra: Mapping[str, Any]) -> dict[str, Any]:
         request: dict[str, Any] = {
-            "phases": list(step.phases), "tx": self.transaction, "node": self.facts(target), "release": target.digest,
-            "files": list(target.files), "timer": self._timer(step), "rearm": step.rearm, "time": time.time(),
-            "patience": self.timers.patience_s, "soak": self.options.soak_s, "kind": self.kind, **extra,
-        }  # fmt: skip
+            "phases": list(step.phases),
+            "tx": self.transaction,
+            "node": self.facts(target),
+            "release": target.digest,
+            "files": list(target.files),
+            "timer": self._timer(step),
+            "rearm": step.rearm,
+            "time": time.time(),
+            "patience": self.timers.patience_s,
+            "soak": self.options.soak_s,
+            "kind": self.kind,
+            **extra,
+        }
         if self.lease:
             request["lease"] = {**self.lease, "seconds": self.timers.pace.lease_s(request["timer"])}
         if step.rearm or "arm" in step.phases:
@@ -344,8 +368,12 @@ class Engine(Members):
             self.results.setdefault(result["phase"], {})[node_id] = result
             self.tell(
                 NodeResult(
-                    phase=result["phase"], node=name, ok=bool(result["ok"]), changed=bool(result["changed"]),
-                    detail=printable(str(result["detail"])), seconds=float(result["seconds"]),
+                    phase=result["phase"],
+                    node=name,
+                    ok=bool(result["ok"]),
+                    changed=bool(result["changed"]),
+                    detail=printable(str(result["detail"])),
+                    seconds=float(result["seconds"]),
                     problems=tuple(problems_of(name, result)),
                 )
-            )  # fmt: skip
+            )

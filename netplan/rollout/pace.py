@@ -39,10 +39,27 @@ MOST_ALIVE_S = 60
 # Own work of a node in a phase as a share of that of a look, measured on emulated nodes under load (a look had 91
 # and 109 s) and rounded up. Phases that wait for something have in here only what they do beside it.
 SHARES: dict[str, float] = {
-    "status": 0.35, "preflight": 0.65, "arm": 0.2, "senders": 0.15, "stage": 0.3, "mtu": 0.35, "credentials": 0.35,
-    "prove": 0.2, "permissive": 0.15, "switch": 0.25, "trap": 0.35, "soak": 0.1, "enforce": 1.5, "probe": 1.8,
-    "hold": 0.05, "prepare": 0.15, "confirm": 0.15, "relax": 0.25, "plain": 0.15, "back": 0.5,
-}  # fmt: skip
+    "status": 0.35,
+    "preflight": 0.65,
+    "arm": 0.2,
+    "senders": 0.15,
+    "stage": 0.3,
+    "mtu": 0.35,
+    "credentials": 0.35,
+    "prove": 0.2,
+    "permissive": 0.15,
+    "switch": 0.25,
+    "trap": 0.35,
+    "soak": 0.1,
+    "enforce": 1.5,
+    "probe": 1.8,
+    "hold": 0.05,
+    "prepare": 0.15,
+    "confirm": 0.15,
+    "relax": 0.25,
+    "plain": 0.15,
+    "back": 0.5,
+}
 OTHER_SHARE = 0.4
 WAITS = ("prove", "switch")  # for peers, at most as long as the request says
 UNLIKE = (*WAITS, "soak", "probe", "preflight")  # whose seconds tell nothing of how fast a node is: they wait

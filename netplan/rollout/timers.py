@@ -142,9 +142,12 @@ class Timers:
             self.armed[node_id] = [*self.armed.get(node_id, ())[-1:], Armed(key, begin, int(request["timer"]))]
 
     def learn(
-        self, requests: Sequence[str], seen: Mapping[str, float], results: Mapping[str, Sequence[Mapping[str, Any]]],
+        self,
+        requests: Sequence[str],
+        seen: Mapping[str, float],
+        results: Mapping[str, Sequence[Mapping[str, Any]]],
         wall_s: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Learn from a step over ``requests`` (node ids, in order): when each answered, and what it had worked."""
         spent = {i: [(str(r["phase"]), float(r["seconds"])) for r in results[i]] for i in seen if results.get(i)}
         timings = {i: Timing(seen[i], sum(seconds for _, seconds in own)) for i, own in spent.items()}

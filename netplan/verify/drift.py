@@ -23,20 +23,24 @@ def problems(name: str, node: Mapping[str, Any]) -> list[Problem]:
         return []
     return [
         Problem(
-            code=d["code"], message=printable(f"{name}: {d['message']}"),
+            code=d["code"],
+            message=printable(f"{name}: {d['message']}"),
             hint=printable(str(d["hint"])) if d.get("hint") else None,
             severity="warning" if d.get("severity") == "warning" else "error",
         )
         for d in node.get("drift", ())
-    ]  # fmt: skip
+    ]
 
 
 def facts(node: Mapping[str, Any]) -> dict[str, str]:
     """Return what a watcher compares between two looks: a name and its value as text."""
     found = {
-        "state": str(node["state"]["state"]), "guard": str(node["guard"]["mode"]), "floor": str(node.get("floor", 0)),
-        "IKE_SAs": str(node["ike_sas"]), "traps": str(node["traps"]),
-    }  # fmt: skip
+        "state": str(node["state"]["state"]),
+        "guard": str(node["guard"]["mode"]),
+        "floor": str(node.get("floor", 0)),
+        "IKE_SAs": str(node["ike_sas"]),
+        "traps": str(node["traps"]),
+    }
     if node.get("interfaces") is not None:
         found["peers behind interfaces"] = str(node["interfaces"])
     for name, count in {**node["guard"]["clear"], **node["xfrm_errors"]}.items():

@@ -22,9 +22,12 @@ def junit(verdict: Verdict | None, *, cluster: str, at: str, seconds: float, pro
     failures = sum(case.find("failure") is not None for case in cases)
     errors = sum(case.find("error") is not None for case in cases)
     counts = {
-        "name": printable(f"ipsecplan verify {cluster}"), "tests": str(len(cases)), "failures": str(failures),
-        "errors": str(errors), "time": f"{seconds if math.isfinite(seconds) else 0:.3f}",
-    }  # fmt: skip
+        "name": printable(f"ipsecplan verify {cluster}"),
+        "tests": str(len(cases)),
+        "failures": str(failures),
+        "errors": str(errors),
+        "time": f"{seconds if math.isfinite(seconds) else 0:.3f}",
+    }
     root = Xml.Element("testsuites", counts)
     suite = Xml.SubElement(root, "testsuite", {**counts, "skipped": "0", "timestamp": at, "hostname": "localhost"})
     suite.extend(cases)

@@ -63,14 +63,24 @@ class PairVerdict:
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as data."""
         return {
-            "from": self.source, "to": self.destination, "ok": self.ok, "inner_mtu": self.inner_mtu,
-            "passes": self.passes, "one_more_refused": self.refused if self.over else None, "esp_packets": self.esp,
+            "from": self.source,
+            "to": self.destination,
+            "ok": self.ok,
+            "inner_mtu": self.inner_mtu,
+            "passes": self.passes,
+            "one_more_refused": self.refused if self.over else None,
+            "esp_packets": self.esp,
             "outer_packet": self.outer,
-            "outer_packet_planned": self.outer_planned, "plaintext_packets": self.plaintext, "planted": self.planted,
-            "planted_seen": self.planted_seen, "algorithms": list(self.algorithms), "wrong": list(self.wrong),
-            "flow_pings": self.flow_sent, "flow_longest_gap": self.flow_gap,
+            "outer_packet_planned": self.outer_planned,
+            "plaintext_packets": self.plaintext,
+            "planted": self.planted,
+            "planted_seen": self.planted_seen,
+            "algorithms": list(self.algorithms),
+            "wrong": list(self.wrong),
+            "flow_pings": self.flow_sent,
+            "flow_longest_gap": self.flow_gap,
             "checks": [{"name": c.name, "ok": c.wrong is None, "wrong": c.wrong} for c in self.checks],
-        }  # fmt: skip
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +117,17 @@ class Verdict:
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as data."""
         return {
-            "ok": self.ok, "pairs": [pair.as_json() for pair in self.pairs],
+            "ok": self.ok,
+            "pairs": [pair.as_json() for pair in self.pairs],
             "xfrm_errors": {name: dict(self.rising.get(name, {})) for name in self.nodes},
-        }  # fmt: skip
+        }
 
 
 def judge(
-    nodes: Sequence[Mapping[str, Any]], rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    nodes: Sequence[Mapping[str, Any]],
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
     rising: Mapping[str, Mapping[str, int]] | None = None,
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """Return the verdict on the ``rows`` that each node (by id) measured; ``nodes`` are the ``node.json`` documents.
 
     ``rising`` is node id -> XFRM error counters that rose meanwhile. A direction that no node measured is a failure:
@@ -136,14 +148,23 @@ def _pair(
     source: str, destination: str, node: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]
 ) -> PairVerdict:
     return PairVerdict(
-        source=source, destination=destination, inner_mtu=int(peer["inner_mtu"]), passes=bool(row.get("passes")),
-        refused=bool(row.get("refused")), outer=int(row.get("outer", 0)), outer_planned=int(peer["outer_packet"]),
-        esp=int(row.get("esp", 0)), plaintext=int(row.get("plaintext", 0)), planted=int(row.get("planted", 0)),
-        planted_seen=int(row.get("planted_seen", 0)), algorithms=tuple(row.get("algorithms", ())),
-        flow_sent=int(row.get("flow_sent", 0)), flow_gap=int(row.get("flow_gap", 0)),
+        source=source,
+        destination=destination,
+        inner_mtu=int(peer["inner_mtu"]),
+        passes=bool(row.get("passes")),
+        refused=bool(row.get("refused")),
+        outer=int(row.get("outer", 0)),
+        outer_planned=int(peer["outer_packet"]),
+        esp=int(row.get("esp", 0)),
+        plaintext=int(row.get("plaintext", 0)),
+        planted=int(row.get("planted", 0)),
+        planted_seen=int(row.get("planted_seen", 0)),
+        algorithms=tuple(row.get("algorithms", ())),
+        flow_sent=int(row.get("flow_sent", 0)),
+        flow_gap=int(row.get("flow_gap", 0)),
         checks=tuple(Check(name, check(node, peer, row) if row else "not measured") for name, check in CHECKS.items()),
         over=_over(peer),
-    )  # fmt: skip
+    )
 
 
 def _over(peer: Mapping[str, Any]) -> int | None:
@@ -230,8 +251,15 @@ def _hosts(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]
 GAP = 2  # pings lost in a row that are an interruption; one may be the first packet after a rekey
 # every assert about a direction, in the order of the packet's way
 CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], str | None]] = {
-    "a full packet arrives": _full, "one byte more is refused": _more, "ESP of the planned size": _esp,
-    "no fragment": _whole, "nothing in clear": _clear, "the leak probe sees": _sees, "the flow is uninterrupted": _flow,
-    "the planned algorithms": _algorithms, "the planned selectors": _selectors, "packets between the hosts": _hosts,
+    "a full packet arrives": _full,
+    "one byte more is refused": _more,
+    "ESP of the planned size": _esp,
+    "no fragment": _whole,
+    "nothing in clear": _clear,
+    "the leak probe sees": _sees,
+    "the flow is uninterrupted": _flow,
+    "the planned algorithms": _algorithms,
+    "the planned selectors": _selectors,
+    "packets between the hosts": _hosts,
     "the planned mode": _mode,
-}  # fmt: skip
+}

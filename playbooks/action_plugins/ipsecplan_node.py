@@ -64,9 +64,11 @@ class ActionModule(ActionBase):
         archive = archive_path.read_bytes() if archive_path.exists() else b""
         code = json.dumps(agent_files()).encode()
         header = {
-            "digest": hashlib.sha256(code).hexdigest()[:16], "code": len(code),
-            "request": len(request), "archive": len(archive),
-        }  # fmt: skip
+            "digest": hashlib.sha256(code).hexdigest()[:16],
+            "code": len(code),
+            "request": len(request),
+            "archive": len(archive),
+        }
         python = str(task_vars.get("ansible_python_interpreter") or "python3")
         if not re.fullmatch(r"(/usr/bin/env )?[A-Za-z0-9/._+-]+", python):
             python = "python3"

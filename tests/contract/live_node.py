@@ -1,4 +1,4 @@
-"""Run by test_raise_live in namespaces of its own: the node's half of a raise, on a real VXLAN device, bridge and pod.
+"""Run by test_raise_live, in namespaces of its own: the node's half of a raise, on a real VXLAN device, bridge and pod.
 
 Argument: an empty folder. Prints one JSON object: step -> what the kernel and the files have after it.
 """
@@ -11,18 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "playbooks" / "library"))
+from netplan.agent.phases import fdb_and_routes, overlay_mtu, raise_mtu
+from netplan.agent.system import core
+from netplan.agent.transaction import release as release_module
 from netplan.agent.transaction import state
 
 state.ROOT = sys.argv[1]
 state.BASE, state.STATE, state.OPEN = (state.ROOT + part for part in ("/base", "/state.json", "/open"))
-from netplan.agent.phases import (
-    fdb_and_routes,  # noqa: E402  they take state.ROOT when imported
-    overlay_mtu,  # noqa: E402  they take state.ROOT when imported
-    raise_mtu,  # noqa: E402  they take state.ROOT when imported
-)
-from netplan.agent.system import core  # noqa: E402  they take state.ROOT when imported
-from netplan.agent.transaction import release as release_module  # noqa: E402  they take state.ROOT when imported
+overlay_mtu.RAISE = state.ROOT + "/raise"
 
 SETUP = """
 mount -t tmpfs none /etc/systemd/network; mkdir -p /run/netns; mount -t tmpfs none /run/netns; mount -t tmpfs none /etc
@@ -85,7 +81,7 @@ Path(state.tx_folder(TX), "tree").mkdir(parents=True)
 release(OLD, 2, 1312)
 release(NEW, 3, 1416)
 out: dict[str, Any] = {"added": fdb_and_routes.add(OLD)}
-overlay_mtu.devices(overlay_mtu.at_size(NODE, 1312), 1312, lambda: False)
+overlay_mtu.devices({"node": overlay_mtu.at_size(NODE, 1312), "tx": TX, "release": OLD, "hold": 1312})
 out["moved"] = [fdb_and_routes.add(NEW), fdb_and_routes.remove(OLD, NEW), fdb_and_routes.add(NEW)]
 out["held"] = seen()
 state.save(state="confirmed", tx=TX, release=NEW)

@@ -1,4 +1,4 @@
-"""The node's shell and raw sockets on this machine's own kernel: guard.sh keeps a table, reach hears what passes.
+"""The node's shell and raw sockets on this machine's own kernel: guard.sh keeps a table, a talk hears what passes.
 
 Needs root, nftables and iproute2; everything happens in network namespaces that the test makes.
 """
@@ -21,7 +21,7 @@ import pytest
 from netplan.host import guard
 from netplan.verify.reach import judge
 
-LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
+ROOT = Path(__file__).parents[2]  # where a process that runs the agent begins, so that it imports this one
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -153,15 +153,15 @@ def test_a_guard_that_counts_has_no_floor(pair: tuple[str, str], script: Path) -
 
 # both begin when both have been started: on a busy machine one may take seconds longer than the other to get there
 TALK = """
-import json, pathlib, sys, time
-sys.path.insert(0, {library!r})
-from ipsecplan_node import core, reach
+import json, pathlib, time
+from netplan.agent.phases import reachability
+from netplan.agent.system import core
 core.write.__defaults__ = (0o600, {uid}, {gid})
-reach.LIFE_S, reach.LINGER_S = {life}, 0.3
+reachability.LIFE_S, reachability.LINGER_S = {life}, 0.3
 pathlib.Path({result!r} + ".ready").touch()
 while len(list(pathlib.Path({result!r}).parent.glob("*.ready"))) < 2:
     time.sleep(0.01)
-reach.Talk(json.loads({node!r}), "tx-1", {result!r}).go()
+reachability.Talk(json.loads({node!r}), "tx-1", {result!r}).go()
 """
 
 
@@ -179,14 +179,13 @@ def talk(pair: tuple[str, str], tmp_path: Path, family: str, encap: bool = False
     running = []
     for name, node in zip(pair, nodes, strict=True):
         code = textwrap.dedent(TALK).format(
-            library=str(LIBRARY),
             node=json.dumps(node),
             result=f"{tmp_path}/{node['id']}",
             uid=os.getuid(),
             gid=os.getgid(),
             life=life_s,
         )
-        running.append(subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", code]))
+        running.append(subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", code], cwd=ROOT))
     try:
         assert [process.wait(60) for process in running] == [0, 0]
     finally:

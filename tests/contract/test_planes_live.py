@@ -12,16 +12,17 @@ from pathlib import Path
 from netplan.host import guard
 from netplan.verify.reach import judge
 
-from .test_node_guard_live import LIBRARY, inside, ip, pair, pytestmark  # noqa: F401
+from .test_node_guard_live import ROOT, inside, ip, pair, pytestmark  # noqa: F401
 
 ADDRESSES = {"": "10.9.0.{}", "ipv6": "fd09::{}", "storage": "10.10.0.{}"}
 TALK = """
-import json, sys
-sys.path.insert(0, {library!r})
-from ipsecplan_node import core, reach, state
+import json
+from netplan.agent.phases import reachability
+from netplan.agent.system import core
+from netplan.agent.transaction import state
 core.write.__defaults__ = (0o600, {uid}, {gid})
-state.RUN, reach.LIFE_S, reach.LINGER_S = {folder!r}, 4.0, 0.3
-print(json.dumps(reach.wait(reach.start(json.loads({node!r}), "tx-1"), 5)))
+state.RUN, reachability.LIFE_S, reachability.LINGER_S = {folder!r}, 4.0, 0.3
+print(json.dumps(reachability.wait(reachability.start(json.loads({node!r}), "tx-1"), 5)))
 """
 
 
@@ -73,11 +74,10 @@ def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) ->
     assert inside(pair[0], "nft", "-f", "-", input=cut).returncode == 0
     running = []
     for name, node in zip(pair, nodes, strict=True):
-        code = textwrap.dedent(TALK).format(library=str(LIBRARY), node=json.dumps(node), uid=os.getuid(),
-                                            gid=os.getgid(), folder=str(tmp_path / name))  # fmt: skip
-        running.append(
-            subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", code], stdout=subprocess.PIPE)
-        )
+        code = textwrap.dedent(TALK).format(node=json.dumps(node), uid=os.getuid(), gid=os.getgid(),
+                                            folder=str(tmp_path / name))  # fmt: skip
+        argv = ["ip", "netns", "exec", name, sys.executable, "-c", code]
+        running.append(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE))
     heard = {str(node["id"]): json.loads(process.communicate(timeout=30)[0]) for node, process in zip(
         nodes, running, strict=True)}  # fmt: skip
     assert {row.get("plane", "") for row in heard["n1"]} == set(ADDRESSES)

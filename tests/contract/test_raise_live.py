@@ -16,8 +16,9 @@ LOW, HIGH = [1312] * 4, [1416] * 4
 
 def test_up_and_down_and_up(tmp_path: Path) -> None:
     argv = ["unshare", "-n", "-m", "--propagation", "private", sys.executable]
-    script = str(Path(__file__).with_name("live_node.py"))
-    run = subprocess.run([*argv, script, str(tmp_path)], capture_output=True, text=True, timeout=90, check=False)
+    argv += ["-m", "tests.contract.live_node", str(tmp_path)]
+    root = Path(__file__).parents[2]
+    run = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=90, check=False)
     if run.returncode != 0 and "unshare" in run.stderr:
         pytest.skip(f"no namespaces: {run.stderr.strip()[-200:]}")
     assert run.returncode == 0, run.stderr

@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "route.sh"
-LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "netplan" / "templates" / "node" / "route.sh"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="needs root and ip"),
 ]
 LOOK = """
-import sys; sys.path.insert(0, sys.argv[1])
-from ipsecplan_node import ways
-peers = [{"address": a, "device": d} for a, d in (word.split("=") for word in sys.argv[3:])]
-node = {"underlay": {"address": sys.argv[2]}, "overlay": {"port": 4789}, "peers": peers}
+import sys
+from netplan.agent.phases import xfrm_interfaces as ways
+peers = [{"address": a, "device": d} for a, d in (word.split("=") for word in sys.argv[2:])]
+node = {"underlay": {"address": sys.argv[1]}, "overlay": {"port": 4789}, "peers": peers}
 print(sorted(ways.entered(node)), sorted(ways.prohibited(node)), ways.ruled(node))
 """
 
@@ -39,7 +39,7 @@ class Space:
         self.script.write_text(SCRIPT.read_text().replace("/etc/ipsecplan/routes", str(self.file)))
 
     def run(self, *argv: str, code: int | None = 0) -> str:
-        done = subprocess.run(["ip", "netns", "exec", self.name, *argv], capture_output=True, text=True)
+        done = subprocess.run(["ip", "netns", "exec", self.name, *argv], cwd=ROOT, capture_output=True, text=True)
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
@@ -86,7 +86,7 @@ def test_only_the_overlays_port_is_led_in_and_nothing_leaves_beside_it(space: tu
     here.sh("check")
     assert "xi-0000dead" not in here.run("ip", "-br", "link"), "a former peer's interface stays"
     peers = [f"{net}{n}=xi-0000001{n - 1}" for n in (2, 3)]
-    seen = here.run(sys.executable, "-c", LOOK, str(LIBRARY), f"{net}1", *peers)
+    seen = here.run(sys.executable, "-c", LOOK, f"{net}1", *peers)
     both = [f"{net}2", f"{net}3"]
     assert seen.strip() == f"{both} {both} True", seen
     rules = here.run("ip", "-6" if ":" in net else "-4", "rule")

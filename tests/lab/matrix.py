@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from netplan import agent
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.inputs.inventory import Host
@@ -21,7 +22,6 @@ from netplan.ipsec.swanctl import public_key_file
 from netplan.lab.cluster import Lab
 from netplan.plan.types import Plan
 from netplan.rollout.nodes.view import shared
-from netplan.rollout.transport.ansible import playbooks
 from netplan.verify.verdict import Verdict, judge
 
 from ..combinations import Combination
@@ -35,13 +35,20 @@ LOADER = """
 import sys, os, json
 h = json.loads(sys.stdin.readline())
 d = "/run/ipsecplan/matrix"
-os.makedirs(d + "/ipsecplan_node", exist_ok=True)
 for n, x in h.items():
+    os.makedirs(os.path.dirname(d + "/" + n), exist_ok=True)
     with open(d + "/" + n, "w") as f: f.write(x)
 sys.path.insert(0, d)
 import matrix_node
 matrix_node.main()
 """
+
+
+def agent_files() -> dict[str, str]:
+    """Return path -> text of every file of the agent, under the name that matrix_node.py imports it by."""
+    package = Path(agent.__file__).parent
+    root = package.parents[1]
+    return {path.relative_to(root).as_posix(): path.read_text() for path in package.rglob("*.py")}
 
 
 class Failed(Exception):
@@ -83,9 +90,7 @@ class Matrix:
         self.store = psk.Store(folder / "psk.json")
 
     def __enter__(self) -> Matrix:
-        agent = playbooks() / "library" / "ipsecplan_node"
-        code = {f"ipsecplan_node/{path.name}": path.read_text() for path in agent.glob("*.py")}
-        code["matrix_node.py"] = (Path(__file__).parent / "matrix_node.py").read_text()
+        code = agent_files() | {"matrix_node.py": Path(__file__).with_name("matrix_node.py").read_text()}
         loader = f"import base64;exec(base64.b64decode('{base64.b64encode(LOADER.encode()).decode()}'))"
         for name in self.names:
             self.processes[name] = subprocess.Popen(

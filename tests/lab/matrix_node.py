@@ -32,8 +32,8 @@ def begin(request: Node) -> Node:
         path.unlink()
     run("ip", "link", "delete", "ov0")
     run("networkctl", "reload")
-    credentials._key(TX)
-    return {"request": credentials.request(request["node"])}
+    credentials.make_key(TX)
+    return {"request": credentials.certificate_request(request["node"])}
 
 
 def certify(request: Node) -> Node:

@@ -1,4 +1,4 @@
-"""What the unit tests share: a small cluster as a plan file and an inventory in a directory of its own."""
+"""What the unit tests share: a small cluster as files in a directory of its own, and a home for the agent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from netplan import pipeline
+from netplan.agent.transaction import deferred_pairs, state
 from netplan.inputs.host_variables import nodes
 from netplan.inputs.inventory import Host, Inventory
 from netplan.inputs.load import LoadedPlan
@@ -15,6 +16,8 @@ from netplan.inputs.yaml_source import Source
 from netplan.model.planfile import PlanFile
 from netplan.pipeline import Planned
 from netplan.plan.build import make_plan
+
+TX, OLD = "tx-2", "tx-1"  # transactions of the agent
 
 
 def make_planned(count: int = 3, host_vars: dict[int, dict[str, object]] | None = None, **file: object) -> Planned:
@@ -33,6 +36,34 @@ def make_planned(count: int = 3, host_vars: dict[int, dict[str, object]] | None 
     inventory = Inventory(Path("inventory.yml"), "inventory.yml", "all", tuple(hosts))
     loaded = LoadedPlan(plan_file, Source("plan.yaml"), Path("plan.yaml"))
     return Planned(loaded, inventory, make_plan(plan_file, nodes(plan_file, inventory)), ())
+
+
+def remember_in(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the agent, which runs here as on a node, remember in ``folder`` instead of in /var/lib and /run."""
+    places = {"STATE": "state.json", "OPEN": "open", "LAST": "last", "BASE": "base", "RUN": "run"}
+    patch.setattr(state, "ROOT", str(folder))
+    for name, place in places.items():
+        patch.setattr(state, name, f"{folder}/{place}")
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder, not made yet, in which the agent remembers."""
+    remember_in(monkeypatch, tmp_path / "lib")
+    monkeypatch.setattr("os.fchown", lambda *_: None)  # no test needs to be root for it
+    return tmp_path / "lib"
+
+
+@pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The node between two transactions, with a list of deferred pairs, in a folder that may lie anywhere."""
+    remember_in(monkeypatch, tmp_path)
+    monkeypatch.setattr(state, "_PATH", type("All", (), {"fullmatch": staticmethod(lambda _: True)}))
+    monkeypatch.setattr(deferred_pairs, "LIST", str(tmp_path / "deferred"))
+    for tx in (TX, OLD):
+        (tmp_path / "tx" / tx).mkdir(parents=True)
+    (tmp_path / "base").mkdir()
+    return tmp_path
 
 
 @pytest.fixture

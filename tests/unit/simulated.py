@@ -10,15 +10,18 @@ import json
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from netplan.agent import main
+from netplan.agent.phases import confirm, guard, table
+from netplan.agent.system.core import Done
+from netplan.agent.transaction import beacon, disk_reserve, lease, release, state
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.transport.ansible import Answer
 
-from .test_node_module import LIBRARY
+from .conftest import remember_in
 from .test_revert_script import moved
 
 REAL = ("arm", "hold", "prepare", "confirm", "relax", "plain", "back")
@@ -57,12 +60,6 @@ class Nodes:
     """The transport of an engine, and the world behind it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, edges: Mapping[str, list[str]]) -> None:
-        monkeypatch.syspath_prepend(str(LIBRARY))
-        import ipsecplan_node.commit
-        import ipsecplan_node.main
-        import ipsecplan_node.stage
-
-        self.agent: ModuleType = ipsecplan_node
         self.patch, self.folder, self.now = monkeypatch, folder, 1000.0
         self.stale = False  # whether what is confirmed is not what the bundle says
         self.trips: dict[str, tuple[float, float]] = {}  # seconds on the way to a node and back
@@ -71,16 +68,15 @@ class Nodes:
         self.targets = [self._target(node_id, peers, number) for number, (node_id, peers) in enumerate(edges.items())]
         for target in self.targets:
             self._make(target)
-        monkeypatch.setattr(self.agent.stage, "tools", lambda *_: None)
-        monkeypatch.setattr(self.agent.commit.floor, "running", lambda: True)
-        monkeypatch.setattr(self.agent.commit.room, "ETC", str(folder / "etc"))
-        for name in ("state", "lease"):
-            monkeypatch.setattr(getattr(self.agent, name).time, "monotonic", lambda: self.now)
-        monkeypatch.setattr(self.agent.main.os, "setsid", lambda: None)
-        monkeypatch.setattr(self.agent.main.os, "umask", lambda _: 0)
+        monkeypatch.setattr(release, "tools", lambda *_: None)
+        monkeypatch.setattr(guard, "running", lambda: True)
+        monkeypatch.setattr(disk_reserve, "ETC", str(folder / "etc"))
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+        monkeypatch.setattr("os.setsid", lambda: None)
+        monkeypatch.setattr("os.umask", lambda _: 0)
         phases = {name: (where, self._stub(name) if name not in REAL else call)
-                  for name, (where, call) in self.agent.main.PHASES.items()}  # fmt: skip
-        monkeypatch.setattr(self.agent.main, "PHASES", phases)
+                  for name, (where, call) in table.PHASES.items()}  # fmt: skip
+        monkeypatch.setattr(main, "PHASES", phases)
 
     def _target(self, node_id: str, peers: list[str], number: int) -> Target:
         addresses = {name: f"10.244.{n}.0" for n, name in enumerate(sorted({node_id, *peers, "n-a", "n-b", "n-c"}))}
@@ -114,12 +110,12 @@ class Nodes:
 
     def _stub(self, phase: str) -> Callable[[Any, dict[str, Any], Any], dict[str, Any]]:
         def work(_: Any, request: dict[str, Any], __: Any) -> dict[str, Any]:
-            state, home = self.agent.state, self.home(request["node"]["id"])
+            home = self.home(request["node"]["id"])
             answer: dict[str, Any] = {"changed": True, "detail": ""}
             if phase == "status":
                 now = state.load()
                 same = now["state"] == "confirmed" and not self.stale
-                answer |= {"state": now, "transaction": state.progress(now), "lease": self.agent.lease.load(),
+                answer |= {"state": now, "transaction": state.progress(now), "lease": lease.load(),
                            "mtu_before": {}, "differs": [] if same else ["x"]}  # fmt: skip
             if phase == "enforce":
                 (home / "guard").write_text(GUARD + "\n")
@@ -135,11 +131,8 @@ class Nodes:
 
     def _enter(self, node_id: str) -> None:
         """Let the agent's modules be this node's."""
-        home, state = self.home(node_id), self.agent.state
-        for name, value in (
-            ("ROOT", ""), ("STATE", "/state.json"), ("OPEN", "/open"), ("LAST", "/last"), ("BASE", "/base"),
-        ):  # fmt: skip
-            self.patch.setattr(state, name, f"{home}/lib{value}")
+        home = self.home(node_id)
+        remember_in(self.patch, home / "lib")
         self.patch.setattr(state, "RUN", f"{home}/run")
         self.patch.setattr(state, "SCRIPT", f"{home}/revert.sh")
         self.patch.setattr(state, "enable", lambda *_: None)
@@ -147,7 +140,7 @@ class Nodes:
         def run(*words: object, **_: Any) -> Any:
             name, *rest = map(str, words)
             done = subprocess.run([home / "bin" / name, *rest], capture_output=True, text=True)
-            return self.agent.core.Done(done.returncode, done.stdout, done.stderr)
+            return Done(done.returncode, done.stdout, done.stderr)
 
         def must(*words: object, **_: Any) -> None:
             assert words[0] == "systemd-run", words
@@ -155,7 +148,7 @@ class Nodes:
             deadline = self.now + float(told["on-active"].rstrip("s"))
             (home / "timers" / (told["unit"] + ".timer")).write_text(f"{deadline}")
 
-        for module in (state, self.agent.commit):
+        for module in (state, beacon, confirm):
             self.patch.setattr(module, "run", run)
         self.patch.setattr(state, "must", must)
 
@@ -168,8 +161,8 @@ class Nodes:
         data = json.dumps(request).encode()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.stdout", out)
-            self.agent.main.main({"request": len(data), "archive": len(archive)}, io.BytesIO(data + archive))
-        said = json.loads(out.getvalue().partition(self.agent.main.SENTINEL)[2])
+            main.main({"request": len(data), "archive": len(archive)}, io.BytesIO(data + archive))
+        said = json.loads(out.getvalue().partition(main.SENTINEL)[2])
         self._pass(back)
         return Answer(results=said["results"], clock=said["clock"])
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from netplan.cli import progress, status
+from netplan.agent.phases import probe
+from netplan.agent.system import core
+from netplan.cli import session, status
 from netplan.cli.main import main
 from netplan.problems import ExitCode, ProblemError
 from netplan.rollout.engine import Engine
@@ -29,7 +31,6 @@ from netplan.rollout.transport.ansible import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.measure import measure
 
-from .test_node_module import LIBRARY
 from .test_rollout_engine import IDS, Played, target
 
 
@@ -246,10 +247,10 @@ def test_status_during_an_apply(
     def transport() -> Iterator[Any]:
         yield nodes
 
-    monkeypatch.setattr(progress.bundle_module, "read", lambda _: Bundle())
-    monkeypatch.setattr(progress, "read_inventory", lambda *_: None)
-    monkeypatch.setattr(progress, "targets", lambda *_: [target(i) for i in IDS])
-    monkeypatch.setattr(progress, "AnsibleTransport", transport)
+    monkeypatch.setattr(session.manifest, "read", lambda _: Bundle())
+    monkeypatch.setattr(session, "read_inventory", lambda *_: None)
+    monkeypatch.setattr(session, "targets", lambda *_: [target(i) for i in IDS])
+    monkeypatch.setattr(session, "AnsibleTransport", transport)
     monkeypatch.setattr(status.replaced, "judge", lambda *_: [])
     argv = ["status", "--state-dir", str(tmp_path)]
     assert main(argv) == 0
@@ -267,13 +268,7 @@ def test_status_during_an_apply(
         assert f"IPP608: {words} is at work on this cluster" in capsys.readouterr().err
 
 
-def test_a_node_lets_one_measurement_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.core as core
-    import ipsecplan_node.probe as probe
-    import ipsecplan_node.state as node_state
-
-    monkeypatch.setattr(node_state, "RUN", str(tmp_path / "run"))
+def test_a_node_lets_one_measurement_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, most = [], []
 
     def alone(_: object, nonce: str) -> dict[str, Any]:
@@ -290,6 +285,6 @@ def test_a_node_lets_one_measurement_in(tmp_path: Path, monkeypatch: pytest.Monk
     for thread in threads:
         thread.join()
     assert most == [1, 1, 1]
-    with core.locked(str(tmp_path / "run" / "measuring"), 1, {}), pytest.raises(core.Stop) as caught:
+    with core.locked(str(home / "run" / "measuring"), 1, {}), pytest.raises(core.Stop) as caught:
         probe.probe({}, "d", 0)
     assert caught.value.findings[0]["code"] == "IPP602"

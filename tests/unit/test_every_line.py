@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from netplan.agent import main
 from netplan.problems import ExitCode
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
@@ -148,7 +149,7 @@ def test_a_late_request_of_a_dead_controller_changes_nothing(monkeypatch: pytest
 def test_taking_back_what_is_not_there_waits_for_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
     dies(nodes, "NodeResult:trap:1", monkeypatch, tmp_path / "state")
-    monkeypatch.setattr(nodes.agent.main, "_alone", lambda: pytest.fail("waited for the one who is at work"))
+    monkeypatch.setattr(main, "_alone", lambda: pytest.fail("waited for the one who is at work"))
     foreign = {"phases": ["relax"], "tx": "tx-other", "time": 0, "timer": 60, "node": nodes.targets[0].node}
     (result,) = nodes.serve("n-a", foreign, b"").results
     assert (result["ok"], result["detail"]) == (True, "nothing to take back")

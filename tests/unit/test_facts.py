@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from netplan.agent.phases.facts import facts, lacking
+from netplan.agent.system import vici
 from netplan.bundle.node_json import node_facts
 from netplan.inputs import inventory
 from netplan.problems import ProblemError
 
 from .conftest import make_planned
-from .test_node_module import node  # noqa: F401  a fixture
 
 INVENTORY = """all:
   hosts:
@@ -51,7 +51,7 @@ def test_a_broken_file_is_named(tmp_path: Path, text: str) -> None:
     assert raised.value.problems[0].code == "IPP310"
 
 
-def test_a_node_that_lacks_an_algorithm_says_so(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_node_that_lacks_an_algorithm_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Link:
         def __enter__(self) -> Any:
@@ -69,11 +69,11 @@ def test_a_node_that_lacks_an_algorithm_says_so(node: ModuleType, monkeypatch: p
                 "prf": {"PRF_HMAC_SHA2_384": "x"},
             }
 
-    monkeypatch.setattr(node.vici, "Vici", Link)
+    monkeypatch.setattr(vici, "Vici", Link)
     plan = make_planned(3, ipsec={"esp": ["aes256gcm16-x25519"], "ike": ["aes256gcm16-prfsha384-ecp384"]}).plan
-    facts = node_facts(plan, plan.nodes[0])
-    assert facts["needs"] == ["AES_GCM_16", "CURVE_25519", "ECP_384", "PRF_HMAC_SHA2_384"]
-    has = netplan.agent.phases.facts.facts()
-    (found,) = netplan.agent.phases.facts.lacking(facts, has)
+    node = node_facts(plan, plan.nodes[0])
+    assert node["needs"] == ["AES_GCM_16", "CURVE_25519", "ECP_384", "PRF_HMAC_SHA2_384"]
+    has = facts()
+    (found,) = lacking(node, has)
     assert "has no ECP_384" in found["message"]
-    assert netplan.agent.phases.facts.lacking({**facts, "needs": facts["needs"][:2]}, has) == []
+    assert lacking({**node, "needs": node["needs"][:2]}, has) == []

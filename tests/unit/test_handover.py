@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +20,7 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.transport.ansible import AnsibleTransport, playbooks
 from netplan.rollout.transport.secret_socket import LINK, NAME, Handover, own_environment
 
+MOVED = "from ipsecplan_node.transaction import state; state.ROOT = state.RUN = '{}/here'\nmain(h, s)"
 ID, CANARY = "n-aaaaaaaaaaaa", "canary-" + "5" * 40
 LOUD = {
     "ANSIBLE_VERBOSITY": "4", "ANSIBLE_DEBUG": "1", "ANSIBLE_NO_LOG": "False", "ANSIBLE_KEEP_REMOTE_FILES": "1",
@@ -99,3 +102,21 @@ def test_a_step_writes_no_secret_and_takes_no_setting(
         transport.step({ID: request}, {ID: target}, payload=False, fresh=False, arrived=lambda *_: None)
     assert seen == [request]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_sent_unpacks_itself_once_and_answers(tmp_path: Path, plugin: ModuleType) -> None:
+    """The whole agent, sub-packages and all, from standard input: by an interpreter that has nothing else."""
+    code = json.dumps(plugin.agent_files()).encode()
+    request = json.dumps({"phases": ["never"], "time": 0, "rearm": True}).encode()
+    header = {"digest": "0" * 16, "code": len(code), "request": len(request), "archive": 0}
+    bootstrap = f"import os; os.setsid = lambda: None\n{plugin.BOOTSTRAP}"
+    for old, new in (("/run/ipsecplan/agent-", f"{tmp_path}/agent-"), ("main(h, s)", MOVED.format(tmp_path))):
+        assert old in bootstrap
+        bootstrap = bootstrap.replace(old, new)
+    for _ in range(2):
+        argv = [sys.executable, "-I", "-S", "-c", bootstrap]
+        done = subprocess.run(argv, input=json.dumps(header).encode() + b"\n" + code + request, capture_output=True)
+        said = json.loads(done.stdout.partition(plugin.SENTINEL.encode())[2])
+        assert said["results"][0]["findings"][0]["code"] == "IPP601", "a request for a change without a lease"
+    assert [path.name for path in tmp_path.glob("agent-*")] == ["agent-" + "0" * 16]
+    assert (tmp_path / f"agent-{'0' * 16}" / "ipsecplan_node" / "phases" / "ike.py").exists()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from netplan.agent.system.core import Stop
+from netplan.agent.transaction import lease
 from netplan.problems import ExitCode
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.lease import owner, who
@@ -20,19 +21,10 @@ from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.resume import resume
 from netplan.rollout.verbs.revert import revert
 
-from .test_node_module import LIBRARY
 from .test_rollout_engine import IDS, Played, phases_sent, target
 from .test_rollout_try import opened
 
 A, B = "a" * 16, "b" * 16
-
-
-@pytest.fixture
-def lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-
-    monkeypatch.setattr(netplan.agent.transaction.state, "ROOT", str(tmp_path / "lib"))
-    return netplan.agent.transaction.lease
 
 
 def asks(owner_: str, epoch: int, *, steal: bool = False, seconds: int = 100) -> dict[str, Any]:
@@ -53,42 +45,40 @@ def asks(owner_: str, epoch: int, *, steal: bool = False, seconds: int = 100) ->
         (asks(A, 1), asks(B, 1, steal=True), "older than"),
     ],
 )
-def test_who_gets_a_node(
-    lease: ModuleType, tmp_path: Path, held: dict[str, Any] | None, asked: dict[str, Any], refusal: str | None
-) -> None:
+def test_who_gets_a_node(home: Path, held: dict[str, Any] | None, asked: dict[str, Any], refusal: str | None) -> None:
     if held:
         lease.hold(held)
     if refusal:
-        with pytest.raises(lease.Stop, match=refusal):
+        with pytest.raises(Stop, match=refusal):
             lease.hold(asked)
         assert lease.load()["owner"] == A
     else:
         lease.hold(asked)
         assert (lease.load()["owner"], lease.load()["epoch"]) == (asked["owner"], asked["epoch"])
-    assert (tmp_path / "lib" / "lease").stat().st_mode & 0o777 == 0o600
+    assert (home / "lease").stat().st_mode & 0o777 == 0o600
 
 
-def test_an_ended_lease_is_free_and_its_epoch_is_not(lease: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ended_lease_is_free_and_its_epoch_is_not(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lease.hold(asks(A, 5))
     lease.release()
     assert (lease.load()["left_s"], lease.load()["epoch"]) == (0, 5)
-    with pytest.raises(lease.Stop, match="older than"):
+    with pytest.raises(Stop, match="older than"):
         lease.hold(asks(B, 4))
     lease.hold(asks(B, 6))
-    clock = lease.time.monotonic() + 101
-    monkeypatch.setattr(lease.time, "monotonic", lambda: clock)
+    clock = time.monotonic() + 101
+    monkeypatch.setattr("time.monotonic", lambda: clock)
     assert lease.load()["left_s"] == 0
     lease.hold(asks(A, 7))
 
 
-def test_a_reboot_ends_a_lease(lease: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reboot_ends_a_lease(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lease.hold(asks(A, 5))
     monkeypatch.setattr(lease, "_boot", lambda: "another boot")
     assert lease.load()["left_s"] == 0
     assert lease.load()["epoch"] == 5
 
 
-def test_who_leaves_is_held_by_nobody(lease: ModuleType) -> None:
+def test_who_leaves_is_held_by_nobody(home: Path) -> None:
     lease.hold(asks(A, 5))
     assert lease.leave()["detail"] == "free for others"
     assert (lease.load()["left_s"], lease.load()["epoch"]) == (0, 5)
@@ -99,8 +89,8 @@ def test_who_leaves_is_held_by_nobody(lease: ModuleType) -> None:
     "asked",
     [None, {}, {**asks(A, 1), "owner": "../x"}, {**asks(A, 1), "who": "a b\n"}, {**asks(A, 1), "who": "x" * 99}],
 )
-def test_what_is_no_lease(lease: ModuleType, asked: dict[str, Any] | None) -> None:
-    with pytest.raises(lease.Stop):
+def test_what_is_no_lease(home: Path, asked: dict[str, Any] | None) -> None:
+    with pytest.raises(Stop):
         lease.hold(asked)
 
 

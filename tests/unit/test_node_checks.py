@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import importlib
 import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,42 +16,33 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from netplan.agent import main
+from netplan.agent.phases import advisories, drift, kernel_trial, overlay_mtu, reachability, table
+from netplan.agent.phases import guard as guard_here
+from netplan.agent.system import vici, xfrm
+from netplan.agent.system.core import Done
+from netplan.agent.transaction import disk_reserve, state
 from netplan.host import guard
 from netplan.model.proposals.esp import esp_proposal
 from netplan.model.proposals.profiles import PROFILES
 
-LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
 YEAR = 365 * 86400.0
-
-
-@pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-    import ipsecplan_node.advisories
-    import ipsecplan_node.core
-    import ipsecplan_node.drift
-    import ipsecplan_node.floor
-    import ipsecplan_node.kernel
-    import ipsecplan_node.reach
-    import ipsecplan_node.room
-
-    return ipsecplan_node
 
 
 # algorithms
 
 
-def test_every_proposal_that_a_plan_may_have_can_be_tried_on_the_kernel(node: ModuleType) -> None:
+def test_every_proposal_that_a_plan_may_have_can_be_tried_on_the_kernel() -> None:
     texts = {text for profile in PROFILES.values() for text in profile.esp} | {
         "aes128ccm12-x25519", "aes256ccm16", "chacha20poly1305", "aes192-sha384", "aes256-sha512", "aes128-aesxcbc",
     }  # fmt: skip
     for text in sorted(texts):
         proposal = esp_proposal(text)
         assert proposal, text
-        assert node.kernel.words(proposal.negotiated), (text, proposal.negotiated)
-    assert node.kernel.words("SERPENT_CBC-256/HMAC_SHA2_256_128") is None
-    assert node.kernel.words("AES_GCM_16-256") == ["aead", "rfc4106(gcm(aes))", "0x" + "00" * 36, "128"]
-    assert node.kernel.words("AES_CBC-128/HMAC_SHA2_256_128") == [
+        assert kernel_trial.words(proposal.negotiated), (text, proposal.negotiated)
+    assert kernel_trial.words("SERPENT_CBC-256/HMAC_SHA2_256_128") is None
+    assert kernel_trial.words("AES_GCM_16-256") == ["aead", "rfc4106(gcm(aes))", "0x" + "00" * 36, "128"]
+    assert kernel_trial.words("AES_CBC-128/HMAC_SHA2_256_128") == [
         "enc", "cbc(aes)", "0x" + "00" * 16, "auth-trunc", "hmac(sha256)", "0x" + "00" * 32, "128",
     ]  # fmt: skip
 
@@ -76,52 +65,48 @@ def test_every_proposal_that_a_plan_may_have_can_be_tried_on_the_kernel(node: Mo
     ],
 )
 def test_advisories_are_for_a_version_and_the_plugins_loaded(
-    node: ModuleType, running: str, plugins: list[str], numbers: list[str]
+    running: str, plugins: list[str], numbers: list[str]
 ) -> None:
-    assert sorted(node.advisories.against(running, plugins)) == numbers
-    found = node.advisories.warnings(running, plugins)
+    assert sorted(advisories.against(running, plugins)) == numbers
+    found = advisories.warnings(running, plugins)
     assert [f["severity"] for f in found] == (["warning"] if numbers else [])
 
 
 # room
 
 
-def test_room_is_asked_of_every_file_system(node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = node.room
-    monkeypatch.setattr(room, "ALWAYS", (str(tmp_path),))
-    monkeypatch.setattr(room, "BASE", 4096)
-    monkeypatch.setattr(room, "INODES", 0)
-    assert room.check([str(tmp_path / "not" / "there" / "file")], 100) == []
+def test_room_is_asked_of_every_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_reserve, "ALWAYS", (str(tmp_path),))
+    monkeypatch.setattr(disk_reserve, "BASE", 4096)
+    monkeypatch.setattr(disk_reserve, "INODES", 0)
+    assert disk_reserve.check([str(tmp_path / "not" / "there" / "file")], 100) == []
     assert list(tmp_path.iterdir()) == [], "the trial was not given back"
-    assert len(room.places(["/proc/self/x", "/usr/x"])) >= 2
-    (wrong,) = room.check([], 2**60)
+    assert len(disk_reserve.places(["/proc/self/x", "/usr/x"])) >= 2
+    (wrong,) = disk_reserve.check([], 2**60)
     assert (wrong["code"], str(tmp_path) in wrong["message"]) == ("IPP635", True)
 
 
-def test_no_room_though_the_numbers_say_so(node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_though_the_numbers_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A quota, or blocks that a file system keeps for root, show only when blocks are asked for."""
-    room = node.room
-    monkeypatch.setattr(room, "ALWAYS", (str(tmp_path),))
+    monkeypatch.setattr(disk_reserve, "ALWAYS", (str(tmp_path),))
 
     def refuse(*_: object) -> None:
         raise OSError(122, "Disk quota exceeded")
 
     monkeypatch.setattr(os, "posix_fallocate", refuse)
-    (wrong,) = room.check([], 0)
+    (wrong,) = disk_reserve.check([], 0)
     assert "Disk quota exceeded" in wrong["message"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_held_for_a_revert_is_really_held(
-    node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_held_for_a_revert_is_really_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "lib" / "reserve"
-    monkeypatch.setattr(node.room.state, "ROOT", str(tmp_path / "lib"))
-    monkeypatch.setattr(node.room, "ETC", str(tmp_path / "etc"))
-    node.room.hold()
-    assert path.stat().st_blocks * 512 >= node.room.RESERVE
-    node.room.give_back()
-    node.room.give_back()
+    monkeypatch.setattr(state, "ROOT", str(tmp_path / "lib"))
+    monkeypatch.setattr(disk_reserve, "ETC", str(tmp_path / "etc"))
+    disk_reserve.hold()
+    assert path.stat().st_blocks * 512 >= disk_reserve.RESERVE
+    disk_reserve.give_back()
+    disk_reserve.give_back()
     assert not path.exists()
     script = guard.script("revert.sh")
     assert 'rm -f "$ROOT/reserve" /etc/ipsecplan/reserve' in script, "revert.sh frees what we hold"
@@ -129,37 +114,33 @@ def test_what_is_held_for_a_revert_is_really_held(
 
 @pytest.mark.parametrize(("free", "kept"), [(0, False), (2**20, True)])
 def test_an_undo_on_a_full_disk_takes_what_was_held_for_it(
-    node: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, kept: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, kept: bool
 ) -> None:
-    room = node.room
-    monkeypatch.setattr(room.state, "ROOT", str(tmp_path / "lib"))
-    monkeypatch.setattr(room, "ETC", str(tmp_path / "etc"))
-    room.keep_some()  # nothing is held, nothing is freed
-    room.hold()
+    monkeypatch.setattr(state, "ROOT", str(tmp_path / "lib"))
+    monkeypatch.setattr(disk_reserve, "ETC", str(tmp_path / "etc"))
+    disk_reserve.keep_some()  # nothing is held, nothing is freed
+    disk_reserve.hold()
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=free // 4096, f_frsize=4096))
-    room.keep_some()
-    assert [Path(path).exists() for path in room.reserves()] == [kept, kept]
+    disk_reserve.keep_some()
+    assert [Path(path).exists() for path in disk_reserve.reserves()] == [kept, kept]
 
 
 @pytest.mark.parametrize(
     ("error", "code"), [(OSError(28, "No space left on device", "/x"), "IPP635"), (OSError(5, "I/O error"), "IPP609"),
                         (ValueError("x"), "IPP609")],
 )  # fmt: skip
-def test_a_full_disk_is_no_defect(
-    node: ModuleType, monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
-) -> None:
-    main = importlib.import_module("netplan.agent.main")
+def test_a_full_disk_is_no_defect(monkeypatch: pytest.MonkeyPatch, error: Exception, code: str) -> None:
 
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setitem(main.PHASES, "facts", ("facts", fails))
+    monkeypatch.setitem(table.PHASES, "facts", ("phases.facts", fails))
     (said,) = main.perform({"phases": ["facts"]}, None)
     assert (said["ok"], said["findings"][0]["code"]) == (False, code)
     assert "test_node_checks.py" in said["detail"]
     # writing down how far it came may fail as well
-    monkeypatch.setitem(main.PHASES, "facts", ("facts", lambda *_: {}))
-    monkeypatch.setattr(main.state, "reached", fails)
+    monkeypatch.setitem(table.PHASES, "facts", ("phases.facts", lambda *_: {}))
+    monkeypatch.setattr(state, "reached", fails)
     if isinstance(error, OSError):
         (said,) = main.perform({"phases": ["facts"], "tx": "tx", "step": 1}, None)
         assert (said["ok"], said["findings"][0]["code"]) == (False, code)
@@ -191,8 +172,7 @@ def certificate(begin: int, end: int) -> str:
     return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def test_the_age_of_a_certificate(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    drift = node.drift
+def test_the_age_of_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     begin, end = drift.lifetime(certificate(2026, 2027))
     assert (begin, end - begin) == (1767225600.0, YEAR)
     assert drift.lifetime(certificate(2049, 2051)) == (2493072000.0, 2493072000.0 + 2 * YEAR)  # the other kind of time
@@ -203,7 +183,7 @@ def test_the_age_of_a_certificate(node: ModuleType, monkeypatch: pytest.MonkeyPa
         (0.5, None, ""), (0.66, None, ""), (0.67, "67% of its life, 120 days are left", "warning"),
         (1.01, "expired", "error"), (-0.01, "not valid yet", "error"),
     ]:  # fmt: skip
-        monkeypatch.setattr(drift.time, "time", lambda part=part: begin + part * YEAR)
+        monkeypatch.setattr("time.time", lambda part=part: begin + part * YEAR)
         found, seen = drift.certificates({"auth": "pubkey"})
         assert set(seen) == {"certificate", "CA"}
         assert len(found) == (2 if said else 0), part
@@ -215,7 +195,7 @@ def test_the_age_of_a_certificate(node: ModuleType, monkeypatch: pytest.MonkeyPa
 # MTU, SAs, guard
 
 
-def test_mtus_of_links_routes_and_paths(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mtus_of_links_routes_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {
         "underlay": {"address": "10.0.0.1", "mtu": 1500}, "overlay": {"devices": [{"name": "ov0", "mtu": 1416}]},
         "peers": [{"id": "n-2", "name": "n2", "address": "10.0.0.2", "link_mtu": 1500}],
@@ -226,15 +206,15 @@ def test_mtus_of_links_routes_and_paths(node: ModuleType, monkeypatch: pytest.Mo
 
     def run(*argv: str) -> Any:
         key = "addr" if "addr" in argv else "get" if "get" in argv else "show"
-        return node.core.Done(0, json.dumps(answers[key]), "")
+        return Done(0, json.dumps(answers[key]), "")
 
-    monkeypatch.setattr(node.drift, "run", run)
-    monkeypatch.setattr(node.drift.mtu, "differences", lambda _: [])
-    assert node.drift.mtus(facts) == []
+    monkeypatch.setattr(drift, "run", run)
+    monkeypatch.setattr(overlay_mtu, "differences", lambda _: [])
+    assert drift.mtus(facts) == []
     answers["addr"][0]["mtu"] = 1400
     answers["show"] = [{"dst": "10.244.2.0/24", "metrics": [{"mtu": 1300}]}]
     answers["get"] = [{"dst": "10.0.0.2", "metrics": [{"mtu": 1450}]}]
-    found = node.drift.mtus(facts)
+    found = drift.mtus(facts)
     assert [f["message"] for f in found] == [
         "the underlay link eth0 has MTU 1400, planned 1500", "the route to 10.244.2.0/24 has MTU 1300, planned 1416",
         "the path to n2 has MTU 1450, planned 1500",
@@ -243,10 +223,10 @@ def test_mtus_of_links_routes_and_paths(node: ModuleType, monkeypatch: pytest.Mo
     assert all(f["hint"] for f in found)
 
 
-def test_sas_that_charon_does_not_know(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    drift, facts = node.drift, {"underlay": {"address": "10.0.0.1"}, "peers": [{"address": "10.0.0.2"}]}
+def test_sas_that_charon_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"underlay": {"address": "10.0.0.1"}, "peers": [{"address": "10.0.0.2"}]}
     known = [("p", {"child-sas": {"p-out-1": {"spi-in": "0c1a2b3c", "spi-out": "c0ffee00"}}})]
-    monkeypatch.setattr(drift.vici, "sas", lambda: known)
+    monkeypatch.setattr(vici, "sas", lambda: known)
     monkeypatch.setattr(drift, "wait", lambda check, *_: check())
     for states, count in [
         ([("10.0.0.1", "10.0.0.2", "0xc0ffee00"), ("10.0.0.2", "10.0.0.1", "0xc1a2b3c")], 0),
@@ -254,49 +234,45 @@ def test_sas_that_charon_does_not_know(node: ModuleType, monkeypatch: pytest.Mon
         ([("10.0.0.1", "10.0.0.2", "0xdeadbeef")], 1),
         ([("192.0.2.1", "192.0.2.2", "0xdeadbeef")], 0),  # somebody else's
     ]:
-        monkeypatch.setattr(drift.xfrm, "states", lambda states=states: states)
+        monkeypatch.setattr(xfrm, "states", lambda states=states: states)
         assert len(drift.orphans(facts)) == (1 if count else 0), states
 
 
-def test_the_guard_in_the_kernel_is_compared_with_its_file(
-    node: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    floor = node.floor
+def test_the_guard_in_the_kernel_is_compared_with_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     listing = guard.ruleset(4789, drop=True)
     live = {"text": listing}
 
     def run(*argv: Any, **_: object) -> Any:
         if argv[0] == "nft":
-            return node.core.Done(0 if live["text"] else 1, live["text"], "")
-        return node.core.Done(0, listing, "")
+            return Done(0 if live["text"] else 1, live["text"], "")
+        return Done(0, listing, "")
 
-    monkeypatch.setattr(floor, "run", run)
-    assert floor.as_loaded() is None
+    monkeypatch.setattr(guard_here, "run", run)
+    assert guard_here.as_loaded() is None
     live["text"] = listing.replace(" drop\n", " drop\n        udp dport 4789 accept\n", 1)
-    assert floor.as_loaded() == "the guard in the kernel has 'udp dport 4789 accept'"
+    assert guard_here.as_loaded() == "the guard in the kernel has 'udp dport 4789 accept'"
     live["text"] = listing.replace(" drop\n", "\n")
-    assert "has 'udp dport 4789 meta ipsec missing counter name \"clear_in\"'" in floor.as_loaded()
+    assert "has 'udp dport 4789 meta ipsec missing counter name \"clear_in\"'" in str(guard_here.as_loaded())
     live["text"] = ""
-    assert floor.as_loaded() == "the guard is not loaded"
+    assert guard_here.as_loaded() == "the guard is not loaded"
 
 
-def test_the_floor_that_a_release_wants(node: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    floor = node.floor
+def test_the_floor_that_a_release_wants(monkeypatch: pytest.MonkeyPatch) -> None:
     text = guard.floor("vxlan", 4789, family="ipv4", peers=["10.0.0.2", "10.0.0.3"])
-    assert guard.FLOOR_PRIORITY == node.xfrm.FLOOR_PRIORITY
+    assert guard.FLOOR_PRIORITY == xfrm.FLOOR_PRIORITY
     assert f"priority {guard.FLOOR_PRIORITY} " in guard.script("revert.sh")
-    monkeypatch.setattr(floor, "read", lambda *_: text)
-    assert set(floor.wanted()) == {"10.0.0.2/32", "10.0.0.3/32"}
+    monkeypatch.setattr(guard_here, "read", lambda *_: text)
+    assert set(guard_here.wanted()) == {"10.0.0.2/32", "10.0.0.3/32"}
     block = {"dir": "out", "action": "block", "priority": guard.FLOOR_PRIORITY, "sport": 0, "dport": 4789}
     listed = [{**block, "dst": "10.0.0.2/32"}, {**block, "dst": "10.0.0.9/32"}, {**block, "dst": "x", "priority": 9}]
-    monkeypatch.setattr(node.xfrm, "policies", lambda: listed)
-    monkeypatch.setattr(floor, "as_loaded", lambda: None)
-    monkeypatch.setattr(floor, "running", lambda: True)
-    assert floor.gaps() == [
+    monkeypatch.setattr(xfrm, "policies", lambda: listed)
+    monkeypatch.setattr(guard_here, "as_loaded", lambda: None)
+    monkeypatch.setattr(guard_here, "running", lambda: True)
+    assert guard_here.gaps() == [
         "the floor lacks 1 of 2 policies, first 10.0.0.3/32",
         "the floor blocks 1 addresses that are no peers, first 10.0.0.9/32",
     ]
-    assert node.xfrm.ours(listed[0], {"protect": "hosts"}), "preflight must not take it for somebody else's"
+    assert xfrm.ours(listed[0], {"protect": "hosts"}), "preflight must not take it for somebody else's"
     assert guard.floor("geneve", 6081, family="ipv6", peers=["fd00::2"]).startswith(
         "xfrm policy update dir out src ::/0 dst fd00::2/128 proto udp dport 6081 action block"
     )
@@ -308,15 +284,14 @@ def test_the_floor_that_a_release_wants(node: ModuleType, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(("source", "destination"), [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")])
-def test_packets_of_preflight_have_their_size_and_come_back(node: ModuleType, source: str, destination: str) -> None:
-    reach = node.reach
+def test_packets_of_preflight_have_their_size_and_come_back(source: str, destination: str) -> None:
     header = 40 if ":" in source else 20
-    for kind in reach.KINDS:
-        size = 1500 if kind.endswith("full") else reach.SMALL
-        data = reach.payload("tx-1", "n-abc", kind, 5, size, source, destination)
+    for kind in reachability.KINDS:
+        size = 1500 if kind.endswith("full") else reachability.SMALL
+        data = reachability.payload("tx-1", "n-abc", kind, 5, size, source, destination)
         assert len(data) == size - header
-        assert reach.heard(b"\0" * header + data, "tx-1") == ("n-abc", kind, 5)
-        assert reach.heard(data, "tx-2") is None
+        assert reachability.heard(b"\0" * header + data, "tx-1") == ("n-abc", kind, 5)
+        assert reachability.heard(data, "tx-2") is None
         if kind.startswith("udp"):
             from scapy.layers.inet import IP, UDP
             from scapy.layers.inet6 import IPv6
@@ -326,5 +301,7 @@ def test_packets_of_preflight_have_their_size_and_come_back(node: ModuleType, so
             total, parsed.chksum = parsed.chksum, None
             again = (IPv6 if ":" in source else IP)(bytes(base / parsed))
             assert (again[UDP].chksum, again[UDP].dport) == (total, 4500)
-    for noise in (b"", b"x" * 100, reach.MAGIC, reach.MAGIC + b"tx-1 n esp zz\n", reach.MAGIC + b"tx-1 n other 1\n"):
-        assert reach.heard(noise, "tx-1") is None
+    for tail in (b"", b"tx-1 n esp zz\n", b"tx-1 n other 1\n"):
+        assert reachability.heard(reachability.MAGIC + tail, "tx-1") is None
+    for noise in (b"", b"x" * 100):
+        assert reachability.heard(noise, "tx-1") is None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from netplan.agent.phases import cni_mtu, overlay_mtu
+from netplan.agent.system import links
+from netplan.agent.system.core import Stop
 from netplan.bundle.node_json import node_facts
 
 from .conftest import make_planned
 
-LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
 Said = dict[tuple[str, ...], Any]
 
 
@@ -24,8 +25,6 @@ def tunnel(name: str, kind: str, mtu: int, **data: object) -> dict[str, object]:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Callable[[Said], ModuleType]:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-
     def with_answers(said: Said) -> ModuleType:
         def run(*argv: str, **_: object) -> SimpleNamespace:
             words = tuple(w for w in argv if w not in ("-j", "-d"))
@@ -33,10 +32,10 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Callable[[Said], ModuleType]:
             assert "replace" not in words, f"it changes something: {argv}"
             return SimpleNamespace(code=0, out=json.dumps(said.get(words, [])), err="", said="")
 
-        monkeypatch.setattr(netplan.agent.phases.overlay_mtu, "run", run)
-        monkeypatch.setattr(netplan.agent.phases.cni_mtu, "run", run)
-        monkeypatch.setattr(netplan.agent.phases.overlay_mtu, "_namespaces", lambda: iter(["/run/netns/pod"]))
-        return netplan.agent.phases.cni_mtu
+        for module in (links, cni_mtu, overlay_mtu):
+            monkeypatch.setattr(module, "run", run)
+        monkeypatch.setattr(links, "_namespaces", lambda: iter(["/run/netns/pod"]))
+        return cni_mtu
 
     return with_answers
 
@@ -95,7 +94,7 @@ def test_as_planned(network: Callable[[Said], ModuleType]) -> None:
 def test_not_as_planned(network: Callable[[Said], ModuleType], said: Said, wanted: str) -> None:
     module, node = network(said), facts("flannel", options={"network": "10.0.0.0/8"})
     assert words(module.findings(node))[0].startswith(wanted)
-    with pytest.raises(module.Stop):
+    with pytest.raises(Stop):
         module.require(node)
 
 

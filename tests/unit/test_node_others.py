@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
+from netplan.agent.phases import preflight
+from netplan.agent.system import vici, xfrm
+from netplan.agent.transaction import state
+
 OWN, STAYS, LEFT, STRANGER = "10.0.0.1", "10.0.0.2", "10.0.0.4", "192.0.2.9"
-
-
-@pytest.fixture
-def preflight(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-    return importlib.import_module("netplan.agent.phases.preflight")
 
 
 def policy(peer: str) -> dict[str, Any]:
@@ -30,7 +25,7 @@ def policy(peer: str) -> dict[str, Any]:
      ("hosts", STAYS, ""), ("hosts", LEFT, ""), ("hosts", STRANGER, "1 IPsec policies and 2 states here")],
 )  # fmt: skip
 def test_a_peer_of_the_release_in_force_is_no_stranger(
-    preflight: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protect: str, peer: str, said: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protect: str, peer: str, said: str
 ) -> None:
     node = {
         "protect": protect, "underlay": {"address": OWN}, "overlay": {"port": 4789}, "clear": [],
@@ -38,10 +33,10 @@ def test_a_peer_of_the_release_in_force_is_no_stranger(
     }  # fmt: skip
     (tmp_path / "peers").write_text(f"{OWN} {STAYS}\n{OWN} {LEFT}\n")
     (tmp_path / "pairs").write_text("pair-a\npair-b\n")
-    monkeypatch.setattr(preflight.state, "load", lambda: {"state": "confirmed", "tx": "tx-1"})
-    monkeypatch.setattr(preflight.state, "tx_folder", lambda _: str(tmp_path))
-    monkeypatch.setattr(preflight.xfrm, "policies", lambda: [policy(peer)] if protect == "hosts" else [])
-    monkeypatch.setattr(preflight.xfrm, "states", lambda: [(OWN, peer, "0x1"), (peer, OWN, "0x2")])
-    monkeypatch.setattr(preflight.vici, "connections", lambda: {"pair-b": {"children": {"pair-b-out": {}}}})
+    monkeypatch.setattr(state, "load", lambda: {"state": "confirmed", "tx": "tx-1"})
+    monkeypatch.setattr(state, "tx_folder", lambda _: str(tmp_path))
+    monkeypatch.setattr(xfrm, "policies", lambda: [policy(peer)] if protect == "hosts" else [])
+    monkeypatch.setattr(xfrm, "states", lambda: [(OWN, peer, "0x1"), (peer, OWN, "0x2")])
+    monkeypatch.setattr(vici, "connections", lambda: {"pair-b": {"children": {"pair-b-out": {}}}})
     found = [finding["message"] for finding in preflight._other(node, "tx-2")]
     assert found == ([] if not said else [f"{said} are not ours"])

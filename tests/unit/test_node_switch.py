@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-LIBRARY = Path(__file__).parents[2] / "playbooks" / "library"
+from netplan.agent.phases import ike
+from netplan.agent.system import vici, xfrm
+from netplan.agent.system.core import Stop
+from netplan.agent.transaction import state, sysctl
+
 NODE = {
     "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789},
     "esp": {"mode": "TRANSPORT", "negotiated": ["AES_CBC-256/HMAC_SHA2_256_128"]},
@@ -18,20 +20,14 @@ NODE = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def ike(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-    return importlib.import_module("netplan.agent.phases.ike")
-
-
 @pytest.mark.parametrize(("guard", "waits"), [("absent", True), ("count", True), ("drop", False)])
 def test_packets_wait_for_an_sa_only_where_no_guard_drops_them(
-    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, guard: str, waits: bool
+    monkeypatch: pytest.MonkeyPatch, guard: str, waits: bool
 ) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(ike.xfrm, "guard", lambda: {"mode": guard, "clear": {}})
-    monkeypatch.setattr(ike.xfrm, "permissive", lambda _: True)
-    monkeypatch.setattr(ike.stage, "sysctl", lambda *words: asked.append(words) or True)
+    monkeypatch.setattr(xfrm, "guard", lambda: {"mode": guard, "clear": {}})
+    monkeypatch.setattr(xfrm, "permissive", lambda _: True)
+    monkeypatch.setattr(sysctl, "sysctl", lambda *words: asked.append(words) or True)
     assert ike.permissive(NODE, "tx-1")["changed"] is waits
     assert asked == ([("tx-1", "net.core.xfrm_larval_drop", "0")] if waits else [])
 
@@ -50,12 +46,12 @@ def child(name: str, number: int, transform: tuple[str, str]) -> dict[str, Any]:
     [(True, set(), ["1"]), (False, set(), ["1"]), (True, {"pair-1"}, ["1", "2"]), (False, {"pair-1"}, ["1"])],
 )
 def test_each_end_ends_what_it_no_longer_sends_on(
-    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], ended: list[str]
+    monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], ended: list[str]
 ) -> None:
     old, new = ("AES_GCM_16", ""), ("AES_CBC", "HMAC_SHA2_256_128")
     children = [child("pair-1-out", 1, old), child("pair-1-in", 2, old),
                 child("pair-1-out", 3, new), child("pair-1-in", 4, new)]  # fmt: skip
-    monkeypatch.setattr(ike.vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
+    monkeypatch.setattr(vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
     calls: list[str] = []
 
     class Link:
@@ -68,7 +64,7 @@ def test_each_end_ends_what_it_no_longer_sends_on(
             assert what == "terminate"
             calls.append(words["child_id"])
 
-    monkeypatch.setattr(ike.vici, "Vici", Link)
+    monkeypatch.setattr(vici, "Vici", Link)
     node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}
     ike.switch(node, {"pair-1"}, alone, 1)
     assert calls == ended
@@ -84,24 +80,24 @@ def test_each_end_ends_what_it_no_longer_sends_on(
     ],
 )
 def test_the_initiator_asks_first_and_the_other_end_when_it_has_what_was_asked_for(
-    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], there: list[str],
+    monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], there: list[str],
     asked: list[str],
 ) -> None:  # fmt: skip
     children = [child(name, 7, ("AES_CBC", "HMAC_SHA2_256_128")) for name in there]
-    monkeypatch.setattr(ike.vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
+    monkeypatch.setattr(vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
     monkeypatch.setattr(ike, "_log_of_charon", lambda _: "nothing")
     calls: list[str] = []
     monkeypatch.setattr(ike, "_initiate", lambda **what: calls.append(what["child"]))
     node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}
-    with pytest.raises(ike.Stop):
+    with pytest.raises(Stop):
         ike.switch(node, {"pair-1"}, alone, 0.1)
     assert calls == asked
 
 
 def test_an_agent_that_was_killed_between_two_timers_keeps_nobody_from_arming(
-    ike: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    state, units, stopped = ike.state, list[str](), list[str]()
+    units, stopped = list[str](), list[str]()
     monkeypatch.setattr(state, "RUN", str(tmp_path))
     monkeypatch.setattr(state, "tx_folder", lambda _: str(tmp_path))
     monkeypatch.setattr(state, "armed", lambda: [f"{unit}.timer" for unit in units])

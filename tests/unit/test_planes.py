@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,7 +11,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from netplan.bundle import build, readme
+from netplan.agent.phases import ike, kernel_trial
+from netplan.agent.system import addresses, core, xfrm
+from netplan.agent.system.core import Done
+from netplan.agent.transaction import state, sysctl
+from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.host import firewall
 from netplan.inputs import path_kinds
@@ -29,7 +31,6 @@ from netplan.verify import reach
 from netplan.verify.verdict import judge
 
 from .conftest import make_planned
-from .test_node_module import LIBRARY
 
 STORAGE = {"name": "storage", "mtu": 9000}
 
@@ -116,15 +117,14 @@ def test_connections_say_their_own_address_and_identity() -> None:
 
 def test_the_guard_knows_every_address_and_what_crosses() -> None:
     plan = plan_of()
-    rules = readme._guard(plan, plan.nodes[0], drop=True)
+    files = {f.path.partition("/etc/")[2]: f.text for f in build.node_files(plan, plan.nodes[0])}
+    rules = files["ipsecplan/guard-drop.nft"]
     assert "elements = { 10.77.0.12, 10.77.0.13, 10.1.0.2 }" in rules
     assert "elements = { fd00:77::2, fd00:77::3 }" in rules
     assert "ip saddr { 10.77.0.11, 10.1.0.1 } ip daddr @protected rt ipsec missing counter" in rules
     assert "ip6 saddr fd00:77::1 ip6 daddr @protected2 rt ipsec missing counter" in rules
     assert len(re.findall(" drop$", rules, re.M)) == 4
-    addresses = build.node_files(plan, plan.nodes[0])
-    peers = next(f.text for f in addresses if f.path.endswith("etc/ipsecplan/peers"))
-    assert [line.split()[:2] for line in peers.splitlines()][-1] == ["10.1.0.1", "10.1.0.2"]
+    assert [line.split()[:2] for line in files["ipsecplan/peers"].splitlines()][-1] == ["10.1.0.1", "10.1.0.2"]
 
 
 def test_people_are_told() -> None:
@@ -261,22 +261,14 @@ def test_what_does_not_pass_is_said_of_its_network() -> None:
 # the node
 
 
-@pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-    for name in ("core", "drift", "ike", "kernel", "planes", "reach", "stage", "state", "xfrm"):
-        importlib.import_module(f"ipsecplan_node.{name}")
-    return importlib.import_module("ipsecplan_node")
-
-
-def policy(agent: ModuleType, src: str, dst: str, **more: Any) -> dict[str, Any]:
+def policy(src: str, dst: str, **more: Any) -> dict[str, Any]:
     return {"src": src, "dst": dst, "sport": 0, "dport": 0, "dir": "in", "priority": 1, "action": "allow",
             "template": False, **more}  # fmt: skip
 
 
-def test_every_own_address_is_accepted_and_closed(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    node, xfrm = facts(plan_of()), agent.xfrm
-    kernel = [policy(agent, "0.0.0.0/0", "10.77.0.11/32"), policy(agent, "::/0", "fd00:77::1/128")]
+def test_every_own_address_is_accepted_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = facts(plan_of())
+    kernel = [policy("0.0.0.0/0", "10.77.0.11/32"), policy("::/0", "fd00:77::1/128")]
     monkeypatch.setattr(xfrm, "policies", lambda: kernel)
     assert (xfrm.lacking(node), xfrm.permissive(node)) == (["10.1.0.1"], False)
     assert xfrm.open_to(node) == ["10.77.0.11", "fd00:77::1"]
@@ -284,41 +276,35 @@ def test_every_own_address_is_accepted_and_closed(agent: ModuleType, monkeypatch
 
     def must(*words: str) -> None:
         ran.append(list(words))
-        kernel.append(policy(agent, words[7], words[9]))
+        kernel.append(policy(words[7], words[9]))
 
-    monkeypatch.setattr(agent.core, "must", must)
-    monkeypatch.setattr(agent.stage, "sysctl", lambda *_: False)
-    agent.ike.permissive(node, "tx-1")
+    monkeypatch.setattr(core, "must", must)
+    monkeypatch.setattr(sysctl, "sysctl", lambda *_: False)
+    ike.permissive(node, "tx-1")
     assert [words[6:10] for words in ran] == [["src", "0.0.0.0/0", "dst", "10.1.0.1/32"]]
     assert xfrm.permissive(node)
-    assert xfrm.ours(policy(agent, "10.1.0.1/32", "10.1.0.2/32", template=True), node)
-    assert xfrm.ours(policy(agent, "fd00:77::1/128", "fd00:77::2/128", template=True), node)
-    assert not xfrm.ours(policy(agent, "10.1.0.9/32", "10.1.0.2/32", template=True), node)
+    assert xfrm.ours(policy("10.1.0.1/32", "10.1.0.2/32", template=True), node)
+    assert xfrm.ours(policy("fd00:77::1/128", "fd00:77::2/128", template=True), node)
+    assert not xfrm.ours(policy("10.1.0.9/32", "10.1.0.2/32", template=True), node)
 
 
-def test_an_sa_is_as_planned_on_its_own_network(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_sa_is_as_planned_on_its_own_network() -> None:
     node = facts(plan_of())
     peer = next(p for p in node["peers"] if p.get("plane") == "storage")
     child = {"state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256",
              "local-ts": ["10.1.0.1/32"], "remote-ts": ["10.1.0.2/32"]}  # fmt: skip
-    assert agent.ike.wrong_with(node, peer, peer["children"][0], child) is None
+    assert ike.wrong_with(node, peer, peer["children"][0], child) is None
     other = {**child, "local-ts": ["10.77.0.11/32"]}
-    assert "protects 10.77.0.11/32" in agent.ike.wrong_with(node, peer, peer["children"][0], other)
+    assert "protects 10.77.0.11/32" in str(ike.wrong_with(node, peer, peer["children"][0], other))
     sa = {"state": "ESTABLISHED", "remote-id": peer["identity"]}
-    assert agent.ike.ike_sas(node, [(peer["pair"], sa)])[peer["pair"]] == [sa]
-    assert agent.ike.ike_sas(node, [(peer["pair"], {**sa, "remote-id": peer["id"]})])[peer["pair"]] == []
+    assert ike.ike_sas(node, [(peer["pair"], sa)])[peer["pair"]] == [sa]
+    assert ike.ike_sas(node, [(peer["pair"], {**sa, "remote-id": peer["id"]})])[peer["pair"]] == []
 
 
-def test_what_the_revert_needs_names_every_network(
-    agent: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    state = agent.state
-    for name in ("ROOT", "BASE", "STATE", "OPEN", "LAST"):
-        monkeypatch.setattr(state, name, str(tmp_path / name.lower()))
+def test_what_the_revert_needs_names_every_network(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setattr(state, "arm", lambda *_: None)
-    monkeypatch.setattr(agent.core.os, "fchown", lambda *_: None)
-    state.begin("tx-1", facts(plan_of()), 60, "apply x")
-    folder = Path(state.tx_folder("tx-1"))
+    state.begin("tx-1", facts(plan_of()), 60, "apply x", pytest.fail)
+    folder = home / "tx" / "tx-1"
     assert [line.split()[3] for line in (folder / "policy").read_text().splitlines()] == [
         "10.77.0.11/32", "fd00:77::1/128", "10.1.0.1/32",
     ]  # fmt: skip
@@ -329,27 +315,27 @@ def test_what_the_revert_needs_names_every_network(
     assert len((folder / "pairs").read_text().split()) == 5
 
 
-def test_a_route_that_leaves_from_another_address_is_said(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_route_that_leaves_from_another_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     node = facts(plan_of())
     peer = next(p for p in node["peers"] if p.get("plane") == "storage")
     answer = '[{"dst": "10.1.0.2", "dev": "eth0", "prefsrc": "10.77.0.11"}]'
-    monkeypatch.setattr(agent.planes, "run", lambda *_: agent.core.Done(0, answer, ""))
-    (found,) = agent.planes.way_out(node, peer)
+    monkeypatch.setattr(addresses, "run", lambda *_: Done(0, answer, ""))
+    (found,) = addresses.way_out(node, peer)
     assert found["message"] == "packets to n2 (storage) (10.1.0.2) leave from 10.77.0.11, not from 10.1.0.1"
-    monkeypatch.setattr(agent.planes, "run", lambda *_: agent.core.Done(0, answer.replace("77.0.11", "1.0.1"), ""))
-    assert agent.planes.way_out(node, peer) == []
-    assert agent.planes.way_out(node, node["peers"][0]) == []
+    monkeypatch.setattr(addresses, "run", lambda *_: Done(0, answer.replace("77.0.11", "1.0.1"), ""))
+    assert addresses.way_out(node, peer) == []
+    assert addresses.way_out(node, node["peers"][0]) == []
 
 
-def test_both_families_are_tried_on_the_kernel(agent: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_families_are_tried_on_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
     def run(*words: object, **_: Any) -> Any:
         ran.append(" ".join(map(str, words)))
-        return agent.core.Done(0, "", "")
+        return Done(0, "", "")
 
-    monkeypatch.setattr(agent.kernel, "run", run)
-    assert agent.kernel.trial(facts(plan_of())) == []
+    monkeypatch.setattr(kernel_trial, "run", run)
+    assert kernel_trial.trial(facts(plan_of())) == []
     assert [sum("state add" in line and word in line for line in ran) for word in ("192.0.2.1", "2001:db8::1")] == [
         1,
         1,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from netplan.agent.system import vici
+from netplan.agent.transaction import replaced as replaced_here
 from netplan.cli import status
 from netplan.problems import ExitCode
 from netplan.rollout.nodes import replaced
 from netplan.rollout.verbs.apply import apply
 
-from .test_node_module import LIBRARY
 from .test_rollout_changes import Cluster, engine, mesh, yes
 from .test_rollout_engine import failure, phases_sent
 
@@ -118,37 +118,24 @@ def test_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert ([p.code for p in outcome.problems], outcome.exit_code) == (["IPP674"], ExitCode.DIFFERENCE)
 
 
-@pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-
-    module = netplan.agent.transaction.replaced
-    monkeypatch.setattr(module.state, "ROOT", str(tmp_path))
-    monkeypatch.setattr(module, "write", lambda path, text: (Path(path).parent.mkdir(parents=True, exist_ok=True),
-                                                             Path(path).write_text(text)))  # fmt: skip
-    return module
-
-
 def peers(*names: str) -> list[dict[str, Any]]:
     return [{"pair": f"pair-{name}", "id": f"n-{name}"} for name in names]
 
 
-def test_a_node_keeps_what_it_had_and_not_what_it_only_waits_for(node: ModuleType, tmp_path: Path) -> None:
+def test_a_node_keeps_what_it_had_and_not_what_it_only_waits_for(home: Path) -> None:
     def confirmed(tx: str) -> dict[str, str]:
         return {"state": "confirmed", "tx": tx}
 
-    node.remember("tx-1", peers("b"), peers("c"))
-    assert node.held(confirmed("tx-1")) == ["pair-b"], "c was never there"
-    assert node.held({"state": "open", "tx": "tx-1"}) == []
-    (tmp_path / "tx" / "tx-2").mkdir()
-    (tmp_path / "tx" / "tx-2" / "before").write_text("confirmed tx-1 release\n")
-    node.remember("tx-2", peers("d"), peers("b", "c"))
-    assert node.held(confirmed("tx-2")) == ["pair-b", "pair-d"], "b is away, and still kept"
+    replaced_here.remember("tx-1", peers("b"), peers("c"))
+    assert replaced_here.held(confirmed("tx-1")) == ["pair-b"], "c was never there"
+    assert replaced_here.held({"state": "open", "tx": "tx-1"}) == []
+    (home / "tx" / "tx-2").mkdir()
+    (home / "tx" / "tx-2" / "before").write_text("confirmed tx-1 release\n")
+    replaced_here.remember("tx-2", peers("d"), peers("b", "c"))
+    assert replaced_here.held(confirmed("tx-2")) == ["pair-b", "pair-d"], "b is away, and still kept"
 
 
-def test_peers_end_what_they_have_with_a_machine_that_is_gone(
-    node: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_peers_end_what_they_have_with_a_machine_that_is_gone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
 
     class Link:
@@ -162,10 +149,10 @@ def test_peers_end_what_they_have_with_a_machine_that_is_gone(
             assert verb == "terminate"
             ended.append(ike)
 
-    monkeypatch.setattr(node.vici, "Vici", Link)
-    monkeypatch.setattr(node.vici, "sas", lambda: [("pair-b", {}), ("pair-c", {}), ("pair-x", {})])
-    node.meet("tx-1", {"id": "n-a", "peers": peers("b", "c")}, ["n-b"])
+    monkeypatch.setattr(vici, "Vici", Link)
+    monkeypatch.setattr(vici, "sas", lambda: [("pair-b", {}), ("pair-c", {}), ("pair-x", {})])
+    replaced_here.meet("tx-1", {"id": "n-a", "peers": peers("b", "c")}, ["n-b"])
     assert ended == ["pair-b"], "the other pairs are not touched"
-    assert not node.here("tx-1")
-    node.meet("tx-1", {"id": "n-b", "peers": peers("x")}, ["n-b"])
-    assert node.here("tx-1")
+    assert not replaced_here.here("tx-1")
+    replaced_here.meet("tx-1", {"id": "n-b", "peers": peers("x")}, ["n-b"])
+    assert replaced_here.here("tx-1")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from .test_node_changes import TX, at_home, part  # noqa: F401  fixtures
-from .test_node_module import node  # noqa: F401  fixture
+from netplan.agent.phases import drift, ike, trap_any
+from netplan.agent.system import vici
+from netplan.agent.transaction import release
+
+from .conftest import TX
 
 SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "guard.sh"
 PEERS = [
@@ -31,30 +33,22 @@ def sa(address: str, identity: str, *children: str, name: str = "ipsecplan-any",
                   "child-sas": held}  # fmt: skip
 
 
-@pytest.fixture
-def resting(node: ModuleType) -> Any:  # noqa: F811
-    return part(node, "resting")
-
-
-def test_an_sa_belongs_to_the_pair_of_its_address_and_identity(resting: Any, node: ModuleType) -> None:  # noqa: F811
+def test_an_sa_belongs_to_the_pair_of_its_address_and_identity() -> None:
     listed = [
         sa("10.0.0.2", "n-2", OUT), sa("10.0.0.2", "n-2", IN), sa("10.0.0.3", "n-2", OUT), sa("10.0.0.9", "n-9", OUT),
         sa("10.0.0.3", "n-3", "pair-3-out", name="pair-3"),
     ]  # fmt: skip
-    named = resting.sas(FACTS, listed)
+    named = trap_any.sas(FACTS, listed)
     assert [name for name, _ in named] == ["pair-2", "pair-2", "ipsecplan-any", "ipsecplan-any", "pair-3"]
     assert [c["name"] for _, body in named[:2] for c in body["child-sas"].values()] == ["pair-2-out", "pair-2-in"]
     assert listed[0][1]["child-sas"][f"{OUT}-0"]["name"] == OUT, "what was asked is not changed"
-    up = node.ike.ike_sas(FACTS, listed)
+    up = ike.ike_sas(FACTS, listed)
     assert {pair: len(found) for pair, found in up.items()} == {"pair-2": 2, "pair-3": 1}
-    assert [body["remote-host"] for body in resting.strangers(FACTS, listed)] == ["10.0.0.3", "10.0.0.9"]
+    assert [body["remote-host"] for body in trap_any.strangers(FACTS, listed)] == ["10.0.0.3", "10.0.0.9"]
 
 
-def test_an_identity_of_somebody_else_is_a_difference_that_is_named(
-    node: ModuleType, resting: Any, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
-) -> None:  # fmt: skip
-    drift = part(node, "drift")
-    monkeypatch.setattr(resting.vici, "sas", lambda: [sa("10.0.0.3", "n-2", OUT, number=7), sa("10.0.0.9", "n-9")])
+def test_an_identity_of_somebody_else_is_a_difference_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vici, "sas", lambda: [sa("10.0.0.3", "n-2", OUT, number=7), sa("10.0.0.9", "n-9")])
     first, second = drift.strangers(FACTS)
     assert first["message"] == "10.0.0.3 (n3) has an SA with the identity n-2"
     assert (first["code"], first["found"], first["planned"]) == ("IPP682", "n-2", "n-3")
@@ -62,34 +56,31 @@ def test_an_identity_of_somebody_else_is_a_difference_that_is_named(
     assert second["planned"] == "no peer"
 
 
-def test_a_pair_that_has_not_talked_is_no_difference(
-    node: ModuleType, resting: Any, monkeypatch: pytest.MonkeyPatch,  # noqa: F811
-) -> None:  # fmt: skip
-    drift = part(node, "drift")
-    monkeypatch.setattr(resting.vici, "sas", list)
-    loaded, traps = resting.loaded(FACTS, {"ipsecplan-any"}), resting.traps(FACTS, {OUT, IN})
-    assert drift.ipsec(FACTS, loaded, traps, node.ike.child_sas(FACTS)) == []
-    half = resting.traps(FACTS, {OUT})
-    assert [d["message"] for d in drift.ipsec(FACTS, loaded, half, node.ike.child_sas(FACTS))] == [
+def test_a_pair_that_has_not_talked_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vici, "sas", list)
+    loaded, traps = trap_any.loaded(FACTS, {"ipsecplan-any"}), trap_any.traps(FACTS, {OUT, IN})
+    assert drift.ipsec(FACTS, loaded, traps, ike.child_sas(FACTS)) == []
+    half = trap_any.traps(FACTS, {OUT})
+    assert [d["message"] for d in drift.ipsec(FACTS, loaded, half, ike.child_sas(FACTS))] == [
         "2 of 4 trap policies are missing"
     ]
-    absent = drift.ipsec(FACTS, resting.loaded(FACTS, {"else"}), traps, node.ike.child_sas(FACTS))
+    absent = drift.ipsec(FACTS, trap_any.loaded(FACTS, {"else"}), traps, ike.child_sas(FACTS))
     assert [d["message"] for d in absent] == ["2 of 2 connections are not loaded"]
 
 
-def test_what_is_protected_is_known_at_rest_too(resting: Any) -> None:
+def test_what_is_protected_is_known_at_rest_too() -> None:
     wild = {"ipsecplan-any": {"children": {OUT: {}, IN: {}}}}
-    assert resting.protected(PEERS[0], wild) == {"pair-2-out", "pair-2-in"}
-    assert resting.protected(PEERS[0], {"pair-2": {"children": {"pair-2-all": {}}}}) == {"pair-2-all"}
-    assert resting.protected(PEERS[0], {}) == set()
+    assert trap_any.protected(PEERS[0], wild) == {"pair-2-out", "pair-2-in"}
+    assert trap_any.protected(PEERS[0], {"pair-2": {"children": {"pair-2-all": {}}}}) == {"pair-2-all"}
+    assert trap_any.protected(PEERS[0], {}) == set()
 
 
 @pytest.fixture
-def places(resting: Any, at_home: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:  # noqa: F811
-    found = {name: tmp_path / name for name in ("CONNECTIONS", "PAIRS", "WILDCARD")}
+def places(at_home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    found = {name: at_home / name for name in ("CONNECTIONS", "PAIRS", "WILDCARD")}
     for name, path in found.items():
-        monkeypatch.setattr(resting, name, str(path))
-    monkeypatch.setattr(resting.stage, "put", _put)
+        monkeypatch.setattr(trap_any, name, str(path))
+    monkeypatch.setattr(release, "put", _put)
     return found
 
 
@@ -99,55 +90,55 @@ def _put(_: str, path: str, data: str, __: int) -> bool:
     return old != data
 
 
-def test_pairs_while_a_rollout_runs_then_the_wildcard(resting: Any, places: dict[str, Path], tmp_path: Path) -> None:
-    resting.rehearse(TX)
-    assert (resting.rest(TX), resting.copied()) == (False, []), "a release of single pairs has no such files"
+def test_pairs_while_a_rollout_runs_then_the_wildcard(places: dict[str, Path], at_home: Path) -> None:
+    trap_any.rehearse(TX)
+    assert (trap_any.rest(TX), trap_any.copied()) == (False, []), "a release of single pairs has no such files"
     assert not places["CONNECTIONS"].exists()
     places["PAIRS"].write_text("pairs")
     places["WILDCARD"].write_text("any")
-    resting.rehearse(TX)
+    trap_any.rehearse(TX)
     assert places["CONNECTIONS"].read_text() == "pairs"
-    (tmp_path / "deferred").write_text("pair-2 n-2 10.0.0.2 pair-2-out,pair-2-in\n")
-    assert not resting.rest(TX), "a wildcard would ask the deferred node too"
-    assert resting.copied() == [(str(places["CONNECTIONS"]), "PAIRS", "pairs")]
-    (tmp_path / "deferred").unlink()
-    assert resting.rest(TX)
+    (at_home / "deferred").write_text("pair-2 n-2 10.0.0.2 pair-2-out,pair-2-in\n")
+    assert not trap_any.rest(TX), "a wildcard would ask the deferred node too"
+    assert trap_any.copied() == [(str(places["CONNECTIONS"]), "PAIRS", "pairs")]
+    (at_home / "deferred").unlink()
+    assert trap_any.rest(TX)
     assert places["CONNECTIONS"].read_text() == "any"
-    assert resting.copied() == [(str(places["CONNECTIONS"]), "WILDCARD", "any")]
-    assert not resting.rest(TX)
+    assert trap_any.copied() == [(str(places["CONNECTIONS"]), "WILDCARD", "any")]
+    assert not trap_any.rest(TX)
 
 
-def test_ike_sas_that_carry_nothing_beside_one_that_does_end(resting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ike_sas_that_carry_nothing_beside_one_that_does_end(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
-    monkeypatch.setattr(resting, "_end", lambda body, **_: ended.append(body["uniqueid"]))
+    monkeypatch.setattr(trap_any, "_end", lambda body, **_: ended.append(body["uniqueid"]))
     listed = [
         sa("10.0.0.2", "n-2", number=1), sa("10.0.0.2", "n-2", OUT, number=2), sa("10.0.0.3", "n-3", number=3),
         sa("10.0.0.2", "n-2", name="pair-2", number=4), sa("10.0.0.9", "n-9", number=5),
     ]  # fmt: skip
-    monkeypatch.setattr(resting.vici, "sas", lambda: listed)
-    assert resting.tidy(FACTS) == 2
+    monkeypatch.setattr(vici, "sas", lambda: listed)
+    assert trap_any.tidy(FACTS) == 2
     assert ended == ["1", "4"]
     ended.clear()
-    resting.end_strangers(FACTS, [])
+    trap_any.end_strangers(FACTS, [])
     assert ended == ["5"]
     ended.clear()
-    resting.end_strangers(FACTS, [{"address": "10.0.0.9"}])
+    trap_any.end_strangers(FACTS, [{"address": "10.0.0.9"}])
     assert ended == [], "who is only away keeps its SA"
 
 
-def test_a_measurement_waits_for_the_first_packets(resting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_waits_for_the_first_packets(monkeypatch: pytest.MonkeyPatch) -> None:
     listed: list[Any] = [sa("10.0.0.2", "n-2", OUT, IN)]
-    monkeypatch.setattr(resting.vici, "sas", lambda: listed)
+    monkeypatch.setattr(vici, "sas", lambda: listed)
     sent: list[str] = []
 
     def send(peer: Any) -> None:
         sent.append(peer["pair"])
         listed.append(sa("10.0.0.3", "n-3", (OUT, IN)[len(sent) % 2]))
 
-    resting.warm(FACTS, send, 5)
+    trap_any.warm(FACTS, send, 5)
     assert sent == ["pair-3", "pair-3"]
-    resting.warm({**FACTS, "peers": [], "wildcard": ""}, send, 5)
-    resting.warm({k: v for k, v in FACTS.items() if k != "wildcard"}, pytest.fail, 5)
+    trap_any.warm({**FACTS, "peers": [], "wildcard": ""}, send, 5)
+    trap_any.warm({k: v for k, v in FACTS.items() if k != "wildcard"}, pytest.fail, 5)
 
 
 @pytest.fixture

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from netplan.agent.phases import xfrm_interfaces as ways_here
+from netplan.agent.transaction import deferred_pairs
+from netplan.agent.transaction import state as state_here
 from netplan.bundle import build
 from netplan.ipsec import impact, swanctl, unmanaged_peer
 from netplan.ipsec import xfrm_interfaces as module
@@ -19,7 +22,6 @@ from netplan.ipsec.xfrm_interfaces import interfaces
 from netplan.plan.types import Plan
 
 from .conftest import make_planned
-from .test_node_module import LIBRARY
 from .test_revert_script import TX, Node
 
 SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "route.sh"
@@ -220,20 +222,18 @@ def test_nothing_becomes_clear_on_the_way_back_to_a_release(tmp_path: Path, befo
 
 @pytest.fixture
 def ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., ModuleType]:
-    monkeypatch.syspath_prepend(str(LIBRARY))
-
     def with_answers(in_force: bool = True, state: str = "confirmed", **said: Any) -> ModuleType:
         def run(*argv: str, **_: object) -> SimpleNamespace:
             words = " ".join(str(w) for w in argv)
             found = next((said[key] for key in said if key.replace("_", " ") in words), [])
             return SimpleNamespace(code=0, out=json.dumps(found), err="", said="")
 
-        monkeypatch.setattr(netplan.agent.phases.xfrm_interfaces, "run", run)
-        monkeypatch.setattr(netplan.agent.phases.xfrm_interfaces, "FILE", str(tmp_path / "routes"))
-        monkeypatch.setattr(netplan.agent.transaction.state, "load", lambda: {"state": state})
+        monkeypatch.setattr(ways_here, "run", run)
+        monkeypatch.setattr(ways_here, "FILE", str(tmp_path / "routes"))
+        monkeypatch.setattr(state_here, "load", lambda: {"state": state})
         if in_force:
             (tmp_path / "routes").write_text("")
-        return netplan.agent.phases.xfrm_interfaces
+        return ways_here
 
     return with_answers
 
@@ -279,10 +279,9 @@ def test_each_drift_has_its_words(
     assert all(word in text for word, text in zip(words, found, strict=True)), found
 
 
-def test_a_deferred_pair_is_led_nowhere(ways: Callable[..., ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
-    deferred = ways().deferred
-    monkeypatch.setattr(deferred, "current", lambda: {"pair-1": ("n-1", "10.0.0.2", "a")})
-    assert deferred.routes(ROUTES) == ROUTES.splitlines(keepends=True)[1]
+def test_a_deferred_pair_is_led_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deferred_pairs, "current", lambda: {"pair-1": ("n-1", "10.0.0.2", "a")})
+    assert deferred_pairs.routes(ROUTES) == ROUTES.splitlines(keepends=True)[1]
 
 
 def test_preflight_names_what_stands_in_the_way(ways: Callable[..., ModuleType]) -> None:

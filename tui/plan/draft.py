@@ -77,10 +77,12 @@ class Draft:
             if target.read_bytes() != self.raw_saved:
                 raise ProblemError(
                     Problem(
-                        code="IPP210", message="the file was changed by somebody else since it was opened", path=shown,
+                        code="IPP210",
+                        message="the file was changed by somebody else since it was opened",
+                        path=shown,
                         hint="copy your change, reload (ctrl+r), and make it again",
                     )
-                )  # fmt: skip
+                )
             raw = self.text.encode()
             _write(target, raw)
         except OSError as error:

@@ -106,8 +106,9 @@ def _row(item: Any) -> str:
     """Return a mapping as it stands in a line of a form; what is none, as it is."""
     if not isinstance(item, dict):
         return str(item)
-    return ", ".join(f"{key}: {flow(value) if isinstance(value, (str, int, list, dict)) else value}"
-                     for key, value in item.items())  # fmt: skip
+    return ", ".join(
+        f"{key}: {flow(value) if isinstance(value, (str, int, list, dict)) else value}" for key, value in item.items()
+    )
 
 
 def fields() -> tuple[Field, ...]:

@@ -52,9 +52,7 @@ def main(argv: list[str] | None = None) -> int:
             engine.observer = observe
             outcome = measure(engine, "verify", lambda text: tell(waiting=text))
             seconds = time.monotonic() - begin
-            report = junit(
-                outcome.verdict, cluster=engine.cluster, at=at, seconds=seconds, problems=outcome.problems
-            )  # fmt: skip
+            report = junit(outcome.verdict, cluster=engine.cluster, at=at, seconds=seconds, problems=outcome.problems)
     except ProblemError as error:
         tell(end="failed", exit_code=int(error.exit_code), problems=[p.as_json() for p in error.problems])
         return int(error.exit_code)

@@ -54,9 +54,14 @@ class Child:
     def __init__(self, argv: Sequence[str]) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end(); a pipe nobody reads could fill
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._said, encoding="utf-8",
-            errors="replace", start_new_session=True,
-        )  # fmt: skip
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of stdout until it ends."""

@@ -15,8 +15,14 @@ from netplan.rollout import phases
 LOG_LINES = 20_000
 DONE = {"confirm": "kept", "back": "reverted", "forget": "reverted"}  # phases after which no timer runs
 # how a node stands, and the theme's colour for it
-WORDS = {"ok": "success", "kept": "success", "working": "primary", "waiting": "", "reverted": "warning",
-         "FAILED": "error"}  # fmt: skip
+WORDS = {
+    "ok": "success",
+    "kept": "success",
+    "working": "primary",
+    "waiting": "",
+    "reverted": "warning",
+    "FAILED": "error",
+}
 PLANS: dict[str, tuple[phases.Step, ...]] = {
     "apply": (phases.LOOK, *phases.APPLY, phases.CONFIRM),
     "try": (phases.LOOK, *phases.APPLY, phases.HOLD, phases.CONFIRM),

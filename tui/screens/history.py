@@ -32,11 +32,12 @@ class HistoryScreen(PlannerScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("g", "open", "Open", id="history.open", tooltip="This transaction on the rollout screen"),
         Binding("a", "all", "All clusters", id="history.all", tooltip="Every cluster, or only the plan's"),
-        Binding("slash", "filter", "Filter", key_display="/", id="history.filter",
-                tooltip="Transactions with these letters"),
+        Binding(
+            "slash", "filter", "Filter", key_display="/", id="history.filter", tooltip="Transactions with these letters"
+        ),
         Binding("r", "read", "Read again", id="history.read", tooltip="Read the journals again"),
         Binding("escape", "leave", "Back", show=False, id="history.leave", tooltip="Leave the filter"),
-    ]  # fmt: skip
+    ]
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,10 +35,9 @@ class PairsScreen(PlannerScreen):
         Binding("o", "outliers", "Outliers", id="pairs.outliers", tooltip="Pairs that are not like most"),
         Binding("m", "measured", "Measured", id="pairs.measured", tooltip="Mark what the last verify measured"),
         Binding("slash", "filter", "Filter", key_display="/", id="pairs.filter", tooltip="Hosts with these letters"),
-        Binding("c", "calculate", "Calculate", id="pairs.calculate",
-                tooltip="This pair's packet in the calculator"),
+        Binding("c", "calculate", "Calculate", id="pairs.calculate", tooltip="This pair's packet in the calculator"),
         Binding("escape", "leave", "Back", show=False, id="pairs.leave", tooltip="Leave the filter"),
-    ]  # fmt: skip
+    ]
 
     def __init__(self) -> None:
         super().__init__()

@@ -38,17 +38,37 @@ class RolloutScreen(RolloutActions):
         Binding("t", "try", "Try", id="rollout.try", tooltip="Apply and prove it; kept only when C says yes in time"),
         Binding("C", "confirm", "Confirm", id="rollout.confirm", tooltip="Yes to what was tried: keep it"),
         Binding("U", "revert", "Revert", id="rollout.revert", tooltip="No: stop it, or take it back on every node"),
-        Binding("r", "resume", "Resume", show=False, id="rollout.resume",
-                tooltip="Go on where a controller died, or take back what is left"),
+        Binding(
+            "r",
+            "resume",
+            "Resume",
+            show=False,
+            id="rollout.resume",
+            tooltip="Go on where a controller died, or take back what is left",
+        ),
         Binding("s", "status", "Status", id="rollout.status", tooltip="What every node has now, and how it differs"),
         Binding("slash", "search", "Search", key_display="/", id="rollout.search", tooltip="Search the log"),
-        Binding("left_square_bracket", "other(-1)", "Older", key_display="[", show=False, id="rollout.older",
-                tooltip="The transaction before"),
-        Binding("right_square_bracket", "other(1)", "Newer", key_display="]", show=False, id="rollout.newer",
-                tooltip="The transaction after"),
+        Binding(
+            "left_square_bracket",
+            "other(-1)",
+            "Older",
+            key_display="[",
+            show=False,
+            id="rollout.older",
+            tooltip="The transaction before",
+        ),
+        Binding(
+            "right_square_bracket",
+            "other(1)",
+            "Newer",
+            key_display="]",
+            show=False,
+            id="rollout.newer",
+            tooltip="The transaction after",
+        ),
         Binding("l", "log", "Log", show=False, id="rollout.log", tooltip="Give the log the whole screen, or half"),
         Binding("escape", "leave", "Back", show=False, id="rollout.leave", tooltip="Leave the search"),
-    ]  # fmt: skip
+    ]
 
     def __init__(self) -> None:
         super().__init__()

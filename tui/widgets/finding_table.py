@@ -32,10 +32,11 @@ class FindingTable(DataTable[object]):
         at = self.cursor_row
         self.findings = tuple(sorted(findings, key=lambda f: (_ORDER.index(f["severity"]), -f["too_large_by"])))
         self.shown = tuple(
-            f for f in self.findings
+            f
+            for f in self.findings
             if needle in f"{f['system']} {f['field']} {f['file']} {f['message']}".lower()
             and not (wrong_only and f["severity"] != "error")
-        )  # fmt: skip
+        )
         self.clear()
         tints = {"error": f"bold {tint(self.app, 'error')}", "warning": tint(self.app, "warning"), "note": ""}
         for f in self.shown:

@@ -28,10 +28,13 @@ class OutlierTable(DataTable[object]):
         self.clear()
         for one, other, c in found:
             self.add_row(
-                cell(one.name[:19]), cell(other.name[:19]), cell(c.inner_mtu),
+                cell(one.name[:19]),
+                cell(other.name[:19]),
+                cell(c.inner_mtu),
                 cell(word := seen(measured, one, other), tint(self.app, "error") if word.startswith("x") else ""),
-                cell(c.link_mtu), cell(c.limited_by),
-            )  # fmt: skip
+                cell(c.link_mtu),
+                cell(c.limited_by),
+            )
 
     def pane_text(self) -> str:
         """Return the pairs as lines."""

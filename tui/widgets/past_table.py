@@ -11,10 +11,24 @@ from netplan.problems import printable
 from netplan.rollout.record.history import Past
 from tui.draw.style import cell, tint
 
-COLUMNS = (("transaction", 25), ("when (UTC)", 20), ("outcome", 12), ("verbs", 15), ("nodes ", 7), ("seconds ", 9),
-           ("cluster", 20))  # fmt: skip
-STYLES = {"confirmed": "success", "reverted": "warning", "off": "warning", "awaiting": "primary",
-          "incomplete": "error", "failed": "error", "unfinished": "error"}  # fmt: skip
+COLUMNS = (
+    ("transaction", 25),
+    ("when (UTC)", 20),
+    ("outcome", 12),
+    ("verbs", 15),
+    ("nodes ", 7),
+    ("seconds ", 9),
+    ("cluster", 20),
+)
+STYLES = {
+    "confirmed": "success",
+    "reverted": "warning",
+    "off": "warning",
+    "awaiting": "primary",
+    "incomplete": "error",
+    "failed": "error",
+    "unfinished": "error",
+}
 
 
 class PastTable(DataTable[object]):

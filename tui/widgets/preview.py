@@ -16,9 +16,18 @@ from tui.draw.diff import coloured, coloured_sides, side_by_side, unified
 MODES = ("file", "unified", "side by side")
 LINES_SHOWN = 3000
 LANGUAGES = {
-    ".json": "json", ".conflist": "json", ".sh": "bash", ".md": "markdown", ".yaml": "yaml", ".yml": "yaml",
-    ".service": "ini", ".netdev": "ini", ".network": "ini", ".conf": "ini", ".nft": "nginx",
-}  # fmt: skip
+    ".json": "json",
+    ".conflist": "json",
+    ".sh": "bash",
+    ".md": "markdown",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".service": "ini",
+    ".netdev": "ini",
+    ".network": "ini",
+    ".conf": "ini",
+    ".nft": "nginx",
+}
 
 
 class Preview(ScrollableContainer):

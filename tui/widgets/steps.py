@@ -35,5 +35,11 @@ class Steps(VerticalScroll):
             return ""
         from netplan.explain import text
 
-        return "\n".join([*text.steps(self.solution), "", "Prove it (IP packet sizes, don't-fragment set):",
-                          *text.probes(self.solution)])  # fmt: skip
+        return "\n".join(
+            [
+                *text.steps(self.solution),
+                "",
+                "Prove it (IP packet sizes, don't-fragment set):",
+                *text.probes(self.solution),
+            ]
+        )

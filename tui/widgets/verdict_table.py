@@ -8,8 +8,16 @@ from textual.widgets import DataTable
 
 from tui.draw.style import cell, tint
 
-COLUMNS = (("", 6), ("from", 13), ("to", 13), ("DF passes", 10), ("one more", 9), ("ESP outer", 11), ("clear", 6),
-           ("what is wrong", 60))  # fmt: skip
+COLUMNS = (
+    ("", 6),
+    ("from", 13),
+    ("to", 13),
+    ("DF passes", 10),
+    ("one more", 9),
+    ("ESP outer", 11),
+    ("clear", 6),
+    ("what is wrong", 60),
+)
 
 
 class VerdictTable(DataTable[object]):
@@ -29,9 +37,10 @@ class VerdictTable(DataTable[object]):
         """Show what was measured so far."""
         self.pairs = tuple(sorted(pairs, key=lambda p: (bool(p["ok"]), str(p["from"]), str(p["to"]))))
         self.shown = tuple(
-            p for p in self.pairs
+            p
+            for p in self.pairs
             if needle in f"{p['from']} {p['to']} {' '.join(p['wrong'])}".lower() and not (wrong_only and p["ok"])
-        )  # fmt: skip
+        )
         self.clear()
         good, bad = tint(self.app, "success"), f"bold {tint(self.app, 'error')}"
         for p in self.shown:

@@ -12,12 +12,17 @@ from ..system.core import Node, finding
 
 # plugin (a prefix when it ends with "-"; "" is charon itself), first version without it, its number
 KNOWN = (
-    ("gmp", "5.9.4", "CVE-2021-41990"), ("", "5.9.4", "CVE-2021-41991"), ("eap-", "5.9.5", "CVE-2021-45079"),
-    ("eap-tls", "5.9.6", "CVE-2022-4967"), ("eap-ttls", "5.9.6", "CVE-2022-4967"),
-    ("revocation", "5.9.8", "CVE-2022-40617"), ("eap-tls", "5.9.10", "CVE-2023-26463"),
-    ("eap-ttls", "5.9.10", "CVE-2023-26463"), ("eap-peap", "5.9.10", "CVE-2023-26463"),
+    ("gmp", "5.9.4", "CVE-2021-41990"),
+    ("", "5.9.4", "CVE-2021-41991"),
+    ("eap-", "5.9.5", "CVE-2021-45079"),
+    ("eap-tls", "5.9.6", "CVE-2022-4967"),
+    ("eap-ttls", "5.9.6", "CVE-2022-4967"),
+    ("revocation", "5.9.8", "CVE-2022-40617"),
+    ("eap-tls", "5.9.10", "CVE-2023-26463"),
+    ("eap-ttls", "5.9.10", "CVE-2023-26463"),
+    ("eap-peap", "5.9.10", "CVE-2023-26463"),
     ("eap-mschapv2", "6.0.3", "CVE-2025-62291"),
-)  # fmt: skip
+)
 
 
 def version(text: str) -> tuple[int, ...]:

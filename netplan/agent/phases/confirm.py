@@ -66,8 +66,13 @@ def confirm(tx: str, release: str, node: Node) -> Node:
             lease.release()
             return {"changed": False, "detail": f"confirmed by {now['last'].get('by', 'operator')}"}
         state.require_open(tx)
-        state.save(state="confirmed", tx=tx, release=release, cluster=node["cluster"],
-                   last={"tx": tx, "result": "confirmed", "by": "operator", "at": core.now()})  # fmt: skip
+        state.save(
+            state="confirmed",
+            tx=tx,
+            release=release,
+            cluster=node["cluster"],
+            last={"tx": tx, "result": "confirmed", "by": "operator", "at": core.now()},
+        )
         core.remove(state.OPEN)
         announce(tx)
     disk_reserve.give_back()

@@ -57,9 +57,13 @@ def certificate_good(node: Node, days: int = RENEW_DAYS) -> bool:
 
 
 def credentials(
-    tx: str, node: Node, certificate: str | None, authority: str | None, secrets: str | None = None,
+    tx: str,
+    node: Node,
+    certificate: str | None,
+    authority: str | None,
+    secrets: str | None = None,
     publics: dict[str, str] | None = None,
-) -> Node:  # fmt: skip
+) -> Node:
     """Phase ``credentials``: certificate and CA, pre-shared keys or the peers' public keys installed, everything
     loaded, nothing started."""
     changed = False

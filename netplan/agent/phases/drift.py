@@ -165,13 +165,18 @@ def orphans(node: Node) -> list[Node]:
     unknown: list[str] = []
 
     def none() -> bool:  # a rekey in this very moment is no orphan: look again
-        known = {spi for _, sa in vici.sas() for c in sa.get("child-sas", {}).values() for spi in (c.get("spi-in"),
-                 c.get("spi-out"))}  # fmt: skip
+        known = {
+            spi
+            for _, sa in vici.sas()
+            for c in sa.get("child-sas", {}).values()
+            for spi in (c.get("spi-in"), c.get("spi-out"))
+        }
         ours = {*addresses.addresses(node), *(peer["address"] for peer in node["peers"])}
         unknown[:] = [
-            spi for source, destination, spi in xfrm.states()
+            spi
+            for source, destination, spi in xfrm.states()
             if source in ours and destination in ours and int(spi or "0", 16) and spi[2:].rjust(8, "0") not in known
-        ]  # fmt: skip
+        ]
         return not unknown
 
     if wait(none, 1.5, 0.5):
@@ -211,8 +216,15 @@ def certificates(node: Node) -> tuple[list[Node], Node]:
         hint = f"`ipsecplan {verb}` renews it under live SAs"
         if used > 1 or used < 0:
             word = "expired" if used > 1 else "is not valid yet"
-            out.append(differing("IPP684", f"the {name} {word}: no new IKE_SA is made", f"{left:.0f} days left",
-                                 "valid", hint if used > 1 else "set the clock right"))  # fmt: skip
+            out.append(
+                differing(
+                    "IPP684",
+                    f"the {name} {word}: no new IKE_SA is made",
+                    f"{left:.0f} days left",
+                    "valid",
+                    hint if used > 1 else "set the clock right",
+                )
+            )
         elif used > 2 / 3:
             text = f"the {name} has used {used:.0%} of its life, {left:.0f} days are left"
             out.append(differing("IPP684", text, f"{used:.0%}", "below 67%", hint, "warning"))

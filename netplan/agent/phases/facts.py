@@ -12,8 +12,12 @@ def facts() -> Node:
         version = link.call("version").get("version", "")
         listed = link.call("get-algorithms")
     names = sorted({name for group in listed.values() if isinstance(group, dict) for name in group})
-    return {"changed": False, "version": version, "algorithms": names,
-            "detail": f"strongSwan {version}, {len(names)} algorithms"}  # fmt: skip
+    return {
+        "changed": False,
+        "version": version,
+        "algorithms": names,
+        "detail": f"strongSwan {version}, {len(names)} algorithms",
+    }
 
 
 def lacking(node: Node, found: Node) -> list[Node]:

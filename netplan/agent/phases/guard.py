@@ -51,8 +51,20 @@ def close() -> bool:
         if done.code != 0:
             raise Stop(finding("IPP612", f"nft refused the guard {paths.GUARD}: {done.said}"))
         for destination in before - wants:
-            run("ip", "xfrm", "policy", "deleteall", "dir", "out", "dst", destination, "action", "block",
-                "priority", xfrm.FLOOR_PRIORITY)  # fmt: skip
+            run(
+                "ip",
+                "xfrm",
+                "policy",
+                "deleteall",
+                "dir",
+                "out",
+                "dst",
+                destination,
+                "action",
+                "block",
+                "priority",
+                xfrm.FLOOR_PRIORITY,
+            )
         lacking = wants - installed()
         if lacking:
             raise Stop(finding("IPP612", f"the kernel did not take the floor to {sorted(lacking)[0]}"))

@@ -61,11 +61,15 @@ def prove(node: Node, tx: str, seconds: float) -> Node:
         up = ike_sas(node)
         raise Stop(
             *[
-                finding("IPP614", f"no IKE_SA with {p['name']}: {_log_of_charon(p['pair'])}",
-                        "check the clock, UDP 500/4500 and the certificates on both nodes")
-                for p in node["peers"] if not up[p["pair"]]
+                finding(
+                    "IPP614",
+                    f"no IKE_SA with {p['name']}: {_log_of_charon(p['pair'])}",
+                    "check the clock, UDP 500/4500 and the certificates on both nodes",
+                )
+                for p in node["peers"]
+                if not up[p["pair"]]
             ]
-        )  # fmt: skip
+        )
     up = ike_sas(node)
     fresh = (core.read(state.tx_folder(tx) + "/before") or "").startswith("none")
     children = sum(len(sa.get("child-sas", {})) for found in up.values() for sa in found)
@@ -128,8 +132,7 @@ def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
         return None
     side = "remote-ts" if name == peer["children"][0] else "local-ts"
     address = peer["address"] if side == "remote-ts" else node["underlay"]["address"]
-    good = {f"{address}/{width}[udp/{word}]"
-            for width in (32, 128) for word in _port_words(node["overlay"]["port"])}  # fmt: skip
+    good = {f"{address}/{width}[udp/{word}]" for width in (32, 128) for word in _port_words(node["overlay"]["port"])}
     if not good.intersection(child.get(side, [])):
         return f"{name} protects {' '.join(child.get(side, []))}"
     return None
@@ -165,8 +168,9 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
         out = []
         for peer in peers:
             own = {name: found[(peer["pair"], name)] for name in peer["children"]}
-            there = {name for name, seen in own.items()
-                     if any(wrong_with(node, peer, name, child) is None for child in seen)}  # fmt: skip
+            there = {
+                name for name, seen in own.items() if any(wrong_with(node, peer, name, child) is None for child in seen)
+            }
             for name in (name for name in own if name not in there):
                 out.append((peer, name, own[name]))
                 turn = peer["initiator"] or there or peer["pair"] in alone

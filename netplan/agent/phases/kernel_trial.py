@@ -21,14 +21,19 @@ GUARD_TEST = (
     "chain in { type filter hook input priority 0; udp dport 4789 meta ipsec missing counter drop; }\n}\n"
 )
 _AEAD = {
-    "AES_GCM": ("rfc4106(gcm(aes))", 4), "AES_CCM": ("rfc4309(ccm(aes))", 3), "NULL_AES_GMAC": ("rfc4543(gcm(aes))", 4),
-}  # fmt: skip
+    "AES_GCM": ("rfc4106(gcm(aes))", 4),
+    "AES_CCM": ("rfc4309(ccm(aes))", 3),
+    "NULL_AES_GMAC": ("rfc4543(gcm(aes))", 4),
+}
 _CIPHERS = {"AES_CBC": ("cbc(aes)", 0), "AES_CTR": ("rfc3686(ctr(aes))", 4), "CAMELLIA_CBC": ("cbc(camellia)", 0)}
 _INTEGRITY = {
-    "HMAC_SHA1_96": ("hmac(sha1)", 20, 96), "HMAC_SHA2_256_128": ("hmac(sha256)", 32, 128),
-    "HMAC_SHA2_384_192": ("hmac(sha384)", 48, 192), "HMAC_SHA2_512_256": ("hmac(sha512)", 64, 256),
-    "AES_XCBC_96": ("xcbc(aes)", 16, 96), "AES_CMAC_96": ("cmac(aes)", 16, 96),
-}  # fmt: skip
+    "HMAC_SHA1_96": ("hmac(sha1)", 20, 96),
+    "HMAC_SHA2_256_128": ("hmac(sha256)", 32, 128),
+    "HMAC_SHA2_384_192": ("hmac(sha384)", 48, 192),
+    "HMAC_SHA2_512_256": ("hmac(sha512)", 64, 256),
+    "AES_XCBC_96": ("xcbc(aes)", 16, 96),
+    "AES_CMAC_96": ("cmac(aes)", 16, 96),
+}
 
 
 def words(negotiated: str) -> list[str] | None:
@@ -84,8 +89,22 @@ def _one(name: str, node: Node, algorithm: str, six: bool) -> list[Node]:
     xfrm = ("ip", "-n", name, "xfrm")
     encap = ("encap", "espinudp", "4500", "4500", "::" if six else "0.0.0.0")  # noqa: S104  no address is meant
     uses = any(peer.get("encap") and (":" in peer["address"]) == six for peer in node["peers"])
-    done = run(*xfrm, "state", "add", *ends, "proto", "esp", "spi", "0x100", "reqid", "1", "mode", mode, *known,
-               *(encap if uses else ()))  # fmt: skip
+    done = run(
+        *xfrm,
+        "state",
+        "add",
+        *ends,
+        "proto",
+        "esp",
+        "spi",
+        "0x100",
+        "reqid",
+        "1",
+        "mode",
+        mode,
+        *known,
+        *(encap if uses else ()),
+    )
     if done.code != 0:
         hint = f"modprobe {'esp6' if six else 'esp4'}, and the modules of {algorithm}; or choose another ipsec.esp"
         return [finding("IPP636", f"the kernel refuses an ESP state with {algorithm}, {mode} mode: {done.said}", hint)]

@@ -15,9 +15,15 @@ from ..transaction import disk_reserve, state
 from . import advisories, cni_mtu, facts, kernel_trial, overlay_mtu, reachability, trap_any, xfrm_interfaces
 
 TOOLS = {
-    "swanctl": "strongswan-swanctl", "nft": "nftables", "ip": "iproute2", "nsenter": "util-linux",
-    "ping": "iputils-ping", "systemd-run": "systemd", "timeout": "coreutils", "ss": "iproute2",
-}  # fmt: skip
+    "swanctl": "strongswan-swanctl",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "ping": "iputils-ping",
+    "systemd-run": "systemd",
+    "timeout": "coreutils",
+    "ss": "iproute2",
+}
 SKEW_S = 60
 CLEAR = "ipsecplan-clear"  # the connection without a peer that says what stays clear between hosts
 FIRED_S = 60  # a busy systemd takes its time to begin a unit; preflight does much else meanwhile
@@ -62,11 +68,14 @@ def preflight(request: Node) -> Node:
     if any(f["severity"] == "error" for f in wrong):
         raise Stop(*wrong)
     return {
-        "changed": False, "notes": wrong, "heard": heard, "strongswan": running,
+        "changed": False,
+        "notes": wrong,
+        "heard": heard,
+        "strongswan": running,
         "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(addresses.carriers(node))} peers"
         + "".join(f", {at['mtu']} on {at['name']}" for at in node.get("planes", ()))
         + (f"; strongSwan {running['version']}" if running.get("version") else ""),
-    }  # fmt: skip
+    }
 
 
 def _clock(skew: float) -> list[Node]:
@@ -120,8 +129,18 @@ def _timer_start(script: str | None) -> tuple[str, str]:
     mark = f"{state.RUN}/self-test-{os.getpid()}"
     core.write(mark + ".sh", script or "echo passed >$2\n", 0o700)
     unit = f"ipsecplan-self-test-{os.getpid()}"
-    run("systemd-run", "--quiet", "--collect", "--unit=" + unit, "--on-active=1s",
-        "--timer-property=AccuracySec=100ms", "/bin/sh", mark + ".sh", "self-test", mark)  # fmt: skip
+    run(
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--unit=" + unit,
+        "--on-active=1s",
+        "--timer-property=AccuracySec=100ms",
+        "/bin/sh",
+        mark + ".sh",
+        "self-test",
+        mark,
+    )
     return mark, mark + ".sh"
 
 
@@ -264,8 +283,11 @@ def _paths(node: Node, replaced: Sequence[str] = ()) -> list[Node]:
     Not where everything between the two is encrypted, with a machine that is gone: the new one can't answer yet.
     """
     size = node["underlay"]["mtu"]
-    encrypted = {(p["src"].partition("/")[0], p["dst"].partition("/")[0])
-                 for p in xfrm.policies() if p["dir"] == "out" and p["template"]}  # fmt: skip
+    encrypted = {
+        (p["src"].partition("/")[0], p["dst"].partition("/")[0])
+        for p in xfrm.policies()
+        if p["dir"] == "out" and p["template"]
+    }
 
     def one(peer: Node) -> list[Node]:
         if xfrm.hosts(node) and {node["id"], peer["id"]} & set(replaced):
@@ -280,7 +302,12 @@ def _paths(node: Node, replaced: Sequence[str] = ()) -> list[Node]:
         if not small:
             return [finding("IPP641", f"{peer['name']} ({peer['address']}) does not answer a ping", said)]
         why = said if refused else "a larger packet vanishes on the way"
-        return [finding("IPP641", f"a DF packet of {mtu_here} bytes does not reach {peer['name']}: {why}",
-                        "the path MTU is smaller than the plan says: set underlay.mtu or underlay.paths")]  # fmt: skip
+        return [
+            finding(
+                "IPP641",
+                f"a DF packet of {mtu_here} bytes does not reach {peer['name']}: {why}",
+                "the path MTU is smaller than the plan says: set underlay.mtu or underlay.paths",
+            )
+        ]
 
     return [f for found in core.each(one, node["peers"]) for f in found]

@@ -40,18 +40,23 @@ class ProbePod:
         result = None
         chain = self.list["plugins"] if command == "ADD" else list(reversed(self.list["plugins"]))
         for plugin in chain:
-            program = next((p + "/" + plugin["type"] for p in PLUGINS.split(":")
-                            if os.access(p + "/" + plugin["type"], os.X_OK)), None)  # fmt: skip
+            program = next(
+                (p + "/" + plugin["type"] for p in PLUGINS.split(":") if os.access(p + "/" + plugin["type"], os.X_OK)),
+                None,
+            )
             if program is None:
                 raise Stop(finding("IPP701", f"the CNI plugin {plugin['type']} is not installed"))
             config = {**plugin, "name": self.list["name"], "cniVersion": self.list["cniVersion"]}
             if result:
                 config["prevResult"] = result
             env = {
-                "CNI_COMMAND": command, "CNI_CONTAINERID": self.netns, "CNI_NETNS": "/run/netns/" + self.netns,
-                "CNI_IFNAME": "eth0", "CNI_PATH": PLUGINS,
+                "CNI_COMMAND": command,
+                "CNI_CONTAINERID": self.netns,
+                "CNI_NETNS": "/run/netns/" + self.netns,
+                "CNI_IFNAME": "eth0",
+                "CNI_PATH": PLUGINS,
                 "CNI_ARGS": "IgnoreUnknown=1" + (";IP=" + self.address if self.address else ""),
-            }  # fmt: skip
+            }
             done = run(program, stdin=json.dumps(config).encode(), env=env)
             if done.code != 0 and command == "ADD":
                 said = done.out or done.said
@@ -112,8 +117,11 @@ class Flow:
     def __init__(self, pod: Sequence[str], address: str) -> None:
         self.process = subprocess.Popen(
             [*pod, "ping", "-n", "-i", "0.2", "-w", "120", address],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=ENV,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            env=ENV,
+        )
 
     def end(self) -> Node:
         """Return how many were sent and how many were lost in a row at most; the last one may be on its way."""
@@ -172,9 +180,12 @@ def _overlay_of(pod: Sequence[str], node: Node, peer: Node) -> Node:
     count, refused_n, said = links.ping(pod, address, peer["inner_mtu"], 3, 4)
     more, refused, said_more = links.ping(pod, address, peer["inner_mtu"] + 1, 1, 1)
     return {
-        "passes": count > 0 and not refused_n, "said": said,
-        "refused": refused and more == 0, "over_answers": more, "said_over": said_more,
-    }  # fmt: skip
+        "passes": count > 0 and not refused_n,
+        "said": said,
+        "refused": refused and more == 0,
+        "over_answers": more,
+        "said_over": said_more,
+    }
 
 
 def probe(node: Node, nonce: str, patience: float) -> Node:
@@ -229,19 +240,29 @@ def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
         children = [child for name in peer["children"] for child in sas[(peer["pair"], name)]]
         rows.append(
             {
-                "peer": peer["id"], "plane": peer.get("plane", ""), "n": peer["inner_mtu"], **row,
-                "esp": len(lengths), "esp_full": lengths.count(peer["outer_packet"]),
-                "outer": max(lengths, default=0), "outer_planned": peer["outer_packet"],
+                "peer": peer["id"],
+                "plane": peer.get("plane", ""),
+                "n": peer["inner_mtu"],
+                **row,
+                "esp": len(lengths),
+                "esp_full": lengths.count(peer["outer_packet"]),
+                "outer": max(lengths, default=0),
+                "outer_planned": peer["outer_packet"],
                 "fragments": sum(p.fragment for p in esp_packets if p.destination == peer["address"]),
                 "plaintext": sum(not p.planted for p in mine),
-                "planted": planted[peer["pair"]], "planted_seen": sum(p.planted == nonce for p in mine),
+                "planted": planted[peer["pair"]],
+                "planted_seen": sum(p.planted == nonce for p in mine),
                 "algorithms": sorted({ike.algorithm(child) for child in children}),
                 "unlike": sorted(
-                    {w for name in peer["children"] for child in sas[(peer["pair"], name)]
-                     if (w := ike.wrong_with(node, peer, name, child))}
+                    {
+                        w
+                        for name in peer["children"]
+                        for child in sas[(peer["pair"], name)]
+                        if (w := ike.wrong_with(node, peer, name, child))
+                    }
                 ),
                 "modes": sorted({child.get("mode", "") for child in children}),
             }
-        )  # fmt: skip
+        )
     rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
     return {"changed": False, "rows": rows, "family": family, "xfrm": rising, "detail": f"{len(rows)} peers measured"}

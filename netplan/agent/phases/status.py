@@ -39,16 +39,31 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
     policies = xfrm.policies()
     answer = {
         "changed": False,
-        "state": now, "transaction": state.progress(now), "lease": lease.load(),
-        "guard": guard, "mtu": overlay_mtu.live(node), "timers": timers, "pairs": pairs,
-        "ike_sas": ike_up, "connections": len(loaded), "traps": len(traps), "permissive": bool(xfrm.open_to(node)),
+        "state": now,
+        "transaction": state.progress(now),
+        "lease": lease.load(),
+        "guard": guard,
+        "mtu": overlay_mtu.live(node),
+        "timers": timers,
+        "pairs": pairs,
+        "ike_sas": ike_up,
+        "connections": len(loaded),
+        "traps": len(traps),
+        "permissive": bool(xfrm.open_to(node)),
         "policies": sum(xfrm.ours(p, node) and not xfrm.is_floor(p) for p in policies),
         "interfaces": len(xfrm_interfaces.entered(node)) if xfrm_interfaces.used(node) else None,
-        "floor": sum(map(xfrm.is_floor, policies)), "states": len(xfrm.states()), "certificates": ages,
-        "held": replaced.held(now), "deferred": [words[0] for words in late.values()], "to_raise": waits,
-        "xfrm_errors": xfrm.errors(), "mtu_before": overlay_mtu.remembered(), "drift": found, "differs": differs,
+        "floor": sum(map(xfrm.is_floor, policies)),
+        "states": len(xfrm.states()),
+        "certificates": ages,
+        "held": replaced.held(now),
+        "deferred": [words[0] for words in late.values()],
+        "to_raise": waits,
+        "xfrm_errors": xfrm.errors(),
+        "mtu_before": overlay_mtu.remembered(),
+        "drift": found,
+        "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
-    }  # fmt: skip
+    }
     if texts:
         answer["texts"] = {name: read(path) for name, path in TEXTS.items()}
         answer["texts"]["wildcard"] = read(trap_any.WILDCARD)

@@ -55,5 +55,4 @@ PHASES: dict[str, tuple[str, Callable[[Any, Node, Any], Node]]] = {
 }
 RAISES = ("widen", "lift", "narrow", "shrink")
 UNDO = ("relax", "plain", "back")
-FREE = (*READ_ONLY, *RAISES, *UNDO, "confirm", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust",
-        "leave")  # fmt: skip
+FREE = (*READ_ONLY, *RAISES, *UNDO, "confirm", "raise", "forget", "arm", "secrets", "renew", "adopt", "trust", "leave")

@@ -102,9 +102,12 @@ def tidy(node: Node) -> int:
             held.setdefault(name, []).append(body)
     pairs = [held.get(peer["pair"], []) for peer in node["peers"]]
     idle = [
-        body for bodies in pairs if any(b.get("child-sas") for b in bodies)
-        for body in bodies if not body.get("child-sas")
-    ]  # fmt: skip
+        body
+        for bodies in pairs
+        if any(b.get("child-sas") for b in bodies)
+        for body in bodies
+        if not body.get("child-sas")
+    ]
     for body in idle:
         _end(body, wait=-1)  # nothing depends on it
     return len(idle)

@@ -64,10 +64,11 @@ def prohibited(node: Node) -> set[str]:
 def ruled(node: Node) -> bool:
     """Tell whether the rule leads packets to the overlay's port into our table."""
     return any(
-        rule.get("priority") == RULE and str(rule.get("table")) == str(TABLE)
+        rule.get("priority") == RULE
+        and str(rule.get("table")) == str(TABLE)
         and str(rule.get("dport")) == str(node["overlay"]["port"])
         for rule in _json("ip", "-j", _family(node), "rule", "show")
-    )  # fmt: skip
+    )
 
 
 def wrong(node: Node) -> list[str]:

@@ -24,18 +24,41 @@ def program(kind: str, port: int) -> list[tuple[int, int, int, int]]:
     if kind != "clear":  # IP protocol 50, or UDP 4500 which carries ESP behind NAT
         hit, miss = (65535, 0) if kind == "esp" else (0, 65535)
         return [
-            (_LDB, 0, 0, 0), (_RSH, 0, 0, 4), (_JEQ, 0, 6, 4),
-            (_LDB, 0, 0, 9), (_JEQ, 10, 0, 50), (_JEQ, 0, 10, 17), (_LDX_IHL, 0, 0, 0), (_LDH_X, 0, 0, 2),
+            (_LDB, 0, 0, 0),
+            (_RSH, 0, 0, 4),
+            (_JEQ, 0, 6, 4),
+            (_LDB, 0, 0, 9),
+            (_JEQ, 10, 0, 50),
+            (_JEQ, 0, 10, 17),
+            (_LDX_IHL, 0, 0, 0),
+            (_LDH_X, 0, 0, 2),
             (_JEQ, 6, 7, 4500),
-            (_JEQ, 0, 6, 6), (_LDB, 0, 0, 6), (_JEQ, 3, 0, 50), (_JEQ, 0, 3, 17), (_LDH, 0, 0, 42), (_JEQ, 0, 1, 4500),
-            (_RET, 0, 0, hit), (_RET, 0, 0, miss),
-        ]  # fmt: skip
+            (_JEQ, 0, 6, 6),
+            (_LDB, 0, 0, 6),
+            (_JEQ, 3, 0, 50),
+            (_JEQ, 0, 3, 17),
+            (_LDH, 0, 0, 42),
+            (_JEQ, 0, 1, 4500),
+            (_RET, 0, 0, hit),
+            (_RET, 0, 0, miss),
+        ]
     return [
-        (_LDB, 0, 0, 0), (_RSH, 0, 0, 4), (_JEQ, 0, 5, 4),
-        (_LDB, 0, 0, 9), (_JEQ, 0, 9, 17), (_LDX_IHL, 0, 0, 0), (_LDH_X, 0, 0, 2), (_JEQ, 5, 6, port),
-        (_JEQ, 0, 5, 6), (_LDB, 0, 0, 6), (_JEQ, 0, 3, 17), (_LDH, 0, 0, 42), (_JEQ, 0, 1, port),
-        (_RET, 0, 0, 65535), (_RET, 0, 0, 0),
-    ]  # fmt: skip
+        (_LDB, 0, 0, 0),
+        (_RSH, 0, 0, 4),
+        (_JEQ, 0, 5, 4),
+        (_LDB, 0, 0, 9),
+        (_JEQ, 0, 9, 17),
+        (_LDX_IHL, 0, 0, 0),
+        (_LDH_X, 0, 0, 2),
+        (_JEQ, 5, 6, port),
+        (_JEQ, 0, 5, 6),
+        (_LDB, 0, 0, 6),
+        (_JEQ, 0, 3, 17),
+        (_LDH, 0, 0, 42),
+        (_JEQ, 0, 1, port),
+        (_RET, 0, 0, 65535),
+        (_RET, 0, 0, 0),
+    ]
 
 
 class Packet:

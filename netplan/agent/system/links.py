@@ -64,9 +64,22 @@ def ping(prefix: Sequence[str], address: str, size: int, count: int, wait: int) 
     """Send DF pings of ``size`` bytes (whole IP packet). Return (answers, refused here, what ping said)."""
     payload = size - (48 if ":" in address else 28)
     done = run(
-        *prefix, "ping", "-n", "-M", "do", "-c", str(count), "-i", "0.3", "-W", str(wait), "-s", str(payload), address,
+        *prefix,
+        "ping",
+        "-n",
+        "-M",
+        "do",
+        "-c",
+        str(count),
+        "-i",
+        "0.3",
+        "-W",
+        str(wait),
+        "-s",
+        str(payload),
+        address,
         timeout=count + wait + core.COMMAND_S,
-    )  # fmt: skip
+    )
     received = re.search(r"(\d+) received", done.out)
     text = done.out + done.err
     refused = "too long" in text or "Frag needed" in text or "Packet too big" in text

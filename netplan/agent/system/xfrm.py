@@ -21,11 +21,16 @@ def policies() -> list[Node]:
             ports = dict(re.findall(r"(sport|dport) (\d+)", head[3]))
             found.append(
                 {
-                    "src": head[1], "dst": head[2],
-                    "sport": int(ports.get("sport", 0)), "dport": int(ports.get("dport", 0)),
-                    "dir": "", "priority": 0, "action": "allow", "template": False,
+                    "src": head[1],
+                    "dst": head[2],
+                    "sport": int(ports.get("sport", 0)),
+                    "dport": int(ports.get("dport", 0)),
+                    "dir": "",
+                    "priority": 0,
+                    "action": "allow",
+                    "template": False,
                 }
-            )  # fmt: skip
+            )
         elif found and line.strip().startswith(("dir ", "socket ")):
             words = line.split()
             found[-1]["dir"] = words[1]
@@ -110,8 +115,23 @@ def both(node: Node, own: str = "") -> list[str]:
     """
     address = own or node["underlay"]["address"]
     anybody = "::" if ":" in address else "0.0.0.0"  # noqa: S104  a wildcard in a policy, nothing listens
-    return ["action", "allow", "priority", "1",
-            "tmpl", "src", anybody, "dst", address, "proto", "esp", "mode", "tunnel", "level", "use"]  # fmt: skip
+    return [
+        "action",
+        "allow",
+        "priority",
+        "1",
+        "tmpl",
+        "src",
+        anybody,
+        "dst",
+        address,
+        "proto",
+        "esp",
+        "mode",
+        "tunnel",
+        "level",
+        "use",
+    ]
 
 
 def permissive(node: Node) -> bool:
@@ -129,9 +149,10 @@ def lacking(node: Node) -> list[str]:
     """Return this node's addresses for which there is no wide inbound allow policy."""
     port = 0 if hosts(node) else node["overlay"]["port"]
     wide = {
-        (p["src"], p["dst"]) for p in policies()
+        (p["src"], p["dst"])
+        for p in policies()
         if p["dir"] == "in" and p["priority"] == 1 and p["dport"] == port and not p["sport"]
-    }  # fmt: skip
+    }
     own = {address: selector(node, address) for address in addresses.addresses(node)}
     return [address for address, words in own.items() if (words[1], words[3]) not in wide]
 

@@ -23,8 +23,18 @@ def announce(tx: str) -> None:
     """Answer those who ask whether this transaction was confirmed, for longer than any timer runs."""
     address = (read(state.tx_folder(tx) + "/token") or "").strip()
     if address:
-        run("ip", "addr", "replace", address + ("/128" if ":" in address else "/32"), "dev", "lo",
-            "valid_lft", LIFE_S, "preferred_lft", 0)  # fmt: skip
+        run(
+            "ip",
+            "addr",
+            "replace",
+            address + ("/128" if ":" in address else "/32"),
+            "dev",
+            "lo",
+            "valid_lft",
+            LIFE_S,
+            "preferred_lft",
+            0,
+        )
 
 
 def withdraw(tx: str) -> None:

@@ -100,9 +100,13 @@ def progress(now: Node) -> Node:
     left = round(float(deadline) - time.monotonic(), 1) if deadline else None
     prepared = os.path.exists(folder + "/confirmed.json")
     return {
-        "kind": kind, "release": release, "steps": steps, "proven": "hold" in steps, "prepared": prepared,
+        "kind": kind,
+        "release": release,
+        "steps": steps,
+        "proven": "hold" in steps,
+        "prepared": prepared,
         "left_s": left,
-    }  # fmt: skip
+    }
 
 
 def begin(tx: str, node: Node, seconds: int, about: str, ended: Callable[[str], None]) -> None:
@@ -149,9 +153,17 @@ def arm(tx: str, seconds: int) -> None:
     private(RUN)
     unit = f"ipsecplan-revert-{tx}-{time.monotonic_ns()}"  # a name that no agent that was killed here has taken
     must(
-        "systemd-run", "--quiet", "--collect", "--unit=" + unit, f"--on-active={seconds}s",
-        "--timer-property=AccuracySec=100ms", SCRIPT, "timer", tx, unit,
-    )  # fmt: skip
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        "--unit=" + unit,
+        f"--on-active={seconds}s",
+        "--timer-property=AccuracySec=100ms",
+        SCRIPT,
+        "timer",
+        tx,
+        unit,
+    )
     write(RUN + "/timer", unit + "\n")
     write(RUN + "/deadline", f"{time.monotonic() + seconds:.1f}\n")
     core.remove(tx_folder(tx) + "/witness")  # only `prepare` arms in the order that asking a witness needs

@@ -67,11 +67,14 @@ def _operator(network: Network) -> list[Artifact]:
     installation = {"spec": {"calicoNetwork": {"mtu": network.pod_mtu}}}
     return [
         patch(
-            "calico/installation.patch.yaml", installation, "Installation//default", "calico/installation",
+            "calico/installation.patch.yaml",
+            installation,
+            "Installation//default",
+            "calico/installation",
             api="operator.tigera.io/v1",
         ),
         *_felix(network),
-    ]  # fmt: skip
+    ]
 
 
 def _manifest(network: Network) -> list[Artifact]:
@@ -92,10 +95,13 @@ def _felix(network: Network) -> list[Artifact]:
         return []
     return [
         patch(
-            "calico/felixconfiguration.patch.yaml", {"spec": spec}, "FelixConfiguration//default", "calico/felix",
+            "calico/felixconfiguration.patch.yaml",
+            {"spec": spec},
+            "FelixConfiguration//default",
+            "calico/felix",
             api="projectcalico.org/v3",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _steps(manifest: bool) -> Callable[[Network], list[Step]]:

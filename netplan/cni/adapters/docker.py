@@ -121,10 +121,27 @@ def audit(piece: Piece) -> list[Setting | Hint]:
 
 
 _DAEMON_KEYS = {
-    "default-network-opts", "network-control-plane-mtu", "storage-driver", "log-driver", "log-opts", "exec-opts",
-    "registry-mirrors", "insecure-registries", "default-address-pools", "live-restore", "data-root", "bip",
-    "iptables", "ip6tables", "experimental", "dns", "userland-proxy", "features", "default-runtime", "fixed-cidr-v6",
-}  # fmt: skip
+    "default-network-opts",
+    "network-control-plane-mtu",
+    "storage-driver",
+    "log-driver",
+    "log-opts",
+    "exec-opts",
+    "registry-mirrors",
+    "insecure-registries",
+    "default-address-pools",
+    "live-restore",
+    "data-root",
+    "bip",
+    "iptables",
+    "ip6tables",
+    "experimental",
+    "dns",
+    "userland-proxy",
+    "features",
+    "default-runtime",
+    "fixed-cidr-v6",
+}
 
 
 def is_daemon(piece: Piece) -> bool:

@@ -43,10 +43,13 @@ def _render(network: Network) -> list[Artifact]:
     return [
         Artifact(path="kube-ovn/values.yaml", text=dump(values), patch="values", schema="kube-ovn/values"),
         patch(
-            "kube-ovn/subnet.patch.yaml", {"spec": {"mtu": network.pod_mtu}}, f"Subnet//{subnet}", "kube-ovn/subnet",
+            "kube-ovn/subnet.patch.yaml",
+            {"spec": {"mtu": network.pod_mtu}},
+            f"Subnet//{subnet}",
+            "kube-ovn/subnet",
             api="kubeovn.io/v1",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _steps(_network: Network) -> list[Step]:

@@ -23,10 +23,14 @@ def _render(network: Network) -> list[Artifact]:
     body = {"spec": {"config": json.dumps(config, indent=2)}}
     return [
         patch(
-            f"multus/{name}.yaml", body, f"NetworkAttachmentDefinition/{namespace}/{name}", "multus/nad",
-            api="k8s.cni.cncf.io/v1", how="object",
+            f"multus/{name}.yaml",
+            body,
+            f"NetworkAttachmentDefinition/{namespace}/{name}",
+            "multus/nad",
+            api="k8s.cni.cncf.io/v1",
+            how="object",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _steps(_network: Network) -> list[Step]:

@@ -19,10 +19,14 @@ def _config(chart: str, changes: dict[str, Any], network: Network) -> list[Artif
     body = {"spec": {"valuesContent": dump(values)}}
     return [
         patch(
-            f"rke2/{chart}-config.yaml", body, f"HelmChartConfig/kube-system/{chart}", "rke2/helmchartconfig",
-            api="helm.cattle.io/v1", how="object",
+            f"rke2/{chart}-config.yaml",
+            body,
+            f"HelmChartConfig/kube-system/{chart}",
+            "rke2/helmchartconfig",
+            api="helm.cattle.io/v1",
+            how="object",
         )
-    ]  # fmt: skip
+    ]
 
 
 def _calico(network: Network) -> list[Artifact]:

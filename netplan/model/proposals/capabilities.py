@@ -26,10 +26,23 @@ SINCE: dict[str, tuple[Version, str]] = {
     "per-cpu": ((6, 0, 2), "SAs for each CPU"),
 }
 # algorithms that are not in every build: a node must list them
-UNCOMMON = frozenset({
-    "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024", "CURVE_448", "ECP_256_BP", "ECP_384_BP", "ECP_512_BP", "ECP_224_BP",
-    "AES_XCBC_96", "AES_CMAC_96", "PRF_AES128_XCBC", "PRF_AES128_CMAC", "CAMELLIA_CBC",
-})  # fmt: skip
+UNCOMMON = frozenset(
+    {
+        "ML_KEM_512",
+        "ML_KEM_768",
+        "ML_KEM_1024",
+        "CURVE_448",
+        "ECP_256_BP",
+        "ECP_384_BP",
+        "ECP_512_BP",
+        "ECP_224_BP",
+        "AES_XCBC_96",
+        "AES_CMAC_96",
+        "PRF_AES128_XCBC",
+        "PRF_AES128_CMAC",
+        "CAMELLIA_CBC",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -64,9 +64,16 @@ def esp_proposal(text: str) -> EspProposal | None:
     meanings = [(w, m) for w in words[1:] if (m := INTEGRITY.get(w))] + [(w, GROUPS[w]) for _, w in groups]
     weak, doubts = judged(words[0], meanings)
     return EspProposal(
-        text, suite, name, weak, bool(groups), doubts, frozenset(needs), any(n for n, _ in groups),
+        text,
+        suite,
+        name,
+        weak,
+        bool(groups),
+        doubts,
+        frozenset(needs),
+        any(n for n, _ in groups),
         tuple(w for w in rest if not group(w) and w not in SEQUENCE_NUMBERS),
-    )  # fmt: skip
+    )
 
 
 def cipher(word: str) -> tuple[str, bool] | None:

@@ -33,10 +33,11 @@ class Members:
         """Leave out what these patterns leave out; return what is wrong when fewer nodes than ``least`` are left."""
         self.leave_out(
             [
-                i for i, t in self.targets.items()
+                i
+                for i, t in self.targets.items()
                 if (limit is not None and not matches(limit, t.name, t.groups)) or matches(exclude, t.name, t.groups)
             ]
-        )  # fmt: skip
+        )
         if len(self.targets) >= least:
             return None
         text = f"{len(self.targets)} of {len(self.targets) + len(self.left_out)} nodes are left"
@@ -46,11 +47,12 @@ class Members:
         """Return name of each node left out -> the pairs of this run's nodes with it, in names."""
         return {
             target.name: [
-                f"{other.name}-{target.name}" for other in self.targets.values()
+                f"{other.name}-{target.name}"
+                for other in self.targets.values()
                 if any(peer["id"] == target.id for peer in other.node["peers"])
             ]
             for target in self.left_out.values()
-        }  # fmt: skip
+        }
 
     def learn(self, found: Mapping[str, Mapping[str, Any]]) -> None:
         """Take over from the nodes (id -> status) which of them are deferred, and at which MTU they wait."""

@@ -24,8 +24,9 @@ def named(targets: Mapping[str, Target], words: str) -> tuple[set[str], list[Pro
     names = [word.strip() for word in words.split(",") if word.strip()]
     problems = [
         Problem(code="IPP674", message=f"--replace: {quoted(name)} is no node of this run", hint="names, no groups")
-        for name in names if name not in by_name
-    ]  # fmt: skip
+        for name in names
+        if name not in by_name
+    ]
     return {by_name[name] for name in names if name in by_name}, problems
 
 

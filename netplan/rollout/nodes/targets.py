@@ -19,10 +19,21 @@ from netplan.problems import Problem, ProblemError, quoted
 # What we take from an inventory to reach a node. Everything else in it is none of a rollout's business; passwords
 # above all: they would have to lie in a file or in an argument.
 CONNECTION = (
-    "ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file", "ansible_ssh_common_args",
-    "ansible_ssh_extra_args", "ansible_ssh_args", "ansible_ssh_pipelining", "ansible_python_interpreter",
-    "ansible_become", "ansible_become_method", "ansible_become_user", "ansible_become_exe", "ansible_become_flags",
-)  # fmt: skip
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_ssh_private_key_file",
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+    "ansible_ssh_args",
+    "ansible_ssh_pipelining",
+    "ansible_python_interpreter",
+    "ansible_become",
+    "ansible_become_method",
+    "ansible_become_user",
+    "ansible_become_exe",
+    "ansible_become_flags",
+)
 # The groups that Kubespray and kubeadm inventories name their control plane by
 CONTROL_PLANE = frozenset({"control_plane", "kube_control_plane", "kube-master", "k3s_server", "masters"})
 # What Ansible names its own search by; the node's shell makes that search, with `python3`, as without the variable
@@ -91,10 +102,16 @@ def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
         problems += wrong
         found.append(
             Target(
-                node_id, about["name"], about["digest"], bundle.node(node_id), files,
-                bundle.directory / prefix, connection, host.groups,
+                node_id,
+                about["name"],
+                about["digest"],
+                bundle.node(node_id),
+                files,
+                bundle.directory / prefix,
+                connection,
+                host.groups,
             )
-        )  # fmt: skip
+        )
     if problems:
         raise ProblemError(problems)
     return tuple(found)
@@ -108,10 +125,12 @@ def read_inventory(bundle: Bundle, override: Path | None) -> Inventory:
     if override is None and inventory.digest != recorded["digest"]:
         raise ProblemError(
             Problem(
-                code="IPP651", message="the inventory changed after the bundle was rendered", path=str(path),
+                code="IPP651",
+                message="the inventory changed after the bundle was rendered",
+                path=str(path),
                 hint="render again and review it; or give the inventory to use with --inventory",
             )
-        )  # fmt: skip
+        )
     return inventory
 
 

@@ -74,9 +74,13 @@ def _read(handle: int) -> Holder:
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         said = json.loads(os.pread(handle, 4096, 0))
         return Holder(
-            pid=int(said["pid"]), verb=str(said["verb"]), since=str(said["since"]), who=str(said["who"]),
-            transaction=str(said["transaction"]), waits=bool(said["waits"]),
-        )  # fmt: skip
+            pid=int(said["pid"]),
+            verb=str(said["verb"]),
+            since=str(said["since"]),
+            who=str(said["who"]),
+            transaction=str(said["transaction"]),
+            waits=bool(said["waits"]),
+        )
     return Holder()
 
 
@@ -134,9 +138,13 @@ def who() -> str:
 
 @contextlib.contextmanager
 def turn(
-    folder: Path, verb: str, say: Callable[[str], object], *, cancelled: Callable[[], bool] = lambda: False,
+    folder: Path,
+    verb: str,
+    say: Callable[[str], object],
+    *,
+    cancelled: Callable[[], bool] = lambda: False,
     wait_s: float = WAIT_S,
-) -> Iterator[None]:  # fmt: skip
+) -> Iterator[None]:
     """Measure inside this block: no other measurement of this state directory runs, and no writer changes nodes.
 
     Waits for both, at most ``wait_s`` seconds, telling for whom; then raises ProblemError. A state directory that is
@@ -157,11 +165,12 @@ def turn(
             if time.monotonic() >= end:
                 raise ProblemError(
                     Problem(
-                        code="IPP608", message=f"still at work after {wait_s:.0f} s: {other.words()}",
+                        code="IPP608",
+                        message=f"still at work after {wait_s:.0f} s: {other.words()}",
                         hint="what it does would be measured half done; `ipsecplan status` shows how far it is",
                     ),
                     ExitCode.FAILURE,
-                )  # fmt: skip
+                )
             # whoever has only just taken it, or only looks at it, has not written a name there
             named = other.pid or time.monotonic() - begin > NAMED_S
             if named and time.monotonic() - told >= TOLD_S:

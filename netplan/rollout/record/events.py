@@ -71,9 +71,15 @@ class NodeResult(Event):
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "event": "NodeResult", "phase": self.phase, "node": self.node, "ok": self.ok, "changed": self.changed,
-            "detail": self.detail, "seconds": self.seconds, "problems": [p.as_json() for p in self.problems],
-        }  # fmt: skip
+            "event": "NodeResult",
+            "phase": self.phase,
+            "node": self.node,
+            "ok": self.ok,
+            "changed": self.changed,
+            "detail": self.detail,
+            "seconds": self.seconds,
+            "problems": [p.as_json() for p in self.problems],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

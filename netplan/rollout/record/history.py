@@ -45,10 +45,15 @@ class Run:
     def as_json(self) -> dict[str, Any]:
         """Return the run as data."""
         return {
-            "verb": self.verb, "at": self.at, "outcome": self.outcome, "exit_code": self.exit_code,
-            "taken_back_because": self.reason or None, "awaiting_until": self.until or None,
-            "phases": [phase.as_json() for phase in self.phases], "problems": self.problems,
-        }  # fmt: skip
+            "verb": self.verb,
+            "at": self.at,
+            "outcome": self.outcome,
+            "exit_code": self.exit_code,
+            "taken_back_because": self.reason or None,
+            "awaiting_until": self.until or None,
+            "phases": [phase.as_json() for phase in self.phases],
+            "problems": self.problems,
+        }
 
 
 @dataclass
@@ -70,10 +75,14 @@ class Past:
     def as_json(self) -> dict[str, Any]:
         """Return the transaction as data, without its phases."""
         return {
-            "transaction": self.transaction, "cluster": self.cluster, "digest": self.digest,
-            "nodes": list(self.nodes), "seconds": self.seconds, "outcome": self.outcome,
+            "transaction": self.transaction,
+            "cluster": self.cluster,
+            "digest": self.digest,
+            "nodes": list(self.nodes),
+            "seconds": self.seconds,
+            "outcome": self.outcome,
             "runs": [{"verb": r.verb, "at": r.at, "outcome": r.outcome} for r in self.runs],
-        }  # fmt: skip
+        }
 
 
 def past(path: Path) -> Past:

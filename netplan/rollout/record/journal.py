@@ -132,8 +132,9 @@ class Journal:
             self.close()
             raise _problem(
                 f"no room for the journal in {path.parent}: {error.strerror}",
-                f"free {room // 1024} KiB there; nothing was changed", code="IPP668",
-            ) from None  # fmt: skip
+                f"free {room // 1024} KiB there; nothing was changed",
+                code="IPP668",
+            ) from None
 
     def write(self, record: dict[str, Any]) -> None:
         """Append one record and wait until it is on disk. Raises OSError."""

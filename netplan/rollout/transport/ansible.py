@@ -62,7 +62,7 @@ class Transport(Protocol):
         arrived: Callable[[str, Answer], None],
     ) -> dict[str, Answer]:
         """Carry one request to each node; call ``arrived`` for each answer as it comes."""
-        ...  # fmt: skip
+        ...
 
 
 def playbooks() -> Path:
@@ -110,9 +110,14 @@ class AnsibleTransport:
         self.folder = self._control = None
 
     def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
-        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
-    ) -> dict[str, Answer]:  # fmt: skip
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        *,
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:
         """Carry one request to each node. Never raises for a node's sake: an answer says what happened.
 
         Nor for this machine's (a full disk, say): what could not be sent is an answer, so that the rest is taken back.
@@ -129,9 +134,14 @@ class AnsibleTransport:
         return seen
 
     def _carry(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], payload: bool, fresh: bool,
-        arrived: Callable[[str, Answer], None], seen: dict[str, Answer],
-    ) -> None:  # fmt: skip
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
+        seen: dict[str, Answer],
+    ) -> None:
         import ansible_runner  # 0.3 s: only who applies pays for it
 
         assert self.folder is not None  # noqa: S101
@@ -162,11 +172,17 @@ class AnsibleTransport:
             stack.enter_context(own_environment())
             # No secret is here: what is private is a file in ``run``, looked up by path, or comes through the socket
             ended = ansible_runner.run(
-                private_data_dir=str(run), playbook=str(playbooks() / "step.yml"), inventory=str(run / "hosts.yml"),
-                extravars={"ipsecplan_exchange": str(run)}, envvars=self._environment(fresh, len(requests)),
-                quiet=True, event_handler=look, cancel_callback=lambda: False, rotate_artifacts=1,
+                private_data_dir=str(run),
+                playbook=str(playbooks() / "step.yml"),
+                inventory=str(run / "hosts.yml"),
+                extravars={"ipsecplan_exchange": str(run)},
+                envvars=self._environment(fresh, len(requests)),
+                quiet=True,
+                event_handler=look,
+                cancel_callback=lambda: False,
+                rotate_artifacts=1,
                 timeout=self.limits.step_s,
-            )  # fmt: skip
+            )
         for node_id in requests:
             if node_id not in seen:
                 seen[node_id] = _answer(run / "out" / node_id)

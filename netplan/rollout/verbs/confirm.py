@@ -110,19 +110,21 @@ def _refusals(engine: Engine, found: dict[str, dict[str, Any]]) -> list[Problem]
         elif node_id not in opened:
             problems.append(
                 Problem(
-                    code="IPP665", message=f"{name}: {state_words(node)}, so the others can't be confirmed any more",
+                    code="IPP665",
+                    message=f"{name}: {state_words(node)}, so the others can't be confirmed any more",
                     hint="they take it back by themselves, or `ipsecplan resume` does it now",
                 )
-            )  # fmt: skip
+            )
         elif not _is_bundle(engine, node_id, node):
             problems.append(Problem(code="IPP665", message=f"{name}: what is open there is not this bundle"))
         elif not node["transaction"]["proven"]:
             problems.append(
                 Problem(
-                    code="IPP665", message=f"{name}: the transaction is not proven yet",
+                    code="IPP665",
+                    message=f"{name}: the transaction is not proven yet",
                     hint="`ipsecplan resume` goes on with it, `ipsecplan revert` takes it back",
                 )
-            )  # fmt: skip
+            )
     return problems
 
 

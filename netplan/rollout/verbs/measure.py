@@ -35,8 +35,10 @@ def meanwhile(engine: Engine) -> list[Problem]:
     }
     return [
         Problem(
-            code="IPP671", message=f"{name}: a transaction of {printable(str(lease.get('who')))} is open",
-            hint=hint, severity="warning",
+            code="IPP671",
+            message=f"{name}: a transaction of {printable(str(lease.get('who')))} is open",
+            hint=hint,
+            severity="warning",
         )
         for name, lease in open_there.items()
-    ]  # fmt: skip
+    ]

@@ -70,9 +70,10 @@ def _transaction(engine: Engine, found: Found) -> tuple[str | None, Problem | No
         return None, Problem(code="IPP665", message="different transactions are open", hint=hint)
     if opened:
         wrong = [
-            engine.targets[i].name for i, node in found.items()
+            engine.targets[i].name
+            for i, node in found.items()
             if node["state"]["state"] == "open" and node["transaction"]["release"] != engine.targets[i].digest
-        ]  # fmt: skip
+        ]
         if wrong:
             message = f"what is open on {', '.join(wrong)} is not this bundle"
             return None, Problem(code="IPP665", message=message, hint="give the bundle that was being applied")
@@ -105,8 +106,9 @@ def _what_to_do(
     done = [i for i, n in found.items() if n["state"]["state"] == "confirmed" and n["state"]["tx"] == transaction]
     if gone:
         said = f"{', '.join(gone)} took it back; take it back on the others"
-        failure = Failed([Problem(code="IPP603", message=f"{names[i]}: {state_words(found[i])}") for i in found
-                          if names[i] in gone])  # fmt: skip
+        failure = Failed(
+            [Problem(code="IPP603", message=f"{names[i]}: {state_words(found[i])}") for i in found if names[i] in gone]
+        )
         return said, lambda: undo_after(engine, failure, outcome)
     if done:
         rest = [i for i in found if i not in done]
