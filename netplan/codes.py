@@ -51,7 +51,7 @@ CODES: dict[str, str] = {
     "IPP404": "an unsafe choice is refused",
     "IPP405": "a choice that deserves a second look",
     "IPP406": "an IPv6 link below 1280",
-    "IPP407": "a path or mesh rule names what the inventory does not have",
+    "IPP407": "a path or topology rule names what the inventory does not have",
     "IPP408": "a host has no peer, or none that it has a proposal in common with",
     "IPP409": "a life of an SA that is no time, or too long or too short",
     # bundle

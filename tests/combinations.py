@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-MODES = ("transport", "tunnel", "route")
+MODES: dict[str, dict[str, Any]] = {
+    "transport": {"mode": "transport"},
+    "tunnel": {"mode": "tunnel"},
+    "xfrm": {"mode": "tunnel", "xfrm_interface": True},
+}
 PROTECTS = ("overlay", "hosts")
-AUTHS = ("certificates", "psk", "pubkey")
+AUTHS = ("certificates", "psk", "raw-keys")
 FAMILIES = ("ipv4", "ipv6", "dual")
-MESHES: dict[str, Any] = {
-    "pairs": "pairs", "hub": {"hub": "n1"}, "zones": {"zones": ["zone_a", "zone_b"]},
+TOPOLOGIES: dict[str, Any] = {
+    "full-mesh": "full-mesh", "hub": {"hub": "n1"}, "zones": {"zones": ["zone_a", "zone_b"]},
     "between": {"between": [["n1", "n2"], ["n2", "n3"]]}, "trap-any": "trap-any",
 }  # fmt: skip
 OVERLAYS = ("vxlan", "geneve", "gre", "ipip")
@@ -21,31 +25,34 @@ NATS = ("always", "never")
 
 @dataclass(frozen=True)
 class Combination:
-    """One combination, in the words of the plan file; ``mesh`` is a key of :data:`MESHES`."""
+    """One combination, in the words of the plan file; ``mode`` and ``topology`` are keys of
+    :data:`MODES` and :data:`TOPOLOGIES`."""
 
     mode: str
     protect: str
     auth: str
     family: str
-    mesh: str
+    topology: str
     overlay: str
     nat: str
 
     @property
     def name(self) -> str:
-        return "-".join((self.mode, self.protect, self.auth, self.family, self.mesh, self.overlay, f"nat_{self.nat}"))
+        return "-".join(
+            (self.mode, self.protect, self.auth, self.family, self.topology, self.overlay, f"nat_{self.nat}")
+        )
 
     def file(self) -> dict[str, Any]:
         """Return the keys of a plan file."""
-        ipsec = {"mode": self.mode, "protect": self.protect, "auth": self.auth, "nat_traversal": self.nat}
+        ipsec = {**MODES[self.mode], "protect": self.protect, "auth": self.auth, "nat_traversal": self.nat}
         return {
             "underlay": {"family": self.family},
-            "ipsec": {**ipsec, "mesh": MESHES[self.mesh]},
+            "ipsec": {**ipsec, "topology": TOPOLOGIES[self.topology]},
             "overlay": {"type": self.overlay},
         }
 
 
 def every() -> Iterator[Combination]:
     """Generate all combinations."""
-    for values in itertools.product(MODES, PROTECTS, AUTHS, FAMILIES, MESHES, OVERLAYS, NATS):
+    for values in itertools.product(MODES, PROTECTS, AUTHS, FAMILIES, TOPOLOGIES, OVERLAYS, NATS):
         yield Combination(*values)

@@ -31,19 +31,23 @@ def managed_files(plan: Plan, node: Node) -> list[File]:
         File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
         File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),
         File("etc/ipsecplan/floor-all", _floor(plan, node)),
-        File("etc/ipsecplan/peers", "".join(f"{o.address} {p.address} {i.id}\n" for _, o, p, i in plan.links(node))),
+        File("etc/ipsecplan/peers", _peers(plan, node)),
         *(File(path, text) for path, text in guard.units().items()),
         *overlay,
         File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
         *(File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755") for name in guard.SCRIPTS),
-        *_route(plan, node),
+        *_xfrm_interfaces(plan, node),
     ]
     return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
 
 
-def _route(plan: Plan, node: Node) -> list[File]:
-    """With ``mode: route``: the interfaces, what leads into them, and the script that makes both."""
-    if plan.file.ipsec.mode != "route":
+def _peers(plan: Plan, node: Node) -> str:
+    return "".join(f"{c.local.address} {c.remote.address} {c.pair.id}\n" for c in plan.connections(node))
+
+
+def _xfrm_interfaces(plan: Plan, node: Node) -> list[File]:
+    """With ``xfrm_interface``: the interfaces, what leads into them, and the script that makes both."""
+    if not plan.file.ipsec.xfrm_interface:
         return []
     name = guard.ROUTE_SCRIPT
     return [
@@ -72,13 +76,13 @@ def firewall_files(plan: Plan, node: Node) -> list[File]:
 
 def unmanaged_files(plan: Plan, node: Node) -> list[File]:
     """What somebody else needs who configures a host that we don't manage."""
-    return [File(f"far-ends/{node.id}/{name}", text) for name, text in unmanaged_peer.files(plan, node).items()]
+    return [File(f"unmanaged-peers/{node.id}/{name}", text) for name, text in unmanaged_peer.files(plan, node).items()]
 
 
 def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
     ipsec = plan.file.ipsec
     hosts = ipsec.protect == "hosts"
-    peers = [peer.address for peer, _ in plan.peers(node)] if ipsec.mesh.partial or hosts else None
+    peers = [peer.address for peer, _ in plan.peers(node)] if ipsec.topology.partial or hosts else None
     return guard.ruleset(
         plan.file.overlay.udp_port,
         drop=drop,
@@ -86,18 +90,17 @@ def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
         peers=peers,
         clear=ipsec.clear if hosts else None,
         address=node.address,
-        planes=[
-            (own.address, [peer.address for peer, _ in there.peers(own)])
-            for there in plan.planes
-            for own in there.nodes
-            if own.id == node.id
+        networks=[
+            (local.address, [peer.address for peer, _ in fabric.peers(local)])
+            for fabric in plan.additional
+            if (local := fabric.at(node)) is not None
         ],
         inside=[(i.remote, i.name) for i in interfaces(plan, node).values()],
     )
 
 
 def _floor(plan: Plan, node: Node) -> str:
-    if plan.file.ipsec.mode == "route":  # it would block what is led into an interface, too; see route.sh
+    if plan.file.ipsec.xfrm_interface:  # it would block what is led into an interface, too; see route.sh
         return ""
     peers = [peer.address for peer, _ in plan.peers(node)]
     overlay = plan.file.overlay

@@ -10,8 +10,9 @@ from netplan.ipsec import swanctl, trap_any
 from netplan.ipsec.xfrm_interfaces import Interface, interfaces
 from netplan.model.node import Node
 from netplan.model.proposals import esp_proposal, ike_proposal
-from netplan.plan.types import Pair, PairClass, Plan, host_stack
-from netplan.stack import parse, wire_size
+from netplan.plan.fabric import Connection, Fabric, PairClass
+from netplan.plan.types import Plan
+from netplan.stack import wire_size
 
 SCHEMA = 1
 
@@ -26,7 +27,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "cluster": plan.file.name,
         "family": plan.file.underlay.carrier,
         "underlay": {"address": node.address, "mtu": node.link_mtu},
-        **_planes(plan, node),
+        **_networks(plan, node),
         "overlay": overlay_facts(plan, node),
         "mtu": {"pod": plan.pod_mtu},
         "auth": plan.file.ipsec.auth,
@@ -35,9 +36,9 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
         **({"wildcard": trap_any.span(plan)} if trap_any.planned(plan) else {}),
         "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
         "esp": {
-            "negotiated": _negotiated(pair.pair_class for _, _, _, pair in plan.links(node)),
-            "mode": plan.file.ipsec.esp_mode.upper(),
-            **({"route": True} if plan.file.ipsec.mode == "route" else {}),
+            "negotiated": _negotiated(c.pair.pair_class for c in plan.connections(node)),
+            "mode": plan.file.ipsec.mode.upper(),
+            **({"route": True} if plan.file.ipsec.xfrm_interface else {}),
         },
         "peers": [
             {
@@ -52,25 +53,25 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "link_mtu": pair.pair_class.link_mtu,
                 "inner_mtu": plan.pod_mtu,
                 "outer_packet": plan.outer_packet(pair.pair_class),
-                "packet": pair.pair_class.preferred.carried.text,
+                "packet": pair.pair_class.preferred.overlay_stack.text,
                 "children": swanctl.children(plan, pair),
                 "negotiated": _negotiated([pair.pair_class]),
-                **_host_mtu(plan, pair.pair_class),
+                **(_host_mtu(plan.main, pair.pair_class) if plan.file.ipsec.protect == "hosts" else {}),
                 **_interface(inside.get(pair.id)),
             }
             for peer, pair in plan.peers(node)
         ]
-        + [_on_plane(there, own, peer, pair) for there, own, peer, pair in plan.links(node) if there.plane],
+        + [_on_network(plan, c) for fabric in plan.additional for c in fabric.connections(node)],
     }
 
 
-def _planes(plan: Plan, node: Node) -> dict[str, Any]:
-    """The node's addresses on further networks, and its IKE identities there that are not its id."""
-    here = [(there.plane, own) for there in plan.planes for own in there.nodes if own.id == node.id]
-    identities = [own.identity for _, own in here if own.identity]
+def _networks(plan: Plan, node: Node) -> dict[str, Any]:
+    """The node's addresses on additional networks, and its IKE identities there that are not its id."""
+    here = [(fabric.name, local) for fabric in plan.additional if (local := fabric.at(node)) is not None]
+    identities = [local.identity for _, local in here if local.identity]
     return {
         **(
-            {"planes": [{"name": name, "address": own.address, "mtu": own.link_mtu} for name, own in here]}
+            {"planes": [{"name": name, "address": local.address, "mtu": local.link_mtu} for name, local in here]}
             if here
             else {}
         ),
@@ -78,26 +79,27 @@ def _planes(plan: Plan, node: Node) -> dict[str, Any]:
     }
 
 
-def _on_plane(there: Plan, own: Node, peer: Node, pair: Pair) -> dict[str, Any]:
-    """A peer on a further network: only the packets between the hosts concern it, so that its full packet is theirs."""
-    room, found = _host_mtu(there, pair.pair_class), pair.pair_class
-    stack = parse(host_stack(there.file, found.preferred.proposal.suite, found.nat_t, there.file.underlay.carrier))
+def _on_network(plan: Plan, connection: Connection) -> dict[str, Any]:
+    """A peer on an additional network: only the packets between the hosts concern it, so its full packet is theirs."""
+    fabric, local, remote, pair = connection.fabric, connection.local, connection.remote, connection.pair
+    sizes, found = _host_mtu(fabric, pair.pair_class), pair.pair_class
+    stack = fabric.host_stack(found.preferred.proposal, found.nat_t)
     return {
-        "id": peer.id,
+        "id": remote.id,
         "pair": pair.id,
-        "plane": there.plane,
-        "name": f"{peer.name} ({there.plane})",
-        "address": peer.address,
-        "local": own.address,
-        **({"identity": peer.identity, "own_identity": own.identity} if peer.identity else {}),
-        "initiator": pair.initiator.id == own.id,
+        "plane": fabric.name,
+        "name": f"{remote.name} ({fabric.name})",
+        "address": remote.address,
+        "local": local.address,
+        **({"identity": remote.identity, "own_identity": local.identity} if remote.identity else {}),
+        "initiator": connection.initiates,
         "encap": found.nat_t,
         "link_mtu": found.link_mtu,
-        "inner_mtu": room["host_mtu"],
-        "outer_packet": wire_size(stack, room["host_mtu"]),
-        "children": swanctl.children(there, pair),
+        "inner_mtu": sizes["host_mtu"],
+        "outer_packet": wire_size(stack, sizes["host_mtu"]),
+        "children": swanctl.children(plan, pair),
         "negotiated": _negotiated([found]),
-        **room,
+        **sizes,
     }
 
 
@@ -113,21 +115,19 @@ def _needs(plan: Plan, node: Node) -> list[str]:
     return sorted(found)
 
 
-def _host_mtu(plan: Plan, pair_class: PairClass) -> dict[str, int]:
+def _host_mtu(fabric: Fabric, pair_class: PairClass) -> dict[str, int]:
     """With ``protect: hosts``: the packet between the hosts that always fits, and one that is refused here.
 
     In transport mode over IPv6 Linux refuses none: it sends the ESP packet as fragments, as a source may (measured on
     6.1). TCP never gets that far, because it takes the path's MTU from the SA.
     """
-    if plan.file.ipsec.protect != "hosts":
-        return {}
-    low, high = plan.host_mtu(pair_class)
-    refuses = plan.file.underlay.carrier == "ipv4" or plan.file.ipsec.esp_mode == "tunnel"
+    low, high = fabric.host_mtu(pair_class)
+    refuses = fabric.family == "ipv4" or fabric.mode == "tunnel"
     return {"host_mtu": low, **({"host_over": high + 1} if refuses else {})}
 
 
 def _interface(found: Interface | None) -> dict[str, Any]:
-    """With ``mode: route``: the XFRM interface towards the peer."""
+    """With ``xfrm_interface``: the XFRM interface towards the peer."""
     return {"if_id": found.number, "device": found.name, "device_mtu": found.mtu} if found else {}
 
 

@@ -125,16 +125,21 @@ def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
 @CLUSTER
 @click.argument("node")
 @click.argument("request_file", type=click.Path(path_type=Path, dir_okay=False), metavar="REQUEST")
-@click.option("--identity", "identities", multiple=True, help="Its identity on a plane, as its far-ends/ page says.")
+@click.option(
+    "--identity",
+    "identities",
+    multiple=True,
+    help="Its identity on an additional network, as its unmanaged-peers/ page says.",
+)
 @STATE_DIR
 def sign(cluster: str, node: str, request_file: Path, identities: tuple[str, ...], state_dir: str | None) -> None:
-    """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST: for a far end we don't manage.
+    """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST: for an unmanaged peer.
 
     Only the public key is taken from the request; it must be of the curve P-384.
     """
     for name in (node, *identities):
         if not ID.match(name):
-            hint = "REVIEW.md and far-ends/ have them"
+            hint = "REVIEW.md and unmanaged-peers/ have them"
             raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is no node id", hint=hint))
     try:
         asked = request_file.read_text(encoding="utf-8", errors="replace")

@@ -13,7 +13,7 @@ from netplan.cli.options import INVENTORY, JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
 from netplan.ipsec.impact import Change, Side, changes
-from netplan.ipsec.swanctl import meaning
+from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
 from netplan.problems import ExitCode, Problem, ProblemError, errors, printable
 from netplan.rollout.outcome import Options
@@ -99,7 +99,7 @@ def _side(bundle: Bundle, node: str) -> Side | None:
     folder = bundle.directory / "nodes" / node
     # the reader wants the section that the rollout adds; its start_action is the same on both sides
     conf = next(folder / path for path in CONFS if (folder / path).is_file())
-    connections = meaning(read(conf.read_text(encoding="utf-8") + START))
+    connections = connections_of(read(conf.read_text(encoding="utf-8") + START))
     partial = "@protected" in (folder / GUARD).read_text(encoding="utf-8")
     return Side(connections=connections, facts=bundle.node(node), partial=partial)
 

@@ -58,19 +58,21 @@ def describe(plan: Plan) -> list[str]:
             f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} {c.inner_mtu:>6} "
             f"{plan.outer_packet(c):>6}  {','.join(s.proposal.text for s in c.sized)}{mark}"
         )
-    for there in plan.planes:
-        lines += ["", f"plane {there.plane} ({there.file.underlay.family}): {len(there.nodes)} nodes"]
-        lines += [f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'room':>6}  ESP proposals"]
+    for fabric in plan.additional:
+        lines += ["", f"network {fabric.name} ({fabric.family}): {len(fabric.nodes)} nodes"]
+        lines += [f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'packet':>6}  ESP proposals"]
         lines += [
-            f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} {there.room(c):>6}  "
-            f"{','.join(s.proposal.text for s in c.sized)}"
-            for c in there.classes
+            f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} "
+            f"{fabric.host_packet_limit(c):>6}  {','.join(s.proposal.text for s in c.sized)}"
+            for c in fabric.classes
         ]
     lines += ["", *(f"- {sentence}" for sentence in consequences(plan))]
     lines += ["", f"{'node':<20} {'id':<15} {'underlay address':<26} {'link':>6}  pods"]
     for n in plan.nodes[:MAX_PAIRS_SHOWN]:
         lines.append(f"{printable(n.name):<20} {n.id:<15} {n.address:<26} {n.link_mtu:>6}  {n.pod_cidr}")
-        lines += [f"{'':<20} {printable(at.plane):<15} {at.address:<26} {at.link_mtu:>6}" for at in n.stations]
+        lines += [
+            f"{'':<20} {printable(at.network):<15} {at.address:<26} {at.link_mtu:>6}" for at in n.network_addresses
+        ]
     if len(plan.nodes) > MAX_PAIRS_SHOWN:
         lines.append(f"... and {len(plan.nodes) - MAX_PAIRS_SHOWN} more (--json has all)")
     return lines

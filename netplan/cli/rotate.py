@@ -36,7 +36,7 @@ def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_di
     need_yes(yes, bundle)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
         auth = {str(target.node.get("auth", "certificates")) for target in engine.targets.values()}
-        if auth == {"pubkey"}:
+        if auth == {"raw-keys"}:
             raise ProblemError(
                 Problem(
                     code="IPP670",

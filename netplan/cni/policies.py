@@ -85,7 +85,7 @@ def baselines(plan: Plan) -> list[Artifact]:
                 ingress_controller=entry.ingress_controller,
                 from_namespaces=tuple(entry.allow_from),
                 to_namespaces=tuple(entry.allow_to),
-                within=entry.within,
+                within=entry.allow_within,
             )
         )
     ]

@@ -137,14 +137,14 @@ def of_node(plan: Plan, node: Node) -> tuple[dict[str, str], list[str]]:
     know, so with them the NAT's address has to be added by hand.
     """
     wanted = plan.file.firewall
-    pairs = [(peer, pair) for _, _, peer, pair in plan.links(node)]
-    if wanted.kind == "none" or not pairs:
+    connections = list(plan.connections(node))
+    if wanted.kind == "none" or not connections:
         return {}, []
     openings = Openings(
-        peers=tuple(peer.address for peer, _ in pairs),
+        peers=tuple(c.remote.address for c in connections),
         overlay_port=plan.file.overlay.udp_port,
-        nat_t=any(pair.pair_class.nat_t for _, pair in pairs),
-        plain_esp=any(not pair.pair_class.nat_t for _, pair in pairs),
+        nat_t=any(c.pair.pair_class.nat_t for c in connections),
+        plain_esp=any(not c.pair.pair_class.nat_t for c in connections),
         table=wanted.table,
         chain=wanted.chain,
         zone=wanted.zone,

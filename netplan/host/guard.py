@@ -33,28 +33,28 @@ def ruleset(
     peers: Sequence[str] | None = None,
     clear: Sequence[str] | None = None,
     address: str = "",
-    planes: Sequence[tuple[str, Sequence[str]]] = (),
+    networks: Sequence[tuple[str, Sequence[str]]] = (),
     inside: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the guard for an overlay UDP port: ``drop`` false only counts, true drops.
 
     ``peers`` None means that every pair is protected; else the guard concerns these underlay addresses only. With
     ``clear`` (services such as ``tcp/22``) it concerns everything between ``address``, the host's own, and ``peers``
-    but these, IKE and ESP. ``planes`` are further (own address, addresses of peers): then it concerns everything
+    but these, IKE and ESP. ``networks`` are additional (own address, addresses of peers): then it concerns everything
     between any of the host's own addresses and any of the peers' in the same family. ``inside`` are (underlay address,
     XFRM interface): what leaves to that peer by that interface is encrypted behind it or dropped.
     """
     services = None if clear is None else [tuple(service.split("/")) for service in clear]
     assert services is None or peers is not None  # noqa: S101 - a guard of hosts names them
     if services is None:
-        planes = ()
+        networks = ()
     sides = []
-    for number, kind in enumerate(dict.fromkeys([family, *(_family(own) for own, _ in planes)])):
+    for number, kind in enumerate(dict.fromkeys([family, *(_family(own) for own, _ in networks)])):
         header, name = "ip6" if kind == "ipv6" else "ip", f"protected{number + 1}" if number else "protected"
         mine = [address] if not number else []
-        mine += [own for own, _ in planes if _family(own) == kind]
+        mine += [own for own, _ in networks if _family(own) == kind]
         them = list(peers or ()) if not number else []
-        them += [peer for own, others in planes if _family(own) == kind for peer in others]
+        them += [peer for own, others in networks if _family(own) == kind for peer in others]
         from_here = "" if services is None else f"{header} saddr {_one_or_more(mine)} "
         to, by = (f"{header} daddr @{name} ", f"{header} saddr @{name} ") if peers is not None else ("", "")
         addresses = [str(ipaddress.ip_address(peer)) for peer in them]

@@ -27,15 +27,17 @@ _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 VARIABLES = (
     "underlay_address",
     "underlay_mtu",
-    "underlay_nat",
+    "behind_nat",
     "pod_cidr",
     "overlay_address",
     "strongswan_version",
     "strongswan_algorithms",
     "ipsecplan_managed",
     "underlay_address_ipv6",
-    "underlay_planes",
+    "underlay_networks",
 )
+# variables of earlier inventories: read past in silence, a host's NAT or its further addresses would be missing
+_RENAMED = {"underlay_nat": "behind_nat", "underlay_planes": "underlay_networks"}
 
 
 def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
@@ -82,6 +84,9 @@ class _Reader:
         name = self.host.name
         if not _NAME.match(name):
             self.wrong("IPP305", "not a usable host name", hint="letters, digits, '.', '_' and '-', at most 253")
+        for former, variable in _RENAMED.items():
+            if former in self.host.variables:
+                self.wrong("IPP304", f"unknown variable {former}", former, f"did you mean {variable}?")
         for variable in VARIABLES:
             if _TEMPLATE.search(str(self.host.variables.get(variable, ""))):
                 self.wrong(
@@ -96,7 +101,7 @@ class _Reader:
         pod_cidr = self._pod_cidr()
         overlay_address = self._overlay_address(pod_cidr)
         mtu = self._mtu()
-        nat = self._truth("underlay_nat", default=False)
+        nat = self._truth("behind_nat", default=False)
         managed = self._truth("ipsecplan_managed", default=True)
         capabilities = self._capabilities()
         found = network_variables.read(self, mtu)
@@ -113,7 +118,7 @@ class _Reader:
             groups=self.host.groups | {name},
             capabilities=capabilities,
             managed=managed,
-            stations=found,
+            network_addresses=found,
         )
 
     def value(self, variable: str) -> Any:
@@ -264,8 +269,8 @@ def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
 
 
 def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    """A host that the mesh joins with nobody: there is nothing to apply or to prove on it."""
-    mesh = plan.ipsec.mesh
+    """A host that the topology joins with nobody: there is nothing to apply or to prove on it."""
+    mesh = plan.ipsec.topology
     places = {node.id: (roles(mesh, node), node.managed) for node in found}
     counts = Counter(places.values())
 
@@ -296,8 +301,8 @@ def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[
             hint = "a host needs one managed peer"
         elif mesh.partial or len(found) > 1:
             what, hint = (
-                f"ipsec.mesh {quoted(mesh)} joins host {quoted(node.name)} with no other host that we manage",
-                "leave it out with the host pattern of nodes, or name it or its group in ipsec.mesh",
+                f"ipsec.topology {quoted(mesh)} joins host {quoted(node.name)} with no other host that we manage",
+                "leave it out with the host pattern of nodes, or name it or its group in ipsec.topology",
             )
         else:
             continue
@@ -306,7 +311,7 @@ def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[
 
 def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
     """Two hosts of a protected pair whose strongSwan versions have no proposal in common; once for each two kinds."""
-    mesh = plan.ipsec.mesh
+    mesh = plan.ipsec.topology
     if mesh.shape == "trap-any":  # all hosts have to have one in common: wildcard_rules
         return
     first: dict[tuple[Roles, Capabilities], Node] = {}

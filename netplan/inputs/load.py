@@ -24,6 +24,14 @@ _TYPES = {
     "float_type": "a number",
 }
 
+# Words of earlier plan files, with what is written now: too unlike for "did you mean" to find it by itself.
+_RENAMED_KEYS = {"mesh": "topology", "planes": "networks", "within": "allow_within"}
+_RENAMED_VALUES = {
+    ("mode", "route"): "mode: tunnel with xfrm_interface: true",
+    ("auth", "pubkey"): "raw-keys",
+    ("topology", "pairs"): "full-mesh",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedPlan:
@@ -66,7 +74,8 @@ def _problem(kind: str, at: Key, context: dict[str, Any], found: Source) -> Prob
     value = lookup(found.data, at)
     if kind == "extra_forbidden":
         known = _known_keys(at[:-1])
-        near = closest(str(at[-1]), known)
+        renamed = _RENAMED_KEYS.get(str(at[-1]))
+        near = renamed if renamed in known else closest(str(at[-1]), known)
         where = f" in {'.'.join(map(str, at[:-1]))}" if len(at) > 1 else ""
         unknown = f"did you mean {near}?" if near else "known keys: " + " ".join(known)
         return found.problem("IPP206", f"unknown key {quoted(at[-1])}{where}", at, on="key", hint=unknown)
@@ -75,7 +84,7 @@ def _problem(kind: str, at: Key, context: dict[str, Any], found: Source) -> Prob
     if kind == "literal_error":
         expected = str(context.get("expected", ""))
         words = [w.strip().strip("'") for w in expected.replace(" or ", ", ").split(",")]
-        near = closest(str(value), words)
+        near = _RENAMED_VALUES.get((str(at[-1]), str(value))) or closest(str(value), words)
         hint = f"did you mean {near}?" if near else None
         return found.problem("IPP208", f"{name} must be {' or '.join(words)}, not {quoted(value)}", at, hint=hint)
     if kind in _TYPES:

@@ -38,15 +38,9 @@ _INI_GROUP = re.compile(r"^\[[\w.-]+(:(vars|children))?\]\s*([#;].*)?$")
 _GROUP_KEYS = {"hosts", "children", "vars"}
 
 
-def plan_text(plan: PlanFile) -> str:
-    """Return a plan file as text, in the words of a version that knew no planes where it has none."""
-    hidden = None if plan.underlay.planes else {"underlay": {"planes"}}
-    return plan.model_dump_json(exclude=hidden)
-
-
 def plan_digest(plan: PlanFile) -> str:
     """Return the SHA-256 of a plan file's content, as a bundle's manifest has it."""
-    return hashlib.sha256(plan_text(plan).encode()).hexdigest()
+    return hashlib.sha256(plan.model_dump_json().encode()).hexdigest()
 
 
 def kind(path: Path) -> Kind:

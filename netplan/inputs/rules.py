@@ -57,26 +57,34 @@ def _pattern(loaded: LoadedPlan) -> Iterator[Problem]:
         )
 
 
-def _mode(loaded: LoadedPlan) -> Iterator[Problem]:
-    """``mode: route`` tells the overlay's packets from ESP by their port, and needs a kernel that asks for a route."""
-    plan, at = loaded.plan, ("ipsec", "mode")
-    if plan.ipsec.mode != "route":
+def _xfrm_interface(loaded: LoadedPlan) -> Iterator[Problem]:
+    """An XFRM interface needs tunnel mode, a port that tells overlay from ESP, and a kernel that asks for a route."""
+    plan, at = loaded.plan, ("ipsec", "xfrm_interface")
+    if not plan.ipsec.xfrm_interface:
         return
+    if plan.ipsec.mode != "tunnel":
+        yield loaded.source.problem(
+            "IPP402",
+            f"ipsec.xfrm_interface does not go with ipsec.mode {plan.ipsec.mode}: a route leads packets into the "
+            "interface, and there ESP has to give them the outer addresses of a tunnel",
+            at,
+            hint="mode: tunnel, or leave ipsec.xfrm_interface out",
+        )
     if plan.ipsec.protect == "hosts":
         yield loaded.source.problem(
             "IPP402",
-            "ipsec.mode route can't protect everything between the hosts: ESP has the addresses of what it "
+            "ipsec.xfrm_interface can't protect everything between the hosts: ESP has the addresses of what it "
             "carries, so a route to the peer through the interface would lead ESP into itself",
             at,
-            hint="protect: overlay, whose packets a rule tells from ESP by their UDP port; or mode: tunnel",
+            hint="protect: overlay, whose packets a rule tells from ESP by their UDP port; or no xfrm_interface",
         )
     if plan.made is not None:
         yield loaded.source.problem(
             "IPP402",
-            f"ipsec.mode route is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
+            f"ipsec.xfrm_interface is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
             "a link, Open vSwitch or eBPF may pass beside the route into the interface",
             at,
-            hint="mode: tunnel has the same packets and MTU",
+            hint="mode: tunnel without it has the same packets and MTU",
         )
 
 
@@ -160,13 +168,13 @@ def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
         )
 
 
-def _mesh(loaded: LoadedPlan) -> Iterator[Problem]:
-    mesh, at = loaded.plan.ipsec.mesh, ("ipsec", "mesh")
-    given = [key for key in ("hub", "zones", "between") if getattr(mesh, key) is not None]
-    if len(given) + (mesh.shape is not None) != 1:
+def _topology(loaded: LoadedPlan) -> Iterator[Problem]:
+    topology, at = loaded.plan.ipsec.topology, ("ipsec", "topology")
+    given = [key for key in ("hub", "zones", "between") if getattr(topology, key) is not None]
+    if len(given) + (topology.shape is not None) != 1:
         yield loaded.source.problem(
             "IPP208",
-            f"ipsec.mesh has {' and '.join(given) or 'nothing'}; it takes exactly one of hub, zones, between",
+            f"ipsec.topology has {' and '.join(given) or 'nothing'}; it takes exactly one of hub, zones, between",
             at,
         )
 
@@ -284,11 +292,11 @@ def _family(loaded: LoadedPlan) -> Iterator[Problem]:
     sizes: list[tuple[Key, int]] = [(("underlay", "mtu"), underlay.mtu)]
     sizes += [(("underlay", "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(underlay.paths)]
     sizes = sizes if "ipv6" in underlay.families else []
-    for n, plane in enumerate(underlay.planes):
-        if plane.family == "ipv6":
-            at: Key = ("underlay", "planes", n)
-            sizes.append(((*at, "mtu"), plane.mtu))
-            sizes += [((*at, "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(plane.paths)]
+    for n, network in enumerate(underlay.networks):
+        if network.family == "ipv6":
+            at: Key = ("underlay", "networks", n)
+            sizes.append(((*at, "mtu"), network.mtu))
+            sizes += [((*at, "paths", i, "mtu"), rule.mtu) for i, rule in enumerate(network.paths)]
     for place, mtu in sizes:
         if mtu < 1280:
             yield loaded.source.problem(
@@ -296,35 +304,35 @@ def _family(loaded: LoadedPlan) -> Iterator[Problem]:
             )
 
 
-def _planes(loaded: LoadedPlan) -> Iterator[Problem]:
-    plan, at = loaded.plan, ("underlay", "planes")
-    if plan.underlay.planes and plan.ipsec.protect != "hosts":
+def _networks(loaded: LoadedPlan) -> Iterator[Problem]:
+    plan, at = loaded.plan, ("underlay", "networks")
+    if plan.underlay.networks and plan.ipsec.protect != "hosts":
         yield loaded.source.problem(
             "IPP402",
-            "underlay.planes has no meaning with protect: overlay: the overlay runs over one network, and "
+            "underlay.networks has no meaning with protect: overlay: the overlay runs over one network, and "
             "nothing else is protected",
             at,
-            hint="protect: hosts, or leave underlay.planes out",
+            hint="protect: hosts, or leave underlay.networks out",
         )
         return
     names: set[str] = set()
-    for index, plane in enumerate(plan.underlay.planes):
+    for index, network in enumerate(plan.underlay.networks):
         place: Key = (*at, index, "name")
-        if plane.name == SECOND:
+        if network.name == SECOND:
             yield loaded.source.problem(
-                "IPP401", f"{quoted(SECOND)} is the plane that underlay.family dual makes", place, hint="another name"
+                "IPP401", f"{quoted(SECOND)} is the network that underlay.family dual makes", place, hint="another name"
             )
-        elif plane.name in names:
-            yield loaded.source.problem("IPP401", f"two planes are called {quoted(plane.name)}", place)
-        elif plan.ipsec.auth == "pubkey":
+        elif network.name in names:
+            yield loaded.source.problem("IPP401", f"two networks are called {quoted(network.name)}", place)
+        elif plan.ipsec.auth == "raw-keys":
             yield loaded.source.problem(
                 "IPP402",
-                f"the plane {plane.name} can't have auth: pubkey: a further network needs a further identity "
+                f"the network {network.name} can't have auth: raw-keys: an additional network needs a further identity "
                 "of each host, and charon knows a raw public key by one",
                 place,
                 hint="auth: certificates or psk",
             )
-        names.add(plane.name)
+        names.add(network.name)
 
 
 def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
@@ -335,18 +343,18 @@ def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
         for end, name in enumerate(rule.between)
     ]
     places += [
-        (("underlay", "planes", n, "paths", index, "between", end), name)
-        for n, plane in enumerate(loaded.plan.underlay.planes)
-        for index, rule in enumerate(plane.paths)
+        (("underlay", "networks", n, "paths", index, "between", end), name)
+        for n, network in enumerate(loaded.plan.underlay.networks)
+        for index, rule in enumerate(network.paths)
         for end, name in enumerate(rule.between)
     ]
-    mesh = loaded.plan.ipsec.mesh
-    if mesh.hub is not None:
-        places.append((("ipsec", "mesh", "hub"), mesh.hub))
-    places += [(("ipsec", "mesh", "zones", i), name) for i, name in enumerate(mesh.zones or ())]
+    topology = loaded.plan.ipsec.topology
+    if topology.hub is not None:
+        places.append((("ipsec", "topology", "hub"), topology.hub))
+    places += [(("ipsec", "topology", "zones", i), name) for i, name in enumerate(topology.zones or ())]
     places += [
-        (("ipsec", "mesh", "between", i, end), name)
-        for i, two in enumerate(mesh.between or ())
+        (("ipsec", "topology", "between", i, end), name)
+        for i, two in enumerate(topology.between or ())
         for end, name in enumerate(two)
     ]
     for at, name in places:
@@ -358,13 +366,13 @@ def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
                 at,
                 hint=f"did you mean {near}?" if near else f"known: {' '.join(known[:12])}",
             )
-    for one, other in rules(mesh) if mesh.zones is not None else ():
+    for one, other in rules(topology) if topology.zones is not None else ():
         both = [h.name for h in inventory.hosts if one in h.groups | {h.name} and other in h.groups | {h.name}]
         if both:
             yield loaded.source.problem(
                 "IPP407",
                 f"host {quoted(both[0])} is in both zones {quoted(one)} and {quoted(other)}",
-                ("ipsec", "mesh", "zones"),
+                ("ipsec", "topology", "zones"),
                 hint="a host is in one zone at most; `between` takes any pairs of groups",
             )
 
@@ -374,15 +382,15 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _inventory_path,
     _pattern,
     _hosts,
-    _mode,
-    _mesh,
+    _xfrm_interface,
+    _topology,
     _device_names,
     _overlay_port,
     _profile,
     _proposals,
     _lifetimes,
     _family,
-    _planes,
+    _networks,
     rules_trap_any.rule,
     *rules_network.RULES,
 )

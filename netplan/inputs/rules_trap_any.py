@@ -1,4 +1,4 @@
-"""What ``ipsec.mesh: trap-any`` can't be together with: each refusal with its reason (decision 73 has measurements)."""
+"""What ``ipsec.topology: trap-any`` can't be together with: each refusal with its reason (measured: decision 73)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from netplan.model.proposals import EspProposal, IkeProposal
 from netplan.model.topology import common, esp_of, ike_of
 from netplan.problems import Problem, quoted
 
-PAIRS = "mesh: pairs, which has a connection for each peer"
+PAIRS = "topology: full-mesh, which has a connection for each peer"
 WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
     ("mode", "tunnel"): (
         "a trap without a peer's address can't be a tunnel: charon installs none",
         f"mode: transport, or {PAIRS}",
     ),
-    ("mode", "route"): ("each peer has an XFRM interface of its own", f"mode: transport, or {PAIRS}"),
     ("protect", "hosts"): (
         "its selector is one subnet, and every host in it would be cut off, gateways and name servers too",
         f"protect: overlay, or {PAIRS}",
@@ -27,7 +26,7 @@ WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
         "who opens IKE has to choose a key before the peer has said who it is",
         f"auth: certificates, or {PAIRS}",
     ),
-    ("auth", "pubkey"): (
+    ("auth", "raw-keys"): (
         "a peer is known by its key alone, and a wildcard has no room for each of them",
         f"auth: certificates, or {PAIRS}",
     ),
@@ -41,15 +40,15 @@ WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
 def rule(loaded: LoadedPlan) -> Iterator[Problem]:
     """What the plan file asks for beside the wildcard."""
     ipsec = loaded.plan.ipsec
-    if ipsec.mesh.shape != "trap-any":
+    if ipsec.topology.shape != "trap-any":
         return
     if loaded.plan.underlay.carrier == "ipv6":
         given = loaded.source.values.get(("underlay", "family")) is not None
         yield loaded.source.problem(
             "IPP402",
-            "underlay.family ipv6 does not go with mesh trap-any in this version: charon makes an IPv4 "
+            "underlay.family ipv6 does not go with topology trap-any in this version: charon makes an IPv4 "
             "wildcard of a subnet alone, and no other way was tried",
-            ("underlay", "family") if given else ("ipsec", "mesh"),
+            ("underlay", "family") if given else ("ipsec", "topology"),
             hint=f"family: ipv4, or {PAIRS}",
         )
     for (key, value), (why, hint) in WITHOUT.items():
@@ -57,21 +56,21 @@ def rule(loaded: LoadedPlan) -> Iterator[Problem]:
             given = loaded.source.values.get(("ipsec", key)) is not None
             yield loaded.source.problem(
                 "IPP402",
-                f"ipsec.{key} {value} does not go with mesh trap-any: {why}",
-                ("ipsec", key if given else "mesh"),
+                f"ipsec.{key} {value} does not go with topology trap-any: {why}",
+                ("ipsec", key if given else "topology"),
                 hint=hint,
             )
 
 
 def hosts(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
     """What a host is that no wildcard can take, and proposals that not every host knows."""
-    if plan.ipsec.mesh.shape != "trap-any" or not found:
+    if plan.ipsec.topology.shape != "trap-any" or not found:
         return
     for node in found:
         if not node.managed:
             yield inventory.problem(
                 "IPP402",
-                f"host {quoted(node.name)} is not managed: with mesh trap-any every certificate of the "
+                f"host {quoted(node.name)} is not managed: with topology trap-any every certificate of the "
                 "cluster is good for every address, and somebody else would hold one",
                 node.name,
                 "ipsecplan_managed",
@@ -80,9 +79,9 @@ def hosts(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[P
         if node.nat and plan.ipsec.nat_traversal != "never":
             yield inventory.problem(
                 "IPP402",
-                f"host {quoted(node.name)} is behind NAT: with mesh trap-any a peer is known by its address",
+                f"host {quoted(node.name)} is behind NAT: with topology trap-any a peer is known by its address",
                 node.name,
-                "underlay_nat",
+                "behind_nat",
                 PAIRS,
             )
     agreed = common(plan, {node.capabilities for node in found})
@@ -97,9 +96,10 @@ def hosts(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[P
         lacking = next(n for n in found if n.capabilities.lacks(best))
         yield inventory.problem(
             "IPP408",
-            f"no {what} proposal of the plan is known to every host, and mesh trap-any has one for all: "
+            f"no {what} proposal of the plan is known to every host, and topology trap-any has one for all: "
             f"{best.text}: {lacking.capabilities.lacks(best)}",
             lacking.name,
             "strongswan_version",
-            "offer one more that all know, upgrade strongSwan there, or take mesh: pairs, where each pair has its own",
+            "offer one more that all know, upgrade strongSwan there, or take topology: full-mesh, where each pair has "
+            "its own",
         )

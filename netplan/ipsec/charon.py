@@ -80,7 +80,7 @@ def sizes(peers: int) -> Sizes:
 
 def settings_file(plan: Plan, node: Node) -> str:
     """Return ``/etc/strongswan.d/ipsecplan.conf`` of one node. Raises AssertionError if it does not read back."""
-    found = sizes(sum(1 for _ in plan.links(node)))
+    found = sizes(sum(1 for _ in plan.connections(node)))
     values = expected(found, node.capabilities)
     text = render(
         "swanctl/charon.conf.j2", values=values, unused=UNUSED, buffer=_buffer(node.capabilities), acquire=ACQUIRE_S

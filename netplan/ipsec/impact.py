@@ -62,8 +62,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One node in one bundle: ``connections`` as :func:`netplan.ipsec.swanctl.meaning` gives them, ``facts`` is its
-    node.json, ``partial`` whether its guard names peers one by one."""
+    """One node in one bundle: ``connections`` as :func:`netplan.ipsec.swanctl.connections_of` returns them, ``facts`` is
+    its node.json, ``partial`` whether its guard names peers one by one."""
 
     connections: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Any]
@@ -165,12 +165,12 @@ def _port(before: Side, after: Side) -> Iterator[Change]:
 
 
 def _rest(after: Side) -> Change:
-    words = ("pairs", "trap-any")
+    words = ("full-mesh", "trap-any")
     before, now = words if "wildcard" in after.facts else words[::-1]
     return Change(
         node=str(after.facts["name"]),
         peer="",
-        what="mesh",
+        what="topology",
         before=before,
         after=now,
         reload=Impact.REBUILT,
@@ -222,7 +222,7 @@ def _removed(before: Side, after: Side, peer: str) -> Change:
         if still
         else "its SAs stay until they expire, then its packets leave in clear",
         apply=Impact.LEAK if not still else Impact.BLACKHOLE,
-        apply_why="as planned: the mesh leaves this pair clear, and the guard does not name it any more"
+        apply_why="as planned: the topology leaves this pair clear, and the guard does not name it any more"
         if not still
         else "the guard goes on dropping what is clear",
     )
@@ -259,7 +259,7 @@ def _changed(node: str, peer: str, one: Mapping[str, Any], other: Mapping[str, A
         under_way = (Impact.BLACKHOLE, "packets are led past its SA, or into an interface without one")
         refused = (
             Impact.BLACKHOLE,
-            "mode route can't come or go under way: refused by its preflight; revert, then apply",
+            "xfrm_interface can't come or go under way: refused by its preflight; revert, then apply",
         )
         moved = "0" not in (one["if_id"][0], other["if_id"][0])
         yield change("XFRM interface", one["if_id"][0], other["if_id"][0], under_way, rebuilt if moved else refused)

@@ -247,17 +247,18 @@ def by_names(cluster: str, data: bytes) -> dict[str, str]:
 
 
 def secrets_file(
-    store: Store, node: str, peers: Mapping[str, str], phase: int, planes: Mapping[str, tuple[str, str, str]] = {}
+    store: Store, node: str, peers: Mapping[str, str], phase: int, more: Mapping[str, tuple[str, str, str]] = {}
 ) -> str:
     """Return the node's own secrets for swanctl; ``peers`` is pair id -> peer id. The order of sections matters.
 
-    ``planes``: the same keys again for identities of planes, as pair id -> (pair whose key it is, own, peer's).
+    ``more``: the same keys again for identities on additional networks, as pair id -> (pair whose key it is, own
+    identity, peer's).
     """
     lines = [
         "# ipsecplan: made by `ipsecplan apply`; the order is semantic, charon signs with the last one",
         "secrets {",
     ]
-    owners = {pair: (pair, node, peer) for pair, peer in peers.items()} | dict(planes)
+    owners = {pair: (pair, node, peer) for pair, peer in peers.items()} | dict(more)
     for pair, (key, own, peer) in sorted(owners.items()):
         for number, secret in enumerate(store.keys(key, phase), 1):
             text = secret.reveal()

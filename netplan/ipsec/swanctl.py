@@ -14,14 +14,15 @@ from netplan.ipsec.xfrm_interfaces import interfaces
 from netplan.model.lifetimes import duration, responder, seconds
 from netplan.model.node import Node
 from netplan.model.topology import Offer
-from netplan.plan.types import Pair, Plan
+from netplan.plan.fabric import Connection, Pair
+from netplan.plan.types import Plan
 from netplan.templates.render import render
 
 START_ACTIONS = ("none", "trap")
 CA_FILES = "ipsecplan-ca.pem, ipsecplan-ca-next.pem"  # the second is the first unless a new CA takes over
 CLEAR = "ipsecplan-clear"  # the connection that holds what stays clear with protect: hosts; it has no peer
 ND = {"solicit": 135 << 8, "advert": 136 << 8}  # ICMPv6 type and code as a port: without them no IPv6 peer is found
-AUTH = {"certificates": "pubkey", "psk": "psk", "pubkey": "pubkey"}
+AUTH = {"certificates": "pubkey", "psk": "psk", "raw-keys": "pubkey"}
 # Half of the 32-bit sequence numbers: with the tenth that strongSwan adds, an SA ends before they wrap (RFC 4303 3.3.3)
 REKEY_PACKETS = 2**31
 
@@ -41,7 +42,7 @@ def quote(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flavour:
+class ConnectionTemplate:
     """What many connections of a node share, rendered once: role, proposals, encapsulation. ``name`` is its section."""
 
     name: str
@@ -54,17 +55,18 @@ class Flavour:
     packets: int
 
 
-def flavours(plan: Plan, node: Node) -> tuple[list[Flavour], list[dict[str, str]]]:
-    """Return the flavours of a node's connections, and the connections in peer order, planes last."""
-    same: dict[tuple[bool, Offer, bool], Flavour] = {}
+def connection_templates(plan: Plan, node: Node) -> tuple[list[ConnectionTemplate], list[dict[str, str]]]:
+    """Return the templates of a node's connections, and the connections in peer order, additional networks last."""
+    same: dict[tuple[bool, Offer, bool], ConnectionTemplate] = {}
     connections = []
     inside = interfaces(plan, node)
-    for there, own, peer, pair in plan.links(node):
-        initiator, found = pair.initiator.id == node.id, pair.pair_class
-        flavour = same.get((initiator, found.offer, found.nat_t))
-        if flavour is None:
+    for connection in plan.connections(node):
+        local, remote, pair = connection.local, connection.remote, connection.pair
+        initiator, found = connection.initiates, pair.pair_class
+        template = same.get((initiator, found.offer, found.nat_t))
+        if template is None:
             ike, child = (_life(plan, kind, initiator) for kind in ("ike", "child"))
-            flavour = Flavour(
+            template = ConnectionTemplate(
                 name=f"ipsecplan-{len(same) + 1}",
                 role="initiator" if initiator else "responder",
                 ike=",".join(found.offer.ike),
@@ -74,16 +76,16 @@ def flavours(plan: Plan, node: Node) -> tuple[list[Flavour], list[dict[str, str]
                 child_life=duration(child),
                 packets=REKEY_PACKETS if initiator else responder(REKEY_PACKETS),
             )
-            same[initiator, found.offer, found.nat_t] = flavour
+            same[initiator, found.offer, found.nat_t] = template
         connections.append(
             {
                 "pair": pair.id,
-                "peer": peer.id,
-                "remote": peer.ike,
-                "address": peer.address,
-                "flavour": flavour.name,
-                "local": own.address if there.plane else "",
-                "identity": own.identity,
+                "peer": remote.id,
+                "remote": remote.ike,
+                "address": remote.address,
+                "template": template.name,
+                "local": local.address if connection.fabric.name else "",
+                "identity": local.identity,
                 "if_id": str(inside[pair.id].number) if pair.id in inside else "",
             }
         )
@@ -98,28 +100,26 @@ def _life(plan: Plan, kind: str, initiator: bool) -> int:
 
 def connection_file(plan: Plan, node: Node) -> str:
     """Return ``ipsecplan.conf`` of one node. Raises AssertionError if it does not read back as the plan says."""
-    shared, connections = flavours(plan, node)
+    templates, connections = connection_templates(plan, node)
     text = render(
         "swanctl/ipsecplan.conf.j2",
         {"q": quote, "public_key_file": public_key_file},
         cluster=plan.file.name,
-        mode=plan.file.ipsec.esp_mode,
+        mode=plan.file.ipsec.mode,
         port=plan.file.overlay.udp_port,
         local=node,
         auth=plan.file.ipsec.auth,
         hosts=plan.file.ipsec.protect == "hosts",
-        clear=shunts(plan, node),
-        flavours=shared,
+        clear=bypass_selectors(plan, node),
+        templates=templates,
         connections=connections,
-        unique="no" if plan.file.ipsec.mesh.shape == "trap-any" else "replace",
+        unique="no" if plan.file.ipsec.topology.shape == "trap-any" else "replace",
     )
     settings = read(text + start_file("none"))
-    found = meaning(settings)
-    assert cleared(settings) == shunts(plan, node), "what stays clear does not read back as planned"  # noqa: S101
+    found = connections_of(settings)
+    assert bypassed(settings) == bypass_selectors(plan, node), "what stays clear does not read back as planned"  # noqa: S101
     inside = {pair: interface.number for pair, interface in interfaces(plan, node).items()}
-    wanted = {
-        pair.id: expected(plan, own, peer, pair, inside.get(pair.id, 0)) for _, own, peer, pair in plan.links(node)
-    }
+    wanted = {c.pair.id: expected(plan, c, inside.get(c.pair.id, 0)) for c in plan.connections(node)}
     assert found == wanted, "rendered swanctl.conf does not read back as planned"  # noqa: S101
     return text
 
@@ -130,17 +130,16 @@ def start_file(action: str) -> str:
     return f"# ipsecplan: what children do when they are loaded\nipsecplan-start {{\n    start_action = {action}\n}}\n"
 
 
-def expected(plan: Plan, node: Node, peer: Node, pair: Pair, number: int = 0) -> dict[str, Any]:
+def expected(plan: Plan, connection: Connection, number: int = 0) -> dict[str, Any]:
     """What one connection must mean, said directly from the plan and not through the template.
 
-    ``node`` and ``peer`` are the hosts as they stand on the connection's network; ``number`` is that of its XFRM
-    interface, 0 without one.
+    ``number`` is that of its XFRM interface, 0 without one.
     """
     port = plan.file.overlay.udp_port
-    initiator = pair.initiator.id == node.id
+    local, remote, pair, initiator = connection.local, connection.remote, connection.pair, connection.initiates
     auth = plan.file.ipsec.auth
     child = {
-        "mode": plan.file.ipsec.esp_mode,
+        "mode": plan.file.ipsec.mode,
         "esp_proposals": list(pair.pair_class.offer.esp),
         "rekey_time": duration(_life(plan, "child", initiator)),
         "rekey_packets": str(2**31 if initiator else 2**31 * 5 // 4),
@@ -152,24 +151,24 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair, number: int = 0) ->
         "encap": "yes" if pair.pair_class.nat_t else "no",
         "proposals": list(pair.pair_class.offer.ike),
         "rekey_time": duration(_life(plan, "ike", initiator)),
-        "local_addrs": node.address,
-        "remote_addrs": peer.address,
+        "local_addrs": local.address,
+        "remote_addrs": remote.address,
         "if_id": (str(number), str(number)),
         "local": {
             "auth": AUTH[auth],
-            "id": node.ike,
+            "id": local.ike,
             "certs": "ipsecplan.pem" if auth == "certificates" else "",
-            "pubkeys": "ipsecplan.pem" if auth == "pubkey" else "",
+            "pubkeys": "ipsecplan.pem" if auth == "raw-keys" else "",
         },
         "remote": {
             "auth": AUTH[auth],
-            "id": peer.ike,
+            "id": remote.ike,
             "cacerts": CA_FILES if auth == "certificates" else "",
-            "pubkeys": public_key_file(peer.id) if auth == "pubkey" else "",
+            "pubkeys": public_key_file(remote.id) if auth == "raw-keys" else "",
         },
         "children": {
-            name: {**child, "local_ts": local, "remote_ts": remote}
-            for name, (local, remote) in {
+            name: {**child, "local_ts": local_ts, "remote_ts": remote_ts}
+            for name, (local_ts, remote_ts) in {
                 f"{pair.id}-out": ("dynamic[udp]", f"dynamic[udp/{port}]"),
                 f"{pair.id}-in": (f"dynamic[udp/{port}]", "dynamic[udp]"),
                 f"{pair.id}-all": ("dynamic", "dynamic"),
@@ -180,7 +179,7 @@ def expected(plan: Plan, node: Node, peer: Node, pair: Pair, number: int = 0) ->
 
 
 def public_key_file(peer: str) -> str:
-    """Return the name of the file in ``/etc/swanctl/pubkey`` that pins a peer (an id) with ``auth: pubkey``."""
+    """Return the name of the file in ``/etc/swanctl/pubkey`` that pins a peer (an id) with ``auth: raw-keys``."""
     return f"ipsecplan-{peer}.pem"
 
 
@@ -189,7 +188,7 @@ def children(plan: Plan, pair: Pair) -> list[str]:
     return [f"{pair.id}-all"] if plan.file.ipsec.protect == "hosts" else [f"{pair.id}-out", f"{pair.id}-in"]
 
 
-def shunts(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
+def bypass_selectors(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
     """Return what stays clear with ``protect: hosts``: child name -> (local, remote) selector; else nothing.
 
     IKE and ESP need no entry: charon's sockets bypass policies, and ESP is what policies make. IPv6 finds its
@@ -198,7 +197,7 @@ def shunts(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
     if plan.file.ipsec.protect != "hosts":
         return {}
     found = {}
-    addresses = [node.address, *(at.address for at in node.stations)]
+    addresses = [node.address, *(at.address for at in node.network_addresses)]
     for number, address in enumerate(addresses):
         own, anyone = (f"{address}/128", "::/0") if ":" in address else (f"{address}/32", "0.0.0.0/0")
         word = f"clear-{number}" if number else "clear"
@@ -211,8 +210,8 @@ def shunts(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
     return found
 
 
-def cleared(settings: Settings) -> dict[str, tuple[str, str]]:
-    """Return what a parsed swanctl.conf leaves clear, in the form of :func:`shunts`."""
+def bypassed(settings: Settings) -> dict[str, tuple[str, str]]:
+    """Return what a parsed swanctl.conf leaves clear, in the form of :func:`bypass_selectors`."""
     found = settings.section("connections").sections.get(CLEAR)
     return {
         name: (child.get("local_ts", "dynamic"), child.get("remote_ts", "dynamic"))
@@ -221,7 +220,7 @@ def cleared(settings: Settings) -> dict[str, tuple[str, str]]:
     }
 
 
-def meaning(settings: Settings) -> dict[str, dict[str, Any]]:
+def connections_of(settings: Settings) -> dict[str, dict[str, Any]]:
     """Reduce a parsed swanctl.conf to what matters of each connection, in the form of :func:`expected`."""
     out: dict[str, dict[str, Any]] = {}
     for name, conn in settings.section("connections").sections.items():

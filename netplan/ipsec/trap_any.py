@@ -1,7 +1,8 @@
-"""``mesh: trap-any`` at rest: one connection for every peer, in a file of the same size for ten hosts or a thousand.
+"""``topology: trap-any`` at rest: one connection for all peers, in a file of the same size for ten hosts or a thousand.
 
-A wildcard can't be initiated, so a rollout rehearses and switches pair by pair, with the file that ``mesh: pairs``
-would have (:func:`rehearsal`), and puts this one in its place when it sets the traps. Live SAs don't notice.
+A wildcard can't be initiated, so a rollout rehearses and switches pair by pair, with the file that
+``topology: full-mesh`` would have (:func:`rehearsal`), and puts this one in its place when it sets the traps. Live SAs
+don't notice.
 
 Measured with 5.9.8 (decisions 73 and 74): the traps take one subnet as their selector, an SA made by them has the two
 addresses alone; each acquire makes an IKE_SA of its own, so a pair has one for each direction; ``unique`` is ``no``.
@@ -25,7 +26,7 @@ CHILDREN = (f"{NAME}-out", f"{NAME}-in")  # in the order of a pair's children
 
 def planned(plan: Plan) -> bool:
     """Tell whether the nodes of a plan rest behind a wildcard."""
-    return plan.file.ipsec.mesh.shape == "trap-any"
+    return plan.file.ipsec.topology.shape == "trap-any"
 
 
 def span(plan: Plan) -> str:
@@ -57,15 +58,14 @@ def connection_file(plan: Plan, node: Node) -> str:
         child=_life(plan, "child"),
         packets=swanctl.REKEY_PACKETS,
     )
-    found = swanctl.meaning(read(text + swanctl.start_file("none")))
+    found = swanctl.connections_of(read(text + swanctl.start_file("none")))
     assert found == {NAME: expected(plan, node)}, "rendered wildcard does not read back as planned"  # noqa: S101
     return text
 
 
 def expected(plan: Plan, node: Node) -> dict[str, Any]:
     """What the wildcard must mean, said directly from the plan: that of any pair, with the peer left open."""
-    peer, pair = next(iter(plan.peers(node)))
-    one = swanctl.expected(plan, node, peer, pair)
+    one = swanctl.expected(plan, next(iter(plan.connections(node))))
     own, port = str(ipaddress.ip_interface(node.address)), plan.file.overlay.udp_port
     selectors = (f"{own}[udp]", f"{span(plan)}[udp/{port}]"), (f"{own}[udp/{port}]", f"{span(plan)}[udp]")
     child = {

@@ -1,4 +1,4 @@
-"""The half of a far end that we don't manage: its parameters in the words of the field, and a swanctl.conf.
+"""The half of an unmanaged peer: its parameters in the words of the field, and a swanctl.conf.
 
 An appliance, or another team's host: whoever configures it gets one page for each, with every value written out.
 """
@@ -49,7 +49,7 @@ class Words:
 
 
 def files(plan: Plan, node: Node) -> dict[str, str]:
-    """Return file name -> text for one far end."""
+    """Return file name -> text for one unmanaged peer."""
     return {"PARAMETERS.md": parameters(plan, node), "ipsecplan.conf": swanctl.connection_file(plan, node)}
 
 
@@ -58,21 +58,21 @@ def parameters(plan: Plan, node: Node) -> str:
     ike, child = (seconds(getattr(plan.file.ipsec.lifetimes, kind)) or 0 for kind in ("ike", "child"))
     peers = [
         {
-            "node": peer,
-            "plane": there.plane,
-            "nat_t": pair.pair_class.nat_t,
-            "ike": [words(p) for t in pair.pair_class.offer.ike if isinstance(p := ike_proposal(t), IkeProposal)],
-            "esp": [words(s.proposal) for s in pair.pair_class.sized],
+            "node": c.remote,
+            "network": c.fabric.name,
+            "nat_t": c.pair.pair_class.nat_t,
+            "ike": [words(p) for t in c.pair.pair_class.offer.ike if isinstance(p := ike_proposal(t), IkeProposal)],
+            "esp": [words(s.proposal) for s in c.pair.pair_class.sized],
         }
-        for there, _, peer, pair in plan.links(node)
+        for c in plan.connections(node)
     ]
     return render(
-        "review/far-end.md.j2",
+        "review/unmanaged-peer.md.j2",
         {"cell": _cell},
         plan=plan,
         node=node,
         peers=peers,
-        planes=[(there.plane, own) for there in plan.planes for own in there.nodes if own.id == node.id],
+        networks=[(fabric.name, local) for fabric in plan.additional if (local := fabric.at(node)) is not None],
         port=plan.file.overlay.udp_port,
         lives={
             kind: (duration(responder(life)), duration(longest(life)))

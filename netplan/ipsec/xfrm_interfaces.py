@@ -1,4 +1,4 @@
-"""Route-based tunnels (``ipsec.mode: route``): the XFRM interface of each pair, and the file that leads into it.
+"""Route-based tunnels (``ipsec.xfrm_interface``): the XFRM interface of each pair, and the file that leads into it.
 
 An SA of such a pair carries the interface's number (``if_id``), and what leaves by the interface is encrypted by that
 SA or dropped. A rule by the overlay's UDP port looks into a table of its own, where each peer's underlay address leads
@@ -29,16 +29,16 @@ class Interface:
 
 
 def interfaces(plan: Plan, node: Node) -> dict[str, Interface]:
-    """Return pair id -> interface on a node; empty in other modes, and on a far end that somebody else configures.
+    """Return pair id -> interface on a node; empty without them, and on an unmanaged peer.
 
     The number is that of the pair's id, so both ends mostly have the same one, and it needs to be unique on a node
     only: of two pairs with one number, the pair whose id sorts last takes the next that is free.
     """
-    if plan.file.ipsec.mode != "route" or not node.managed:
+    if not plan.file.ipsec.xfrm_interface or not node.managed:
         return {}
     taken: set[int] = set()
     found = {}
-    sizes = {c.name: plan.host_mtu(c)[0] for c in plan.classes if c.protected}
+    sizes = {c.name: plan.main.host_mtu(c)[0] for c in plan.classes if c.protected}
     for pair, peer, pair_class in sorted(
         ((pair.id, peer, pair.pair_class) for peer, pair in plan.peers(node)), key=lambda p: p[0]
     ):

@@ -102,7 +102,7 @@ def _plan(config: LabConfig) -> dict[str, Any]:
         "ipsec": {
             "mode": "transport",
             "protect": "overlay",
-            "mesh": "pairs",
+            "topology": "full-mesh",
             "esp": ["aes256gcm16-x25519"],
             "nat_traversal": "never",
             "auth": "certificates",

@@ -21,20 +21,20 @@ def node_id(cluster: str, name: str) -> str:
     return "n-" + _short(cluster, name)
 
 
-def pair_id(one: str, other: str, plane: str = "") -> str:
+def pair_id(one: str, other: str, network: str = "") -> str:
     """Return the id of the unordered pair of two node ids; also the name of its swanctl connection on both ends.
 
-    ``plane``: the network between them, when it is not the one that carries the overlay.
+    ``network``: the network between them, when it is not the one that carries the overlay.
     """
-    return "pair-" + _short(*sorted((one, other)), *((plane,) if plane else ()))
+    return "pair-" + _short(*sorted((one, other)), *((network,) if network else ()))
 
 
-def identity(node: str, plane: str) -> str:
-    """Return the IKE identity of a node (an id) on a plane where its id can't be it."""
-    return "n-" + _short(node, "plane", plane)
+def identity(node: str, network: str) -> str:
+    """Return the IKE identity of a node (an id) on an additional network where its id can't be it."""
+    return "n-" + _short(node, "plane", network)
 
 
-def initiates(one: str, other: str) -> bool:
+def is_initiator(one: str, other: str) -> bool:
     """Tell whether ``one`` (a node id) initiates the pair; exactly one of the two ends does, half of them each."""
     low, high = sorted((one, other))
     digit = int(pair_id(one, other)[-1], 16)

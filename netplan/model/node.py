@@ -8,10 +8,10 @@ from netplan.model.proposals.capabilities import UNKNOWN, Capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
-    """Where a host stands on a plane: its address there, the IP MTU of its link in bytes, whether it is behind NAT."""
+class NetworkAddress:
+    """A host's address on an additional network, the IP MTU of its link there in bytes, and if it is behind NAT."""
 
-    plane: str
+    network: str
     address: str
     link_mtu: int
     nat: bool = False
@@ -24,10 +24,11 @@ class Node:
     ``address`` is its underlay address, ``link_mtu`` the IP MTU of its link in bytes, ``overlay_address`` the address
     of its overlay device (the network address of ``pod_cidr``; where the container network makes the overlay, what the
     inventory says, or nothing, and it is found when it runs), ``nat`` whether it is behind NAT; ``groups`` are its
-    inventory groups and its own name, which path and mesh rules refer to; ``capabilities`` is what its strongSwan
-    can do, as far as it is known; ``managed`` is false for a far end that somebody else configures by hand.
-    ``stations`` are its places on further planes; :meth:`on` makes the host as it stands on one, where ``identity`` is
-    its IKE identity unless that is its id.
+    inventory groups and its own name, which rules of paths and topology refer to; ``capabilities`` is what its
+    strongSwan can do, as far as it is known; ``managed`` is false for an unmanaged peer, which others
+    configure by hand.
+    ``network_addresses`` are its addresses on additional networks; :meth:`on` returns the host with its address on one,
+    where ``identity`` is its IKE identity unless that is its id.
     """
 
     id: str
@@ -40,7 +41,7 @@ class Node:
     groups: frozenset[str]
     capabilities: Capabilities = UNKNOWN
     managed: bool = True
-    stations: tuple[Station, ...] = ()
+    network_addresses: tuple[NetworkAddress, ...] = ()
     identity: str = ""
 
     @property
@@ -48,11 +49,11 @@ class Node:
         """Its IKE identity."""
         return self.identity or self.id
 
-    def on(self, plane: str, identity: str = "") -> Node | None:
-        """Return the host as it stands on a plane; None where it has no address there."""
-        for at in self.stations:
-            if at.plane == plane:
+    def on(self, network: str, identity: str = "") -> Node | None:
+        """Return the host with its address, link and IKE identity on an additional network; None where it has none."""
+        for at in self.network_addresses:
+            if at.network == network:
                 return replace(
-                    self, address=at.address, link_mtu=at.link_mtu, nat=at.nat, stations=(), identity=identity
+                    self, address=at.address, link_mtu=at.link_mtu, nat=at.nat, network_addresses=(), identity=identity
                 )
         return None

@@ -17,8 +17,8 @@ from netplan.model.proposals.profiles import PROFILES
 
 Mtu = Annotated[int, Field(ge=576, le=65535, description="IP MTU in bytes")]
 Port = Annotated[int, Field(ge=1, le=65535)]
-# The plane that underlay.family dual makes of the addresses that don't carry the overlay. A host's id is its IKE
-# identity there too, because charon tells families apart; on all other planes it needs another, see decision 76.
+# The network that underlay.family dual makes of the addresses that don't carry the overlay. A host's id is its IKE
+# identity there too, because charon tells families apart; on all other networks it needs another, see decision 76.
 SECOND = "ipv6"
 
 
@@ -36,13 +36,15 @@ class PathRule(Part):
     mtu: Mtu
 
 
-class Plane(Part):
-    """A further network between the hosts, beside the one that carries the overlay: protected with protect: hosts."""
+class AdditionalNetwork(Part):
+    """A network between the hosts beside the one that carries the overlay: protected with protect: hosts."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?$")] = Field(
-        description="its name in the hosts' variable underlay_planes: at most 15 lower-case letters, digits and '-'"
+        description="its name in the hosts' variable underlay_networks: at most 15 lower-case letters, digits and '-'"
     )
-    mtu: Mtu = Field(1500, description="IP MTU of every host's link on it unless its mtu in underlay_planes says else")
+    mtu: Mtu = Field(
+        1500, description="IP MTU of every host's link on it unless its mtu in underlay_networks says else"
+    )
     family: Literal["ipv4", "ipv6"] = "ipv4"
     paths: list[PathRule] = Field(default_factory=list)
 
@@ -57,8 +59,8 @@ class Underlay(Part):
         "protect: hosts covers both",
     )
     paths: list[PathRule] = Field(default_factory=list)
-    planes: list[Plane] = Field(
-        default_factory=list, description="further networks between the hosts, such as storage, with protect: hosts"
+    networks: list[AdditionalNetwork] = Field(
+        default_factory=list, description="additional networks between the hosts, such as storage, with protect: hosts"
     )
 
     @property
@@ -83,10 +85,10 @@ Two = Annotated[list[str], Field(min_length=2, max_length=2)]
 Service = Annotated[str, Field(pattern=r"^(tcp|udp)/[1-9][0-9]{0,4}$")]
 
 
-class Mesh(Part):
-    """Which pairs of hosts are protected; exactly one of the keys, or the words ``pairs`` or ``trap-any`` alone."""
+class Topology(Part):
+    """Which pairs of hosts are protected; exactly one of the keys, or the words ``full-mesh`` or ``trap-any`` alone."""
 
-    shape: Literal["pairs", "trap-any"] | None = None
+    shape: Literal["full-mesh", "trap-any"] | None = None
     hub: str | None = Field(None, description="group or host: pairs with one of its hosts are protected, no others")
     zones: Annotated[list[str], Field(min_length=2)] | None = Field(
         None, description="groups or hosts: pairs between two of them are protected, pairs inside one are not"
@@ -96,7 +98,7 @@ class Mesh(Part):
     )
 
     def __str__(self) -> str:
-        """The mesh as the plan file writes it."""
+        """Return the topology as the plan file writes it, without braces."""
         for key in ("hub", "zones", "between"):
             value = getattr(self, key)
             if value is not None:
@@ -109,21 +111,18 @@ class Mesh(Part):
         return self.shape is None
 
 
-def _mesh(value: Any) -> Any:
+def _topology(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    if value in ("pairs", "trap-any"):
+    if value in ("full-mesh", "trap-any"):
         return {"shape": value}
-    key, _, group = value.partition(":")
-    if key == "hub" and group.strip():
-        return {"hub": group.strip()}
-    raise PydanticCustomError("literal_error", "mesh", {"expected": "'pairs', 'trap-any' or 'hub: GROUP'"})
+    raise PydanticCustomError("literal_error", "topology", {"expected": "'full-mesh', 'trap-any' or '{hub: GROUP}'"})
 
 
-_MESH_SCHEMA = WithJsonSchema(
+_TOPOLOGY_SCHEMA = WithJsonSchema(
     {
         "anyOf": [
-            {"type": "string", "pattern": "^(pairs|trap-any|hub: *[^ ].*)$"},
+            {"type": "string", "enum": ["full-mesh", "trap-any"]},
             {
                 "type": "object",
                 "additionalProperties": False,
@@ -147,8 +146,9 @@ _MESH_SCHEMA = WithJsonSchema(
 class Ipsec(Part):
     """What is protected and how."""
 
-    mode: Literal["transport", "tunnel", "route"] = Field(
-        "transport", description="of ESP; route: tunnel mode, with an XFRM interface and a route to each peer"
+    mode: Literal["transport", "tunnel"] = Field("transport", description="of ESP")
+    xfrm_interface: bool = Field(
+        False, description="with mode: tunnel, an XFRM interface for each peer and a route into it"
     )
     protect: Literal["overlay", "hosts"] = Field(
         "overlay", description="the overlay's UDP port, or everything between the hosts but `clear`"
@@ -156,8 +156,9 @@ class Ipsec(Part):
     clear: list[Service] = Field(
         default=["tcp/22"], description="what stays clear between hosts with protect: hosts, such as tcp/22"
     )
-    mesh: Annotated[Mesh, BeforeValidator(_mesh), _MESH_SCHEMA] = Field(
-        default=Mesh(shape="pairs"), description="pairs, trap-any, hub: GROUP, zones: [..] or between: [[..]]"
+    topology: Annotated[Topology, BeforeValidator(_topology), _TOPOLOGY_SCHEMA] = Field(
+        default=Topology(shape="full-mesh"),
+        description="full-mesh, trap-any, {hub: GROUP}, {zones: [..]} or {between: [[..]]}",
     )
     profile: Literal["default", "cnsa1", "cnsa2", "pq-hybrid", "bsi", "legacy-cbc"] = "default"
     esp: Annotated[list[str], Field(min_length=1)] = Field(
@@ -170,14 +171,9 @@ class Ipsec(Part):
     )
     lifetimes: Lifetimes = Field(default_factory=Lifetimes)
     nat_traversal: Literal["auto", "always", "never"] = "auto"
-    auth: Literal["certificates", "psk", "pubkey"] = Field(
+    auth: Literal["certificates", "psk", "raw-keys"] = Field(
         "certificates", description="certificates of the cluster's CA, a pre-shared key a pair, or raw public keys"
     )
-
-    @property
-    def esp_mode(self) -> Literal["transport", "tunnel"]:
-        """The mode of the SAs: those of route-based tunnels are in tunnel mode."""
-        return "transport" if self.mode == "transport" else "tunnel"
 
     @model_validator(mode="before")
     @classmethod
@@ -238,7 +234,7 @@ class Namespace(Part):
     )
     allow_from: list[str] = Field(default_factory=list, description="namespaces that may reach it")
     allow_to: list[str] = Field(default_factory=list, description="namespaces that it may reach")
-    within: bool = Field(True, description="whether its pods may reach each other")
+    allow_within: bool = Field(True, description="whether its pods may reach each other")
 
 
 class PlanFile(Part):
@@ -265,12 +261,12 @@ class PlanFile(Part):
         return {**data, "overlay": {**decided, **overlay}} if decided else data
 
     @property
-    def planes(self) -> tuple[Plane, ...]:
+    def additional_networks(self) -> tuple[AdditionalNetwork, ...]:
         """The networks between the hosts that are protected beside the one that carries the overlay."""
         if self.ipsec.protect != "hosts":
             return ()
-        second = Plane(name=SECOND, mtu=self.underlay.mtu, family="ipv6", paths=self.underlay.paths)
-        return (*((second,) if self.underlay.family == "dual" else ()), *self.underlay.planes)
+        second = AdditionalNetwork(name=SECOND, mtu=self.underlay.mtu, family="ipv6", paths=self.underlay.paths)
+        return (*((second,) if self.underlay.family == "dual" else ()), *self.underlay.networks)
 
     @property
     def made(self) -> cni_facts.Made | None:

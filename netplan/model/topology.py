@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from netplan.model.node import Node
-from netplan.model.planfile import Mesh, PlanFile
+from netplan.model.planfile import PlanFile, Topology
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
 from netplan.model.proposals.capabilities import Capabilities
 
-# (number of the rule, which end of it): what a host is in a mesh or a path rule
+# (number of the rule, which end of it): what a host is in a topology or a path rule
 Roles = frozenset[tuple[int, int]]
 
 
@@ -34,24 +34,24 @@ class Offer:
 CLEAR = Offer()
 
 
-def rules(mesh: Mesh) -> list[tuple[str, str | None]]:
-    """Return the mesh as pairs of group or host names; None stands for any host."""
-    if mesh.hub is not None:
-        return [(mesh.hub, None)]
-    if mesh.zones is not None:
-        return [(one, other) for i, one in enumerate(mesh.zones) for other in mesh.zones[i + 1 :]]
-    if mesh.between is not None:
-        return [(one, other) for one, other in mesh.between]
-    return [(None, None)] if mesh.shape else []  # type: ignore[list-item]
+def rules(topology: Topology) -> list[tuple[str, str | None]]:
+    """Return the topology as pairs of group or host names; None stands for any host."""
+    if topology.hub is not None:
+        return [(topology.hub, None)]
+    if topology.zones is not None:
+        return [(one, other) for i, one in enumerate(topology.zones) for other in topology.zones[i + 1 :]]
+    if topology.between is not None:
+        return [(one, other) for one, other in topology.between]
+    return [(None, None)] if topology.shape else []  # type: ignore[list-item]
 
 
-def roles(mesh: Mesh, node: Node) -> Roles:
-    """Return the ends of the mesh's rules that a host stands at."""
-    if not mesh.partial:
+def roles(topology: Topology, node: Node) -> Roles:
+    """Return the ends of the topology's rules that a host stands at."""
+    if not topology.partial:
         return frozenset()
     return frozenset(
         (index, end)
-        for index, rule in enumerate(rules(mesh))
+        for index, rule in enumerate(rules(topology))
         for end, name in enumerate(rule)
         if name is None or name in node.groups
     )
@@ -62,9 +62,9 @@ def joined(index: int, one: Roles, other: Roles) -> bool:
     return ((index, 0) in one and (index, 1) in other) or ((index, 1) in one and (index, 0) in other)
 
 
-def protected(mesh: Mesh, one: Roles, other: Roles) -> bool:
+def protected(topology: Topology, one: Roles, other: Roles) -> bool:
     """Tell whether the pair of two hosts is protected."""
-    return not mesh.partial or any(joined(index, one, other) for index in {index for index, _ in one})
+    return not topology.partial or any(joined(index, one, other) for index in {index for index, _ in one})
 
 
 def esp_of(file: PlanFile) -> list[EspProposal]:

@@ -1,109 +1,181 @@
 """Typed input to the frozen Plan: pure arithmetic, every number with its ledger.
 
 The unit of arithmetic is a class of host pairs, never a pair: 1,000 hosts are 499,500 pairs but a handful of
-classes. Pairs are generated when somebody asks for them.
+classes. Pairs are generated when somebody asks for them. Each network between the hosts is planned as if it were the
+only one.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
 
 from netplan.model.ids import identity
 from netplan.model.node import Node
-from netplan.model.planfile import SECOND, PlanFile, Underlay
+from netplan.model.planfile import SECOND, PathRule, PlanFile
 from netplan.model.proposals import EspProposal, esp_proposal
 from netplan.model.topology import CLEAR, Offer, common, joined, offer, protected, roles
-from netplan.plan.types import NO_ESP, PairClass, Plan, Sized, _Kind, stack_text
+from netplan.plan.fabric import UNPROTECTED, Fabric, HostKind, PairClass, Sized
+from netplan.plan.types import Plan
 from netplan.stack import parse, solve
 
-_Key = tuple[int, bool, Offer]
+Family = Literal["ipv4", "ipv6"]
+
+
+class _ClassKey(NamedTuple):
+    """What the pairs of one class have in common."""
+
+    link_mtu: int
+    nat_t: bool
+    offer: Offer
+
+
+@dataclass(slots=True)
+class _KindPairs:
+    """Pairs of host kinds, by class: ``key_of`` each two kinds, ``count`` of host pairs, ``limited_by`` what."""
+
+    key_of: dict[tuple[HostKind, HostKind], _ClassKey] = field(default_factory=dict)
+    count: Counter[_ClassKey] = field(default_factory=Counter)
+    limited_by: dict[_ClassKey, str] = field(default_factory=dict)
 
 
 def make_plan(file: PlanFile, nodes: tuple[Node, ...], existing: Mapping[str, str] | None = None) -> Plan:
     """Compute the plan of validated input; pure and total."""
-    kinds = {node.id: _kind(file, node) for node in nodes}
-    counts = Counter(kinds.values())
-    links: dict[_Key, tuple[int, str]] = {}  # class key -> pairs, what limits it
-    key_of: dict[tuple[_Kind, _Kind], _Key] = {}
-    # one connection for every peer has one list of proposals: what all hosts know
-    everyone = common(file, {n.capabilities for n in nodes}) if file.ipsec.mesh.shape == "trap-any" else None
-    members = sorted(counts, key=lambda k: (k[0], k[1], sorted(k[2]), sorted(k[3]), repr(k[4]), k[5]))
-    for index, one in enumerate(members):
-        for other in members[index:]:
-            number = counts[one] * (counts[one] - 1) // 2 if one == other else counts[one] * counts[other]
-            if not number:
-                continue
-            mtu, limit = _link(file, one, other)
-            agreed = everyone or _offer(file, one, other)
-            key = (mtu, agreed.protected and _nat_t(file, one, other), agreed)
-            key_of[one, other] = key_of[other, one] = key
-            before, why = links.get(key, (0, limit))
-            links[key] = (before + number, why)
-    classes: dict[_Key, PairClass] = {}
-    for number, key in enumerate(sorted(links, key=lambda k: (-k[0], k[1], not k[2].protected, k[2])), 1):
-        mtu, nat_t, agreed = key
-        count, limit = links[key]
-        proposals = [p for p in (esp_proposal(text) for text in agreed.esp) if p is not None] or [NO_ESP]
-        sized = tuple(_size(file, proposal, mtu, nat_t) for proposal in proposals)
-        classes[key] = PairClass(
-            name=f"c{number}", link_mtu=mtu, nat_t=nat_t, pairs=count, limited_by=limit, sized=sized, offer=agreed
-        )
-    return Plan(
-        file=file,
+    main = _fabric(file, "", file.underlay.families, file.underlay.paths, nodes)
+    additional = []
+    for network in file.additional_networks:
+        there = (node.on(network.name, _identity(node, network.name)) for node in nodes)
+        present = tuple(node for node in there if node is not None)
+        additional.append(_fabric(file, network.name, (network.family,), network.paths, present))
+    return Plan(file=file, fabrics=(main, *additional), existing=existing or {})
+
+
+def _identity(node: Node, network: str) -> str:
+    """Return the IKE identity of a host on an additional network; empty where its id serves."""
+    return "" if network == SECOND else identity(node.id, network)
+
+
+def _fabric(
+    file: PlanFile, name: str, families: tuple[Family, ...], paths: Sequence[PathRule], nodes: tuple[Node, ...]
+) -> Fabric:
+    """Compute one network; its MTU is safe for all ``families``, and packets between hosts are of the first."""
+    kinds = _group_hosts(file, paths, nodes)
+    pairs = _pair_kinds(file, paths, Counter(kinds.values()))
+    classes = _size_classes(file, families, pairs)
+    return Fabric(
+        name=name,
+        family=families[0],
+        mode=file.ipsec.mode,
         nodes=nodes,
         classes=tuple(classes.values()),
         kinds=kinds,
-        class_of_kinds={kinds_pair: classes[key] for kinds_pair, key in key_of.items()},
-        existing=existing or {},
-        planes=tuple(_plane(file, plane.name, nodes) for plane in file.planes),
+        class_of_kinds={two: classes[key] for two, key in pairs.key_of.items()},
     )
 
 
-def _plane(file: PlanFile, name: str, nodes: tuple[Node, ...]) -> Plan:
-    """Compute a further network between the hosts, as if it were the only one."""
-    plane = next(plane for plane in file.planes if plane.name == name)
-    underlay = Underlay(mtu=plane.mtu, family=plane.family, paths=plane.paths)
-    stations = (node.on(name, "" if name == SECOND else identity(node.id, name)) for node in nodes)
-    made = make_plan(file.model_copy(update={"underlay": underlay}), tuple(n for n in stations if n is not None))
-    return replace(made, plane=name)
+def _group_hosts(file: PlanFile, paths: Sequence[PathRule], nodes: tuple[Node, ...]) -> dict[str, HostKind]:
+    """Return node id -> kind: hosts of one kind are interchangeable for the arithmetic."""
+    return {
+        node.id: HostKind(
+            link_mtu=node.link_mtu,
+            nat=node.nat,
+            path_ends=frozenset(
+                (index, end)
+                for index, rule in enumerate(paths)
+                for end, name in enumerate(rule.between)
+                if name in node.groups
+            ),
+            topology_ends=roles(file.ipsec.topology, node),
+            capabilities=node.capabilities,
+            managed=node.managed,
+        )
+        for node in nodes
+    }
 
 
-def _size(file: PlanFile, proposal: EspProposal, link_mtu: int, nat_t: bool) -> Sized:
-    stacks = [parse(stack_text(file, proposal.suite, nat_t, family)) for family in file.underlay.families]
-    solutions = [solve(stack, link_mtu) for stack in stacks]
+def _pair_kinds(file: PlanFile, paths: Sequence[PathRule], counts: Counter[HostKind]) -> _KindPairs:
+    """Return the class of each two kinds, with how many host pairs each class has."""
+    # one connection for every peer has one list of proposals: what all hosts know
+    trap_any = file.ipsec.topology.shape == "trap-any"
+    everyone = common(file, {kind.capabilities for kind in counts}) if trap_any else None
+    found = _KindPairs()
+    ordered = sorted(counts, key=_order)
+    for index, one in enumerate(ordered):
+        for other in ordered[index:]:
+            number = counts[one] * (counts[one] - 1) // 2 if one == other else counts[one] * counts[other]
+            if not number:
+                continue
+            mtu, limit = _link(paths, one, other)
+            agreed = everyone or _offer(file, one, other)
+            key = _ClassKey(mtu, agreed.protected and _nat_t(file, one, other), agreed)
+            found.key_of[one, other] = found.key_of[other, one] = key
+            found.count[key] += number
+            found.limited_by.setdefault(key, limit)
+    return found
+
+
+def _order(kind: HostKind) -> tuple[Any, ...]:
+    return (*kind[:2], sorted(kind.path_ends), sorted(kind.topology_ends), repr(kind.capabilities), kind.managed)
+
+
+def _size_classes(file: PlanFile, families: tuple[Family, ...], pairs: _KindPairs) -> dict[_ClassKey, PairClass]:
+    """Return the classes with their solved packets, the largest link first."""
+    classes: dict[_ClassKey, PairClass] = {}
+    ordered = sorted(pairs.count, key=lambda k: (-k.link_mtu, k.nat_t, not k.offer.protected, k.offer))
+    for number, key in enumerate(ordered, 1):
+        proposals = [p for p in (esp_proposal(text) for text in key.offer.esp) if p is not None] or [UNPROTECTED]
+        classes[key] = PairClass(
+            name=f"c{number}",
+            link_mtu=key.link_mtu,
+            nat_t=key.nat_t,
+            pairs=pairs.count[key],
+            limited_by=pairs.limited_by[key],
+            sized=tuple(_size(file, families, proposal, key) for proposal in proposals),
+            offer=key.offer,
+        )
+    return classes
+
+
+def _size(file: PlanFile, families: tuple[Family, ...], proposal: EspProposal, key: _ClassKey) -> Sized:
+    stacks = [parse(_overlay_stack(file, proposal.suite, key.nat_t, family)) for family in families]
+    solutions = [solve(stack, key.link_mtu) for stack in stacks]
     worst = min(solutions, key=lambda s: s.inner_mtu)
-    return Sized(proposal=proposal, stack=worst.stack, solution=worst, carried=stacks[0])
+    return Sized(proposal=proposal, stack=worst.stack, solution=worst, overlay_stack=stacks[0])
 
 
-def _kind(file: PlanFile, node: Node) -> _Kind:
-    rules = frozenset(
-        (index, end)
-        for index, rule in enumerate(file.underlay.paths)
-        for end, name in enumerate(rule.between)
-        if name in node.groups
-    )
-    return (node.link_mtu, node.nat, rules, roles(file.ipsec.mesh, node), node.capabilities, node.managed)
+def _overlay_stack(file: PlanFile, suite: str, nat_t: bool, family: Family) -> str:
+    """Return a pod's packet in the stack notation, outermost header first; no suite: without ESP."""
+    outer = {"ipv4": "ip4", "ipv6": "ip6"}[family]
+    inner = {"gre": "gre/ip4", "ipip": "ip4"}.get(file.overlay.type, f"udp/{file.encapsulation}/eth/ip4")
+    if not suite:
+        return f"{outer}/{inner}"
+    udp = "udp/" if nat_t else ""
+    tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
+    return f"{outer}/{udp}esp:{suite}/{tunnel}{inner}"
 
 
-def _offer(file: PlanFile, one: _Kind, other: _Kind) -> Offer:
-    """What a pair offers; nothing where the mesh leaves it out, or where both ends are somebody else's."""
-    ours = one[5] or other[5]
-    return offer(file, one[4], other[4]) if ours and protected(file.ipsec.mesh, one[3], other[3]) else CLEAR
+def _offer(file: PlanFile, one: HostKind, other: HostKind) -> Offer:
+    """What a pair offers; nothing where the topology leaves it out, or where neither end is managed."""
+    if not (one.managed or other.managed):
+        return CLEAR
+    if not protected(file.ipsec.topology, one.topology_ends, other.topology_ends):
+        return CLEAR
+    return offer(file, one.capabilities, other.capabilities)
 
 
-def _link(file: PlanFile, one: _Kind, other: _Kind) -> tuple[int, str]:
+def _link(paths: Sequence[PathRule], one: HostKind, other: HostKind) -> tuple[int, str]:
     """The IP MTU between two kinds in bytes, and what sets it."""
-    best = min(one[0], other[0])
-    why = "the link of every host" if one[0] == other[0] else f"the slower host's link of {best}"
-    for index, rule in enumerate(file.underlay.paths):
-        if rule.mtu < best and joined(index, one[2], other[2]):
+    best = min(one.link_mtu, other.link_mtu)
+    why = "the link of every host" if one.link_mtu == other.link_mtu else f"the slower host's link of {best}"
+    for index, rule in enumerate(paths):
+        if rule.mtu < best and joined(index, one.path_ends, other.path_ends):
             best, why = rule.mtu, f"the path {rule.between[0]} - {rule.between[1]}"
     return best, why
 
 
-def _nat_t(file: PlanFile, one: _Kind, other: _Kind) -> bool:
+def _nat_t(file: PlanFile, one: HostKind, other: HostKind) -> bool:
     """``auto`` means: decided here, for each pair, by whether an end is said to be behind NAT; never left open."""
     wanted = file.ipsec.nat_traversal
-    return wanted == "always" or (wanted == "auto" and (one[1] or other[1]))
+    return wanted == "always" or (wanted == "auto" and (one.nat or other.nat))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netplan.explain.advice import advice
+from netplan.plan.fabric import Fabric
 from netplan.plan.types import Plan
 
 
@@ -13,7 +14,7 @@ def consequences(plan: Plan) -> list[str]:
         *_wildcard(plan),
         *_hosts(plan),
         *_downgrades(plan),
-        *_insisted(plan),
+        *_cni_limit(plan),
         *_slow_class(plan),
         *_proposals(plan),
         *_step(plan),
@@ -26,20 +27,20 @@ def _clear(plan: Plan) -> list[str]:
     if not clear:
         return []
     return [
-        f"{clear} of {every} pairs stay clear (ipsec.mesh {plan.file.ipsec.mesh}): "
+        f"{clear} of {every} pairs stay clear (ipsec.topology {plan.file.ipsec.topology}): "
         "whoever is on their way reads their overlay packets"
     ]
 
 
 def _wildcard(plan: Plan) -> list[str]:
-    if plan.file.ipsec.mesh.shape != "trap-any":
+    if plan.file.ipsec.topology.shape != "trap-any":
         return []
     return [
-        "mesh trap-any: whoever has a certificate of this cluster can answer for any peer's address (with pairs: for "
-        "its own); `status` names an SA with another identity than the planned one",
-        "mesh trap-any: all pairs have the same proposals, the ones that every host knows; a pair that has not talked "
-        "has no SA, and the first packets to it are dropped until IKE is through",
-        "mesh trap-any: a pair has an IKE_SA for each direction, and each end rekeys its own",
+        "topology trap-any: whoever has a certificate of this cluster can answer for any peer's address (with "
+        "full-mesh: for its own); `status` names an SA with another identity than the planned one",
+        "topology trap-any: all pairs have the same proposals, the ones that every host knows; a pair that has not "
+        "talked has no SA, and the first packets to it are dropped until IKE is through",
+        "topology trap-any: a pair has an IKE_SA for each direction, and each end rekeys its own",
     ]
 
 
@@ -47,37 +48,39 @@ def _hosts(plan: Plan) -> list[str]:
     ipsec = plan.file.ipsec
     if ipsec.protect != "hosts":
         return []
-    six = any(there.file.underlay.carrier == "ipv6" for there in (plan, *plan.planes))
+    six = any(fabric.family == "ipv6" for fabric in plan.fabrics)
     return [
-        f"packets between protected hosts have room for {_room(plan)} bytes, which the kernel takes from the SA: "
+        f"protected hosts carry packets of up to {_packet_limit(plan.main)} bytes, which the kernel takes from the SA: "
         "no link and no route is changed, and connections learn it by themselves",
-        *_planes(plan),
+        *_networks(plan),
         f"between protected hosts stays clear: IKE, {', '.join(ipsec.clear) or 'and nothing else'}"
         + (", and IPv6's neighbour discovery" if six else ""),
     ]
 
 
-def _room(plan: Plan) -> str:
-    sizes = [plan.host_mtu(c)[0] for c in plan.classes if c.protected]
+def _packet_limit(fabric: Fabric) -> str:
+    sizes = [fabric.host_mtu(c)[0] for c in fabric.classes if c.protected]
     return f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
 
 
-def _planes(plan: Plan) -> list[str]:
-    """What is protected on further networks, and what is not."""
+def _networks(plan: Plan) -> list[str]:
+    """What is protected on additional networks, and what is not."""
     found = []
-    for there in plan.planes:
-        if not any(c.protected for c in there.classes):
-            found.append(f"plane {there.plane} stays clear: ipsec.mesh joins no two hosts on it")
+    for fabric in plan.additional:
+        if not any(c.protected for c in fabric.classes):
+            found.append(f"network {fabric.name} stays clear: ipsec.topology joins no two hosts on it")
             continue
-        found.append(f"on plane {there.plane} ({there.file.underlay.family}) they have room for {_room(there)} bytes")
-        absent = [node.name for node in plan.nodes if node.id not in {n.id for n in there.nodes}]
+        found.append(
+            f"on network {fabric.name} ({fabric.family}) they carry packets of up to {_packet_limit(fabric)} bytes"
+        )
+        absent = [node.name for node in plan.nodes if fabric.at(node) is None]
         if absent:
             more = f" and {len(absent) - 4} more" if len(absent) > 4 else ""
             found.append(
-                f"{', '.join(absent[:4])}{more} {'has' if len(absent) == 1 else 'have'} no address on plane "
-                f"{there.plane}: whatever leaves there from another address is in no selector and no rule"
+                f"{', '.join(absent[:4])}{more} {'has' if len(absent) == 1 else 'have'} no address on network "
+                f"{fabric.name}: whatever leaves there from another address is in no selector and no rule"
             )
-    if plan.planes:
+    if plan.additional:
         found.append(
             "addresses of the hosts that the plan doesn't name stay clear; packets from an address on one network to a "
             "peer's on another are dropped"
@@ -86,12 +89,12 @@ def _planes(plan: Plan) -> list[str]:
 
 
 def _downgrades(plan: Plan) -> list[str]:
-    if plan.file.ipsec.mesh.shape == "trap-any":  # one list for all
+    if plan.file.ipsec.topology.shape == "trap-any":  # one list for all
         return [f"all pairs: {reason}" for reason in plan.classes[0].offer.downgrades]
     return [f"{c.name} ({c.pairs} pairs): {reason}" for c in plan.classes for reason in c.offer.downgrades]
 
 
-def _insisted(plan: Plan) -> list[str]:
+def _cni_limit(plan: Plan) -> list[str]:
     cut = plan.limiting.inner_mtu - plan.pod_mtu
     return (
         [f"{plan.file.cni.plugin} refuses more than {plan.pod_mtu} on this link: {cut} bytes stay unused"]

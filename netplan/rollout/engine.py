@@ -328,7 +328,7 @@ class Engine(Members):
 
     def _sign(self, phase: str, answers: Mapping[str, Answer]) -> None:
         """Sign what the nodes asked for; certificates are public and travel in the next request."""
-        if any(self.targets[node].node.get("auth") == "pubkey" for node in answers):
+        if any(self.targets[node].node.get("auth") == "raw-keys" for node in answers):
             self._pin(phase, answers)
             return
         signed: dict[str, dict[str, Any]] = {}

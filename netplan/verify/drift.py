@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netplan.ipsec.impact import Side
-from netplan.ipsec.swanctl import meaning
+from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
 from netplan.problems import Problem, printable
 
@@ -82,7 +82,7 @@ def live_side(node: Mapping[str, Any], planned: Mapping[str, Any]) -> Side | Non
     guard = (node.get("texts") or {}).get("guard") or ""
     if not text:
         return None
-    connections = meaning(read(text + START))
+    connections = connections_of(read(text + START))
     names = {peer["pair"]: peer["name"] for peer in planned["peers"]}
     port = re.search(r"udp dport (\d+) rt ipsec", guard)
     mtus = [m for m in [node["mtu"].get("bridge"), *node["mtu"].get("devices", {}).values()] if m]

@@ -168,7 +168,7 @@ def _pair(
 
 
 def _over(peer: Mapping[str, Any]) -> int | None:
-    """The size in bytes that must be refused towards a peer; on a plane it is the hosts' own, if any is refused."""
+    """The size in bytes that must be refused towards a peer; on an additional network the hosts' own, if any is."""
     return peer.get("host_over") if peer.get("plane") else int(peer["inner_mtu"]) + 1
 
 

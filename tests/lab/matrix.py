@@ -98,7 +98,7 @@ class Matrix:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
             )  # fmt: skip
             self._send(name, code)
-        plan = self.plan(Combination("transport", "overlay", "certificates", "ipv4", "pairs", "vxlan", "never"))
+        plan = self.plan(Combination("transport", "overlay", "certificates", "ipv4", "full-mesh", "vxlan", "never"))
         facts = {node.name: {"id": node.id} for node in plan.nodes}
         asked = self.each("begin", {name: {"node": facts[name]} for name in self.names})
         self.publics = {facts[name]["id"]: public_key(asked[name]["request"], facts[name]["id"]) for name in self.names}
@@ -144,11 +144,11 @@ class Matrix:
             own |= {"/" + f.path[len(prefix) :]: f.text for f in files if f.path == prefix + SCRIPT}
             own.pop("/etc/strongswan.d/ipsecplan.conf")  # for charon's next start; other tests restart it
             if one.auth == "psk":
-                peers, planes = shared(facts[node.name])
+                peers, more = shared(facts[node.name])
                 self.store.ensure(peers)
-                text = psk.secrets_file(self.store, node.id, peers, 0, planes)
+                text = psk.secrets_file(self.store, node.id, peers, 0, more)
                 own["/etc/swanctl/conf.d/ipsecplan-secrets.conf"] = text
-            if one.auth == "pubkey":
+            if one.auth == "raw-keys":
                 known = {public_key_file(peer.id): self.publics[peer.id] for peer, _ in plan.peers(node)}
                 known["ipsecplan.pem"] = self.publics[node.id]
                 own |= {f"/etc/swanctl/pubkey/{name}": text for name, text in known.items()}
@@ -156,7 +156,7 @@ class Matrix:
         cleared = self.each("clear", {name: {} for name in self.names})  # on all of them before one has the new files
         loaded = self.each("load", requests)
         switched = self.each("switch", requests)
-        if one.mesh == "trap-any":
+        if one.topology == "trap-any":
             self.each("alone", {name: {} for name in self.names})
         nonce = secrets.token_hex(4)
         seen = self.each(

@@ -58,13 +58,13 @@ def rollout_of(lab: Lab, folder: Path, addresses: dict[str, dict[str, str]]) -> 
     """Return the rollout of a plan with all of it."""
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(folder / "inventory.yml")
-    document["underlay"] = {"family": "dual", "planes": [{"name": "storage", "mtu": 9000}]}
-    document["ipsec"] = {"protect": "hosts", "auth": "pubkey"}
+    document["underlay"] = {"family": "dual", "networks": [{"name": "storage", "mtu": 9000}]}
+    document["ipsec"] = {"protect": "hosts", "auth": "raw-keys"}
     (folder / "plan.yaml").write_text(yaml.safe_dump(document))
     inventory = yaml.safe_load(lab.inventory.read_text())
     for name, host in inventory["k8s_nodes"]["hosts"].items():
         host["underlay_address_ipv6"] = addresses[name]["ipv6"]
-        host["underlay_planes"] = {"storage": {"address": addresses[name]["storage"]}}
+        host["underlay_networks"] = {"storage": {"address": addresses[name]["storage"]}}
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory))
     return Rollout(lab, folder, folder / "plan.yaml")
 
@@ -143,7 +143,7 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
 
     # an address that is gone is a difference of its own
     rollout.shell("n2", "ip", "addr", "del", f"{addresses['n2']['storage']}/24", "dev", "eth1")
-    assert any("plane storage" in text for text in rollout.status()["n2"]["differs"])
+    assert any("network storage" in text for text in rollout.status()["n2"]["differs"])
     rollout.shell("n2", "ip", "addr", "add", f"{addresses['n2']['storage']}/24", "dev", "eth1")
 
     assert rollout.run("revert", "--yes").returncode == 0

@@ -1,4 +1,4 @@
-"""Route-based tunnels (``ipsec.mode: route``) on real nodes: on, proven, taken apart by hand, off; nothing in clear."""
+"""Route-based tunnels (``ipsec.xfrm_interface``) on real nodes: on, proven, damaged by hand, off; nothing clear."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .test_fail_closed import HELD_S, back
 
 pytestmark = pytest.mark.lab
 YES = ("--yes", "--soak", "2")
-ROUTE = {"ipsec": {"mode": "route"}}
+ROUTE = {"ipsec": {"mode": "tunnel", "xfrm_interface": True}}
 LEFT = (
     "ip -j link show type xfrm; ip rule; ip -6 rule; ip route show table 40505; ip -6 route show table 40505; ls /etc"
 )
@@ -83,7 +83,7 @@ def test_on_proven_and_off(clusters: ClusterFactory, tmp_path: Path) -> None:
     cluster = Cluster(lab, tmp_path)
     bundle = cluster.bundle("route", **ROUTE)
     try:
-        row = cluster.change("enable, mode route", ("apply", str(bundle), *YES))
+        row = cluster.change("enable, xfrm_interface", ("apply", str(bundle), *YES))
         assert all(stream.lost <= 1 and stream.sent > 200 for stream in row.report.streams.values()), row.holes()
         assert row.report.dead_flows(lab.config.names) == []
         assert row.report.planted() >= 2
@@ -92,7 +92,7 @@ def test_on_proven_and_off(clusters: ClusterFactory, tmp_path: Path) -> None:
         for node in cluster.status(bundle).values():
             assert (node["differs"], node["interfaces"], node["guard"]["mode"]) == ([], 1, "drop")
             assert (node["states"], node["guard"]["clear"]["clear_out"]) == (4, 0)
-        row = cluster.change("disable, mode route", ("revert", str(bundle), "--yes"))
+        row = cluster.change("disable, xfrm_interface", ("revert", str(bundle), "--yes"))
         assert all(stream.lost <= 1 for stream in row.report.streams.values()), row.holes()
         assert row.report.dead_flows(lab.config.names) == []
         assert all(is_old(node) for node in cluster.status(bundle).values())
@@ -170,14 +170,14 @@ def test_a_node_joins_and_leaves(clusters: ClusterFactory, tmp_path: Path) -> No
     """Geneve over IPv6 with pre-shared keys; the pair that was there loses nothing, and the leaver's ways go."""
     lab = clusters(nodes=3, family="ipv6", overlay="geneve")
     cluster = Cluster(lab, tmp_path)
-    ipsec = {"ipsec": {"mode": "route", "auth": "psk"}}
+    ipsec = {"ipsec": {"mode": "tunnel", "xfrm_interface": True, "auth": "psk"}}
     two, three = cluster.bundle("two", members="n1:n2", **ipsec), cluster.bundle("three", **ipsec)
     cluster.apply(two)
     try:
-        row = cluster.change("a node joins, mode route", ("apply", str(three), *YES), members=("n1", "n2"))
+        row = cluster.change("a node joins, xfrm_interface", ("apply", str(three), *YES), members=("n1", "n2"))
         assert all(s.lost <= 1 for s in row.report.among(("n1", "n2")).values()), row.holes()
         assert {node["interfaces"] for node in cluster.status(three).values()} == {2}
-        row = cluster.change("a node leaves, mode route", ("apply", str(two), *YES), members=("n1", "n2"))
+        row = cluster.change("a node leaves, xfrm_interface", ("apply", str(two), *YES), members=("n1", "n2"))
         assert all(s.lost <= 1 for s in row.report.among(("n1", "n2")).values()), row.holes()
         for node in ("n1", "n2"):
             assert lab.exec(node, ["sh", "-c", "ls /sys/class/net | grep -c xi-"]).stdout.strip() == "1"

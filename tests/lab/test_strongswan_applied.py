@@ -27,22 +27,22 @@ pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill]
 HUB: dict[str, Any] = {"hub": "n2"}
 LINE: dict[str, Any] = {"between": [["n1", "n2"], ["n2", "n3"]]}
 ROWS = [
-    # mode, protect, auth, family, overlay, mesh, profile, NAT-T
-    ("transport", "overlay", "psk", "ipv4", "vxlan", "pairs", "legacy-cbc", "always"),
-    ("tunnel", "hosts", "pubkey", "ipv6", "geneve", HUB, "bsi", "never"),
+    # mode, protect, auth, family, overlay, topology, profile, NAT-T
+    ("transport", "overlay", "psk", "ipv4", "vxlan", "full-mesh", "legacy-cbc", "always"),
+    ("tunnel", "hosts", "raw-keys", "ipv6", "geneve", HUB, "bsi", "never"),
     ("transport", "hosts", "certificates", "ipv4", "geneve", LINE, "cnsa1", "never"),
-    ("tunnel", "overlay", "certificates", "ipv6", "vxlan", "pairs", "pq-hybrid", "never"),
+    ("tunnel", "overlay", "certificates", "ipv6", "vxlan", "full-mesh", "pq-hybrid", "never"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("mode", "protect", "auth", "family", "overlay", "mesh", "profile", "nat"),
+    ("mode", "protect", "auth", "family", "overlay", "topology", "profile", "nat"),
     ROWS,
     ids=lambda v: v if isinstance(v, str) else next(iter(v)),
 )
 def test_applied_and_measured(
     clusters: ClusterFactory, tmp_path: Path, mode: str, protect: str, auth: str, family: str, overlay: str,
-    mesh: Any, profile: str, nat: str,
+    topology: Any, profile: str, nat: str,
 ) -> None:  # fmt: skip
     lab = clusters(nodes=3, family=family, overlay=overlay)
     document = yaml.safe_load(lab.plan.read_text())
@@ -51,7 +51,7 @@ def test_applied_and_measured(
         "mode": mode,
         "protect": protect,
         "auth": auth,
-        "mesh": mesh,
+        "topology": topology,
         "profile": profile,
         "nat_traversal": nat,
     }
@@ -59,7 +59,8 @@ def test_applied_and_measured(
     plan = pipeline.make(tmp_path / "plan.yaml").plan
     ipsecplan("render", "plan.yaml", "--to", "bundle", cwd=tmp_path)
     proof = ipsecplan("apply", "bundle", "--yes", cwd=tmp_path)
-    print(f"\n{mode} {protect} {auth} {family} {overlay} {mesh} {profile} NAT-T {nat}: pod MTU {plan.pod_mtu}\n{proof}")
+    row = f"{mode} {protect} {auth} {family} {overlay} {topology} {profile} NAT-T {nat}"
+    print(f"\n{row}: pod MTU {plan.pod_mtu}\n{proof}")
     protected = {(n.name, p.name) for n in plan.nodes for p, _ in plan.peers(n)}
     mtu, outer = plan.pod_mtu, plan.limiting.worst.solution.outer_packet
     for one, other in itertools.permutations([n.name for n in plan.nodes], 2):

@@ -19,7 +19,7 @@ from netplan.inputs.yaml_source import Source
 from netplan.model.planfile import PlanFile
 from netplan.problems import errors
 
-from ..combinations import AUTHS, FAMILIES, MESHES, MODES, PROTECTS, Combination, every
+from ..combinations import AUTHS, FAMILIES, MODES, PROTECTS, TOPOLOGIES, Combination, every
 from .conftest import ClusterFactory
 from .matrix import Matrix
 
@@ -34,21 +34,21 @@ def admitted(one: Combination) -> bool:
 # Each value of each key is in one of these, each mode with each protection that it has
 COVER = {
     "transport-overlay-psk-ipv4-between-vxlan-nat_always",
-    "transport-hosts-pubkey-ipv6-pairs-vxlan-nat_never",
+    "transport-hosts-raw-keys-ipv6-full-mesh-vxlan-nat_never",
     "tunnel-overlay-certificates-ipv4-zones-geneve-nat_always",
     "tunnel-hosts-psk-ipv6-hub-geneve-nat_never",
     "tunnel-hosts-psk-dual-zones-geneve-nat_always",
-    "route-overlay-certificates-ipv6-pairs-geneve-nat_always",
+    "xfrm-overlay-certificates-ipv6-full-mesh-geneve-nat_always",
     "transport-overlay-certificates-ipv4-trap-any-vxlan-nat_never",
 }
 
 
 # the overlays without a port, over each family and in each mode
 TUNNELS = {
-    "transport-hosts-certificates-ipv4-pairs-gre-nat_never",
-    "tunnel-hosts-certificates-ipv6-pairs-gre-nat_always",
+    "transport-hosts-certificates-ipv4-full-mesh-gre-nat_never",
+    "tunnel-hosts-certificates-ipv6-full-mesh-gre-nat_always",
     "transport-hosts-psk-ipv6-hub-ipip-nat_never",
-    "tunnel-hosts-psk-ipv4-pairs-ipip-nat_never",
+    "tunnel-hosts-psk-ipv4-full-mesh-ipip-nat_never",
 }
 
 
@@ -57,10 +57,15 @@ def in_lab(one: Combination) -> bool:
     up, and each meets every mode, protection, authentication, family and topology."""
     if one.overlay in ("gre", "ipip"):
         return one.name in TUNNELS
-    places = [MODES.index(one.mode), PROTECTS.index(one.protect), AUTHS.index(one.auth), FAMILIES.index(one.family)]
-    mesh = list(MESHES).index(one.mesh)
-    vxlan, always = (sum(places) + mesh) % 2 == 0, (sum(places[:2]) + places[2] + mesh // 2) % 2 == 0
-    if one.mesh == "trap-any":  # which NAT-T does not go with
+    places = [
+        list(MODES).index(one.mode),
+        PROTECTS.index(one.protect),
+        AUTHS.index(one.auth),
+        FAMILIES.index(one.family),
+    ]
+    topology = list(TOPOLOGIES).index(one.topology)
+    vxlan, always = (sum(places) + topology) % 2 == 0, (sum(places[:2]) + places[2] + topology // 2) % 2 == 0
+    if one.topology == "trap-any":  # which NAT-T does not go with
         always = False
     return (one.overlay == "vxlan", one.nat == "always") == (vxlan, always)
 
@@ -89,7 +94,7 @@ def test_it_comes_up_as_planned(matrix: Matrix, one: Combination) -> None:
     assert not measured.said, measured.said
     assert measured.verdict.ok, [p.message for p in measured.verdict.problems()]
     directions = {
-        (own.name, f"{peer.name} ({there.plane})" if there.plane else peer.name)
-        for node in measured.plan.nodes for there, own, peer, _ in measured.plan.links(node)
+        (c.local.name, f"{c.remote.name} ({c.fabric.name})" if c.fabric.name else c.remote.name)
+        for node in measured.plan.nodes for c in measured.plan.connections(node)
     }  # fmt: skip
     assert {(pair.source, pair.destination) for pair in measured.verdict.pairs} == directions

@@ -1,4 +1,4 @@
-"""``mesh: trap-any``: rehearsed pair by pair, then at rest behind one wildcard, which has to do all the rest."""
+"""``topology: trap-any``: rehearsed pair by pair, then at rest behind one wildcard, which has to do all the rest."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EVERY = r"""swanctl --list-sas | sed -n 's/^%s[^ ]*: #\([0-9]*\),.*/\1/p' | whil
 def plan_of(lab: Lab, folder: Path, **ipsec: object) -> Path:
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(lab.inventory)
-    document["ipsec"] |= {"mesh": "trap-any", **ipsec}
+    document["ipsec"] |= {"topology": "trap-any", **ipsec}
     path = folder / "plan.yaml"
     path.write_text(yaml.safe_dump(document))
     return path
@@ -155,7 +155,7 @@ class Resting(Cluster):
         self.row(name, ("apply", str(bundle), "--yes", "--soak", "2", "--timer", "3600"), lost=lost)
 
 
-ANY = {"mesh": "trap-any"}
+ANY = {"topology": "trap-any"}
 
 
 @pytest.mark.drill

@@ -79,10 +79,10 @@ def _ipsec(draw: Draw, names: list[str]) -> dict[str, Any]:
     ipsec: dict[str, Any] = {
         "mode": draw.one(["transport", "tunnel"]),
         "protect": draw.one(["overlay", "overlay", "hosts"]),
-        "auth": draw.one(["certificates", "certificates", "psk", "pubkey"]),
+        "auth": draw.one(["certificates", "certificates", "psk", "raw-keys"]),
         "nat_traversal": draw.one(["auto", "always", "never"]),
-        "mesh": draw.one(
-            ["pairs", "pairs", f"hub: {draw.one(names)}", {"zones": ["zone_a", "zone_b"]},
+        "topology": draw.one(
+            ["full-mesh", "full-mesh", {"hub": draw.one(names)}, {"zones": ["zone_a", "zone_b"]},
              {"between": [[draw.one(names), "all"], ["zone_a", draw.one(names)]]}]
         ),
     }  # fmt: skip
@@ -113,7 +113,7 @@ def _host(draw: Draw, number: int, family: str) -> dict[str, Any]:
     if draw.number(0, 3) == 0:
         host["underlay_mtu"] = draw.one([1280, 1400, 1450, 1492, 9000, 9216])
     if draw.number(0, 3) == 0:
-        host["underlay_nat"] = draw.one([True, False])
+        host["behind_nat"] = draw.one([True, False])
     kind = draw.number(0, 3)
     if kind:
         host["strongswan_version"] = draw.one(["5.9.5", "5.9.8-5+deb12u6", "5.9.13", "6.0.0", "6.0.1", "6.0.4"])
@@ -122,35 +122,35 @@ def _host(draw: Draw, number: int, family: str) -> dict[str, Any]:
     return host
 
 
-def _planes(draw: Draw) -> list[dict[str, Any]]:
-    """Further networks, mostly none."""
+def _networks(draw: Draw) -> list[dict[str, Any]]:
+    """Additional networks, mostly none."""
     names = ["storage", "b", "x-1"][: max(0, draw.number(-4, 3))]
     return [{"name": n, "family": draw.one(["ipv4", "ipv6"]), "mtu": draw.one([1500, 9000, 1280])} for n in names]
 
 
-def _stations(draw: Draw, number: int, planes: list[dict[str, Any]]) -> dict[str, Any]:
+def _network_addresses(draw: Draw, number: int, networks: list[dict[str, Any]]) -> dict[str, Any]:
     found = {}
-    for index, plane in enumerate(planes, 1):
-        text = f"fd0{index}::{number:x}" if plane["family"] == "ipv6" else f"172.16.{index}.{number}"
+    for index, network in enumerate(networks, 1):
+        text = f"fd0{index}::{number:x}" if network["family"] == "ipv6" else f"172.16.{index}.{number}"
         if draw.number(0, 5):
-            found[plane["name"]] = {"address": text, **({"mtu": 1400} if not draw.number(0, 3) else {})}
-    return {"underlay_address_ipv6": f"fd00::{number:x}", **({"underlay_planes": found} if found else {})}
+            found[network["name"]] = {"address": text, **({"mtu": 1400} if not draw.number(0, 3) else {})}
+    return {"underlay_address_ipv6": f"fd00::{number:x}", **({"underlay_networks": found} if found else {})}
 
 
 def plan_of(draw: Draw) -> Plan:
     """Return a plan that the product accepts; drawn again where it refuses (no proposal in common, a host alone)."""
     while True:
         family = draw.one(["ipv4", "ipv6", "dual"])
-        hosts, planes = [], _planes(draw)
+        hosts, networks = [], _networks(draw)
         for number in range(1, draw.number(2, 5) + 1):
             zone = draw.one(["zone_a", "zone_b"])
-            host = {**_host(draw, number, family), **_stations(draw, number, planes)}
+            host = {**_host(draw, number, family), **_network_addresses(draw, number, networks)}
             hosts.append(Host(f"n{number}", host, frozenset({"all", zone})))
         found = make(
             hosts,
             name="c" + "".join(draw.one(LETTERS) for _ in range(draw.number(0, 6))),
-            underlay={"family": family, "mtu": draw.one([1500, 1500, 9000, 1400]), "planes": planes},
-            ipsec={**_ipsec(draw, [host.name for host in hosts]), **({"protect": "hosts"} if planes else {})},
+            underlay={"family": family, "mtu": draw.one([1500, 1500, 9000, 1400]), "networks": networks},
+            ipsec={**_ipsec(draw, [host.name for host in hosts]), **({"protect": "hosts"} if networks else {})},
             overlay=_overlay(draw),
         )
         if found is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from netplan.bundle import readme
+from netplan.bundle import node_files
 from netplan.ipsec import swanctl
 from netplan.ipsec.swanctl_parser import read
 from netplan.plan.types import Plan
@@ -31,19 +31,19 @@ def differences(plan: Plan) -> int:
     meant: dict[str, dict[str, Any]] = {}
     for node in plan.nodes:
         text = swanctl.connection_file(plan, node)
-        meant[node.id] = swanctl.meaning(read(text + swanctl.start_file("trap")))
-        assert meant[node.id].keys() == {pair.id for *_, pair in plan.links(node)}
+        meant[node.id] = swanctl.connections_of(read(text + swanctl.start_file("trap")))
+        assert meant[node.id].keys() == {c.pair.id for c in plan.connections(node)}
         hosts = plan.file.ipsec.protect == "hosts"
-        six = any(":" in at.address for at in (node, *node.stations))
-        assert bool(swanctl.cleared(read(text))) == (hosts and bool(plan.file.ipsec.clear or six))
-        partial = plan.file.ipsec.mesh.partial or hosts
-        guards = readme._guard(plan, node, drop=True)
+        six = any(":" in at.address for at in (node, *node.network_addresses))
+        assert bool(swanctl.bypassed(read(text))) == (hosts and bool(plan.file.ipsec.clear or six))
+        partial = plan.file.ipsec.topology.partial or hosts
+        guards = node_files._guard(plan, node, drop=True)
         named = {str(ipaddress.ip_address(a)) for a in re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", _elements(guards))}
-        assert named == ({peer.address for _, _, peer, _ in plan.links(node)} if partial else set())
+        assert named == ({c.remote.address for c in plan.connections(node)} if partial else set())
     count = 0
     for node in plan.nodes:
-        for _, _, peer, pair in plan.links(node):
-            _mirrored(meant[node.id][pair.id], meant[peer.id][pair.id], plan)
+        for c in plan.connections(node):
+            _mirrored(meant[node.id][c.pair.id], meant[c.remote.id][c.pair.id], plan)
             count += 1
     return count
 

@@ -50,7 +50,7 @@ all:
         zone_b:
           hosts:
             n4: {underlay_address: 10.77.1.14, pod_cidr: 10.244.4.0/24}
-            n5: {underlay_address: 10.77.1.15, pod_cidr: 10.244.5.0/24, underlay_nat: true}
+            n5: {underlay_address: 10.77.1.15, pod_cidr: 10.244.5.0/24, behind_nat: true}
             n6: {underlay_address: 10.77.1.16, pod_cidr: 10.244.6.0/24, underlay_mtu: 9000}
 """
 _answers: dict[tuple[str, str], object] = {}

@@ -114,11 +114,12 @@ def test_rows_of_a_list_keep_their_comments(change, wanted):
          "underlay: {mtu: 1500, paths: [{between: [a, b], mtu: 1400}]}\n"),
         ("paths: [{between: [a, c], mtu: 1}]  # c\n", ("paths",), [ROW], "paths: [{between: [a, b], mtu: 1400}] # c\n"),
         ("paths: []\n", ("paths",), [ROW], "paths: [{between: [a, b], mtu: 1400}]\n"),
-        ("mesh: pairs   # all\n", ("mesh",), {"between": [["a", "b"]]}, "mesh: {between: [[a, b]]} # all\n"),
-        ("mesh:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("mesh",), {"zones": ["a", "c"]},
-         "mesh:   # some\n  zones:\n    - a\n    - c\nname: x\n"),
-        ("mesh:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("mesh",), "pairs",
-         "mesh: pairs   # some\nname: x\n"),
+        ("topology: full-mesh   # all\n", ("topology",), {"between": [["a", "b"]]},
+         "topology: {between: [[a, b]]} # all\n"),
+        ("topology:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("topology",), {"zones": ["a", "c"]},
+         "topology:   # some\n  zones:\n    - a\n    - c\nname: x\n"),
+        ("topology:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("topology",), "full-mesh",
+         "topology: full-mesh   # some\nname: x\n"),
     ],
 )  # fmt: skip
 def test_lists_and_mappings_as_a_whole(text, at, value, wanted):

@@ -237,18 +237,18 @@ async def test_rows_of_a_list_are_edited_in_the_form(make, settle):
         assert rows.value == "between: [zone_a, zone_b], mtu: 1450"
 
 
-async def test_a_mesh_is_edited_in_the_form(make, settle):
+async def test_a_topology_is_edited_in_the_form(make, settle):
     app = make(mode="plan")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        box = app.screen.query_one("#f-ipsec-mesh")
+        box = app.screen.query_one("#f-ipsec-topology")
         box.focus()
         box.clear()
         for letter in "between: [[zone_a, zone_b]]":
             box.insert_text_at_cursor(letter)
         await settle(pilot)
-        assert "  mesh: {between: [[zone_a, zone_b]]}\n" in app.desk.draft.text
-        assert app.desk.checked.plan.file.ipsec.mesh.between == [["zone_a", "zone_b"]]
+        assert "  topology: {between: [[zone_a, zone_b]]}\n" in app.desk.draft.text
+        assert app.desk.checked.plan.file.ipsec.topology.between == [["zone_a", "zone_b"]]
 
 
 async def test_rows_can_t_be_changed_when_nothing_can(make, settle):

@@ -57,9 +57,9 @@ TYPED = [
     ("underlay.paths", "between: [zone_a, zone_b], mtu: 1450, via: x", 10, "unknown key 'via'"),
     ("underlay.paths", "between: [zone_a, zone_b]", 10, "the key 'mtu' is missing"),
     ("underlay.paths", "mtu: 01450", 0, "'01450' may mean octal or decimal"),
-    ("ipsec.mesh", "hub: nowhere", 0, "'nowhere' is no group or host of the inventory"),
-    ("ipsec.mesh", "between: [zone_a", 0, "ipsec.mesh is not written as 'key: value'"),
-    ("ipsec.mesh", "star", 0, "'star'"),
+    ("ipsec.topology", "hub: nowhere", 0, "'nowhere' is no group or host of the inventory"),
+    ("ipsec.topology", "between: [zone_a", 0, "ipsec.topology is not written as 'key: value'"),
+    ("ipsec.topology", "star", 0, "'star'"),
 ]  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def test_expiry_is_shown_and_renewal_is_at_two_thirds(folder: Path, capsys: pyte
     assert main(["ca", "show", "nobody"]) == 3
 
 
-def test_a_far_end_gets_its_certificate_by_hand(
+def test_an_unmanaged_peer_gets_its_certificate_by_hand(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "far.csr").write_text(csr())

@@ -32,7 +32,7 @@ def test_each_is_planned_or_refused_with_a_reason() -> None:
         plan = make_planned(3, **one.file()).plan
         files = build.build(plan)  # reads every swanctl.conf back
         names = [f.path.rsplit("/", 1)[-1] for f in files if "/etc/" in f.path and "sysctl.d" not in f.path]
-        assert names.count("pairs.conf" if one.mesh == "trap-any" else "ipsecplan.conf") >= 3
+        assert names.count("pairs.conf" if one.topology == "trap-any" else "ipsecplan.conf") >= 3
         outcomes["planned"] += 1
         print(f"{one.name}  pod MTU {plan.pod_mtu}")
     print(dict(outcomes))

@@ -15,7 +15,7 @@ from netplan.inputs.inventory import Host, Inventory
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.yaml_source import Source
 from netplan.ipsec.impact import Impact, Side, changes
-from netplan.ipsec.swanctl import meaning
+from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
 from netplan.model.planfile import PlanFile
 from netplan.plan.build import make_plan
@@ -114,11 +114,15 @@ def on_a_node(made: Plan) -> tuple[dict[str, Any], Side, dict[str, Any]]:
     told = status(texts={"swanctl": swanctl, "guard": guard})
     told["mtu"] = {"devices": {"ov0": made.pod_mtu}, "bridge": made.pod_mtu, "pods": []}
     facts = node_facts(made, node)
-    return told, Side(connections=meaning(read(swanctl + START)), facts=facts, partial="@protected" in guard), facts
+    return (
+        told,
+        Side(connections=connections_of(read(swanctl + START)), facts=facts, partial="@protected" in guard),
+        facts,
+    )
 
 
 def test_a_node_that_has_the_bundle_has_nothing_to_change() -> None:
-    for made in (plan(), plan(mesh={"hub": "n1"}), plan(protect="hosts", mode="tunnel")):
+    for made in (plan(), plan(topology={"hub": "n1"}), plan(protect="hosts", mode="tunnel")):
         told, side, facts = on_a_node(made)
         live = live_side(told, facts)
         assert live

@@ -46,7 +46,7 @@ def _diff(one: Planned, other: Planned, tmp_path: Path, capsys: pytest.CaptureFi
             "effective at rekey",
         ),
         ({"ipsec": {"nat_traversal": "always"}}, "UDP encapsulation", "no effect", "no effect"),
-        ({"ipsec": {"mesh": {"hub": "n1"}}}, "connection", "would leak", "would leak"),
+        ({"ipsec": {"topology": {"hub": "n1"}}}, "connection", "would leak", "would leak"),
         ({"overlay": {"port": 8472}}, "overlay port", "would blackhole", "would blackhole"),
     ],
 )

@@ -61,16 +61,16 @@ def _variable(name: str, text: str) -> Plan | None:
     return _plan({}, change)
 
 
-def _plane(name: str, station: Any, address: str = "fd00::1") -> Plan | None:
-    """A plane of that name, and where the first host stands on it; both families beside it."""
+def _network(name: str, about: Any, address: str = "fd00::1") -> Plan | None:
+    """An additional network of that name, and the first host's variable about it; both families beside it."""
 
     def change(hosts: list[Host]) -> None:
         for number, host in enumerate(hosts, 1):
-            at = station if number == 1 else {"address": f"10.1.0.{number}"}
+            at = about if number == 1 else {"address": f"10.1.0.{number}"}
             own = address if number == 1 else f"fd00::{number}"
-            host.variables.update(underlay_address_ipv6=own, underlay_planes={name: at})
+            host.variables.update(underlay_address_ipv6=own, underlay_networks={name: at})
 
-    return _plan({"ipsec": {"protect": "hosts"}, "underlay": {"family": "dual", "planes": [{"name": name}]}}, change)
+    return _plan({"ipsec": {"protect": "hosts"}, "underlay": {"family": "dual", "networks": [{"name": name}]}}, change)
 
 
 def _host(text: str) -> Plan | None:
@@ -87,7 +87,7 @@ def _group(text: str) -> Plan | None:
         hosts[0] = Host("n1", hosts[0].variables, hosts[0].groups | {text})
 
     return _plan(
-        {"ipsec": {"mesh": {"hub": text}}, "underlay": {"paths": [{"between": [text, "grp"], "mtu": 1400}]}}, change
+        {"ipsec": {"topology": {"hub": text}}, "underlay": {"paths": [{"between": [text, "grp"], "mtu": 1400}]}}, change
     )
 
 
@@ -95,8 +95,8 @@ FIELDS: dict[str, Callable[[str], Plan | None]] = {
     "clear": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": [text]}}),
     "clear, appended": lambda text: _plan({"ipsec": {"protect": "hosts", "clear": ["tcp/22" + text]}}),
     "name": lambda t: _plan({"name": t}),
-    "name, at rest": lambda t: _plan({"name": t, "ipsec": {"mesh": "trap-any"}}),
-    "esp, at rest": lambda t: _plan({"ipsec": {"mesh": "trap-any", "esp": [t, "aes256gcm16-x25519"]}}),
+    "name, at rest": lambda t: _plan({"name": t, "ipsec": {"topology": "trap-any"}}),
+    "esp, at rest": lambda t: _plan({"ipsec": {"topology": "trap-any", "esp": [t, "aes256gcm16-x25519"]}}),
     "device": lambda t: _plan({"overlay": {"device": t}}),
     "bridge": lambda t: _plan({"overlay": {"bridge": t}}),
     "esp": lambda t: _plan({"ipsec": {"esp": [t]}}),
@@ -104,7 +104,7 @@ FIELDS: dict[str, Callable[[str], Plan | None]] = {
     "ike": lambda t: _plan({"ipsec": {"ike": [t]}}),
     "ike, appended": lambda t: _plan({"ipsec": {"ike": ["aes256gcm16-prfsha384-ecp384" + t]}}),
     "profile": lambda t: _plan({"ipsec": {"profile": t}}),
-    "mesh": lambda t: _plan({"ipsec": {"mesh": t}}),
+    "topology": lambda t: _plan({"ipsec": {"topology": t}}),
     "mode": lambda t: _plan({"ipsec": {"mode": t}}),
     "lifetime": lambda t: _plan({"ipsec": {"lifetimes": {"child": t}}}),
     "lifetime, appended": lambda t: _plan({"ipsec": {"lifetimes": {"ike": "4h" + t}}}),
@@ -114,15 +114,15 @@ FIELDS: dict[str, Callable[[str], Plan | None]] = {
     "host, appended": lambda t: _host("n1" + t),
     "underlay_address": lambda t: _variable("underlay_address", t),
     "underlay_address, appended": lambda t: _variable("underlay_address", "10.77.0.11" + t),
-    "plane": lambda t: _plane(t, {"address": "10.1.0.1"}),
-    "plane, appended": lambda t: _plane("p" + t, {"address": "10.1.0.1"}),
-    "underlay_planes": lambda t: _plane("p", {"address": t}),
-    "underlay_planes, appended": lambda t: _plane("p", {"address": "10.1.0.1" + t, "mtu": "1500" + t}),
-    "underlay_address_ipv6": lambda t: _plane("p", {"address": "10.1.0.1"}, t),
+    "network": lambda t: _network(t, {"address": "10.1.0.1"}),
+    "network, appended": lambda t: _network("p" + t, {"address": "10.1.0.1"}),
+    "underlay_networks": lambda t: _network("p", {"address": t}),
+    "underlay_networks, appended": lambda t: _network("p", {"address": "10.1.0.1" + t, "mtu": "1500" + t}),
+    "underlay_address_ipv6": lambda t: _network("p", {"address": "10.1.0.1"}, t),
     "pod_cidr": lambda t: _variable("pod_cidr", t),
     "pod_cidr, appended": lambda t: _variable("pod_cidr", "10.244.1.0/24" + t),
     "underlay_mtu": lambda t: _variable("underlay_mtu", t),
-    "underlay_nat": lambda t: _variable("underlay_nat", t),
+    "behind_nat": lambda t: _variable("behind_nat", t),
     "strongswan_version": lambda t: _variable("strongswan_version", t),
     "strongswan_algorithms": lambda t: _variable("strongswan_algorithms", t),
 }
@@ -137,7 +137,7 @@ def _shape(plan: Plan, text: str) -> list[tuple[str, Any]]:
         if "/etc/" not in file.path and "/usr/" not in file.path:
             continue
         if path.endswith((*CONFS, "/ipsecplan.conf")) and "sysctl" not in path:
-            found = swanctl.meaning(read(file.text + swanctl.start_file("none")))
+            found = swanctl.connections_of(read(file.text + swanctl.start_file("none")))
             out.append((path, [len(found), sorted(sorted(c) for c in found.values()), _root(file.text)]))
         else:
             body = file.text.replace(text, "PAYLOAD") if len(text) > 3 else file.text
@@ -164,11 +164,11 @@ def test_the_corpus_is_large_and_has_no_double() -> None:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_nothing_is_accepted(field: str, capsys: pytest.CaptureFixture[str]) -> None:
-    planes = field.startswith(("plane", "underlay_planes", "underlay_address_ipv6"))
+    networks = field.startswith(("network", "underlay_networks", "underlay_address_ipv6"))
     harmless = (
-        _plane("p", {"address": "10.1.0.1"})
-        if planes
-        else _plan({"ipsec": {"mesh": "trap-any"}} if field.endswith("at rest") else {})
+        _network("p", {"address": "10.1.0.1"})
+        if networks
+        else _plan({"ipsec": {"topology": "trap-any"}} if field.endswith("at rest") else {})
     )
     assert harmless is not None
     gateways = _group("gateways")

@@ -16,7 +16,7 @@ INI = """\
 [zone_a]
 n1 underlay_address=10.0.0.1 pod_cidr=10.244.1.0/24
 [zone_b]
-n2 underlay_address=10.0.0.2 pod_cidr=10.244.2.0/24 underlay_nat=true
+n2 underlay_address=10.0.0.2 pod_cidr=10.244.2.0/24 behind_nat=true
 [k8s:children]
 zone_a
 zone_b

@@ -88,7 +88,7 @@ def test_networks_without_an_overlay_get_a_file_for_each_node() -> None:
 
 NAMESPACES = [
     {"name": "shop", "allow_from": ["monitoring"], "allow_to": ["billing"]},
-    {"name": "vault", "ingress_controller": None, "within": False},
+    {"name": "vault", "ingress_controller": None, "allow_within": False},
 ]
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from netplan.model.ids import initiates, node_id, pair_id
+from netplan.model.ids import is_initiator, node_id, pair_id
 from netplan.stack import parse, solve
 
 from .conftest import make_planned
@@ -62,7 +62,7 @@ def test_a_slow_host_and_a_slow_path_make_classes() -> None:
 
 
 def test_nat_is_decided_for_each_pair() -> None:
-    plan = make_planned(3, {2: {"underlay_nat": True}}).plan
+    plan = make_planned(3, {2: {"behind_nat": True}}).plan
     assert {(c.nat_t, c.inner_mtu, c.pairs) for c in plan.classes} == {(True, 1408, 2), (False, 1416, 1)}
 
 
@@ -72,9 +72,9 @@ def test_every_pair_has_one_initiator_and_the_load_is_even() -> None:
     started: Counter[str] = Counter()
     for i, one in enumerate(ids):
         for other in ids[i + 1 :]:
-            assert initiates(one, other) != initiates(other, one)
+            assert is_initiator(one, other) != is_initiator(other, one)
             assert pair_id(one, other) == pair_id(other, one)
-            started[one if initiates(one, other) else other] += 1
+            started[one if is_initiator(one, other) else other] += 1
     assert min(started.values()) > 15
     assert max(started.values()) < 45
 

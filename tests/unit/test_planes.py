@@ -18,7 +18,6 @@ from netplan.agent.transaction import state, sysctl
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.host import firewall
-from netplan.inputs import path_kinds
 from netplan.ipsec import psk, swanctl, unmanaged_peer
 from netplan.ipsec.ca import open_authority
 from netplan.ipsec.swanctl_parser import read
@@ -38,11 +37,11 @@ STORAGE = {"name": "storage", "mtu": 9000}
 def plan_of(count: int = 3, *, on_storage: int = 2, family: str = "dual", extra: dict[int, Any] | None = None,
             **ipsec: Any) -> Plan:  # fmt: skip
     hosts: dict[int, dict[str, object]] = {
-        n: {"underlay_planes": {"storage": {"address": f"10.1.0.{n}"}}} for n in range(1, on_storage + 1)
+        n: {"underlay_networks": {"storage": {"address": f"10.1.0.{n}"}}} for n in range(1, on_storage + 1)
     }
     for n, more in (extra or {}).items():
         hosts[n] = {**hosts.get(n, {}), **more}
-    underlay = {"family": family, "planes": [STORAGE]}
+    underlay = {"family": family, "networks": [STORAGE]}
     return make_planned(count, hosts, underlay=underlay, ipsec={"protect": "hosts", **ipsec}).plan
 
 
@@ -53,19 +52,20 @@ def facts(plan: Plan, number: int = 0) -> dict[str, Any]:
 def test_each_network_has_its_pairs_its_room_and_its_identities() -> None:
     plan = plan_of()
     one, two, three = plan.nodes
-    links = {(there.plane, peer.name): (own.address, peer.address, pair.id) for there, own, peer, pair in
-             plan.links(one)}  # fmt: skip
+    links = {
+        (c.fabric.name, c.remote.name): (c.local.address, c.remote.address, c.pair.id) for c in plan.connections(one)
+    }
     assert list(links) == [("", "n2"), ("", "n3"), ("ipv6", "n2"), ("ipv6", "n3"), ("storage", "n2")]
     assert links["", "n2"] == ("10.77.0.11", "10.77.0.12", pair_id(one.id, two.id))
     assert links["storage", "n2"][:2] == ("10.1.0.1", "10.1.0.2")
     assert len({pair for *_, pair in links.values()}) == 5
-    assert links["ipv6", "n2"][2] == next(pair.id for t, _, p, pair in plan.links(two) if (t.plane, p.name) == (
-        "ipv6", "n1"))  # fmt: skip
-    assert [there.plane for there, *_ in plan.links(three)] == ["", "", "ipv6", "ipv6"]
-    named = {there.plane: bool(own.identity) for there, own, *_ in plan.links(one)}
+    back = {(c.fabric.name, c.remote.name): c.pair.id for c in plan.connections(two)}
+    assert links["ipv6", "n2"][2] == back["ipv6", "n1"]
+    assert [c.fabric.name for c in plan.connections(three)] == ["", "", "ipv6", "ipv6"]
+    named = {c.fabric.name: bool(c.local.identity) for c in plan.connections(one)}
     assert named == {"": False, "ipv6": False, "storage": True}, "charon tells the families apart by itself"
-    room = {there.plane: [there.room(c) for c in there.classes] for there in plan.planes}
-    assert room == {"ipv6": [1466], "storage": [8966]}
+    limits = {fabric.name: [fabric.host_packet_limit(c) for c in fabric.classes] for fabric in plan.additional}
+    assert limits == {"ipv6": [1466], "storage": [8966]}
     known = facts(plan)
     storage = next(peer for peer in known["peers"] if peer.get("plane") == "storage")
     assert (storage["inner_mtu"], storage["outer_packet"], storage["host_over"]) == (8966, 9000, 8967)
@@ -74,42 +74,41 @@ def test_each_network_has_its_pairs_its_room_and_its_identities() -> None:
     assert known["planes"] == [
         {"name": "ipv6", "address": "fd00:77::1", "mtu": 1500}, {"name": "storage", "address": "10.1.0.1", "mtu": 9000},
     ]  # fmt: skip
-    assert plan.as_json()["planes"][1]["classes"][0]["host_mtu"] == 8966
+    assert plan.as_json()["networks"][1]["classes"][0]["host_mtu"] == 8966
 
 
 def test_path_nat_and_link_count_for_each_network_alone() -> None:
-    underlay = {"planes": [{**STORAGE, "paths": [{"between": ["zone_a", "zone_b"], "mtu": 1400}]}],
+    underlay = {"networks": [{**STORAGE, "paths": [{"between": ["zone_a", "zone_b"], "mtu": 1400}]}],
                 "paths": [{"between": ["zone_a", "zone_a"], "mtu": 1450}]}  # fmt: skip
     hosts: dict[int, dict[str, object]] = {
-        n: {"underlay_planes": {"storage": {"address": f"10.1.0.{n}", "nat": n == 3}}} for n in (1, 2, 3)
+        n: {"underlay_networks": {"storage": {"address": f"10.1.0.{n}", "nat": n == 3}}} for n in (1, 2, 3)
     }
     plan = make_planned(3, hosts, underlay=underlay, ipsec={"protect": "hosts"}).plan
-    (storage,) = plan.planes
-    found = {(c.link_mtu, c.nat_t, storage.room(c)) for c in storage.classes}
+    (storage,) = plan.additional
+    found = {(c.link_mtu, c.nat_t, storage.host_packet_limit(c)) for c in storage.classes}
     # 1-2 over the narrow path; 2-3 the same behind NAT; 1-3 in one zone, behind NAT
     assert found == {(1400, False, 1366), (1400, True, 1358), (9000, True, 8958)}
     assert {(c.link_mtu, c.nat_t) for c in plan.classes} == {(1500, False), (1450, False)}
 
 
-def test_without_planes_nothing_of_it_is_anywhere() -> None:
+def test_without_networks_nothing_of_it_is_anywhere() -> None:
     planned = make_planned(3, ipsec={"protect": "hosts"})
     files = build.build(planned.plan)
-    assert not any("plane" in f.text.lower() for f in files if f.path.startswith("nodes/") and "lib" not in f.path)
-    assert "planes" not in path_kinds.plan_text(planned.plan.file)
-    assert "planes" not in planned.plan.as_json()
+    assert not any('"plane' in f.text for f in files if f.path.startswith("nodes/") and "lib" not in f.path)
+    assert "networks" not in planned.plan.as_json()
 
 
 def test_connections_say_their_own_address_and_identity() -> None:
     plan = plan_of()
     text = swanctl.connection_file(plan, plan.nodes[0])
-    found = swanctl.meaning(read(text + swanctl.start_file("none")))
-    names = {there.plane: pair.id for there, _, peer, pair in plan.links(plan.nodes[0]) if peer.name == "n2"}
+    found = swanctl.connections_of(read(text + swanctl.start_file("none")))
+    names = {c.fabric.name: c.pair.id for c in plan.connections(plan.nodes[0]) if c.remote.name == "n2"}
     main, six, storage = (found[names[plane]] for plane in ("", "ipv6", "storage"))
     assert [c["local_addrs"] for c in (main, six, storage)] == ["10.77.0.11", "fd00:77::1", "10.1.0.1"]
     assert main["local"] == six["local"]
     assert {main["local"]["id"], storage["local"]["id"]} == {plan.nodes[0].id, facts(plan)["identities"][0]}
     assert storage["local"]["certs"] == "ipsecplan.pem"
-    clear = swanctl.cleared(read(text + swanctl.start_file("none")))
+    clear = swanctl.bypassed(read(text + swanctl.start_file("none")))
     own = {local.partition("[")[0] for local, _ in clear.values()}
     assert own == {"10.77.0.11/32", "fd00:77::1/128", "10.1.0.1/32", "::/0"}
     assert sum("nd-" in name for name in clear) == 2
@@ -130,31 +129,38 @@ def test_the_guard_knows_every_address_and_what_crosses() -> None:
 def test_people_are_told() -> None:
     plan = plan_of()
     said = "\n".join(consequences(plan))
-    assert "on plane storage (ipv4) they have room for 8966 bytes" in said
-    assert "n3 has no address on plane storage" in said
+    assert "on network storage (ipv4) they carry packets of up to 8966 bytes" in said
+    assert "n3 has no address on network storage" in said
     assert "addresses of the hosts that the plan doesn't name stay clear" in said
     review = next(f.text for f in build.build(plan) if f.path == "REVIEW.md")
-    assert "## Plane storage (ipv4)" in review
+    assert "## Network storage (ipv4)" in review
     assert "| c1 | 1 | 9000 | no | 8966 |" in review
-    alone = plan_of(4, on_storage=3, extra={2: {"underlay_planes": {}}}, mesh={"between": [["n1", "n2"], ["n3", "n4"]]})
-    assert "plane storage stays clear: ipsec.mesh joins no two hosts on it" in "\n".join(consequences(alone))
+    alone = plan_of(
+        4, on_storage=3, extra={2: {"underlay_networks": {}}}, topology={"between": [["n1", "n2"], ["n3", "n4"]]}
+    )
+    assert "network storage stays clear: ipsec.topology joins no two hosts on it" in "\n".join(consequences(alone))
 
 
-def test_a_far_end_gets_one_address_for_each_network() -> None:
+def test_an_unmanaged_peer_gets_one_address_for_each_network() -> None:
     plan = plan_of(3, on_storage=3, extra={3: {"ipsecplan_managed": False}})
     far = next(node for node in plan.nodes if not node.managed)
     page = unmanaged_peer.parameters(plan, far)
-    identity = next(own.identity for there, own, _, _ in plan.links(far) if there.plane == "storage")
-    for words in ("address on plane storage, identity there | 10.1.0.3", "fd00:77::3", f"ca sign --identity {identity}",
-                  "on plane ipv6", "10.1.0.1"):  # fmt: skip
+    identity = next(c.local.identity for c in plan.connections(far) if c.fabric.name == "storage")
+    for words in (
+        "address on network storage, identity there | 10.1.0.3",
+        "fd00:77::3",
+        f"ca sign --identity {identity}",
+        "on network ipv6",
+        "10.1.0.1",
+    ):
         assert words in page, words
 
 
 def test_the_hosts_firewall_lets_every_network_in() -> None:
     hosts: dict[int, dict[str, object]] = {
-        n: {"underlay_planes": {"storage": {"address": f"10.1.0.{n}"}}} for n in (1, 2)
+        n: {"underlay_networks": {"storage": {"address": f"10.1.0.{n}"}}} for n in (1, 2)
     }
-    plan = make_planned(2, hosts, underlay={"planes": [STORAGE]}, ipsec={"protect": "hosts"},
+    plan = make_planned(2, hosts, underlay={"networks": [STORAGE]}, ipsec={"protect": "hosts"},
                         firewall={"kind": "nftables"}).plan  # fmt: skip
     (text,) = firewall.of_node(plan, plan.nodes[0])[0].values()
     assert "10.1.0.2" in text
@@ -163,10 +169,10 @@ def test_the_hosts_firewall_lets_every_network_in() -> None:
 def test_one_key_for_two_hosts_under_each_identity(tmp_path: Path) -> None:
     plan = plan_of(auth="psk")
     known = facts(plan)
-    peers, planes = shared(known)
+    peers, more = shared(known)
     store = psk.Store(tmp_path / "psk.json")
     store.ensure(peers)
-    found = read(psk.secrets_file(store, known["id"], peers, 0, planes)).section("secrets").sections
+    found = read(psk.secrets_file(store, known["id"], peers, 0, more)).section("secrets").sections
     storage = next(peer for peer in known["peers"] if peer.get("plane") == "storage")
     main = next(peer for peer in known["peers"] if peer["id"] == storage["id"] and not peer.get("plane"))
     one, other = found[f"ike-{main['pair']}-1"], found[f"ike-{storage['pair']}-1"]
@@ -188,7 +194,7 @@ def test_a_certificate_has_every_identity(tmp_path: Path) -> None:
         authority.sign(pem, first, ["evil.example"])
 
 
-def test_a_run_fits_planes_too() -> None:
+def test_a_run_fits_networks_too() -> None:
     plan = plan_of()
     known = facts(plan)
     small = fitted(known, (), 1300)

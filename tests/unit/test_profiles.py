@@ -155,6 +155,6 @@ def test_the_longest_life_is_within_the_limit_that_the_hint_names() -> None:
 def test_lifetimes_reach_the_file_and_the_responder_waits_longer() -> None:
     plan = make_planned(6, ipsec={"lifetimes": {"ike": "2h", "child": "40m"}}).plan
     text = swanctl.connection_file(plan, plan.nodes[0])
-    found = swanctl.meaning(read(text))
+    found = swanctl.connections_of(read(text))
     lives = {(c["rekey_time"], next(iter(c["children"].values()))["rekey_time"]) for c in found.values()}
     assert lives == {("2h", "40m"), ("150m", "50m")}

@@ -49,7 +49,7 @@ def test_what_is_no_list_of_keys_is_refused(tmp_path: Path) -> None:
 
 
 def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
-    plan = make_planned(3, ipsec={"auth": "pubkey", "mesh": "hub: n1"}).plan
+    plan = make_planned(3, ipsec={"auth": "raw-keys", "topology": {"hub": "n1"}}).plan
     from netplan.bundle.node_json import node_facts
 
     targets = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), tmp_path, {}) for n in plan.nodes]
@@ -68,13 +68,13 @@ def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
 
 
 def test_every_peer_is_pinned_to_its_own_file() -> None:
-    plan = make_planned(3, ipsec={"auth": "pubkey"}).plan
+    plan = make_planned(3, ipsec={"auth": "raw-keys"}).plan
     node = plan.nodes[0]
-    found = swanctl.meaning(read(swanctl.connection_file(plan, node) + swanctl.start_file("none")))
+    found = swanctl.connections_of(read(swanctl.connection_file(plan, node) + swanctl.start_file("none")))
     assert {c["remote"]["pubkeys"] for c in found.values()} == {f"ipsecplan-{p.id}.pem" for p, _ in plan.peers(node)}
     assert {(c["local"]["pubkeys"], c["local"]["certs"]) for c in found.values()} == {("ipsecplan.pem", "")}
 
 
-def test_a_far_end_can_not_be_pinned() -> None:
+def test_an_unmanaged_peer_can_not_be_pinned() -> None:
     with pytest.raises(ProblemError, match="nobody has its public key"):
-        make_planned(4, {4: {"ipsecplan_managed": False}}, ipsec={"auth": "pubkey"})
+        make_planned(4, {4: {"ipsecplan_managed": False}}, ipsec={"auth": "raw-keys"})

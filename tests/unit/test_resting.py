@@ -1,4 +1,4 @@
-"""The node's side of ``mesh: trap-any``: which file is in charon's place, and whose SA of the wildcard is whose."""
+"""The node's side of ``topology: trap-any``: which file is in charon's place, and whose SA of the wildcard is whose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ipsec.mode: route``: numbers and names of interfaces, what the bundle says of them, and what a node makes of it."""
+"""``ipsec.xfrm_interface``: numbers and names of interfaces, what a bundle says of them, what a node makes of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROUTES = "4789 10.0.0.1 10.0.0.2 xi-00000011 17 1446\n4789 10.0.0.1 10.0.0.3 xi-
 
 
 def planned(count: int = 3, **file: Any) -> Plan:
-    return make_planned(count, ipsec={"mode": "route", **file.pop("ipsec", {})}, **file).plan
+    return make_planned(count, ipsec={"mode": "tunnel", "xfrm_interface": True, **file.pop("ipsec", {})}, **file).plan
 
 
 def files(plan: Plan, number: int = 0) -> dict[str, str]:
@@ -66,7 +66,7 @@ def test_what_the_bundle_says(family: str) -> None:
     facts = json.loads(made["node.json"])
     found = interfaces(plan, node)
     assert facts["esp"]["mode"] == "TUNNEL"
-    connections = swanctl.meaning(read(made["etc/swanctl/conf.d/ipsecplan.conf"] + swanctl.start_file("none")))
+    connections = swanctl.connections_of(read(made["etc/swanctl/conf.d/ipsecplan.conf"] + swanctl.start_file("none")))
     for peer in facts["peers"]:
         inside = found[peer["pair"]]
         assert (peer["if_id"], peer["device"], peer["device_mtu"]) == (inside.number, inside.name, inside.mtu)
@@ -80,7 +80,7 @@ def test_what_the_bundle_says(family: str) -> None:
     assert not any("route.sh" in path or "routes" in path for path in files(make_planned().plan))
 
 
-def test_a_far_end_has_plain_tunnel_mode() -> None:
+def test_an_unmanaged_peer_has_plain_tunnel_mode() -> None:
     plan = planned(host_vars={2: {"ipsecplan_managed": False}})
     far = next(node for node in plan.nodes if not node.managed)
     text = unmanaged_peer.files(plan, far)
@@ -92,18 +92,20 @@ def test_a_far_end_has_plain_tunnel_mode() -> None:
 
 def test_a_change_of_the_mode_is_said_to_be_refused() -> None:
     def side(mode: str) -> impact.Side:
-        plan = make_planned(2, ipsec={"mode": mode}).plan
+        plan = make_planned(
+            2, ipsec={"mode": "tunnel", "xfrm_interface": True} if mode == "xfrm" else {"mode": mode}
+        ).plan
         made = files(plan)
         settings = read(made["etc/swanctl/conf.d/ipsecplan.conf"] + swanctl.start_file("none"))
         return impact.Side(
-            connections=swanctl.meaning(settings), facts=json.loads(made["node.json"]), partial=False
+            connections=swanctl.connections_of(settings), facts=json.loads(made["node.json"]), partial=False
         )  # fmt: skip
 
-    for one, other in (("tunnel", "route"), ("route", "tunnel"), ("transport", "route")):
+    for one, other in (("tunnel", "xfrm"), ("xfrm", "tunnel"), ("transport", "xfrm")):
         found = [c for c in impact.changes(side(one), side(other)) if c.what == "XFRM interface"]
         assert found[0].apply is impact.Impact.BLACKHOLE
         assert "revert, then apply" in found[0].apply_why
-    assert impact.changes(side("route"), side("route")) == []
+    assert impact.changes(side("xfrm"), side("xfrm")) == []
 
 
 class Played:

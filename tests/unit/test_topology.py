@@ -19,33 +19,37 @@ from netplan.problems import ProblemError
 
 from .conftest import make_planned
 
-MESHES = {
-    "pairs": lambda a, b: a != b,
-    "hub: n1": lambda a, b: "n1" in (a, b),
+TOPOLOGIES = {
+    "full-mesh": lambda a, b: a != b,
+    "hub": lambda a, b: "n1" in (a, b),
     "zones": lambda a, b: (int(a[1:]) - int(b[1:])) % 2,
     "between": lambda a, b: {a, b} in ({"n1", "n2"}, {"n3", "n4"}, {"n2", "n5"}),
 }
 
 
-def mesh(name: str) -> object:
+def topology(name: str) -> object:
     return {
+        "hub": {"hub": "n1"},
         "zones": {"zones": ["zone_a", "zone_b"]},
         "between": {"between": [["n1", "n2"], ["n4", "n3"], ["n5", "n2"]]},
     }.get(name, name)
 
 
 def planned(name: str, **more: object) -> Plan:
-    return make_planned(5, ipsec={"mesh": mesh(name)}, **more).plan
+    return make_planned(5, ipsec={"topology": topology(name)}, **more).plan
 
 
-@pytest.mark.parametrize("name", MESHES)
-def test_exactly_the_pairs_of_the_mesh_are_protected(name: str) -> None:
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_exactly_the_pairs_of_the_topology_are_protected(name: str) -> None:
     plan = planned(name)
     for one, other in itertools.combinations(plan.nodes, 2):
-        assert plan.class_of(one, other).protected == bool(MESHES[name](one.name, other.name)), (one.name, other.name)
+        assert plan.class_of(one, other).protected == bool(TOPOLOGIES[name](one.name, other.name)), (
+            one.name,
+            other.name,
+        )
     assert sum(c.pairs for c in plan.classes) == 10
     protected = sum(c.pairs for c in plan.classes if c.protected)
-    assert protected == sum(bool(MESHES[name](a.name, b.name)) for a, b in itertools.combinations(plan.nodes, 2))
+    assert protected == sum(bool(TOPOLOGIES[name](a.name, b.name)) for a, b in itertools.combinations(plan.nodes, 2))
     assert protected == sum(len(list(plan.peers(n))) for n in plan.nodes) / 2
     said = [s for s in consequences(plan) if "stay clear" in s]
     assert bool(said) == (protected < 10)
@@ -54,14 +58,14 @@ def test_exactly_the_pairs_of_the_mesh_are_protected(name: str) -> None:
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
-@pytest.mark.parametrize("name", MESHES)
+@pytest.mark.parametrize("name", TOPOLOGIES)
 def test_files_guard_and_facts_name_the_same_peers(name: str, family: str) -> None:
     plan = planned(name, underlay={"family": family})
     files = {f.path: f.text for f in build.build(plan)}
     for node in plan.nodes:
         peers = {peer.address for peer, _ in plan.peers(node)}
         under = f"nodes/{node.id}/"
-        conf = swanctl.meaning(read(files[under + "etc/swanctl/conf.d/ipsecplan.conf"]))
+        conf = swanctl.connections_of(read(files[under + "etc/swanctl/conf.d/ipsecplan.conf"]))
         assert {c["remote_addrs"] for c in conf.values()} == peers
         assert {p["address"] for p in node_facts(plan, node)["peers"]} == peers
         # the overlay is one: every node stays reachable over it, encrypted or not
@@ -70,13 +74,13 @@ def test_files_guard_and_facts_name_the_same_peers(name: str, family: str) -> No
         for mode in ("count", "drop"):
             text = files[under + f"etc/ipsecplan/guard-{mode}.nft"]
             named = set(re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", "".join(re.findall(r"elements = .*", text))))
-            assert named == (set() if name == "pairs" else peers)
+            assert named == (set() if name == "full-mesh" else peers)
 
 
 def test_a_clear_pair_on_a_narrow_path_still_limits_the_pods() -> None:
     plan = make_planned(
         5,
-        ipsec={"mesh": {"between": [["n1", "n2"], ["n3", "n4"], ["n5", "n1"]]}},
+        ipsec={"topology": {"between": [["n1", "n2"], ["n3", "n4"], ["n5", "n1"]]}},
         underlay={"paths": [{"between": ["n2", "n3"], "mtu": 1300}]},
     ).plan
     assert not plan.limiting.protected
@@ -86,23 +90,24 @@ def test_a_clear_pair_on_a_narrow_path_still_limits_the_pods() -> None:
 
 def test_zones_leave_nobody_alone_or_say_so() -> None:
     with pytest.raises(ProblemError) as raised:
-        make_planned(4, ipsec={"mesh": {"between": [["n1", "n2"]]}})
+        make_planned(4, ipsec={"topology": {"between": [["n1", "n2"]]}})
     assert [p.code for p in raised.value.problems] == ["IPP408", "IPP408"]
     assert "'n3'" in raised.value.problems[0].message
 
 
 def test_a_hub_of_one_group_with_itself() -> None:
-    plan = make_planned(4, ipsec={"mesh": {"hub": "zone_a"}}).plan
+    plan = make_planned(4, ipsec={"topology": {"hub": "zone_a"}}).plan
     names = {tuple(sorted((p.initiator.name, p.responder.name))) for p in plan.pairs() if p.pair_class.protected}
     assert names == {("n1", "n2"), ("n1", "n3"), ("n1", "n4"), ("n2", "n3"), ("n3", "n4")}
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [("pairs", "pairs"), ("hub: gw", "hub: gw"), ({"zones": ["a", "b"]}, 'zones: ["a", "b"]')]
+    ("value", "text"),
+    [("full-mesh", "full-mesh"), ({"hub": "gw"}, "hub: gw"), ({"zones": ["a", "b"]}, 'zones: ["a", "b"]')],
 )
-def test_the_mesh_says_what_it_is(value: object, text: str) -> None:
-    file = PlanFile.model_validate({"name": "demo", "inventory": "i", "ipsec": {"mesh": value}})
-    assert str(file.ipsec.mesh) == text
+def test_the_topology_says_what_it_is(value: object, text: str) -> None:
+    file = PlanFile.model_validate({"name": "demo", "inventory": "i", "ipsec": {"topology": value}})
+    assert str(file.ipsec.topology) == text
 
 
 def test_the_guard_takes_addresses_only() -> None:

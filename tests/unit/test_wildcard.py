@@ -1,7 +1,8 @@
-"""``mesh: trap-any`` in a plan: one connection of one size, one list of proposals, and what it does not go with."""
+"""``topology: trap-any`` in a plan: one connection of one size, one list of proposals, and what it does not go with."""
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 
 import pytest
@@ -12,7 +13,7 @@ from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.ipsec import trap_any
 from netplan.ipsec.impact import Impact, Side, changes
-from netplan.ipsec.swanctl import meaning, start_file
+from netplan.ipsec.swanctl import connections_of, start_file
 from netplan.ipsec.swanctl_parser import read
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
@@ -20,7 +21,7 @@ from netplan.problems import ProblemError
 
 from .conftest import make_planned
 
-ANY = {"ipsec": {"mesh": "trap-any"}}
+ANY = {"ipsec": {"topology": "trap-any"}}
 SMALL = {"strongswan_version": "5.9.8"}
 LARGE = {
     "strongswan_version": "6.0.2",
@@ -44,11 +45,8 @@ def test_the_file_has_one_size_whatever_the_cluster_has() -> None:
 @given(st.lists(st.integers(1, 2**32 - 2), min_size=2, max_size=6, unique=True))
 def test_the_span_holds_every_host_and_is_the_smallest_that_does(numbers: list[int]) -> None:
     plan = make_planned(2, **ANY).plan
-    nodes = tuple(
-        type(plan.nodes[0])(**{**{k: getattr(plan.nodes[0], k) for k in plan.nodes[0].__slots__}, "address": str(a)})
-        for a in map(ipaddress.IPv4Address, numbers)
-    )
-    held = type(plan)(**{**{k: getattr(plan, k) for k in plan.__slots__}, "nodes": nodes})
+    nodes = tuple(dataclasses.replace(plan.nodes[0], address=str(a)) for a in map(ipaddress.IPv4Address, numbers))
+    held = dataclasses.replace(plan, fabrics=(dataclasses.replace(plan.main, nodes=nodes),))
     network = ipaddress.ip_network(trap_any.span(held))
     assert all(ipaddress.ip_address(node.address) in network for node in nodes)
     assert network.prefixlen < 32
@@ -64,10 +62,10 @@ def test_what_lies_on_a_node() -> None:
         assert under + "etc/swanctl/conf.d/ipsecplan.conf" not in files, "the node puts one of two there"
         pairs, rest = (files[under + f"etc/ipsecplan/{name}.conf"] for name in ("pairs", "any"))
         assert (pairs.mode, rest.mode) == ("0640", "0640")
-        found = meaning(read(pairs.text + start_file("none")))
+        found = connections_of(read(pairs.text + start_file("none")))
         assert {c["remote_addrs"] for c in found.values()} == {p.address for p, _ in plan.peers(node)}
         assert "unique = no" in pairs.text, "the wildcard's IKE_SAs live beside those of a rollout"
-        (one,) = meaning(read(rest.text + start_file("trap"))).values()
+        (one,) = connections_of(read(rest.text + start_file("trap"))).values()
         assert one["remote"]["id"] == "%any"
         assert one["remote"]["cacerts"] == "ipsecplan-ca.pem, ipsecplan-ca-next.pem"
         assert {child["start_action"] for child in one["children"].values()} == {"trap"}
@@ -79,14 +77,14 @@ def test_what_lies_on_a_node() -> None:
 
 
 def test_all_hosts_get_the_proposals_that_all_know() -> None:
-    mixed = make_planned(3, {1: SMALL, 2: LARGE, 3: LARGE}, ipsec={"mesh": "trap-any", "profile": "pq-hybrid"}).plan
+    mixed = make_planned(3, {1: SMALL, 2: LARGE, 3: LARGE}, ipsec={"topology": "trap-any", "profile": "pq-hybrid"}).plan
     pairs = make_planned(3, {1: SMALL, 2: LARGE, 3: LARGE}, ipsec={"profile": "pq-hybrid"}).plan
     assert {c.offer.esp for c in mixed.classes} == {("aes256gcm16-x25519",)}
     assert len({c.offer.esp for c in pairs.classes}) == 2, "with pairs the two new ones have more"
     assert 'esp_proposals = "aes256gcm16-x25519"' in file_of(mixed, 1)
     said = [text for text in consequences(mixed) if text.startswith("all pairs: ")]
     assert any("ke1_mlkem768 is not offered: strongSwan 5.9.8 has no additional key exchanges" in text for text in said)
-    modern = make_planned(2, {1: LARGE, 2: LARGE}, ipsec={"mesh": "trap-any", "profile": "pq-hybrid"}).plan
+    modern = make_planned(2, {1: LARGE, 2: LARGE}, ipsec={"topology": "trap-any", "profile": "pq-hybrid"}).plan
     assert "mlkem768" in file_of(modern)
 
 
@@ -94,7 +92,7 @@ def test_nothing_in_common_is_refused_at_the_host_that_lacks_it() -> None:
     with pytest.raises(ProblemError) as raised:
         make_planned(
             3, {1: LARGE, 2: SMALL, 3: LARGE},
-            ipsec={"mesh": "trap-any", "profile": "pq-hybrid", "esp": ["aes256gcm16-x25519-ke1_mlkem768"]},
+            ipsec={"topology": "trap-any", "profile": "pq-hybrid", "esp": ["aes256gcm16-x25519-ke1_mlkem768"]},
         )  # fmt: skip
     (problem,) = raised.value.problems
     assert problem.code == "IPP408"
@@ -114,11 +112,11 @@ def test_a_change_of_the_mesh_is_named() -> None:
     def side(**ipsec: object) -> Side:
         plan = make_planned(2, ipsec=ipsec).plan
         node = plan.nodes[0]
-        connections = meaning(read(trap_any.rehearsal(plan, node) + start_file("none")))
+        connections = connections_of(read(trap_any.rehearsal(plan, node) + start_file("none")))
         return Side(connections=connections, facts=node_facts(plan, node), partial=False)
 
-    (found,) = changes(side(), side(mesh="trap-any"))
-    assert (found.what, found.before, found.after, found.apply) == ("mesh", "pairs", "trap-any", Impact.NONE)
-    (found,) = changes(side(mesh="trap-any"), side())
-    assert (found.before, found.after) == ("trap-any", "pairs")
-    assert changes(side(mesh="trap-any"), side(mesh="trap-any")) == []
+    (found,) = changes(side(), side(topology="trap-any"))
+    assert (found.what, found.before, found.after, found.apply) == ("topology", "full-mesh", "trap-any", Impact.NONE)
+    (found,) = changes(side(topology="trap-any"), side())
+    assert (found.before, found.after) == ("trap-any", "full-mesh")
+    assert changes(side(topology="trap-any"), side(topology="trap-any")) == []

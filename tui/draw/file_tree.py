@@ -14,7 +14,7 @@ from netplan.problems import Problem, ProblemError
 
 MAX_FILES = 20_000
 MAX_BYTES = 1 << 20
-HOSTS = ("nodes", "far-ends")  # folders with a folder for each host
+HOSTS = ("nodes", "unmanaged-peers")  # folders with a folder for each host
 IN_MEMORY = 100  # nodes; a bundle grows with their square, so of larger ones only hosts that one looks at are rendered
 
 

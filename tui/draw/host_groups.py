@@ -8,7 +8,8 @@ from string import ascii_uppercase
 from typing import Any
 
 from netplan.model.node import Node
-from netplan.plan.types import PairClass, Plan
+from netplan.plan.fabric import PairClass
+from netplan.plan.types import Plan
 
 Measured = dict[tuple[str, str], dict[str, Any]]  # (from, to) by name -> a pair of `verify --json`
 MANY = 24  # above this, a map of hosts is no longer readable: zones and outliers first
@@ -27,7 +28,7 @@ def zones(plan: Plan) -> tuple[Zone, ...]:
     """Return the zones, largest first."""
     members: dict[object, list[Node]] = {}
     for node in plan.nodes:
-        members.setdefault(plan.kinds[node.id], []).append(node)
+        members.setdefault(plan.main.kinds[node.id], []).append(node)
     made = [(_name(plan, tuple(nodes)), tuple(nodes)) for nodes in members.values()]
     made.sort(key=lambda z: (-len(z[1]), z[0]))
     letters = [a + b for a in ("", *ascii_uppercase) for b in ascii_uppercase]

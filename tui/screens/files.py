@@ -131,7 +131,7 @@ class FilesScreen(PlannerScreen):
         checked = self.planner.desk.checked
         nodes = checked.plan.nodes if checked and checked.plan else ()
         closed = self._unopened(checked) if checked else frozenset()
-        folders = {n.id: f"{'nodes' if n.managed else 'far-ends'}/{n.id}" for n in nodes if n.id in closed}
+        folders = {n.id: f"{'nodes' if n.managed else 'unmanaged-peers'}/{n.id}" for n in nodes if n.id in closed}
         names = {n.id: n.name for n in nodes}
         self.query_one(FileTree).fill(marks, names, folders.values(), changed_only=self.changed_only)
         changed = sum(1 for mark in marks.values() if mark != " ")

@@ -9,7 +9,8 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from netplan.model.node import Node
-from netplan.plan.types import PairClass, Plan
+from netplan.plan.fabric import PairClass
+from netplan.plan.types import Plan
 from netplan.problems import printable
 from tui.draw.host_groups import Measured, Zone, between
 from tui.draw.style import cell, tint

@@ -40,6 +40,6 @@ def stage(request: Node, archive: bytes) -> Node:
     changed = xfrm_interfaces.make(node) or changed
     sysctls(tx)
     answer = {"changed": changed, "detail": "files, key, guard " + ("drops" if before == "drop" else "counts")}
-    if auth == "pubkey" or (auth != "psk" and not certificate_good(node)):
+    if auth == "raw-keys" or (auth != "psk" and not certificate_good(node)):
         answer["request"] = certificate_request(node)
     return answer

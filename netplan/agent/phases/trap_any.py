@@ -1,4 +1,4 @@
-"""``mesh: trap-any``: pairs while a rollout runs, one wildcard connection at rest, and whose SA is whose.
+"""``topology: trap-any``: pairs while a rollout runs, one wildcard connection at rest, and whose SA is whose.
 
 /etc/ipsecplan/pairs.conf   one connection a peer; in charon's place from ``stage`` until ``trap``
 /etc/ipsecplan/any.conf     the wildcard that takes its place; not while pairs are deferred: it would ask for theirs too

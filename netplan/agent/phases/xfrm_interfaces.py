@@ -182,5 +182,5 @@ def trial(namespace: str, node: Node) -> list[Node]:
     ):
         if done.code != 0:
             hint = "modprobe xfrm_interface; or take ipsec.mode: tunnel"
-            return [finding("IPP636", f"the kernel refuses {what}, which mode: route needs: {done.said}", hint)]
+            return [finding("IPP636", f"the kernel refuses {what}, which xfrm_interface needs: {done.said}", hint)]
     return []

@@ -72,6 +72,6 @@ PROFILES: dict[str, Profile] = {
         esp=("aes256-sha256-modp2048",),
         ike=("aes256-sha256-modp2048",),
         source="RFC 8221 section 5 and RFC 8247 section 2.4: the MUSTs that old devices have",
-        note="legacy-cbc is for far ends without AES-GCM; it costs MTU and speed",
+        note="legacy-cbc is for peers without AES-GCM; it costs MTU and speed",
     ),
 }
