@@ -1,4 +1,4 @@
-"""The whole way from a plan file to a bundle, on one page. Errors stop it between phases, never inside one."""
+"""From a plan file to a Plan, on one page. Each phase reports every error it found; the pipeline stops after it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _stop_on_errors(problems: list[Problem]) -> None:
 
 
 def read_inventory(loaded: LoadedPlan) -> Inventory:
-    """Read the plan's inventory; a fault that concerns the plan's own words is shown in the plan."""
+    """Read the plan's inventory. Problems caused by a value in the plan file are reported at that value."""
     wanted = Path(loaded.plan.inventory)
     path = wanted if wanted.is_absolute() else loaded.path.parent / wanted
     shown = str(wanted if wanted.is_absolute() else Path(str(loaded.path)).parent / wanted)

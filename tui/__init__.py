@@ -1,1 +1,1 @@
-"""The planner: a terminal interface over :mod:`netplan`. It holds no rules; it asks, shows and passes on."""
+"""The planner: a terminal interface over :mod:`netplan`. It contains no rules of its own; it asks, shows and calls."""

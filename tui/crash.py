@@ -1,4 +1,4 @@
-"""What is left of a planner that ended by an error: a report for us, one line for its user."""
+"""Handles an error that ended the planner: a report for the developers, one line for the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of the app that is about its beginning and its end, see :mod:`tui.start`."""
+"""Start and end of the app, see :mod:`tui.start`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.plan_actions import PlanActions
 
 
 class Life(PlanActions):
-    """Starts widgets in one order on every Python, and loses nothing when it ends although nobody asked."""
+    """Starts widgets in the same order on every Python, and keeps unsaved edits when it ends unexpectedly."""
 
     loop: asyncio.AbstractEventLoop | None = None  # from on_load on
     error: BaseException | None = None  # what ended the app

@@ -1,4 +1,4 @@
-"""The part of the app that is about the open plan: reading, changing, saving."""
+"""Actions of the app on the open plan: read, change, save."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class PlanActions(App[int]):
             self.kept = None
 
     def offer_draft(self) -> None:
-        """Offer what a planner before this one couldn't save; nothing of it is taken without a yes."""
+        """Offer the draft that an earlier planner couldn't save; it is applied only when the user agrees."""
         draft = self.desk.draft
         if draft is None or self.desk.dirty:
             return

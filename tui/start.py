@@ -1,6 +1,6 @@
-"""Starting and ending the planner: whatever ends it, the terminal is as before and nothing unsaved is lost.
+"""Starts and ends the planner. However it ends, the terminal is restored and unsaved edits are kept.
 
-Nothing is imported here that a planner without a fault doesn't have anyway.
+Imports only what a planner that runs without errors imports anyway.
 """
 
 from __future__ import annotations

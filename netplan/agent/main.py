@@ -24,7 +24,9 @@ SENTINEL = "IPSECPLAN-RESULT "
 @contextlib.contextmanager
 def _alone(seconds: float) -> Iterator[None]:
     """Hold the node's lock, waiting at most ``seconds`` for it; two controllers on one node never act at once."""
-    busy = finding("IPP602", f"another ipsecplan works on this node at this moment, and went on for {seconds:g} s")
+    busy = finding(
+        "IPP602", f"another ipsecplan process is already running on this node, and did not end within {seconds:g} s"
+    )
     with core.locked(state.RUN + "/lock", seconds, busy):
         core.write(state.RUN + "/agent", f"{os.getpid()}\n")
         try:

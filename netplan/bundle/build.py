@@ -1,4 +1,4 @@
-"""Plan to bundle: the exact files that people review and the rollout applies, and the reader that trusts nothing.
+"""Builds a bundle from a Plan: the exact files that people review and the rollout applies.
 
 A bundle is a directory: ``manifest.json`` (digest, mode and owner of every file), ``plan.json`` (numbers and
 ledgers), ``REVIEW.md`` (for people), ``nodes/<id>/<absolute path>``, and ``cluster/`` for the container network. Same
@@ -38,5 +38,5 @@ def cluster_files(plan: Plan) -> list[File]:
 
 
 def node_files(plan: Plan, node: Node) -> list[File]:
-    """Return the files of one host: those that go there, or what somebody needs who configures it instead of us."""
+    """Return the files of one host. For an unmanaged host: what its administrator needs to configure it."""
     return [*managed_files(plan, node), *firewall_files(plan, node)] if node.managed else unmanaged_files(plan, node)

@@ -1,4 +1,4 @@
-"""``manifest.json``: digest, mode and owner of every file of a bundle; the reader that trusts nothing else."""
+"""``manifest.json``: digest, mode and owner of every file of a bundle. :func:`read` checks a bundle against it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that was read and checked: ``manifest`` as written, ``directory`` where it lies."""
+    """A bundle that was read and checked. ``manifest`` is its content, ``directory`` its path."""
 
     directory: Path
     manifest: dict[str, Any]
@@ -120,7 +120,7 @@ def dump_lines(value: dict[str, Any]) -> str:
 
 
 def read(directory: Path) -> Bundle:
-    """Read a bundle and check it whole: every file there, none extra, every digest right. Raises ProblemError."""
+    """Read a bundle and check that every file is there, none is extra and every digest matches. Raises ProblemError."""
     where = str(directory)
     path = directory / MANIFEST
     wanted("bundle", directory)

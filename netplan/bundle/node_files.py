@@ -67,7 +67,7 @@ def _connections(plan: Plan, node: Node) -> list[File]:
 
 
 def firewall_files(plan: Plan, node: Node) -> list[File]:
-    """What a host's own firewall has to let in; for whoever runs it, because a rollout changes no rule of others."""
+    """Return what a host's own firewall has to allow. Its administrator applies it; a rollout does not."""
     files, commands = firewall.of_node(plan, node)
     under = f"cluster/firewall/{node.id}"
     made = [File(f"{under}/{path}", text) for path, text in files.items()]
@@ -75,7 +75,7 @@ def firewall_files(plan: Plan, node: Node) -> list[File]:
 
 
 def unmanaged_files(plan: Plan, node: Node) -> list[File]:
-    """What somebody else needs who configures a host that we don't manage."""
+    """Return what the administrator of an unmanaged host needs."""
     return [File(f"unmanaged-peers/{node.id}/{name}", text) for name, text in unmanaged_peer.files(plan, node).items()]
 
 

@@ -1,4 +1,4 @@
-"""Plan to ``node.json``: what the code on a node needs to know, as data; no decision is left to it."""
+"""Builds ``node.json`` from a Plan: the data that the agent on a node needs. The agent makes no decision of its own."""
 
 from __future__ import annotations
 

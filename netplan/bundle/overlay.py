@@ -1,4 +1,4 @@
-"""The overlay of a plan: as the renderers take it, and as the node module is told of it."""
+"""The overlay of a plan: for the renderers, and for the agent on a node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A list of things to make, each by itself, on every processor of this machine; in the order of the list.
+"""Maps a function over independent items on every processor, in the order of the items.
 
 Used where one processor would be busy for minutes: the files of a cluster with hundreds of hosts.
 """
@@ -24,7 +24,7 @@ _begun: list[Any] = []  # in a worker: what to call, and what every call is give
 def each(make: Callable[[Shared, Item], Made], shared: Shared, items: Sequence[Item]) -> Iterator[Made]:
     """Generate ``make(shared, item)`` for every item. All of them must be picklable, and ``make`` a module's function.
 
-    An exception of ``make`` ends it. When the caller stops early, what has not begun is not made.
+    An exception of ``make`` ends it. If the caller stops early, items that have not started are skipped.
     """
     processors = len(os.sched_getaffinity(0))
     if len(items) < MANY or processors < 2:

@@ -1,4 +1,4 @@
-"""Write a bundle to a directory, whole or not at all; what was there before is replaced only if it is a bundle."""
+"""Writes a bundle to a directory, whole or not at all. Only an earlier bundle there is replaced."""
 
 from __future__ import annotations
 

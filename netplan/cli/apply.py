@@ -1,4 +1,4 @@
-"""``ipsecplan apply``: exactly one bundle, phase by phase, taken back unless proven."""
+"""``ipsecplan apply``: apply one bundle, phase by phase; roll back unless verified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from netplan.cli.ask import asking, need_yes, to_change
-from netplan.cli.options import BUNDLE, INVENTORY, JSON, SOAK, STATE_DIR, TIMER, YES, choosing
+from netplan.cli.options import NODE_SELECTION, SOAK, YES, rollout_options
 from netplan.cli.outcome import ended
 from netplan.cli.output import as_json
 from netplan.cli.session import opened
@@ -18,33 +18,16 @@ from netplan.rollout.verbs.apply import apply
 
 @click.command(
     "apply",
-    epilog="\b\nExamples:\n  ipsecplan apply bundle\n  ipsecplan apply bundle --yes --timer 300 --soak 30",
+    epilog="\b\nExamples:\n  ipsecplan apply bundle\n  ipsecplan apply bundle --yes --rollback-timeout 300 --soak 30",
 )
-@BUNDLE
-@INVENTORY
-@TIMER
-@SOAK
-@choosing
-@YES
-@STATE_DIR
-@JSON
-def command(
-    bundle: Path,
-    inventory: Path | None,
-    timer: int | None,
-    soak: float,
-    yes: bool,
-    state_dir: str | None,
-    json_: bool,
-    **chosen: Any,
-) -> None:
-    """Apply BUNDLE (default: bundle) to its nodes, prove it on the wire, confirm it; or take it back.
+@rollout_options(SOAK, *NODE_SELECTION, YES)
+def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | None, json_: bool, **chosen: Any) -> None:
+    """Apply BUNDLE (default: bundle) to its nodes, verify it on the wire, then confirm it; or roll back.
 
-    A second apply of the same bundle changes nothing. Exit 6: it was taken back; 7: not on every node. A failure on
-    one node takes every node back, in every wave.
+    A second apply of the same bundle changes nothing. Exit 6: rolled back; 7: not on every node. A failure on one
+    node rolls back every node, in every wave.
     """
     need_yes(yes, bundle)
-    options = Options(timer_s=timer, soak_s=soak, **chosen)
-    with as_json(json_), opened(bundle, inventory, state_dir, options, quiet=json_) as engine:
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(**chosen), quiet=json_) as engine:
         outcome = apply(engine, asking(yes, to_change))
     ended(outcome, json_=json_)

@@ -1,4 +1,4 @@
-"""The questions that a rollout asks before it changes nodes or keeps a change."""
+"""Questions that a rollout asks before it changes nodes and before it keeps a change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netplan.rollout.outcome import Outcome
 
 
 def asking(yes: bool, question: Callable[[Outcome], str]) -> Callable[[Outcome], bool]:
-    """Return the function that asks: on a terminal the word ``yes`` is wanted; elsewhere --yes was checked before."""
+    """Return the function that asks before the first change; only the word ``yes`` agrees. ``yes``: don't ask."""
 
     def agree(outcome: Outcome) -> bool:
         if yes:
@@ -32,7 +32,7 @@ def asking(yes: bool, question: Callable[[Outcome], str]) -> Callable[[Outcome],
 
 
 def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcome, int], bool | None]:
-    """Return the function that asks for a try's yes: None at once when detached; no, Ctrl-C and silence mean no."""
+    """Return the function that asks whether to keep a try: None at once when detached; no answer and Ctrl-C mean no."""
 
     def keep(outcome: Outcome, seconds: int) -> bool | None:
         if detach:
@@ -44,7 +44,7 @@ def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcom
             left = int(end - time.monotonic())
             if left < 0:
                 return False
-            click.echo(f"\rType 'yes' to keep it, 'no' to take it back [{left} s] ", err=True, nl=False)
+            click.echo(f"\rType 'yes' to keep it, 'no' to roll back [{left} s] ", err=True, nl=False)
             if select.select([sys.stdin], [], [], 0.5)[0]:
                 answer = sys.stdin.readline()
                 if answer.strip() in ("yes", "no") or not answer:
@@ -57,12 +57,13 @@ def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcom
 def to_change(outcome: Outcome) -> str:
     """Return the question before the first change."""
     return (
-        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; each reverts by itself unless this is confirmed."
+        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; "
+        "each rolls back by itself unless this is confirmed."
     )
 
 
 def need_yes(yes: bool, bundle: Path) -> None:
-    """Refuse to hang where nobody can answer; what is wrong with the bundle is said first."""
+    """Raise UsageError where no terminal can answer the question; problems of the bundle are raised first."""
     if not yes and not sys.stdin.isatty():
         manifest.read(bundle)
         raise click.UsageError("this changes nodes: give --yes where there is no terminal to ask on")

@@ -1,4 +1,4 @@
-"""``ipsecplan audit``: what is there, what it should be, and why."""
+"""``ipsecplan audit``: check existing MTUs: the value found, the value that fits, and why."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def command(
     sarif_: bool,
     strict: bool,
 ) -> int:
-    """Judge the MTUs in PATHS (files, directories, ssh://HOST, - for stdin) against what really fits.
+    """Check the MTUs in PATHS (files, directories, ssh://HOST, - for stdin) against what really fits.
 
     Reads dumps of Kubernetes objects, Helm values, CNI lists, daemon.json, docker network inspect, ip -d -j link and
     route, ip xfrm, swanctl.conf and swanctl --raw, networkd, netplan, NetworkManager and ifupdown files. All inputs
-    of one run are judged together: IPsec in one explains the MTU in another.
+    of one run are checked together: IPsec in one explains the MTU in another.
 
     Exit code 0: nothing breaks. 4: a size is too large, or IPsec misses the overlay. 3: nothing could be read.
     """
@@ -132,7 +132,8 @@ def _show_finding(finding: Finding, explain: bool) -> None:
     where = finding.place.problem("", "").where()
     head = f"{printable(where)}: {finding.severity} {finding.code}: {printable(finding.message)}"
     tint = {"error": "red", "warning": "yellow"}.get(finding.severity)
-    emit(click.style(head, fg=tint, bold=True) if tint and colour_wanted(sys.stdout) else head)
+    colour = tint is not None and colour_wanted(sys.stdout)
+    emit(click.style(head, fg=tint, bold=True) if colour else head, colour=colour or None)
     if finding.place.source is not None:
         emit(f"  {finding.place.line} | {printable(finding.place.source)}")
     if finding.solution is not None:

@@ -1,4 +1,4 @@
-"""``ipsecplan ca``: the cluster's certificate authority: what it is, who certified it, when things expire."""
+"""``ipsecplan ca``: show, encrypt and certify the cluster's certificate authority, and sign for unmanaged peers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State di
     "  ipsecplan ca install prod-eu1 ca.crt\n  ipsecplan ca encrypt prod-eu1 --passphrase-file pass",
 )
 def command() -> None:
-    """The certificate authority of a cluster: keys of nodes never leave them, its own key never leaves this machine.
+    """Manage the certificate authority of a cluster. Its key stays on this machine, keys of nodes on the nodes.
 
-    It is made at the first `apply`. An encrypted key's passphrase is read from the file that
+    The first `apply` creates it. An encrypted key's passphrase is read from the file that
     IPSECPLAN_CA_PASSPHRASE_FILE names, or asked for.
     """
 
@@ -111,14 +111,14 @@ def request(cluster: str, state_dir: str | None) -> None:
 @click.argument("certificate", type=click.Path(path_type=Path, dir_okay=False))
 @STATE_DIR
 def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
-    """Take the CERTIFICATE (PEM) that your organisation's CA made from the request."""
+    """Install the CERTIFICATE (PEM) that your organisation's CA issued for the request."""
     try:
         pem = certificate.read_bytes()
     except OSError as error:
         raise ProblemError(refused(error, certificate, "read", "IPP201")) from None
     found = ca.install(ca.open_authority(_folder(state_dir, cluster), cluster), pem)
     emit(f"installed: certified by {found.issuer.rfc4514_string()}, until {found.not_valid_after_utc:%Y-%m-%d}")
-    emit("certificates of nodes stay valid; `apply` brings this one to them with the next ones it issues")
+    emit("certificates of nodes stay valid; `apply` installs this one with the next certificates it issues")
 
 
 @command.command("sign")
@@ -133,14 +133,14 @@ def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
 )
 @STATE_DIR
 def sign(cluster: str, node: str, request_file: Path, identities: tuple[str, ...], state_dir: str | None) -> None:
-    """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST: for an unmanaged peer.
+    """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST, for an unmanaged peer.
 
-    Only the public key is taken from the request; it must be of the curve P-384.
+    Only the public key of the request is used; it must be of the curve P-384.
     """
     for name in (node, *identities):
         if not ID.match(name):
             hint = "REVIEW.md and unmanaged-peers/ have them"
-            raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is no node id", hint=hint))
+            raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is not a node id", hint=hint))
     try:
         asked = request_file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:

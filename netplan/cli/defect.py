@@ -1,4 +1,4 @@
-"""An error that nobody foresaw: one line for whoever runs the command, a report for whoever repairs it."""
+"""Unexpected errors: one line for the user, and a report with the traceback for the developers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST = 160  # characters of the error's own words
 
 
 def debugging() -> bool:
-    """Tell whether tracebacks are wanted on stderr."""
+    """Return True if tracebacks are wanted on stderr."""
     return os.environ.get(DEBUG, "0") not in ("", "0")
 
 

@@ -1,4 +1,4 @@
-"""``ipsecplan diff``: what differs between two bundles, and what that does to traffic."""
+"""``ipsecplan diff``: differences between two bundles, and their effect on traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ipsecplan facts``: what the strongSwan of each node can do, for the next plan."""
+"""``ipsecplan facts``: collect the strongSwan capabilities of each node for the next plan."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from netplan.rollout.outcome import Failed, Options
 def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None:
     """Ask the nodes of BUNDLE for strongSwan's version and algorithms, and write them beside the inventory.
 
-    `plan` and `render` read that file: each pair is offered what both ends know. Variables that the inventory has
-    itself count more. Nothing is changed on any node.
+    `plan` and `render` read that file: each pair is offered what both ends support. Inventory variables override it.
+    Nothing is changed on any node.
     """
     with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         engine.begin("facts", journal=False)

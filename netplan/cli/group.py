@@ -1,4 +1,4 @@
-"""The click side of the command line: a group that imports a verb only when it is called."""
+"""The command line as a click group that imports a verb only when it is called."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netplan.cli.verbs import VERBS
 
 
 class LazyGroup(click.Group):
-    """A group whose verbs are imported only when called, so that ``calc`` never pays for Ansible or Textual."""
+    """A group whose verbs are imported only when called, so that ``calc`` doesn't load Ansible or Textual."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(VERBS)
@@ -27,7 +27,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Say which verb was probably meant."""
+        """Raise UsageError with the nearest verb if there is no such verb."""
         if args and not args[0].startswith("-") and args[0] not in VERBS:
             from netplan.problems import closest
 
@@ -44,9 +44,9 @@ class LazyGroup(click.Group):
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ipsecplan")
 def cli() -> None:
-    """Plan, review, apply and prove IPsec between the hosts of a container cluster.
+    """Plan, review, apply and verify IPsec between the hosts of a container cluster.
 
     \b
     Exit codes: 0 ok  1 failure  2 usage  3 invalid input  4 difference  5 verify failed
-                6 reverted  7 revert incomplete  8 nodes unreachable  130 interrupted
+                6 rolled back  7 rollback incomplete  8 nodes unreachable  130 interrupted
     """

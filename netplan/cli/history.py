@@ -6,9 +6,12 @@ import click
 
 from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
+from netplan.cli.table import table_lines
 from netplan.problems import printable
 from netplan.rollout.record.history import Past, transactions
 from netplan.rollout.record.journal import state_root
+
+HEADS = ("TRANSACTION", "WHEN (UTC)", "CLUSTER", "VERBS", "OUTCOME", ">NODES", ">SECONDS")
 
 
 @click.command("history", epilog="\b\nExamples:\n  ipsecplan history\n  ipsecplan history --cluster lab --json")
@@ -33,14 +36,11 @@ def command(cluster: str | None, state_dir: str | None, json_: bool) -> None:
 
 def lines(found: list[Past]) -> list[str]:
     """Return the table, its head first; empty for no transactions."""
-    rows = [("TRANSACTION", "WHEN (UTC)", "CLUSTER", "VERBS", "OUTCOME", "NODES", "SECONDS")]
-    for one in found:
-        verbs = " ".join(run.verb for run in one.runs)
-        when = one.runs[0].at.replace("T", " ").rstrip("Z") if one.runs else ""
-        until = f" until {one.runs[-1].until[11:19]}" if one.outcome == "awaiting" else ""
-        rows.append(
-            (one.transaction, when, one.cluster, verbs, one.outcome + until, str(len(one.nodes)), str(one.seconds))
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    text = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return text if found else []
+    return table_lines(HEADS, map(_row, found)) if found else []
+
+
+def _row(one: Past) -> tuple[object, ...]:
+    when = one.runs[0].at.replace("T", " ").rstrip("Z") if one.runs else ""
+    until = f" until {one.runs[-1].until[11:19]}" if one.outcome == "awaiting-confirm" else ""
+    verbs = " ".join(run.verb for run in one.runs)
+    return one.transaction, when, one.cluster, verbs, one.outcome + until, len(one.nodes), one.seconds

@@ -16,7 +16,7 @@ from netplan.refusals import refusals
 
 
 class Progress:
-    """Lines with elapsed seconds on stderr; on a terminal also a moving sign with the step that runs now."""
+    """Lines with elapsed seconds on stderr; on a terminal also a spinner with the current step."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -80,7 +80,7 @@ def up(name: str, nodes: int, family: str, mtu: int, overlay: str, backend: str,
 @command.command()
 @name_option
 def down(name: str) -> None:
-    """End a lab; nothing of it stays but the cache."""
+    """End a lab; only the cache stays."""
     from netplan.lab.cluster import down as end
 
     output.note(f"lab {name} is gone" if end(name) else f"there was no lab {name}")

@@ -1,4 +1,4 @@
-"""``ipsecplan lint``: every fault of a plan and its inventory, and nothing else."""
+"""``ipsecplan lint``: report every error of a plan and its inventory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ipsecplan network``: the files and steps that give one container network the planned MTU."""
+"""``ipsecplan network``: write the files and steps that give one container network the planned MTU."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ import click
 
 from netplan import pipeline
 from netplan.cli.output import as_json, emit, emit_json, note, report
+from netplan.cli.steps import write_steps
 from netplan.cni import ADAPTERS
 from netplan.cni.adapter import Adapter, Artifact, Change, Network, Step
 from netplan.cni.existing_config import texts
 from netplan.cni.policies import Baseline, policies
 from netplan.cni.render import adapter, deliver, fitted, of_stack, page, steps, wanted
-from netplan.host.links import HOSTS, Link
-from netplan.problems import Problem, ProblemError, errors, printable
-from netplan.refusals import refusals
+from netplan.problems import ProblemError, errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import parse_size
 
-_UNIT = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@ -]{0,80}\Z")
 _OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,200})\Z")
 
 
@@ -31,8 +29,7 @@ _OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,2
     "  ipsecplan network --list\n"
     "  ipsecplan network calico --plan plan.yaml --to review/\n"
     "  ipsecplan network flannel --stack ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500 --existing cm.yaml\n"
-    "  ipsecplan network cilium --plan plan.yaml --namespace shop --from monitoring\n"
-    "  ipsecplan network --host networkd --link eth0 --mtu 1584 --unit 20-lan.network",
+    "  ipsecplan network cilium --plan plan.yaml --namespace shop --from monitoring",
 )
 @click.argument("plugin", required=False)
 @click.option("--list", "list_", is_flag=True, help="List the networks and what their number means.")
@@ -40,16 +37,12 @@ _OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,2
 @click.option("--stack", help="Or from this packet stack, with --mtu.")
 @click.option("--mtu", help="IP MTU of the hosts' links.")
 @click.option("--existing", type=click.Path(path_type=Path), multiple=True, help="A dump or file to be patched.")
-@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="What only this network knows.")
-@click.option("--raise", "raising", is_flag=True, help="Order the steps for a larger MTU (default: a smaller one).")
-@click.option("--kubeconfig", help="Name it in the kubectl commands.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A setting of this network only.")
+@click.option("--raise-mtu", "raising", is_flag=True, help="Order the steps for a larger MTU (default: a smaller one).")
+@click.option("--kubeconfig", help="Kubeconfig to name in the kubectl commands.")
 @click.option("--namespace", "namespaces", multiple=True, help="Add baseline policies for this namespace.")
-@click.option("--from", "peers", multiple=True, help="A namespace that may reach those.")
+@click.option("--from", "peers", multiple=True, help="A namespace that may connect to those namespaces.")
 @click.option("--to", "to", type=click.Path(path_type=Path), help="Write the files into this new directory.")
-@click.option("--host", "host", type=click.Choice(tuple(HOSTS)), help="Write a host's link MTU (--mtu) instead.")
-@click.option("--link", help="With --host: the link, such as eth0.")
-@click.option("--unit", default="", help="With --host: the .network file, netplan id or connection in charge of it.")
-@click.option("--dhcp", is_flag=True, help="With --host: the link's address comes from DHCP or router advertisements.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 def command(
     plugin: str | None,
@@ -64,17 +57,10 @@ def command(
     namespaces: tuple[str, ...],
     peers: tuple[str, ...],
     to: Path | None,
-    host: str | None,
-    link: str | None,
-    unit: str,
-    dhcp: bool,
     json_: bool,
 ) -> None:
-    """Write what gives PLUGIN the planned pod MTU: patches for review, and the steps that make them live, in order."""
+    """Write the patches that give PLUGIN the planned pod MTU, and the steps that make them live, in order."""
     with as_json(json_):
-        if host is not None:
-            _host(host, link, mtu, unit, dhcp, existing, to, json_)
-            return
         if list_ or plugin is None:
             _list(json_)
             return
@@ -86,7 +72,7 @@ def command(
         todo = steps(plugin, network, change, kubeconfig, artifacts)
         warnings += chosen.supports(network)
         if to is not None:
-            _write(to, artifacts, page(chosen, network, todo, change))
+            write_steps(to, {a.path: a.text for a in artifacts}, page(chosen, network, todo, change))
         if json_:
             emit_json(_result(chosen, network, artifacts, todo), warnings)
             return
@@ -99,43 +85,6 @@ def command(
             emit(artifact.text.rstrip("\n"))
         for line in page(chosen, network, todo, change):
             emit(f"# {line}" if line else "#")
-
-
-def _host(
-    host: str,
-    name: str | None,
-    mtu: str | None,
-    unit: str,
-    dhcp: bool,
-    existing: tuple[Path, ...],
-    to: Path | None,
-    json_: bool,
-) -> None:
-    """Write what gives a link of a host its MTU, in the way of the host's own configurator."""
-    if name is None or mtu is None:
-        raise click.UsageError("--host needs --link and --mtu")
-    if unit and not _UNIT.match(unit):
-        raise click.UsageError(f"--unit {unit!r} is no name of a file or connection")
-    found = texts(existing)
-    text = next(iter(found.values()), "")
-    link = Link(name=name, mtu=parse_size(mtu, "link MTU"), unit=unit, dhcp=dhcp, existing=text)
-    if errors(link.problems()):
-        raise ProblemError(link.problems())
-    files, commands = HOSTS[host].render(link), HOSTS[host].apply(link)
-    if to is not None:
-        lines = [f"# {HOSTS[host].title}: {name} with MTU {link.mtu}", "", *(f"    {line}" for line in commands)]
-        _write(to, [Artifact(path=path, text=body) for path, body in files.items()], lines)
-    if json_:
-        emit_json({"host": host, "files": [{"path": p, "text": t} for p, t in files.items()], "commands": commands})
-        return
-    if to is not None:
-        note(f"{to}: {len(files)} files and STEPS.md")
-        return
-    for path, body in files.items():
-        emit(f"# {path}")
-        emit(body.rstrip("\n"))
-    for line in commands:
-        emit(f"# {line}")
 
 
 def _list(json_: bool) -> None:
@@ -200,21 +149,3 @@ def _result(chosen: Adapter, network: Network, artifacts: list[Artifact], todo: 
         "files": [{"path": a.path, "patch": a.patch, "target": a.target, "text": a.text} for a in artifacts],
         "steps": [{"stage": s.stage, "where": s.where, "text": s.text, "command": s.command} for s in todo],
     }
-
-
-def _write(directory: Path, artifacts: list[Artifact], lines: list[str]) -> None:
-    with refusals(directory, "written"):
-        _put(directory, artifacts, lines)
-
-
-def _put(directory: Path, artifacts: list[Artifact], lines: list[str]) -> None:
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ProblemError(
-            Problem(code="IPP210", message="exists and is not empty", path=str(directory), hint="name a new directory")
-        )
-    for artifact in artifacts:
-        target = directory / artifact.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(target, "x", encoding="utf-8", newline="") as out:
-            out.write(artifact.text)
-    (directory / "STEPS.md").write_text("\n".join(printable(line) for line in lines) + "\n", encoding="utf-8")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PLAN = click.argument("plan", type=click.Path(path_type=Path), default="plan.yaml")
 JSON = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
@@ -24,7 +27,7 @@ YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def _seconds(context: click.Context, option: click.Parameter, value: str) -> int | None:
-    """Return the seconds of a dead-man timer, None for ``auto``."""
+    """Return the seconds of a rollback timer, None for ``auto``."""
     del context, option
     if value == "auto":
         return None
@@ -33,65 +36,90 @@ def _seconds(context: click.Context, option: click.Parameter, value: str) -> int
     raise click.BadParameter(f"{value!r} is neither auto nor {LEAST_TIMER_S} to {LONGEST_TIMER_S} (seconds)")
 
 
-TIMER = click.option(
-    "--timer",
+# From here on each option's name is that of a field of netplan.rollout.outcome.Options, so that a verb hands them on
+# as they are.
+ROLLBACK_TIMEOUT = click.option(
+    "--rollback-timeout",
+    "timer_s",
     callback=_seconds,
     default="auto",
     show_default=True,
     metavar="auto|SECONDS",
-    help=f"Seconds ({LEAST_TIMER_S} to {LONGEST_TIMER_S}) a node waits for each step before it takes everything back "
-    f"by itself. auto: {USUAL_TIMER_S}, or more where round trips are slow. Too few for what is measured is refused.",
+    help=f"Seconds ({LEAST_TIMER_S} to {LONGEST_TIMER_S}) a node waits for the next step before it rolls back by "
+    f"itself. auto: {USUAL_TIMER_S}, or more where round trips are slow. A value too short for the measured round "
+    "trips is refused.",
 )
 SOAK = click.option(
     "--soak",
+    "soak_s",
     type=click.FloatRange(0, 86400),
     default=5,
     show_default=True,
     help="Seconds without a clear packet before clear packets are dropped.",
 )
-KEEP_FOR = click.option(
-    "--keep-for",
+CONFIRM_TIMEOUT = click.option(
+    "--confirm-timeout",
+    "keep_s",
     type=click.IntRange(30, 86400),
     default=600,
     show_default=True,
-    help="Seconds after the proof in which a yes must come; then every node takes it back by itself.",
+    help="Roll back automatically unless confirmed within this many seconds after verification.",
 )
-STEAL = click.option(
-    "--steal", is_flag=True, help="Take over nodes that a control process on another machine still holds."
-)
-DETACH = click.option(
-    "--detach", is_flag=True, help="Ask nobody: end after the proof, and leave the yes to `ipsecplan confirm`."
-)
-BATCH = click.option(
-    "--batch", type=click.IntRange(1), help="Most nodes whose pairs switch in one wave (default: 2, 4, 8, ...)."
+TAKE_OVER = click.option(
+    "--take-over",
+    "steal",
+    is_flag=True,
+    help="Take over nodes that a control process on another machine still holds.",
 )
 LIMIT = click.option("--limit", metavar="PATTERN", help="Only these nodes: names or groups, *, commas.")
-EXCLUDE = click.option(
-    "--exclude", metavar="PATTERN", default="", help="Not these nodes; their pairs stay as they are."
-)
-DEFER_AWAY = click.option(
-    "--defer-away", is_flag=True, help="Do without nodes that can't be reached; their pairs stay as they are."
-)
-
-
-RAISE = click.option(
-    "--raise",
+RAISE_MTU = click.option(
+    "--raise-mtu",
     "lift",
     is_flag=True,
-    help="Then raise MTUs that are below the planned one: all nodes confirmed, receivers first.",
+    help="After the confirmation, raise MTUs that are below the planned one, on all nodes, receivers first.",
 )
-REPLACE = click.option(
-    "--replace",
-    metavar="NAMES",
-    default="",
-    help="These nodes were reinstalled: take the new machines in, with new keys (names, commas).",
+# which nodes take part, and in what order
+NODE_SELECTION = (
+    click.option(
+        "--wave-size",
+        "batch",
+        metavar="N",
+        type=click.IntRange(1),
+        help="Largest number of nodes whose pairs switch in one wave (default: 2, 4, 8, ...).",
+    ),
+    LIMIT,
+    click.option("--exclude", metavar="PATTERN", default="", help="Not these nodes; their pairs stay as they are."),
+    click.option(
+        "--skip-unreachable",
+        "defer_away",
+        is_flag=True,
+        help="Leave out nodes that can't be reached; their pairs stay as they are.",
+    ),
+    RAISE_MTU,
+    click.option(
+        "--replace",
+        metavar="NAMES",
+        default="",
+        help="These nodes were reinstalled: admit the new machines with new keys (names, commas).",
+    ),
 )
-# each option's name is that of a field of netplan.rollout.outcome.Options
-CHOICES = (BATCH, LIMIT, EXCLUDE, DEFER_AWAY, RAISE, REPLACE)
+
+DETACH = click.option(
+    "--detach", is_flag=True, help="Don't ask: end after verification, and leave the answer to `ipsecplan confirm`."
+)
 
 
-def choosing(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb all of :data:`CHOICES`; it takes them as keywords and hands them on to ``Options`` as they are."""
-    for option in reversed(CHOICES):
-        command = option(command)
-    return command
+def rollout_options(*more: Decorator) -> Decorator:
+    """Give a verb the options that apply, try, resume and confirm share, with ``more`` of its own between them.
+
+    The verb gets ``bundle``, ``inventory``, ``state_dir`` and ``json_``, and every field of ``Options`` as a keyword.
+    """
+
+    options: tuple[Decorator, ...] = (BUNDLE, INVENTORY, ROLLBACK_TIMEOUT, *more, STATE_DIR, JSON)
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add

@@ -31,25 +31,25 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
         emit(pair.line())
     report(outcome.problems)
     nodes = len(outcome.nodes)
-    if outcome.outcome == "reverted" and verdict and not verdict.ok:
-        emit("verify failed, so it was taken back")
+    if outcome.outcome == "rolled-back" and verdict and not verdict.ok:
+        emit("verification failed, so every node was rolled back")
     before = f"{outcome.until[11:19]} UTC"
     emit(
         {
             "unchanged": f"0 to change: all {nodes} nodes have this release, confirmed and live",
             "declined": "nothing was changed",
             "confirmed": f"confirmed on {nodes} nodes: encrypted, measured, timers disarmed",
-            "awaiting": f"proven on {nodes} nodes; confirm with `ipsecplan confirm` before {before}, "
-            "else every node takes it back",
-            "reverted": "every node is back in its old state (MTUs stay low; `ipsecplan revert` raises them)",
-            "incomplete": "NOT every node was taken back",
+            "awaiting-confirm": f"verified on {nodes} nodes; run `ipsecplan confirm` before {before}, "
+            "or every node rolls back",
+            "rolled-back": "rolled back: all nodes as before (MTUs stay low; `ipsecplan revert` raises them)",
+            "rollback-incomplete": "rollback incomplete: see the nodes listed above",
             "failed": "nothing was changed",
         }[outcome.outcome]
     )
-    if outcome.outcome in ("unchanged", "confirmed", "awaiting"):
+    if outcome.outcome in ("unchanged", "confirmed", "awaiting-confirm"):
         _left(outcome)
     if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
-        emit("see `ipsecplan status`; a node that is cut off reverts by its own timer")
+        emit("see `ipsecplan status`; an unreachable node rolls back by its own timer")
     leave(outcome.exit_code)
 
 
@@ -65,7 +65,7 @@ def _left(outcome: Outcome) -> None:
         emit(f"raised: {outcome.raised[0]} -> {outcome.raised[1]}, receivers first, measured")
     if outcome.to_raise:
         size, planned = outcome.to_raise
-        emit(f"to raise: {size} -> {planned}, when you want it: `ipsecplan apply --raise`; a raise is never automatic")
+        emit(f"to raise: {size} -> {planned}, only on request: `ipsecplan apply --raise-mtu`")
 
 
 def leave(code: ExitCode) -> None:

@@ -1,4 +1,4 @@
-"""What every verb shares: stdout carries data only, stderr carries progress and Problems, exit codes are an enum."""
+"""Output of all verbs: data on stdout, progress and Problems on stderr, exit codes from an enum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -20,13 +20,14 @@ from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.refusals import refused
 
 
-def emit(text: str) -> None:
-    """Write a line of data to stdout. Raises ProblemError when it can't be written (a full disk behind it).
+def emit(text: str, *, colour: bool | None = None) -> None:
+    """Write a line of data to stdout; with ``colour`` its escape sequences are kept where stdout is no terminal.
 
-    When its reader has gone (``| head``) the verb goes on, to its own exit code.
+    Raises ProblemError when the line can't be written (a full disk). If the reader has gone (``| head``), the verb
+    continues to its own exit code.
     """
     try:
-        click.echo(text)
+        click.echo(text, color=colour)
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -51,22 +52,21 @@ def emit_json(
 
 def report(problems: Sequence[Problem]) -> None:
     """Write Problems for people to stderr, in the order given."""
-    colour = colour_wanted(sys.stderr)
+    colour = bool(problems) and colour_wanted(sys.stderr)
     for problem in problems:
         first, *rest = problem.lines()
         tint = "red" if problem.severity == "error" else "yellow"
-        click.echo(click.style(first, fg=tint, bold=True) if colour else first, err=True)
+        click.echo(click.style(first, fg=tint, bold=True) if colour else first, err=True, color=colour)
         for line in rest:
             click.echo(line, err=True)
 
 
-def colour_wanted(stream: Any) -> bool:
-    """Tell whether to colour: a terminal, unless NO_COLOR or TERM=dumb; CLICOLOR_FORCE overrides both."""
-    if os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
-        return True
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return bool(getattr(stream, "isatty", lambda: False)())
+def colour_wanted(stream: IO[str]) -> bool:
+    """Return True if rich would colour text on ``stream`` (NO_COLOR, FORCE_COLOR, TTY_COMPATIBLE, TERM=dumb)."""
+    from rich.console import Console  # 30 ms, and most runs have nothing to colour
+
+    console = Console(file=stream)
+    return console.color_system is not None and not console.no_color
 
 
 @contextlib.contextmanager
@@ -89,12 +89,28 @@ def as_json(enabled: bool) -> Iterator[None]:
 
 
 def _unforeseen(error: Exception) -> Problem:
-    """Return an error that no verb has a sentence for: what the system refused, else a defect of ours."""
+    """Return the Problem for an exception that no verb handles: an error of the system, else a defect of ipsecplan."""
     return refused(error) if isinstance(error, OSError) else defect.problem(error, sys.argv[1:])
 
 
+def _refuse(error: click.ClickException, argv: Sequence[str]) -> int:
+    """Report an error of the command line, as the JSON object where ``--json`` is among the arguments."""
+    code = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILURE
+    own = list(argv[: argv.index("--")]) if "--" in argv else argv  # what follows is for another command
+    if "--json" not in own:
+        error.show()
+        return int(code)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"'{context.command_path} --help' lists the options" if context else None
+    try:
+        emit_json(None, [Problem(code="IPP001", message=error.format_message(), hint=hint)], code)
+    except ProblemError as full:
+        report(full.problems)
+    return int(code)
+
+
 def prepare_streams() -> None:
-    """Let no character end a command: what stdout's encoding lacks is printed as an escape, such as \\xe4."""
+    """Print characters that stdout's encoding lacks as escapes, such as \\xe4, instead of failing."""
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
@@ -102,7 +118,7 @@ def prepare_streams() -> None:
 def run(cli: click.Command, argv: list[str]) -> int:
     """Run a click command, turning every failure into its message and exit code.
 
-    Never prints a traceback, unless IPSECPLAN_DEBUG=1 asks for it: what nobody foresaw is one line and a report.
+    An unexpected error is one line and a report; IPSECPLAN_DEBUG=1 prints the traceback instead.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret that a process had
     prepare_streams()
@@ -111,12 +127,8 @@ def run(cli: click.Command, argv: list[str]) -> int:
         return int(result) if isinstance(result, int) else int(ExitCode.OK)
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
-    except click.UsageError as error:
-        error.show()
-        return int(ExitCode.USAGE)
     except click.ClickException as error:
-        error.show()
-        return int(ExitCode.FAILURE)
+        return _refuse(error, argv)
     except (click.Abort, KeyboardInterrupt):
         note("interrupted")
         return int(ExitCode.INTERRUPTED)

@@ -9,12 +9,14 @@ import click
 from netplan import pipeline
 from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.cli.table import table_lines
 from netplan.explain.text import ledger_table
 from netplan.plan.notes import consequences
-from netplan.plan.types import Plan
+from netplan.plan.types import PairClass, Plan
 from netplan.problems import printable
 
 MAX_PAIRS_SHOWN = 24
+CLASSES = ("class", ">pairs", ">link", ">NAT-T", ">inner", ">outer", "ESP proposals")
 
 
 @click.command(
@@ -50,29 +52,33 @@ def describe(plan: Plan) -> list[str]:
         "",
         *ledger_table(worst.solution),
         "",
-        f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'inner':>6} {'outer':>6}  ESP proposals",
+        *table_lines(CLASSES, (_class(plan, c) for c in plan.classes)),
     ]
-    for c in plan.classes:
-        mark = "  <- sets the pod MTU" if c is limiting and len(plan.classes) > 1 else ""
-        lines.append(
-            f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} {c.inner_mtu:>6} "
-            f"{plan.outer_packet(c):>6}  {','.join(s.proposal.text for s in c.sized)}{mark}"
-        )
     for fabric in plan.additional:
         lines += ["", f"network {fabric.name} ({fabric.family}): {len(fabric.nodes)} nodes"]
-        lines += [f"{'class':<6} {'pairs':>8} {'link':>6} {'NAT-T':>6} {'packet':>6}  ESP proposals"]
-        lines += [
-            f"{c.name:<6} {c.pairs:>8} {c.link_mtu:>6} {'yes' if c.nat_t else 'no':>6} "
-            f"{fabric.host_packet_limit(c):>6}  {','.join(s.proposal.text for s in c.sized)}"
-            for c in fabric.classes
-        ]
+        lines += table_lines(
+            ("class", ">pairs", ">link", ">NAT-T", ">packet", "ESP proposals"),
+            ((c.name, c.pairs, c.link_mtu, _nat_t(c), fabric.host_packet_limit(c), _proposals(c)) for c in fabric.classes),
+        )
     lines += ["", *(f"- {sentence}" for sentence in consequences(plan))]
-    lines += ["", f"{'node':<20} {'id':<15} {'underlay address':<26} {'link':>6}  pods"]
+    rows: list[tuple[object, ...]] = []
     for n in plan.nodes[:MAX_PAIRS_SHOWN]:
-        lines.append(f"{printable(n.name):<20} {n.id:<15} {n.address:<26} {n.link_mtu:>6}  {n.pod_cidr}")
-        lines += [
-            f"{'':<20} {printable(at.network):<15} {at.address:<26} {at.link_mtu:>6}" for at in n.network_addresses
-        ]
+        rows.append((printable(n.name), n.id, n.address, n.link_mtu, n.pod_cidr))
+        rows += [("", printable(at.network), at.address, at.link_mtu, "") for at in n.network_addresses]
+    lines += ["", *table_lines(("node", "id", "underlay address", ">link", "pods"), rows)]
     if len(plan.nodes) > MAX_PAIRS_SHOWN:
         lines.append(f"... and {len(plan.nodes) - MAX_PAIRS_SHOWN} more (--json has all)")
     return lines
+
+
+def _class(plan: Plan, c: PairClass) -> tuple[object, ...]:
+    mark = "  <- sets the pod MTU" if c is plan.limiting and len(plan.classes) > 1 else ""
+    return c.name, c.pairs, c.link_mtu, _nat_t(c), c.inner_mtu, plan.outer_packet(c), _proposals(c) + mark
+
+
+def _nat_t(c: PairClass) -> str:
+    return "yes" if c.nat_t else "no"
+
+
+def _proposals(c: PairClass) -> str:
+    return ",".join(s.proposal.text for s in c.sized)

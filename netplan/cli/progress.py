@@ -29,15 +29,15 @@ class Lines:
                 note(f"{event.verb} {event.transaction}: cluster {event.cluster}, {len(event.nodes)} nodes")
         elif isinstance(event, Paced):
             note(
-                f"a round trip takes up to {event.trip_s:g} s, a look at a node {event.work_s:g} s more: nodes revert "
-                f"by themselves {event.timer_s} s after the last step was sent"
+                f"a round trip takes up to {event.trip_s:g} s, the work on a node {event.work_s:g} s more: nodes roll "
+                f"back by themselves {event.timer_s} s after the last step was sent"
             )
         elif isinstance(event, NodeResult):
             self.result(event)
         elif isinstance(event, AwaitingConfirm):
-            note(f"proven. Kept until {event.until[11:19]} UTC; then every node takes it back by itself")
+            note(f"verified; waiting for confirmation until {event.until[11:19]} UTC, then all nodes roll back")
         elif isinstance(event, Reverting):
-            note(f"taking it back on every node: {event.reason}")
+            note(f"rolling back on every node: {event.reason}")
 
     def result(self, event: NodeResult) -> None:
         """Print one result."""

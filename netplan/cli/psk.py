@@ -1,4 +1,4 @@
-"""``ipsecplan psk``: where pre-shared keys come from, and how they lie on this machine."""
+"""``ipsecplan psk``: import pre-shared keys, and encrypt the store on this machine."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def command() -> None:
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @STATE_DIR
 def take(cluster: str, file: Path, state_dir: str | None) -> None:
-    """Take the keys of CLUSTER from FILE, an ansible-vault with one key a pair: "n1 n2": KEY.
+    """Import the keys of CLUSTER from FILE, an ansible-vault with one key per pair: "n1 n2": KEY.
 
-    From then on none is made here. A pair that has another key already gets the new one by `rotate psk`.
+    From then on no key is generated here. A pair that already has another key gets the new one by `rotate psk`.
     """
     with refusals(file, "read", "IPP201"):
         data = file.read_bytes()

@@ -1,7 +1,7 @@
-"""The cheap way through ``calc``: for the plain question and a good stack, nothing but the engine is imported.
+"""The quick path of ``calc``: a plain question with a valid stack imports only the engine.
 
-click alone costs four times an empty Python process. Whatever this module doesn't understand, and whatever turns out
-to be wrong, it leaves to click by returning None before anything is printed.
+click alone costs four times an empty Python process. For other arguments, and for any error, this
+module returns None before anything is printed, and click takes over.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def quick(argv: list[str]) -> int | None:
 
 
 def _full(error: OSError) -> int:
-    """Say that stdout takes no more (a full disk behind it); return the exit code for it."""
+    """Report that stdout can't be written (a full disk); return the exit code."""
     sys.stdout = None
     if sys.stderr is not None:
         sys.stderr.write(f"standard output: error IPP210: can't be written: {error.strerror}\n")

@@ -1,4 +1,4 @@
-"""``ipsecplan render``: the bundle of files that people review."""
+"""``ipsecplan render``: write the bundle of files for review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``ipsecplan revert``: the exact reverse of apply, on all nodes in step."""
+"""``ipsecplan revert``: undo apply in reverse order, on all nodes in step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netplan.cli.ask import asking, need_yes
-from netplan.cli.options import BUNDLE, INVENTORY, JSON, LIMIT, STATE_DIR, STEAL, YES
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, LIMIT, STATE_DIR, TAKE_OVER, YES
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
@@ -20,16 +20,16 @@ from netplan.rollout.verbs.revert import revert
 @INVENTORY
 @LIMIT
 @YES
-@STEAL
+@TAKE_OVER
 @STATE_DIR
 @JSON
 def command(
     bundle: Path, inventory: Path | None, limit: str | None, yes: bool, steal: bool, state_dir: str | None, json_: bool
 ) -> None:
-    """Take BUNDLE away from its nodes: an unconfirmed transaction, or encryption as a whole.
+    """Roll back BUNDLE on its nodes: an unconfirmed transaction, or, once confirmed, all encryption.
 
-    All nodes accept clear and encrypted packets first, then SAs end, then files go, and MTUs rise last. With --limit,
-    nodes that the others have dropped already (they confirmed a bundle without them) are turned off alone.
+    All nodes accept clear and encrypted packets first, then SAs end, then files are removed, and MTUs rise last. With
+    --limit, only nodes that the others have dropped already (they confirmed a bundle without them) are reverted.
     """
     need_yes(yes, bundle)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(limit=limit, steal=steal), quiet=json_) as engine:
@@ -41,11 +41,11 @@ def command(
         report(outcome.problems)
         emit(
             {
-                "unchanged": "nothing to take back",
+                "unchanged": "nothing to roll back",
                 "declined": "nothing was changed",
-                "off": f"off: {len(outcome.nodes)} nodes are as before ipsecplan, MTUs included",
-                "reverted": "the open transaction was taken back; the release before it is in force",
-                "incomplete": "NOT every node was taken back",
+                "removed": f"removed: {len(outcome.nodes)} nodes are as before ipsecplan, MTUs included",
+                "rolled-back": "the open transaction was rolled back; the release before it is in force",
+                "rollback-incomplete": "rollback incomplete: see the nodes listed above",
                 "failed": "nothing was changed",
             }[outcome.outcome]
         )
@@ -55,4 +55,4 @@ def command(
 def _question(outcome: Outcome) -> str:
     encrypted = sum(1 for node in outcome.nodes.values() if node["state"]["state"] == "confirmed")
     warning = f"; {encrypted} of them will send overlay packets in CLEAR afterwards" if encrypted else ""
-    return f"{outcome.changes} of {len(outcome.nodes)} nodes to take back{warning}."
+    return f"{outcome.changes} of {len(outcome.nodes)} nodes to roll back{warning}."

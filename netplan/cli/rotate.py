@@ -1,4 +1,4 @@
-"""``ipsecplan rotate``: new credentials on every node, without an outage."""
+"""``ipsecplan rotate``: install new credentials on every node without an outage."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from netplan.rollout.verbs.rotate import rotate
 
 @click.command(
     "rotate",
-    epilog="\b\nExamples:\n  ipsecplan rotate psk bundle\n  ipsecplan rotate leaf bundle --yes\n"
+    epilog="\b\nExamples:\n  ipsecplan rotate psk bundle\n  ipsecplan rotate certificates bundle --yes\n"
     "  ipsecplan rotate ca bundle",
 )
-@click.argument("what", type=click.Choice(["psk", "leaf", "ca"]))
+@click.argument("what", type=click.Choice(["psk", "certificates", "ca"]))
 @BUNDLE
 @INVENTORY
 @YES
 @STATE_DIR
 @JSON
 def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_dir: str | None, json_: bool) -> None:
-    """Give every node of the confirmed BUNDLE new pre-shared keys (psk), a new key and certificate (leaf), or
-    certificates of a new certificate authority (ca).
+    """Give every node of the confirmed BUNDLE new pre-shared keys (psk), a new key and certificate
+    (certificates), or certificates of a new certificate authority (ca).
 
-    Live SAs go on as they are: the next authentication uses the new credentials. Run it again if it was interrupted.
+    Live SAs are not changed; the next authentication uses the new credentials. Run it again if it was interrupted.
     """
     need_yes(yes, bundle)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
@@ -61,7 +61,7 @@ def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_di
         {
             "rotated": f"rotated: all {outcome.changes} nodes have the new {new} loaded",
             "declined": "nothing was changed",
-            "interrupted": "not finished; every pair can still authenticate. Run the same command again to go on",
+            "interrupted": "not finished; every pair can still authenticate. Run the same command again to continue",
             "failed": "nothing was changed",
         }[outcome.outcome]
     )

@@ -30,9 +30,9 @@ from netplan.rollout.transport.ansible import AnsibleTransport
 def opened(
     bundle: Path, inventory: Path | None, state_dir: str | None, options: Options, *, quiet: bool, reading: bool = False
 ) -> Iterator[Engine]:
-    """Verify the bundle, join it with its nodes, take the cluster's lock and yield the engine.
+    """Check the bundle, join it with its nodes, lock the cluster's state directory and yield the engine.
 
-    Who is only ``reading`` takes no lock, waits for nobody and needs no state directory.
+    With ``reading`` no lock is taken and no state directory is needed. Raises ProblemError.
     """
     read = manifest.read(bundle)
     chosen = targets(read, read_inventory(read, inventory))
@@ -57,14 +57,14 @@ def opened(
 
 @contextlib.contextmanager
 def _interrupts(cancelled: threading.Event, *, quiet: bool) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop at the next phase boundary, where everything is taken back in order."""
+    """Ctrl-C and SIGTERM stop at the next phase boundary, where everything is rolled back in order."""
 
     def stop(number: int, frame: object) -> None:
         del number, frame
         if not cancelled.is_set() and not quiet:
             # past Python's buffer, which may be in the middle of a line of its own and takes no second writer
             with contextlib.suppress(OSError, ValueError):
-                os.write(sys.stderr.fileno(), b"stopping after this phase, then taking it back\n")
+                os.write(sys.stderr.fileno(), b"stopping after this phase, then rolling back\n")
         cancelled.set()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
+from netplan.cli.table import table_lines
 from netplan.problems import Problem, ProblemError, closest, printable
 from netplan.rollout.record.history import Past, Phase, matching, past
 from netplan.rollout.record.journal import state_root
@@ -41,28 +44,30 @@ def command(transaction: str, state_dir: str | None, json_: bool) -> None:
 def lines(one: Past) -> list[str]:
     """Return one transaction for people."""
     text = [f"{one.transaction}  cluster {one.cluster}  bundle {one.digest[:12]}  {len(one.nodes)} nodes"]
-    width = max([len(name) for name in one.nodes] + [6])
     for run in one.runs:
-        until = f" until {run.until}" if run.outcome == "awaiting" else ""
+        until = f" until {run.until}" if run.outcome == "awaiting-confirm" else ""
         text += ["", f"{run.verb} at {run.at}: {run.outcome}{until}"]
         if run.phases:
-            heads = one.nodes if len(one.nodes) <= COLUMNS else ()
-            text.append(f"  {'':<11} {'wall':>6}  " + " ".join(f"{name:>{width}}" for name in heads))
-            text += [_row(phase, heads, width) for phase in run.phases]
+            text += [f"  {line}" for line in _phases(run.phases, one.nodes)]
         if run.reason:
-            text.append(f"  taken back: {run.reason}")
+            text.append(f"  rolled back: {run.reason}")
         text += [f"  {p.get('severity')} {p.get('code')}: {p.get('message')}" for p in run.problems]
     return text
 
 
-def _row(phase: Phase, heads: tuple[str, ...], width: int) -> str:
-    begin = f"  {phase.name:<11} {phase.seconds:>6.1f}  "
-    if heads:
-        return (begin + " ".join(f"{_cell(phase.nodes.get(name)):>{width}}" for name in heads)).rstrip()
+def _phases(phases: Sequence[Phase], nodes: Sequence[str]) -> list[str]:
+    """Return seconds by phase and node; with many nodes only how many were ok, and the slowest one."""
+    if len(nodes) <= COLUMNS:
+        rows = [(p.name, f"{p.seconds:.1f}", *(_cell(p.nodes.get(name)) for name in nodes)) for p in phases]
+        return table_lines(("", ">wall", *(f">{name}" for name in nodes)), rows)
+    return table_lines(("", ">wall", ""), ((p.name, f"{p.seconds:.1f}", _summary(p)) for p in phases))
+
+
+def _summary(phase: Phase) -> str:
     good = sum(1 for ok, _ in phase.nodes.values() if ok)
     slowest = max(phase.nodes, key=lambda name: phase.nodes[name][1], default="")
     seconds = f", slowest {slowest} {phase.nodes[slowest][1]:.1f} s" if slowest else ""
-    return f"{begin}{good} of {len(phase.nodes)} ok{seconds}"
+    return f"{good} of {len(phase.nodes)} ok{seconds}"
 
 
 def _cell(result: tuple[bool, float] | None) -> str:

@@ -1,4 +1,4 @@
-"""``ipsecplan status``: what every node has, and how that differs from the bundle."""
+"""``ipsecplan status``: show the state of every node, and how it differs from the bundle."""
 
 from __future__ import annotations
 
@@ -23,33 +23,40 @@ from netplan.verify.drift import problems
 @click.command(
     "status",
     epilog="\b\nExamples:\n  ipsecplan status bundle\n  ipsecplan status --json bundle\n"
-    "  ipsecplan status --watch --every 30 bundle",
+    "  ipsecplan status --watch --interval 30 bundle",
 )
 @BUNDLE
 @INVENTORY
 @STATE_DIR
-@click.option("--watch", "watching", is_flag=True, help="Look again and again, show what changed; Ctrl-C ends it.")
-@click.option("--every", type=click.FloatRange(1, 86400), default=10, show_default=True, help="Seconds between looks.")
-@click.option("--looks", type=click.IntRange(1, 1_000_000), help="End --watch after this many looks.")
+@click.option("--watch", "watching", is_flag=True, help="Repeat, and print what changed; Ctrl-C ends it.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(1, 86400),
+    default=10,
+    show_default=True,
+    help="Seconds between two queries.",
+)
+@click.option("--count", type=click.IntRange(1, 1_000_000), help="End --watch after this many queries.")
 @JSON
 def command(
     bundle: Path,
     inventory: Path | None,
     state_dir: str | None,
     watching: bool,
-    every: float,
-    looks: int | None,
+    interval_s: float,
+    count: int | None,
     json_: bool,
 ) -> None:
     """Show the state of every node of BUNDLE: live MTUs, SAs, traps, guard, and every difference from the bundle.
 
-    Exit 4 when a node differs from what is confirmed on it. Waits for nobody: during an apply it says who is at work.
+    Exit 4 when a node differs from what is confirmed on it. Takes no lock: during an apply it shows who is running it.
     """
     if watching:
         if json_:
-            raise click.UsageError("--watch prints lines, --json one look: choose one")
+            raise click.UsageError("--watch and --json can't be combined")
         names = [str(node["name"]) for node in manifest.read(bundle).nodes.values()]
-        leave(watch(lambda: _watched(bundle, inventory, state_dir), names, every_s=every, looks=looks or 0))
+        leave(watch(lambda: _watched(bundle, inventory, state_dir), names, interval_s=interval_s, count=count or 0))
         return
     with as_json(json_):
         nodes, outcome, other = _look(bundle, inventory, state_dir)
@@ -61,7 +68,7 @@ def command(
         leave(code)
         return
     if other:
-        note(f"at work: {other.words()}" + ("; it waits for a yes" if other.waits else ""))
+        note(f"at work: {other.words()}" + ("; it waits for confirmation" if other.waits else ""))
     for name, node in nodes.items():
         for line in lines(name, node):
             emit(printable(line))
@@ -104,11 +111,11 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
     said = str(state["state"])
     if state["state"] == "open":
         progress = node["transaction"]
-        word = "proven, " if progress["proven"] else "prepared, " if progress["prepared"] else ""
-        left = "" if progress["left_s"] is None else f", takes it back in {max(0, round(progress['left_s']))} s"
+        word = "verified, " if progress["proven"] else "prepared, " if progress["prepared"] else ""
+        left = "" if progress["left_s"] is None else f", rolls back in {max(0, round(progress['left_s']))} s"
         said = f"UNCONFIRMED {state['tx']} ({word}{len(progress['steps'])} steps done{left})"
     elif last.get("result") == "reverted":
-        said += f" (reverted by {last['by']} at {last['at']})"
+        said += f" (rolled back by {last['by']} at {last['at']})"
     elif last.get("by") == "witness":
         said += f" (by its witness at {last['at']})"
     devices = ", ".join(f"{device} {size or 'missing'}" for device, size in mtu["devices"].items())
@@ -121,13 +128,13 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
         f"  guard  {node['guard']['mode']}"
         + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items())
         + (
-            f", floor of {node['floor']} policies"
+            f", {node['floor']} block policies"
             if node.get("interfaces") is None
             else f", {node['interfaces']} peers behind XFRM interfaces"
         ),
     ]
     if node["lease"]["left_s"]:
-        out.append(f"  lease  {node['lease']['who']}, {node['lease']['left_s']} s yet")
+        out.append(f"  lease  {node['lease']['who']}, {node['lease']['left_s']} s left")
     if node["certificates"]:
         ages = [
             f"{name} {a['used_percent']}% used, {a['days_left']:g} days left"

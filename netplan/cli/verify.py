@@ -1,4 +1,4 @@
-"""``ipsecplan verify``: what the plan promises, measured on the wire between every two nodes."""
+"""``ipsecplan verify``: measure what the plan promises between every two nodes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None, report_
     capture on the underlay NIC sees ESP of the planned size and no plaintext, and does see one planted on purpose;
     meanwhile a flow goes on and no XFRM error counter rises.
 
-    Waits for an apply that is under way, and for another verify, saying so; changes nothing.
+    Waits for a running apply or verify, with a message. Changes nothing.
     """
     begin, at = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:

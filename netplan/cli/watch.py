@@ -1,4 +1,4 @@
-"""``ipsecplan status --watch``: look again and again, show what changed."""
+"""``ipsecplan status --watch``: query the nodes repeatedly and print what changed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def lines(before: Nodes | None, after: Nodes, names: list[str]) -> Iterator[str]
         yield from changed(name, (before or {}).get(name), after.get(name))
 
 
-def watch(look: Look, names: list[str], *, every_s: float, looks: int = 0) -> ExitCode:
-    """Look every ``every_s`` seconds until Ctrl-C, or ``looks`` times; print changes; return the last look's code.
+def watch(look: Look, names: list[str], *, interval_s: float, count: int = 0) -> ExitCode:
+    """Look every ``interval_s`` seconds until Ctrl-C, or ``count`` times; print changes; return the last look's code.
 
     On a terminal the last line tells when the next look is; elsewhere there are lines with a time and nothing else.
     """
@@ -43,9 +43,9 @@ def watch(look: Look, names: list[str], *, every_s: float, looks: int = 0) -> Ex
                     emit(f"{stamp} {printable(text)}")
                 before = nodes
                 done += 1
-                if looks and done >= looks:
+                if count and done >= count:
                     return code
-                countdown.wait(every_s, f"{stamp} {IDLE}" if not said else f"{stamp} {len(said)} changes")
+                countdown.wait(interval_s, f"{stamp} {IDLE}" if not said else f"{stamp} {len(said)} changes")
         except KeyboardInterrupt:
             return code
 
@@ -76,7 +76,7 @@ class _Countdown:
             self._status.update(text)
 
     def wait(self, seconds: float, text: str) -> None:
-        """Wait, telling how long."""
+        """Wait, and show the seconds left."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.say(f"{text}; next look in {left:.0f} s, Ctrl-C ends it")

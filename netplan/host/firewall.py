@@ -1,4 +1,4 @@
-"""What a host's firewall has to let in, and nothing more: IKE, ESP, and the overlay once IPsec has unpacked it.
+"""Firewall openings of a host: IKE, ESP, and overlay packets that came out of IPsec.
 
 An ``accept`` in a table of our own would not overrule another table's ``drop``, so the nftables form is a chain to
 jump to from the input chain that is in charge, in that chain's table. Where firewalld is in charge, it is told in its
@@ -37,7 +37,7 @@ class Openings:
     zone: str = "public"
 
     def problems(self) -> list[Problem]:
-        """Return what stands against this."""
+        """Return the problems of these openings."""
         found = []
         for peer in self.peers:
             try:
@@ -157,7 +157,7 @@ def of_node(plan: Plan, node: Node) -> tuple[dict[str, str], list[str]]:
 
 
 def plan_problems(plan: Plan) -> list[Problem]:
-    """Return what stands against the plan's key ``firewall``."""
+    """Return the problems of the plan's key ``firewall``."""
     wanted = plan.file.firewall
     if wanted.kind == "none":
         return []

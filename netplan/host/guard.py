@@ -1,4 +1,4 @@
-"""The fail-closed guard: an nftables table of our own that lets nothing pass without IPsec that is to be protected.
+"""The leak guard: an nftables table of our own that drops packets that should be protected but have no IPsec.
 
 Measured (Linux 6.1, nft 1.0.6): ``rt ipsec missing`` in the output hook and ``meta ipsec missing`` in the input hook
 stop clear packets in every failure state of charon and harm no ESP packet. Under it lies a floor of policies in the

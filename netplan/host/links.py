@@ -1,6 +1,7 @@
-"""The MTU of a host's link, written the way its configurator wants it: an addition to what is there, never instead.
+"""The MTU of a host's link for each host network configurator. It is added to the existing configuration and never
+replaces it.
 
-Each entry states what it was checked against, how the value becomes live and what must be known first.
+Each entry states what it was checked against, how the value becomes live and what it requires.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Link:
     existing: str = ""
 
     def problems(self) -> list[Problem]:
-        """Return what stands against this link."""
+        """Return the problems of this link."""
         found = []
         if not _NAME.match(self.name):
             found.append(Problem(code="IPP905", message="not an interface name", hint="at most 15 characters"))
@@ -80,7 +81,7 @@ HOSTS: Mapping[str, Configurator] = {
         title="Canonical netplan",
         checked_against="netplan 1.2.2 (documentation; not run)",
         field="network.<type>.<id>.mtu",
-        goes_live="netplan try, which takes itself back unless confirmed",
+        goes_live="netplan try, which rolls back unless confirmed",
         render=netplan_yaml.render,
         apply=netplan_yaml.apply,
         read=netplan_yaml.read,

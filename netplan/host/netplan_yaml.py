@@ -26,7 +26,7 @@ def render(link: Any) -> dict[str, str]:
 
 
 def apply(_link: Any) -> list[str]:
-    """Return the commands that make it live; ``try`` takes the change back unless it is confirmed."""
+    """Return the commands that make it live; ``try`` rolls the change back unless it is confirmed."""
     return ["chmod 600 /etc/netplan/90-ipsecplan.yaml", "netplan generate", "netplan try --timeout 120"]
 
 

@@ -310,7 +310,7 @@ def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[
 
 
 def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    """Two hosts of a protected pair whose strongSwan versions have no proposal in common; once for each two kinds."""
+    """Report protected pairs without a common proposal, once per combination of host kinds."""
     mesh = plan.ipsec.topology
     if mesh.shape == "trap-any":  # all hosts have to have one in common: wildcard_rules
         return
@@ -330,14 +330,17 @@ def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Itera
             what = "IKE" if agreed.esp else "ESP"
             offered: list[EspProposal | IkeProposal] = [*esp_of(plan), *ike_of(plan)]
             lacking = node if any(can.lacks(p) for p in offered) else peer
-            with_whom = "hosts like it" if peer is node else f"host {quoted((peer if lacking is node else node).name)}"
+            with_whom = (
+                "other hosts of the same strongSwan version"
+                if peer is node
+                else f"host {quoted((peer if lacking is node else node).name)}"
+            )
             yield inventory.problem(
                 "IPP408",
-                f"host {quoted(lacking.name)} has no {what} proposal in common with {with_whom}: "
-                f"{agreed.downgrades[0]}",
+                f"host {quoted(lacking.name)} shares no {what} proposal with {with_whom}: {agreed.downgrades[0]}",
                 lacking.name,
                 "strongswan_version",
-                "offer a further proposal in ipsec.esp and ipsec.ike, take another profile, or upgrade strongSwan; "
+                "offer a further proposal in ipsec.esp and ipsec.ike, choose another profile, or upgrade strongSwan; "
                 "strongswan_version and strongswan_algorithms say what a host has",
             )
 

@@ -104,7 +104,7 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
             Problem(code="IPP303", message=f"no host matches the pattern {quoted(pattern)}", path=name, hint=hint)
         )
     seen = _seen(path, name)
-    # what somebody wrote into the inventory counts more than what was seen
+    # inventory variables override collected facts
     return Inventory(
         path,
         name,

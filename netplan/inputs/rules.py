@@ -151,12 +151,19 @@ def _hosts(loaded: LoadedPlan) -> Iterator[Problem]:
         "udp/4500": "IKE, which is never encrypted in itself",
     }
     for index, service in enumerate(ipsec.clear):
-        if service in forbidden or int(service.partition("/")[2]) > 65535:
+        if service in forbidden:
             yield loaded.source.problem(
                 "IPP404",
-                f"{service} can't be in ipsec.clear: it is {forbidden.get(service, 'no port')}",
+                f"{service} can't be in ipsec.clear: it is {forbidden[service]}",
                 (*at, index),
-                hint="SSH is tcp/22",
+                hint="list services of the hosts only, for example tcp/22 (SSH)",
+            )
+        elif int(service.partition("/")[2]) > 65535:
+            yield loaded.source.problem(
+                "IPP404",
+                f"{service}: port must be 1 to 65535",
+                (*at, index),
+                hint="write PROTOCOL/PORT, for example tcp/22",
             )
     if "tcp/22" not in ipsec.clear:
         yield loaded.source.problem(
@@ -256,16 +263,16 @@ def _judged(loaded: LoadedPlan, proposal: EspProposal | IkeProposal, at: Key) ->
         why = (
             f"has no {'ML-KEM-1024' if name == 'cnsa2' else 'required word'}"
             if not outside
-            else f"takes no {outside[0]}"
+            else f"does not allow {outside[0]}"
         )
-        subject = f"the profile {name} {why}" if outside else f"it {why}, which the profile {name} asks for"
+        subject = f"the profile {name} {why}" if outside else f"it {why}, which the profile {name} requires"
         yield loaded.source.problem(
             "IPP404", f"{text} is refused: {subject} ({profile.source})", at, hint=f"use {best}"
         )
         return
     given = loaded.source.values.get(at) is not None
     for doubt in proposal.doubts if given else ():
-        yield loaded.source.problem("IPP405", f"{text}: {doubt}", at, hint=f"{best} has no such doubt", warning=True)
+        yield loaded.source.problem("IPP405", f"{text}: {doubt}", at, hint=f"use {best} to avoid this", warning=True)
 
 
 def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
@@ -274,16 +281,16 @@ def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
         text, at = getattr(loaded.plan.ipsec.lifetimes, key), ("ipsec", "lifetimes", key)
         life = seconds(text)
         if life is None:
-            yield loaded.source.problem("IPP409", f"{quoted(text)} is no time", at, hint="such as 4h, 90m or 3600s")
+            yield loaded.source.problem("IPP409", f"{quoted(text)} is not a time", at, hint="such as 4h, 90m or 3600s")
         elif life < least:
             yield loaded.source.problem("IPP409", f"{text} is too short: at least {duration(least)}", at)
         elif longest(life) > limit:
             yield loaded.source.problem(
                 "IPP409",
-                f"{text}: the responder's SAs may live {duration(longest(life))}, and "
-                f"{duration(limit)} is the most ({profile.source if key == 'child' else 'NIST SP 800-77r1'})",
+                f"{key} lifetime {text}: the responder's SAs may live {duration(longest(life))}; "
+                f"the limit is {duration(limit)} ({profile.source if key == 'child' else 'NIST SP 800-77r1'})",
                 at,
-                hint=f"at most {duration(shortest(limit))}",
+                hint=f"use {duration(shortest(limit))} or less",
             )
 
 

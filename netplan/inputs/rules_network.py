@@ -115,7 +115,7 @@ def namespaces(loaded: LoadedPlan) -> Iterator[Problem]:
             message = f"{entry.name} is the ingress controller itself: clients from outside could not reach it any more"
             yield loaded.source.problem("IPP404", message, (*at, "name"))
         if entry.name in seen:
-            message = f"namespace {quoted(entry.name)} stands twice"
+            message = f"namespace {quoted(entry.name)} is listed twice"
             yield loaded.source.problem("IPP203", message, (*at, "name"))
         seen.add(entry.name)
     yield from _unknown_controller(loaded)

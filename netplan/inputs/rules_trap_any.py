@@ -23,7 +23,7 @@ WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
         f"protect: overlay, or {PAIRS}",
     ),
     ("auth", "psk"): (
-        "who opens IKE has to choose a key before the peer has said who it is",
+        "the initiator must select the PSK before it knows the peer's identity",
         f"auth: certificates, or {PAIRS}",
     ),
     ("auth", "raw-keys"): (

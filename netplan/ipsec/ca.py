@@ -344,7 +344,7 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_
 
 
 def _put(path: Path, data: bytes, mode: int) -> None:
-    """Write a file of the CA. Raises ProblemError, which an apply takes back, when the disk refuses."""
+    """Write a file of the CA. Raises ProblemError, on which apply rolls back, when the disk refuses."""
     with refusals(path, "written", "IPP607", ExitCode.FAILURE):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(path, data, mode)

@@ -144,7 +144,7 @@ def _mtu(before: Side, after: Side) -> Iterator[Change]:
             apply=Impact.NONE,
             apply_why="lowered on every node before any SA changes"
             if lower
-            else "stays small until `apply --raise`: last, on every node, receivers first",
+            else "stays small until `apply --raise-mtu`: last, on every node, receivers first",
         )
 
 

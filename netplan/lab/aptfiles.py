@@ -1,4 +1,4 @@
-"""The package sources that this machine's apt is told: both of its file formats, see sources.list(5).
+"""Reads this machine's apt sources in both file formats (sources.list(5)).
 
 apt itself can list them only after it has fetched them, and leaves out their options, so the files are read here.
 """

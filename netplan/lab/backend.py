@@ -1,4 +1,4 @@
-"""Which way of running the lab works on this machine: probed with time limits, never assumed."""
+"""Chooses the lab backend that works on this machine. Each is probed with a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab: a small real cluster on this machine; how it comes, is saved and restored, and goes."""
+"""A lab: a small real cluster on this machine. Starts, saves, restores and ends it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _WARM = (
 
 
 class Lab(Handle):
-    """One lab. Make it with :meth:`up` or take hold of a running one with :meth:`attach`."""
+    """One lab. Start it with :meth:`up`, or get a running one with :meth:`attach`."""
 
     # -- coming and going ---------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class Lab(Handle):
 
     @classmethod
     def attach(cls, name: str = "lab", say: Say | None = None) -> Lab:
-        """Return a lab that runs; raise a Problem when it doesn't."""
+        """Return a running lab. Raises ProblemError if it doesn't run."""
         folder = labs_home() / check_name(name)
         state = _alive(folder)
         if state is None:
@@ -333,7 +333,7 @@ class Lab(Handle):
 
 
 def down(name: str = "lab") -> bool:
-    """End a lab and delete its folder; returns whether there was anything. Nothing there is fine."""
+    """End a lab and delete its folder. Returns False if there was none."""
     folder = labs_home() / check_name(name)
     if not folder.exists():
         return False
@@ -344,7 +344,7 @@ def down(name: str = "lab") -> bool:
 
 
 def clear(folder: Path) -> None:
-    """End what runs for a lab's folder and empty it."""
+    """End all processes of a lab and empty its folder."""
     Ssh(folder).close()
     Machine(folder).kill()
     DirectMachine(folder).kill()
@@ -358,7 +358,7 @@ def default_file(name: str) -> Path:
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return a free port of 127.0.0.1 for each name; all are held until all are known, so none comes twice."""
+    """Return a free port of 127.0.0.1 for each name, each port once: all are bound until the last is found."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in names]
         for each in sockets:

@@ -1,4 +1,4 @@
-"""The whole job on a small real cluster: the commands that a user would type, their real output, and the time.
+"""Demonstration on a small real cluster: the commands that a user would type, their output, and the time they take.
 
 Nothing here is special to the demonstration: every step is the command line in a process of its own.
 """

@@ -1,6 +1,6 @@
-"""What a lab's virtual machine is told: the archive on its second disk, and the keys by which we know each other.
+"""Configuration of a lab's virtual machine: the archive on its second disk, and the SSH keys of both sides.
 
-All keys are made here, on the host, so already the first connection is checked against a host key known to be right.
+All keys are generated on the host, so the first SSH connection is already checked against a known host key.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lab's disk image: Debian with the programs a node has, made once and kept in the cache.
+"""Builds the lab's disk image: Debian with the programs of a node. It is built once and kept in the cache.
 
 One read-only root file system serves the virtual machine and is the lowest layer of every node.
 """

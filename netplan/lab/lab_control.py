@@ -1,4 +1,4 @@
-"""What a caller does with a running lab: commands on its nodes, power and cables."""
+"""Controls a running lab: commands on its nodes, power and cables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STARTED = ("sh", "-c", "systemctl is-system-running --wait | grep -q -e running
 
 
 class Handle:
-    """A lab by its name and state; :class:`netplan.lab.cluster.Lab` adds how one comes and goes."""
+    """A lab by its name and state; :class:`netplan.lab.cluster.Lab` adds start, save, restore and end."""
 
     def __init__(self, name: str, state: State, say: Say) -> None:
         self.name = check_name(name)

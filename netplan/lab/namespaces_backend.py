@@ -1,6 +1,6 @@
-"""The lab on the host's own kernel: "the guest" is then a set of namespaces instead of a virtual machine.
+"""The lab on the host's own kernel: "the guest" is a set of namespaces instead of a virtual machine.
 
-Nothing of it is in the host's network or mounts, and all of it ends with one process. It needs root and a kernel with
+It uses none of the host's networks or mounts, and ends with one process. It needs root and a kernel with
 ESP; it starts in about a second, and there is nothing to save or restore.
 """
 

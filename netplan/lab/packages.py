@@ -1,4 +1,4 @@
-"""What the lab needs installed: here, and in its image. ``python -m netplan.lab.packages`` prints the former."""
+"""Packages that the lab needs, here and in its image. ``python -m netplan.lab.packages`` prints the former."""
 
 from __future__ import annotations
 

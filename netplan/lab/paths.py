@@ -1,4 +1,4 @@
-"""Where the lab keeps things, and the locks and file writes everything else uses."""
+"""Directories of the lab, and its locks and atomic file writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background processes of a lab: found by a word in their arguments that no other process has, and surely ended."""
+"""Background processes of a lab: found by a unique word in their arguments, and ended for certain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Progress:
-    """A wait that ends when nothing new was said for ``silence`` seconds: what goes on slowly may take its time."""
+    """A wait that ends when nothing new was printed for ``silence`` seconds, however long the whole takes."""
 
     def __init__(self, silence: float) -> None:
         self.silence = silence

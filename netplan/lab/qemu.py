@@ -1,4 +1,4 @@
-"""The virtual machine: how QEMU is started, known again, saved and ended.
+"""The virtual machine: starts, finds, saves and ends QEMU.
 
 QEMU needs no privilege and no network of the host: its user-mode network forwards ports of 127.0.0.1, nothing else.
 """
@@ -152,7 +152,7 @@ class Machine:
             return ""
 
     def complaint(self) -> str:
-        """Return QEMU's own last words, for a message."""
+        """Return the last line that QEMU printed, for a message."""
         try:
             lines = (self.folder / "qemu.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:

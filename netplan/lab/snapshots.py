@@ -1,4 +1,4 @@
-"""Saved clusters: the memory of a running machine with what is needed to talk to it again.
+"""Saved clusters: the memory of a running machine, and the keys and configuration to connect to it again.
 
 A saved cluster is a folder: state.zst (memory), config.tar (second disk), id_ed25519 (the key of that moment) and
 saved.json. In the cache the folder's name is its key; a file that a user asks for is a tar archive of the same four.

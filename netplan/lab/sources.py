@@ -1,6 +1,6 @@
 """Debian package sources for the image, taken from this machine's own apt configuration at run time.
 
-So a local mirror, a proxy and relaxed date checks that hold for this machine hold for the image too, and no host name
+A local mirror, a proxy and relaxed date checks of this machine so apply to the image too, and no host name
 has to be written here. A machine of another Debian release has no source for our suite, but its mirror does as a rule:
 then its own entries are taken with our suite in place of theirs. IPSECPLAN_LAB_APT_SOURCES names a file instead.
 """

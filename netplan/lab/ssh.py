@@ -1,4 +1,4 @@
-"""SSH to the nodes of a lab, over one kept connection a node. A lab's folder has the ssh_config we and people use."""
+"""SSH to the nodes of a lab, over one kept connection a node. The lab's folder has the ssh_config."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab's folder says about it: its state file, and the inventory and plan that our product is given."""
+"""Files in a lab's folder: its state file, and the inventory and plan for ipsecplan."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ class AdditionalNetwork(Part):
         description="its name in the hosts' variable underlay_networks: at most 15 lower-case letters, digits and '-'"
     )
     mtu: Mtu = Field(
-        1500, description="IP MTU of every host's link on it unless its mtu in underlay_networks says else"
+        1500,
+        description="Default IP MTU of the host links on it in bytes; mtu in a host's underlay_networks overrides it",
     )
     family: Literal["ipv4", "ipv6"] = "ipv4"
     paths: list[PathRule] = Field(default_factory=list)
@@ -52,7 +53,9 @@ class AdditionalNetwork(Part):
 class Underlay(Part):
     """The network between the hosts."""
 
-    mtu: Mtu = Field(1500, description="IP MTU of every host's link unless the host variable underlay_mtu says else")
+    mtu: Mtu = Field(
+        1500, description="Default IP MTU of the host links in bytes; a host variable underlay_mtu overrides it"
+    )
     family: Literal["ipv4", "ipv6", "dual"] = Field(
         "ipv4",
         description="ipv4, ipv6, or dual: the overlay runs over IPv4, the MTU is safe over IPv6 too, and "
@@ -207,7 +210,9 @@ class Cni(Part):
 
     plugin: str = Field("bridge", description="bridge for an overlay of our own; `ipsecplan network --list` has all")
     version: str | None = Field(None, description="its version, such as 3.31")
-    encryption: bool = Field(False, description="whether it encrypts by itself, which host IPsec refuses to lie under")
+    encryption: bool = Field(
+        False, description="true if the CNI's own encryption is on; not supported together with host IPsec"
+    )
     options: dict[str, str] = Field(default_factory=dict, description="what only this network knows, such as network")
     existing: list[str] = Field(
         default_factory=list, description="dumps or files of what is there now, so that patches keep the rest"

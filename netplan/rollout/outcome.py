@@ -42,7 +42,7 @@ class Outcome:
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     changes: int = 0
     transaction: str = ""
-    until: str = ""  # awaiting: the UTC time by which a yes must have reached the nodes
+    until: str = ""  # awaiting-confirm: the UTC time by which a yes must have reached the nodes
     left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
     to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
     raised: tuple[int, int] | None = None

@@ -92,12 +92,18 @@ class Timers:
         if self.chosen is None:
             self.timer_s = arithmetic.automatic(self.pace, self.plan, self.deepest)
         elif self.chosen < self.smallest:
-            text = f"--timer {self.chosen} is too short: {self.words()}, so a node's timer would fire under the run"
-            return [Problem(code="IPP675", message=text, hint=f"--timer {self.smallest} is the smallest that will do")]
+            text = f"--rollback-timeout {self.chosen} is too short: {self.words()}, so a node's timer would fire early"
+            return [
+                Problem(
+                    code="IPP675", message=text, hint=f"--rollback-timeout {self.smallest} is the smallest that will do"
+                )
+            ]
         least = self.pace.least_keep_s
         if any("hold" in step.phases for step in plan) and self.keep_s < least:
-            text = f"--keep-for {self.keep_s} is too short: {self.words()}, so no yes could reach every node in time"
-            return [Problem(code="IPP675", message=text, hint=f"--keep-for {least} is the smallest that will do")]
+            text = f"--confirm-timeout {self.keep_s} is too short: {self.words()}, so no confirmation would be in time"
+            return [
+                Problem(code="IPP675", message=text, hint=f"--confirm-timeout {least} is the smallest that will do")
+            ]
         return []
 
     def told(self) -> Paced:
@@ -166,10 +172,12 @@ class Timers:
             return None
         last = (over or known)[0]
         text = (
-            f"{name} took itself back under the run: its timer of {last.seconds} s, which counts from the sending of "
+            f"{name} rolled back during the run: its timer of {last.seconds} s, which counts from the sending of "
             f"{last.by}, fired before {failure.phase} was done, {failure.at - last.sent:.0f} s later; {self.words()}"
         )
         hint = "apply again: the timer is set by what is measured then"
         if self.chosen:
-            hint = f"give --timer {max(self.smallest, last.seconds + 1)} or more, or none: it is measured then"
+            hint = (
+                f"give --rollback-timeout {max(self.smallest, last.seconds + 1)} or more, or none: it is measured then"
+            )
         return Problem(code="IPP676", message=text, hint=hint)

@@ -1,1 +1,1 @@
-"""From measurements to a verdict; "verified" is said only of what was measured."""
+"""Compares measurements with the plan. Only what was measured counts as verified."""

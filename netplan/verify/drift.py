@@ -1,4 +1,4 @@
-"""What the nodes told of themselves, as Problems and as sides of a comparison; pure."""
+"""Turns the status of nodes into Problems, and into one side of a bundle comparison. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge what the nodes heard of each other before anything was changed: protocol 50, UDP 4500, small and full. Pure."""
+"""Checks which packets reached each node during preflight: protocol 50 and UDP 4500, small and full-size. Pure."""
 
 from __future__ import annotations
 

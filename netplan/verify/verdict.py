@@ -1,4 +1,4 @@
-"""Judge what the nodes measured: every ordered pair, against the numbers of the plan. Pure."""
+"""Compares what the nodes measured with the plan, for each direction of each pair. Pure."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ FAULTS: tuple[Fault, ...] = (
         name="operator-stops",
         row="controller-dies",
         how="Ctrl-C",
-        must="all taken back, exit 6",
+        must="all rolled back, exit 6",
         phases=("permissive",),
         tests=(APPLY + "test_the_operator_stops",),
     ),
@@ -144,7 +144,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         name="node-deferred",
         row="node-away",
-        how="a node has no power and --defer-away allows it",
+        how="a node has no power and --skip-unreachable allows it",
         must="its pairs stay clear, by name; all others are protected; a later apply completes it",
         tests=(MESH + "test_a_node_that_is_away_is_deferred_and_completed",),
     ),
@@ -175,7 +175,7 @@ FAULTS: tuple[Fault, ...] = (
         row="node-disk-full",
         how="the disk of our state, or of our configuration, fills up on a node",
         phases=("arm", "stage", "permissive", "prepare"),
-        must="all taken back at once, exit 6, the disk named; once prepared, or all confirmed; live files are whole",
+        must="all rolled back at once, exit 6, the disk named; once prepared, or all confirmed; live files are whole",
         tests=("tests/lab/test_fault_looks.py::test_a_disk_that_fills_in_mid_apply",),
     ),
     Fault(

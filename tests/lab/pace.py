@@ -41,7 +41,7 @@ class Pace:
 
     @property
     def timer(self) -> int:
-        """Return a ``--timer`` in seconds that no working step outlasts, and that is soon over."""
+        """Return a ``--rollback-timeout`` in seconds that no working step outlasts, and that is soon over."""
         low, high = TIMER_S
         return min(max(math.ceil(TIMER * self.unit), low), high)
 
@@ -58,7 +58,7 @@ def _one(lab: Lab) -> float:
     return time.monotonic() - began
 
 
-def asked_for(said: str, option: str = "--timer") -> int | None:
+def asked_for(said: str, option: str = "--rollback-timeout") -> int | None:
     """Return the smallest seconds that a refusal names for an option, None when it is no such refusal."""
     found = re.search(_SMALLEST.format(option), said)
     return int(found[1]) if found else None

@@ -200,7 +200,7 @@ def try_it(walk: Walk, number: int) -> None:
     terminal.until("no transaction yet|confirmed")
     terminal.press("t")
     if number == 1:
-        walk.show("5, t: how long a proven change waits for a yes", "this many seconds")
+        walk.show("5, t: how long a verified change waits for confirmation", "this many seconds")
     terminal.until("this many seconds")
     terminal.press("Enter")
 
@@ -240,7 +240,7 @@ def walk_through(walk: Walk) -> None:
         "the rollout runs in a process of its own; each node's revert clock runs too", r"running.*(\n.*)*≤ \d:\d\d", 240
     )
     walk.picture("rollout")
-    walk.show("proven on the wire; now it waits for a yes, and every node counts down", "left to say yes", 400)
+    walk.show("verified on the wire; now it waits for confirmation, and every node counts down", "left to confirm", 400)
     walk.quiet()
     walk.picture("try")
     say_yes(walk, "confirmed: measured once more, every node's timer is over")
@@ -274,7 +274,7 @@ def killed_and_attached(walk: Walk) -> None:
         60,
     )
     walk.picture("attached")
-    walk.show("proven: the new planner counts down to the same second", "left to say yes", 400)
+    walk.show("verified: the new planner counts down to the same second", "left to confirm", 400)
     say_yes(walk, "")
     terminal.press("s")
     walk.show("s: every node asked", "0 to change", 240)

@@ -122,7 +122,7 @@ class Rollout:
 
 
 def _timer(seconds: int | None) -> tuple[str, ...]:
-    return () if seconds is None else ("--timer", str(seconds))
+    return () if seconds is None else ("--rollback-timeout", str(seconds))
 
 
 def _longer(timer: int | None, said: str) -> int:

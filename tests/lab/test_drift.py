@@ -65,7 +65,7 @@ def test_esp_is_heard_before_and_drift_is_seen_after(clusters: ClusterFactory, t
         assert [hint for text, hint in said.items() if text.startswith("n2: ") and words in text and hint], command
     print(f"{len(CHANGES)} changes by hand, {len(CHANGES)} seen, {len(said)} differences named")
     assert rollout.run("diff", "--live").returncode == 4
-    watched = rollout.run("status", "--watch", "--looks", "2", "--every", "1")
+    watched = rollout.run("status", "--watch", "--count", "2", "--interval", "1")
     assert watched.returncode == 4
     assert "n2: ov0 has MTU 1450, planned 1416" in watched.stdout
     assert watched.stdout.count("n2: confirmed") == 1, "the second look found nothing new"

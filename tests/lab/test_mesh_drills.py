@@ -49,7 +49,7 @@ def test_enable_mtu_and_disable(clusters: ClusterFactory, tmp_path: Path) -> Non
         judged(cluster.change("enable", ("apply", str(full), *YES)), planted=12, enforced=False)
         confirmed(cluster, full, ALL)
         judged(cluster.change("MTU 1416 -> 1316", ("apply", str(low), *YES)), planted=12)
-        row = cluster.change("MTU 1316 -> 1416, raised last", ("apply", str(full), *YES, "--raise"))
+        row = cluster.change("MTU 1316 -> 1416, raised last", ("apply", str(full), *YES, "--raise-mtu"))
         judged(row, planted=24)
         confirmed(cluster, full, ALL)
         row = cluster.change("disable", ("verify", str(full)), ("revert", str(full), "--yes"))
@@ -68,7 +68,7 @@ def test_cipher_and_mode(clusters: ClusterFactory, tmp_path: Path) -> None:
     try:
         judged(cluster.change("cipher GCM -> CBC, MTU lower first", ("apply", str(cbc), *YES)), planted=12)
         judged(cluster.change("mode transport -> tunnel", ("apply", str(tunnel), *YES)), planted=12)
-        row = cluster.change("tunnel CBC -> transport GCM, raised", ("apply", str(gcm), *YES, "--raise"))
+        row = cluster.change("tunnel CBC -> transport GCM, raised", ("apply", str(gcm), *YES, "--raise-mtu"))
         judged(row, planted=24)
     finally:
         print(cluster.table())
@@ -110,7 +110,7 @@ def test_add_remove_disable(clusters: ClusterFactory, tmp_path: Path) -> None:
             "timeout 60 swanctl --initiate --ike $c; done"  # fmt: skip
         said = lab.exec("n4", ["sh", "-c", refused])
         assert "established" not in said.stdout, said.stdout
-        assert "off: 1 nodes" in cluster.call("revert", str(four), "--yes", "--limit", "n4")
+        assert "removed: 1 nodes" in cluster.call("revert", str(four), "--yes", "--limit", "n4")
         assert lab.exec("n4", ["ip", "xfrm", "policy", "list", "nosock"]).stdout == ""
         assert lab.exec("n4", ["nft", "list", "table", "inet", "ipsecplan"]).returncode != 0
         row = cluster.change("disable", ("verify", str(three)), ("revert", str(three), "--yes"), members=THREE)
@@ -127,7 +127,7 @@ def test_a_node_that_is_away_is_deferred_and_completed(clusters: ClusterFactory,
     bundle = cluster.bundle("all")
     lab.power_off("n3")
     assert "n3 can't be reached" in cluster.apply(bundle, code=8)
-    said = cluster.apply(bundle, "--defer-away")
+    said = cluster.apply(bundle, "--skip-unreachable")
     assert "confirmed on 2 nodes" in said
     assert "n3 deferred: n1-n3 n2-n3 as before" in said
     lab.power_on("n3")
@@ -158,7 +158,7 @@ def test_one_change_with_a_raise_on_two_nodes(clusters: ClusterFactory, tmp_path
     cluster = Cluster(clusters(nodes=2), tmp_path)
     low, high = cluster.bundle("low", underlay=NARROW), cluster.bundle("high")
     assert "confirmed on 2 nodes" in cluster.apply(low)
-    row = cluster.change("MTU 1316 -> 1416, raised last", ("apply", str(high), *YES, "--raise"))
+    row = cluster.change("MTU 1316 -> 1416, raised last", ("apply", str(high), *YES, "--raise-mtu"))
     judged(row, planted=4, most=5)  # `make test` runs two labs at once on two processors
     assert any("raised: 1316 -> 1416" in said for _, said in row.marks)
     confirmed(cluster, high, ("n1", "n2"))

@@ -103,5 +103,5 @@ def test_killed_behind_a_line(clusters: ClusterFactory, tmp_path: Path, point: s
         assert by == ["timer"]
         assert len(seconds) == len(rollout.names)
         assert all(node["mtu"]["devices"] == {"ov0": 1416} for node in nodes.values()), "a small MTU is always safe"
-        assert rollout.run("status").stdout.count("(reverted by timer at 20") == number
+        assert rollout.run("status").stdout.count("(rolled back by timer at 20") == number
         answers(lab, "n1", "10.244.3.2")

@@ -51,13 +51,13 @@ def authenticated_anew(lab: Lab, verify: Callable[[], object]) -> None:
 
 
 @pytest.mark.weight(70)
-def test_a_leaf(applied: Applied) -> None:
+def test_certificates(applied: Applied) -> None:
     """The short part, on a cluster in force."""
     lab, rollout = applied.lab, applied.rollout
     key = lab.exec("n1", ["sha256sum", "/etc/swanctl/private/ipsecplan.pem"]).stdout
     with watched(lab) as seen:
-        assert "rotated" in rollout.run("rotate leaf", "--yes", ok=True).stdout
-    judged("leaf", seen, lab)
+        assert "rotated" in rollout.run("rotate certificates", "--yes", ok=True).stdout
+    judged("certificates", seen, lab)
     assert lab.exec("n1", ["sha256sum", "/etc/swanctl/private/ipsecplan.pem"]).stdout != key
     authenticated_anew(lab, lambda: rollout.run("verify", ok=True))
 
@@ -79,11 +79,11 @@ def test_pre_shared_keys(clusters: ClusterFactory, tmp_path: Path) -> None:
 
 
 @pytest.mark.drill
-def test_leaf_and_authority(clusters: ClusterFactory, tmp_path: Path) -> None:
+def test_certificates_and_authority(clusters: ClusterFactory, tmp_path: Path) -> None:
     lab = clusters(nodes=2)
     plan(lab, tmp_path)
     assert "confirmed" in apply(tmp_path)
-    for what in ("leaf", "ca"):
+    for what in ("certificates", "ca"):
         key = lab.exec("n1", ["sha256sum", "/etc/swanctl/private/ipsecplan.pem"]).stdout
         with watched(lab) as seen:
             assert "rotated" in ipsecplan("rotate", what, "bundle", "--yes", cwd=tmp_path)

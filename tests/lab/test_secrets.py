@@ -112,7 +112,7 @@ class Round(Watch):
     def succeeds_and_is_looked_at(self) -> None:
         self.succeeds()
         if self.auth != "psk":
-            assert self.say("output of apply", "rotate", "leaf", *self.verb("")[1:], "--yes") == 0
+            assert self.say("output of apply", "rotate", "certificates", *self.verb("")[1:], "--yes") == 0
             self.learn()
         assert self.say("output of status", *self.verb("verify", "--json")) == 0
         assert self.say("planner's programs", *self.verb("")[1:], module=("tui.run.live",)) == 0

@@ -152,7 +152,7 @@ class Resting(Cluster):
         assert sum(s.lost for s in found.report.among(found.members).values()) <= lost, found.line()
 
     def apply_row(self, name: str, bundle: Path, lost: int = 6) -> None:
-        self.row(name, ("apply", str(bundle), "--yes", "--soak", "2", "--timer", "3600"), lost=lost)
+        self.row(name, ("apply", str(bundle), "--yes", "--soak", "2", "--rollback-timeout", "3600"), lost=lost)
 
 
 ANY = {"topology": "trap-any"}
@@ -177,7 +177,7 @@ def test_changes_of_what_rests(clusters: ClusterFactory, tmp_path: Path) -> None
     assert all(is_new(node) and node["traps"] == 2 for node in nodes.values())
     cluster.apply_row("pairs to trap-any", other)
     cluster.rests(other, "n1", "n2")
-    for kind in ("leaf", "ca"):
+    for kind in ("certificates", "ca"):
         cluster.row(f"rotate {kind}", ("rotate", kind, str(other), "--yes"))
         ended(lab)
         cluster.call("verify", str(other))

@@ -186,7 +186,7 @@ def _journal(folder: Path, transaction: str, nodes: int = 2, outcome: str = "con
         }
         for n in names.values()
     ]
-    records += [{"event": "AwaitingConfirm", "until": "2126-01-01T00:00:00Z"}] if outcome == "awaiting" else []
+    records += [{"event": "AwaitingConfirm", "until": "2126-01-01T00:00:00Z"}] if outcome == "awaiting-confirm" else []
     records += [{"event": "RunFinished", "outcome": outcome, "exit_code": 0}]
     text = "".join(json.dumps({"at": "2026-01-01T00:00:00Z", **r}) + "\n" for r in records)
     (place / f"{transaction}.jsonl").write_text(text)
@@ -198,7 +198,7 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         _journal(folder, "tx-1")
         _journal(folder, "tx-2")
     if "@waiting" in words:
-        _journal(folder, "tx-1", outcome="awaiting")
+        _journal(folder, "tx-1", outcome="awaiting-confirm")
     if "@dumps" in words:
         shutil.copytree(DUMPS, "dumps")
     if "@draft" in words:

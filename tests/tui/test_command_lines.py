@@ -122,7 +122,7 @@ async def test_files(shown, capsys):
 
 
 def transactions(folder):
-    """Three transactions as the real engine journals them: taken back, waiting for a yes, confirmed."""
+    """Three transactions as the real engine journals them: rolled back, waiting for confirmation, confirmed."""
     Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
     Run(folder / "state", Played(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
     Run(folder / "state", Played(), keep=lambda *_: None)

@@ -66,8 +66,8 @@ def test_events_of_the_engine_fold_into_one_state_a_node():
                 "problems": [{"code": "IPP1", "message": "n2: broken"}]})  # fmt: skip
     assert (node.word, node.detail) == ("FAILED", "n2: broken")
     state.take({"event": "Reverting", "reason": "n2: broken"})
-    state.take({"event": "RunFinished", "outcome": "reverted", "exit_code": 6})
-    assert (state.reverting, state.outcome, state.exit_code, state.running) == ("n2: broken", "reverted", 6, False)
+    state.take({"event": "RunFinished", "outcome": "rolled-back", "exit_code": 6})
+    assert (state.reverting, state.outcome, state.exit_code, state.running) == ("n2: broken", "rolled-back", 6, False)
     assert state.clock(node, 0) is None
 
 
@@ -76,7 +76,7 @@ def test_a_try_waits_for_its_yes_and_counts_down(tmp_path):
     state = RolloutState()
     for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
         state.take(record)
-    assert (state.kind, state.outcome, state.awaiting) == ("try", "awaiting", True)
+    assert (state.kind, state.outcome, state.awaiting) == ("try", "awaiting-confirm", True)
     assert state.plan()[-2:] == ("hold", "confirm")
     node = state.nodes["a"]
     left = state.clock(node, state.until - 100)
@@ -99,8 +99,8 @@ def test_what_is_taken_back_says_so(tmp_path):
     state = RolloutState()
     for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
         state.take(record)
-    assert (state.kind, state.outcome, state.reverting) == ("apply", "reverted", "b: no")
-    assert {n.word for n in state.nodes.values()} == {"reverted"}
+    assert (state.kind, state.outcome, state.reverting) == ("apply", "rolled-back", "b: no")
+    assert {n.word for n in state.nodes.values()} == {"rolled back"}
     assert all(state.clock(n, 0) is None for n in state.nodes.values())
 
 
@@ -197,7 +197,7 @@ async def test_readonly_asks_no_question_that_changes_nodes(readonly, make, fold
 
 
 async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
-    """The keys start the verbs, as processes, with the bundle of the screen; only after a yes."""
+    """The keys start the verbs, as processes, with the bundle of the screen; only after confirmation."""
     started = []
     monkeypatch.setattr("tui.run.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
     Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
@@ -207,7 +207,7 @@ async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
         await settle(pilot)
         app.screen.tick()
         app.screen._head()
-        assert "C keeps it, U or silence takes it back" in app.screen.query_one("#rollout-head").text
+        assert "C keeps it, U or no answer rolls back" in app.screen.query_one("#rollout-head").text
         await pilot.press("C", "n", "U", "n")
         assert started == []
         await pilot.press("C", "y")
@@ -215,7 +215,7 @@ async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
         assert started == [["confirm", "bundle"], ["revert", "bundle", "--yes"]]
         app.screen.state.until = 0.0
         app.screen._head()
-        assert "nobody said yes in time" in app.screen.query_one("#rollout-head").text
+        assert "not confirmed in time" in app.screen.query_one("#rollout-head").text
 
 
 async def test_what_is_typed_for_a_try_is_never_an_option(make, folder, settle, monkeypatch):
@@ -226,7 +226,7 @@ async def test_what_is_typed_for_a_try_is_never_an_option(make, folder, settle, 
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         await pilot.press("t", "ctrl+u", *"-x", "enter")
-        assert started == [["try", "bundle", "--yes", "--detach", "--keep-for=-x"]]
+        assert started == [["try", "bundle", "--yes", "--detach", "--confirm-timeout=-x"]]
 
 
 async def test_history_opens_what_it_lists(make, folder, settle):

@@ -164,7 +164,7 @@ def _stage(folder, monkeypatch):
     write(folder, [*records(3, rounds=5), end])
     waiting = [
         {"at": "2026-01-01T00:00:00Z", "event": "AwaitingConfirm", "until": "2026-01-01T00:10:00Z", "seconds": 600},
-        {"at": "2026-01-01T00:00:01Z", "event": "RunFinished", "outcome": "awaiting", "exit_code": 0},
+        {"at": "2026-01-01T00:00:01Z", "event": "RunFinished", "outcome": "awaiting-confirm", "exit_code": 0},
     ]
     write(folder, [*records(6, len(PHASES), "try", "tx-2"), *waiting], "tx-2")
     monkeypatch.setenv("IPSECPLAN_STATE", "state")

@@ -13,7 +13,7 @@ from netplan.cli import apply as apply_verb
 from netplan.cli import resume as resume_verb
 from netplan.cli import try_
 from netplan.cli.main import cli, main
-from netplan.cli.options import CHOICES
+from netplan.cli.options import NODE_SELECTION
 from netplan.problems import ExitCode
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.verbs.resume import resume
@@ -22,7 +22,7 @@ from .test_rollout_changes import Cluster, engine, mesh
 from .test_rollout_engine import phases_sent
 from .test_rollout_try import STEPS, closed, opened
 
-WORDS = ["--batch", "3", "--limit", "a*", "--exclude", "ab", "--defer-away", "--raise", "--replace", "x"]
+WORDS = ["--wave-size", "3", "--limit", "a*", "--exclude", "ab", "--skip-unreachable", "--raise-mtu", "--replace", "x"]
 CHOSEN = {"batch": 3, "limit": "a*", "exclude": "ab", "defer_away": True, "lift": True, "replace": "x"}
 
 
@@ -54,19 +54,19 @@ def test_try_takes_what_apply_takes(options: list[Options], monkeypatch: pytest.
         assert {name: getattr(chosen, name) for name in CHOSEN} == CHOSEN
     names = [{name for p in cli.get_command(None, verb).params for name in p.opts} for verb in ("apply", "try")]  # type: ignore[arg-type,union-attr]
     assert names[0] <= names[1]
-    assert {"--batch", "--limit", "--exclude", "--defer-away", "--raise"} <= names[0]
-    assert len(CHOICES) == len(CHOSEN)
+    assert {"--wave-size", "--limit", "--exclude", "--skip-unreachable", "--raise-mtu"} <= names[0]
+    assert len(NODE_SELECTION) == len(CHOSEN)
 
 
 def test_a_detached_try_can_raise_nothing(options: list[Options], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["try", "bundle", "--yes", "--detach", "--raise"]) == 2
-    assert "ipsecplan apply --raise" in capsys.readouterr().err
+    assert main(["try", "bundle", "--yes", "--detach", "--raise-mtu"]) == 2
+    assert "ipsecplan apply --raise-mtu" in capsys.readouterr().err
     assert not options
     assert main(["try", "bundle", "--yes", "--detach", "--limit", "a*"]) == 0
 
 
 def test_resume_takes_the_raise_and_no_other_nodes(options: list[Options]) -> None:
-    assert main(["resume", "bundle", "--yes", "--raise"]) == 0
+    assert main(["resume", "bundle", "--yes", "--raise-mtu"]) == 0
     assert options[0].lift
     assert main(["resume", "bundle", "--yes", "--limit", "a"]) == 2
 

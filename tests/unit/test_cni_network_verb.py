@@ -20,6 +20,12 @@ def run(capsys, *argv):
     return code, out, err
 
 
+def run_link(capsys, *argv):
+    code = main(["host-link", *argv])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
 @pytest.mark.parametrize("plugin", [n for n, a in ADAPTERS.items() if ("vxlan", "ipv4") in a.takes])
 def test_every_vxlan_network_from_a_stack(plugin, capsys):
     code, out, _ = run(capsys, plugin, *VXLAN, "--json")
@@ -106,25 +112,25 @@ def test_the_list_names_every_network(capsys):
 
 
 def test_a_hosts_link_gets_its_mtu(capsys, tmp_path):
-    code, out, err = run(capsys, "--host", "networkd", "--link", "eth0", "--mtu", "1584", "--unit", "20-lan.network")
+    code, out, err = run_link(capsys, "networkd", "eth0", "--mtu", "1584", "--unit", "20-lan.network")
     assert code == 0, err
     assert "# etc/systemd/network/20-lan.network.d/90-ipsecplan.conf" in out
     assert "MTUBytes=1584" in out
     assert "networkctl reconfigure eth0" in out
     for host in ("canonical", "networkmanager", "ifupdown"):
-        code, out, err = run(capsys, "--host", host, "--link", "eth0", "--mtu", "9000", "--json")
+        code, out, err = run_link(capsys, host, "eth0", "--mtu", "9000", "--json")
         assert code == 0, err
         assert any("9000" in f["text"] for f in json.loads(out)["result"]["files"])
-    code, _, err = run(capsys, "--host", "ifupdown", "--link", "eth0", "--mtu", "9000", "--to", str(tmp_path / "new"))
+    code, _, err = run_link(capsys, "ifupdown", "eth0", "--mtu", "9000", "--to", str(tmp_path / "new"))
     assert code == 0, err
     assert (tmp_path / "new" / "etc" / "network" / "interfaces").exists()
 
 
 @pytest.mark.parametrize(
     ("argv", "code"),
-    [(("--mtu", "1500"), 2), (("--link", "eth0"), 2), (("--link", "eth0; x", "--mtu", "1500"), 3),
-     (("--link", "eth0", "--mtu", "1000"), 3), (("--link", "eth0", "--mtu", "1500", "--unit", "../../x"), 2)],
+    [(("--mtu", "1500"), 2), (("eth0",), 2), (("eth0; x", "--mtu", "1500"), 3),
+     (("eth0", "--mtu", "1000"), 3), (("eth0", "--mtu", "1500", "--unit", "../../x"), 2)],
 )  # fmt: skip
 def test_refusals_of_links(argv, code, capsys):
-    found, _, err = run(capsys, "--host", "networkd", *argv)
+    found, _, err = run_link(capsys, "networkd", *argv)
     assert found == code, err

@@ -75,7 +75,7 @@ def test_the_watch_ends_with_the_code_of_its_last_look(capsys: pytest.CaptureFix
             raise answer
         return answer
 
-    assert watch(look, ["n1"], every_s=0.01, looks=3) == ExitCode.DIFFERENCE
+    assert watch(look, ["n1"], interval_s=0.01, count=3) == ExitCode.DIFFERENCE
     out = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
     assert out == [
         "n1: confirmed, guard drop, 0 differences", "n1: no answer", "another ipsecplan is at work",
@@ -92,7 +92,7 @@ def test_ctrl_c_ends_it_with_that_code_too() -> None:
             raise KeyboardInterrupt
         return {"n1": drifted("bad")}, [], ExitCode.DIFFERENCE
 
-    assert watch(look, ["n1"], every_s=0.01) == ExitCode.DIFFERENCE
+    assert watch(look, ["n1"], interval_s=0.01) == ExitCode.DIFFERENCE
 
 
 def plan(**ipsec: Any) -> Plan:

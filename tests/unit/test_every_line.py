@@ -129,7 +129,7 @@ def test_resume_takes_back_what_two_faults_left_mixed(monkeypatch: pytest.Monkey
     assert nodes.words() == {"n-a": "new", "n-b": "new", "n-c": "old"}, "a reboot reverts, whatever the others do"
     with ClusterState(tmp_path / "state", "lab") as state:
         outcome = resume(engine(nodes, state), lambda *_: True, lambda *_: True)
-    assert outcome.outcome == "reverted", outcome.problems
+    assert outcome.outcome == "rolled-back", outcome.problems
     assert set(nodes.words().values()) == {"old"}
 
 
@@ -152,7 +152,7 @@ def test_taking_back_what_is_not_there_waits_for_nobody(monkeypatch: pytest.Monk
     monkeypatch.setattr(main, "_alone", lambda: pytest.fail("waited for the one who is at work"))
     foreign = {"phases": ["relax"], "tx": "tx-other", "time": 0, "timer": 60, "node": nodes.targets[0].node}
     (result,) = nodes.serve("n-a", foreign, b"").results
-    assert (result["ok"], result["detail"]) == (True, "nothing to take back")
+    assert (result["ok"], result["detail"]) == (True, "nothing to roll back")
 
 
 def test_a_try_that_is_confirmed_and_one_that_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_try_that_is_confirmed_and_one_that_is_not(monkeypatch: pytest.MonkeyP
     for said in ("no", "yes"):
         with ClusterState(tmp_path / "state", "lab") as state:
             tried = apply(engine(nodes, state, keep_s=300), lambda _: True, keep=lambda *_: None)
-            assert tried.outcome == "awaiting"
+            assert tried.outcome == "awaiting-confirm"
             if said == "no":
                 assert sorted(nodes.wait()) == ["n-a", "n-b", "n-c"]
                 assert confirm(engine(nodes, state)).outcome == "failed"
@@ -187,6 +187,6 @@ def test_two_begin_at_once_and_one_gives_way(monkeypatch: pytest.MonkeyPatch, tm
         gives_way = SimpleNamespace(sleep=lambda _: undo_after(loser, Failed([]), undone))
         monkeypatch.setattr(apply_module, "time", gives_way)
         finish(winner, phases.APPLY, outcome, None)
-    assert (undone.outcome, outcome.outcome) == ("reverted", "confirmed"), (undone.problems, outcome.problems)
+    assert (undone.outcome, outcome.outcome) == ("rolled-back", "confirmed"), (undone.problems, outcome.problems)
     assert set(nodes.words().values()) == {"new"}
     assert nodes.wait() == []

@@ -30,17 +30,17 @@ def test_the_table(past: Path) -> None:
     head, first, second = text.splitlines()
     assert (code, head.split()[0]) == (0, "TRANSACTION")
     rows = sorted([first.split()[4:6], second.split()[4:6]])
-    assert rows == [["apply", "reverted"], ["try", "awaiting"]]
+    assert rows == [["apply", "rolled-back"], ["try", "awaiting-confirm"]]
     assert run(past, "history", "--cluster", "other")[1] == "no transaction yet\n"
     rows = json.loads(run(past, "history", "--json")[1])["result"]
     assert {(row["outcome"], row["cluster"], tuple(row["nodes"])) for row in rows} == {
-        ("reverted", "lab", ("a", "b", "c")), ("awaiting", "lab", ("a", "b", "c")),
+        ("rolled-back", "lab", ("a", "b", "c")), ("awaiting-confirm", "lab", ("a", "b", "c")),
     }  # fmt: skip
 
 
 def test_one_of_them(past: Path) -> None:
     rows = json.loads(run(past, "history", "--json")[1])["result"]
-    failed = next(row["transaction"] for row in rows if row["outcome"] == "reverted")
+    failed = next(row["transaction"] for row in rows if row["outcome"] == "rolled-back")
     code, text = run(past, "show", failed.removeprefix("tx-"))
     assert code == 0
     assert "apply at 20" in text
@@ -49,7 +49,7 @@ def test_one_of_them(past: Path) -> None:
     canary = next(line for line in text.splitlines() if line.startswith("  switch"))
     assert canary.split()[-1] == "-", "the third node took no part in the first pair"
     assert "error IPP614: b: no" in text
-    assert "taken back: b: no" in text
+    assert "rolled back: b: no" in text
     whole = json.loads(run(past, "show", "--json", failed)[1])["result"]
     assert whole["runs"][0]["phases"][-1]["phase"] == "back"
 
@@ -67,7 +67,7 @@ def test_a_controller_that_died_left_no_end(past: Path) -> None:
     assert run(past, "history")[1].count("unfinished") == 2
 
 
-def test_a_try_that_nobody_can_answer_is_refused(tmp_path: Path) -> None:
+def test_try_without_terminal_is_refused(tmp_path: Path) -> None:
     code, text = run(tmp_path, "try", "bundle", "--yes")
     assert code == 2
-    assert "give --detach, and say it with `ipsecplan confirm`" in text
+    assert "give --detach, then run `ipsecplan confirm`" in text

@@ -22,9 +22,10 @@ def test_a_timer_follows_the_machine(unit: float, timer: int) -> None:
 
 
 def test_a_refusal_names_its_timer() -> None:
-    said = "error IPP675: --timer 30 is too short: ...\n  hint: --timer 84 is the smallest that will do\n"
+    said = "error IPP675: --rollback-timeout 30 is too short: ...\n"
+    said += "  hint: --rollback-timeout 84 is the smallest that will do\n"
     assert asked_for(said) == 84
-    assert asked_for(said, "--keep-for") is None
+    assert asked_for(said, "--confirm-timeout") is None
     assert asked_for("error IPP661: n1 can't be reached\n") is None
 
 

@@ -130,7 +130,7 @@ def test_it_may_take_over_and_says_from_whom(tmp_path: Path) -> None:
     nodes.nodes = {i: opened(["arm"]) for i in IDS}
     with ClusterState(tmp_path, "lab") as state:
         outcome = revert(engine(state, nodes, steal=True), lambda _: True)
-    assert outcome.outcome == "off"
+    assert outcome.outcome == "removed"
     warning = outcome.problems[0]
     assert (warning.severity, warning.message[:27]) == ("warning", "a: taken over from eve@othe")
     assert {request["lease"]["epoch"] for request in nodes.requests[1].values()} == {8}
@@ -145,7 +145,7 @@ def test_the_same_state_directory_goes_on(tmp_path: Path) -> None:
     assert {request["lease"]["epoch"] for request in nodes.requests[1].values()} == {8}
 
 
-@pytest.mark.parametrize(("lost", "ends"), [(IDS[1], "confirmed"), (IDS[0], "reverted")])
+@pytest.mark.parametrize(("lost", "ends"), [(IDS[1], "confirmed"), (IDS[0], "rolled-back")])
 def test_of_two_at_once_the_holder_of_the_first_node_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str, ends: str
 ) -> None:

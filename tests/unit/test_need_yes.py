@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from netplan.cli.group import cli
 
-VERBS = (("apply",), ("try",), ("revert",), ("resume",), ("rotate", "leaf"))
+VERBS = (("apply",), ("try",), ("revert",), ("resume",), ("rotate", "certificates"))
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

@@ -122,7 +122,7 @@ def test_an_unknown_version_is_trusted_with_what_every_build_has_and_nothing_els
         ("aes256gcm16-prfsha384-x25519-ke1_mlkem768", None),
         ("aes256gcm16-ecp384", "needs a PRF"),
         ("aes256-modp3072", "needs integrity"),
-        ("aes256gcm16-sha384-prfsha384-ecp384", "takes no sha384"),
+        ("aes256gcm16-sha384-prfsha384-ecp384", "excludes sha384"),
         ("aes256gcm16-prfsha384", "one key exchange"),
         ("aes256gcm16-prfsha384-ecp384-ecp256", "two key exchanges"),
         ("aes256gcm16-prfsha384-ecp384-ke1_mlkem768-ke1_mlkem512", "twice"),

@@ -80,7 +80,7 @@ def test_with_the_word_everybody_takes_part_and_what_is_left_is_said(tmp_path: P
     ("words", "states", "said"),
     [
         ("h9", {"h1": NEW}, "is no node of this run"),
-        ("h0", {"h1": NEW}, "h0 was not replaced: it has a memory of ours"),
+        ("h0", {"h1": NEW}, "h0 was not replaced: it still has ipsecplan state"),
         ("h0", {}, "h0 was not replaced"),
         ("h0", {"h0": NEW, "h1": NEW, "h2": NEW}, "no other node keeps a pair with it"),
     ],

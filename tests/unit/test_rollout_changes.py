@@ -209,7 +209,7 @@ def test_a_new_device_and_a_raise_are_refused_before_anything_changes(tmp_path: 
     assert (problem.code, problem.message) == (
         "IPP639", "h1: ov1 would be new, while every node stays at 1312 bytes",
     )  # fmt: skip
-    assert "`apply --raise` a bundle without the new nodes first" in str(problem.hint)
+    assert "`apply --raise-mtu` a bundle without the new nodes first" in str(problem.hint)
     assert set(phases_sent(new)) == {"status", "preflight"}
     live["devices"] = {"ov0": 1416, "ov1": None}
     assert apply(engine(tmp_path / "b", mesh(3), new), yes).outcome == "confirmed", "without a raise it is simply made"
@@ -226,7 +226,7 @@ def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_p
     nodes = Cluster()
     nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "f" * 64, "last": {}}
     outcome = revert(engine(tmp_path / "b", targets, nodes, limit="h2"), yes)
-    assert outcome.outcome == "off"
+    assert outcome.outcome == "removed"
     assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * len(phases.UNDO + phases.RAISE)
 
 

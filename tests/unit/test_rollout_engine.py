@@ -211,7 +211,7 @@ def test_a_clock_that_is_ahead_is_found_before_any_change(tmp_path: Path) -> Non
 def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str) -> None:
     nodes = Played(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
     run = Run(tmp_path, nodes)
-    assert (run.outcome.outcome, run.outcome.exit_code) == ("reverted", ExitCode.REVERTED)
+    assert (run.outcome.outcome, run.outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
     undone = nodes.calls[-len(phases.UNDO) :]
     assert [sent for sent, _ in undone] == [("relax",), ("plain",), ("back",)]
     assert all(set(who) == set(IDS) for _, who in undone)
@@ -247,9 +247,9 @@ def test_who_can_not_be_taken_back_is_said(tmp_path: Path) -> None:
         return None
 
     run = Run(tmp_path, Played(spoil))
-    assert (run.outcome.outcome, run.outcome.exit_code) == ("incomplete", ExitCode.REVERT_INCOMPLETE)
+    assert (run.outcome.outcome, run.outcome.exit_code) == ("rollback-incomplete", ExitCode.REVERT_INCOMPLETE)
     assert any("c can't be reached" in p.message for p in run.outcome.problems)
-    assert any(p.hint and "takes itself back within" in p.hint for p in run.outcome.problems)
+    assert any(p.hint and "rolls back by itself within" in p.hint for p in run.outcome.problems)
 
 
 def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_off_raises_the_mtu_last(tmp_path: Path) -> None:
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         outcome = revert(engine, lambda _: True)
-    assert outcome.outcome == "off"
+    assert outcome.outcome == "removed"
     assert phases_sent(nodes) == ["status", "relax", "plain", "back", "raise", "forget"]
     assert all(request["off"] for request in nodes.requests[1].values())
 
@@ -317,7 +317,7 @@ def test_an_open_upgrade_goes_back_to_its_release_and_keeps_the_mtu(tmp_path: Pa
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         outcome = revert(engine, lambda _: True)
-    assert outcome.outcome == "reverted"
+    assert outcome.outcome == "rolled-back"
     assert phases_sent(nodes) == ["status", "relax", "plain", "back"]
 
 
@@ -362,5 +362,5 @@ def test_a_full_disk_stops_an_apply_and_not_a_revert(tmp_path: Path, monkeypatch
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         outcome = revert(engine, lambda _: True)
-    assert outcome.outcome == "off"
+    assert outcome.outcome == "removed"
     assert [(p.code, p.severity) for p in outcome.problems] == [("IPP668", "warning")]

@@ -77,7 +77,7 @@ class Again:
 
 @pytest.mark.parametrize(
     ("answer", "said", "last"),
-    [(True, "confirmed", "confirm"), (False, "reverted", "back"), (None, "awaiting", "hold")],
+    [(True, "confirmed", "confirm"), (False, "rolled-back", "back"), (None, "awaiting-confirm", "hold")],
 )
 def test_a_try_asks_after_the_proof(tmp_path: Path, answer: bool | None, said: str, last: str) -> None:
     asked = []
@@ -136,9 +136,9 @@ def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("node", "words"),
     [
-        (closed("none", "reverted"), "c: taken back by timer at 2026-01-02T03:09:00Z"),
-        (closed("none", "reverted", "boot"), "c: taken back by boot"),
-        (opened(STEPS), "c: the transaction is not proven yet"),
+        (closed("none", "reverted"), "c: rolled back by timer at 2026-01-02T03:09:00Z"),
+        (closed("none", "reverted", "boot"), "c: rolled back by boot"),
+        (opened(STEPS), "c: the transaction is not verified yet"),
         (closed("confirmed", "confirmed", "operator"), "c: confirmed already, and others are not"),
         (({"state": "open", "tx": "tx-9", "release": "", "last": {}}, opened(STEPS)[1]), "different transactions"),
     ],
@@ -191,7 +191,7 @@ def test_resume_goes_on_at_the_first_unfinished_step(tmp_path: Path, done: tuple
 def test_resume_of_a_proven_transaction_proves_it_again(tmp_path: Path) -> None:
     nodes = Played()
     nodes.nodes = {i: opened(STEPS, "try") for i in IDS}
-    assert Again(tmp_path, nodes, keep=None).resume().outcome == "awaiting"
+    assert Again(tmp_path, nodes, keep=None).resume().outcome == "awaiting-confirm"
     assert phases_sent(nodes) == ["status", "probe", "hold"]
 
 
@@ -210,10 +210,10 @@ def test_resume_takes_back_what_one_node_took_back(
     nodes.nodes = dict.fromkeys(IDS, others) | {IDS[1]: closed("none", "reverted")}
     again = Again(tmp_path, nodes)
     outcome = again.resume()
-    assert (outcome.outcome, outcome.exit_code) == ("reverted", ExitCode.REVERTED)
+    assert (outcome.outcome, outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
     assert phases_sent(nodes) == ["status", "relax", "plain", "back"]
-    assert again.words == ["b took it back; take it back on the others"]
-    assert any("taken back by timer" in p.message for p in outcome.problems)
+    assert again.words == ["b rolled back; roll back the others"]
+    assert any("rolled back by timer" in p.message for p in outcome.problems)
 
 
 def test_resume_where_nothing_is_open(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_resume_where_nothing_is_open(tmp_path: Path) -> None:
     outcome = Again(tmp_path, nodes).resume()
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
     hint = outcome.problems[0].hint
-    assert hint == "taken back by timer at 2026-01-02T03:09:00Z: `ipsecplan apply` begins anew"
+    assert hint == "rolled back by timer at 2026-01-02T03:09:00Z: `ipsecplan apply` begins anew"
     nodes.nodes = {i: closed("confirmed", "confirmed", "operator") for i in IDS}
     nodes.differs = []
     assert Again(tmp_path, nodes).resume().outcome == "unchanged"

@@ -88,13 +88,15 @@ def test_too_short_a_timer_is_refused_and_the_smallest_is_not(monkeypatch: pytes
     nodes = Slow(monkeypatch, tmp_path / "nodes", SLOW)
     refused = Go(nodes, tmp_path / "state", timer_s=60)
     assert (refused.outcome.outcome, refused.outcome.exit_code) == ("failed", ExitCode.FAILURE)
-    assert refused.said.startswith("IPP675 --timer 60 is too short: a round trip to the slowest node takes 29.0 s")
+    assert refused.said.startswith(
+        "IPP675 --rollback-timeout 60 is too short: a round trip to the slowest node takes 29.0 s"
+    )
     assert (refused.asked, nodes.sent) == (0, ["status", "preflight"]), "refused before anything is changed"
     assert set(nodes.words().values()) == {"old"}
     assert nodes.wait() == [], "no timer was armed"
-    least = int(re.findall(r"--timer (\d+) is the smallest that will do", refused.said)[0])
+    least = int(re.findall(r"--rollback-timeout (\d+) is the smallest that will do", refused.said)[0])
     again = Go(nodes, tmp_path / "state", timer_s=least - 1)
-    assert f"--timer {least} is the smallest" in again.said
+    assert f"--rollback-timeout {least} is the smallest" in again.said
     done = Go(nodes, tmp_path / "state", timer_s=least)
     assert done.outcome.outcome == "confirmed", done.said
     assert done.timers["switch"] == least, "what was promised, and no more"
@@ -107,7 +109,7 @@ def test_a_wait_for_a_yes_that_is_too_short_is_refused(monkeypatch: pytest.Monke
         outcome = apply(engine, lambda _: True, keep=lambda *_: None)
     assert [p.code for p in outcome.problems] == ["IPP675"]
     assert nodes.sent == ["status", "preflight"]
-    least = int(re.findall(r"--keep-for (\d+) is the smallest", str(outcome.problems[0].hint))[0])
+    least = int(re.findall(r"--confirm-timeout (\d+) is the smallest", str(outcome.problems[0].hint))[0])
     with ClusterState(tmp_path / "state", "lab") as state:
         engine = Engine("lab", "d", nodes.targets, nodes, state, lambda _: None, Options(keep_s=least))
         outcome = apply(engine, lambda _: True, keep=lambda *_: True)
@@ -149,13 +151,15 @@ def test_a_node_whose_timer_fired_under_the_run_is_named(
     first = run.outcome.problems[0]
     assert first.code == "IPP676"
     assert re.match(
-        rf"c took itself back under the run: its timer of {chosen or 180} s, which counts from the sending of "
+        rf"c rolled back during the run: its timer of {chosen or 180} s, which counts from the sending of "
         r"arm\+senders\+stage, fired before mtu was done, 20\d s later; a round trip to the slowest node takes 20\d\.",
         first.message,
     ), first.message
     assert "IPP603" not in run.said, "that is its sign, not another fault"
     hint = str(first.hint)
-    assert re.match(r"give --timer \d{3,4} or more", hint) if chosen else hint.startswith("apply again"), hint
+    assert re.match(r"give --rollback-timeout \d{3,4} or more", hint) if chosen else hint.startswith("apply again"), (
+        hint
+    )
     nodes.wait()
     assert set(nodes.words().values()) == {"old"}
 
@@ -172,7 +176,7 @@ def test_a_node_whose_agent_the_timer_ended_is_named(monkeypatch: pytest.MonkeyP
 
     run = Run(tmp_path, Played(spoil), timer_s=60)
     assert [p.code for p in run.outcome.problems] == ["IPP676"]
-    assert "b took itself back under the run: its timer of 60 s" in run.outcome.problems[0].message
+    assert "b rolled back during the run: its timer of 60 s" in run.outcome.problems[0].message
     assert "mtu+credentials+prove+permissive, fired before mtu was done, 64 s later" in run.outcome.problems[0].message
 
 
@@ -197,7 +201,7 @@ def test_resume_and_confirm_refuse_too(monkeypatch: pytest.MonkeyPatch, tmp_path
     nodes.stale = True
     with ClusterState(tmp_path / "state", "lab") as state:
         engine = Engine("lab", "d", nodes.targets, nodes, state, lambda _: None, Options())
-        assert apply(engine, lambda _: True, keep=lambda *_: None).outcome == "awaiting"
+        assert apply(engine, lambda _: True, keep=lambda *_: None).outcome == "awaiting-confirm"
         nodes.sent.clear()
         engine = Engine("lab", "d", nodes.targets, nodes, state, lambda _: None, Options(timer_s=40))
         outcome = confirm(engine)

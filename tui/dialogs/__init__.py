@@ -1,1 +1,1 @@
-"""Dialogs: screens that lie on another one and end with an answer."""
+"""Dialogs: screens on top of another one that return an answer."""

@@ -1,4 +1,4 @@
-"""At the start: unsaved text that a planner before this one has left."""
+"""At the start: offers the draft that an earlier planner kept."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DraftScreen(ModalScreen[str]):
             text = f"The planner ended at {self.kept.at} before they were saved.\n{where}: {changed} lines differ"
             yield Static(Content(text), id="draft-text")
             if self.kept.outdated(self.draft.raw_saved):
-                warning = f"! {name} has changed since: the draft doesn't have that change, and saving it takes it back"
+                warning = f"! {name} has changed since: the draft doesn't have that change, and saving it undoes it"
                 yield Static(Content.styled(warning, "$text-error"), id="draft-warning")
             with VerticalScroll(id="draft-scroll"):
                 yield Static(coloured(lines), id="draft-diff")

@@ -1,4 +1,4 @@
-"""Jump mode: a letter on everything that can have the focus."""
+"""Jump mode: shows a letter on each widget that can have the focus."""
 
 from __future__ import annotations
 

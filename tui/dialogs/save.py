@@ -1,4 +1,4 @@
-"""Before a plan is written: the diff, and whether it is a plan at all."""
+"""Before a plan is saved: shows the diff and the errors, and asks."""
 
 from __future__ import annotations
 

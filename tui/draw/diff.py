@@ -1,4 +1,4 @@
-"""Differences of texts, unified and side by side, ready to show."""
+"""Text differences, unified and side by side."""
 
 from __future__ import annotations
 

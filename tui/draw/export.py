@@ -1,4 +1,4 @@
-"""What leaves the planner: the clipboard through OSC 52, and files beside the terminal."""
+"""Exports: the clipboard through OSC 52, and files of a screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Files compares: bundles as path to text, from a plan or a directory, and which of their files differ."""
+"""Bundles as path -> text, from a plan or a directory, and which of their files differ."""
 
 from __future__ import annotations
 

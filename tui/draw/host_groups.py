@@ -1,4 +1,4 @@
-"""Hosts as the plan's arithmetic sees them: kinds that are alike, and pairs that stand out."""
+"""Groups hosts that the plan's arithmetic treats alike, and finds pairs that differ from most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words for what the engine reports: who decides a byte, and short names for narrow places. No numbers."""
+"""Labels for values of the engine: who decides a byte, and short names for narrow columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Theme colours for tables, whose cells know nothing of the theme."""
+"""Theme colours for table cells."""
 
 from __future__ import annotations
 

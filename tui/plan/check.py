@@ -1,4 +1,4 @@
-"""Drafts of a plan file checked at typing speed: the phases of the pipeline over text that is not on disk."""
+"""Checks drafts of a plan file at typing speed, with the phases of the pipeline, before they are on disk."""
 
 from __future__ import annotations
 

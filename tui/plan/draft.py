@@ -1,4 +1,4 @@
-"""A plan file that is being edited: undo, redo, save whole or not at all."""
+"""A plan file that is being edited: undo, redo, atomic save."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Draft:
         return self.text != self.saved
 
     def change(self, text: str, *, merge: bool = False) -> None:
-        """Take a new text; the old one can be had back. ``merge``: part of the change before, as in typing."""
+        """Replace the text; undo restores the old one. ``merge``: joined with the previous change, as in typing."""
         if text != self.text:
             if not (merge and self._past):
                 self._past.append(self.text)

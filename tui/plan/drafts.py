@@ -1,4 +1,4 @@
-"""Unsaved text of a plan on disk: what a planner that ended by an error or a signal leaves for the next one.
+"""Drafts on disk: unsaved text that a planner keeps when an error or a signal ends it, for the next start.
 
 A draft is the whole text below one comment line that says when it was kept and which content of the plan file it was
 made from. It lies beside the plan (``plan.yaml.draft``), or in the state directory when nothing can be written there.

@@ -1,4 +1,4 @@
-"""What the planner works on: one plan file as a draft, checked with every change, and its bundle in memory."""
+"""The planner's session: one plan file as a draft, checked with every change, and its bundle in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _checker(path: Path) -> Checker:
 
 
 class Desk:
-    """The draft and what it amounts to. Nothing here draws; everything raises ProblemError."""
+    """The draft and the result of its check. Draws nothing. Methods raise ProblemError."""
 
     def __init__(self, path: Path | None, *, readonly: bool = False) -> None:
         self.readonly = readonly

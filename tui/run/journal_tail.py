@@ -1,6 +1,6 @@
-"""Following a rollout through its journal: nothing is held between planner and controller but the file system.
+"""Follows a rollout through its journal; planner and controller share only the file.
 
-So a planner that is lost takes nothing with it, and the next one finds the same transaction.
+So a planner can end at any time, and the next one finds the same transaction.
 """
 
 from __future__ import annotations

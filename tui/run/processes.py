@@ -1,4 +1,4 @@
-"""Work that must outlive the planner, or can be stopped without it: each in a process of its own."""
+"""Runs verbs in processes of their own, so that they outlive the planner or can be stopped without it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def ended() -> list[int]:
 
 
 def stop(pid: int) -> None:
-    """Ask a controller to stop: it ends the phase and takes everything back in order."""
+    """Ask a controller to stop: it ends the phase and rolls back in order."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGINT)
 

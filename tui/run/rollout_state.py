@@ -1,4 +1,4 @@
-"""What a rollout has come to: a flood of events folded into one state a node. Knows events as data only."""
+"""Folds the events of a rollout into one state per node. Reads events as data only."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from netplan.problems import printable
 from netplan.rollout import phases
 
 LOG_LINES = 20_000
-DONE = {"confirm": "kept", "back": "reverted", "forget": "reverted"}  # phases after which no timer runs
+DONE = {"confirm": "kept", "back": "rolled back", "forget": "rolled back"}  # phases after which no timer runs
 # how a node stands, and the theme's colour for it
 WORDS = {
     "ok": "success",
     "kept": "success",
     "working": "primary",
     "waiting": "",
-    "reverted": "warning",
+    "rolled back": "warning",
     "FAILED": "error",
 }
 PLANS: dict[str, tuple[phases.Step, ...]] = {
@@ -34,7 +34,7 @@ PLANS: dict[str, tuple[phases.Step, ...]] = {
 class NodeState:
     """One node. ``phase`` is the one at work or last done, ``word`` how it stands.
 
-    ``deadline``: when its own timer takes it back at the latest, in seconds since the epoch; None where none runs.
+    ``deadline``: when its own timer rolls it back at the latest, in seconds since the epoch; None where none runs.
     """
 
     name: str
@@ -59,7 +59,7 @@ class RolloutState:
         self.phase = ""
         self._seen: list[str] = []
         self.reverting: str | None = None
-        self.until: float | None = None  # a try is kept until then, and taken back without a yes
+        self.until: float | None = None  # a try is rolled back then, unless it is confirmed
         self.outcome: str | None = None
         self.exit_code: int | None = None
         self.log: deque[str] = deque(maxlen=LOG_LINES)
@@ -68,16 +68,16 @@ class RolloutState:
 
     @property
     def running(self) -> bool:
-        """Tell whether the end has not been told."""
+        """Return True until the run's end is recorded."""
         return bool(self.transaction) and self.outcome is None
 
     @property
     def awaiting(self) -> bool:
-        """Tell whether it is proven and waits for a yes."""
-        return self.until is not None and self.outcome in (None, "awaiting")
+        """Tell whether it is verified and waits for confirmation."""
+        return self.until is not None and self.outcome in (None, "awaiting-confirm")
 
     def left(self, now: float) -> float:
-        """Return the seconds in which a yes still counts: until the first node takes itself back, at the latest."""
+        """Return the seconds left to confirm: at most until the first node's rollback timer fires."""
         ends = [node.deadline for node in self.nodes.values() if node.deadline is not None]
         return max(min([self.until or now, *ends]) - now, 0.0)
 
@@ -88,7 +88,7 @@ class RolloutState:
         return tuple(dict.fromkeys(self._seen))
 
     def take(self, record: dict[str, Any]) -> None:
-        """Fold one record in; what is unknown is logged and otherwise left alone."""
+        """Apply one record; an unknown one is only logged."""
         self.taken += 1
         at = _time(str(record.get("at")))
         kind = str(record.get("event", ""))
@@ -151,8 +151,8 @@ class RolloutState:
             node.detail = "; ".join(str(p.get("message", "")) for p in found if isinstance(p, dict)) or node.detail
 
     def clock(self, node: NodeState, now: float) -> float | None:
-        """Return at most how many seconds a node's dead-man timer still has; None when none runs."""
-        if node.deadline is None or self.outcome not in (None, "awaiting"):
+        """Return at most how many seconds a node's rollback timer still has; None when none runs."""
+        if node.deadline is None or self.outcome not in (None, "awaiting-confirm"):
             return None
         return max(node.deadline - now, 0.0)
 
@@ -180,9 +180,9 @@ def line(record: dict[str, Any]) -> str:
     elif kind == "Paced":
         text = f"a round trip takes {record.get('trip_s')} s: timers of {record.get('timer_s')} s from here on"
     elif kind == "AwaitingConfirm":
-        text = f"proven; kept until {str(record.get('until', ''))[11:19]} UTC unless somebody says yes before"
+        text = f"verified; rolls back at {str(record.get('until', ''))[11:19]} UTC unless confirmed before"
     elif kind == "Reverting":
-        text = f"taking it back on every node: {record.get('reason', '')}"
+        text = f"rolling back on every node: {record.get('reason', '')}"
     elif kind == "RunFinished":
         text = f"the end: {record.get('outcome')} (exit {record.get('exit_code')})"
     else:

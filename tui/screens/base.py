@@ -1,4 +1,4 @@
-"""What every screen has: title, body, the command line that gives the same result, footer."""
+"""Base of all screens: title, body, the command line that gives the same result, footer."""
 
 from __future__ import annotations
 

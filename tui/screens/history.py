@@ -1,4 +1,4 @@
-"""Screen 7: the transactions that were, from their journals, and one of them phase by phase."""
+"""Screen 7: past transactions from their journals, and one of them phase by phase."""
 
 from __future__ import annotations
 

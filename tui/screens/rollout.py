@@ -1,4 +1,4 @@
-"""Screen 5: a transaction as it goes, from its journal; the controller is a process that needs no planner."""
+"""Screen 5: a transaction in progress, from its journal. The controller is a process that doesn't need the planner."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class RolloutScreen(RolloutActions):
     MODE = "rollout"
     CSS_PATH = Path(__file__).with_name("rollout.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("A", "apply", "Apply", id="rollout.apply", tooltip="Apply the bundle, with each node's revert timer"),
-        Binding("t", "try", "Try", id="rollout.try", tooltip="Apply and prove it; kept only when C says yes in time"),
-        Binding("C", "confirm", "Confirm", id="rollout.confirm", tooltip="Yes to what was tried: keep it"),
-        Binding("U", "revert", "Revert", id="rollout.revert", tooltip="No: stop it, or take it back on every node"),
+        Binding("A", "apply", "Apply", id="rollout.apply", tooltip="Apply the bundle; each node has a rollback timer"),
+        Binding("t", "try", "Try", id="rollout.try", tooltip="Apply and verify; rolled back unless C confirms in time"),
+        Binding("C", "confirm", "Confirm", id="rollout.confirm", tooltip="Confirm the try: keep the change"),
+        Binding("U", "revert", "Revert", id="rollout.revert", tooltip="Stop the run, or roll back on every node"),
         Binding(
             "r",
             "resume",
             "Resume",
             show=False,
             id="rollout.resume",
-            tooltip="Go on where a controller died, or take back what is left",
+            tooltip="Continue where a controller died, or roll back the rest",
         ),
         Binding("s", "status", "Status", id="rollout.status", tooltip="What every node has now, and how it differs"),
         Binding("slash", "search", "Search", key_display="/", id="rollout.search", tooltip="Search the log"),
@@ -131,7 +131,7 @@ class RolloutScreen(RolloutActions):
             where = f"cluster {self.cluster}: no transaction yet" if self.cluster else "no bundle and no plan"
             head.text = f"{where}; A applies {self.planner.bundle}, t tries it\n"
             return
-        back = f"! taking it back: {state.reverting}" if state.reverting else self._counts()
+        back = f"! rolling back: {state.reverting}" if state.reverting else self._counts()
         head.text = f"{state.verb} {state.transaction} on {state.cluster}: {self._stands(state)}\n{back}"
         self.set_class(state.awaiting, "-awaiting")
 
@@ -141,13 +141,13 @@ class RolloutScreen(RolloutActions):
         if state.awaiting:
             left = state.left(time.time())
             if not left:
-                return "nobody said yes in time: every node takes itself back (s asks them)"
-            return f"proven, {minutes(left)} left to say yes: C keeps it, U or silence takes it back"
+                return "not confirmed in time: every node rolls back by itself (s shows status)"
+            return f"verified, {minutes(left)} left to confirm: C keeps it, U or no answer rolls back"
         if state.outcome is not None:
             return f"{state.outcome} (exit {state.exit_code})"
         if pid is not None:
             return f"running, phase {state.phase or '-'}; controller is process {pid}"
-        return "its controller is gone: nodes revert by their own timers (s asks them, r goes on)"
+        return "its controller is gone: nodes roll back by their own timers (s shows status, r resumes)"
 
     def _counts(self) -> str:
         words = [node.word for node in self.state.nodes.values()]

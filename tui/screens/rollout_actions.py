@@ -72,29 +72,31 @@ class RolloutActions(PlannerScreen):
         about = None if self._busy() else self._about()
         if about is not None:
             question = (
-                f"Apply {about}?\nEach node takes itself back {USUAL_TIMER_S} s after the last step it heard of "
-                "(later where round trips are slow), unless all is proven."
+                f"Apply {about}?\nEach node rolls back by itself {USUAL_TIMER_S} s after the last step that "
+                "reached it (later where round trips are slow), unless every check passed."
             )
             self._ask(question, "apply", ["apply", str(self.planner.bundle), "--yes"])
 
     def action_try(self) -> None:
-        """Apply and prove the bundle, and keep it only with a yes; asks for how long."""
+        """Apply and verify the bundle; it is kept only if confirmed in time. Asks for the time."""
         about = None if self._busy() else self._about()
         if about is not None:
-            question = f"Try {about}?\nProven, it waits for a yes (C), and is taken back after this many seconds:"
+            question = (
+                f"Try {about}?\nOnce verified, it waits for C to confirm, and rolls back after this many seconds:"
+            )
             self.app.push_screen(PromptScreen(question, str(DEFAULTS.keep_s)), self._try)
 
     def _try(self, seconds: str | None) -> None:
         if seconds is not None:
             # the verb itself says what it takes; `=` so that nothing that was typed is an option
-            self._start(["try", str(self.planner.bundle), "--yes", "--detach", f"--keep-for={seconds}"])
+            self._start(["try", str(self.planner.bundle), "--yes", "--detach", f"--confirm-timeout={seconds}"])
 
     def action_confirm(self) -> None:
-        """Say yes to what was tried."""
+        """Confirm what was tried."""
         if self._busy():
             return
         if not self.state.awaiting:
-            self.notify("nothing waits for a yes: t tries the bundle", severity="warning", timeout=3)
+            self.notify("nothing waits for confirmation: t tries the bundle", severity="warning", timeout=3)
             return
         question = "Keep it? It is measured once more, then every node's timer ends."
         self._ask(question, "keep it", ["confirm", str(self.planner.bundle)])
@@ -107,16 +109,16 @@ class RolloutActions(PlannerScreen):
             self._ask(question, "go on", ["resume", str(self.planner.bundle), "--yes"])
 
     def action_revert(self) -> None:
-        """Stop a running transaction, or take the bundle back; after asking."""
+        """Stop a running transaction, or roll the bundle back; after asking."""
         if self._may_not():
             return
         if self.working() is not None:
-            self.app.push_screen(AskScreen("Stop after this phase and take it back on every node?", "stop"), self._stop)
+            self.app.push_screen(AskScreen("Stop after this phase and roll back on every node?", "stop"), self._stop)
         else:
             question = (
-                "No to what was tried: take it back on every node now?"
+                "Reject the try: roll back on every node now?"
                 if self.state.awaiting
-                else "Take everything back on every node? Overlay packets go in CLEAR afterwards."
+                else "Remove everything from every node? Overlay packets go in CLEAR afterwards."
             )
             self._ask(question, "revert", ["revert", str(self.planner.bundle), "--yes"])
 
@@ -124,7 +126,7 @@ class RolloutActions(PlannerScreen):
         pid = self.working()
         if agreed and pid is not None:
             processes.stop(pid)
-            self.notify("stopping after this phase, then taking it back", timeout=4)
+            self.notify("stopping after this phase, then rolling back", timeout=4)
 
     def _ask(self, question: str, yes: str, verb: list[str]) -> None:
         def answered(agreed: bool | None) -> None:
@@ -137,7 +139,7 @@ class RolloutActions(PlannerScreen):
         self.pinned = None
         log = folder(self.root, self.cluster) / "planner.log"
         pid = processes.start_detached([*verb, *self.state_option], log)
-        self.notify(f"process {pid}; what it says is in {_short(log)}", title=verb[0], timeout=4, markup=False)
+        self.notify(f"process {pid}; its output is in {_short(log)}", title=verb[0], timeout=4, markup=False)
         self._watch(log)
 
     @work(thread=True, exclusive=True, group="watch")

@@ -1,4 +1,4 @@
-"""Screen 6: what the plan promises, measured on the wire, node by node as they answer."""
+"""Screen 6: measurements of every pair beside the plan, as the nodes answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calculator's answer in two lines, or what is wrong with the question."""
+"""The calculator's answer in two lines, or the error in the question."""
 
 from __future__ import annotations
 

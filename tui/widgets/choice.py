@@ -1,4 +1,4 @@
-"""One of a few words: left and right, space or a click takes the next."""
+"""A choice of a few words: left, right, space or a click selects the next."""
 
 from __future__ import annotations
 

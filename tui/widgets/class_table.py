@@ -1,4 +1,4 @@
-"""The classes of pairs: what the arithmetic is done for."""
+"""The classes of host pairs, the unit of the arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One row of the ledger in words: where its size is written down, and who decides it."""
+"""Details of one ledger row: the source of its size, and who decides it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosts against hosts, or zones against zones: the inner MTU of each pair as a number."""
+"""Matrix of hosts or groups with the inner MTU of each pair."""
 
 from __future__ import annotations
 

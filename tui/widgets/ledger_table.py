@@ -1,4 +1,4 @@
-"""The ledger as a table: every byte, where its size is written down, and who decides it."""
+"""The ledger as a table: each header, the source of its size, and who decides it."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class LogView(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         text = self.lines[index]
         style = base
-        if "FAILED" in text or "taking it back" in text:
+        if "FAILED" in text or "rolling back" in text:
             style = base + Style.parse(f"bold {tint(self.app, 'error')}")
         if index == self.found:
             style = style + Style(reverse=True)

@@ -1,4 +1,4 @@
-"""The nodes of a rollout: how far each is, how it stands, and how long until it would take itself back."""
+"""The nodes of a rollout: progress, state, and seconds until the rollback timer fires."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ COLUMNS = (
     ("node", 12),
     ("progress", 15),
     ("phase", 12),
-    ("state", 9),
+    ("state", 12),
     ("age", 6),
-    ("reverts", 9),
+    ("rolls back", 11),
     ("last word", 60),
 )
 
@@ -54,7 +54,7 @@ class NodeTable(DataTable[object]):
             node = self.state.nodes.get(name)
             if node is not None and name in self.rows:
                 self._put(name, "age", cell(_age(node, now)))
-                self._put(name, "reverts", cell(self._clock(self.state, node, now)))
+                self._put(name, "rolls back", cell(self._clock(self.state, node, now)))
 
     def _put(self, name: str, column: str, value: object) -> None:
         """Write a cell that has changed: each one written is a region to draw."""

@@ -1,4 +1,4 @@
-"""A few lines of words."""
+"""A few lines of text."""
 
 from __future__ import annotations
 

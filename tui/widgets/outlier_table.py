@@ -1,4 +1,4 @@
-"""Pairs that are not like most: shown first when there are many hosts."""
+"""Pairs that differ from most, shown first when there are many hosts."""
 
 from __future__ import annotations
 

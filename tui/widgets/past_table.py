@@ -1,4 +1,4 @@
-"""The transactions that the journals know, the newest first."""
+"""Transactions from the journals, newest first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from netplan.rollout.record.history import Past
 from tui.draw.style import cell, tint
 
 COLUMNS = (
-    ("transaction", 25),
+    ("transaction", 23),
     ("when (UTC)", 20),
-    ("outcome", 12),
+    ("outcome", 20),
     ("verbs", 15),
     ("nodes ", 7),
     ("seconds ", 9),
@@ -22,10 +22,10 @@ COLUMNS = (
 )
 STYLES = {
     "confirmed": "success",
-    "reverted": "warning",
-    "off": "warning",
-    "awaiting": "primary",
-    "incomplete": "error",
+    "rolled-back": "warning",
+    "removed": "warning",
+    "awaiting-confirm": "primary",
+    "rollback-incomplete": "error",
     "failed": "error",
     "unfinished": "error",
 }

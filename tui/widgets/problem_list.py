@@ -1,4 +1,4 @@
-"""What is wrong: position, message, hint; the same words that the command line prints."""
+"""Problems with position, message and hint, in the words of the command line."""
 
 from __future__ import annotations
 

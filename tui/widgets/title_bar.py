@@ -1,4 +1,4 @@
-"""The first line of every screen: which plan, what it comes to, and the way to the other screens."""
+"""The first line of every screen: the plan, its result, and the keys of the other screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every direction of every pair: what was measured, and whether it is what was planned."""
+"""One row per direction of a pair: the measurement, and whether it matches the plan."""
 
 from __future__ import annotations
 

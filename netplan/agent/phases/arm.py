@@ -29,4 +29,4 @@ def arm(request: Node, archive: bytes | None) -> Node:
 def hold(request: Node) -> Node:
     """Phase ``hold``: proven; the timer, armed anew just now, gives people time to say yes."""
     seconds = state.seconds_left(request)
-    return {"changed": False, "detail": f"proven; taken back in {seconds} s unless confirmed"}
+    return {"changed": False, "detail": f"verified; rolls back in {seconds} s unless confirmed"}

@@ -74,7 +74,8 @@ def findings(node: Node) -> list[Node]:
                 hint += f"; the last one here: ip link set dev {device} mtu {wanted}"
             wrong.append(finding("IPP643", text, hint))
         elif found < wanted:
-            text = f"{device} of {name} has MTU {found}, the plan says {wanted}: the proof needs the same number"
+            text = f"{device} of {name} has MTU {found}, the plan says {wanted}: "
+            text += "verification requires exactly the planned MTU"
             wrong.append(finding("IPP643", text, "the steps of cluster/STEPS.md set it"))
     large = sorted(pod["port"] for pod in pods(node) if pod["mtu"] > wanted)
     if large:

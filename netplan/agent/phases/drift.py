@@ -63,7 +63,7 @@ def files(entries: Iterable[Node], node: Node) -> list[Node]:
         if read(path) != planned:
             out.append(differing("IPP680", f"{path} is not the file of {source}", "another", source))
     if os.path.exists(paths.KEY) and os.stat(paths.KEY).st_mode & 0o077:
-        hint = f"chmod 600 {paths.KEY}, then `ipsecplan rotate leaf`: others may have read it"
+        hint = f"chmod 600 {paths.KEY}, then `ipsecplan rotate certificates`: others may have read it"
         out.append(differing("IPP606", f"{paths.KEY} is readable by others", "", "600", hint))
     return out
 
@@ -207,7 +207,7 @@ def certificates(node: Node) -> tuple[list[Node], Node]:
     seen: Node = {}
     if node.get("auth") == "psk":
         return out, seen
-    for name, path, verb in (("certificate", paths.CERTIFICATE, "rotate leaf"), ("CA", paths.CA, "rotate ca")):
+    for name, path, verb in (("certificate", paths.CERTIFICATE, "rotate certificates"), ("CA", paths.CA, "rotate ca")):
         times = lifetime(read(path) or "")
         if times is None:
             continue

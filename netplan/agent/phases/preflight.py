@@ -232,7 +232,7 @@ def _overlay(node: Node) -> list[Node]:
 def _smaller(name: str, now: int, planned: int) -> Node:
     """A device that is smaller than planned: nothing raises it by the way."""
     if os.path.exists(overlay_mtu.CONFLIST):
-        text = f"{name} has MTU {now}, planned {planned}: every node stays at the smallest until `apply --raise`"
+        text = f"{name} has MTU {now}, planned {planned}: every node stays at the smallest until `apply --raise-mtu`"
         return finding("IPP639", text, severity="warning")
     hint = "no bundle was ever applied here: give the device the planned MTU by hand, then apply"
     return finding("IPP639", f"{name} has MTU {now}, the plan says {planned}", hint)

@@ -40,7 +40,7 @@ def relax(request: Node) -> Node:
     """Undo, first part, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
     now = state.load()
     if not os.path.exists(state.SCRIPT) or not _ours(request, now):
-        return {"changed": False, "detail": "nothing to take back"}
+        return {"changed": False, "detail": "nothing to roll back"}
     if state.load()["state"] == "open":
         state.arm(now["tx"], request["timer"])
     _script("relax")
@@ -50,7 +50,7 @@ def relax(request: Node) -> Node:
 def plain(request: Node) -> Node:
     """Undo, second part, on all nodes again: packets leave in clear, so that no SA carries any when SAs end."""
     if not os.path.exists(state.SCRIPT) or not _ours(request, state.load()):
-        return {"changed": False, "detail": "nothing to take back"}
+        return {"changed": False, "detail": "nothing to roll back"}
     known = _script("plain", may_lack=True)
     return {"changed": known, "detail": "no packet leaves by an SA that will end" if known else "a step it has not"}
 
@@ -59,7 +59,7 @@ def back(request: Node) -> Node:
     """Undo, last part: this transaction away (to the release before it, if there was one)."""
     now = state.load()
     if not _ours(request, now):
-        return {"changed": False, "detail": "nothing to take back"}
+        return {"changed": False, "detail": "nothing to roll back"}
     if state.load()["state"] == "open":
         _script("operator")
         if state.load()["state"] == "confirmed" and _ours(request, state.load()):

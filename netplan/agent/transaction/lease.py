@@ -44,7 +44,7 @@ def hold(asked: Node | None) -> None:
     now = load()
     same = now["owner"] == owner
     if now["left_s"] and not same and not asked.get("steal"):
-        hint = "wait for it to end; or, when it is dead, `ipsecplan resume --steal` or `revert --steal`"
+        hint = "wait for it to end; or, when it is dead, `ipsecplan resume --take-over` or `revert --take-over`"
         raise Stop(finding("IPP671", f"{now['who']} holds this node for {now['left_s']} s yet", hint))
     if epoch < now["epoch"] or (epoch == now["epoch"] and not same):
         raise Stop(finding("IPP671", f"this request is of epoch {epoch}, older than {now['who']}'s ({now['epoch']})"))

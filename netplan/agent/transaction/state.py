@@ -178,7 +178,7 @@ def _stop(*timers: str) -> None:
 @contextlib.contextmanager
 def deciding() -> Iterator[None]:
     """Keep revert.sh out while it is decided whether a transaction is open, and in which way it ends."""
-    busy = finding("IPP603", "the node is taking its transaction back at this moment")
+    busy = finding("IPP603", "the node is rolling its transaction back at this moment")
     with core.locked(RUN + "/revert.lock", 60, busy):
         yield
 

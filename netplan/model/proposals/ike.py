@@ -46,7 +46,7 @@ def ike_proposal(text: str) -> IkeProposal | str:
     if aead and not prf:
         return f"{words[0]} is an AEAD and needs a PRF, such as prfsha384"
     if aead and integrity:
-        return f"{words[0]} is an AEAD and takes no {integrity[0]} beside it (prf{integrity[0]} would be the PRF)"
+        return f"{words[0]} is an AEAD and excludes {integrity[0]} (prf{integrity[0]} would be the PRF)"
     if not aead and not integrity:
         return f"{words[0]} is no AEAD and needs integrity, such as sha256"
     numbers = [number for number, _ in groups]

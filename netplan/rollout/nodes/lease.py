@@ -56,7 +56,7 @@ def claim(
                 problems.append(Problem(code="IPP671", message=said, severity="warning"))
             else:
                 said = f"{targets[node_id].name}: {holder} holds it for {held['left_s']} s yet"
-                hint = "wait for it to end; or, when it is dead, take over: resume, confirm or revert with --steal"
+                hint = "wait for it to end; or, when it is dead, take over: resume, confirm or revert with --take-over"
                 problems.append(Problem(code="IPP671", message=said, hint=hint))
     if problems and not steal:
         return None, problems

@@ -56,13 +56,13 @@ def judge(
         if node_id not in wanted:
             name = targets[node_id].name
             text = f"{name} was replaced: it has nothing of the release that {', '.join(holders)} keep with it"
-            hint = f"if that is your doing, `--replace {name}` takes the new machine in, with a new key"
+            hint = f"if you reinstalled it, `--replace {name}` admits the new machine with a new key"
             problems.append(Problem(code="IPP674", message=text, hint=hint))
     for node_id in sorted(wanted - set(known)):
         if node_id in found:
             text = f"{targets[node_id].name} was not replaced: "
             fresh = found[node_id]["state"]["state"] == "none"
-            text += "no other node keeps a pair with it" if fresh else "it has a memory of ours"
+            text += "no other node keeps a pair with it" if fresh else "it still has ipsecplan state"
             problems.append(Problem(code="IPP674", message=text, hint="apply without --replace"))
     return problems
 

@@ -88,8 +88,8 @@ def not_yet(targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]
         if missing and not target.node.get("overlay", {}).get("made_by"):
             text = f"{target.name}: {', '.join(missing[:4])} would be new, while every node stays at {hold} bytes"
             hint = (
-                "a new peer and a raise don't go together: `apply --raise` a bundle without the new nodes first, then "
-                "apply this one"
+                "a new peer and a raise don't go together: `apply --raise-mtu` a bundle without the new nodes first, "
+                "then apply this one"
             )
             problems.append(Problem(code="IPP639", message=text, hint=hint))
     return problems

@@ -109,7 +109,8 @@ class AwaitingConfirm(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """The end: ``outcome`` is unchanged, declined, confirmed, awaiting, reverted, failed, off or incomplete."""
+    """The end: ``outcome`` is unchanged, declined, confirmed, awaiting-confirm, rolled-back, failed, removed or
+    rollback-incomplete."""
 
     outcome: str
     exit_code: int

@@ -63,7 +63,7 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     else:
         engine.hold = hold
         finish(engine, _steps(engine), outcome, keep)
-    if outcome.outcome in ("confirmed", "awaiting"):
+    if outcome.outcome in ("confirmed", "awaiting-confirm"):
         outcome.problems += replaced.remains(engine.targets, engine.replaced)
     if outcome.to_raise and engine.options.lift and outcome.outcome in ("unchanged", "confirmed"):
         lift(engine, outcome)
@@ -129,7 +129,7 @@ def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep |
                 if not outcome.verdict.ok:
                     raise Failed(outcome.verdict.problems())
         if keep and not _kept(engine, outcome, keep):
-            outcome.outcome = "awaiting"
+            outcome.outcome = "awaiting-confirm"
             return
         engine.stop_if_cancelled()
         confirm_all(engine)
@@ -180,7 +180,7 @@ def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:
     engine.tell(AwaitingConfirm(seconds=seconds, until=outcome.until))
     answer = keep(outcome, seconds)
     if answer is False:
-        raise Failed([Problem(code="IPP664", message="nobody said yes")])
+        raise Failed([Problem(code="IPP664", message="not confirmed in time")])
     return answer is True
 
 

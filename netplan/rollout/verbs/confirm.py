@@ -112,7 +112,7 @@ def _refusals(engine: Engine, found: dict[str, dict[str, Any]]) -> list[Problem]
                 Problem(
                     code="IPP665",
                     message=f"{name}: {state_words(node)}, so the others can't be confirmed any more",
-                    hint="they take it back by themselves, or `ipsecplan resume` does it now",
+                    hint="they roll back by themselves, or `ipsecplan resume` does it now",
                 )
             )
         elif not _is_bundle(engine, node_id, node):
@@ -121,8 +121,8 @@ def _refusals(engine: Engine, found: dict[str, dict[str, Any]]) -> list[Problem]
             problems.append(
                 Problem(
                     code="IPP665",
-                    message=f"{name}: the transaction is not proven yet",
-                    hint="`ipsecplan resume` goes on with it, `ipsecplan revert` takes it back",
+                    message=f"{name}: the transaction is not verified yet",
+                    hint="`ipsecplan resume` continues it, `ipsecplan revert` rolls it back",
                 )
             )
     return problems
@@ -135,7 +135,7 @@ def state_words(node: dict[str, Any]) -> str:
     if state["state"] == "open":
         return "open"
     if last.get("result") == "reverted":
-        return f"taken back by {last['by']} at {last['at']}"
+        return f"rolled back by {last['by']} at {last['at']}"
     return {"none": "nothing is applied", "confirmed": "confirmed"}[state["state"]]
 
 

@@ -66,7 +66,7 @@ def _transaction(engine: Engine, found: Found) -> tuple[str | None, Problem | No
     """Return the transaction that needs an end, or why there is none (no problem: nothing is unfinished)."""
     opened = {node["state"]["tx"] for node in found.values() if node["state"]["state"] == "open"}
     if len(opened) > 1:
-        hint = "`ipsecplan revert` takes all of them back"
+        hint = "`ipsecplan revert` rolls all of them back"
         return None, Problem(code="IPP665", message="different transactions are open", hint=hint)
     if opened:
         wrong = [
@@ -105,7 +105,7 @@ def _what_to_do(
     gone = [names[i] for i, node in found.items() if _reverted(node, transaction)]
     done = [i for i, n in found.items() if n["state"]["state"] == "confirmed" and n["state"]["tx"] == transaction]
     if gone:
-        said = f"{', '.join(gone)} took it back; take it back on the others"
+        said = f"{', '.join(gone)} rolled back; roll back the others"
         failure = Failed(
             [Problem(code="IPP603", message=f"{names[i]}: {state_words(found[i])}") for i in found if names[i] in gone]
         )
@@ -120,8 +120,8 @@ def _what_to_do(
         raise Failed(short)
     if not steps:
         if keep is None:
-            return "proven on every node; confirm it", lambda: finish(engine, (phases.PROBE,), outcome, None)
-        return "proven on every node; ask whether to keep it", lambda: finish(engine, (phases.PROBE,), outcome, keep)
+            return "verified on every node; confirm it", lambda: finish(engine, (phases.PROBE,), outcome, None)
+        return "verified on every node; ask whether to keep it", lambda: finish(engine, (phases.PROBE,), outcome, keep)
     return f"go on at {steps[0].phases[0]}", lambda: finish(engine, steps, outcome, keep)
 
 

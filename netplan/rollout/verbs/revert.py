@@ -25,11 +25,13 @@ def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
             lost += again.unreachable or ["?"]
     if lost:
         longest = max(engine.timers.timer_s, engine.options.keep_s if engine.kind == "try" else 0)
-        hint = f"a node that is cut off takes itself back within {longest} s; see `ipsecplan status`"
-        outcome.problems.append(Problem(code="IPP663", message="not every node was taken back by us", hint=hint))
-        outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
+        hint = f"an unreachable node rolls back by itself within {longest} s; see `ipsecplan status`"
+        outcome.problems.append(
+            Problem(code="IPP663", message="rollback incomplete: not every node could be reached for it", hint=hint)
+        )
+        outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
     else:
-        outcome.outcome, outcome.exit_code = "reverted", ExitCode.REVERTED
+        outcome.outcome, outcome.exit_code = "rolled-back", ExitCode.REVERTED
 
 
 def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
@@ -75,10 +77,10 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
         for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
             engine.step(step, off=not upgrade, any=True)
     except Failed as failure:
-        outcome.outcome, outcome.exit_code = "incomplete", ExitCode.REVERT_INCOMPLETE
+        outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
         outcome.problems += failure.problems
         return engine.end(outcome)
-    outcome.outcome = "reverted" if upgrade else "off"
+    outcome.outcome = "rolled-back" if upgrade else "removed"
     return engine.end(outcome)
 
 

@@ -20,7 +20,7 @@ from netplan.rollout.outcome import Failed, Outcome
 
 
 def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outcome:
-    """Rotate ``psk``, ``leaf`` or ``ca`` on every node. ``agree`` is asked once, before the first change."""
+    """Rotate ``psk``, ``certificates`` or ``ca`` on every node. ``agree`` is asked once, before the first change."""
     engine.begin("rotate")
     try:
         engine.step(phases.STATUS)
@@ -39,7 +39,7 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
         return engine.end(outcome)
     stopped: Failed | None = None
     try:
-        {"psk": _keys, "leaf": _leaves, "ca": _authority}[what](engine)
+        {"psk": _keys, "certificates": _leaves, "ca": _authority}[what](engine)
     except ProblemError as error:
         stopped = Failed(error.problems)
     except Failed as failure:

@@ -1,11 +1,11 @@
 #!/bin/sh
-# ipsecplan: takes an unconfirmed change back on this node. Needs no network, no Python and no controller.
+# ipsecplan: rolls an unconfirmed change back on this node. Needs no network, no Python and no controller.
 # (The network can only be the reason to keep a change that every node was prepared to confirm: see `witnessed`.)
 #
-#   revert.sh timer TX [UNIT]   the dead-man timer of transaction TX fired, that of this unit; a node that is prepared
+#   revert.sh timer TX [UNIT]   the rollback timer of transaction TX fired, that of this unit; a node that is prepared
 #                        to confirm asks first
 #   revert.sh boot       at boot, before the network: an unconfirmed change does not survive a reboot
-#   revert.sh operator   the controller takes the open transaction back, all nodes in step
+#   revert.sh operator   the controller rolls the open transaction back, all nodes in step
 #   revert.sh relax      first part of that: clear and encrypted packets are both accepted, nothing is trapped
 #   revert.sh plain      second part, once every node has done the first: our packets leave in clear, SAs stay
 #   revert.sh self-test FILE   harmless: writes "passed" to FILE when all that it would need is there
@@ -92,7 +92,7 @@ witnessed() {
 # Confirm as the controller would have: the state, then the marker away, then the answer for those who ask us.
 confirm() {
 	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-	spend # whether it is kept or taken back now, the room was set aside for this; the disk may be full
+	spend # the reserve is for this moment, a rollback or a confirm; the disk may be full
 	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
 		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json" || return 1
 	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
@@ -325,7 +325,7 @@ timer)
 	;;
 boot | operator) [ -n "$tx" ] || exit 0 ;;
 relax | plain | off)
-	# without an open transaction, only what is confirmed can be taken back: a timer may just have been faster
+	# without an open transaction, only what is confirmed can be rolled back: a timer may just have been faster
 	[ -n "$tx" ] || { grep -q '"state": "confirmed"' "$ROOT/state.json" 2>/dev/null && tx=$(one_line "$ROOT/last"); }
 	[ -n "$tx" ] || exit 0
 	;;
@@ -370,7 +370,7 @@ off)
 	[ -n "$old_tx" ] && [ -d "$ROOT/tx/$old_tx" ] && printf '%s\n' "$old_tx" >"$ROOT/last"
 	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
 	sync "$ROOT"
-	say "transaction $tx taken back"
+	say "transaction $tx rolled back"
 	[ -n "$old_release" ] || forget_credentials
 	[ "$what" = boot ] || systemctl stop "ipsecplan-revert-$tx-*.timer" 2>/dev/null
 	;;
