@@ -61,10 +61,10 @@ def planned(
 def _network(loaded: LoadedPlan, plan: Plan) -> list[Problem]:
     """What the container network or the hosts' firewall has against the plan, shown where the plan names it."""
     found: list[tuple[Key, Problem]] = [(("firewall",), problem) for problem in plan_problems(plan)]
-    if plan.file.made is not None or plan.file.cni.options:
-        from netplan.cni.render import problems  # only for networks that a plan names
+    if plan.file.overlay_facts is not None or plan.file.cni.options:
+        from netplan.cni.render import network_plan  # only for networks that a plan names
 
-        found += [(("cni", "plugin"), problem) for problem in problems(plan)]
+        found += [(("cni", "plugin"), problem) for problem in network_plan(plan).problems]
     return [
         loaded.source.problem(p.code, p.message, at, hint=p.hint, warning=p.severity == "warning") for at, p in found
     ]

@@ -6,9 +6,9 @@ This module imports nothing of ours and does no I/O beyond formatting, so every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 Severity = Literal["error", "warning"]
 
@@ -28,38 +28,17 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """One finding about an input or a node.
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in an input: what can be known of file, line and column. A made-up number is worse than none."""
 
-    ``line`` and ``column`` count from 1 and are given only when known: a made-up number is worse than none.
-    ``width`` is the number of characters the caret underlines; ``source`` is the text of that line.
-    ``code`` is one of :data:`netplan.codes.CODES`.
-    """
-
-    code: str
-    message: str
     path: str | None = None
-    line: int | None = None
-    column: int | None = None
-    width: int = 1
-    source: str | None = None
-    hint: str | None = None
-    severity: Severity = "error"
+    line: int | None = None  # from 1
+    column: int | None = None  # from 1
+    width: int = 1  # characters that belong to it, which the caret underlines
+    source: str | None = None  # the text of that line
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the object that ``--json`` prints in ``errors`` and ``warnings``."""
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "file": self.path,
-            "line": self.line,
-            "column": self.column,
-            "message": self.message,
-            "hint": self.hint,
-        }
-
-    def where(self) -> str:
+    def __str__(self) -> str:
         """Return ``file:line:column`` with the parts that are known, or an empty string."""
         parts = [self.path or ""]
         if self.line is not None:
@@ -68,16 +47,43 @@ class Problem:
                 parts.append(str(self.column))
         return ":".join(parts) if self.path or self.line is not None else ""
 
+
+NOWHERE = Location()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding about an input or a node."""
+
+    code: str  # one of netplan.codes.CODES
+    message: str
+    _: KW_ONLY
+    location: Location = NOWHERE
+    hint: str | None = None
+    severity: Severity = "error"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that ``--json`` prints in ``errors`` and ``warnings``."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "file": self.location.path,
+            "line": self.location.line,
+            "column": self.location.column,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
     def lines(self) -> list[str]:
         """Return the message as people read it: position, source line with caret, hint."""
-        where = self.where()
+        at = self.location
+        where = str(at)
         out = [f"{where + ': ' if where else ''}{self.severity} {self.code}: {self.message}"]
-        if self.source is not None:
-            number = str(self.line) if self.line is not None else ""
-            gutter = f"  {number} | " if number else "  "
-            out.append(gutter + printable(self.source))
-            if self.column is not None:
-                out.append(" " * (len(gutter) + self.column - 1) + "^" * max(1, self.width))
+        if at.source is not None:
+            gutter = f"  {at.line} | " if at.line is not None else "  "
+            out.append(gutter + printable(at.source))
+            if at.column is not None:
+                out.append(" " * (len(gutter) + at.column - 1) + "^" * max(1, at.width))
         if self.hint:
             out.append(f"  hint: {self.hint}")
         return out
@@ -90,6 +96,19 @@ class ProblemError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         self.exit_code = exit_code
         super().__init__("; ".join(p.message for p in self.problems))
+
+
+def fail(
+    code: str,
+    message: str,
+    *,
+    location: Location = NOWHERE,
+    hint: str | None = None,
+    exit_code: ExitCode = ExitCode.INVALID,
+    cause: BaseException | None = None,
+) -> NoReturn:
+    """Raise a ProblemError with one Problem. ``cause`` is the exception that it explains; without one, none is kept."""
+    raise ProblemError(Problem(code, message, location=location, hint=hint), exit_code) from cause
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from netplan.problems import ExitCode, Problem, ProblemError, printable
+from netplan.problems import ExitCode, Location, Problem, ProblemError, printable
 
 # errno -> what to do; ``{user}`` is who we are
 _HINTS: dict[int, str] = {
@@ -57,9 +57,9 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
     said = error.strerror or str(error) or type(error).__name__
     message = f"can't be {doing}: {said}" if where is not None else f"the operating system refused: {said}"
     return Problem(
-        code=code,
-        message=message,
-        path=printable(str(where)) if where is not None else None,
+        code,
+        message,
+        location=Location(printable(str(where)) if where is not None else None),
         hint=hint.format(user=user()) if hint else None,
     )
 
@@ -108,5 +108,5 @@ def home(wanted: str, code: str) -> Path:
         import pwd
 
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    said = f"no home directory: HOME is not set, and user id {os.getuid()} has no entry in /etc/passwd"
-    raise ProblemError(Problem(code=code, message=said, hint=f"set {wanted}"), ExitCode.FAILURE)
+    message = f"no home directory: HOME is not set, and user id {os.getuid()} has no entry in /etc/passwd"
+    raise ProblemError(Problem(code, message, hint=f"set {wanted}"), ExitCode.FAILURE)

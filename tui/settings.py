@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from netplan.problems import Problem, ProblemError, closest, quoted
+from netplan.problems import Location, Problem, ProblemError, closest, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +61,4 @@ def _near(word: str, known: set[str]) -> str:
 
 
 def _wrong(path: Path, message: str, hint: str | None) -> ProblemError:
-    return ProblemError(Problem(code="IPP208", message=message, path=str(path), hint=hint))
+    return ProblemError(Problem("IPP208", message, location=Location(str(path)), hint=hint))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netplan.audit.inputs import Text, texts
-from netplan.audit.judge import Given, judge
+from netplan.audit.judge import Given, findings
 from netplan.audit.model import Evidence, Finding, Skipped
 from netplan.audit.readers import read
 
@@ -34,7 +34,9 @@ def audit(inputs: Iterable[Text | Skipped], given: Given) -> Report:
             evidence.skipped.append(each)
         else:
             read(each, evidence)
-    return Report(tuple(judge(evidence, given)), tuple(evidence.skipped), evidence.understood, len(evidence.settings))
+    return Report(
+        tuple(findings(evidence, given)), tuple(evidence.skipped), evidence.understood, len(evidence.settings)
+    )
 
 
 __all__ = ["Finding", "Given", "Report", "Skipped", "Text", "audit", "texts"]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 
-import yaml
-
-from netplan.audit.model import Evidence, Link
-from netplan.cni.adapter import Family, Setting, fixed, plus
-from netplan.cni.yaml_document import spot
+from netplan.audit.model import Device, Evidence
+from netplan.cni.adapter import Family, Setting
+from netplan.cni.yaml_document import find_word
 from netplan.host import ifupdown, netplan_yaml, networkd, networkmanager
+from netplan.problems import ProblemError
 
 _VIRTUAL = re.compile(r"^(lo|veth|docker|cni|br-|virbr|tun|tap|vxlan|geneve|wg|flannel|cali|ov\d|gre|xfrm|ipsec|vti)")
 
@@ -18,7 +17,7 @@ def network_unit(path: str, text: str, evidence: Evidence) -> None:
     """Read a .network, .netdev or .link file."""
     lines = text.splitlines()
     for keys, mtu, line in networkd.sections(text):
-        place = spot(path, lines, line, "MTUBytes")
+        location = find_word(path, lines, line, "MTUBytes")
         kind = keys["Kind"].lower()
         if kind in ("vxlan", "geneve", "ipip", "gre", "gretap", "wireguard", "xfrm"):
             family: Family = "ipv6" if ":" in keys["Local"] + keys["Remote"] else "ipv4"
@@ -26,18 +25,16 @@ def network_unit(path: str, text: str, evidence: Evidence) -> None:
                 Setting(
                     system="networkd",
                     field=f"{keys['Name'] or kind} MTUBytes",
-                    place=place,
+                    location=location,
                     value=mtu,
                     semantics="device",
                     encap="none" if kind == "xfrm" else kind,
                     family=family,
-                    ends=fixed(mtu),
-                    wanted=plus(),
                     change="set MTUBytes; networkd changes an existing device only after it was deleted",
                 )
             )
         elif keys["Name"] and not kind and not _VIRTUAL.match(keys["Name"]):
-            evidence.links.append(Link(name=keys["Name"], mtu=mtu, place=place, configured=True))
+            evidence.links.append(Device(name=keys["Name"], mtu=mtu, location=location, configured=True))
 
 
 def canonical_file(path: str, text: str, evidence: Evidence) -> None:
@@ -45,23 +42,21 @@ def canonical_file(path: str, text: str, evidence: Evidence) -> None:
     lines = text.splitlines()
     try:
         found = netplan_yaml.read(text)
-    except (yaml.YAMLError, RecursionError):
+    except ProblemError:
         return
     for device, mtu, line in found:
-        place = spot(path, lines, line, "mtu")
+        location = find_word(path, lines, line, "mtu")
         if not _VIRTUAL.match(device):
-            evidence.links.append(Link(name=device, mtu=mtu, place=place, configured=True))
+            evidence.links.append(Device(name=device, mtu=mtu, location=location, configured=True))
         elif device.startswith(("vxlan", "ov")):
             evidence.settings.append(
                 Setting(
                     system="canonical",
                     field=f"{device}: mtu",
-                    place=place,
+                    location=location,
                     value=mtu,
                     semantics="device",
                     encap="vxlan",
-                    ends=fixed(mtu),
-                    wanted=plus(),
                     change="set mtu and run netplan try",
                 )
             )
@@ -81,5 +76,5 @@ def _links(path: str, text: str, found: list[tuple[str, int, int]], word: str, e
     lines = text.splitlines()
     for device, mtu, line in found:
         if device and not _VIRTUAL.match(device):
-            place = spot(path, lines, line, word)
-            evidence.links.append(Link(name=device, mtu=mtu, place=place, configured=True))
+            location = find_word(path, lines, line, word)
+            evidence.links.append(Device(name=device, mtu=mtu, location=location, configured=True))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from netplan.audit.model import Esp, Evidence, Finding, Link
+from netplan.audit.model import Device, Esp, Evidence, Finding
 from netplan.audit.stacks import smallest, stack_text
 from netplan.audit.strongswan import own_of
-from netplan.cni.adapter import PORTS, Hint, Own, Setting
+from netplan.cni.adapter import BuiltinIpsec, Clue, Setting
 from netplan.cni.adapters.conflist import PAST_THE_HOST
+from netplan.model.cni_facts import PORTS, overlay_facts
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
 from netplan.stack.headers import HEADERS
@@ -18,15 +19,6 @@ DEFAULT_LINK = 1500
 _ASK = "give --mtu"
 # containers there reach other hosts through NAT: their packets are the host's own
 _MASQUERADED = ("docker", "podman")
-# default ports by system where they are not the encapsulation's
-_SYSTEM_PORTS = {
-    ("flannel", "vxlan"): 8472,
-    ("canal", "vxlan"): 8472,
-    ("rke2-canal", "vxlan"): 8472,
-    ("cilium", "vxlan"): 8472,
-    ("rke2-cilium", "vxlan"): 8472,
-    ("weave", "vxlan"): 6784,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,19 +41,19 @@ class _Case:
     family: str
     faults: list[Finding]
     esps: list[Esp]
-    hints: dict[str, list[Hint]]
+    clues: dict[str, list[Clue]]
     configured: frozenset[int]
 
 
-def judge(evidence: Evidence, given: Given) -> list[Finding]:
+def findings(evidence: Evidence, given: Given) -> list[Finding]:
     """Return every finding, the worst first, in the order of the inputs otherwise."""
     link, said = _link(evidence, given)
     overlay, port = _overlay(evidence)
-    hints: dict[str, list[Hint]] = {}
-    for hint in evidence.hints:
-        hints.setdefault(hint.system, []).append(hint)
+    clues: dict[str, list[Clue]] = {}
+    for clue in evidence.clues:
+        clues.setdefault(clue.system, []).append(clue)
     family, faults, esps = _family(evidence), list(evidence.faults), _distinct(evidence.esps)
-    case = _Case(evidence, given, link, said, overlay, port, family, faults, esps, hints, _configured(evidence))
+    case = _Case(evidence, given, link, said, overlay, port, family, faults, esps, clues, _configured(evidence))
     found: list[Finding] = []
     for setting in _without_moot(evidence.settings):
         found += _setting(setting, case)
@@ -72,12 +64,12 @@ def judge(evidence: Evidence, given: Given) -> list[Finding]:
 
 def _collapsed(found: list[Finding]) -> list[Finding]:
     """One finding for all places of a file that say the same."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str, str | None], list[Finding]] = {}
     for finding in found:
-        groups.setdefault((finding.code, finding.message, finding.place.path), []).append(finding)
+        groups.setdefault((finding.code, finding.message, finding.location.path), []).append(finding)
     out: list[Finding] = []
     for first, *more in groups.values():
-        lines = sorted({f.place.line for f in more if f.place.line} - {first.place.line})
+        lines = sorted({f.location.line for f in more if f.location.line} - {first.location.line})
         if lines:
             said = ", ".join(str(line) for line in lines[:8]) + (", ..." if len(lines) > 8 else "")
             first = replace(first, notes=(*first.notes, f"the same in {len(lines)} more lines: {said}"))
@@ -111,19 +103,25 @@ def _link(evidence: Evidence, given: Given) -> tuple[int, str]:
     hardware = [link for link in hardware if not link.master] or hardware
     for links in (routed, hardware, [link for link in evidence.links if link.configured]):
         if links:
-            best: Link = min(links, key=lambda link: link.mtu)
+            best: Device = min(links, key=lambda link: link.mtu)
             doubt = "" if len({link.mtu for link in links}) == 1 else f", the smallest of several; {_ASK}"
-            return best.mtu, f"that of {best.name} in {best.place.path}{doubt}"
+            return best.mtu, f"that of {best.name} in {best.location.path}{doubt}"
     return DEFAULT_LINK, f"assumed; {_ASK}"
 
 
 def _overlay(evidence: Evidence) -> tuple[str, int | None]:
     """The overlay that pods use, and its port, where a number does not say: that of the network, else of a device."""
-    known: list[Setting | Hint] = [*evidence.settings, *evidence.hints]
+    known: list[Setting | Clue] = [*evidence.settings, *evidence.clues]
     for each in known:
         if each.encap and each.encap != "none" and each.system not in ("docker-overlay", "vyos", "cisco"):
-            return each.encap, each.port or _SYSTEM_PORTS.get((each.system, _base(each.encap)))
+            return each.encap, each.port or _special_port(each.system, _base(each.encap))
     return "none", None
+
+
+def _special_port(system: str, encap: str) -> int | None:
+    """Return a network's default port where it is not that of the encapsulation."""
+    made = overlay_facts(system, encap)
+    return made.port if made and made.port != PORTS.get(encap) else None
 
 
 def _base(encap: str) -> str:
@@ -131,7 +129,7 @@ def _base(encap: str) -> str:
 
 
 def _family(evidence: Evidence) -> str:
-    known: list[Setting | Hint] = [*evidence.settings, *evidence.hints]
+    known: list[Setting | Clue] = [*evidence.settings, *evidence.clues]
     for each in known:
         if each.family and each.encap not in ("", "none"):
             return each.family
@@ -148,8 +146,8 @@ def _without_moot(settings: list[Setting]) -> Iterator[Setting]:
 
 
 def _setting(setting: Setting, case: _Case) -> Iterator[Finding]:
-    hints = case.hints.get(setting.system, [])
-    each = [_compare(setting, hints, encap, family, case) for encap, family in _variants(setting, hints, case)]
+    clues = case.clues.get(setting.system, [])
+    each = [_compare(setting, clues, encap, family, case) for encap, family in _variants(setting, clues, case)]
     found = [finding for finding in each if finding is not None]
     worst = max(found, key=lambda f: (f.severity == "error", f.too_large or 0), default=None)
     # one number serves every pool: it is too large when it is for one, and wasteful only when it is for all
@@ -169,31 +167,31 @@ def _stale(setting: Setting, configured: frozenset[int]) -> Iterator[Finding]:
             severity="note",
             system=setting.system,
             field=setting.field,
-            place=setting.place,
+            location=setting.location,
             message=f"{setting.system} {setting.field} runs with {setting.value}, the configuration says {wanted}",
             found=setting.value,
             change=setting.change,
         )
 
 
-def _variants(setting: Setting, hints: list[Hint], case: _Case) -> list[tuple[str, str]]:
+def _variants(setting: Setting, clues: list[Clue], case: _Case) -> list[tuple[str, str]]:
     """The encapsulations and families this number has to serve: one, or one for each pool of the network."""
     if setting.encap:
-        family = setting.family or next((h.family for h in hints if h.family), None)
+        family = setting.family or next((h.family for h in clues if h.family), None)
         return [(setting.encap, family or case.family)]
     if setting.system in _MASQUERADED:
         return [("none", setting.family or case.family)]
-    pools = [(h.encap, setting.family or h.family or case.family) for h in hints if h.encap]
+    pools = [(h.encap, setting.family or h.family or case.family) for h in clues if h.encap]
     return list(dict.fromkeys(pools)) or [(case.overlay, setting.family or case.family)]
 
 
-def _compare(setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case) -> Finding | None:
+def _compare(setting: Setting, clues: list[Clue], encap: str, family: str, case: _Case) -> Finding | None:
     notes = [setting.note] if setting.note else []
     link = _link_of(setting, case)
-    solution = _exact(setting, hints, encap, family, case, notes)
+    solution = _exact(setting, clues, encap, family, case, notes)
     if solution is None:
         return _unknown(setting, f"the encapsulation {encap!r} can't be computed")
-    ends = setting.ends(link, encap, family)
+    ends = setting.resulting_mtu(link, encap, family)
     if ends is None:
         return _unknown(setting, f"what {setting.system} chooses by itself for {encap} over {family} is not known")
     if case.link_said.endswith(_ASK) and not setting.link:
@@ -212,13 +210,13 @@ def _compare(setting: Setting, hints: list[Hint], encap: str, family: str, case:
         severity="error" if over > 0 else "note",
         system=setting.system,
         field=setting.field,
-        place=setting.place,
+        location=setting.location,
         message=f"{setting.system} {setting.field} is {said}{becomes}: {by} (exact {exact}); {effect}",
         change=_change(setting, exact, encap, family),
         found=setting.value,
         ends=ends,
         exact=exact,
-        exact_field=setting.wanted(exact, encap, family),
+        exact_field=setting.required_value(exact, encap, family),
         measure=setting.measure,
         solution=solution,
         notes=tuple(dict.fromkeys(n for n in notes if n)),
@@ -238,12 +236,12 @@ def _fits_ipv6(setting: Setting, encap: str, family: str, over: int) -> bool:
 
 
 def _change(setting: Setting, exact: int, encap: str, family: str) -> str:
-    value = setting.wanted(exact, encap, family)
+    value = setting.required_value(exact, encap, family)
     return f"{setting.change}: {value}" if value is not None else setting.change
 
 
 def _exact(
-    setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case, notes: list[str]
+    setting: Setting, clues: list[Clue], encap: str, family: str, case: _Case, notes: list[str]
 ) -> Solution | None:
     link = _link_of(setting, case)
     if case.given.stack:
@@ -251,20 +249,20 @@ def _exact(
             return solve(parse(case.given.stack), link)
         except ProblemError:
             return None
-    own = setting.own or next((h.own for h in hints if h.own), None)
+    own = setting.own or next((h.own for h in clues if h.own), None)
     if own:
         return smallest([stack_text(encap, family, o) for o in _seen(own, case.esps, notes)], link)
     kind = setting.field.partition("type=")[2].partition("]")[0]
     if kind in PAST_THE_HOST:
         return smallest([stack_text("none", family, None)], link)
-    covering = _covering(setting, hints, encap, family, case)
+    covering = _covering(setting, clues, encap, family, case)
     inner = setting.system not in _MASQUERADED
     notes += [esp.assumed for esp in covering]
     protecting: list[Esp | None] = [*covering] or [None]
     return smallest([stack_text(encap, family, esp, inner=inner) for esp in protecting], link)
 
 
-def _seen(own: Own, esps: list[Esp], notes: list[str]) -> list[Own]:
+def _seen(own: BuiltinIpsec, esps: list[Esp], notes: list[str]) -> list[BuiltinIpsec]:
     """A network's own IPsec as the kernel shows it, where it does."""
     live = [own_of(esp) for esp in esps if esp.live and esp.mode == own.mode]
     if live:
@@ -272,11 +270,11 @@ def _seen(own: Own, esps: list[Esp], notes: list[str]) -> list[Own]:
     return list(dict.fromkeys(live)) or [own]
 
 
-def _covering(setting: Setting, hints: list[Hint], encap: str, family: str, case: _Case) -> list[Esp]:
+def _covering(setting: Setting, clues: list[Clue], encap: str, family: str, case: _Case) -> list[Esp]:
     """The IPsec that this traffic is in; a selector that misses the overlay's port is remembered."""
     base = _base(encap)
-    port = setting.port or next((h.port for h in hints if h.port), None)
-    port = port or _SYSTEM_PORTS.get((setting.system, base))
+    port = setting.port or next((h.port for h in clues if h.port), None)
+    port = port or _special_port(setting.system, base)
     port = port or (case.overlay_port if not setting.encap else None) or PORTS.get(base)
     found: list[Esp] = []
     missed: list[Esp] = []
@@ -305,7 +303,7 @@ def _uncovered(setting: Setting, esps: list[Esp], encap: str, port: int | None) 
         severity="error",
         system=setting.system,
         field=setting.field,
-        place=esps[0].place,
+        location=esps[0].location,
         message=f"IPsec selects UDP port {ports}, but the {encap} of {setting.system} uses port {port}: "
         "its packets leave in the clear",
         change=f"select UDP port {port} in both directions",
@@ -318,7 +316,7 @@ def _unknown(setting: Setting, why: str) -> Finding:
         severity="note",
         system=setting.system,
         field=setting.field,
-        place=setting.place,
+        location=setting.location,
         message=f"{setting.system} {setting.field}: {why}",
         change="give --stack and --mtu",
         found=setting.value,
@@ -332,7 +330,7 @@ def _ignored(setting: Setting) -> Iterator[Finding]:
             severity="warning",
             system=setting.system,
             field=setting.field,
-            place=setting.place,
+            location=setting.location,
             message=f"{setting.system} {setting.field}: {setting.note}",
             change=setting.change,
         )
@@ -340,15 +338,15 @@ def _ignored(setting: Setting) -> Iterator[Finding]:
 
 def _collisions(evidence: Evidence) -> Iterator[Finding]:
     ours = [esp for esp in evidence.esps if not esp.live]
-    for hint in evidence.hints:
-        if hint.refuse and ours:
+    for clue in evidence.clues:
+        if clue.refuse and ours:
             yield Finding(
                 code="IPP914",
                 severity="error",
-                system=hint.system,
+                system=clue.system,
                 field="own IPsec",
-                place=hint.place,
-                message=f"{hint.system} brings its own IPsec while the hosts have theirs "
-                f"({ours[0].place.path}): {hint.refuse}",
+                location=clue.location,
+                message=f"{clue.system} brings its own IPsec while the hosts have theirs "
+                f"({ours[0].location.path}): {clue.refuse}",
                 change="switch one of the two off",
             )

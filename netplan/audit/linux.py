@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from netplan.audit.model import Evidence, Finding, Link
-from netplan.cni.adapter import Family, Hint, Setting, fixed, plus, whole
-from netplan.cni.yaml_document import Piece, Place, spot
+from netplan.audit.model import Device, Evidence, Finding
+from netplan.cni.adapter import Family, Setting, whole
+from netplan.cni.yaml_document import Piece, find_word
+from netplan.problems import Location
 
 # the kernel's word for a tunnel device -> encapsulation and family
 _TUNNELS: dict[str, tuple[str, Family | None]] = {
@@ -53,7 +54,7 @@ def links(piece: Piece, evidence: Evidence) -> None:
         kind = device.text("linkinfo", "info_kind")
         lower = device.text("link") or device.text("linkinfo", "info_data", "link")
         evidence.links.append(
-            Link(
+            Device(
                 name=name,
                 mtu=mtu,
                 kind=kind,
@@ -61,7 +62,7 @@ def links(piece: Piece, evidence: Evidence) -> None:
                 master=device.text("master"),
                 loopback=device.text("link_type") == "loopback" or name == "lo",
                 up=device.text("operstate") in ("UP", "UNKNOWN", ""),
-                place=device.place("mtu"),
+                location=device.location("mtu"),
             )
         )
         _below_ipv6(device, name, mtu, evidence)
@@ -99,14 +100,12 @@ def _tunnel(device: Piece, kind: str, mtu: int, link: int | None, evidence: Evid
         Setting(
             system=system,
             field=f"{name} mtu",
-            place=device.place("mtu"),
+            location=device.location("mtu"),
             value=mtu,
             semantics="device",
             encap=encap,
             family=family,
             port=whole(data.get("port")),
-            ends=fixed(mtu),
-            wanted=plus(),
             running=True,
             link=link,
             change=f"ip link set dev {name} mtu, and the configuration that makes it",
@@ -136,12 +135,10 @@ def _pods(pods: list[Piece], evidence: Evidence) -> None:
             Setting(
                 system="pods",
                 field=f"{names} mtu",
-                place=devices[0].place("mtu"),
+                location=devices[0].location("mtu"),
                 value=mtu,
                 semantics="pod",
                 encap="",
-                ends=fixed(mtu),
-                wanted=plus(),
                 running=True,
                 change="correct the configuration, then recreate these pods: they keep the MTU they were created with",
             )
@@ -157,7 +154,7 @@ def _below_ipv6(device: Piece, name: str, mtu: int, evidence: Evidence) -> None:
                     severity="error",
                     system="linux",
                     field=f"{name} mtu",
-                    place=device.place("mtu"),
+                    location=device.location("mtu"),
                     message=f"{name} has an IPv6 address and an MTU of {mtu}: IPv6 needs 1280, and the kernel takes "
                     "the addresses away when an MTU falls below",
                     found=mtu,
@@ -186,12 +183,10 @@ def routes(piece: Piece, evidence: Evidence) -> None:
                 Setting(
                     system="routes",
                     field=f"route {here.text('dst')} dev {device} mtu",
-                    place=here.place("metrics", number, "mtu"),
+                    location=here.location("metrics", number, "mtu"),
                     value=mtu,
                     semantics="pod",
                     encap="none" if device.startswith(("ipsec", "xfrm", "vti")) else "",
-                    ends=fixed(mtu),
-                    wanted=plus(),
                     running=True,
                     change="correct the configuration of the program that installs the route",
                 )
@@ -206,27 +201,25 @@ def subnet_env(path: str, text: str, evidence: Evidence) -> None:
     for index, line in enumerate(lines):
         match = re.match(r"^FLANNEL_MTU=(\d{2,5})\s*$", line)
         if match:
-            place = spot(path, lines, index, "FLANNEL_MTU")
-            evidence.settings.append(_value("flannel", "FLANNEL_MTU", place, int(match.group(1)), "", family))
+            location = find_word(path, lines, index, "FLANNEL_MTU")
+            evidence.settings.append(_value("flannel", "FLANNEL_MTU", location, int(match.group(1)), "", family))
 
 
 def calico_mtu(path: str, text: str, evidence: Evidence) -> None:
     """Read /var/lib/calico/mtu: what Felix chose."""
-    place = spot(path, text.splitlines(), 0)
-    evidence.settings.append(_value("calico", "/var/lib/calico/mtu", place, int(text.strip()), "", None))
+    location = find_word(path, text.splitlines(), 0)
+    evidence.settings.append(_value("calico", "/var/lib/calico/mtu", location, int(text.strip()), "", None))
 
 
-def _value(system: str, field: str, place: Place, mtu: int, encap: str, family: Family | None) -> Setting:
+def _value(system: str, field: str, location: Location, mtu: int, encap: str, family: Family | None) -> Setting:
     return Setting(
         system=system,
         field=field,
-        place=place,
+        location=location,
         value=mtu,
         semantics="pod",
         encap=encap,
         family=family,
-        ends=fixed(mtu),
-        wanted=plus(),
         running=True,
         change="set the MTU in the program's configuration, and recreate the pods",
     )
@@ -253,20 +246,13 @@ def clamps(path: str, text: str, evidence: Evidence) -> bool:
                     Setting(
                         system=system,
                         field="TCP MSS clamp",
-                        place=spot(path, lines, index, match.group(1)),
+                        location=find_word(path, lines, index, match.group(1)),
                         value=int(match.group(1)),
                         semantics="pod",
                         encap="",
-                        ends=fixed(int(match.group(1))),
-                        wanted=plus(),
                         measure="mss",
                         change="set the clamp, or clamp to the route's MTU and set that",
                         note="a clamp helps TCP only; UDP and QUIC still need the right MTU",
                     )
                 )
     return len(evidence.settings) > before
-
-
-def hint(system: str, place: Place, encap: str) -> Hint:
-    """Return a hint about an encapsulation."""
-    return Hint(system=system, place=place, encap=encap)

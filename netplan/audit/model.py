@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from netplan.cni.adapter import Family, Hint, Setting
-from netplan.cni.yaml_document import Place
+from netplan.cni.adapter import Clue, Family, Setting
+from netplan.problems import Location
 from netplan.stack import Solution
 
 Severity = Literal["error", "warning", "note"]
@@ -19,7 +19,7 @@ class Esp:
 
     suite: str
     mode: Literal["transport", "tunnel"]
-    place: Place
+    location: Location
     nat_t: bool = False
     family: Family | None = None
     ports: frozenset[int] | None = None
@@ -29,12 +29,12 @@ class Esp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Device:
     """A network device: ``kind`` is the kernel's word for it (empty: hardware), ``lower`` what it stands on."""
 
     name: str
     mtu: int
-    place: Place
+    location: Location
     kind: str = ""
     up: bool = True
     lower: str = ""
@@ -49,20 +49,20 @@ class Evidence:
     """Everything that was read."""
 
     settings: list[Setting] = field(default_factory=list)
-    hints: list[Hint] = field(default_factory=list)
+    clues: list[Clue] = field(default_factory=list)
     esps: list[Esp] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    links: list[Device] = field(default_factory=list)
     default_devices: list[str] = field(default_factory=list)
     families: list[Family] = field(default_factory=list)
     faults: list[Finding] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     understood: int = 0
 
-    def add(self, found: list[Setting | Hint]) -> bool:
+    def add(self, found: list[Setting | Clue]) -> bool:
         """Add what a reader found; tell whether it was anything."""
         for each in found:
-            if isinstance(each, Hint):
-                self.hints.append(each)
+            if isinstance(each, Clue):
+                self.clues.append(each)
             else:
                 self.settings.append(each)
         return bool(found)
@@ -85,7 +85,7 @@ class Finding:
     severity: Severity
     system: str
     field: str
-    place: Place
+    location: Location
     message: str
     change: str = ""
     found: int | None = None
@@ -109,9 +109,9 @@ class Finding:
             "severity": self.severity,
             "system": self.system,
             "field": self.field,
-            "file": self.place.path,
-            "line": self.place.line,
-            "column": self.place.column,
+            "file": self.location.path,
+            "line": self.location.line,
+            "column": self.location.column,
             "message": self.message,
             "measure": self.measure,
             "found": self.found,

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 
 from netplan.audit.model import Esp, Evidence
-from netplan.cni.adapter import Family, Hint, Own, Setting, fixed, minus, plus, whole
-from netplan.cni.yaml_document import Piece, spot
+from netplan.cni.adapter import BuiltinIpsec, Clue, Family, Overhead, Setting, whole
+from netplan.cni.yaml_document import Piece, find_word
 
 # Submariner: pkg/routeagent_driver/handlers/mtu and handlers/ovn
 _SUBMARINER_TAKES = {"libreswan": 120, "wireguard": 120, "vxlan": 50}
@@ -20,7 +20,7 @@ _NEUTRON_TAKES = {"vxlan": 30, "gre": 22}
 _NEUTRON_GENEVE = 30
 
 
-def submariner(piece: Piece) -> list[Setting | Hint]:
+def submariner(piece: Piece) -> list[Setting | Clue]:
     """Read the Submariner object: the MSS that its cable driver clamps to, or an annotation that says it."""
     if piece.kind in ("Node", "Gateway"):
         at: tuple[str, ...] = ("metadata", "annotations", "submariner.io/tcp-clamp-mss")
@@ -30,7 +30,7 @@ def submariner(piece: Piece) -> list[Setting | Hint]:
         return []
     driver = piece.text("spec", "cableDriver") or "libreswan"
     nat = piece.get("spec", "natEnabled") is not False
-    own = Own(suite="aes256gcm16", mode="tunnel", nat_t=nat) if driver == "libreswan" else None
+    own = BuiltinIpsec(suite="aes256gcm16", mode="tunnel", nat_t=nat) if driver == "libreswan" else None
     encap = {"vxlan": "vxlan", "wireguard": "wireguard"}.get(driver, "none")
     if "ovn" in piece.text("status", "networkPlugin").lower() and driver == "libreswan":
         at = ("status", "networkPlugin")
@@ -47,7 +47,7 @@ def _mss(
     shown: str,
     number: int | None,
     encap: str,
-    own: Own | None,
+    own: BuiltinIpsec | None,
     takes: int,
     *,
     constant: int | None = None,
@@ -55,20 +55,20 @@ def _mss(
     return Setting(
         system="submariner",
         field=shown,
-        place=piece.place(*at),
+        location=piece.location(*at),
         value=number,
         semantics="pod",
         encap=encap,
         own=own,
-        ends=fixed(number or constant) if number or constant else minus(takes),
-        wanted=plus(),
+        automatic=Overhead(otherwise=takes),
+        default=constant,
         measure="mss",
         change="annotate the gateway nodes with submariner.io/tcp-clamp-mss and restart the route agents",
         note="UDP and QUIC are not clamped",
     )
 
 
-def talos(piece: Piece) -> list[Setting | Hint]:
+def talos(piece: Piece) -> list[Setting | Clue]:
     """Read KubeSpan of a Talos machine configuration."""
     span = piece.sub("machine", "network", "kubespan")
     if not isinstance(span.data, dict) or span.get("enabled") is not True:
@@ -78,12 +78,10 @@ def talos(piece: Piece) -> list[Setting | Hint]:
         Setting(
             system="talos",
             field="machine.network.kubespan.mtu",
-            place=span.place("mtu" if span.has("mtu") else "enabled"),
+            location=span.location("mtu" if span.has("mtu") else "enabled"),
             value=number,
             semantics="device",
             encap="wireguard",
-            ends=fixed(number),
-            wanted=plus(),
             change="set machine.network.kubespan.mtu on every node",
             note="" if span.has("mtu") else "not set: KubeSpan uses 1420, whatever the link is",
         )
@@ -127,13 +125,13 @@ def neutron(path: str, text: str, evidence: Evidence) -> str | None:
             Setting(
                 system="neutron",
                 field=f"{key} ({kind} networks)",
-                place=spot(path, lines, line, key),
+                location=find_word(path, lines, line, key),
                 value=base,
                 semantics="underlay",
                 encap=encap,
                 family=family,
-                ends=fixed(base - ip - takes) if base else minus(ip + takes),
-                wanted=plus(ip + takes),
+                overhead=Overhead(otherwise=ip + takes),
+                automatic=Overhead(otherwise=ip + takes),
                 change="set [ml2] path_mtu, restart neutron-server; existing networks keep their MTU until updated",
             )
         )
@@ -184,7 +182,7 @@ def vyos(path: str, text: str, evidence: Evidence) -> str | None:
                         mode="tunnel" if tunnel == "tunnel" else "transport",
                         nat_t=nat,
                         networks=tunnel == "tunnel",
-                        place=spot(path, lines, proposal.line, "proposal"),
+                        location=find_word(path, lines, proposal.line, "proposal"),
                     )
                 )
     for interfaces in root.named("interfaces"):
@@ -211,13 +209,11 @@ def _vyos_interface(path: str, lines: list[str], kind: str, block: _Block, evide
         Setting(
             system="vyos",
             field=f"interfaces {kind} {block.words[1]} mtu",
-            place=spot(path, lines, line, "mtu" if value else block.words[1]),
+            location=find_word(path, lines, line, "mtu" if value else block.words[1]),
             value=number,
             semantics="device",
             encap=encap,
             family=family,
-            ends=fixed(number),
-            wanted=plus(),
             change=f"set interfaces {kind} {block.words[1]} mtu",
             note="" if value else f"not set: VyOS uses {number}",
         )
@@ -297,9 +293,9 @@ def ios(path: str, text: str, evidence: Evidence) -> None:
             auth = next((_IOS_AUTHS[w] for w in words if w in _IOS_AUTHS), "")
             suite = cipher if cipher.endswith("gcm16") else f"{cipher}-{auth}" if cipher and auth else ""
             if suite:
-                place = spot(path, lines, index, "transform-set")
+                location = find_word(path, lines, index, "transform-set")
                 kind = "transport" if mode == "transport" else "tunnel"
-                evidence.esps.append(Esp(suite=suite, mode=kind, place=place))  # type: ignore[arg-type]
+                evidence.esps.append(Esp(suite=suite, mode=kind, location=location))  # type: ignore[arg-type]
         start = _IOS.match(line)
         if start or not line.startswith(" "):
             if inside and mtu[0]:
@@ -316,13 +312,11 @@ def _ios_tunnel(path: str, lines: list[str], name: str, mtu: tuple[int, int], ke
         Setting(
             system="cisco",
             field=f"interface {name} ip mtu",
-            place=spot(path, lines, mtu[1], "ip mtu"),
+            location=find_word(path, lines, mtu[1], "ip mtu"),
             value=mtu[0],
             semantics="device",
             encap="gre+key" if key else "gre",
             family="ipv4",
-            ends=fixed(mtu[0]),
-            wanted=plus(),
             change=f"interface {name}, ip mtu",
         )
     )

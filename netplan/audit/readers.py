@@ -10,14 +10,15 @@ from netplan.audit import host_links, linux, other_systems, strongswan, xfrm
 from netplan.audit.inputs import Text
 from netplan.audit.model import Evidence, Skipped
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Hint, Setting
+from netplan.cni.adapter import Clue, Setting
 from netplan.cni.adapters.docker import is_daemon
 from netplan.cni.adapters.ovs import audit_text
-from netplan.cni.yaml_document import Document, Piece, UnreadableError, parse
+from netplan.cni.yaml_document import Document, Piece, parse
 from netplan.host import ifupdown, networkd, networkmanager
+from netplan.problems import ProblemError
 
 _Reader = Callable[[str, str, Evidence], "str | None"]
-_OTHERS: tuple[Callable[[Piece], list[Setting | Hint]], ...] = (other_systems.submariner, other_systems.talos)
+_OTHERS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (other_systems.submariner, other_systems.talos)
 # Kubernetes objects that say nothing about MTU are read in passing, without a word
 _MAX_ITEMS = 50_000
 
@@ -37,8 +38,9 @@ def read(text: Text, evidence: Evidence) -> None:
         return
     try:
         documents = list(parse(text.text, text.path))
-    except UnreadableError as error:
-        evidence.skipped.append(Skipped(text.path, str(error), error.line))
+    except ProblemError as error:
+        first = error.problems[0]
+        evidence.skipped.append(Skipped(text.path, first.message, first.location.line))
         return
     known = False
     for document in documents:
@@ -81,7 +83,7 @@ def pieces(document: Document) -> Iterator[Piece]:
 
 
 @functools.cache
-def _audits() -> tuple[Callable[[Piece], list[Setting | Hint]], ...]:
+def _audits() -> tuple[Callable[[Piece], list[Setting | Clue]], ...]:
     """Each reader once: several adapters share one."""
     return tuple(dict.fromkeys(adapter.audit for adapter in ADAPTERS.values()))
 

@@ -53,11 +53,11 @@ def _result(finding: Finding, codes: list[str]) -> dict[str, Any]:
         "level": finding.severity,
         "message": {"text": text},
     }
-    physical: dict[str, Any] = {"artifactLocation": {"uri": quote(finding.place.path.strip("<>"))}}
-    if finding.place.line:
-        region: dict[str, Any] = {"startLine": finding.place.line}
-        if finding.place.column:
-            region["startColumn"] = finding.place.column
+    physical: dict[str, Any] = {"artifactLocation": {"uri": quote((finding.location.path or "").strip("<>"))}}
+    if finding.location.line:
+        region: dict[str, Any] = {"startLine": finding.location.line}
+        if finding.location.column:
+            region["startColumn"] = finding.location.column
         physical["region"] = region
     result["locations"] = [{"physicalLocation": physical}]
     return result

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netplan.audit.model import Esp
-from netplan.cni.adapter import OVERLAY, Own
+from netplan.cni.adapter import OVERLAY, BuiltinIpsec
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
 
 _IP = {"ipv4": "ip4", "ipv6": "ip6"}
 
 
-def stack_text(encap: str, family: str, esp: Esp | Own | None, *, inner: bool = True) -> str | None:
+def stack_text(encap: str, family: str, esp: Esp | BuiltinIpsec | None, *, inner: bool = True) -> str | None:
     """Return the stack of a pod's packet; None for an encapsulation that is not known.
 
     ``inner`` false is traffic of the host itself: no packet lies inside a transport-mode one.

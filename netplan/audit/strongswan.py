@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from netplan.audit.model import Esp, Evidence
-from netplan.cni.adapter import Family, Own, Setting, fixed, plus
-from netplan.cni.yaml_document import Place, spot
+from netplan.cni.adapter import BuiltinIpsec, Family, Setting
+from netplan.cni.yaml_document import find_word
 from netplan.ipsec.swanctl_parser import Settings, SettingsError
 from netplan.ipsec.swanctl_parser import read as read_settings
+from netplan.model.cni_facts import PORTS
 from netplan.model.proposals import esp_proposal
+from netplan.problems import Location
 
 DEFAULT = "aes256gcm16"
 _ASSUMED = "the proposals are strongSwan's defaults; two strongSwans agree on AES-GCM with a 16-byte ICV"
 _RAW = re.compile(r"^\s*list-(conn|sa) event \{", re.M)
 _PORT = re.compile(r"\[(?:udp|tcp|17|6)?/([0-9]+|[a-z-]+)\]")
-_SERVICES = {"vxlan": 4789, "geneve": 6081}
 MAX_TOKENS = 400_000
 
 
@@ -47,25 +48,32 @@ def swanctl_conf(path: str, text: str, evidence: Evidence) -> str | None:
         nat = connection.get("encap", "no").lower() in ("yes", "true", "1", "enabled")
         family = _family(connection.get("local_addrs", "") + connection.get("remote_addrs", ""))
         for child_name, child in connection.section("children").sections.items():
-            place = _find(path, lines, child_name, name)
-            evidence.esps += list(_children(child, nat, family, place))
+            location = _find(path, lines, child_name, name)
+            evidence.esps += list(_children(child, nat, family, location))
     return None
 
 
-def _children(child: Settings, nat: bool, family: Family | None, place: Place) -> Iterator[Esp]:
+def _children(child: Settings, nat: bool, family: Family | None, location: Location) -> Iterator[Esp]:
     mode = child.get("mode", "tunnel").lower()
     if mode not in ("tunnel", "transport", "beet"):
         return  # pass and drop policies carry nothing
     local, remote = child.get("local_ts", "dynamic"), child.get("remote_ts", "dynamic")
     words = [w.strip() for w in child.get("esp_proposals", "default").split(",") if w.strip()]
     suites = [p.suite for p in (esp_proposal(w) for w in words) if p is not None]
-    yield from _esps(suites, mode, nat, family, f"{local} {remote}", place)
+    yield from _esps(suites, mode, nat, family, f"{local} {remote}", location)
 
 
 def _esps(
-    suites: list[str], mode: str, nat: bool, family: Family | None, selectors: str, place: Place, *, live: bool = False
+    suites: list[str],
+    mode: str,
+    nat: bool,
+    family: Family | None,
+    selectors: str,
+    location: Location,
+    *,
+    live: bool = False,
 ) -> Iterator[Esp]:
-    found = [_SERVICES.get(p, int(p) if p.isdigit() else 0) for p in _PORT.findall(selectors)]
+    found = [PORTS.get(p, int(p) if p.isdigit() else 0) for p in _PORT.findall(selectors)]
     networks = "/" in re.sub(r"\[[^\]]*\]|/32\b|/128\b", "", selectors)
     kind: Literal["transport", "tunnel"] = "tunnel" if mode == "tunnel" else "transport"
     for suite in dict.fromkeys(suites or [DEFAULT]):
@@ -76,7 +84,7 @@ def _esps(
             family=family,
             ports=frozenset(p for p in found if p) or None,
             networks=networks and not found,
-            place=place,
+            location=location,
             live=live,
             assumed="" if suites else _ASSUMED,
         )
@@ -88,13 +96,13 @@ def _family(addresses: str) -> Family | None:
     return "ipv6" if ":" in addresses else "ipv4" if re.search(r"\d+\.\d+", addresses) else None
 
 
-def _find(path: str, lines: list[str], child: str, connection: str) -> Place:
+def _find(path: str, lines: list[str], child: str, connection: str) -> Location:
     """The line that opens a child section, looked for below its connection."""
     start = next((i for i, line in enumerate(lines) if re.match(rf"\s*{re.escape(connection)}\s*[:{{]", line)), 0)
     for index in range(start, len(lines)):
         if re.match(rf"\s*{re.escape(child)}\s*(:.*)?\{{", lines[index]):
-            return spot(path, lines, index, child)
-    return Place(path=path)
+            return find_word(path, lines, index, child)
+    return Location(path)
 
 
 def raw(path: str, text: str, evidence: Evidence) -> str | None:
@@ -105,7 +113,7 @@ def raw(path: str, text: str, evidence: Evidence) -> str | None:
         return str(error)
     lines = text.splitlines()
     for line, kind, body in events:
-        place = spot(path, lines, line, "list-")
+        location = find_word(path, lines, line, "list-")
         for connection in body.values():
             if not isinstance(connection, dict):
                 continue
@@ -113,7 +121,7 @@ def raw(path: str, text: str, evidence: Evidence) -> str | None:
             children = connection.get("children" if kind == "conn" else "child-sas")
             for child in (children or {}).values() if isinstance(children, dict) else ():
                 if isinstance(child, dict):
-                    evidence.esps += list(_child(child, kind == "sa", family, place))
+                    evidence.esps += list(_child(child, kind == "sa", family, location))
     return None
 
 
@@ -138,7 +146,7 @@ _INTEGRITY = {
 }
 
 
-def _child(child: dict[str, Any], live: bool, family: Family | None, place: Place) -> Iterator[Esp]:
+def _child(child: dict[str, Any], live: bool, family: Family | None, location: Location) -> Iterator[Esp]:
     mode = str(child.get("mode", "TUNNEL")).lower()
     selectors = " ".join(_words(child, "local-ts", "remote-ts"))
     cipher, integrity = str(child.get("encr-alg", "")), str(child.get("integ-alg", ""))
@@ -152,7 +160,7 @@ def _child(child: dict[str, Any], live: bool, family: Family | None, place: Plac
         suite = f"{_ALGORITHMS[cipher]}-{_INTEGRITY[integrity]}"
     if mode in ("tunnel", "transport"):
         nat = child.get("encap") == "yes"
-        yield from _esps([suite] if suite else [], mode, nat, family, selectors, place, live=live)
+        yield from _esps([suite] if suite else [], mode, nat, family, selectors, location, live=live)
 
 
 _TOKEN = re.compile(r"\s+|\{|\}|\[(?:[^\[\]]|\[[^\]]*\])*\]|[^\s{}=\[\]]+=|[^\s{}\[\]]+")
@@ -211,12 +219,10 @@ def strongswan_conf(path: str, text: str, evidence: Evidence) -> str | None:
                     Setting(
                         system="strongswan",
                         field=f"charon.plugins.kernel-netlink.{key}",
-                        place=spot(path, lines, line, key),
+                        location=find_word(path, lines, line, key),
                         value=int(value),
                         semantics="pod",
                         encap="none",
-                        ends=fixed(int(value)),
-                        wanted=plus(),
                         measure="mss" if key == "mss" else "mtu",
                         change=f"set {key} and reload charon; it applies to routes installed from then on",
                     )
@@ -224,6 +230,6 @@ def strongswan_conf(path: str, text: str, evidence: Evidence) -> str | None:
     return None
 
 
-def own_of(esp: Esp) -> Own:
+def own_of(esp: Esp) -> BuiltinIpsec:
     """Return found IPsec as the IPsec of a network."""
-    return Own(suite=esp.suite, mode=esp.mode, nat_t=esp.nat_t)
+    return BuiltinIpsec(suite=esp.suite, mode=esp.mode, nat_t=esp.nat_t)

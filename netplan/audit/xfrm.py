@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from netplan.audit.model import Esp, Evidence
 from netplan.cni.adapter import Family
-from netplan.cni.yaml_document import spot
+from netplan.cni.yaml_document import find_word
 
 _HEAD = re.compile(r"^src (\S+) dst (\S+)")
 _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")
@@ -95,7 +95,7 @@ def read(path: str, text: str, evidence: Evidence) -> None:
             family=family,
             ports=frozenset(own) or None,
             networks=tunnel and not own,
-            place=spot(path, lines, start, "src"),
+            location=find_word(path, lines, start, "src"),
             live=True,
         )
         unique = (esp.suite, esp.mode, esp.nat_t, esp.family, esp.ports)

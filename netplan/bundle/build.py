@@ -13,7 +13,7 @@ from netplan.bundle.manifest import File, dump
 from netplan.bundle.node_files import firewall_files, managed_files, unmanaged_files
 from netplan.bundle.parallel import each
 from netplan.bundle.review import review
-from netplan.cni.render import delivery
+from netplan.cni.render import network_plan
 from netplan.model.node import Node
 from netplan.plan.types import Plan
 
@@ -29,7 +29,7 @@ def build(plan: Plan, tell: Callable[[int], object] = lambda _: None) -> list[Fi
 
 def cluster_files(plan: Plan) -> list[File]:
     """Return the files that are about the whole cluster."""
-    network = delivery(plan)
+    network = network_plan(plan)
     return [
         File("plan.json", dump(plan.as_json())),
         *(File(f"cluster/{path}", text) for path, text in network.files.items()),

@@ -14,7 +14,7 @@ from netplan.bundle.node_json import SCHEMA
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import MANIFEST, plan_digest, wanted
 from netplan.plan.types import Plan
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import Location, Problem, ProblemError, fail, quoted
 from netplan.refusals import refusals, refused
 
 
@@ -129,28 +129,22 @@ def read(directory: Path) -> Bundle:
         entries = {e["path"]: e for e in document["files"]}
         schema, digest = document["schema"], document["digest"]
     except FileNotFoundError:
-        raise ProblemError(
-            Problem(code="IPP502", message="no bundle here (no manifest.json)", path=where, hint="`ipsecplan render`")
-        ) from None
+        fail("IPP502", "no bundle here (no manifest.json)", location=Location(where), hint="`ipsecplan render`")
     except OSError as error:
         raise ProblemError(refused(error, path, "read", "IPP502")) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise ProblemError(
-            Problem(code="IPP502", message=f"unreadable manifest: {type(error).__name__}", path=str(path))
-        ) from None
+        fail("IPP502", f"unreadable manifest: {type(error).__name__}", location=Location(str(path)))
     if schema != SCHEMA:
-        raise ProblemError(
-            Problem(code="IPP502", message=f"bundle schema {quoted(schema)}, expected {SCHEMA}", path=where)
-        )
+        fail("IPP502", f"bundle schema {quoted(schema)}, expected {SCHEMA}", location=Location(where))
     with refusals(None, "read", "IPP502"):
         problems = _unlike(directory, entries)
     if not problems and _digest(document["files"]) != digest:
-        problems.append(Problem(code="IPP503", message="the manifest's own digest is wrong", path=str(path)))
+        problems.append(Problem("IPP503", "the manifest's own digest is wrong", location=Location(str(path))))
     for node in document.get("nodes", {}):
         own = [e for e in document["files"] if e["path"].startswith(f"nodes/{node}/")]
         if not problems and _digest(own) != document["nodes"][node].get("digest"):
             problems.append(
-                Problem(code="IPP503", message=f"the digest of node {quoted(node)} is wrong", path=str(path))
+                Problem("IPP503", f"the digest of node {quoted(node)} is wrong", location=Location(str(path)))
             )
     if problems:
         raise ProblemError(problems)
@@ -168,17 +162,17 @@ def _unlike(directory: Path, entries: Mapping[str, Mapping[str, str]]) -> list[P
     for name in sorted(present.keys() | entries.keys()):
         file = str(directory / name)
         if name not in present:
-            problems.append(Problem(code="IPP503", message="the manifest names it, but it is missing", path=file))
+            problems.append(Problem("IPP503", "the manifest names it, but it is missing", location=Location(file)))
         elif name not in entries:
-            problems.append(Problem(code="IPP503", message="not in the manifest", path=file))
+            problems.append(Problem("IPP503", "not in the manifest", location=Location(file)))
         elif present[name].is_symlink():
-            problems.append(Problem(code="IPP503", message="a symbolic link", path=file))
+            problems.append(Problem("IPP503", "a symbolic link", location=Location(file)))
         elif hashlib.sha256(present[name].read_bytes()).hexdigest() != entries[name]["sha256"]:
             problems.append(
                 Problem(
-                    code="IPP503",
-                    message="changed after it was rendered: its digest is not the manifest's",
-                    path=file,
+                    "IPP503",
+                    "changed after it was rendered: its digest is not the manifest's",
+                    location=Location(file),
                     hint="change the plan and render again; apply takes only what was rendered",
                 )
             )

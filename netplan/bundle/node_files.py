@@ -18,7 +18,7 @@ def managed_files(plan: Plan, node: Node) -> list[File]:
     under = f"nodes/{node.id}/"
     peers = [endpoint(peer) for peer in plan.others(node)]
     overlay: list[File] = []
-    if plan.file.made is None:
+    if plan.file.overlay_facts is None:
         networkd = networkd_files(overlay_of(plan), endpoint(node), peers)
         conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
         overlay = [File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()]

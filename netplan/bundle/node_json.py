@@ -47,7 +47,7 @@ def node_facts(plan: Plan, node: Node) -> dict[str, Any]:
                 "name": peer.name,
                 "address": peer.address,
                 "overlay_address": peer.overlay_address,
-                **({"pod_cidr": peer.pod_cidr} if plan.file.made else {}),
+                **({"pod_cidr": peer.pod_cidr} if plan.file.overlay_facts else {}),
                 "initiator": pair.initiator.id == node.id,
                 "encap": pair.pair_class.nat_t,
                 "link_mtu": pair.pair_class.link_mtu,

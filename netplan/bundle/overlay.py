@@ -30,7 +30,7 @@ def endpoint(node: Node) -> Endpoint:
 
 def overlay_facts(plan: Plan, node: Node) -> dict[str, Any]:
     """The overlay of one node: devices of ours, or those of a container network, which are read and never changed."""
-    overlay, made = plan.file.overlay, plan.file.made
+    overlay, made = plan.file.overlay, plan.file.overlay_facts
     facts: dict[str, Any] = {
         "type": overlay.type,
         "kind": kind(overlay.type, plan.file.underlay.carrier),
@@ -54,8 +54,8 @@ def overlay_facts(plan: Plan, node: Node) -> dict[str, Any]:
         "made_by": plan.file.cni.plugin,
         "tunnel": tunnel,
         "devices": [{"name": device, "mtu": plan.pod_mtu}] if device else [],
-        "mtu_on": made.by,
-        "routed": made.routed,
-        "pods_on": made.pods_on,
+        "mtu_on": made.mtu_on,
+        "routed": made.sends_pmtu_errors,
+        "pods_on": made.pod_master,
         "bridge": None,
     }

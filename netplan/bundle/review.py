@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from netplan import __version__
-from netplan.cni.render import Delivery
+from netplan.cni.render import NetworkPlan
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
 from netplan.templates.render import render
 
 
-def review(plan: Plan, network: Delivery) -> str:
+def review(plan: Plan, network: NetworkPlan) -> str:
     """Return ``REVIEW.md``."""
     return render(
         "review/REVIEW.md.j2",

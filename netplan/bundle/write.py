@@ -14,7 +14,7 @@ from netplan.bundle.manifest import Bundle, File, dump, manifest
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import MANIFEST
 from netplan.plan.types import Plan
-from netplan.problems import Problem, ProblemError
+from netplan.problems import Location, fail
 from netplan.refusals import refusals
 
 
@@ -35,33 +35,27 @@ def write(directory: Path, plan: Plan, inventory: Inventory, tell: Callable[[int
 def _may_become(directory: Path) -> None:
     """Raise ProblemError when a bundle can't be put at a place, before the work of making it; raises OSError."""
     if directory.is_symlink():
-        raise ProblemError(Problem(code="IPP501", message="the target is a symbolic link", path=str(directory)))
+        fail("IPP501", "the target is a symbolic link", location=Location(str(directory)))
     if directory.exists() and not directory.is_dir():
-        raise ProblemError(
-            Problem(
-                code="IPP501",
-                message="the target is a file",
-                path=str(directory),
-                hint="choose an empty or new directory with --to",
-            )
+        fail(
+            "IPP501",
+            "the target is a file",
+            location=Location(str(directory)),
+            hint="choose an empty or new directory with --to",
         )
     if directory.exists() and not (directory / MANIFEST).is_file() and any(directory.iterdir()):
-        raise ProblemError(
-            Problem(
-                code="IPP501",
-                message="the target is a directory that is no bundle",
-                path=str(directory),
-                hint="choose an empty or new directory with --to",
-            )
+        fail(
+            "IPP501",
+            "the target is a directory that is no bundle",
+            location=Location(str(directory)),
+            hint="choose an empty or new directory with --to",
         )
     if directory.exists() and (os.path.ismount(directory) or not os.access(directory.parent, os.W_OK)):
-        raise ProblemError(
-            Problem(
-                code="IPP501",
-                message="can't be replaced as a whole: it is a mount, or its parent can't be written",
-                path=str(directory),
-                hint=f"choose a new directory in it: --to {directory / 'bundle'}",
-            )
+        fail(
+            "IPP501",
+            "can't be replaced as a whole: it is a mount, or its parent can't be written",
+            location=Location(str(directory)),
+            hint=f"choose a new directory in it: --to {directory / 'bundle'}",
         )
 
 

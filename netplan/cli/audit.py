@@ -13,7 +13,7 @@ from netplan.audit.sarif import sarif
 from netplan.cli.envelope import document
 from netplan.cli.output import as_json, colour_wanted, emit, note, report
 from netplan.explain.text import ledger_table
-from netplan.problems import ExitCode, Problem, ProblemError, printable
+from netplan.problems import ExitCode, Location, Problem, ProblemError, printable
 from netplan.stack import parse, parse_size, solve
 
 
@@ -99,7 +99,7 @@ def _problems(outcome: Report) -> list[Problem]:
 
 def _skipped(skipped: Skipped) -> Problem:
     return Problem(
-        code="IPP910", message=f"skipped: {skipped.reason}", path=skipped.path, line=skipped.line, severity="warning"
+        "IPP910", f"skipped: {skipped.reason}", location=Location(skipped.path, skipped.line), severity="warning"
     )
 
 
@@ -129,13 +129,13 @@ def _show(outcome: Report, explain: bool) -> None:
 def _show_finding(finding: Finding, explain: bool) -> None:
     import sys
 
-    where = finding.place.problem("", "").where()
+    where = str(finding.location)
     head = f"{printable(where)}: {finding.severity} {finding.code}: {printable(finding.message)}"
     tint = {"error": "red", "warning": "yellow"}.get(finding.severity)
     colour = tint is not None and colour_wanted(sys.stdout)
     emit(click.style(head, fg=tint, bold=True) if colour else head, colour=colour or None)
-    if finding.place.source is not None:
-        emit(f"  {finding.place.line} | {printable(finding.place.source)}")
+    if finding.location.source is not None:
+        emit(f"  {finding.location.line} | {printable(finding.location.source)}")
     if finding.solution is not None:
         emit(f"  why: {finding.solution.stack.text} on a link of {finding.solution.link_mtu}")
         if explain:

@@ -11,7 +11,7 @@ from netplan.cli.options import JSON
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.ipsec import ca
 from netplan.model.ids import ID
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import Location, Problem, ProblemError, quoted
 from netplan.refusals import refused
 from netplan.rollout.record.journal import ClusterState, state_root
 
@@ -36,7 +36,7 @@ def _folder(state_dir: str | None, cluster: str) -> Path:
     folder = ClusterState(state_root(state_dir), cluster).ca
     if not (folder / ca.CERTIFICATE).is_file():
         raise ProblemError(
-            Problem(code="IPP607", message="this cluster has no CA yet", path=str(folder), hint="`apply` makes it")
+            Problem("IPP607", "this cluster has no CA yet", location=Location(str(folder)), hint="`apply` makes it")
         )
     return folder
 

@@ -13,8 +13,8 @@ from netplan.cli.output import as_json, emit, emit_json
 from netplan.explain import text
 from netplan.explain.advice import advice, paths, paths_text
 from netplan.explain.compare import compare, csv_text, table
-from netplan.explain.presets import UNDERLAYS, Underlay
-from netplan.problems import ExitCode, Problem, ProblemError, closest, quoted
+from netplan.explain.presets import UNDERLAYS, UnderlayPreset
+from netplan.problems import ExitCode, Location, Problem, ProblemError, closest, quoted
 from netplan.stack import Stack, parse, parse_size, required_link, solve
 
 DEFAULT_LINK = 1500
@@ -131,7 +131,7 @@ def _paths(stack: Stack, texts: tuple[str, ...]) -> Answer:
     return paths_text(stack, found), [path.as_json() for path in found]
 
 
-def _underlay(name: str) -> Underlay:
+def _underlay(name: str) -> UnderlayPreset:
     preset = UNDERLAYS.get(name.strip().lower())
     if preset is None:
         near = closest(name, UNDERLAYS)
@@ -179,11 +179,9 @@ def _answers(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], bool]]:
             else:
                 raise ProblemError(
                     Problem(
-                        code="IPP108",
-                        message=f"{quoted(content)} is not 'STACK MTU'",
-                        column=1,
-                        width=len(content),
-                        source=content,
+                        "IPP108",
+                        f"{quoted(content)} is not 'STACK MTU'",
+                        location=Location(column=1, width=len(content), source=content),
                         hint="such as: ip4/esp:aes256gcm16/ip4 1500",
                     )
                 )

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from netplan.cli.output import emit
-from netplan.problems import Problem, ProblemError
+from netplan.model.cni_facts import PORTS
+from netplan.problems import Location, Problem, ProblemError
 from netplan.refusals import refused
 from netplan.templates.render import render
 
@@ -32,6 +33,7 @@ def command(plan: Path, inventory: str, nodes: str, name: str, overlay: str, fam
         inventory=inventory,
         nodes=nodes,
         overlay=overlay,
+        port=PORTS[overlay],
         family=family,
         mtu=mtu,
     )
@@ -40,7 +42,7 @@ def command(plan: Path, inventory: str, nodes: str, name: str, overlay: str, fam
             out.write(text)
     except FileExistsError:
         raise ProblemError(
-            Problem(code="IPP210", message="the file exists already", path=str(plan), hint="name another one")
+            Problem("IPP210", "the file exists already", location=Location(str(plan)), hint="name another one")
         ) from None
     except OSError as error:
         raise ProblemError(refused(error, plan, "written", "IPP210")) from None

@@ -12,10 +12,10 @@ from netplan import pipeline
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.steps import write_steps
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Adapter, Artifact, Change, Network, Step
+from netplan.cni.adapter import CniRequest
 from netplan.cni.existing_config import texts
-from netplan.cni.policies import Baseline, policies
-from netplan.cni.render import adapter, deliver, fitted, of_stack, page, steps, wanted
+from netplan.cni.policies import Baseline
+from netplan.cni.render import NetworkPlan, adapter, clamp_to_limit, request_for, request_for_stack
 from netplan.problems import ProblemError, errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import parse_size
@@ -65,32 +65,38 @@ def command(
             _list(json_)
             return
         chosen = adapter(plugin)
-        network = _network(plugin, plan, stack, mtu, _options(options), texts(existing))
-        network, warnings = fitted(plugin, network)
-        artifacts = deliver(plugin, network) + _policies(namespaces, peers)
-        change: Change = "raise" if raising else "lower"
-        todo = steps(plugin, network, change, kubeconfig, artifacts)
-        warnings += chosen.supports(network)
+        request = _request(plugin, plan, stack, mtu, _options(options), texts(existing))
+        request, warnings = clamp_to_limit(chosen, request)
+        baselines = _baselines(namespaces, peers)
+        network = NetworkPlan(chosen, request, "raise" if raising else "lower", kubeconfig, baselines)
         if to is not None:
-            write_steps(to, {a.path: a.text for a in artifacts}, page(chosen, network, todo, change))
+            write_steps(to, {a.path: a.text for a in network.artifacts}, network.steps_page())
+        result = _result(network)
+        warnings += network.problems
         if json_:
-            emit_json(_result(chosen, network, artifacts, todo), warnings)
+            emit_json(result, warnings)
             return
         report(warnings)
         if to is not None:
-            note(f"{to}: {len(artifacts)} files and STEPS.md; pod MTU {network.pod_mtu}")
+            note(f"{to}: {len(network.artifacts)} files and STEPS.md; pod MTU {request.pod_mtu}")
             return
-        for artifact in artifacts:
+        for artifact in network.artifacts:
             emit(f"# {artifact.path}  ({artifact.patch}{' ' + artifact.target if artifact.target else ''})")
             emit(artifact.text.rstrip("\n"))
-        for line in page(chosen, network, todo, change):
+        for line in network.steps_page():
             emit(f"# {line}" if line else "#")
 
 
 def _list(json_: bool) -> None:
     if json_:
         rows = [
-            {"plugin": n, "title": a.title, "semantics": a.semantics, "field": a.field, "checked": a.checked_against}
+            {
+                "plugin": n,
+                "title": a.title,
+                "semantics": a.semantics,
+                "field": a.field,
+                "checked": a.facts.checked_against,
+            }
             for n, a in ADAPTERS.items()
         ]
         emit_json(rows)
@@ -100,23 +106,23 @@ def _list(json_: bool) -> None:
         emit(f"{name:<16} {each.semantics:<10} {each.field}")
 
 
-def _network(
+def _request(
     plugin: str,
     plan: Path | None,
     stack: str | None,
     mtu: str | None,
     options: Mapping[str, str],
     existing: Mapping[str, str],
-) -> Network:
+) -> CniRequest:
     if (plan is None) == (stack is None):
         raise click.UsageError("give --plan, or --stack with --mtu")
     if plan is not None:
         made = pipeline.make(plan)
         report(made.warnings)
-        return wanted(made.plan, plugin, options, existing)
+        return request_for(made.plan, plugin, options, existing)
     if mtu is None or stack is None:
         raise click.UsageError("--stack needs --mtu")
-    return of_stack(parse_stack(stack), parse_size(mtu, "link MTU"), options, existing)
+    return request_for_stack(parse_stack(stack), parse_size(mtu, "link MTU"), options, existing)
 
 
 def _options(words: tuple[str, ...]) -> dict[str, str]:
@@ -129,23 +135,22 @@ def _options(words: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _policies(namespaces: tuple[str, ...], peers: tuple[str, ...]) -> list[Artifact]:
-    made: list[Artifact] = []
-    for namespace in namespaces:
-        baseline = Baseline(namespace=namespace, from_namespaces=peers)
+def _baselines(namespaces: tuple[str, ...], peers: tuple[str, ...]) -> list[Baseline]:
+    made = [Baseline(namespace=namespace, from_namespaces=peers) for namespace in namespaces]
+    for baseline in made:
         if errors(baseline.problems()):
             raise ProblemError(baseline.problems())
-        made += policies(baseline)
     return made
 
 
-def _result(chosen: Adapter, network: Network, artifacts: list[Artifact], todo: list[Step]) -> dict[str, object]:
+def _result(network: NetworkPlan) -> dict[str, object]:
+    chosen = network.adapter
     return {
         "plugin": chosen.name,
-        "pod_mtu": network.pod_mtu,
+        "pod_mtu": network.request.pod_mtu,
         "field": chosen.field,
         "semantics": chosen.semantics,
-        "value": chosen.field_value(network),
-        "files": [{"path": a.path, "patch": a.patch, "target": a.target, "text": a.text} for a in artifacts],
-        "steps": [{"stage": s.stage, "where": s.where, "text": s.text, "command": s.command} for s in todo],
+        "value": chosen.field_value(network.request),
+        "files": [{"path": a.path, "patch": a.patch, "target": a.target, "text": a.text} for a in network.artifacts],
+        "steps": [{"stage": s.stage, "where": s.where, "text": s.text, "command": s.command} for s in network.steps],
     }

@@ -11,8 +11,9 @@ from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.table import table_lines
 from netplan.explain.text import ledger_table
+from netplan.plan.fabric import PairClass
 from netplan.plan.notes import consequences
-from netplan.plan.types import PairClass, Plan
+from netplan.plan.types import Plan
 from netplan.problems import printable
 
 MAX_PAIRS_SHOWN = 24
@@ -58,7 +59,10 @@ def describe(plan: Plan) -> list[str]:
         lines += ["", f"network {fabric.name} ({fabric.family}): {len(fabric.nodes)} nodes"]
         lines += table_lines(
             ("class", ">pairs", ">link", ">NAT-T", ">packet", "ESP proposals"),
-            ((c.name, c.pairs, c.link_mtu, _nat_t(c), fabric.host_packet_limit(c), _proposals(c)) for c in fabric.classes),
+            (
+                (c.name, c.pairs, c.link_mtu, _nat_t(c), fabric.host_packet_limit(c), _proposals(c))
+                for c in fabric.classes
+            ),
         )
     lines += ["", *(f"- {sentence}" for sentence in consequences(plan))]
     rows: list[tuple[object, ...]] = []

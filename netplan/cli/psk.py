@@ -8,7 +8,7 @@ import click
 
 from netplan.cli.output import emit
 from netplan.ipsec import psk, vault
-from netplan.problems import Problem, ProblemError
+from netplan.problems import Location, Problem, ProblemError
 from netplan.refusals import refusals
 from netplan.rollout.record.journal import ClusterState, state_root
 
@@ -39,7 +39,9 @@ def take(cluster: str, file: Path, state_dir: str | None) -> None:
         data = file.read_bytes()
     if not vault.sealed(data):
         raise ProblemError(
-            Problem(code="IPP670", message="not an ansible-vault", path=str(file), hint=f"ansible-vault encrypt {file}")
+            Problem(
+                "IPP670", "not an ansible-vault", location=Location(str(file)), hint=f"ansible-vault encrypt {file}"
+            )
         )
     given = psk.by_names(cluster, vault.unseal(data, file.name))
     with ClusterState(state_root(state_dir), cluster, "psk import") as state:
@@ -61,7 +63,7 @@ def encrypt(cluster: str, state_dir: str | None) -> None:
         path = state.folder / "psk.json"
         if not path.is_file():
             message = "this cluster has no keys yet"
-            raise ProblemError(Problem(code="IPP670", message=message, path=str(path), hint="`psk import` or apply"))
+            raise ProblemError(Problem("IPP670", message, location=Location(str(path)), hint="`psk import` or apply"))
         store = psk.open_store(path)
         store.sealed = True
         store.save()

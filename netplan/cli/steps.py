@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netplan.problems import Problem, ProblemError, printable
+from netplan.problems import Location, fail, printable
 from netplan.refusals import refusals
 
 
@@ -20,9 +20,7 @@ def write_steps(directory: Path, files: Mapping[str, str], lines: Iterable[str])
 
 def _put(directory: Path, files: Mapping[str, str], lines: Iterable[str]) -> None:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ProblemError(
-            Problem(code="IPP210", message="exists and is not empty", path=str(directory), hint="name a new directory")
-        )
+        fail("IPP210", "exists and is not empty", location=Location(str(directory)), hint="name a new directory")
     for path, text in files.items():
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)

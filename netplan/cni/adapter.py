@@ -1,8 +1,9 @@
-"""What an adapter is: facts about one container network as data, and two functions, ``render`` and ``audit``.
+"""What an adapter is: one container network as data, and functions that write and read its configuration.
 
 "MTU" means three things in these systems: the pod's own, the underlay's (the program subtracts from it by itself) or
 that of a tunnel device. Every adapter says which, and what its program takes away, so that one plan puts the right
-number in the right field. Sizes are IP MTUs in bytes.
+number in the right field. Sizes are IP MTUs in bytes. What a plan has to know of a network before anything is
+computed (ports, devices, headroom, versions) is in :mod:`netplan.model.cni_facts`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from netplan.cni.yaml_document import Piece, Place
-from netplan.plan.types import Plan
-from netplan.problems import Problem
+from netplan.cni.yaml_document import Piece
+from netplan.model.cni_facts import NETWORKS, CniFacts
+from netplan.problems import Location, Problem
 
 Encap = Literal["none", "vxlan", "geneve", "geneve:8", "ipip", "gre", "stt", "wireguard", "udp"]
 Family = Literal["ipv4", "ipv6"]
 Semantics = Literal["pod", "underlay", "device"]
 Change = Literal["lower", "raise"]
+OverheadTable = dict[tuple[str, str], int]  # (encapsulation, underlay family) -> bytes
 
 # the part of a packet between the outer IP (and ESP) header and the pod's own packet, in the stack notation
 OVERLAY: Mapping[str, str] = {
@@ -35,50 +37,55 @@ OVERLAY: Mapping[str, str] = {
     "wireguard": "udp/wireguard",
     "udp": "udp",
 }
-PORTS: Mapping[str, int] = {"vxlan": 4789, "geneve": 6081, "geneve:8": 6081, "wireguard": 51820, "stt": 7471}
 BOTH: tuple[Family, ...] = ("ipv4", "ipv6")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """What a plan asks of a container network.
+class CniRequest:
+    """What is asked of a container network, for a plan or for a packet stack."""
 
-    ``pod_mtu`` is what pods must end with; ``host_ipsec`` whether the hosts' own IPsec lies under the network;
-    ``own_ipsec`` whether the network is asked to encrypt by itself; ``options`` hold what only one adapter knows
-    (``chart``, ``master``, ``name``, ``subnet``, ``from``); ``existing`` maps a key of a ConfigMap, or a file, to
-    the text it has now, so that a patch keeps what it doesn't own.
-    """
-
-    pod_mtu: int
+    pod_mtu: int  # what pods must end with
     link_mtu: int
     encap: Encap = "vxlan"
-    family: Family = "ipv4"
+    family: Family = "ipv4"  # of the underlay
     port: int | None = None
     vni: int | None = None
     pod_cidrs: tuple[str, ...] = ("10.42.0.0/16",)
     pod_families: tuple[Family, ...] = ("ipv4",)
-    host_ipsec: bool = True
-    own_ipsec: bool = False
+    host_ipsec: bool = True  # the hosts' own IPsec lies under the network
+    own_ipsec: bool = False  # the network is asked to encrypt by itself
+    # what only one adapter knows: chart, master, name, subnet, from
     options: Mapping[str, str] = field(default_factory=dict)
+    # key of a ConfigMap, or file name -> the text that it has now, so that a patch keeps what it doesn't own
     existing: Mapping[str, str] = field(default_factory=dict)
 
 
-def network_of(plan: Plan) -> Network:
-    """Return what a plan asks of its container network."""
-    overlay = plan.file.overlay
-    cidrs = tuple(node.pod_cidr for node in plan.nodes if node.pod_cidr)
-    return Network(
-        pod_mtu=plan.pod_mtu,
-        link_mtu=plan.limiting.link_mtu,
-        encap=overlay.type,
-        family=plan.file.underlay.carrier,
-        port=overlay.udp_port or None,
-        vni=overlay.vni,
-        pod_cidrs=cidrs or ("10.42.0.0/16",),
-        pod_families=tuple(f for f in BOTH if any((":" in cidr) == (f == "ipv6") for cidr in cidrs)) or ("ipv4",),
-        own_ipsec=plan.file.cni.encryption,
-        options={"bridge": overlay.bridge},
-    )
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """Bytes that a program takes away from a size, by encapsulation and underlay family."""
+
+    by: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    otherwise: int | None = None  # for a pair that ``by`` lacks; None: the program can't do it, or it is not known
+    extra: int = 0  # in addition, for the program's own encryption
+    multiple: int = 1  # of which the program cuts the result
+
+    def size(self, encap: str, family: str) -> int | None:
+        """Return the bytes for an encapsulation over a family, or None."""
+        found = self.by.get((encap, family), self.otherwise)
+        return None if found is None else found + self.extra
+
+    def pod_mtu(self, value: int, encap: str, family: str) -> int | None:
+        """Return what the program leaves of a size."""
+        size = self.size(encap, family)
+        return None if size is None else (value - size) // self.multiple * self.multiple
+
+    def field_value(self, pod_mtu: int, encap: str, family: str) -> int | None:
+        """Return the size of which the program leaves ``pod_mtu``: the inverse of :meth:`pod_mtu`."""
+        size = self.size(encap, family)
+        return None if size is None else pod_mtu + size
+
+
+EXACT = Overhead(otherwise=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +106,7 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ManualStep:
     """One step on the way to a live value. ``command`` is for a shell; without one ``text`` says what to do."""
 
     stage: Literal["config", "restart", "devices", "pods", "check"]
@@ -109,7 +116,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
+class BuiltinIpsec:
     """IPsec that the network brings by itself: its ESP suite and how its packets are built."""
 
     suite: str
@@ -117,108 +124,117 @@ class Own:
     nat_t: bool = False
 
 
-# a size of one kind, the encapsulation and the underlay family to a size of another kind
-Sizes = Callable[[int, str, str], "int | None"]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hint:
-    """What a piece tells about a network beside its numbers: its encapsulation, family, port and own IPsec.
-
-    ``refuse`` is why nobody should put host IPsec under it.
-    """
+class Clue:
+    """What a piece tells about a network beside its numbers."""
 
     system: str
-    place: Place
+    location: Location
     encap: str = ""
     family: Family | None = None
-    own: Own | None = None
+    own: BuiltinIpsec | None = None
     port: int | None = None
-    refuse: str = ""
+    refuse: str = ""  # why nobody should put host IPsec under it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A number that audit found, or the lack of one.
-
-    ``value`` None means the program chooses by itself; ``ends`` maps link MTU, encapsulation and underlay family to
-    the size that comes out (a pod MTU, or a TCP MSS where ``measure`` says so), ``wanted`` an exact size back to a
-    value of the field; None where the program's choice or the field is not known. An empty ``encap`` or ``family``
-    is one that another piece tells. ``running`` marks a live value in contrast to configuration, ``link`` is the MTU
-    of the device that it stands on.
-    """
+    """A number that audit found, or the lack of one."""
 
     system: str
     field: str
-    place: Place
-    value: int | None
+    location: Location
+    value: int | None  # None: the program chooses by itself
     semantics: Semantics
-    encap: str
-    ends: Sizes
-    wanted: Sizes
+    encap: str  # empty: another piece tells
     change: str
-    family: Family | None = None
-    own: Own | None = None
+    overhead: Overhead = EXACT  # between a value of the field and what comes out
+    automatic: Overhead | None = None  # between the link and what the program chooses by itself; None: not known
+    default: int | None = None  # what the program chooses by itself whatever the link is
+    may_be_set: bool = True  # False: the program ignores the field
+    family: Family | None = None  # None: another piece tells
+    own: BuiltinIpsec | None = None
     port: int | None = None
-    measure: Literal["mtu", "mss"] = "mtu"
-    running: bool = False
-    link: int | None = None
+    measure: Literal["mtu", "mss"] = "mtu"  # what comes out: a pod MTU, or a TCP MSS
+    running: bool = False  # a live value in contrast to configuration
+    link: int | None = None  # MTU of the device that it stands on
     note: str = ""
+
+    def resulting_mtu(self, link: int, encap: str, family: str) -> int | None:
+        """Return the size that comes out on a link; None where the program's choice is not known."""
+        if self.value is not None:
+            return self.overhead.pod_mtu(self.value, encap, family)
+        if self.default is not None:
+            return self.default
+        return self.automatic.pod_mtu(link, encap, family) if self.automatic else None
+
+    def required_value(self, size: int, encap: str, family: str) -> int | None:
+        """Return the value of the field of which ``size`` comes out; None where no value does that."""
+        return self.overhead.field_value(size, encap, family) if self.may_be_set else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """One container network: facts, and the functions that write and read its configuration.
+    """One container network: its fields, and the functions that write and read its configuration."""
 
-    ``takes`` is what the program subtracts from the value of its field to get the pod MTU, by encapsulation and
-    underlay family; a pair that is absent is one that the program can't do. ``automatic`` is what it subtracts from
-    the link when the field is left empty (None: it does not look at the link). ``headroom`` is how many bytes the
-    program insists on between link and pod MTU, more than the packet needs.
-    """
-
-    name: str
+    name: str  # in NETWORKS
     title: str
-    checked_against: str
     semantics: Semantics
     field: str
-    takes: Mapping[tuple[Encap, Family], int]
-    automatic: Mapping[tuple[Encap, Family], int] | None
+    overhead: Overhead  # between a value of the field and the pod MTU; a pair it lacks is one the program can't do
+    automatic: Overhead | None  # between the link and the pod MTU with an empty field; None: it ignores the link
     goes_live: str
-    pods_keep: bool
-    ports: tuple[str, ...]
-    render: Callable[[Network], list[Artifact]]
-    steps: Callable[[Network], list[Step]]
-    audit: Callable[[Piece], list[Setting | Hint]]
-    brings_ipsec: str = ""
+    pods_keep: bool  # running pods keep the MTU that they were created with
+    render: Callable[[CniRequest], list[Artifact]]
+    steps: Callable[[CniRequest], list[ManualStep]]
+    audit: Callable[[Piece], list[Setting | Clue]]
+    brings_ipsec: str = ""  # why its own IPsec and that of the hosts exclude each other; empty: it has none
     largest: int = 65535
-    headroom: int = 0
     unverified: str = ""
-    rules: Callable[[Network], list[Problem]] | None = None
+    rules: Callable[[CniRequest], list[Problem]] | None = None
 
-    def field_value(self, network: Network) -> int:
-        """Return the number for the program's field that makes pods end with the planned MTU."""
-        return network.pod_mtu + self.takes[network.encap, network.family]
+    @property
+    def facts(self) -> CniFacts:
+        """What a plan knows of the network."""
+        return NETWORKS[self.name]
 
-    def ends_with(self, value: int, network: Network) -> int:
+    def device(self, request: CniRequest) -> str:
+        """Return the device whose MTU bounds the pods; empty where the network makes none for this encapsulation."""
+        made = self.facts.overlays.get(request.encap.partition(":")[0])
+        if made is None:
+            return ""
+        return made.names(request.family, request.vni or made.vni or 0, request.port or made.port)[1]
+
+    def field_value(self, request: CniRequest) -> int:
+        """Return the number for the program's field that makes pods end with the planned MTU.
+
+        Raises ValueError for an encapsulation that the network does not have.
+        """
+        value = self.overhead.field_value(request.pod_mtu, request.encap, request.family)
+        if value is None:
+            raise ValueError(f"{self.title} has no {request.encap} over {request.family}")
+        return value
+
+    def pod_mtu_for(self, value: int, request: CniRequest) -> int | None:
         """Return the pod MTU that the program makes of a value of its field."""
-        return value - self.takes[network.encap, network.family]
+        return self.overhead.pod_mtu(value, request.encap, request.family)
 
-    def supports(self, network: Network) -> list[Problem]:
+    def supports(self, request: CniRequest) -> list[Problem]:
         """Return what stands against this network, empty when nothing does."""
         found: list[Problem] = []
-        if (network.encap, network.family) not in self.takes:
-            known = sorted({f"{e} over {f}" for e, f in self.takes})
+        if self.overhead.size(request.encap, request.family) is None:
+            known = sorted({f"{e} over {f}" for e, f in self.overhead.by})
             found.append(
                 Problem(
                     code="IPP901",
-                    message=f"{self.title} has no {network.encap} over {network.family}",
+                    message=f"{self.title} has no {request.encap} over {request.family}",
                     hint="it has " + ", ".join(known),
                 )
             )
             return found
-        if network.own_ipsec and not self.brings_ipsec:
+        if request.own_ipsec and not self.brings_ipsec:
             found.append(Problem(code="IPP901", message=f"{self.title} brings no IPsec of its own"))
-        elif network.own_ipsec and network.host_ipsec:
+        elif request.own_ipsec and request.host_ipsec:
             found.append(
                 Problem(
                     code="IPP902",
@@ -226,38 +242,39 @@ class Adapter:
                     hint="switch one of the two off; both would also encrypt every byte twice",
                 )
             )
-        found += self._range(network)
+        found += self._range(request)
         if self.rules:
-            found += self.rules(network)
+            found += self.rules(request)
         return found
 
-    def _range(self, network: Network) -> list[Problem]:
-        low = 1280 if "ipv6" in network.pod_families else 576
-        value = self.field_value(network)
-        if network.pod_mtu < low:
+    def _range(self, request: CniRequest) -> list[Problem]:
+        low = 1280 if "ipv6" in request.pod_families else 576
+        value = self.field_value(request)
+        if request.pod_mtu < low:
             why = (
                 "an IPv6 link has at least 1280 bytes (RFC 8200 5)" if low == 1280 else "IPv4 hosts expect 576 or more"
             )
-            return [Problem(code="IPP903", message=f"a pod MTU of {network.pod_mtu} is below {low}: {why}")]
+            return [Problem(code="IPP903", message=f"a pod MTU of {request.pod_mtu} is below {low}: {why}")]
         if value > self.largest:
             return [Problem(code="IPP903", message=f"{self.field} is at most {self.largest}, not {value}")]
-        if network.pod_mtu + self.headroom > network.link_mtu:
+        headroom = self.facts.headroom
+        if request.pod_mtu + headroom > request.link_mtu:
             return [
                 Problem(
                     code="IPP905",
-                    message=f"{self.title} refuses a pod MTU of {network.pod_mtu} on a link of {network.link_mtu}: "
-                    f"it insists on {self.headroom} bytes between the two",
-                    hint=f"plan at most {network.link_mtu - self.headroom}",
+                    message=f"{self.title} refuses a pod MTU of {request.pod_mtu} on a link of {request.link_mtu}: "
+                    f"it insists on {headroom} bytes between the two",
+                    hint=f"plan at most {request.link_mtu - headroom}",
                 )
             ]
-        if network.encap == "none" and not network.host_ipsec and network.pod_mtu > network.link_mtu:
-            return [Problem(code="IPP905", message=f"a pod MTU of {network.pod_mtu} on a link of {network.link_mtu}")]
+        if request.encap == "none" and not request.host_ipsec and request.pod_mtu > request.link_mtu:
+            return [Problem(code="IPP905", message=f"a pod MTU of {request.pod_mtu} on a link of {request.link_mtu}")]
         return []
 
 
-def same(pairs: tuple[Encap, ...], takes: int = 0) -> dict[tuple[Encap, Family], int]:
-    """Return a ``takes`` table with one number for these encapsulations over both families."""
-    return {(encap, family): takes for encap in pairs for family in BOTH}
+def same(encaps: tuple[Encap, ...], size: int = 0) -> OverheadTable:
+    """Return a table with one number for these encapsulations over both families."""
+    return {(encap, family): size for encap in encaps for family in BOTH}
 
 
 def whole(value: Any) -> int | None:
@@ -269,41 +286,6 @@ def whole(value: Any) -> int | None:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10:
         return int(value.strip())
     return None
-
-
-def minus(takes: int) -> Sizes:
-    """Return "so many bytes less"."""
-    return lambda size, _encap, _family: size - takes
-
-
-def plus(takes: int = 0) -> Sizes:
-    """Return "so many bytes more": the way back from an exact size to a field that the program subtracts from."""
-    return lambda size, _encap, _family: size + takes
-
-
-def less(table: Mapping[tuple[Encap, Family], int], own: int = 0) -> Sizes:
-    """Return "less what the table says for the encapsulation and family", and ``own`` for the program's IPsec."""
-
-    def sizes(size: int, encap: str, family: str) -> int | None:
-        takes = next((t for (e, f), t in table.items() if e == encap and f == family), None)
-        return None if takes is None else size - takes - own
-
-    return sizes
-
-
-def more(table: Mapping[tuple[Encap, Family], int], own: int = 0) -> Sizes:
-    """Return the inverse of :func:`less`."""
-
-    def sizes(size: int, encap: str, family: str) -> int | None:
-        smaller = less(table, own)(size, encap, family)
-        return None if smaller is None else 2 * size - smaller
-
-    return sizes
-
-
-def fixed(size: int | None) -> Sizes:
-    """Return "this size, whatever the link"; None: not known."""
-    return lambda _size, _encap, _family: size
 
 
 def containers(piece: Piece) -> list[Piece]:

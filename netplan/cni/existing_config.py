@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from netplan.cni.yaml_document import Piece, UnreadableError, parse
-from netplan.problems import Problem, ProblemError
+from netplan.cni.yaml_document import Piece, parse
+from netplan.problems import Location, ProblemError, fail
 from netplan.refusals import refused
 
 
@@ -22,10 +22,8 @@ def texts(paths: Sequence[Path]) -> dict[str, str]:
             documents = list(parse(text, str(path)))
         except OSError as error:
             raise ProblemError(refused(error, path, "read", "IPP201")) from None
-        except UnreadableError as error:
-            raise ProblemError(Problem(code="IPP904", message=str(error), path=str(path), line=error.line)) from None
         except ValueError:  # not UTF-8, or a name that no file can have
-            raise ProblemError(Problem(code="IPP201", message="can't be read as text", path=str(path))) from None
+            fail("IPP201", "can't be read as text", location=Location(str(path)))
         found[path.name] = text
         for document in documents:
             root = Piece(document, (), document.data)

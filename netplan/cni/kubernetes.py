@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import yaml
 
-from netplan.cni.adapter import Artifact, Change, Step
+from netplan.cni.adapter import Artifact, Change, ManualStep
+from netplan.cni.yaml_document import parse
 
 
 class _Dumper(yaml.SafeDumper):
@@ -37,8 +38,15 @@ def compact(value: Any) -> str:
 
 
 def loaded(text: str | None) -> dict[str, Any]:
-    """Return the mapping that an existing JSON or YAML text holds; empty when there is none."""
-    found = yaml.safe_load(text) if text else None
+    """Return the mapping that an existing JSON or YAML text holds, with the types of YAML 1.1; empty without one.
+
+    Raises ProblemError (IPP904) for one that can't be read, or whose anchors would become too much text.
+    """
+    if not text:
+        return {}
+    for _ in parse(text, "the existing configuration"):
+        pass  # its limits hold for the reader of the next line too
+    found = yaml.safe_load(text)
     return found if isinstance(found, dict) else {}
 
 
@@ -82,35 +90,35 @@ def config_map(path: str, target: str, data: dict[str, str], schema: str) -> Art
     return patch(path, {"data": data}, target, schema, api="v1")
 
 
-def rollout(kind: str, namespace: str, name: str) -> Step:
+def rollout(kind: str, namespace: str, name: str) -> ManualStep:
     """Return the step that restarts a DaemonSet and waits for it."""
     where = f"-n {shlex.quote(namespace)} {kind}/{shlex.quote(name)}"
-    return Step(
+    return ManualStep(
         stage="restart",
         text=f"restart {kind}/{name} so that it reads the new value",
         command=f"kubectl rollout restart {where} && kubectl rollout status {where} --timeout=15m",
     )
 
 
-def recreate_pods(why: str = "running pods keep the MTU they were created with") -> Step:
+def recreate_pods(why: str = "running pods keep the MTU they were created with") -> ManualStep:
     """Return the step that gives pods the new MTU."""
-    return Step(
+    return ManualStep(
         stage="pods",
         text=f"restart workloads, namespace by namespace: {why}",
         command="kubectl rollout restart deployment,statefulset,daemonset -n NAMESPACE",
     )
 
 
-def live_link(device: str, mtu: int, why: str) -> Step:
+def live_link(device: str, mtu: int, why: str) -> ManualStep:
     """Return the step that sets the MTU of a device that is already there."""
-    return Step(stage="devices", text=why, command=f"ip link set dev {device} mtu {mtu}", where="node")
+    return ManualStep(stage="devices", text=why, command=f"ip link set dev {device} mtu {mtu}", where="node")
 
 
 _LOWER = ("config", "restart", "pods", "devices", "check")
 _RAISE = ("devices", "config", "restart", "pods", "check")
 
 
-def ordered(steps: Iterable[Step], change: Change) -> list[Step]:
+def ordered(steps: Iterable[ManualStep], change: Change) -> list[ManualStep]:
     """Sort steps: senders first when lowering, receivers (devices) first when raising.
 
     A pod that still sends large packets into a device that was already lowered loses them; a device that was raised

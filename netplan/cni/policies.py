@@ -10,7 +10,6 @@ from typing import Any
 from netplan.cni.adapter import Artifact
 from netplan.cni.kubernetes import patch
 from netplan.model.cni_facts import NAMESPACE, SYSTEM_NAMESPACES
-from netplan.plan.types import Plan
 from netplan.problems import Problem
 
 NAME_LABEL = "kubernetes.io/metadata.name"  # set by the API server on every namespace
@@ -72,23 +71,6 @@ def policies(baseline: Baseline) -> list[Artifact]:
     # last: until it is there, nothing is closed, so no order of the others can cut anybody off
     made.append(_policy(baseline, "default-deny", {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}))
     return made
-
-
-def baselines(plan: Plan) -> list[Artifact]:
-    """Return the policies of every namespace that a plan names."""
-    return [
-        artifact
-        for entry in plan.file.namespaces
-        for artifact in policies(
-            Baseline(
-                namespace=entry.name,
-                ingress_controller=entry.ingress_controller,
-                from_namespaces=tuple(entry.allow_from),
-                to_namespaces=tuple(entry.allow_to),
-                within=entry.allow_within,
-            )
-        )
-    ]
 
 
 def _policy(baseline: Baseline, name: str, spec: dict[str, Any]) -> Artifact:

@@ -1,19 +1,21 @@
-"""From a plan to the files and steps of its container network: refuse, render, check."""
+"""From a plan to the files and steps of its container network: what is asked of it, problems, files, steps."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Adapter, Artifact, Change, Encap, Network, Step, network_of
+from netplan.cni.adapter import BOTH, Adapter, Artifact, Change, CniRequest, Encap, ManualStep
+from netplan.cni.adapters import bridge
 from netplan.cni.kubernetes import commands, ordered
-from netplan.cni.policies import baselines
+from netplan.cni.policies import Baseline, policies
 from netplan.cni.schema_check import check
-from netplan.model.cni_facts import made
+from netplan.model.cni_facts import overlay_facts
 from netplan.plan.types import Plan
-from netplan.problems import Problem, ProblemError, closest, errors, quoted
+from netplan.problems import Problem, ProblemError, closest, errors, fail, quoted
 from netplan.stack import Stack, parse, solve
 
 _ENCAPS: dict[str, Encap] = {
@@ -66,13 +68,13 @@ def adapter(plugin: str) -> Adapter:
     if found is None:
         near = closest(plugin, ADAPTERS)
         hint = f"did you mean {near}?" if near else f"known: {' '.join(ADAPTERS)}"
-        raise ProblemError(Problem(code="IPP901", message=f"no container network {quoted(plugin)}", hint=hint))
+        fail("IPP901", f"no container network {quoted(plugin)}", hint=hint)
     return found
 
 
 def geneve_options(plugin: str) -> int:
     """Return how many bytes of Geneve options a network's packets carry; the plan's packet stack needs it."""
-    found = made(plugin, "geneve")
+    found = overlay_facts(plugin, "geneve")
     return found.options if found else 0
 
 
@@ -82,11 +84,12 @@ def encapsulation(plugin: str, overlay: str) -> Encap:
     return named.get(overlay, "none")
 
 
-def wanted(plan: Plan, plugin: str, options: Mapping[str, str], existing: Mapping[str, str]) -> Network:
+def request_for(plan: Plan, plugin: str, options: Mapping[str, str], existing: Mapping[str, str]) -> CniRequest:
     """Return what a plan asks of a container network, its own or another one; OVN's Geneve options cost pods 8."""
-    network, cni = network_of(plan), plan.file.cni
-    encap = encapsulation(plugin, plan.file.overlay.type)
-    mtu, told, known = plan.pod_mtu, dict(network.options), dict(existing)
+    overlay, cni = plan.file.overlay, plan.file.cni
+    cidrs = tuple(node.pod_cidr for node in plan.nodes if node.pod_cidr)
+    encap = encapsulation(plugin, overlay.type)
+    mtu, told, known = plan.pod_mtu, {"bridge": overlay.bridge}, dict(existing)
     if plugin == cni.plugin:
         told |= {"version": _plain(cni.version)} if cni.version else {}
         told |= cni.options
@@ -94,7 +97,19 @@ def wanted(plan: Plan, plugin: str, options: Mapping[str, str], existing: Mappin
     elif encap == "geneve:8":
         stacks = [(s.stack.text.replace("/geneve/", "/geneve:8/"), c.link_mtu) for c in plan.classes for s in c.sized]
         mtu = min(solve(parse(text), link).inner_mtu for text, link in stacks)
-    return replace(network, encap=encap, pod_mtu=mtu, options={**told, **options}, existing=known)
+    return CniRequest(
+        pod_mtu=mtu,
+        link_mtu=plan.limiting.link_mtu,
+        encap=encap,
+        family=plan.file.underlay.carrier,
+        port=overlay.udp_port or None,
+        vni=overlay.vni,
+        pod_cidrs=cidrs or ("10.42.0.0/16",),
+        pod_families=tuple(f for f in BOTH if any((":" in cidr) == (f == "ipv6") for cidr in cidrs)) or ("ipv4",),
+        own_ipsec=cni.encryption,
+        options={**told, **options},
+        existing=known,
+    )
 
 
 def _plain(version: str) -> str:
@@ -102,14 +117,16 @@ def _plain(version: str) -> str:
     return re.sub(r"^v|[^0-9.].*$", "", version)
 
 
-def of_stack(stack: Stack, link_mtu: int, options: Mapping[str, str], existing: Mapping[str, str]) -> Network:
+def request_for_stack(
+    stack: Stack, link_mtu: int, options: Mapping[str, str], existing: Mapping[str, str]
+) -> CniRequest:
     """Return what a packet stack on a link asks of a container network."""
     names = [token.text.partition(":")[0] for token in stack.tokens]
     encap: Encap = "none"
     for token in stack.tokens:
         found = _ENCAPS.get(token.text) or _ENCAPS.get(token.text.partition(":")[0])
         encap = found or encap
-    return Network(
+    return CniRequest(
         pod_mtu=solve(stack, link_mtu).inner_mtu,
         link_mtu=link_mtu,
         encap=encap,
@@ -121,116 +138,130 @@ def of_stack(stack: Stack, link_mtu: int, options: Mapping[str, str], existing: 
     )
 
 
-def fitted(plugin: str, network: Network) -> tuple[Network, list[Problem]]:
+def clamp_to_limit(chosen: Adapter, request: CniRequest) -> tuple[CniRequest, list[Problem]]:
     """Make the pod MTU smaller where the program insists on more room than the packet needs, and say so."""
-    chosen = adapter(plugin)
-    most = network.link_mtu - chosen.headroom
-    if not chosen.headroom or network.pod_mtu <= most:
-        return network, []
-    message = (
-        f"{chosen.title} insists on {chosen.headroom} bytes below the link: pods get {most}, not {network.pod_mtu}"
+    headroom = chosen.facts.headroom
+    limit = request.link_mtu - headroom
+    if not headroom or request.pod_mtu <= limit:
+        return request, []
+    message = f"{chosen.title} insists on {headroom} bytes below the link: pods get {limit}, not {request.pod_mtu}"
+    return replace(request, pod_mtu=limit), [Problem("IPP905", message, severity="warning")]
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """A request to a container network and what comes of it, each computed once."""
+
+    adapter: Adapter
+    request: CniRequest
+    change: Change = "lower"
+    kubeconfig: str | None = None  # named in the kubectl commands
+    baselines: Sequence[Baseline] = ()  # of namespaces, applied last
+    # node -> its pod subnet, where every node has files of its own because the network makes no overlay
+    pod_cidrs: Mapping[str, str] = field(default_factory=dict)
+
+    @functools.cached_property
+    def problems(self) -> list[Problem]:
+        """What stands against the request, warnings too."""
+        return options_problems(self.request.options) or self.adapter.supports(self.request)
+
+    @functools.cached_property
+    def own(self) -> list[Artifact]:
+        """The network's own artefacts, checked. Raises ProblemError with everything that stands against them."""
+        return self._rendered(self.request)
+
+    @functools.cached_property
+    def policies(self) -> list[Artifact]:
+        """The policies of the namespaces."""
+        return [artifact for baseline in self.baselines for artifact in policies(baseline)]
+
+    @functools.cached_property
+    def artifacts(self) -> list[Artifact]:
+        """Everything that is applied, in its order. Raises ProblemError with everything that stands against it."""
+        return [*self.own, *self.policies]
+
+    @functools.cached_property
+    def steps(self) -> list[ManualStep]:
+        """The steps that make it live, in the order for lowering or raising; kubectl first runs dry."""
+        found = ordered(self.adapter.steps(self.request), self.change)
+        applied = self._applied(self.own)
+        if applied:
+            at = next(i for i, step in enumerate(found) if step.stage == "config")
+            found[at + 1 : at + 1] = applied
+        return [*found, *self._applied(self.policies)]
+
+    @functools.cached_property
+    def files(self) -> dict[str, str]:
+        """What a bundle holds of it under ``cluster/``: path -> text, with STEPS.md where there are steps."""
+        if self.pod_cidrs:
+            each = {node: replace(self.request, pod_cidrs=(cidr,)) for node, cidr in self.pod_cidrs.items()}
+            own = {f"{node}/{a.path}": a.text for node, request in each.items() for a in self._rendered(request)}
+        else:
+            own = {a.path: a.text for a in self.own}
+        found = {**own, **{a.path: a.text for a in self.policies}}
+        if not self.steps:
+            return found
+        lines = [*self.steps_page(), *(f"Mind: {problem.message}." for problem in self.problems)]
+        return {**found, "STEPS.md": "\n".join(lines) + "\n"}
+
+    def steps_page(self) -> list[str]:
+        """Return STEPS.md as lines."""
+        chosen, request = self.adapter, self.request
+        if not self.own:
+            return [f"# Namespaces: {', '.join(b.namespace for b in self.baselines)}", "", *_numbered(self.steps)]
+        return [
+            f"# {chosen.title}: pod MTU {request.pod_mtu}",
+            "",
+            f"{chosen.field}: {chosen.field_value(request)}, the {chosen.semantics}'s number; "
+            f"pods end with {request.pod_mtu}.",
+            f"Running pods {'keep what they have' if chosen.pods_keep else 'follow'}. "
+            f"Order: {'lowering, senders first' if self.change == 'lower' else 'raising, receivers first'}.",
+            "",
+            *_numbered(self.steps),
+        ]
+
+    def _rendered(self, request: CniRequest) -> list[Artifact]:
+        if errors(self.problems):
+            raise ProblemError(self.problems)
+        artifacts = self.adapter.render(request)
+        faults = [problem for artifact in artifacts for problem in check(artifact)]
+        if faults:
+            raise ProblemError(faults)
+        return artifacts
+
+    def _applied(self, artifacts: Sequence[Artifact]) -> list[ManualStep]:
+        return [
+            ManualStep(stage="config", text="dry run" if "--dry-run" in line else "apply", command=line)
+            for line in commands(artifacts, self.kubeconfig)
+        ]
+
+
+def network_plan(plan: Plan, change: Change = "lower") -> NetworkPlan:
+    """Return the request of a plan to its container network, with the baselines of its namespaces."""
+    plugin = plan.file.cni.plugin
+    return NetworkPlan(
+        # the CNI bridge of our own overlay is installed and set by the rollout: nothing for anyone else to apply
+        adapter=bridge.PLANNED if plugin == bridge.PLANNED.name else adapter(plugin),
+        request=request_for(plan, plugin, {}, {}),
+        change=change,
+        baselines=[
+            Baseline(
+                namespace=entry.name,
+                ingress_controller=entry.ingress_controller,
+                from_namespaces=tuple(entry.allow_from),
+                to_namespaces=tuple(entry.allow_to),
+                within=entry.allow_within,
+            )
+            for entry in plan.file.namespaces
+        ],
+        pod_cidrs={} if plan.file.overlay_facts else {n.id: n.pod_cidr for n in plan.nodes if n.managed},
     )
-    return replace(network, pod_mtu=most), [Problem(code="IPP905", severity="warning", message=message)]
 
 
-def deliver(plugin: str, network: Network) -> list[Artifact]:
-    """Return the artefacts of a network, checked. Raises ProblemError with everything that stands against it."""
-    chosen = adapter(plugin)
-    problems = options_problems(network.options) or chosen.supports(network)
-    if errors(problems):
-        raise ProblemError(problems)
-    artifacts = chosen.render(network)
-    faults = [problem for artifact in artifacts for problem in check(artifact)]
-    if faults:
-        raise ProblemError(faults)
-    return artifacts
-
-
-def steps(
-    plugin: str,
-    network: Network,
-    change: Change,
-    kubeconfig: str | None = None,
-    artifacts: Sequence[Artifact] | None = None,
-) -> list[Step]:
-    """Return the steps that make it live, in the order for lowering or raising; kubectl first runs dry."""
-    chosen = adapter(plugin)
-    found = ordered(chosen.steps(network), change)
-    lines = commands(chosen.render(network) if artifacts is None else artifacts, kubeconfig)
-    if not lines:
-        return found
-    at = next(i for i, step in enumerate(found) if step.stage == "config")
-    made = [Step(stage="config", text="dry run" if "--dry-run" in line else "apply", command=line) for line in lines]
-    return [*found[: at + 1], *made, *found[at + 1 :]]
-
-
-def page(chosen: Adapter, network: Network, todo: Sequence[Step], change: Change) -> list[str]:
-    """Return STEPS.md as lines."""
-    value = chosen.field_value(network)
-    lines = [
-        f"# {chosen.title}: pod MTU {network.pod_mtu}",
-        "",
-        f"{chosen.field}: {value}, the {chosen.semantics}'s number; pods end with {network.pod_mtu}.",
-        f"Running pods {'keep what they have' if chosen.pods_keep else 'follow'}. "
-        f"Order: {'lowering, senders first' if change == 'lower' else 'raising, receivers first'}.",
-        "",
-    ]
-    return [*lines, *_numbered(todo)]
-
-
-def _numbered(todo: Sequence[Step]) -> list[str]:
+def _numbered(todo: Sequence[ManualStep]) -> list[str]:
     lines: list[str] = []
     for number, step in enumerate(todo, 1):
         lines.append(f"{number}. [{step.where}] {step.text}")
         if step.command:
             lines += ["", f"       {step.command}", ""]
     return lines
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """What a bundle holds for the container network under ``cluster/``: path -> text, and the steps in their order."""
-
-    files: Mapping[str, str]
-    steps: Sequence[Step] = ()
-
-
-def problems(plan: Plan) -> list[Problem]:
-    """Return what the plan's container network has against it, warnings too."""
-    network = wanted(plan, plan.file.cni.plugin, {}, {})
-    return options_problems(network.options) or adapter(plan.file.cni.plugin).supports(network)
-
-
-def delivery(plan: Plan, change: Change = "lower") -> Delivery:
-    """Return the files and steps of the plan's container network and namespaces, checked; nothing for what is ours.
-
-    A network that makes no overlay gets a file for each node, under the node's id. Raises ProblemError with everything
-    that stands against it.
-    """
-    plugin, policy = plan.file.cni.plugin, baselines(plan)
-    if plugin == "bridge":
-        todo = _applied(policy)
-        made_files = {a.path: a.text for a in policy}
-        return Delivery(files={**made_files, **_steps_page(plan, todo)} if policy else {}, steps=todo)
-    network = wanted(plan, plugin, {}, {})
-    artifacts = deliver(plugin, network)
-    todo = [*steps(plugin, network, change, None, artifacts), *_applied(policy)]
-    files = {a.path: a.text for a in (*artifacts, *policy)}
-    if plan.file.made is None:
-        each = [(n.id, deliver(plugin, replace(network, pod_cidrs=(n.pod_cidr,)))) for n in plan.nodes if n.managed]
-        files = {f"{node}/{a.path}": a.text for node, own in each for a in own}
-    lines = page(adapter(plugin), network, todo, change)
-    lines += [f"Mind: {problem.message}." for problem in adapter(plugin).supports(network)]
-    return Delivery(files={**files, "STEPS.md": "\n".join(lines) + "\n"}, steps=todo)
-
-
-def _applied(policy: Sequence[Artifact]) -> list[Step]:
-    return [
-        Step(stage="config", text="dry run" if "--dry-run" in line else "apply", command=line)
-        for line in commands(policy, None)
-    ]
-
-
-def _steps_page(plan: Plan, todo: Sequence[Step]) -> dict[str, str]:
-    lines = [f"# Namespaces: {', '.join(n.name for n in plan.file.namespaces)}", ""]
-    return {"STEPS.md": "\n".join([*lines, *_numbered(todo)]) + "\n"}

@@ -12,8 +12,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from netplan.cni.adapter import Artifact
-from netplan.cni.yaml_document import Document, Piece, UnreadableError, parse
-from netplan.problems import Problem, closest, quoted
+from netplan.cni.yaml_document import Document, Piece, parse
+from netplan.problems import Problem, ProblemError, closest, quoted
 
 # schema of an artefact -> where texts stand in it, and the schema of those
 NESTED: dict[str, dict[tuple[str, ...], str]] = {
@@ -43,8 +43,8 @@ def check(artifact: Artifact) -> list[Problem]:
         return []
     try:
         documents = list(parse(artifact.text, artifact.path))
-    except UnreadableError as error:
-        return [Problem(code="IPP904", message=str(error), path=artifact.path, line=error.line)]
+    except ProblemError as error:
+        return list(error.problems)
     return [p for document in documents for p in _document(document, artifact.schema)]
 
 
@@ -59,7 +59,7 @@ def _document(document: Document, schema: str) -> Iterator[Problem]:
             continue
         found = piece.nested(*at)
         if found is None:
-            yield piece.place(*at).problem("IPP904", f"{'.'.join(at)} is neither YAML nor JSON")
+            yield Problem("IPP904", f"{'.'.join(at)} is neither YAML nor JSON", location=piece.location(*at))
         else:
             yield from problems(found, inner)
 
@@ -74,13 +74,14 @@ def problems(piece: Piece, schema: str) -> Iterator[Problem]:
             known = list(best.schema.get("properties", {}))
             for key in sorted(set(best.instance) - set(known)):
                 near = closest(str(key), known)
-                yield piece.place(*at, key).problem(
+                yield Problem(
                     "IPP904",
                     f"unknown field {quoted(key)}{' in ' + name if name else ''}",
+                    location=piece.location(*at, key),
                     hint=f"did you mean {near}?" if near else "the API server drops such a field without a word",
                 )
         else:
-            yield piece.place(*at).problem("IPP904", f"{name or 'document'}: {_said(best)}")
+            yield Problem("IPP904", f"{name or 'document'}: {_said(best)}", location=piece.location(*at))
 
 
 def _deepest(error: Any) -> Any:

@@ -1,144 +1,59 @@
-"""A bounded reader of other people's YAML and JSON, with the position of every value and of texts within texts.
-
-Unlike a plan file, a dump may have many documents, anchors and any size; so every limit is explicit: bytes, depth, and
-the number of values after anchors are expanded, which is what stops a "billion laughs".
-"""
+"""Other people's YAML and JSON as pieces that one reader understands, with positions also of texts within texts."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import yaml
+from netplan.inputs.yaml_source import LENIENT, Key, Source, compose, documents
+from netplan.problems import Location, ProblemError, fail, printable
 
-from netplan.problems import Problem, printable
-
-MAX_YAML = 4 << 20
 MAX_JSON = 16 << 20
-MAX_DEPTH = 60
-MAX_VALUES = 400_000
 MAX_NESTED = 3  # a ConfigMap holds YAML that holds JSON; nothing real goes deeper
-
-Key = tuple[str | int, ...]
-_INT = re.compile(r"^[-+]?(0|[1-9][0-9]{0,17})$")
-_FLOAT = re.compile(r"^[-+]?[0-9]{1,18}\.[0-9]{1,18}$")
-_TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SHOWN = 200  # characters of a line
 
 
-class UnreadableError(Exception):
-    """A text that can't be read; the message is the reason that people are shown, ``line`` where it went wrong."""
+@dataclass
+class Document(Source):
+    """One document of a file, or a text within one."""
 
-    def __init__(self, message: str, line: int | None = None) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a value stands: file, and line and column from 1 when known, with the text of the line."""
-
-    path: str
-    line: int | None = None
-    column: int | None = None
-    width: int = 1
-    source: str | None = None
-
-    def problem(self, code: str, message: str, *, hint: str | None = None, warning: bool = False) -> Problem:
-        """Return a Problem at this place."""
-        return Problem(
-            code=code,
-            message=message,
-            path=self.path,
-            line=self.line,
-            column=self.column,
-            width=self.width,
-            source=self.source,
-            hint=hint,
-            severity="warning" if warning else "error",
-        )
-
-
-@dataclass(slots=True)
-class Document:
-    """One document of a file. ``first`` is the line of the file on which its text begins (from 0)."""
-
-    path: str
-    text: str
-    data: Any
-    node: yaml.Node | None = None
-    first: int = 0
+    first: int = 0  # the line of the file on which its text begins, from 0
     one_line: bool = False  # the text is one quoted scalar: every position is the line of that scalar
-    depth: int = 0
-    _lines: list[str] | None = None
+    depth: int = 0  # of texts within texts
 
-    def lines(self) -> list[str]:
-        """Return the lines of this document's text."""
-        if self._lines is None:
-            self._lines = self.text.splitlines()
-        return self._lines
-
-    def place(self, at: Key) -> Place:
-        """Return where the value at a key path stands; the nearest enclosing key when it is absent.
+    def location(self, at: Key = (), *, on: Literal["key", "value"] = "key") -> Location:
+        """Return where the key at a key path stands; the nearest enclosing key when it is absent.
 
         Of a text in one long line, such as ``ip -j`` prints, only the line is given: a column in it helps nobody.
         """
         if self.one_line or "\n" not in self.text.strip():
-            return Place(path=self.path, line=self.first + 1)
-        mark = self._mark(at)
-        if mark is None:
-            return Place(path=self.path)
-        line, column, width = mark
-        lines = self.lines()
-        source = printable(lines[line])[:200] if line < len(lines) else None
+            return Location(self.path, self.first + 1)
+        if self.node is None and len(self.text) <= LENIENT.max_bytes // 4:  # it was read as JSON
+            self.node = compose(self.text)
+        found = super().location(at, on=on)
+        if found.line is None:
+            return found
+        line, source = self.first + found.line, shown_line(found.source)
         if self.depth:  # a block scalar lost its indentation on the way here
-            return Place(path=self.path, line=self.first + line + 1, source=source)
-        return Place(path=self.path, line=self.first + line + 1, column=column + 1, width=width, source=source)
-
-    def _mark(self, at: Key) -> tuple[int, int, int] | None:
-        """Return line and column (from 0) and width of the key at a path, or of the nearest key above it."""
-        node = self.node
-        if node is None and len(self.text) <= MAX_YAML // 4:
-            try:
-                node = self.node = yaml.compose(self.text, Loader=_LOADER)
-            except (yaml.YAMLError, RecursionError):
-                node = None
-        if node is None:
-            return None
-        mark = (node.start_mark.line, node.start_mark.column, 1)
-        for step in at:
-            found = _child(node, step)
-            if found is None:
-                break
-            key, node = found
-            one = key.start_mark.line == key.end_mark.line
-            width = key.end_mark.column - key.start_mark.column if one and isinstance(key, yaml.ScalarNode) else 1
-            mark = (key.start_mark.line, key.start_mark.column, max(1, width))
-        return mark
+            return Location(self.path, line, source=source)
+        return Location(self.path, line, found.column, found.width, source)
 
 
-def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value == step:
-                return key, value
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
-    return None
+def shown_line(line: str | None) -> str | None:
+    """Return a line of somebody's file as messages show it."""
+    return printable(line)[:_SHOWN] if line is not None else None
 
 
-def spot(path: str, lines: list[str], line: int, name: str = "", first: int = 0) -> Place:
-    """Return the place of a word in a line (from 0) of a text that begins at ``first`` of its file."""
+def find_word(path: str, lines: list[str], line: int, word: str = "") -> Location:
+    """Return the location of a word in a line (from 0) of a text, or of the line's first character without one."""
     source = lines[line] if line < len(lines) else None
     column = None
     if source is not None:
-        at = source.find(name) if name else -1
+        at = source.find(word) if word else -1
         column = at + 1 if at >= 0 else len(source) - len(source.lstrip()) + 1
-    shown = printable(source)[:200] if source is not None else None
-    return Place(path=path, line=first + line + 1, column=column, width=max(1, len(name)), source=shown)
+    return Location(path, line + 1, column, max(1, len(word)), shown_line(source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +90,9 @@ class Piece:
         """Return the piece at a key path."""
         return Piece(self.doc, (*self.at, *keys), self.get(*keys))
 
-    def place(self, *keys: str | int) -> Place:
+    def location(self, *keys: str | int) -> Location:
         """Return where the value at a key path stands."""
-        return self.doc.place((*self.at, *keys))
+        return self.doc.location((*self.at, *keys))
 
     def has(self, *keys: str) -> bool:
         """Tell whether this is a mapping that has all these keys."""
@@ -188,16 +103,16 @@ class Piece:
         text = self.get(*keys)
         if not isinstance(text, str) or self.doc.depth >= MAX_NESTED:
             return None
-        place = self.place(*keys)
-        line = (place.line or 1) - 1
-        block = bool(place.source and place.source.rstrip().endswith(("|", "|-", "|+")))
+        location = self.location(*keys)
+        line = (location.line or 1) - 1
+        block = bool(location.source and location.source.rstrip().endswith(("|", "|-", "|+")))
         try:
-            documents = list(parse(text, self.doc.path, depth=self.doc.depth + 1))
-        except UnreadableError:
+            found = list(parse(text, self.doc.path, depth=self.doc.depth + 1))
+        except ProblemError:
             return None
-        if len(documents) != 1 or not isinstance(documents[0].data, (dict, list)):
+        if len(found) != 1 or not isinstance(found[0].data, (dict, list)):
             return None
-        document = documents[0]
+        document = found[0]
         document.first = line + 1 if block else line
         document.one_line = not block
         return Piece(document, (), document.data)
@@ -219,19 +134,20 @@ class Piece:
 
 
 def parse(text: str, path: str, *, depth: int = 0) -> Iterator[Document]:
-    """Generate the documents of a YAML or JSON text. Raises UnreadableError with the reason."""
+    """Generate the documents of a YAML or JSON text. Raises ProblemError (IPP904) with where it can't be read."""
     start = text.lstrip("\ufeff \t\r\n")
     if start[:1] in ("{", "[") and not start.startswith("{{"):
         parsed = list(_json(text, path, depth))
         if parsed:
             yield from parsed
             return
-    yield from _yaml(text, path, depth)
+    for found in documents(text, path):
+        yield Document(path, found.data, text, found.node, depth=depth)
 
 
 def _json(text: str, path: str, depth: int) -> Iterator[Document]:
     if len(text) > MAX_JSON:
-        raise UnreadableError(f"more than {MAX_JSON >> 20} MiB of JSON")
+        fail("IPP904", f"more than {MAX_JSON >> 20} MiB of JSON", location=Location(path))
     decoder = json.JSONDecoder()
     at = 1 if text.startswith("\ufeff") else 0
     found: list[Document] = []
@@ -241,92 +157,28 @@ def _json(text: str, path: str, depth: int) -> Iterator[Document]:
         if at >= len(text):
             yield from found
             return
+        line = text.count("\n", 0, at)
         try:
             data, end = decoder.raw_decode(text, at)
         except ValueError:
-            if len(text) > MAX_YAML:
-                raise UnreadableError("not JSON, or cut short", text.count("\n", 0, at) + 1) from None
+            if len(text) > LENIENT.max_bytes:
+                fail("IPP904", "not JSON, or cut short", location=Location(path, line + 1))
             return  # flow-style YAML looks like JSON; the YAML reader words the error
         except RecursionError:
-            raise UnreadableError("nested too deep") from None
-        _bounded(data)
-        found.append(Document(path, text[at:end], data, first=text.count("\n", 0, at), depth=depth))
+            fail("IPP904", "nested too deep", location=Location(path))
+        _bounded(data, path)
+        found.append(Document(path, data, text[at:end], first=line, depth=depth))
         at = end
 
 
-def _bounded(data: Any) -> None:
+def _bounded(data: Any, path: str) -> None:
     stack, count = [(data, 0)], 0
     while stack:
         value, level = stack.pop()
         count += 1
-        if count > MAX_VALUES:
-            raise UnreadableError(f"more than {MAX_VALUES} values")
-        if level > MAX_DEPTH:
-            raise UnreadableError(f"nested more than {MAX_DEPTH} levels deep")
+        if count > LENIENT.max_values:
+            fail("IPP904", f"more than {LENIENT.max_values} values", location=Location(path))
+        if level > LENIENT.max_depth:
+            fail("IPP904", f"nested more than {LENIENT.max_depth} levels deep", location=Location(path))
         children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         stack.extend((child, level + 1) for child in children)
-
-
-def _yaml(text: str, path: str, depth: int) -> Iterator[Document]:
-    if len(text) > MAX_YAML:
-        raise UnreadableError(f"more than {MAX_YAML >> 20} MiB of YAML")
-    try:
-        level = 0
-        for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
-            if count > 2 * MAX_VALUES:
-                raise UnreadableError(f"more than {MAX_VALUES} values")
-            if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                level += 1
-                if level > MAX_DEPTH:
-                    raise UnreadableError(
-                        f"nested more than {MAX_DEPTH} levels deep",
-                        (event.start_mark.line + 1) if event.start_mark else None,
-                    )
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                level -= 1
-        budget = [MAX_VALUES]
-        for node in yaml.compose_all(text, Loader=_LOADER):
-            if node is not None:
-                yield Document(path, text, _value(node, budget, 0), node=node, depth=depth)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        said = printable(str(error.problem or error.context or "broken"))
-        raise UnreadableError(f"not YAML: {said[:120]}", mark.line + 1 if mark else None) from None
-    except (yaml.YAMLError, ValueError) as error:
-        first = (str(error).splitlines() or ["broken"])[0]
-        raise UnreadableError(f"not YAML: {printable(first)[:120]}") from None
-
-
-def _value(node: yaml.Node, budget: list[int], level: int) -> Any:
-    budget[0] -= 1
-    if budget[0] < 0:
-        raise UnreadableError(f"more than {MAX_VALUES} values after anchors are expanded")
-    if level > MAX_DEPTH:
-        raise UnreadableError("an anchor that contains itself")
-    if isinstance(node, yaml.MappingNode):
-        found: dict[Any, Any] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            made = _value(value, budget, level + 1)
-            if key.value == "<<" and isinstance(made, dict):
-                found = {**made, **found}
-            else:
-                found[key.value] = made
-        return found
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(child, budget, level + 1) for child in node.value]
-    return _scalar(node)
-
-
-def _scalar(node: Any) -> Any:
-    text: str = node.value
-    if node.style:
-        return text
-    if text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    if _INT.match(text):
-        return int(text)
-    return float(text) if _FLOAT.match(text) else text

@@ -41,7 +41,7 @@ class Claim:
 
 
 @frozen
-class Verdict:
+class ClaimResult:
     """A claim on a link, beside the exact value for a stack. ``delta`` above 0 means packets too large for the link."""
 
     claim: Claim
@@ -62,7 +62,7 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The verdict for people."""
+        """The result for people."""
         if self.delta > 0:
             return f"UNSAFE: {self.delta} too large"
         return f"safe, {-self.delta} below exact" if self.delta else "exact"
@@ -85,7 +85,7 @@ class Verdict:
         }
 
 
-def judge(claim: Claim, link: int, stack: Stack | None = None) -> Verdict:
+def evaluate(claim: Claim, link: int, stack: Stack | None = None) -> ClaimResult:
     """Compare a claim with the exact value for its own packet, or for another ``stack``.
 
     Raises :class:`netplan.problems.ProblemError` when the link is out of range or too small.
@@ -93,7 +93,7 @@ def judge(claim: Claim, link: int, stack: Stack | None = None) -> Verdict:
     stack = stack or parse(claim.stack)
     solution = solve(stack, link)
     exact = solution.mss4 if claim.measure == "mss" else solution.inner_mtu
-    return Verdict(claim=claim, stack=stack, link=link, value=claim.value(link), exact=exact)
+    return ClaimResult(claim=claim, stack=stack, link=link, value=claim.value(link), exact=exact)
 
 
 _GCM, _CBC = "esp:aes128gcm16", "esp:aes128-sha256"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from netplan.stack import Solution, Stack, parse, solve
 from netplan.stack.frozen import frozen
 from netplan.stack.headers import FRAMING, HEADERS
@@ -19,7 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from netplan.problems import ProblemError
 
 RATES = (1, 10, 25, 100)  # Gbit/s
 BAR = 44  # longest bar of the chart, in characters
@@ -137,9 +138,9 @@ def variant(stack: Stack, item: str) -> Stack:
     try:
         esp_transform(item)
     except UnknownAlgorithm as error:
-        raise _unfit(item, str(error), error.start, error.length, error.hint) from None
+        _unfit(item, str(error), error.start, error.length, error.hint)
     if "esp" not in names:
-        raise _unfit(item, "the stack has no esp whose algorithm could be replaced", 0, len(item), None)
+        _unfit(item, "the stack has no esp whose algorithm could be replaced", 0, len(item), None)
     return parse("/".join(f"esp:{item}" if name == "esp" else word for name, word in zip(names, words, strict=True)))
 
 
@@ -201,17 +202,9 @@ def _span(seconds: float) -> str:
     return f"{seconds:.0f}s"
 
 
-def _unfit(item: str, message: str, start: int, width: int, hint: str | None) -> ProblemError:
-    from netplan.problems import Problem, ProblemError
+def _unfit(item: str, message: str, start: int, width: int, hint: str | None) -> NoReturn:
+    from netplan.problems import Location, fail
 
     more = "--compare takes ESP proposals, overlays such as geneve:8, ip4, ip6, nat-t, or whole stacks"
-    return ProblemError(
-        Problem(
-            code="IPP107",
-            message=f"--compare {item}: {message}",
-            column=start + 1,
-            width=max(1, width),
-            source=item,
-            hint=f"{hint} {more}" if hint else more,
-        )
-    )
+    location = Location(column=start + 1, width=max(1, width), source=item)
+    fail("IPP107", f"--compare {item}: {message}", location=location, hint=f"{hint} {more}" if hint else more)

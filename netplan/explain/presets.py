@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Underlay:
+class UnderlayPreset:
     """One link MTU. ``verified`` means that the source was read, not that a packet was sent: probe the real path."""
 
     name: str
@@ -79,7 +79,7 @@ _TABLE: tuple[tuple[str, int, str, str, bool, str], ...] = (
     ("ibm-vpc", 1500, "VPC", "no page found", False, "9000 on newer profiles"),
 )
 
-UNDERLAYS: dict[str, Underlay] = {
-    name: Underlay(name=name, mtu=mtu, where=where, source=source, verified=verified, note=note)
+UNDERLAYS: dict[str, UnderlayPreset] = {
+    name: UnderlayPreset(name=name, mtu=mtu, where=where, source=source, verified=verified, note=note)
     for name, mtu, where, source, verified, note in _TABLE
 }

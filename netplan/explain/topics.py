@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from netplan.codes import CODES
 from netplan.explain.advice import advice
-from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, judge
+from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, evaluate
 from netplan.explain.glossary import ALIASES, CODE_HELP, WORDS
 from netplan.explain.numbers import number
 from netplan.explain.presets import UNDERLAYS
 from netplan.explain.text import explained
-from netplan.problems import Problem, ProblemError, closest, quoted
+from netplan.problems import closest, fail, quoted
 from netplan.stack import Stack, parse, solve
 from netplan.stack.headers import HEADERS, MACROS, Header
 from netplan.stack.transforms import (
@@ -62,7 +62,7 @@ def explain(topic: str, stack: str | None = None, link: int | None = None) -> Pa
     try:
         return _algorithm(esp_transform(word))
     except UnknownAlgorithm:
-        raise _nothing_known(given, word) from None
+        _nothing_known(given, word)
 
 
 def topics() -> Page:
@@ -103,9 +103,9 @@ def _system(system: str, stack: str | None, link: int | None) -> Page:
     mine = [claim for claim in CLAIMS if claim.system == system]
     if given:  # what the system says of other packets is beside the point, unless it says nothing of this one
         mine = [claim for claim in mine if _kind(parse(claim.stack)) == _kind(given)] or mine
-    verdicts = [judge(claim, link or claim.link, given) for claim in mine]
+    results = [evaluate(claim, link or claim.link, given) for claim in mine]
     lines = [f"{system}: what it sets, beside the exact value" + (f" for {given.text}" if given else "")]
-    for v in verdicts:
+    for v in results:
         what = v.claim.measure.upper()
         lines += ["", f"  {v.claim.when}, link {v.link}"]
         lines.append(f"    sets {what} {v.value}; exact {v.exact}: {v.words}")
@@ -114,9 +114,9 @@ def _system(system: str, stack: str | None, link: int | None) -> Page:
         lines.append(f"    source: {v.claim.source}")
         if v.claim.note:
             lines.append(f"    note: {v.claim.note}")
-    unsafe = sum(not v.safe for v in verdicts)
-    lines += ["", f"  {unsafe} of {len(verdicts)} unsafe here" if unsafe else "  all of them safe here"]
-    return lines, [v.as_json() for v in verdicts]
+    unsafe = sum(not v.safe for v in results)
+    lines += ["", f"  {unsafe} of {len(results)} unsafe here" if unsafe else "  all of them safe here"]
+    return lines, [v.as_json() for v in results]
 
 
 def _kind(stack: Stack) -> frozenset[str]:
@@ -198,17 +198,12 @@ def _algorithm(transform: Transform) -> Page:
     }
 
 
-def _nothing_known(given: str, word: str) -> ProblemError:
+def _nothing_known(given: str, word: str) -> NoReturn:
     known = [*SYSTEMS, *HARMLESS, *WORDS, *HEADERS, *MACROS, *UNDERLAYS, *ALIASES, "esp", "ah", *CODES]
     near = closest(word, known) or closest(word.upper(), CODES)
     hint = f"did you mean {near}? " if near else ""
-    return ProblemError(
-        Problem(
-            code="IPP111",
-            message=f"nothing is known of {quoted(given)}",
-            hint=hint + "'ipsecplan explain' lists the topics",
-        )
-    )
+    hint += "'ipsecplan explain' lists the topics"
+    fail("IPP111", f"nothing is known of {quoted(given)}", hint=hint)
 
 
 def _wrapped(text: str) -> list[str]:

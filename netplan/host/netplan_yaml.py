@@ -6,9 +6,12 @@ networkd. Nothing to do with this program's own import name.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
+
+from netplan.inputs.yaml_source import Source, documents
 
 _TYPES = ("ethernets", "bonds", "bridges", "vlans", "tunnels", "wifis", "dummy-devices", "vrfs", "virtual-ethernets")
 
@@ -31,22 +34,17 @@ def apply(_link: Any) -> list[str]:
 
 
 def read(text: str) -> list[tuple[str, int, int]]:
-    """Return every ``mtu`` of a netplan file."""
-    node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    found: list[tuple[str, int, int]] = []
-    for name, network in _pairs(node):
-        if name.value != "network":
+    """Return (device, MTU, line from 0) for every ``mtu`` of a netplan file. Raises ProblemError if it is no YAML."""
+    return [found for source in documents(text, "netplan") for found in _mtus(source)]
+
+
+def _mtus(source: Source) -> Iterator[tuple[str, int, int]]:
+    network = source.data.get("network") if isinstance(source.data, dict) else None
+    for kind, devices in network.items() if isinstance(network, dict) else ():
+        if kind not in _TYPES or not isinstance(devices, dict):
             continue
-        for kind, devices in _pairs(network):
-            if kind.value not in _TYPES:
-                continue
-            for device, body in _pairs(devices):
-                for key, value in _pairs(body):
-                    if key.value == "mtu" and isinstance(value, yaml.ScalarNode) and value.value.isdigit():
-                        found.append((str(device.value), int(value.value[:9]), key.start_mark.line))
-    return found
-
-
-def _pairs(node: Any) -> list[tuple[Any, Any]]:
-    pairs = node.value if isinstance(node, yaml.MappingNode) else []
-    return [(key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
+        for device, body in devices.items():
+            mtu = str(body.get("mtu")) if isinstance(body, dict) else ""
+            line = source.location(("network", kind, device, "mtu"), on="key").line
+            if mtu.isdigit() and line is not None:
+                yield device, int(mtu[:9]), line - 1

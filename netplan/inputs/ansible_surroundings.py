@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 
 ALL = 0x1FBF  # LC_ALL_MASK of glibc; musl takes every bit and knows every locale
 CODESET = 14  # nl_langinfo(3)
@@ -32,20 +32,16 @@ def utf8_locale() -> dict[str, str]:
     name = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or "C"
     own = re.split(r"[.@]", name)[0]
     first = [] if own in ("C", "POSIX") else [f"{own}.UTF-8", f"{own}.utf8"]
-    for candidate in (*first, *_USUAL):
-        if _is_utf8(candidate):
-            return {"LC_ALL": candidate}
-    for candidate in _installed():
-        if _UTF8.search(candidate) and _is_utf8(candidate):
-            return {"LC_ALL": candidate}
-    raise ProblemError(
-        Problem(
-            code="IPP311",
-            message="Ansible needs a UTF-8 locale, and this machine has none",
+    found = next((name for name in (*first, *_USUAL) if _is_utf8(name)), None)
+    found = found or next((name for name in _installed() if _UTF8.search(name) and _is_utf8(name)), None)
+    if found is None:
+        fail(
+            "IPP311",
+            "Ansible needs a UTF-8 locale, and this machine has none",
             hint="install one: `apt install locales`, `dnf install glibc-langpack-en`; `locale -a` lists them",
-        ),
-        ExitCode.FAILURE,
-    )
+            exit_code=ExitCode.FAILURE,
+        )
+    return {"LC_ALL": found}
 
 
 def _is_utf8(name: str) -> bool:
@@ -101,35 +97,29 @@ def temporary() -> str:
     try:
         return tempfile.gettempdir()
     except OSError:
-        raise ProblemError(
-            Problem(
-                code="IPP212",
-                message="no folder for temporary files can be written, neither TMPDIR nor /tmp",
-                hint="set TMPDIR to one that can",
-            ),
-            ExitCode.FAILURE,
-        ) from None
+        fail(
+            "IPP212",
+            "no folder for temporary files can be written, neither TMPDIR nor /tmp",
+            hint="set TMPDIR to one that can",
+            exit_code=ExitCode.FAILURE,
+        )
 
 
 def can_use_ssh() -> None:
     """Raise ProblemError where ssh can't work whatever the nodes are like: it is missing, or refuses this user."""
     if shutil.which("ssh") is None:
-        raise ProblemError(
-            Problem(
-                code="IPP653",
-                message="ssh is not installed here, and nodes are reached by it",
-                hint="apt install openssh-client (dnf: openssh-clients)",
-            ),
-            ExitCode.FAILURE,
+        fail(
+            "IPP653",
+            "ssh is not installed here, and nodes are reached by it",
+            hint="apt install openssh-client (dnf: openssh-clients)",
+            exit_code=ExitCode.FAILURE,
         )
     try:
         pwd.getpwuid(os.getuid())
     except KeyError:
-        raise ProblemError(
-            Problem(
-                code="IPP653",
-                message=f"ssh refuses to run for user id {os.getuid()}, which has no entry in /etc/passwd",
-                hint="add one, or let nss_wrapper (libnss-wrapper: NSS_WRAPPER_PASSWD, LD_PRELOAD) give one",
-            ),
-            ExitCode.FAILURE,
-        ) from None
+        fail(
+            "IPP653",
+            f"ssh refuses to run for user id {os.getuid()}, which has no entry in /etc/passwd",
+            hint="add one, or let nss_wrapper (libnss-wrapper: NSS_WRAPPER_PASSWD, LD_PRELOAD) give one",
+            exit_code=ExitCode.FAILURE,
+        )

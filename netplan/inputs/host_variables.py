@@ -164,7 +164,7 @@ class _Reader:
         return address
 
     def _pod_cidr(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-        text, made = self.value("pod_cidr"), self.plan.made
+        text, made = self.value("pod_cidr"), self.plan.overlay_facts
         if text is None and made is not None and made.target is None:
             return None  # this network has no pod subnet for each node
         if text is None:
@@ -190,7 +190,7 @@ class _Reader:
 
     def _overlay_address(self, pods: ipaddress.IPv4Network | ipaddress.IPv6Network | None) -> str:
         """The address that answers a probe: told, or known from how the network counts, or found when it runs."""
-        text, made = self.value("overlay_address"), self.plan.made
+        text, made = self.value("overlay_address"), self.plan.overlay_facts
         if text is None:
             at = 0 if made is None else made.target
             return str(pods[at]) if pods is not None and isinstance(at, int) else ""
@@ -259,7 +259,7 @@ def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
             if (other, where_other) == here:
                 continue
             earlier = inventory.problem("IPP308", "", other.name, where_other)
-            where = f" ({earlier.where()})" if earlier.line else ""
+            where = f" ({earlier.location})" if earlier.location.line else ""
             yield inventory.problem(
                 "IPP308",
                 f"hosts {quoted(other.name)}{where} and {quoted(node.name)} have the same underlay address {address}",

@@ -26,7 +26,7 @@ from netplan.inputs.ansible_surroundings import private_folder, utf8_locale
 from netplan.inputs.ansible_words import of_inventory
 from netplan.inputs.path_kinds import wanted
 from netplan.inputs.yaml_source import Source
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import Location, Problem, ProblemError, fail, quoted
 from netplan.refusals import here, refusals
 
 TIMEOUT_S = 600  # of wall time: a program that asks a cloud for its hosts is slow, and so is a busy machine
@@ -73,12 +73,11 @@ class Inventory:
             for tail in tails:
                 for at in found.keys:
                     if at[-len(tail) :] == tail:
-                        on = "value" if len(tail) == 3 else "key"
-                        return found.problem(code, message, at, on=on, hint=hint)
+                        return found.problem(code, message, at, on="value" if len(tail) == 3 else "key", hint=hint)
             if host and variable and Path(found.path).stem == host and (variable,) in found.keys:
                 return found.problem(code, message, (variable,), hint=hint)
         return _text_problem(self.path, self.shown, code, message, host, variable, hint) or Problem(
-            code=code, message=message, path=self.shown, hint=hint
+            code, message, location=Location(self.shown), hint=hint
         )
 
 
@@ -87,12 +86,12 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     name = shown or str(path)
     with refusals(name, "read", "IPP301"):
         if not path.exists():
-            raise ProblemError(Problem(code="IPP301", message="no such inventory", path=name))
+            fail("IPP301", "no such inventory", location=Location(name))
         if not os.access(path, os.R_OK) and not os.access(path, os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     wanted("inventory", path, name)
     if pattern.startswith(("-", "@")) or not pattern.strip():  # an option; the name of a file to read
-        raise ProblemError(Problem(code="IPP303", message=f"not a host pattern: {quoted(pattern)}", path=name))
+        fail("IPP303", f"not a host pattern: {quoted(pattern)}", location=Location(name))
     answer = _run(path, pattern, name)
     variables = answer.get("_meta", {}).get("hostvars", {})
     groups = _membership(answer)
@@ -100,9 +99,7 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     if not names:
         known = sorted(set(answer.get("all", {}).get("children", ())) - {"ungrouped"})
         hint = f"groups in it: {' '.join(known)}" if known else "the inventory has no groups"
-        raise ProblemError(
-            Problem(code="IPP303", message=f"no host matches the pattern {quoted(pattern)}", path=name, hint=hint)
-        )
+        fail("IPP303", f"no host matches the pattern {quoted(pattern)}", location=Location(name), hint=hint)
     seen = _seen(path, name)
     # inventory variables override collected facts
     return Inventory(
@@ -133,14 +130,12 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         where = str(Path(shown).with_name(file.name))
-        raise ProblemError(
-            Problem(
-                code="IPP310",
-                message="this is no file of `ipsecplan facts`",
-                path=where,
-                hint="remove it, or let `ipsecplan facts` write it again",
-            )
-        ) from None
+        fail(
+            "IPP310",
+            "this is no file of `ipsecplan facts`",
+            location=Location(where),
+            hint="remove it, or let `ipsecplan facts` write it again",
+        )
 
 
 def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
@@ -153,9 +148,7 @@ def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
         said = of_inventory(done.stderr or done.stdout).text
-        raise ProblemError(
-            Problem(code="IPP302", message=f"ansible-inventory printed no JSON: {said}", path=name)
-        ) from None
+        fail("IPP302", f"ansible-inventory printed no JSON: {said}", location=Location(name))
     return loaded
 
 
@@ -186,18 +179,14 @@ def _ask(program: Path, path: Path, pattern: str, name: str, extra: dict[str, st
             cwd=None if here() else "/",
         )
     except FileNotFoundError:
-        raise ProblemError(
-            Problem(code="IPP302", message=f"{program} is missing", hint="install ipsecplan with its dependencies")
-        ) from None
+        fail("IPP302", f"{program} is missing", hint="install ipsecplan with its dependencies")
     except subprocess.TimeoutExpired:
-        raise ProblemError(
-            Problem(
-                code="IPP302",
-                message=f"ansible-inventory gave no answer in {TIMEOUT_S} s",
-                path=name,
-                hint="`ansible-inventory -i FILE --list` shows what it waits for",
-            )
-        ) from None
+        fail(
+            "IPP302",
+            f"ansible-inventory gave no answer in {TIMEOUT_S} s",
+            location=Location(name),
+            hint="`ansible-inventory -i FILE --list` shows what it waits for",
+        )
 
 
 def _unparsed(stderr: str, path: Path, name: str) -> Problem:
@@ -226,12 +215,9 @@ def _unparsed(stderr: str, path: Path, name: str) -> Problem:
     if text is None:  # Ansible points behind the end of the file, or nowhere
         line = column = None
     return Problem(
-        code="IPP302",
-        message=f"Ansible can't read the inventory: {reason}",
-        path=name,
-        line=line,
-        column=(column or 1) if line else None,
-        source=text,
+        "IPP302",
+        f"Ansible can't read the inventory: {reason}",
+        location=Location(name, line, (column or 1) if line else None, source=text),
         hint=hint,
     )
 
@@ -242,7 +228,7 @@ def _first_fault(file: Path) -> tuple[int | None, int | None]:
         yaml_source.read(file)
     except ProblemError as error:
         if error.problems[0].code == "IPP202":
-            return error.problems[0].line, error.problems[0].column
+            return error.problems[0].location.line, error.problems[0].location.column
     return None, None
 
 
@@ -311,13 +297,9 @@ def _text_problem(
                 column = setting.start(1) + 1 if setting else text.index(host) + 1
                 width = len(setting[1]) if setting else len(host)
                 return Problem(
-                    code=code,
-                    message=message,
-                    path=_shown(found, path, shown),
-                    line=number,
-                    column=column,
-                    width=max(1, width),
-                    source=text,
+                    code,
+                    message,
+                    location=Location(_shown(found, path, shown), number, column, max(1, width), text),
                     hint=hint,
                 )
     return None

@@ -64,8 +64,8 @@ def _problems(error: ValidationError, found: Source) -> Iterable[Problem]:
     for item in error.errors(include_url=False):
         at: Key = tuple(item["loc"])
         problem = _problem(item["type"], at, item.get("ctx", {}), found)
-        if (problem.line, problem.message) not in seen:
-            seen.add((problem.line, problem.message))
+        if (problem.location.line, problem.message) not in seen:
+            seen.add((problem.location.line, problem.message))
             yield problem
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from netplan.inputs import yaml_source
 from netplan.model.planfile import PlanFile
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import Location, Problem, ProblemError, quoted
 
 Kind = Literal["plan", "bundle", "inventory", "directory", "file", "missing"]
 MANIFEST = "manifest.json"
@@ -95,16 +95,16 @@ def mistaken(want: Literal["plan", "bundle", "inventory"], path: Path, shown: st
     if found != "missing" and (inside := next((p for p in path.absolute().parents if _manifest(p)), None)):
         hint = f"did you mean {_short(inside)}?" if want == "bundle" else _plan_of(inside)
         return Problem(
-            code="IPP211", message=f"this is a part of a bundle; {_WANTED[want]} is wanted", path=name, hint=hint
+            "IPP211", f"this is a part of a bundle; {_WANTED[want]} is wanted", location=Location(name), hint=hint
         )
     if found in (want, "missing") or (found == "file" and want != "bundle"):
         return None
     if want == "inventory" and found == "directory":
         return None
     return Problem(
-        code="IPP211",
-        message=f"this is {_NAMES[found]}; {_WANTED[want]} is wanted",
-        path=name,
+        "IPP211",
+        f"this is {_NAMES[found]}; {_WANTED[want]} is wanted",
+        location=Location(name),
         hint=_hint(want, found, path, name),
     )
 

@@ -9,6 +9,7 @@ from netplan.inputs import rules_network, rules_trap_any
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.yaml_source import Key
+from netplan.model.cni_facts import KERNEL_VXLAN, PORTS
 from netplan.model.lifetimes import duration, longest, seconds, shortest
 from netplan.model.planfile import SECOND
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
@@ -78,7 +79,7 @@ def _xfrm_interface(loaded: LoadedPlan) -> Iterator[Problem]:
             at,
             hint="protect: overlay, whose packets a rule tells from ESP by their UDP port; or no xfrm_interface",
         )
-    if plan.made is not None:
+    if plan.overlay_facts is not None:
         yield loaded.source.problem(
             "IPP402",
             f"ipsec.xfrm_interface is not tried with the overlay that {plan.cni.plugin} makes: a device bound to "
@@ -129,7 +130,7 @@ def _overlay_port(loaded: LoadedPlan) -> Iterator[Problem]:
             "IPP404",
             f"overlay.port {port} is the port of {reserved[port]}",
             ("overlay", "port"),
-            hint="VXLAN uses 4789 (8472 in older Linux set-ups), Geneve 6081",
+            hint=f"VXLAN uses {PORTS['vxlan']} ({KERNEL_VXLAN} in older Linux set-ups), Geneve {PORTS['geneve']}",
         )
 
 

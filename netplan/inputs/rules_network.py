@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.yaml_source import Key
-from netplan.model.cni_facts import NAMESPACE, NETWORKS, SYSTEM_NAMESPACES, Network
+from netplan.model.cni_facts import NAMESPACE, NETWORKS, SYSTEM_NAMESPACES, CniFacts
 from netplan.problems import Problem, closest, quoted
 
 _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})(\.\d{1,6})?([.+-][A-Za-z0-9.+-]{1,40})?\Z", re.ASCII)
 
 
-def _network(loaded: LoadedPlan) -> Network | None:
+def _network(loaded: LoadedPlan) -> CniFacts | None:
     return NETWORKS.get(loaded.plan.cni.plugin)
 
 
@@ -60,7 +60,7 @@ def overlay(loaded: LoadedPlan) -> Iterator[Problem]:
     given = _given(loaded)
     for key, own in (("port", made.port), ("vni", made.vni)):
         value = getattr(plan.overlay, key)
-        if key in given and key not in made.settable and value != own:
+        if key in given and key not in made.plan_may_set and value != own:
             what = f"{name} uses {own}" if own is not None else f"{name} numbers its networks by itself"
             hint = f"overlay.{key}: {own}, or leave it out" if own is not None else f"leave overlay.{key} out"
             message = f"overlay.{key} {value}, but {what}, which its configuration does not let a plan change"

@@ -1,51 +1,115 @@
-"""YAML text to plain data with a position for every key and value; the only module that knows YAML.
+"""YAML text to plain data with a position for every key and value: the only reader of YAML, with two policies.
 
-Stricter than YAML on purpose: one document, at most 1 MiB and 20 levels, no duplicate keys, anchors, aliases, tags
-or merge keys; and only the YAML 1.2 core scalars, so that ``no`` is text, ``12:34`` is text and ``0644`` is an error
-instead of 420.
+``STRICT`` is for plan files: one document, no duplicate keys, anchors, aliases, tags or merge keys; and only the
+YAML 1.2 core scalars, so that ``no`` is text, ``12:34`` is text and ``0644`` is an error instead of 420. ``LENIENT`` is
+for what other programs write: many documents, anchors expanded, the last of two equal keys. Both have explicit limits
+of bytes, depth and values after anchors are expanded; the last one stops a "billion laughs".
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import yaml
 
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import Location, Problem, ProblemError, fail, printable, quoted
 from netplan.refusals import refused
 
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 20
-
 Key = tuple[str | int, ...]
-
-_INT = re.compile(r"^[-+]?(0|[1-9][0-9]*)$")
-_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OCTAL_LIKE = re.compile(r"^[-+]?0[0-9]+$")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A position: line and column count from 1, ``width`` characters belong to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a reader accepts, and how much of it."""
+
+    code: str  # of the error for a text that can't be read
+    strict: bool
+    max_bytes: int
+    max_depth: int  # of mappings and lists in each other
+    max_values: int  # after anchors are expanded
+    words: Mapping[str, bool | None]  # plain scalars that are neither text nor a number
+    integer: re.Pattern[str]
+    number: re.Pattern[str]
+
+
+STRICT = Policy(
+    code="IPP202",
+    strict=True,
+    max_bytes=1 << 20,
+    max_depth=20,
+    max_values=1 << 20,
+    words={"": None, "~": None, "null": None, "true": True, "false": False},
+    integer=re.compile(r"^[-+]?(0|[1-9][0-9]{0,999})$"),  # Python itself refuses more than 4300 digits
+    number=re.compile(r"^[-+]?(\.[0-9]{1,999}|[0-9]{1,999}(\.[0-9]{0,999})?)([eE][-+]?[0-9]{1,3})?$"),
+)
+LENIENT = Policy(
+    code="IPP904",
+    strict=False,
+    max_bytes=4 << 20,
+    max_depth=60,
+    max_values=400_000,
+    words={
+        **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+        **dict.fromkeys(("true", "True", "TRUE"), True),
+        **dict.fromkeys(("false", "False", "FALSE"), False),
+    },
+    integer=re.compile(r"^[-+]?(0|[1-9][0-9]{0,17})$"),
+    number=re.compile(r"^[-+]?[0-9]{1,18}\.[0-9]{1,18}$"),
+)
+MAX_BYTES = STRICT.max_bytes
+
+
+class Span(NamedTuple):
+    """Where an edit cuts: line and column from 1, and how many characters belong to it."""
 
     line: int
     column: int
     width: int
 
 
-@dataclass(slots=True)
+@dataclass
 class Source:
-    """A loaded file: its data and where each piece of it stands."""
+    """One document: its data, and where each piece of it stands."""
 
     path: str
     data: Any = None
-    lines: list[str] = field(default_factory=list)
-    keys: dict[Key, Mark] = field(default_factory=dict)
-    values: dict[Key, Mark] = field(default_factory=dict)
+    text: str = ""
+    node: yaml.Node | None = None  # None: positions are not known
+
+    @functools.cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text."""
+        return self.text.splitlines()
+
+    @functools.cached_property
+    def keys(self) -> dict[Key, Span]:
+        """Where every key stands. Only for a document without anchors, whose tree is no larger than its text."""
+        return {at: _span(key) for at, key, _ in _walk(self.node, ()) if key is not None}
+
+    @functools.cached_property
+    def values(self) -> dict[Key, Span]:
+        """Where every value stands, with the limits of ``keys``."""
+        return {at: _span(value) for at, _, value in _walk(self.node, ())}
+
+    def location(self, at: Key = (), *, on: Literal["key", "value"] = "value") -> Location:
+        """Return where the key or value at a key path stands; the nearest enclosing key when it is absent."""
+        node, key = self.node, None
+        if node is None:
+            return Location(self.path)
+        for step in at:
+            found = _child(node, step)
+            if found is None:
+                on = "key"
+                break
+            key, node = found
+        return self._at(node if on == "value" or key is None else key)
 
     def problem(
         self,
@@ -53,156 +117,201 @@ class Source:
         message: str,
         at: Key = (),
         *,
-        on: str = "value",
+        on: Literal["key", "value"] = "value",
         hint: str | None = None,
         warning: bool = False,
     ) -> Problem:
-        """Return a Problem at a key or value of this file; falls back to the nearest enclosing position."""
-        while True:
-            mark = (self.keys if on == "key" else self.values).get(at) or self.keys.get(at) or self.values.get(at)
-            if mark is not None or not at:
-                break
-            at, on = at[:-1], "key"
-        return self._at(code, message, mark, hint, warning)
+        """Return a Problem at a key or value of this document."""
+        severity: Literal["error", "warning"] = "warning" if warning else "error"
+        return Problem(code, message, location=self.location(at, on=on), hint=hint, severity=severity)
 
-    def _at(
-        self, code: str, message: str, mark: Mark | None, hint: str | None = None, warning: bool = False
-    ) -> Problem:
-        known = mark is not None and 0 < mark.line <= len(self.lines)
-        return Problem(
-            code=code,
-            message=message,
-            path=self.path,
-            line=mark.line if mark else None,
-            column=mark.column if mark else None,
-            width=mark.width if mark else 1,
-            source=self.lines[mark.line - 1] if known and mark else None,
-            hint=hint,
-            severity="warning" if warning else "error",
-        )
+    def _at(self, node: yaml.Node) -> Location:
+        return self._mark(node.start_mark, _span(node).width)
 
-    def fail(self, code: str, message: str, mark: Mark | None = None, hint: str | None = None) -> ProblemError:
-        """Return an error to raise at a mark of this file."""
-        return ProblemError(self._at(code, message, mark, hint))
+    def _mark(self, mark: Any, width: int = 1) -> Location:
+        if mark is None:
+            return Location(self.path)
+        line = self.lines[mark.line] if mark.line < len(self.lines) else None
+        return Location(self.path, mark.line + 1, mark.column + 1, width, line)
+
+
+def _span(node: yaml.Node) -> Span:
+    start, end = node.start_mark, node.end_mark
+    width = end.column - start.column if end.line == start.line else 1
+    return Span(start.line + 1, start.column + 1, max(1, width))
 
 
 def read(path: Path, shown: str | None = None) -> Source:
-    """Read a YAML file; ``shown`` is how messages name it. Raises ProblemError with the position of the fault."""
+    """Read a plan file; ``shown`` is how messages name it. Raises ProblemError with the position of the fault."""
     name = shown or str(path)
     try:
         raw = path.read_bytes()
     except (FileNotFoundError, ValueError):  # a name that no file can have
-        raise ProblemError(
-            Problem(code="IPP201", message="no such file", path=name, hint="`ipsecplan init` writes one")
-        ) from None
+        fail("IPP201", "no such file", location=Location(name), hint="`ipsecplan init` writes one")
     except OSError as error:
         raise ProblemError(refused(error, name, "read", "IPP201")) from error
     return parse(raw, name)
 
 
 def parse(raw: bytes, name: str) -> Source:
-    """Parse YAML bytes; see the module for what is refused."""
-    source = Source(path=name)
+    """Parse the bytes of a plan file by the policy ``STRICT``. Raises ProblemError with the position of the fault."""
     if len(raw) > MAX_BYTES:
-        raise source.fail("IPP202", f"{len(raw)} bytes are more than the {MAX_BYTES} that a plan may have")
+        message = f"{len(raw)} bytes are more than the {MAX_BYTES} that a plan may have"
+        fail(STRICT.code, message, location=Location(name))
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise source.fail("IPP202", f"not UTF-8 text (byte {error.start})") from None
-    source.lines = text.splitlines()
+        fail(STRICT.code, f"not UTF-8 text (byte {error.start})", location=Location(name))
+    found = next(documents(text, name, STRICT), None)
+    if found is None:
+        hint = "`ipsecplan init` writes an annotated plan"
+        fail(STRICT.code, "the file is empty", location=Location(name), hint=hint)
+    return found
+
+
+def documents(text: str, path: str, policy: Policy = LENIENT) -> Iterator[Source]:
+    """Generate the documents of a YAML text, without empty ones.
+
+    Raises ProblemError (the policy's code, IPP203 to IPP205) with the position of the fault.
+    """
+    if len(text) > policy.max_bytes:
+        fail(policy.code, f"more than {policy.max_bytes >> 20} MiB of YAML", location=Location(path))
+    whole = Source(path, text=text)
     try:
-        node = _compose(text, source)
+        _bounded(whole, policy)
+        nodes = [yaml.compose(text, Loader=_LOADER)] if policy.strict else yaml.compose_all(text, Loader=_LOADER)
+        left = [policy.max_values]
+        for node in nodes:
+            if node is not None:
+                source = Source(path, text=text, node=node)
+                source.data = _build(node, source, policy, left, 0)
+                yield source
     except yaml.MarkedYAMLError as error:
-        raise _not_yaml(error, source) from None
-    except yaml.YAMLError as error:
-        raise source.fail("IPP202", f"not YAML: {str(error).splitlines()[0]}") from None
-    if node is None:
-        raise source.fail("IPP202", "the file is empty", hint="`ipsecplan init` writes an annotated plan")
-    source.data = _build(node, (), source, 1)
-    return source
+        _not_yaml(error, whole, policy)
+    except (yaml.YAMLError, ValueError) as error:
+        first = (str(error).splitlines() or ["broken"])[0]
+        fail(policy.code, f"not YAML: {printable(first)[:120]}", location=Location(path))
 
 
-def _not_yaml(error: yaml.MarkedYAMLError, source: Source) -> ProblemError:
-    mark = error.problem_mark or error.context_mark
-    if error.context_mark and mark and mark.line >= len(source.lines):  # found out at the end: show where it began
-        mark = error.context_mark
-    where = Mark(mark.line + 1, mark.column + 1, 1) if mark else None
-    line = source.lines[mark.line] if mark and mark.line < len(source.lines) else ""
-    hint = "YAML is indented with spaces, never with tabs" if line.startswith("\t") else None
-    return source.fail("IPP202", f"not YAML: {error.problem or error.context}", where, hint)
-
-
-def _compose(text: str, source: Source) -> yaml.Node | None:
-    # aliases, anchors and tags are refused on the event stream, before anything can multiply
-    depth = 0
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    for event in yaml.parse(text, Loader=loader):
-        start = event.start_mark
-        mark = Mark(start.line + 1, start.column + 1, 1) if start else None
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise source.fail("IPP204", "anchors and aliases are not allowed in a plan", mark, "write the value out")
-        tag = getattr(event, "tag", None)
-        if tag:
-            raise source.fail("IPP204", f"tags are not allowed in a plan: {quoted(tag)}", mark, "remove the tag")
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise source.fail("IPP202", f"nested more than {MAX_DEPTH} levels deep", mark)
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            depth -= 1
-    node: yaml.Node | None = yaml.compose(text, Loader=loader)
+def compose(text: str) -> yaml.Node | None:
+    """Return the node tree of one document whose depth and size are known to be bounded; None if it is no YAML."""
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
+    except (yaml.YAMLError, RecursionError):
+        return None
     return node
 
 
-def _mark(node: yaml.Node) -> Mark:
-    start, end = node.start_mark, node.end_mark
-    width = end.column - start.column if end.line == start.line else 1
-    return Mark(start.line + 1, start.column + 1, max(1, width))
+def _not_yaml(error: yaml.MarkedYAMLError, source: Source, policy: Policy) -> NoReturn:
+    mark = error.problem_mark or error.context_mark
+    if error.context_mark and mark and mark.line >= len(source.lines):  # found out at the end: show where it began
+        mark = error.context_mark
+    location = source._mark(mark)
+    hint = "YAML is indented with spaces, never with tabs" if (location.source or "").startswith("\t") else None
+    said = printable(str(error.problem or error.context or "broken"))[:120]
+    fail(policy.code, f"not YAML: {said}", location=location, hint=hint)
 
 
-def _build(node: yaml.Node, at: Key, source: Source, depth: int) -> Any:
-    source.values[at] = _mark(node)
-    if isinstance(node, yaml.MappingNode):
-        found: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise source.fail("IPP202", "a key must be plain text", _mark(key_node))
-            key = key_node.value
-            here = (*at, key)
-            if key == "<<" and not key_node.style:
-                raise source.fail("IPP204", "merge keys are not allowed in a plan", _mark(key_node))
-            if key in found:
-                first = source.keys[here].line
-                raise source.fail(
-                    "IPP203",
-                    f"duplicate key {quoted(key)}; it stands first in line {first}",
-                    _mark(key_node),
-                    "keep one of them",
-                )
-            source.keys[here] = _mark(key_node)
-            found[key] = _build(value_node, here, source, depth + 1)
-        return found
+def _bounded(source: Source, policy: Policy) -> None:
+    """Refuse what is too deep or too much, and what a policy excludes, on the stream of events: nothing multiplies."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(source.text, Loader=_LOADER)):
+        if policy.strict:
+            _plain(event, source)
+        if count > 2 * policy.max_values:
+            fail(policy.code, f"more than {policy.max_values} values", location=Location(source.path))
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+            if depth > policy.max_depth:
+                message = f"nested more than {policy.max_depth} levels deep"
+                fail(policy.code, message, location=source._mark(event.start_mark))
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+
+
+def _plain(event: yaml.Event, source: Source) -> None:
+    if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+        message = "anchors and aliases are not allowed in a plan"
+        fail("IPP204", message, location=source._mark(event.start_mark), hint="write the value out")
+    tag = getattr(event, "tag", None)
+    if tag:
+        message = f"tags are not allowed in a plan: {quoted(tag)}"
+        fail("IPP204", message, location=source._mark(event.start_mark), hint="remove the tag")
+
+
+def _build(node: yaml.Node, source: Source, policy: Policy, left: list[int], level: int) -> Any:
+    """Return the data of a node. ``left`` is how many values may still come, in a list because it is shared."""
+    left[0] -= 1
+    if left[0] < 0:
+        message = f"more than {policy.max_values} values after anchors are expanded"
+        fail(policy.code, message, location=Location(source.path))
+    if level > policy.max_depth:
+        fail(policy.code, "an anchor that contains itself", location=source._at(node))
     if isinstance(node, yaml.SequenceNode):
-        return [_build(child, (*at, index), source, depth + 1) for index, child in enumerate(node.value)]
-    return _scalar(node, source)
+        return [_build(child, source, policy, left, level + 1) for child in node.value]
+    if not isinstance(node, yaml.MappingNode):
+        return _scalar(node, source, policy)
+    found: dict[str, Any] = {}
+    keys: dict[str, yaml.Node] = {}
+    for key, child in node.value:
+        if policy.strict:
+            _usable(key, keys, source)
+        elif not isinstance(key, yaml.ScalarNode):
+            continue
+        value = _build(child, source, policy, left, level + 1)
+        if key.value == "<<" and not policy.strict and isinstance(value, dict):
+            found = {**value, **found}
+        else:
+            found[key.value] = value
+    return found
 
 
-def _scalar(node: yaml.Node, source: Source) -> Any:
-    assert isinstance(node, yaml.ScalarNode)  # noqa: S101
+def _usable(key: yaml.Node, before: dict[str, yaml.Node], source: Source) -> None:
+    """Refuse a key of a plan that is no text, merges, or stands in this mapping already; remember it otherwise."""
+    if not isinstance(key, yaml.ScalarNode):
+        fail(STRICT.code, "a key must be plain text", location=source._at(key))
+    if key.value == "<<" and not key.style:
+        fail("IPP204", "merge keys are not allowed in a plan", location=source._at(key))
+    if key.value in before:
+        first = before[key.value].start_mark.line + 1
+        message = f"duplicate key {quoted(key.value)}; it stands first in line {first}"
+        fail("IPP203", message, location=source._at(key), hint="keep one of them")
+    before[key.value] = key
+
+
+def _scalar(node: yaml.Node, source: Source, policy: Policy) -> Any:
     text: str = node.value
-    if node.style:  # quoted or block: text, always
+    if isinstance(node, yaml.ScalarNode) and node.style:  # quoted or block: text, always
         return text
-    if text in ("", "~", "null"):
-        return None
-    if text in ("true", "false"):
-        return text == "true"
-    if _OCTAL_LIKE.match(text):
-        raise source.fail("IPP205", f"{quoted(text)} may mean octal or decimal", _mark(node), "drop the leading zero")
-    if _INT.match(text):
+    if text in policy.words:
+        return policy.words[text]
+    if policy.strict and _OCTAL_LIKE.match(text):
+        message, hint = f"{quoted(text)} may mean octal or decimal", "drop the leading zero"
+        fail("IPP205", message, location=source._at(node), hint=hint)
+    if policy.integer.match(text):
         return int(text)
-    if _FLOAT.match(text):
-        return float(text)
-    return text
+    return float(text) if policy.number.match(text) else text
+
+
+def _walk(node: yaml.Node | None, at: Key, key: yaml.Node | None = None) -> Iterator[tuple[Key, Any, yaml.Node]]:
+    """Generate (key path, the key's node or None, the value's node) of everything below a node."""
+    if node is None:
+        return
+    yield at, key, node
+    if isinstance(node, yaml.MappingNode):
+        for name, child in node.value:
+            yield from _walk(child, (*at, name.value), name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            yield from _walk(child, (*at, index))
+
+
+def _child(node: yaml.Node, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        return next(((k, v) for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return None, node.value[step]
+    return None
 
 
 def lookup(data: Mapping[str, Any], at: Key) -> Any:

@@ -28,7 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from netplan.files import write_atomic
 from netplan.model.ids import ID
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 from netplan.refusals import refusals
 
 CA_DAYS = 3650
@@ -186,7 +186,7 @@ def encrypt(folder: Path, passphrase: bytes) -> None:
     """Encrypt the CA's key at rest, or give it another passphrase."""
     authority = _load(folder / KEY, folder / CERTIFICATE)
     if len(passphrase) < LEAST_PASSPHRASE:
-        raise _problem(f"a passphrase has at least {LEAST_PASSPHRASE} characters")
+        fail("IPP607", f"a passphrase has at least {LEAST_PASSPHRASE} characters")
     _put(folder / KEY, _private(authority.key, passphrase), 0o600)
 
 
@@ -218,18 +218,19 @@ def install(authority: Authority, pem: bytes) -> x509.Certificate:
         constraints = found.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = found.extensions.get_extension_for_class(x509.KeyUsage).value
     except (ValueError, x509.ExtensionNotFound) as error:
-        raise _problem(f"not the certificate of a CA: {type(error).__name__}") from None
+        fail("IPP607", f"not the certificate of a CA: {type(error).__name__}")
     if found.public_key() != authority.key.public_key():
-        raise _problem("the certificate is for another key", "make it from `ipsecplan ca request`")
+        fail("IPP607", "the certificate is for another key", hint="make it from `ipsecplan ca request`")
     if found.subject != authority.certificate.subject:
-        raise _problem(
+        fail(
+            "IPP607",
             f"the certificate names {found.subject.rfc4514_string()}; issued certificates name "
-            f"{authority.certificate.subject.rfc4514_string()}"
+            f"{authority.certificate.subject.rfc4514_string()}",
         )
     if not constraints.ca or not usage.key_cert_sign:
-        raise _problem("the certificate does not allow to sign others (CA:TRUE and keyCertSign)")
+        fail("IPP607", "the certificate does not allow to sign others (CA:TRUE and keyCertSign)")
     if not found.not_valid_before_utc <= _now() < found.not_valid_after_utc:
-        raise _problem(f"the certificate is valid from {found.not_valid_before_utc} to {found.not_valid_after_utc}")
+        fail("IPP607", f"the certificate is valid from {found.not_valid_before_utc} to {found.not_valid_after_utc}")
     _put(authority.folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
     return found
 
@@ -266,12 +267,12 @@ def read_passphrase(path: Path) -> bytes:
     """Return the passphrase in a file that only we can read."""
     try:
         if path.stat().st_mode & 0o077:
-            raise _problem(f"{path} can be read by others", f"chmod 600 {path}")
+            fail("IPP607", f"{path} can be read by others", hint=f"chmod 600 {path}")
         found = path.read_bytes().strip()
     except OSError as error:
-        raise _problem(f"{path} can't be read: {error.strerror}") from None
+        fail("IPP607", f"{path} can't be read: {error.strerror}")
     if len(found) < LEAST_PASSPHRASE:
-        raise _problem(f"the passphrase in {path} has less than {LEAST_PASSPHRASE} characters")
+        fail("IPP607", f"the passphrase in {path} has less than {LEAST_PASSPHRASE} characters")
     return found
 
 
@@ -286,39 +287,43 @@ def _asked() -> bytes | None:
 def _load(key_path: Path, certificate_path: Path) -> Authority:
     mode = key_path.stat().st_mode & 0o777
     if mode & 0o077:
-        raise _problem(f"{key_path} is readable by others (mode {mode:04o})", f"chmod 600 {key_path}")
+        fail("IPP607", f"{key_path} is readable by others (mode {mode:04o})", hint=f"chmod 600 {key_path}")
     if key_path.stat().st_uid != os.geteuid():
-        raise _problem(f"{key_path} belongs to another user")
+        fail("IPP607", f"{key_path} belongs to another user")
     try:
         raw = key_path.read_bytes()
         passphrase = _asked() if b"ENCRYPTED" in raw else None
         if passphrase is None and b"ENCRYPTED" in raw:
-            raise _problem("the CA's key is encrypted", f"name a file (0600) with its passphrase in {PASSPHRASE_FILE}")
+            fail(
+                "IPP607",
+                "the CA's key is encrypted",
+                hint=f"name a file (0600) with its passphrase in {PASSPHRASE_FILE}",
+            )
         key = serialization.load_pem_private_key(raw, password=passphrase)
         certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _problem(f"{key_path.parent} holds no usable CA, or the passphrase is wrong") from None
+        fail("IPP607", f"{key_path.parent} holds no usable CA, or the passphrase is wrong")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
-        raise _problem(f"the CA's key and certificate in {key_path.parent} don't belong together")
+        fail("IPP607", f"the CA's key and certificate in {key_path.parent} don't belong together")
     if certificate.not_valid_after_utc <= _now():
-        raise _problem("the CA's certificate has expired", f"move {key_path.parent} away and apply again")
+        fail("IPP607", "the CA's certificate has expired", hint=f"move {key_path.parent} away and apply again")
     return Authority(certificate, key, key_path.parent)
 
 
 def _checked(request_pem: str, node: str) -> x509.CertificateSigningRequest:
     """Return the request if its signature shows that the sender holds the key, and the key is of the kind we use."""
     if len(request_pem) > MAX_REQUEST:
-        raise _problem(f"{node} sent a certificate request of {len(request_pem)} bytes")
+        fail("IPP607", f"{node} sent a certificate request of {len(request_pem)} bytes")
     try:
         request = x509.load_pem_x509_csr(request_pem.encode())
         public = request.public_key()
         good = request.is_signature_valid
     except (ValueError, UnsupportedAlgorithm, InvalidSignature):
-        raise _problem(f"{node} sent no certificate request that can be read") from None
+        fail("IPP607", f"{node} sent no certificate request that can be read")
     if not good:
-        raise _problem(f"the certificate request of {node} is not signed by its own key")
+        fail("IPP607", f"the certificate request of {node} is not signed by its own key")
     if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP384R1):
-        raise _problem(f"the certificate request of {node} has no P-384 key")
+        fail("IPP607", f"the certificate request of {node} has no P-384 key")
     return request
 
 
@@ -352,7 +357,3 @@ def _put(path: Path, data: bytes, mode: int) -> None:
 
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
-
-
-def _problem(message: str, hint: str | None = None) -> ProblemError:
-    return ProblemError(Problem(code="IPP607", message=message, hint=hint))

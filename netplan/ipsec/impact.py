@@ -62,8 +62,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One node in one bundle: ``connections`` as :func:`netplan.ipsec.swanctl.connections_of` returns them, ``facts`` is
-    its node.json, ``partial`` whether its guard names peers one by one."""
+    """One node in one bundle.
+
+    ``connections`` as :func:`netplan.ipsec.swanctl.connections_of` returns them, ``facts`` is its node.json,
+    ``partial`` whether its guard names peers one by one.
+    """
 
     connections: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Any]

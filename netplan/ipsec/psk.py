@@ -31,7 +31,7 @@ from netplan.files import write_atomic
 from netplan.ipsec import vault
 from netplan.ipsec.swanctl import quote
 from netplan.model.ids import ID, node_id, pair_id
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.problems import ExitCode, fail, quoted
 from netplan.refusals import refusals
 
 SCHEMA = 1
@@ -100,9 +100,10 @@ class Store:
         pairs = list(pairs)
         missing = [pair for pair in pairs if pair not in self.pairs]
         if self.given and missing:
-            raise _problem(
+            fail(
+                "IPP670",
                 f"{len(missing)} of {len(pairs)} pairs have no key in what was imported, first {missing[0]}",
-                "`ipsecplan psk import` takes it; a key is never made here beside imported ones",
+                hint="`ipsecplan psk import` takes it; a key is never made here beside imported ones",
             )
         for pair in pairs:
             if pair not in self.pairs:
@@ -113,7 +114,11 @@ class Store:
     def begin(self, nodes: Iterable[str]) -> None:
         """Begin a rotation of every pair, or go on with the one that was begun."""
         if self.given and not self.rotating:
-            raise _problem("the keys of this cluster are imported", "`ipsecplan psk import` the new ones, then rotate")
+            fail(
+                "IPP670",
+                "the keys of this cluster are imported",
+                hint="`ipsecplan psk import` the new ones, then rotate",
+            )
         if not self.rotating:
             for keys in self.pairs.values():
                 keys.following = _new()
@@ -124,16 +129,17 @@ class Store:
     def may(self, node: str, phase: int) -> None:
         """Refuse a step that would put two nodes two phases apart, or one node two phases on."""
         if not self.rotating and phase:
-            raise _problem("no rotation is under way", "begin one with `ipsecplan rotate psk`")
+            fail("IPP670", "no rotation is under way", hint="begin one with `ipsecplan rotate psk`")
         behind = sorted(other for other, reached in self.phases.items() if reached < phase - 1)
         if behind:
-            raise _problem(
+            fail(
+                "IPP670",
                 f"{node} can't go to phase {phase}: {', '.join(behind[:4])} is at {self.phases[behind[0]]}, and nodes "
                 "two phases apart can't authenticate each other",
-                "bring every node to the phase before",
+                hint="bring every node to the phase before",
             )
         if phase < self.phases.get(node, 0) - 1:
-            raise _problem(f"{node} is at phase {self.phases[node]} and can't go back to {phase}")
+            fail("IPP670", f"{node} is at phase {self.phases[node]} and can't go back to {phase}")
 
     def reached(self, node: str, phase: int) -> None:
         """Remember that a node has loaded the keys of a phase."""
@@ -144,7 +150,7 @@ class Store:
         """End the rotation: every node is at the last phase, so the old keys go."""
         late = sorted(node for node, phase in self.phases.items() if phase < LAST_PHASE)
         if late:
-            raise _problem(f"{', '.join(late[:4])} is not at phase {LAST_PHASE}")
+            fail("IPP670", f"{', '.join(late[:4])} is not at phase {LAST_PHASE}")
         for keys in self.pairs.values():
             if keys.following is not None:
                 keys.current, keys.following = keys.following, None
@@ -185,7 +191,7 @@ def open_store(path: Path) -> Store:
     except FileNotFoundError:
         return Store(path)
     if status.st_mode & 0o077 or status.st_uid != os.geteuid():
-        raise _problem(f"{path} can be read by others", f"chmod 600 {path}")
+        fail("IPP670", f"{path} can be read by others", hint=f"chmod 600 {path}")
     raw = path.read_bytes()
     sealed = vault.sealed(raw)
     if sealed:
@@ -200,9 +206,7 @@ def open_store(path: Path) -> Store:
         }
         phases = {_checked(node): int(phase) for node, phase in document["phases"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _problem(
-            f"{path} is no store of keys", "restore it from a backup: new keys would cut every pair"
-        ) from None
+        fail("IPP670", f"{path} is no store of keys", hint="restore it from a backup: new keys would cut every pair")
     return Store(path, pairs, phases, given=bool(document.get("given")), sealed=sealed)
 
 
@@ -210,18 +214,18 @@ def take(store: Store, given: Mapping[str, str]) -> tuple[int, int]:
     """Put keys that somebody else made (pair id -> key) into a store. Returns how many pairs are new and how many have
     another key now, which `rotate psk` brings into use. Weak and repeated ones are refused."""
     if store.rotating:
-        raise _problem("a rotation is under way", "end it first: `ipsecplan rotate psk`")
+        fail("IPP670", "a rotation is under way", hint="end it first: `ipsecplan rotate psk`")
     before, changed = len(store.pairs), 0
     for pair, text in given.items():
         if len(text) < LEAST or len(set(text)) < 10:
-            raise _problem(f"the key of {pair} is too weak: at least {LEAST} characters, made by a generator")
+            fail("IPP670", f"the key of {pair} is too weak: at least {LEAST} characters, made by a generator")
         known = store.pairs.setdefault(_checked(pair), PairKeys(_usable(text)))
         if known.current != Secret(text):
             known.following = _usable(text)
             changed += 1
     keys = [k for pair in store.pairs.values() for k in (pair.current, pair.following) if k is not None]
     if len({key.reveal() for key in keys}) != len(keys):
-        raise _problem("two pairs have the same key: a node could pose as another one", "one key for each pair")
+        fail("IPP670", "two pairs have the same key: a node could pose as another one", hint="one key for each pair")
     store.given = True
     return len(store.pairs) - before, changed
 
@@ -233,15 +237,15 @@ def by_names(cluster: str, data: bytes) -> dict[str, str]:
     except yaml.YAMLError:
         document = None
     if not isinstance(document, dict) or not document:
-        raise _problem("this is no list of keys", 'YAML such as: "n1 n2": KEY')
+        fail("IPP670", "this is no list of keys", hint='YAML such as: "n1 n2": KEY')
     found = {}
     for names, key in document.items():
         hosts = str(names).split()
         if len(hosts) != 2 or hosts[0] == hosts[1] or not isinstance(key, str):
-            raise _problem(f"{quoted(names)} is no pair with a key", 'two host names and a text: "n1 n2": KEY')
+            fail("IPP670", f"{quoted(names)} is no pair with a key", hint='two host names and a text: "n1 n2": KEY')
         pair = pair_id(*(node_id(cluster, host) for host in hosts))
         if pair in found:
-            raise _problem(f"{quoted(names)} has two keys")
+            fail("IPP670", f"{quoted(names)} has two keys")
         found[pair] = key
     return found
 
@@ -282,7 +286,3 @@ def _checked(name: str) -> str:
     if not ID.match(name):
         raise ValueError("not an id")
     return name
-
-
-def _problem(message: str, hint: str | None = None) -> ProblemError:
-    return ProblemError(Problem(code="IPP670", message=message, hint=hint))

@@ -13,7 +13,7 @@ from pathlib import Path
 from netplan.files import write_atomic
 from netplan.ipsec.ca import public_key
 from netplan.model.ids import ID
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 from netplan.refusals import refusals
 
 SCHEMA = 1
@@ -25,7 +25,7 @@ def collect(path: Path, requests: Mapping[str, str]) -> dict[str, str]:
     fresh = {node: public_key(request, node) for node, request in requests.items()}
     known.update(fresh)
     if len(set(known.values())) != len(known):
-        raise _problem("two nodes have the same key: one could pose as the other", "make a new key on one of them")
+        fail("IPP607", "two nodes have the same key: one could pose as the other", hint="make a new key on one of them")
     document = {"schema": SCHEMA, "keys": dict(sorted(known.items()))}
     with refusals(path, "written", "IPP607", ExitCode.FAILURE):
         write_atomic(path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
@@ -42,7 +42,7 @@ def read(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise _problem(f"{path} is no list of public keys", "remove it: the next apply asks the nodes") from None
+        fail("IPP607", f"{path} is no list of public keys", hint="remove it: the next apply asks the nodes")
 
 
 def of_peers(known: Mapping[str, str], peers: Iterable[str]) -> dict[str, str]:
@@ -50,9 +50,7 @@ def of_peers(known: Mapping[str, str], peers: Iterable[str]) -> dict[str, str]:
     peers = list(peers)
     missing = sorted(set(peers) - known.keys())
     if missing:
-        raise _problem(f"the public key of {missing[0]} is not known", "its node has not answered yet: apply again")
+        fail(
+            "IPP607", f"the public key of {missing[0]} is not known", hint="its node has not answered yet: apply again"
+        )
     return {peer: known[peer] for peer in peers}
-
-
-def _problem(message: str, hint: str) -> ProblemError:
-    return ProblemError(Problem(code="IPP607", message=message, hint=hint))

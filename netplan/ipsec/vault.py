@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from netplan.ipsec.ca import read_passphrase
-from netplan.problems import Problem, ProblemError
+from netplan.problems import fail
 
 PASSWORD_FILE = "IPSECPLAN_VAULT_PASSWORD_FILE"  # noqa: S105 - the name of a variable
 _HEADER = b"$ANSIBLE_VAULT;"
@@ -31,7 +31,7 @@ def unseal(data: bytes, shown: str) -> bytes:
     try:
         return bytes(_library(shown).decrypt(data))
     except AnsibleError:
-        raise _problem(f"{shown} can't be opened with this password") from None
+        fail("IPP670", f"{shown} can't be opened with this password")
 
 
 def seal(data: bytes, shown: str) -> bytes:
@@ -54,10 +54,6 @@ def _password(shown: str) -> bytes:
         return read_passphrase(Path(path))
     if not _asked:
         if not sys.stdin.isatty():
-            raise _problem(f"{shown} needs a password", f"{PASSWORD_FILE} names a file that holds it, chmod 600")
+            fail("IPP670", f"{shown} needs a password", hint=f"{PASSWORD_FILE} names a file that holds it, chmod 600")
         _asked.append(getpass.getpass(f"Password of {shown}: ").encode())
     return _asked[0]
-
-
-def _problem(message: str, hint: str | None = None) -> ProblemError:
-    return ProblemError(Problem(code="IPP670", message=message, hint=hint))

@@ -17,8 +17,9 @@ from netplan.lab import namespaces_backend, qemu
 from netplan.lab.image import Image
 from netplan.lab.paths import cache_home, private_dir, remove_tree, write
 from netplan.lab.process import Progress
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 
+_EMULATE = "use --backend emulated"
 BackendName = Literal["direct", "kvm", "emulated"]
 _KVM_LIMIT = 60.0  # seconds in which a guest under KVM has printed nothing new; a working one needs about one
 
@@ -37,7 +38,12 @@ def choose(wanted: str, image: Image, say: Callable[[str], None]) -> Backend:
         return Backend("emulated", "asked for")
     not_direct = direct_refusal(image) if wanted in ("auto", "direct") else None
     if wanted == "direct" and not_direct is not None and not not_direct.startswith(namespaces_backend.LACKS):
-        raise _unusable(f"a lab on the host's own kernel doesn't work here: {not_direct}")
+        fail(
+            "IPP804",
+            f"a lab on the host's own kernel doesn't work here: {not_direct}",
+            hint=_EMULATE,
+            exit_code=ExitCode.FAILURE,
+        )
     if wanted == "direct":
         return Backend("direct", "asked for" + (f", but {not_direct}" if not_direct else ""))
     if wanted == "auto" and not_direct is None:
@@ -46,17 +52,13 @@ def choose(wanted: str, image: Image, say: Callable[[str], None]) -> Backend:
     if not_kvm is None:
         return Backend("kvm", "KVM boots the lab's own kernel" + (f"; not direct: {not_direct}" if not_direct else ""))
     if wanted == "kvm":
-        raise _unusable(f"KVM doesn't work here: {not_kvm}")
+        fail("IPP804", f"KVM doesn't work here: {not_kvm}", hint=_EMULATE, exit_code=ExitCode.FAILURE)
     return Backend("emulated", f"not direct: {not_direct}; not kvm: {not_kvm}")
 
 
 def machine(name: str, folder: Path) -> qemu.Machine | namespaces_backend.DirectMachine:
     """Return what runs a lab of that backend in a folder."""
     return namespaces_backend.DirectMachine(folder) if name == "direct" else qemu.Machine(folder)
-
-
-def _unusable(message: str) -> ProblemError:
-    return ProblemError(Problem(code="IPP804", message=message, hint="use --backend emulated"), ExitCode.FAILURE)
 
 
 def kvm_refusal(image: Image, say: Callable[[str], None]) -> str | None:

@@ -16,7 +16,7 @@ from netplan.lab import guest_config, snapshots
 from netplan.lab.backend import Backend, choose, machine
 from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
 from netplan.lab.image import Image, built, ensure_image
-from netplan.lab.lab_control import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say, fail
+from netplan.lab.lab_control import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say
 from netplan.lab.namespaces_backend import DirectMachine
 from netplan.lab.packages import require_programs
 from netplan.lab.paths import cache_home, labs_home, locked, private_dir, remove_tree
@@ -24,7 +24,7 @@ from netplan.lab.process import Progress
 from netplan.lab.qemu import Machine
 from netplan.lab.ssh import KEY_FILE, Ssh, names_with_guest
 from netplan.lab.state import State, write_product_files
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.problems import ExitCode, ProblemError, fail, quoted
 
 # seconds in which the console has said nothing new; a whole boot takes 1, 3, 20 when the machine has nothing else to do
 _BOOT_LIMIT = {"direct": 120.0, "kvm": 180.0, "emulated": 600.0}
@@ -87,14 +87,9 @@ class Lab(Handle):
         state = _alive(folder)
         if state is not None:
             if state.config != config:
-                raise ProblemError(
-                    Problem(
-                        code="IPP807",
-                        message=f"the lab {quoted(name)} runs with other parameters: {_words(state.config)}",
-                        hint=f"`ipsecplan lab down --name {name}` first, or choose another --name",
-                    ),
-                    ExitCode.FAILURE,
-                )
+                message = f"the lab {quoted(name)} runs with other parameters: {_words(state.config)}"
+                hint = f"`ipsecplan lab down --name {name}` first, or choose another --name"
+                fail("IPP807", message, hint=hint, exit_code=ExitCode.FAILURE)
             return cls(name, state, say)
         if any(folder.iterdir()):
             say("clearing what an earlier run left behind")
@@ -153,14 +148,8 @@ class Lab(Handle):
         folder = labs_home() / check_name(name)
         state = _alive(folder)
         if state is None:
-            raise ProblemError(
-                Problem(
-                    code="IPP806",
-                    message=f"no lab {quoted(name)} is running",
-                    hint=f"`ipsecplan lab up --name {name}` starts it",
-                ),
-                ExitCode.FAILURE,
-            )
+            hint = f"`ipsecplan lab up --name {name}` starts it"
+            fail("IPP806", f"no lab {quoted(name)} is running", hint=hint, exit_code=ExitCode.FAILURE)
         return cls(name, state, say or _silent)
 
     @classmethod
@@ -203,12 +192,12 @@ class Lab(Handle):
     def save(self, file: Path | None = None) -> Path:
         """Write the running cluster, as it is now, to a file; it runs on. Returns the file."""
         if not isinstance(self._machine, Machine):
-            fail("a lab on the host's own kernel can't be saved", "IPP808")
+            fail("IPP808", "a lab on the host's own kernel can't be saved", exit_code=ExitCode.FAILURE)
         target = file or default_file(self.name)
         if file is None:
             private_dir(target.parent)
         if target.is_dir() or not target.parent.is_dir():
-            fail(f"can't save to {quoted(target)}: no such folder, or it is one", "IPP808")
+            fail("IPP808", f"can't save to {quoted(target)}: no such folder, or it is one", exit_code=ExitCode.FAILURE)
         scratch = private_dir(self.directory / "saving")
         try:
             self._save_to(scratch)
@@ -231,7 +220,8 @@ class Lab(Handle):
             else:
                 found = stack.enter_context(snapshots.unpacked(file, self.directory / "restoring"))
             if found is None:
-                fail("the cache has no clean cluster of this lab any more; `lab up --fresh` makes one", "IPP808")
+                message = "the cache has no clean cluster of this lab any more; `lab up --fresh` makes one"
+                fail("IPP808", message, exit_code=ExitCode.FAILURE)
             self._replace(found)
 
     # -- parts of the above -------------------------------------------------------------------------------------
@@ -268,7 +258,8 @@ class Lab(Handle):
         script = ["/usr/lib/ipsecplan-lab/refresh.sh", f"{time.time():.2f}", *self.config.names]
         done = former.run(GUEST, script, stdin=guest_config.refresh(keys), timeout=ANSWER_LIMIT, keep=False)
         if done.returncode != 0:
-            fail(f"the restored cluster can't be renewed: {done.stderr.decode(errors='replace').strip()}", "IPP808")
+            message = f"the restored cluster can't be renewed: {done.stderr.decode(errors='replace').strip()}"
+            fail("IPP808", message, exit_code=ExitCode.FAILURE)
         self.ssh.write_files(keys.client, self.state.host_keys, self.state.ports)
         self.ssh.wait(self.config.names, ["true"], ANSWER_LIMIT)
 
@@ -302,11 +293,13 @@ class Lab(Handle):
         self._say("booting")
         while len(told) < self.config.nodes:
             if not self._machine.alive():
-                fail(f"the lab ended while it started: {self._machine.complaint()}", "IPP805")
+                message = f"the lab ended while it started: {self._machine.complaint()}"
+                fail("IPP805", message, exit_code=ExitCode.FAILURE)
             said = self._machine.console()
             if not progress.goes_on(said):
                 missing = ", ".join(name for name in self.config.names if name not in told)
-                fail(f"no sign of {missing}: the console has said nothing new for {progress.silence:.0f} s", "IPP805")
+                message = f"no sign of {missing}: the console has said nothing new for {progress.silence:.0f} s"
+                fail("IPP805", message, exit_code=ExitCode.FAILURE)
             for name in re.findall(r"lab: (n\d+) ready", said):
                 if name not in told:
                     told.add(name)

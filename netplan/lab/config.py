@@ -6,7 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.model.cni_facts import PORTS
+from netplan.problems import Problem, ProblemError, fail, quoted
 
 Family = Literal["ipv4", "ipv6"]
 OverlayType = Literal["vxlan", "geneve"]
@@ -17,7 +18,6 @@ GUEST = "guest"
 PLAN_NAME = "lab"  # the same for every lab: device names follow from it, and a saved cluster must fit any lab
 VNI = 4096
 DEVICE = "ov0"
-PORTS: dict[str, int] = {"vxlan": 4789, "geneve": 6081}
 MAX_NODES = 16
 # Smallest underlay MTU that leaves a pod 1280 bytes minus ESP; largest Ethernet jumbo frame in use
 MTU_RANGE = (1280, 9216)
@@ -28,14 +28,12 @@ NETWORK6 = "fd00:77::"
 def check_name(name: str) -> str:
     """Return ``name`` if it may become a folder and process name, else raise a Problem."""
     if not NAME.fullmatch(name):
-        raise ProblemError(
-            Problem(code="IPP801", message=f"{quoted(name)} is no name for a lab: use 1 to 32 of a-z, 0-9 and '-'")
-        )
+        fail("IPP801", f"{quoted(name)} is no name for a lab: use 1 to 32 of a-z, 0-9 and '-'")
     return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class LabNode:
     """One node: ``number`` counts from 1; addresses are literals without a prefix length, ``pod_cidr`` has one."""
 
     number: int
@@ -84,14 +82,14 @@ class LabConfig:
             problems.append(f"the lab's MTU is {MTU_RANGE[0]} to {MTU_RANGE[1]}, not {self.mtu}")
         if self.family not in ("ipv4", "ipv6"):
             problems.append(f"the lab's family is ipv4 or ipv6, not {quoted(self.family)}")
-        if self.overlay not in PORTS:
+        if self.overlay not in ("vxlan", "geneve"):
             problems.append(f"the lab's overlay is vxlan or geneve, not {quoted(self.overlay)}")
         if problems:
             raise ProblemError([Problem(code="IPP801", message=text) for text in problems])
 
     @property
-    def members(self) -> tuple[Node, ...]:
-        return tuple(Node(number=n, family=self.family) for n in range(1, self.nodes + 1))
+    def members(self) -> tuple[LabNode, ...]:
+        return tuple(LabNode(number=n, family=self.family) for n in range(1, self.nodes + 1))
 
     @property
     def names(self) -> tuple[str, ...]:

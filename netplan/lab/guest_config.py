@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from netplan.cni.adapters.bridge import conflist
 from netplan.host.overlay import Endpoint, Overlay, networkd_files
-from netplan.lab.config import DEVICE, GUEST, NETWORK, NETWORK6, PLAN_NAME, VNI, LabConfig, Node
+from netplan.lab.config import DEVICE, GUEST, NETWORK, NETWORK6, PLAN_NAME, VNI, LabConfig, LabNode
 from netplan.model.ids import node_id
 
 
@@ -132,7 +132,7 @@ def cluster_files(config: LabConfig) -> dict[str, str]:
     return files
 
 
-def _endpoint(node: Node) -> Endpoint:
+def _endpoint(node: LabNode) -> Endpoint:
     return Endpoint(
         id=node_id(PLAN_NAME, node.name),
         address=node.underlay_address,
@@ -146,7 +146,7 @@ def _hosts(config: LabConfig) -> str:
     return "\n".join(lines + [f"{node.underlay_address} {node.name}" for node in config.members]) + "\n"
 
 
-def _card(node: Node, mtu: int) -> str:
+def _card(node: LabNode, mtu: int) -> str:
     """Return the file of the node's network card; no waiting for duplicate addresses, nobody else is there."""
     blocks = [
         "[Match]\nName=eth0\n",

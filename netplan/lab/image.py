@@ -21,7 +21,7 @@ from netplan.lab import sources
 from netplan.lab.aptfiles import redacted
 from netplan.lab.packages import IMAGE_PACKAGES, KERNEL_PACKAGE, SUITE, find_program, require_programs
 from netplan.lab.paths import GUEST_FILES, cache_home, is_plain, locked, private_dir, remove_tree, write
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 
 Say = Callable[[str], None]
 
@@ -77,8 +77,11 @@ def built(key: str) -> Image:
     """Return an image that was built before, which a running lab or a saved cluster belongs to."""
     image = Image(key, cache_home() / key)
     if not image.complete():
-        raise _failed(
-            "the image that this cluster runs on is no longer in the cache", "`ipsecplan lab up` makes a new one"
+        fail(
+            "IPP803",
+            "the image that this cluster runs on is no longer in the cache",
+            hint="`ipsecplan lab up` makes a new one",
+            exit_code=ExitCode.FAILURE,
         )
     return image
 
@@ -127,11 +130,7 @@ def ensure_image(say: Say, *, rebuild: bool = False) -> Image:
 
 def _require_builder() -> None:
     if os.geteuid() != 0:
-        raise _failed("building the lab's image needs root (running it does not)")
-
-
-def _failed(message: str, hint: str | None = None) -> ProblemError:
-    return ProblemError(Problem(code="IPP803", message=message, hint=hint), ExitCode.FAILURE)
+        fail("IPP803", "building the lab's image needs root (running it does not)", exit_code=ExitCode.FAILURE)
 
 
 def _build(image: Image, say: Say) -> None:
@@ -164,7 +163,13 @@ def _build(image: Image, say: Say) -> None:
         write(image.folder / "image.json", json.dumps(about, indent=2) + "\n")
     except (subprocess.SubprocessError, OSError, StopIteration) as error:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-4:] if log.exists() else []
-        raise _failed(f"the image build failed: {error}", redacted("; ".join(tail)) + f" (all of it: {log})") from error
+        fail(
+            "IPP803",
+            f"the image build failed: {error}",
+            hint=redacted("; ".join(tail)) + f" (all of it: {log})",
+            exit_code=ExitCode.FAILURE,
+            cause=error,
+        )
     finally:
         remove_tree(work)
 
@@ -228,13 +233,17 @@ def _clear_abandoned(space: Path) -> None:
 
 def _work_space() -> str:
     """Return a folder to build in: shared memory when it is big enough and programs may run from it."""
-    for place in ("/dev/shm", tempfile.gettempdir(), "/var/tmp", str(cache_home())):  # noqa: S108 - a folder of ours with a random name goes into it
-        if _suits(place):
-            return place
-    raise _failed(
-        f"no folder to build in: it takes {_SPACE / 1e9:.1f} GB, and devices and programs must be allowed there",
-        "free some in /var/tmp, or set TMPDIR to a plain path on another disk",
-    )
+    # a folder of ours with a random name goes into it
+    places = ("/dev/shm", tempfile.gettempdir(), "/var/tmp", str(cache_home()))  # noqa: S108
+    found = next((place for place in places if _suits(place)), None)
+    if found is None:
+        fail(
+            "IPP803",
+            f"no folder to build in: it takes {_SPACE / 1e9:.1f} GB, and devices and programs must be allowed there",
+            hint="free some in /var/tmp, or set TMPDIR to a plain path on another disk",
+            exit_code=ExitCode.FAILURE,
+        )
+    return found
 
 
 def _suits(place: str) -> bool:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 from netplan.lab.backend import machine
-from netplan.lab.config import GUEST, NODE, LabConfig, Node, check_name
+from netplan.lab.config import GUEST, NODE, LabConfig, LabNode, check_name
 from netplan.lab.image import Image
 from netplan.lab.paths import cache_home, labs_home
 from netplan.lab.ssh import Ssh
 from netplan.lab.state import State
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.problems import ExitCode, fail, quoted
 
 Say = Callable[[str], None]
 
@@ -40,7 +40,7 @@ class Handle:
         return self.state.config
 
     @property
-    def nodes(self) -> tuple[Node, ...]:
+    def nodes(self) -> tuple[LabNode, ...]:
         return self.state.config.members
 
     @property
@@ -90,7 +90,11 @@ class Handle:
         )
         if check and result.returncode != 0:
             said = (result.stderr or result.stdout).strip()
-            fail(f"on {node}, {argv[0]} ended with status {result.returncode}: {said}")
+            fail(
+                "IPP809",
+                f"on {node}, {argv[0]} ended with status {result.returncode}: {said}",
+                exit_code=ExitCode.FAILURE,
+            )
         return result
 
     def spawn(
@@ -135,15 +139,14 @@ class Handle:
     def _known(self, node: str) -> str:
         if node not in self.state.ports:
             known = " ".join(self.state.ports)
-            fail(f"the lab {quoted(self.name)} has no node {quoted(node)}: it has {known}", "IPP806")
+            fail(
+                "IPP806",
+                f"the lab {quoted(self.name)} has no node {quoted(node)}: it has {known}",
+                exit_code=ExitCode.FAILURE,
+            )
         return node
 
     def _node(self, node: str) -> str:
         if not NODE.fullmatch(node):
-            fail(f"{quoted(node)} is no node", "IPP806")
+            fail("IPP806", f"{quoted(node)} is no node", exit_code=ExitCode.FAILURE)
         return self._known(node)
-
-
-def fail(message: str, code: str = "IPP809") -> NoReturn:
-    """Raise the Problem ``code``."""
-    raise ProblemError(Problem(code=code, message=message), ExitCode.FAILURE)

@@ -20,7 +20,7 @@ from netplan.lab import process
 from netplan.lab.image import Image
 from netplan.lab.packages import find_program
 from netplan.lab.paths import GUEST_FILES, private_dir, remove_tree, write
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 
 LACKS = "the host's kernel lacks"  # how probe.sh begins when a feature is missing
 _INIT = "/usr/lib/ipsecplan-lab/init.sh"
@@ -64,7 +64,8 @@ class DirectMachine:
                 deadline = time.monotonic() + _START_LIMIT
                 while "lab: " not in self.console():
                     if time.monotonic() > deadline or (self.console() and not self.alive()):
-                        raise _no_start(self.complaint() or "it gave no sign of life")
+                        why = self.complaint() or "it gave no sign of life"
+                        fail("IPP805", f"the lab did not start: {why}", exit_code=ExitCode.FAILURE)
                     time.sleep(0.02)
                 pairs = [f"{listener.fileno()}={addresses[name]}" for name, listener in listeners.items()]
                 argv = [sys.executable, "-m", "netplan.lab.forward", self._marker, str(self.pid()), *pairs]
@@ -147,7 +148,8 @@ def _listener(port: int) -> socket.socket:
         listener.listen(16)
     except OSError as error:
         listener.close()
-        raise _no_start(f"host forwarding of port {port}: {error}") from error
+        message = f"the lab did not start: host forwarding of port {port}: {error}"
+        fail("IPP805", message, exit_code=ExitCode.FAILURE, cause=error)
     return listener
 
 
@@ -161,7 +163,3 @@ def _remove_cgroup(folder: Path) -> None:
     argv = ["unshare", "--mount", "--", "sh", str(script), str(private_dir(folder / "cgroup")), _cgroup(folder)]
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(argv, check=False, capture_output=True, timeout=_PROBE_LIMIT)
-
-
-def _no_start(why: str) -> ProblemError:
-    return ProblemError(Problem(code="IPP805", message=f"the lab did not start: {why}"), ExitCode.FAILURE)

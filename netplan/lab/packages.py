@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 
 # program -> Debian package that has it
 PROGRAMS = {
@@ -70,13 +70,11 @@ def find_program(name: str) -> str | None:
 def require_programs(*, build: bool) -> None:
     """Raise a Problem with the line that installs whatever is missing; ``build`` asks for the image builder's too."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
-        raise ProblemError(
-            Problem(
-                code="IPP804",
-                message=f"the lab needs Linux on x86_64; this is {platform.system()} on {platform.machine()}",
-                hint="run it in a virtual machine with Debian; everything else of ipsecplan works here",
-            ),
-            ExitCode.FAILURE,
+        fail(
+            "IPP804",
+            f"the lab needs Linux on x86_64; this is {platform.system()} on {platform.machine()}",
+            hint="run it in a virtual machine with Debian; everything else of ipsecplan works here",
+            exit_code=ExitCode.FAILURE,
         )
     missing = {p: PROGRAMS[p] for p in PROGRAMS if (build or p not in BUILD_ONLY) and find_program(p) is None}
     if build and not any(Path(path).exists() for path in ARCHIVE_KEYRINGS):
@@ -85,13 +83,11 @@ def require_programs(*, build: bool) -> None:
         return
     line = f"apt-get install --no-install-recommends {' '.join(sorted(set(missing.values())))}"
     elsewhere = "run the lab on Debian 12 or later (a virtual machine will do); everything else of ipsecplan works here"
-    raise ProblemError(
-        Problem(
-            code="IPP802",
-            message=f"the lab needs what isn't installed here: {', '.join(missing)}",
-            hint=line if find_program("apt-get") else elsewhere,
-        ),
-        ExitCode.FAILURE,
+    fail(
+        "IPP802",
+        f"the lab needs what isn't installed here: {', '.join(missing)}",
+        hint=line if find_program("apt-get") else elsewhere,
+        exit_code=ExitCode.FAILURE,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from netplan.files import write_atomic
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.problems import ExitCode, ProblemError, fail, quoted
 from netplan.refusals import home, refused
 
 # These paths become words of ssh, Ansible and QEMU options, each with a quoting of its own: refuse what would need any.
@@ -46,12 +46,10 @@ def is_plain(path: Path | str) -> bool:
 
 def _plain(path: Path) -> Path:
     if not is_plain(path):
-        raise ProblemError(
-            Problem(
-                code="IPP801",
-                message=f"the lab can't live in {quoted(path)}: its path has a character that ssh would interpret",
-                hint="set IPSECPLAN_LAB_HOME (labs) or XDG_CACHE_HOME (images) to a plain path",
-            )
+        fail(
+            "IPP801",
+            f"the lab can't live in {quoted(path)}: its path has a character that ssh would interpret",
+            hint="set IPSECPLAN_LAB_HOME (labs) or XDG_CACHE_HOME (images) to a plain path",
         )
     return path
 
@@ -105,8 +103,5 @@ def _wait_for_lock(descriptor: int, folder: Path, deadline: float) -> None:
             return
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise ProblemError(
-                    Problem(code="IPP805", message=f"another command has held {folder} for too long"),
-                    ExitCode.FAILURE,
-                ) from None
+                fail("IPP805", f"another command has held {folder} for too long", exit_code=ExitCode.FAILURE)
             time.sleep(0.2)

@@ -19,7 +19,7 @@ from netplan.lab.config import NETWORK
 from netplan.lab.image import Image
 from netplan.lab.packages import find_program
 from netplan.lab.qmp import Qmp
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, ProblemError, fail
 
 _PROGRAM = "qemu-system"
 _ACCELERATION = {
@@ -120,15 +120,19 @@ class Machine:
         deadline = time.monotonic() + _START_LIMIT
         while not (self.folder / "qmp").exists():
             if self.complaint() and not self.alive():
-                raise _no_start(self.complaint())
+                fail("IPP805", f"QEMU did not start: {self.complaint()}", exit_code=ExitCode.FAILURE)
             if time.monotonic() > deadline:
-                raise _no_start("it gave no sign of life")
+                fail("IPP805", "QEMU did not start: it gave no sign of life", exit_code=ExitCode.FAILURE)
             time.sleep(0.02)
         with Qmp(self.folder / "qmp") as qmp:
             deadline = time.monotonic() + _SAVE_LIMIT
             while memory and not qmp.command("query-status")["running"]:
                 if time.monotonic() > deadline:
-                    raise _no_start("the saved cluster did not load in time")
+                    fail(
+                        "IPP805",
+                        "QEMU did not start: the saved cluster did not load in time",
+                        exit_code=ExitCode.FAILURE,
+                    )
                 time.sleep(0.03)
 
     def pid(self) -> int | None:
@@ -179,7 +183,11 @@ class Machine:
                     qmp.command("getfd", descriptor=pack.stdin.fileno(), fdname="state")
                 self._migrate(qmp)
                 if pack.wait(timeout=_SAVE_LIMIT) != 0:
-                    raise _unsaved("zstd failed; is the disk full?")
+                    fail(
+                        "IPP808",
+                        "the cluster was not saved: zstd failed; is the disk full?",
+                        exit_code=ExitCode.FAILURE,
+                    )
             finally:
                 _finish(pack)
         partial.replace(state)
@@ -196,16 +204,8 @@ class Machine:
         if status != "completed":
             with contextlib.suppress(ProblemError):
                 qmp.command("migrate_cancel")
-            raise _unsaved(f"QEMU says {status or 'nothing'}")
+            fail("IPP808", f"the cluster was not saved: QEMU says {status or 'nothing'}", exit_code=ExitCode.FAILURE)
         qmp.command("cont")
-
-
-def _no_start(why: str) -> ProblemError:
-    return ProblemError(Problem(code="IPP805", message=f"QEMU did not start: {why}"), ExitCode.FAILURE)
-
-
-def _unsaved(why: str) -> ProblemError:
-    return ProblemError(Problem(code="IPP808", message=f"the cluster was not saved: {why}"), ExitCode.FAILURE)
 
 
 def _disk(name: str, path: Path) -> list[str]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
+
+_MONITOR = "the virtual machine's monitor"
 
 
 class Qmp:
@@ -30,7 +32,7 @@ class Qmp:
             self.command("qmp_capabilities")
         except OSError as error:
             self._socket.close()
-            raise _lost(str(error)) from error
+            fail("IPP805", f"{_MONITOR}: {error}", exit_code=ExitCode.FAILURE, cause=error)
         finally:
             os.close(folder)
 
@@ -67,17 +69,13 @@ class Qmp:
                 if "return" in answer:
                     return answer["return"]
                 if "error" in answer:
-                    raise _lost(f"{execute}: {answer['error'].get('desc')}")
+                    fail("IPP805", f"{_MONITOR}: {execute}: {answer['error'].get('desc')}", exit_code=ExitCode.FAILURE)
         except (OSError, ValueError) as error:
-            raise _lost(f"{execute}: {error}") from error
+            fail("IPP805", f"{_MONITOR}: {execute}: {error}", exit_code=ExitCode.FAILURE, cause=error)
 
     def _read(self) -> dict[str, Any]:
         line = self._lines.readline()
         if not line:
-            raise _lost("the connection ended")
+            fail("IPP805", f"{_MONITOR}: the connection ended", exit_code=ExitCode.FAILURE)
         answer = json.loads(line)
         return answer if isinstance(answer, dict) else {}
-
-
-def _lost(what: str) -> ProblemError:
-    return ProblemError(Problem(code="IPP805", message=f"the virtual machine's monitor: {what}"), ExitCode.FAILURE)

@@ -22,7 +22,7 @@ from netplan.lab.config import LabConfig
 from netplan.lab.image import Image
 from netplan.lab.paths import private_dir, remove_tree, write
 from netplan.lab.ssh import KEY_FILE
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.problems import ExitCode, fail, quoted
 
 MEMORY = "state.zst"
 DISK = "config.tar"
@@ -107,6 +107,7 @@ def pack(folder: Path, file: Path) -> None:
 @contextlib.contextmanager
 def unpacked(file: Path, scratch: Path) -> Iterator[Saved]:
     """Give the saved cluster in a file, unpacked into ``scratch`` for as long as the block runs."""
+    useless = f"{quoted(file)} is no saved cluster that can be restored here"
     try:
         private_dir(scratch)
         try:
@@ -120,17 +121,11 @@ def unpacked(file: Path, scratch: Path) -> Iterator[Saved]:
                         (scratch / name).chmod(0o600)
                         shutil.copyfileobj(content, out, 1 << 20)
         except (OSError, KeyError, tarfile.TarError) as error:
-            raise _unusable(file, str(error)) from error
+            fail("IPP808", f"{useless}: {error}", exit_code=ExitCode.FAILURE, cause=error)
         saved = load(scratch)
         if saved is None:
-            raise _unusable(file, "it was made by another version of QEMU or on another kind of machine")
+            why = "it was made by another version of QEMU or on another kind of machine"
+            fail("IPP808", f"{useless}: {why}", exit_code=ExitCode.FAILURE)
         yield saved
     finally:
         remove_tree(scratch)
-
-
-def _unusable(file: Path, why: str) -> ProblemError:
-    return ProblemError(
-        Problem(code="IPP808", message=f"{quoted(file)} is no saved cluster that can be restored here: {why}"),
-        ExitCode.FAILURE,
-    )

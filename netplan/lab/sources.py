@@ -18,11 +18,12 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from netplan.lab.aptfiles import Entry, entries, parse, redacted, source_files
 from netplan.lab.packages import ARCHIVE_KEYRINGS, KERNEL_PACKAGE, KERNEL_SERIES, SUITE, find_program
 from netplan.lab.paths import cache_home, private_dir, write
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.problems import ExitCode, fail, quoted
 
 # What of the host's apt settings matters for fetching packages; the rest is about the host's own system.
 _SETTINGS = re.compile(
@@ -57,18 +58,23 @@ def find(work: Path, suite: str = SUITE) -> Sources:
     if own and suite == SUITE:
         return _from_file(Path(own), work)
     if find_program("apt-get") is None:
-        raise _none(
+        fail(
+            "IPP803",
             f"this machine ({system()}) has no apt, with which the lab's nodes are made from Debian's packages",
-            "run the lab on Debian 12 or later (a virtual machine will do); everything else of ipsecplan works here",
+            hint="run the lab on Debian 12 or later (a virtual machine will do); everything else of ipsecplan works "
+            "here",
+            exit_code=ExitCode.FAILURE,
         )
     configured = _configured()
     candidates = derived(configured, suite)
     if not any(entry.suite == suite for entry in candidates):
         whose = f", whose {SUITE} the lab's nodes run" if suite == SUITE else ""
-        raise _none(
+        fail(
+            "IPP803",
             f"this machine's apt ({system()}) has no source of Debian{whose}",
-            f"write `deb http://YOUR-MIRROR/debian {SUITE} main` into a file, name it in {_VARIABLE}, "
+            hint=f"write `deb http://YOUR-MIRROR/debian {SUITE} main` into a file, name it in {_VARIABLE}, "
             "and install debian-archive-keyring; everything but the lab works without",
+            exit_code=ExitCode.FAILURE,
         )
     answers = [(entry, ask(entry, work)) for entry in candidates]
     found = _choose(answers, suite)
@@ -127,14 +133,14 @@ def _with_archive_keys(options: tuple[tuple[str, str], ...]) -> tuple[tuple[str,
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AptAnswer:
     """What apt says about one suite of one mirror: its ``origin``, or why it can't be used."""
 
     origin: str = ""
     refusal: str = ""
 
 
-def ask(entry: Entry, work: Path) -> Answer:
+def ask(entry: Entry, work: Path) -> AptAnswer:
     """Let apt fetch and check a suite's index, which is small, and nothing else: is the suite there, and trusted?
 
     It is asked with all of this machine's settings, but not with its hooks.
@@ -161,19 +167,24 @@ def ask(entry: Entry, work: Path) -> Answer:
     said = _apt("apt-get", "-q", "-c", str(scratch / "apt.conf"), "update", limit=_ASK_LIMIT)
     for index in (scratch / "lists").glob("*Release"):
         found = re.search(r"^Origin:\s*(.*)$", index.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-        return Answer(origin=found[1].strip() if found else "unknown")
+        return AptAnswer(origin=found[1].strip() if found else "unknown")
     complaints = [line for line in said.splitlines() if re.match(r"(E|W|Err:\d+)[: ]|  ", line)]
     complaints = [line.strip() for line in complaints if "unsandboxed" not in line]
-    return Answer(refusal=redacted("; ".join(complaints)) or "apt fetched no index and doesn't say why")
+    return AptAnswer(refusal=redacted("; ".join(complaints)) or "apt fetched no index and doesn't say why")
 
 
-def _choose(answers: Sequence[tuple[Entry, Answer]], suite: str) -> list[Entry]:
+def _choose(answers: Sequence[tuple[Entry, AptAnswer]], suite: str) -> list[Entry]:
     """Return the entries that can be used: Debian's own, unless only an archive that signs anew has the suite."""
     usable = [(entry, answer.origin) for entry, answer in answers if answer.origin]
     debian = [entry for entry, origin in usable if origin == "Debian"]
     found = debian if any(entry.suite == suite for entry in debian) else [entry for entry, _ in usable]
-    if any(entry.suite == suite for entry in found):
-        return found
+    if not any(entry.suite == suite for entry in found):
+        _refuse(answers, suite)
+    return found
+
+
+def _refuse(answers: Sequence[tuple[Entry, AptAnswer]], suite: str) -> NoReturn:
+    """Raise ProblemError with why no entry of a suite can be used, and what apt says of it."""
     entry, answer = next((entry, answer) for entry, answer in answers if entry.suite == suite)
     use = ", which the lab's nodes run" if suite == SUITE else ""
     where = quoted(redacted(entry.uri), 200)
@@ -183,15 +194,9 @@ def _choose(answers: Sequence[tuple[Entry, Answer]], suite: str) -> list[Entry]:
         why = f"{where}, this machine's mirror, does not have Debian {suite}{use}"
     else:
         why = f"Debian {suite}{use}, can't be fetched from {where}, this machine's mirror"
-    raise _none(
-        why,
-        (
-            f"write `deb http://ANOTHER-MIRROR/debian {suite} main` into a file and name it in {_VARIABLE}; "
-            if use
-            else ""
-        )
-        + f"apt says: {answer.refusal[:400]}",
-    )
+    other = f"write `deb http://ANOTHER-MIRROR/debian {suite} main` into a file and name it in {_VARIABLE}; "
+    hint = (other if use else "") + f"apt says: {answer.refusal[:400]}"
+    fail("IPP803", why, hint=hint, exit_code=ExitCode.FAILURE)
 
 
 def _from_file(path: Path, work: Path) -> Sources:
@@ -199,11 +204,18 @@ def _from_file(path: Path, work: Path) -> Sources:
         found = parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise _none(f"{_VARIABLE} names {quoted(path)}, which can't be read: {why}") from error
+        fail(
+            "IPP803",
+            f"{_VARIABLE} names {quoted(path)}, which can't be read: {why}",
+            exit_code=ExitCode.FAILURE,
+            cause=error,
+        )
     if not found:
-        raise _none(
+        fail(
+            "IPP803",
             f"{_VARIABLE} names {quoted(path)}, in which there is no package source",
-            f"it needs lines as in sources.list(5), such as `deb http://YOUR-MIRROR/debian {SUITE} main`",
+            hint=f"it needs lines as in sources.list(5), such as `deb http://YOUR-MIRROR/debian {SUITE} main`",
+            exit_code=ExitCode.FAILURE,
         )
     return Sources(_lines(found, work), f"Debian {SUITE} from {_hosts(found)}, as {path} has it ({_VARIABLE})")
 
@@ -232,7 +244,12 @@ def _configured() -> list[Entry]:
     try:
         return entries(source_files(main, Path(paths.get("parts") or "/etc/apt/sources.list.d")))
     except OSError as error:
-        raise _none(f"apt's {quoted(error.filename)} can't be read: {error.strerror}") from error
+        fail(
+            "IPP803",
+            f"apt's {quoted(error.filename)} can't be read: {error.strerror}",
+            exit_code=ExitCode.FAILURE,
+            cause=error,
+        )
 
 
 def system() -> str:
@@ -245,10 +262,6 @@ def _os_release() -> dict[str, str]:
         return platform.freedesktop_os_release()
     except OSError:
         return {}
-
-
-def _none(message: str, hint: str | None = None) -> ProblemError:
-    return ProblemError(Problem(code="IPP803", message=message, hint=hint), ExitCode.FAILURE)
 
 
 def settings() -> str:

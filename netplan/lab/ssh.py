@@ -16,7 +16,7 @@ from typing import IO, Any
 from netplan.lab.config import GUEST
 from netplan.lab.guest_config import KeyPair
 from netplan.lab.paths import write
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, fail
 
 KEY_FILE = "id_ed25519"
 KNOWN_HOSTS = "known_hosts"
@@ -112,12 +112,10 @@ class Ssh:
         late = {name: complaint for name, task in tasks.items() if (complaint := task.result()) is not None}
         if late:
             name, complaint = next(iter(late.items()))
-            raise ProblemError(
-                Problem(
-                    code="IPP805",
-                    message=f"no answer over SSH from {', '.join(late)} in {limit:.0f} s; {name} said: {complaint}",
-                ),
-                ExitCode.UNREACHABLE,
+            fail(
+                "IPP805",
+                f"no answer over SSH from {', '.join(late)} in {limit:.0f} s; {name} said: {complaint}",
+                exit_code=ExitCode.UNREACHABLE,
             )
 
     def _until(

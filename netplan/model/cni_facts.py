@@ -1,8 +1,8 @@
-"""What a plan has to know of each container network before anything is computed: how the network makes its overlay.
+"""Facts of the container networks: default ports, device names, headroom, versions; the only place that states them.
 
-Facts as data, below the plan and the model. The adapters in :mod:`netplan.cni` know the rest: which field holds the
-MTU, what their program subtracts, how a change becomes live. Device names and defaults are those of the versions that
-the adapters name. Ports are UDP, sizes in bytes.
+They are data, below the plan and the model, because the packet depends on them before anything is computed. The
+adapters in :mod:`netplan.cni` know the rest: which field holds the MTU, what their program subtracts, how a change
+becomes live. Device names and defaults are those of the versions in ``checked_against``. Ports are UDP, sizes in bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+# IANA's ports, and WireGuard's and STT's usual ones
+PORTS: Mapping[str, int] = {"vxlan": 4789, "geneve": 6081, "wireguard": 51820, "stt": 7471}
+KERNEL_VXLAN = 8472  # what Linux uses without dstport, and the networks that leave it at that
 
 # RFC 1123 label, which a namespace's name is
 NAMESPACE = re.compile(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -29,31 +33,24 @@ SYSTEM_NAMESPACES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """An overlay as a network makes it.
-
-    ``tunnel`` is its tunnel device in the host's namespace and ``device`` the one whose MTU pods are bound by, with
-    their names over IPv6 where they differ (empty: there is none to look at from the host). ``{vni}`` stands for the
-    VNI. ``vni`` None: many of them, or none to be seen. ``options`` are the bytes of options in every Geneve header.
-    ``by`` is where the MTU stands: on the link, or on the routes over it. ``target`` says which address of a peer
-    answers a probe: ``gateway`` is the gateway of the route to the peer's pods, a number counts from the start of the
-    peer's pod subnet, None asks for the host variable overlay_address. ``routed`` is true when the host's IP stack
-    tells a pod that its packet is too large; Open vSwitch drops it in silence. ``pods_on`` is the master of the host's
-    ends of pods (empty: any veth may be one). ``settable`` names the keys of ``overlay`` that the network's own
-    configuration takes from a plan.
-    """
+class OverlayFacts:
+    """An overlay as a network makes it. In names ``{vni}`` and ``{port}`` stand for the plan's."""
 
     port: int
-    tunnel: str = ""
-    device: str = ""
-    device6: str = ""
-    vni: int | None = None
-    options: int = 0
-    by: Literal["link", "route"] = "link"
+    tunnel: str = ""  # the tunnel device in the host's namespace; empty: none can be seen from the host
+    device: str = ""  # the device whose MTU bounds the pods
+    device6: str = ""  # its name over IPv6 where that differs
+    vni: int | None = None  # None: many of them, or none to be seen
+    options: int = 0  # bytes of options in every Geneve header
+    mtu_on: Literal["link", "route"] = "link"  # where the MTU stands: on ``device``, or on the routes over it
+    # which address of a peer answers a probe: the gateway of the route to the peer's pods, a number that counts from
+    # the start of the peer's pod subnet, or None for the host variable overlay_address
     target: Literal["gateway"] | int | None = None
-    routed: bool = True
-    pods_on: str = ""
-    settable: frozenset[str] = frozenset()
+    sends_pmtu_errors: bool = (
+        True  # the host's IP stack tells a pod that its packet is too large; OVS drops it silently
+    )
+    pod_master: str = ""  # master of the host's ends of pods; empty: any veth may be one
+    plan_may_set: frozenset[str] = frozenset()  # the keys of ``overlay`` that the network's own configuration accepts
 
     def names(self, family: str, vni: int, port: int) -> tuple[str, str]:
         """Return (tunnel device, device that has the pods' MTU) for an underlay family."""
@@ -63,25 +60,20 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """A container network as a plan sees it.
+class CniFacts:
+    """A container network as a plan sees it."""
 
-    ``overlays`` are the overlays that it makes by itself, its default first; without any, the overlay is ours and
-    the network only attaches pods to ``bridge``. ``refused`` is why a plan can't protect it. ``headroom`` is what it
-    insists on between link and pod MTU. ``needs`` are options without which its files would be wrong. ``newest`` is
-    the newest version (major and minor) that its adapter was checked against, empty where the source has no
-    numbered one. ``kubernetes`` tells whether namespaces mean anything there, ``policies`` whether it enforces
-    NetworkPolicies by itself.
-    """
-
-    overlays: Mapping[str, Made] = field(default_factory=dict)
-    bridge: str = ""
-    refused: str = ""
+    checked_against: str  # the versions or commits of which these facts and the adapter's fields are
+    # overlay type -> how the network makes it, its default first; empty: the overlay is ours
+    overlays: Mapping[str, OverlayFacts] = field(default_factory=dict)
+    bridge: str = ""  # the bridge that the network attaches pods to where the overlay is ours
+    refused: str = ""  # why a plan can't protect it
+    # bytes that it insists on between link and pod MTU, more than the packet needs
     headroom: int = 0
-    needs: tuple[str, ...] = ()
-    newest: str = ""
-    kubernetes: bool = True
-    policies: bool = True
+    needs: tuple[str, ...] = ()  # options without which its files would be wrong
+    newest: str = ""  # major and minor of the newest version checked; empty where the source has no numbered one
+    kubernetes: bool = True  # namespaces mean something there
+    policies: bool = True  # it enforces NetworkPolicies by itself
 
 
 _ALL = frozenset({"port", "vni"})
@@ -90,93 +82,148 @@ _PAST = "packets of its pods do not pass the host's IP stack, so IPsec between t
 
 _OVS_PORTS = "ovs-system"  # the kernel datapath
 
-_CALICO = Made(
-    port=4789,
+_CALICO = OverlayFacts(
+    port=PORTS["vxlan"],
     tunnel="vxlan.calico",
     device="vxlan.calico",
     device6="vxlan-v6.calico",
     vni=4096,
     target="gateway",
-    settable=_PORT,
+    plan_may_set=_PORT,
 )
-_CALICO_RKE2 = Made(
-    port=4789, tunnel="vxlan.calico", device="vxlan.calico", device6="vxlan-v6.calico", vni=4096, target="gateway"
+_CALICO_RKE2 = OverlayFacts(
+    port=PORTS["vxlan"],
+    tunnel="vxlan.calico",
+    device="vxlan.calico",
+    device6="vxlan-v6.calico",
+    vni=4096,
+    target="gateway",
 )
-_FLANNEL = Made(
-    port=8472,
+_FLANNEL = OverlayFacts(
+    port=KERNEL_VXLAN,
     tunnel="flannel.{vni}",
     device="flannel.{vni}",
     device6="flannel-v6.{vni}",
     vni=1,
     target="gateway",
-    settable=_ALL,
+    plan_may_set=_ALL,
 )
-_FLANNEL_CHART = Made(
-    port=8472, tunnel="flannel.1", device="flannel.1", device6="flannel-v6.1", vni=1, target="gateway"
+_FLANNEL_CHART = OverlayFacts(
+    port=KERNEL_VXLAN, tunnel="flannel.1", device="flannel.1", device6="flannel-v6.1", vni=1, target="gateway"
 )
 _CILIUM = {
-    "vxlan": Made(port=8472, tunnel="cilium_vxlan", device="cilium_host", by="route", settable=_PORT),
-    "geneve": Made(port=6081, tunnel="cilium_geneve", device="cilium_host", by="route", settable=_PORT),
+    "vxlan": OverlayFacts(
+        port=KERNEL_VXLAN, tunnel="cilium_vxlan", device="cilium_host", mtu_on="route", plan_may_set=_PORT
+    ),
+    "geneve": OverlayFacts(
+        port=PORTS["geneve"], tunnel="cilium_geneve", device="cilium_host", mtu_on="route", plan_may_set=_PORT
+    ),
 }
 _ANTREA = {
-    kind: Made(
+    kind: OverlayFacts(
         port=port,
         tunnel=f"{start}_sys_{{port}}",
         device="antrea-gw0",
         target=1,
-        routed=False,
-        pods_on=_OVS_PORTS,
-        settable=_PORT,
+        sends_pmtu_errors=False,
+        pod_master=_OVS_PORTS,
+        plan_may_set=_PORT,
     )
-    for kind, start, port in (("geneve", "genev", 6081), ("vxlan", "vxlan", 4789))
+    for kind, start, port in (("geneve", "genev", PORTS["geneve"]), ("vxlan", "vxlan", PORTS["vxlan"]))
 }
 _OVNKUBE = {
-    "geneve": Made(
-        port=6081, tunnel="genev_sys_6081", device="ovn-k8s-mp0", options=8, target=2, routed=False, pods_on=_OVS_PORTS
+    "geneve": OverlayFacts(
+        port=PORTS["geneve"],
+        tunnel="genev_sys_6081",
+        device="ovn-k8s-mp0",
+        options=8,
+        target=2,
+        sends_pmtu_errors=False,
+        pod_master=_OVS_PORTS,
     ),
 }
 _KUBE_OVN = {
-    "geneve": Made(port=6081, tunnel="genev_sys_6081", device="ovn0", options=8, routed=False, pods_on=_OVS_PORTS),
-    "vxlan": Made(port=4789, tunnel="vxlan_sys_4789", device="ovn0", routed=False, pods_on=_OVS_PORTS),
+    "geneve": OverlayFacts(
+        port=PORTS["geneve"],
+        tunnel="genev_sys_6081",
+        device="ovn0",
+        options=8,
+        sends_pmtu_errors=False,
+        pod_master=_OVS_PORTS,
+    ),
+    "vxlan": OverlayFacts(
+        port=PORTS["vxlan"], tunnel="vxlan_sys_4789", device="ovn0", sends_pmtu_errors=False, pod_master=_OVS_PORTS
+    ),
 }
 _OVS = {
-    "geneve": Made(
-        port=6081,
+    "geneve": OverlayFacts(
+        port=PORTS["geneve"],
         tunnel="genev_sys_{port}",
         device="br-int",
         options=8,
-        routed=False,
-        pods_on=_OVS_PORTS,
-        settable=_PORT,
+        sends_pmtu_errors=False,
+        pod_master=_OVS_PORTS,
+        plan_may_set=_PORT,
     ),
-    "vxlan": Made(
-        port=4789, tunnel="vxlan_sys_{port}", device="br-int", routed=False, pods_on=_OVS_PORTS, settable=_PORT
+    "vxlan": OverlayFacts(
+        port=PORTS["vxlan"],
+        tunnel="vxlan_sys_{port}",
+        device="br-int",
+        sends_pmtu_errors=False,
+        pod_master=_OVS_PORTS,
+        plan_may_set=_PORT,
     ),
 }
-_WEAVE = {"vxlan": Made(port=6784, tunnel="vxlan-6784", device="weave", routed=False, pods_on="weave")}
+_WEAVE = {
+    "vxlan": OverlayFacts(port=6784, tunnel="vxlan-6784", device="weave", sends_pmtu_errors=False, pod_master="weave")
+}
+
+_CNI_PLUGINS = "containernetworking/plugins 1.1.1 (ran) and 3d27709f (read); CNI 0.3.1 to 1.1.0"
+_CALICO_AT = "Calico master 87c15906; tigera/operator 40788b9b"
+_RKE2_AT = "RKE2 docs 9477b7b1; charts rke2-calico, rke2-cilium, rke2-flannel, rke2-canal"
 
 # the same names as netplan.cni.ADAPTERS; a contract test compares the two
-NETWORKS: Mapping[str, Network] = {
-    "bridge": Network(bridge="cni0", newest="1.1", policies=False),
-    "ptp": Network(refused="its pods hang on no bridge that tells them from other pods; bridge does", newest="1.1"),
-    "macvlan": Network(refused=_PAST),
-    "ipvlan": Network(refused=_PAST),
-    "vlan": Network(refused=_PAST),
-    "host-device": Network(refused=_PAST),
-    "calico": Network(overlays={"vxlan": _CALICO}),
-    "calico-manifest": Network(overlays={"vxlan": _CALICO}),
-    "cilium": Network(overlays=_CILIUM, newest="1.20"),
-    "flannel": Network(overlays={"vxlan": _FLANNEL}, needs=("network",), newest="0.28", policies=False),
-    "canal": Network(overlays={"vxlan": _FLANNEL}, needs=("network",), newest="0.28"),
-    "k3s": Network(overlays={"vxlan": _FLANNEL}, needs=("network",)),
-    "rke2-canal": Network(overlays={"vxlan": _FLANNEL_CHART}),
-    "rke2-calico": Network(overlays={"vxlan": _CALICO_RKE2}),
-    "rke2-cilium": Network(overlays=_CILIUM, newest="1.20"),
-    "rke2-flannel": Network(
+NETWORKS: Mapping[str, CniFacts] = {
+    "bridge": CniFacts(checked_against=_CNI_PLUGINS, bridge="cni0", newest="1.1", policies=False),
+    "ptp": CniFacts(
+        checked_against=_CNI_PLUGINS,
+        refused="its pods hang on no bridge that tells them from other pods; bridge does",
+        newest="1.1",
+    ),
+    "macvlan": CniFacts(checked_against=_CNI_PLUGINS, refused=_PAST),
+    "ipvlan": CniFacts(checked_against=_CNI_PLUGINS, refused=_PAST),
+    "vlan": CniFacts(checked_against=_CNI_PLUGINS, refused=_PAST),
+    "host-device": CniFacts(checked_against=_CNI_PLUGINS, refused=_PAST),
+    "calico": CniFacts(checked_against=_CALICO_AT, overlays={"vxlan": _CALICO}),
+    "calico-manifest": CniFacts(checked_against=_CALICO_AT, overlays={"vxlan": _CALICO}),
+    "cilium": CniFacts(checked_against="Cilium chart 1.20.0; pkg/mtu/mtu.go", overlays=_CILIUM, newest="1.20"),
+    "flannel": CniFacts(
+        checked_against="flannel 0.28.9 (cdf76059)",
+        overlays={"vxlan": _FLANNEL},
+        needs=("network",),
+        newest="0.28",
+        policies=False,
+    ),
+    "canal": CniFacts(
+        checked_against="flannel 0.28.9 (cdf76059), Calico master 87c15906",
+        overlays={"vxlan": _FLANNEL},
+        needs=("network",),
+        newest="0.28",
+    ),
+    "k3s": CniFacts(
+        checked_against="k3s documentation of Aug 2026 and issue k3s#7297",
+        overlays={"vxlan": _FLANNEL},
+        needs=("network",),
+    ),
+    "rke2-canal": CniFacts(checked_against=_RKE2_AT, overlays={"vxlan": _FLANNEL_CHART}),
+    "rke2-calico": CniFacts(checked_against=_RKE2_AT, overlays={"vxlan": _CALICO_RKE2}),
+    "rke2-cilium": CniFacts(checked_against=_RKE2_AT, overlays=_CILIUM, newest="1.20"),
+    "rke2-flannel": CniFacts(
+        checked_against=_RKE2_AT,
         policies=False,
         overlays={
-            "vxlan": Made(
-                port=4789,
+            "vxlan": OverlayFacts(
+                port=PORTS["vxlan"],
                 tunnel="flannel.4096",
                 device="flannel.4096",
                 device6="flannel-v6.4096",
@@ -185,20 +232,33 @@ NETWORKS: Mapping[str, Network] = {
             ),
         },
     ),
-    "antrea": Network(overlays=_ANTREA),
-    "kube-ovn": Network(overlays=_KUBE_OVN),
-    "ovn-kubernetes": Network(overlays=_OVNKUBE),
-    "openshift": Network(overlays=_OVNKUBE, headroom=100),
-    "weave": Network(overlays=_WEAVE, newest="2.8"),
-    "docker": Network(bridge="docker0", kubernetes=False),
-    "docker-overlay": Network(overlays={"vxlan": Made(port=4789)}, kubernetes=False),
-    "podman": Network(bridge="podman1", kubernetes=False),
-    "multus": Network(refused=f"it adds further interfaces; name the network that carries the pods ({_PAST})"),
-    "ovs": Network(overlays=_OVS, kubernetes=False),
+    "antrea": CniFacts(checked_against="Antrea fc70f2bb", overlays=_ANTREA),
+    "kube-ovn": CniFacts(checked_against="kube-ovn 1533681d", overlays=_KUBE_OVN),
+    "ovn-kubernetes": CniFacts(checked_against="OVN-Kubernetes 8871cd9c", overlays=_OVNKUBE),
+    "openshift": CniFacts(
+        checked_against="openshift/api 2a3d7391; cluster-network-operator 2a6a57fe",
+        overlays=_OVNKUBE,
+        headroom=100,  # pkg/network/ovn_kubernetes.go
+    ),
+    "weave": CniFacts(checked_against="Weave Net 2.8.1 (8c847638, archived)", overlays=_WEAVE, newest="2.8"),
+    "docker": CniFacts(
+        checked_against="moby b985e231; default-network-opts needs 24.0 (option version=20.10 leaves it out)",
+        bridge="docker0",
+        kubernetes=False,
+    ),
+    "docker-overlay": CniFacts(
+        checked_against="moby b985e231", overlays={"vxlan": OverlayFacts(port=PORTS["vxlan"])}, kubernetes=False
+    ),
+    "podman": CniFacts(checked_against="netavark 9a10e462", bridge="podman1", kubernetes=False),
+    "multus": CniFacts(
+        checked_against="network-attachment-definition-client 46fcc411; plugins as for CNI",
+        refused=f"it adds further interfaces; name the network that carries the pods ({_PAST})",
+    ),
+    "ovs": CniFacts(checked_against="Open vSwitch d6a632a9", overlays=_OVS, kubernetes=False),
 }
 
 
-def made(plugin: str, overlay: str) -> Made | None:
+def overlay_facts(plugin: str, overlay: str) -> OverlayFacts | None:
     """Return how a network makes an overlay of a type, None where the overlay is ours or it has no such type."""
     known = NETWORKS.get(plugin)
     return known.overlays.get(overlay) if known else None

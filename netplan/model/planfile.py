@@ -193,7 +193,9 @@ class Overlay(Part):
         description="vxlan unless given or the network has another; gre, ipip: a tunnel a pair, with protect: hosts",
     )
     port: Port | None = Field(
-        None, description="UDP port; the container network's own, else 4789 for VXLAN and 6081 for Geneve, unless given"
+        None,
+        description=f"UDP port; the container network's own, else {cni_facts.PORTS['vxlan']} for VXLAN and "
+        f"{cni_facts.PORTS['geneve']} for Geneve, unless given",
     )
     vni: int = Field(4096, ge=1, le=16777215)
     device: str = Field("ov0", description="interface name of the VXLAN device")
@@ -202,7 +204,7 @@ class Overlay(Part):
     @property
     def udp_port(self) -> int:
         """The UDP destination port of the overlay (IANA's unless the plan gives one), 0 for one without ports."""
-        return self.port if self.port is not None else {"vxlan": 4789, "geneve": 6081}.get(self.type, 0)
+        return self.port if self.port is not None else cni_facts.PORTS.get(self.type, 0)
 
 
 class Cni(Part):
@@ -274,14 +276,14 @@ class PlanFile(Part):
         return (*((second,) if self.underlay.family == "dual" else ()), *self.underlay.networks)
 
     @property
-    def made(self) -> cni_facts.Made | None:
+    def overlay_facts(self) -> cni_facts.OverlayFacts | None:
         """How the container network makes the overlay; None where the overlay is ours."""
-        return cni_facts.made(self.cni.plugin, self.overlay.type)
+        return cni_facts.overlay_facts(self.cni.plugin, self.overlay.type)
 
     @property
     def encapsulation(self) -> str:
         """The overlay's header in the stack notation, with the bytes of options that every packet carries."""
-        options = self.made.options if self.made else 0
+        options = self.overlay_facts.options if self.overlay_facts else 0
         return f"{self.overlay.type}:{options}" if options else self.overlay.type
 
 

@@ -150,15 +150,15 @@ def _fits(previous: str, fits: tuple[str, ...]) -> str:
 def _problem(
     code: str, message: str, spot: Spot, hint: str | None, start: int = 0, width: int | None = None
 ) -> ProblemError:
-    from netplan.problems import Problem, ProblemError
+    from netplan.problems import Location, Problem, ProblemError
 
     return ProblemError(
         Problem(
-            code=code,
-            message=message,
-            column=spot.column + start,
-            width=max(1, spot.width if width is None else width),
-            source=spot.text,
+            code,
+            message,
+            location=Location(
+                column=spot.column + start, width=max(1, spot.width if width is None else width), source=spot.text
+            ),
             hint=hint,
         )
     )

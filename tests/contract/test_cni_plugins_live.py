@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Network
+from netplan.cni.adapter import CniRequest
 from netplan.cni.adapters import bridge
 
 PLUGINS = Path(os.environ.get("IPSECPLAN_CNI_PLUGINS", "/usr/lib/cni"))
@@ -77,7 +77,9 @@ def add(config: dict, node: str, pod: str, tmp_path: Path) -> dict:
 
 @pytest.mark.parametrize("name", ["bridge", "ptp", "macvlan", "host-device"])
 def test_the_pod_has_the_planned_mtu(name, node, tmp_path):
-    network = Network(pod_mtu=MTU, link_mtu=1500, encap="none", pod_cidrs=("10.99.1.0/24",), options={"master": "eth1"})
+    network = CniRequest(
+        pod_mtu=MTU, link_mtu=1500, encap="none", pod_cidrs=("10.99.1.0/24",), options={"master": "eth1"}
+    )
     (artifact,) = ADAPTERS[name].render(network)
     add(json.loads(artifact.text), *node, tmp_path)
     (link,) = json.loads(ip("-j", "link", "show", "net1", ns=node[1]))
@@ -94,7 +96,7 @@ def test_the_bundles_own_list(node, tmp_path):
 
 
 def test_macvlan_refuses_more_than_its_master_as_we_do(node, tmp_path):
-    network = Network(pod_mtu=1501, link_mtu=1500, encap="none", options={"master": "eth1"})
+    network = CniRequest(pod_mtu=1501, link_mtu=1500, encap="none", options={"master": "eth1"})
     assert "IPP905" in [p.code for p in ADAPTERS["macvlan"].supports(network)]
     (artifact,) = ADAPTERS["macvlan"].render(network)
     with pytest.raises(AssertionError, match="master MTU"):

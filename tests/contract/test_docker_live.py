@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Network
-from netplan.cni.adapters.docker import OPTION, overlay_ends
+from netplan.cni.adapter import CniRequest
+from netplan.cni.adapters.docker import ENCRYPTED_OVERLAY, OPTION
 from netplan.stack import parse, solve
 
 SCRIPT = Path(__file__).with_name("docker_live.sh")
@@ -48,7 +48,7 @@ def group():
 
 def test_containers_end_with_the_planned_mtu(tmp_path, group):
     pod = solve(parse("ip4/esp:aes256gcm16/udp/vxlan/eth/ip4"), LINK).inner_mtu
-    network = Network(pod_mtu=pod, link_mtu=LINK, encap="vxlan", options={"version": "20.10", "name": "over"})
+    network = CniRequest(pod_mtu=pod, link_mtu=LINK, encap="vxlan", options={"version": "20.10", "name": "over"})
     daemon = next(a for a in ADAPTERS["docker"].render(network) if a.path.endswith("daemon.json"))
     (stack,) = ADAPTERS["docker-overlay"].render(network)
     option = yaml.safe_load(stack.text)["networks"]["over"]["driver_opts"][OPTION]
@@ -64,6 +64,6 @@ def test_containers_end_with_the_planned_mtu(tmp_path, group):
     assert run.returncode == 0, run.stderr + (log.read_text()[-3000:] if log.exists() else "")
     found = {row["network"]: row["mtu"] for row in map(json.loads, run.stdout.splitlines())}
     assert found == {
-        "default": pod, "own": pod, "overlay": pod, "encrypted": overlay_ends(LINK, encrypted=True)
+        "default": pod, "own": pod, "overlay": pod, "encrypted": ENCRYPTED_OVERLAY.pod_mtu(LINK, "vxlan", "ipv4")
     }  # fmt: skip
     assert (pod, found["encrypted"]) == (1416, 1424)

@@ -8,10 +8,11 @@ import re
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import OVERLAY, Adapter, Network, Setting
+from netplan.cni.adapter import OVERLAY, Adapter, CniRequest, Overhead, Setting
 from netplan.cni.kubernetes import commands, ordered
 from netplan.cni.schema_check import check
 from netplan.cni.yaml_document import Piece, parse
+from netplan.model.cni_facts import PORTS
 from netplan.problems import errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import solve
@@ -32,7 +33,7 @@ READERS = {"openshift": "ovn-kubernetes", "docker-overlay": "docker", "k3s": "fl
 CASES = [
     pytest.param(name, encap, family, ipsec, id=f"{name}-{encap}-{family}-{ipsec}")
     for name, adapter in ADAPTERS.items()
-    for encap, family in adapter.takes
+    for encap, family in adapter.overhead.by
     for ipsec in IPSEC
 ]
 
@@ -47,14 +48,14 @@ def stack(encap: str, family: str, ipsec: str) -> str:
     return "/".join(part for part in (ip, esp, overlay, inner) if part)
 
 
-def planned(adapter: Adapter, encap: str, family: str, ipsec: str) -> Network:
+def planned(adapter: Adapter, encap: str, family: str, ipsec: str) -> CniRequest:
     exact = solve(parse_stack(stack(encap, family, ipsec)), LINK).inner_mtu
-    return Network(
-        pod_mtu=min(exact, LINK - adapter.headroom),
+    return CniRequest(
+        pod_mtu=min(exact, LINK - adapter.facts.headroom),
         link_mtu=LINK,
         encap=encap,
         family=family,
-        port={"vxlan": 4789}.get(encap),
+        port=PORTS["vxlan"] if encap == "vxlan" else None,
         vni=4096 if encap == "vxlan" else None,
         host_ipsec=ipsec != "none",
         pod_cidrs=("10.42.1.0/24",),
@@ -62,7 +63,7 @@ def planned(adapter: Adapter, encap: str, family: str, ipsec: str) -> Network:
     )
 
 
-def found_in(adapter: Adapter, network: Network) -> list[Setting]:
+def found_in(adapter: Adapter, network: CniRequest) -> list[Setting]:
     reader = ADAPTERS[READERS.get(adapter.name, adapter.name)]
     settings = []
     for artifact in adapter.render(network):
@@ -89,21 +90,21 @@ def test_pods_end_with_the_planned_mtu(name, encap, family, ipsec):
     assert artifacts
     for artifact in artifacts:
         assert check(artifact) == [], artifact.text
-    assert adapter.ends_with(adapter.field_value(network), network) == network.pod_mtu
+    assert adapter.pod_mtu_for(adapter.field_value(network), network) == network.pod_mtu
     settings = found_in(adapter, network)
     pods = [s for s in settings if s.semantics != "device" or name == "ovs"]
     assert pods, "audit reads what render writes"
     for setting in pods:
-        assert setting.ends(LINK, encap, family) == network.pod_mtu, setting
-        if setting.wanted(network.pod_mtu, encap, family) is not None:
-            assert setting.wanted(network.pod_mtu, encap, family) == setting.value
+        assert setting.resulting_mtu(LINK, encap, family) == network.pod_mtu, setting
+        if setting.may_be_set:
+            assert setting.required_value(network.pod_mtu, encap, family) == setting.value
 
 
 def test_the_registry_is_not_empty_and_names_agree():
     assert len(CASES) > 400
     for name, adapter in ADAPTERS.items():
         assert adapter.name == name
-        assert re.search(r"\d", adapter.checked_against), name
+        assert re.search(r"\d", adapter.facts.checked_against), name
         assert adapter.goes_live
         assert adapter.title
 
@@ -111,7 +112,7 @@ def test_the_registry_is_not_empty_and_names_agree():
 @pytest.mark.parametrize("name", list(ADAPTERS))
 def test_steps_are_ordered_by_direction(name):
     adapter = ADAPTERS[name]
-    encap, family = next(iter(adapter.takes))
+    encap, family = next(iter(adapter.overhead.by))
     network = planned(adapter, encap, family, "gcm")
     steps = adapter.steps(network)
     assert any(step.stage == "config" for step in steps)
@@ -127,7 +128,7 @@ def test_steps_are_ordered_by_direction(name):
 @pytest.mark.parametrize("name", list(ADAPTERS))
 def test_own_ipsec_on_top_of_host_ipsec_is_refused_with_the_reason(name):
     adapter = ADAPTERS[name]
-    encap, family = next(iter(adapter.takes))
+    encap, family = next(iter(adapter.overhead.by))
     network = planned(adapter, encap, family, "gcm")
     import dataclasses
 
@@ -141,7 +142,7 @@ def test_own_ipsec_on_top_of_host_ipsec_is_refused_with_the_reason(name):
 
 @pytest.mark.parametrize("name", list(ADAPTERS))
 def test_an_encapsulation_it_does_not_have_is_refused(name):
-    network = Network(pod_mtu=1400, link_mtu=1500, encap="udp", family="ipv4")
+    network = CniRequest(pod_mtu=1400, link_mtu=1500, encap="udp", family="ipv4")
     problems = ADAPTERS[name].supports(network)
     assert [p.code for p in problems] == ["IPP901"]
     assert problems[0].hint
@@ -150,8 +151,8 @@ def test_an_encapsulation_it_does_not_have_is_refused(name):
 @pytest.mark.parametrize("name", list(ADAPTERS))
 def test_pods_with_ipv6_never_get_less_than_1280(name):
     adapter = ADAPTERS[name]
-    encap, family = next(iter(adapter.takes))
-    network = Network(pod_mtu=1278, link_mtu=1500, encap=encap, family=family, pod_families=("ipv6",))
+    encap, family = next(iter(adapter.overhead.by))
+    network = CniRequest(pod_mtu=1278, link_mtu=1500, encap=encap, family=family, pod_families=("ipv6",))
     assert "IPP903" in [p.code for p in adapter.supports(network)]
 
 
@@ -196,8 +197,7 @@ AUTOMATIC = [
 
 @pytest.mark.parametrize(("name", "encap", "family", "link", "pod"), AUTOMATIC)
 def test_what_the_programs_subtract_is_what_their_source_says(name, encap, family, link, pod):
-    table = ADAPTERS[name].automatic
-    assert link - table[encap, family] == pod
+    assert ADAPTERS[name].automatic.pod_mtu(link, encap, family) == pod
 
 
 @pytest.mark.parametrize(("family", "pod"), [("ipv4", 1440), ("ipv6", 1420)])
@@ -208,8 +208,19 @@ def test_calico_leaves_room_for_wireguard_by_family(family, pod):
 
 
 def test_docker_rounds_encrypted_overlays():
-    from netplan.cni.adapters.docker import overlay_ends
+    from netplan.cni.adapters.docker import ENCRYPTED_OVERLAY, OVERLAY
 
-    assert overlay_ends(1500, encrypted=True) == 1424
-    assert overlay_ends(1430, encrypted=True) == 1352
-    assert overlay_ends(1500, encrypted=False) == 1450
+    assert ENCRYPTED_OVERLAY.pod_mtu(1500, "vxlan", "ipv4") == 1424
+    assert ENCRYPTED_OVERLAY.pod_mtu(1430, "vxlan", "ipv4") == 1352
+    assert OVERLAY.pod_mtu(1500, "vxlan", "ipv4") == 1450
+
+
+@pytest.mark.parametrize("multiple", [1, 4])
+def test_an_overhead_and_its_inverse_agree(multiple):
+    overhead = Overhead({("vxlan", "ipv4"): 50}, extra=26, multiple=multiple)
+    for size in range(576, 9000, multiple):
+        assert overhead.pod_mtu(overhead.field_value(size, "vxlan", "ipv4"), "vxlan", "ipv4") == size
+    assert overhead.size("geneve", "ipv4") is None
+    assert overhead.pod_mtu(1500, "geneve", "ipv4") is None
+    assert overhead.field_value(1400, "geneve", "ipv4") is None
+    assert Overhead(otherwise=20).size("geneve", "ipv4") == 20

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +14,10 @@ from netplan.bundle.node_json import node_facts
 from netplan.cni import ADAPTERS
 from netplan.cni.adapter import Setting
 from netplan.cni.adapters.ovs import audit_text
-from netplan.cni.render import delivery
+from netplan.cni.render import network_plan
 from netplan.cni.yaml_document import Piece, parse
 from netplan.inputs.rules_network import RULES
-from netplan.model.cni_facts import NETWORKS
+from netplan.model.cni_facts import KERNEL_VXLAN, NETWORKS, PORTS, overlay_facts
 from netplan.plan.types import Plan
 from netplan.problems import errors
 from netplan.stack import parse as parse_stack
@@ -71,8 +73,8 @@ def packet(plan: Plan, ipsec: str) -> str:
     return "/".join([ip, *nat_t, f"esp:{suite}", *tunnel, "udp", overlay, "eth", "ip4"])
 
 
-def pods_of(name: str, files: dict[str, str], encap: str, family: str) -> set[int | None]:
-    """The pod MTUs that the network makes of what a bundle holds, read by audit."""
+def settings_in(name: str, files: dict[str, str]) -> list[Setting]:
+    """What audit reads in the files of a bundle."""
     reader, found = ADAPTERS[READERS.get(name, name)], []
     for path, text in files.items():
         if path.endswith(".sh"):
@@ -80,10 +82,15 @@ def pods_of(name: str, files: dict[str, str], encap: str, family: str) -> set[in
         elif not path.endswith(".md"):
             for document in parse(text, path):
                 found += reader.audit(Piece(document, (), document.data))
-    settings = [s for s in found if isinstance(s, Setting)]
+    return [s for s in found if isinstance(s, Setting)]
+
+
+def pods_of(name: str, files: dict[str, str], encap: str, family: str) -> set[int | None]:
+    """The pod MTUs that the network makes of what a bundle holds, read by audit."""
+    settings = settings_in(name, files)
     forced = any(s.semantics == "pod" and s.value for s in settings)
     settings = [s for s in settings if not (forced and s.semantics == "underlay" and s.value is None)]
-    return {s.ends(LINK, encap, family) for s in settings if s.semantics != "device" or name == "ovs"}
+    return {s.resulting_mtu(LINK, encap, family) for s in settings if s.semantics != "device" or name == "ovs"}
 
 
 @pytest.mark.parametrize(("name", "kind", "family", "ipsec", "mode"), CASES)
@@ -102,7 +109,7 @@ def test_pods_end_with_the_number_of_the_plan(name, kind, family, ipsec, mode):
         assert "cluster/STEPS.md" in files
     ours = [path for path in files if "/systemd/network/" in path or path.endswith(".conflist")]
     assert bool(ours) == (made is None), "our own overlay's files, and only where the overlay is ours"
-    port = made.port if made else {"vxlan": 4789, "geneve": 6081}[kind]
+    port = made.port if made else PORTS[kind]
     for node in facts:
         assert node["mtu"]["pod"] == plan.pod_mtu
         assert node["overlay"]["port"] == port
@@ -119,12 +126,56 @@ def test_the_facts_name_the_networks_of_the_registry():
     assert list(NETWORKS) == list(ADAPTERS)
     assert len(CASES) > 250
     for name, network in NETWORKS.items():
-        kinds = {encap.partition(":")[0] for encap, _ in ADAPTERS[name].takes}
+        adapter = ADAPTERS[name]
+        assert adapter.facts is network
+        kinds = {encap.partition(":")[0] for encap, _ in adapter.overhead.by}
         assert set(network.overlays) <= kinds
-        assert network.headroom == ADAPTERS[name].headroom
-        for made in network.overlays.values():
-            said = " ".join(ADAPTERS[name].ports)
-            assert str(made.port) in said, f"{name}: the port is not among those that its adapter names"
+
+
+def test_the_newest_version_is_one_that_was_checked():
+    for name, network in NETWORKS.items():
+        checked = NETWORKS["cilium"] if name == "rke2-cilium" else network  # the chart's
+        assert network.newest in checked.checked_against, name
+
+
+WITH_A_PORT = ("calico", "calico-manifest", "cilium", "flannel", "canal", "k3s", "antrea", "rke2-cilium")
+
+
+@pytest.mark.parametrize(("name", "kind"), [(n, k) for n, network in USABLE.items() for k in network.overlays])
+def test_an_adapter_says_the_values_of_the_facts(name, kind):
+    """The port, the device and the headroom in what an adapter renders, refuses and reads are those of the facts."""
+    made, adapter = overlay_facts(name, kind), ADAPTERS[name]
+    plan = plan_of(name, kind, "ipv4", "gcm", "transport")
+    network = network_plan(plan)
+    assert (network.request.port, plan.file.overlay.udp_port) == (made.port, made.port)
+    for setting in settings_in(name, network.files):
+        assert setting.port in (None, made.port)
+    if name in WITH_A_PORT:
+        assert str(made.port) in "".join(network.files.values())
+    devices = [step.command for step in network.steps if step.stage == "devices" and "ip link set" in step.command]
+    for command in devices:
+        assert f"dev {made.names('ipv4', made.vni or 0, made.port)[1]} " in command
+    limit = network.request.link_mtu - NETWORKS[name].headroom
+    assert not errors(adapter.supports(replace(network.request, pod_mtu=limit)))
+    assert errors(adapter.supports(replace(network.request, pod_mtu=limit + 1)))
+
+
+ROOT = Path(__file__).parents[2] / "netplan"
+# the agent runs on nodes, with nothing of the control machine; the guest's files run in the lab's virtual machine
+ALONE = (ROOT / "agent", ROOT / "lab" / "guest", ROOT / "data")
+
+
+def test_no_other_module_states_a_port():
+    ports = {*PORTS.values(), KERNEL_VXLAN, *(m.port for n in NETWORKS.values() for m in n.overlays.values())}
+    pattern = re.compile(rf"(?<!\d)(?:{'|'.join(str(port) for port in sorted(ports))})(?!\d)")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in sorted(ROOT.rglob("*"))
+        if path.suffix in (".py", ".j2") and not any(path.is_relative_to(folder) for folder in ALONE)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line) and path.name != "cni_facts.py"
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize("name", [name for name, network in USABLE.items() if network.overlays])
@@ -145,7 +196,7 @@ def test_the_devices_are_the_networks_own(name):
 )  # fmt: skip
 def test_what_a_plan_may_change_reaches_the_networks_own_files(name, overlay):
     plan = make_planned(2, overlay=overlay, cni={"plugin": name, "options": NEEDED.get(name, {})}).plan
-    text = "".join(delivery(plan).files.values())
+    text = "".join(network_plan(plan).files.values())
     assert all(str(value) in text for value in overlay.values())
     assert plan.file.overlay.udp_port == overlay["port"]
     if name == "flannel":

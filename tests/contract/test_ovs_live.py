@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Network
+from netplan.cni.adapter import CniRequest
 from netplan.stack import parse, solve
 
 PROGRAMS = ("ovs-vsctl", "ovs-ofctl", "ovsdb-server", "ovsdb-tool", "ping")
@@ -137,7 +137,7 @@ def test_geneve_carries_exactly_what_the_plan_says(encap, stack, nodes):
             out = "set_field:0x2a->tun_metadata0,output:tun0"
             node.run("ovs-ofctl", "add-flow", bridge, f"priority=9,in_port=LOCAL,actions={out}")
             node.run("ovs-ofctl", "add-flow", bridge, "priority=9,in_port=tun0,actions=LOCAL")
-    network = Network(pod_mtu=exact + 1, link_mtu=1500, encap=encap, host_ipsec=False)
+    network = CniRequest(pod_mtu=exact + 1, link_mtu=1500, encap=encap, host_ipsec=False)
     for node in nodes:  # one more than fits, so that the wire and not the port decides
         for line in ADAPTERS["ovs"].render(network)[0].text.splitlines():
             if line.startswith("ovs-vsctl "):

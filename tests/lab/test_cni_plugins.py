@@ -7,7 +7,7 @@ import json
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Network
+from netplan.cni.adapter import CniRequest
 
 from .conftest import ClusterFactory
 
@@ -23,7 +23,7 @@ def test_pods_have_the_planned_mtu(clusters: ClusterFactory) -> None:
 
     for name in ("vlan", "ipvlan"):
         pod = f"cni-{name}"
-        network = Network(
+        network = CniRequest(
             pod_mtu=MTU, link_mtu=1500, encap="none", pod_cidrs=("10.99.1.0/24",), options={"master": "eth0"}
         )
         (artifact,) = ADAPTERS[name].render(network)

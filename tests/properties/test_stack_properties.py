@@ -112,6 +112,6 @@ def test_a_spoilt_stack_is_a_problem_with_its_place(text: str, data: st.DataObje
         parse(spoilt)
     except ProblemError as error:
         problem = error.problems[0]
-        assert problem.column is not None
-        assert 1 <= problem.column <= len(spoilt) + 1
-        assert problem.source == spoilt
+        assert problem.location.column is not None
+        assert 1 <= problem.location.column <= len(spoilt) + 1
+        assert problem.location.source == spoilt

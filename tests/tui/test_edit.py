@@ -166,7 +166,7 @@ def test_what_is_not_understood_is_refused(text, at):
 def test_a_file_that_is_no_yaml_is_refused_with_its_position():
     with pytest.raises(ProblemError) as caught:
         set_value("a: [\n", ("a",), 1)
-    assert caught.value.problems[0].line is not None
+    assert caught.value.problems[0].location.line is not None
 
 
 def test_remove():

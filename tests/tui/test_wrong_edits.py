@@ -94,8 +94,8 @@ def test_wrong_value(desk, case):
         assert hint[0] in (said[0].hint or ""), said[0].hint
     if line:
         assert taken
-        assert said[0].line == line
-        assert said[0].column
+        assert said[0].location.line == line
+        assert said[0].location.column
         assert said[0].path == "plan.yaml"
     assert all("\x1b" not in row for p in problems for row in p.lines())
     assert Path("plan.yaml").read_text() == PLAN, "only ctrl+s writes"

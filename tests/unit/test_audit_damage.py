@@ -14,7 +14,7 @@ import pytest
 
 from netplan.audit import Given, Skipped, Text, audit, texts
 from netplan.cli.main import main
-from netplan.cni.yaml_document import MAX_YAML
+from netplan.inputs.yaml_source import LENIENT
 
 CASES = Path(__file__).parent.parent / "cases" / "audit"
 FILES = sorted(p for p in CASES.glob("*/in/**/*") if p.is_file())
@@ -67,7 +67,7 @@ def test_a_damaged_input_is_read_or_skipped_with_a_reason(seed, tmp_path):
         assert "\x1b" not in skipped.reason
     for finding in outcome.findings:
         json.dumps(finding.as_json())
-        assert "\x1b" not in (finding.place.source or "")
+        assert "\x1b" not in (finding.location.source or "")
 
 
 def bomb(levels: int = 30) -> str:
@@ -117,7 +117,7 @@ def test_ten_megabytes_of_noise(tmp_path):
     assert len(outcome.skipped) == 3
     reasons = {Path(s.path).name: s.reason for s in outcome.skipped}
     assert "NUL" in reasons["noise.bin"]
-    assert f"{MAX_YAML >> 20} MiB" in reasons["noise.yaml"]
+    assert f"{LENIENT.max_bytes >> 20} MiB" in reasons["noise.yaml"]
 
 
 FOREIGN = {

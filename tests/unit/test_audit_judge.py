@@ -111,7 +111,7 @@ def test_two_children_for_two_overlays_are_no_leak():
 
 def test_one_line_of_json_has_a_line_and_no_column():
     (finding,) = judged([link("eth0", 1500), link("vx1", 1500, "vxlan", id=1, local="10.0.0.1")])
-    assert (finding.place.line, finding.place.column, finding.place.source) == (1, None, None)
+    assert (finding.location.line, finding.location.column, finding.location.source) == (1, None, None)
 
 
 def test_policies_lend_their_ports_to_the_states():

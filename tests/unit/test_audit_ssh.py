@@ -55,7 +55,7 @@ def node(tmp_path, monkeypatch):
 
 def test_a_node_is_judged_from_what_it_says(node):
     outcome = audit(texts(["ssh://root@node-a"]), Given())
-    (finding,) = [f for f in outcome.findings if f.place.path == "ssh://root@node-a/ip-addr"]
+    (finding,) = [f for f in outcome.findings if f.location.path == "ssh://root@node-a/ip-addr"]
     assert (finding.ends, finding.exact) == (1450, 1408)
     assert "BatchMode=yes" in (node / "called").read_text()
     assert "-- root@node-a" in (node / "called").read_text()

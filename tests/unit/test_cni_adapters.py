@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import Artifact, Network
+from netplan.cni.adapter import Artifact, CniRequest
 from netplan.cni.policies import Baseline, policies
-from netplan.cni.render import adapter, deliver, encapsulation, geneve_options, steps
+from netplan.cni.render import NetworkPlan, adapter, encapsulation, geneve_options
 from netplan.cni.schema_check import check
 from netplan.problems import ProblemError
 
-NETWORK = Network(pod_mtu=1416, link_mtu=1500, port=4789, vni=4096)
+NETWORK = CniRequest(pod_mtu=1416, link_mtu=1500, port=4789, vni=4096)
 
 
 def test_flannel_keeps_what_the_config_map_has():
@@ -79,7 +79,7 @@ def test_what_upstream_lets_through_is_an_error(schema, text, says):
     problems = check(Artifact(path="x.yaml", text=text, schema=schema))
     assert [p.code for p in problems] == ["IPP904"]
     assert says in problems[0].message + (problems[0].hint or "")
-    assert problems[0].line is not None
+    assert problems[0].location.line is not None
 
 
 def test_nested_texts_are_checked_at_their_line():
@@ -88,8 +88,8 @@ def test_nested_texts_are_checked_at_their_line():
         '    {\n      "Network": "10.0.0.0/8",\n      "Backend": {"Type": "vxlan", "MTU": "1450"}\n    }\n'
     )
     (problem,) = check(Artifact(path="cm.yaml", text=text, schema="flannel/config"))
-    assert problem.line == 9
-    assert "MTU" in (problem.source or "")
+    assert problem.location.line == 9
+    assert "MTU" in (problem.location.source or "")
 
 
 def test_an_unknown_network_names_the_nearest():
@@ -99,25 +99,24 @@ def test_an_unknown_network_names_the_nearest():
 
 
 def test_openshift_insists_on_its_headroom():
-    network = Network(pod_mtu=1408, link_mtu=1500, encap="geneve:8", options={"from": "1400"})
+    network = CniRequest(pod_mtu=1408, link_mtu=1500, encap="geneve:8", options={"from": "1400"})
     with pytest.raises(ProblemError) as caught:
-        deliver("openshift", network)
+        NetworkPlan(ADAPTERS["openshift"], network).artifacts  # noqa: B018
     (problem,) = [p for p in caught.value.problems if p.severity == "error"]
     assert "1400" in (problem.hint or "")
 
 
 def test_openshift_migrates_in_two_patches():
-    first, second = deliver(
-        "openshift", Network(pod_mtu=1354, link_mtu=1500, encap="geneve:8", options={"from": "1400"})
-    )
+    request = CniRequest(pod_mtu=1354, link_mtu=1500, encap="geneve:8", options={"from": "1400"})
+    first, second = NetworkPlan(ADAPTERS["openshift"], request).artifacts
     assert yaml.safe_load(first.text)["spec"]["migration"]["mtu"]["network"] == {"from": 1400, "to": 1354}
     assert yaml.safe_load(second.text)["spec"]["migration"] is None
     assert yaml.safe_load(second.text)["spec"]["defaultNetwork"]["ovnKubernetesConfig"]["mtu"] == 1354
 
 
 def test_the_second_openshift_patch_waits_for_the_reboots():
-    network = Network(pod_mtu=1354, link_mtu=1500, encap="geneve:8", options={"from": "1400"})
-    lines = [s.command for s in steps("openshift", network, "lower", "/kubeconfig")]
+    network = CniRequest(pod_mtu=1354, link_mtu=1500, encap="geneve:8", options={"from": "1400"})
+    lines = [s.command for s in NetworkPlan(ADAPTERS["openshift"], network, "lower", "/kubeconfig").steps]
     first, second = (next(i for i, x in enumerate(lines) if n in x and "dry" not in x) for n in ("/1-", "/2-"))
     assert "--dry-run=server" in lines[0]
     assert any("oc wait mcp" in line for line in lines[first:second])
@@ -131,12 +130,12 @@ def test_ovn_has_options_in_its_geneve_header():
 
 
 def test_steps_run_dry_before_they_apply():
-    found = steps("calico-manifest", NETWORK, "lower", "/root/.kube/config")
+    found = NetworkPlan(ADAPTERS["calico-manifest"], NETWORK, "lower", "/root/.kube/config").steps
     lines = [s.command for s in found if s.command.startswith("kubectl --kubeconfig")]
     assert ["--dry-run=server" in line for line in lines] == [True, True, False, False]
     stages = [s.stage for s in found]
     assert stages == sorted(stages, key=["config", "restart", "pods", "devices", "check"].index)
-    assert steps("calico-manifest", NETWORK, "raise")[0].stage == "devices"
+    assert NetworkPlan(ADAPTERS["calico-manifest"], NETWORK, "raise").steps[0].stage == "devices"
 
 
 def test_baseline_closes_everything_and_keeps_dns():
@@ -153,3 +152,10 @@ def test_baseline_never_closes_what_runs_the_cluster():
     assert Baseline(namespace="kube-system").problems()
     assert Baseline(namespace="Shop\n").problems()
     assert Baseline(namespace="shop").problems() == []
+
+
+def test_an_existing_text_that_anchors_multiply_is_refused_before_it_is_written_out():
+    levels = "".join(f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 12))
+    existing = {"antrea-agent.conf": f"l0: &l0 [x]\n{levels}"}
+    with pytest.raises(ProblemError, match="after anchors are expanded"):
+        ADAPTERS["antrea"].render(replace(NETWORK, existing=existing))

@@ -29,16 +29,16 @@ def networks() -> list[str]:
     for name, a in ADAPTERS.items():
         automatic = "does not look at the link"
         if a.automatic is not None:
-            encaps = dict.fromkeys(encap for encap, _ in a.automatic)
+            table = a.automatic.by
+            encaps = dict.fromkeys(encap for encap, _ in table)
             automatic = ", ".join(
-                f"{encap} "
-                + "/".join(str(LINK - a.automatic[encap, f]) for f in ("ipv4", "ipv6") if (encap, f) in a.automatic)
+                f"{encap} " + "/".join(str(LINK - table[encap, f]) for f in ("ipv4", "ipv6") if (encap, f) in table)
                 for encap in encaps
             )
         keep = "keep theirs" if a.pods_keep else "follow"
         rows.append(
             f"| `{name}` | {a.title} | {a.semantics} | {a.field} | {automatic} | {a.goes_live} | {keep} "
-            f"| {a.checked_against} |"
+            f"| {a.facts.checked_against} |"
         )
     unsure = [f"- `{name}`: {a.unverified}" for name, a in ADAPTERS.items() if a.unverified]
     return [*rows, "", "Not verified against source:", "", *unsure]
@@ -47,8 +47,8 @@ def networks() -> list[str]:
 def takes() -> list[str]:
     rows = ["| plugin | encapsulation | IPv4 | IPv6 |", "|---|---|---|---|"]
     for name, a in ADAPTERS.items():
-        for encap in dict.fromkeys(e for e, _ in a.takes):
-            four, six = (a.takes.get((encap, f)) for f in ("ipv4", "ipv6"))
+        for encap in dict.fromkeys(e for e, _ in a.overhead.by):
+            four, six = (a.overhead.by.get((encap, f)) for f in ("ipv4", "ipv6"))
             if four or six:
                 rows.append(f"| `{name}` | {encap} | {'-' if four is None else four} | {'-' if six is None else six} |")
     return rows
@@ -61,7 +61,7 @@ def numbers() -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for name, a in ADAPTERS.items():
-        for encap, family in a.takes:
+        for encap, family in a.overhead.by:
             cells = []
             for ipsec in IPSEC:
                 network = planned(a, encap, family, ipsec)

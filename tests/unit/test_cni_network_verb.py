@@ -26,7 +26,7 @@ def run_link(capsys, *argv):
     return code, out, err
 
 
-@pytest.mark.parametrize("plugin", [n for n, a in ADAPTERS.items() if ("vxlan", "ipv4") in a.takes])
+@pytest.mark.parametrize("plugin", [n for n, a in ADAPTERS.items() if ("vxlan", "ipv4") in a.overhead.by])
 def test_every_vxlan_network_from_a_stack(plugin, capsys):
     code, out, _ = run(capsys, plugin, *VXLAN, "--json")
     result = json.loads(out)["result"]

@@ -9,7 +9,7 @@ import pytest
 from netplan.cli.main import main
 from netplan.codes import CODES
 from netplan.explain.advice import advice
-from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, judge
+from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, evaluate
 from netplan.explain.glossary import ALIASES, CODE_HELP, WORDS
 from netplan.explain.numbers import packets_of
 from netplan.explain.presets import UNDERLAYS
@@ -82,16 +82,16 @@ def test_a_system_on_my_packet_and_link(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_verdict_words() -> None:
     docker = next(c for c in CLAIMS if c.system == "docker" and "IPv6" not in c.when)
-    assert judge(docker, 1500).words == "exact"
-    assert judge(docker, 1500, parse("ip4/esp:aes128gcm8/ip4")).words == "safe, 30 below exact"
-    assert judge(docker, 1500, parse("ip6/esp:aes128gcm16/udp/vxlan/eth/ip4")).words == "UNSAFE: 28 too large"
+    assert evaluate(docker, 1500).words == "exact"
+    assert evaluate(docker, 1500, parse("ip4/esp:aes128gcm8/ip4")).words == "safe, 30 below exact"
+    assert evaluate(docker, 1500, parse("ip6/esp:aes128gcm16/udp/vxlan/eth/ip4")).words == "UNSAFE: 28 too large"
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda c: f"{c.system}-{c.when}")
 def test_every_claim_can_be_judged_on_any_link(claim: object) -> None:
     assert claim.source  # type: ignore[attr-defined]
     for link in (1280, 1500, 9000):
-        verdict = judge(claim, link)  # type: ignore[arg-type]
+        verdict = evaluate(claim, link)  # type: ignore[arg-type]
         assert verdict.safe == (verdict.value <= verdict.exact)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan.explain.claims import CLAIMS, judge
+from netplan.explain.claims import CLAIMS, evaluate
 from netplan.explain.presets import UNDERLAYS
 from netplan.stack import Stack, largest_inner, parse, solve, wire_size
 
@@ -138,5 +138,5 @@ def test_explain_knows_the_unsafe_ones(row: dict[str, str]) -> None:
     link = 1500 if row["underlay_mtu"] == "any" else int(row["underlay_mtu"])
     source = row["source"].lower().replace("kubeovn", "kube-ovn").replace("moby", "docker")
     mine = [c for c in CLAIMS if c.system.split("-")[0] in source or c.system == "blogs"]
-    deltas = [judge(claim, link).delta for claim in mine]
+    deltas = [evaluate(claim, link).delta for claim in mine]
     assert abs(published - exact) in deltas

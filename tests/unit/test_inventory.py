@@ -33,7 +33,7 @@ def test_ini(tmp_path: Path) -> None:
     assert found.hosts[0].variables["underlay_mtu"] == 1450
     assert found.hosts[1].groups >= {"k8s", "zone_b", "all"}
     assert [h.name for h in inventory.read(path, "k8s:!zone_b").hosts] == ["n1"]
-    assert found.problem("IPP304", "x", "n2", "pod_cidr").where() == f"{path}:4:39"
+    assert str(found.problem("IPP304", "x", "n2", "pod_cidr").location) == f"{path}:4:39"
 
 
 def test_a_directory_with_host_vars(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_directory_with_host_vars(tmp_path: Path) -> None:
         (tmp_path / "inv" / "host_vars" / f"n{n}.yml").write_text(text)
     found = inventory.read(tmp_path / "inv", shown="inv")
     assert [h.variables["underlay_address"] for h in found.hosts] == ["10.0.0.1", "10.0.0.2"]
-    assert found.problem("IPP304", "x", "n2", "pod_cidr").where() == "inv/host_vars/n2.yml:2:11"
+    assert str(found.problem("IPP304", "x", "n2", "pod_cidr").location) == "inv/host_vars/n2.yml:2:11"
 
 
 def test_a_program(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_positions_survive_what_our_own_reader_refuses(tmp_path: Path) -> None:
     path = tmp_path / "hosts.yml"
     path.write_text("k8s:\n  hosts:\n    n1: &a {pod_cidr: x}\n    n2: *a\n")
     found = inventory.read(path)
-    assert found.problem("IPP304", "x", "n1", "pod_cidr").line is None  # no position beats a wrong one
+    assert found.problem("IPP304", "x", "n1", "pod_cidr").location.line is None  # no position beats a wrong one
 
 
 def test_the_digest_sees_every_change(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from netplan.lab import sources
 from netplan.lab.aptfiles import Entry, parse, redacted, source_files
-from netplan.lab.sources import Answer
+from netplan.lab.sources import AptAnswer
 from netplan.problems import ProblemError
 
 KEYS = "/usr/share/keyrings/debian-archive-keyring.pgp"
@@ -203,18 +203,18 @@ def test_a_key_in_the_stanza_becomes_a_file_that_the_line_names(
 
 
 def taken(
-    monkeypatch: pytest.MonkeyPatch, work: Path, text: str, answers: dict[str, Answer] | None = None
+    monkeypatch: pytest.MonkeyPatch, work: Path, text: str, answers: dict[str, AptAnswer] | None = None
 ) -> sources.Sources:
     """Sources of a machine whose apt has ``text``; ``answers`` is what its mirrors say about suites."""
     known = answers or {}
     monkeypatch.setattr(sources, "_configured", lambda: parse(text))
-    monkeypatch.setattr(sources, "ask", lambda entry, _: known.get(entry.suite, Answer(origin="Debian")))
+    monkeypatch.setattr(sources, "ask", lambda entry, _: known.get(entry.suite, AptAnswer(origin="Debian")))
     return sources.find(work)
 
 
 def test_what_was_taken_is_said_and_passwords_are_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     text = "deb https://me:hunter2@m.example/debian sid main\n"
-    found = taken(monkeypatch, tmp_path, text, {"bookworm-updates": Answer(refusal="404  Not Found")})
+    found = taken(monkeypatch, tmp_path, text, {"bookworm-updates": AptAnswer(refusal="404  Not Found")})
     assert found.lines == "deb https://me:hunter2@m.example/debian bookworm main\n"
     assert found.words == (
         "Debian bookworm from https://***@m.example/debian, the mirror of this machine's own release"
@@ -242,7 +242,7 @@ def test_a_mirror_without_the_suite_is_named_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, refusal: str, words: str
 ) -> None:
     with pytest.raises(ProblemError) as caught:
-        taken(monkeypatch, tmp_path, "deb http://m.example/debian sid main\n", {"bookworm": Answer(refusal=refusal)})
+        taken(monkeypatch, tmp_path, "deb http://m.example/debian sid main\n", {"bookworm": AptAnswer(refusal=refusal)})
     (problem,) = caught.value.problems
     assert problem.code == "IPP803"
     assert words in problem.message
@@ -255,9 +255,9 @@ def test_other_archives_of_the_same_name_are_left_out_where_debian_answers(
 ) -> None:
     text = "deb http://m.example/debian bookworm main\ndeb http://soft.example/debian/12/prod bookworm main\n"
     monkeypatch.setattr(sources, "_configured", lambda: parse(text))
-    monkeypatch.setattr(sources, "ask", lambda entry, _: Answer("Debian" if "//m." in entry.uri else "soft-prod"))
+    monkeypatch.setattr(sources, "ask", lambda entry, _: AptAnswer("Debian" if "//m." in entry.uri else "soft-prod"))
     assert sources.find(tmp_path).lines == "deb http://m.example/debian bookworm main\n"
-    monkeypatch.setattr(sources, "ask", lambda *_: Answer("our own mirror"))  # all signed anew: no better is known
+    monkeypatch.setattr(sources, "ask", lambda *_: AptAnswer("our own mirror"))  # all signed anew: no better is known
     assert sources.find(tmp_path).lines == text
 
 
@@ -339,13 +339,13 @@ def test_apt_is_asked_with_this_machines_settings_and_without_its_hooks(
         return ""
 
     monkeypatch.setattr(sources, "_apt", answers)
-    assert sources.ask(Entry("http://m.example/debian", "bookworm"), tmp_path) == Answer(origin="Debian")
+    assert sources.ask(Entry("http://m.example/debian", "bookworm"), tmp_path) == AptAnswer(origin="Debian")
     assert "#clear APT::Update;" in seen[0]
     assert seen[0].endswith("deb http://m.example/debian bookworm main\n")
     complaint = "Err:1 http://u:p@m.example x\n  404  Not Found\nW: Download is performed unsandboxed\nReading\n"
     monkeypatch.setattr(sources, "_apt", lambda *argv, **_: complaint if argv[0] == "apt-get" else "")
     refused = sources.ask(Entry("http://m.example/debian", "bookworm"), tmp_path)
-    assert refused == Answer(refusal="Err:1 http://***@m.example x; 404  Not Found")
+    assert refused == AptAnswer(refusal="Err:1 http://***@m.example x; 404  Not Found")
 
 
 def test_passwords_are_left_out_of_every_address() -> None:

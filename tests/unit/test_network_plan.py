@@ -13,7 +13,7 @@ import yaml
 from netplan import pipeline
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
-from netplan.cni.render import OPTIONS, delivery, problems
+from netplan.cni.render import OPTIONS, network_plan
 from netplan.host.firewall import plan_problems
 from netplan.inputs.rules_network import namespaces
 from netplan.problems import ProblemError, errors
@@ -34,7 +34,7 @@ def test_the_network_decides_what_the_plan_leaves_out() -> None:
     assert (file.overlay.type, file.overlay.udp_port, file.encapsulation) == ("vxlan", 8472, "vxlan")
     file = make_planned(2, cni={"plugin": "kube-ovn"}, overlay={"type": "vxlan"}).plan.file
     assert (file.overlay.udp_port, file.encapsulation) == (4789, "vxlan")
-    assert make_planned(2).plan.file.made is None
+    assert make_planned(2).plan.file.overlay_facts is None
 
 
 def test_openshift_gets_what_it_insists_on_and_review_says_so() -> None:
@@ -71,7 +71,7 @@ def test_a_patch_keeps_what_the_cluster_has(cluster: Cluster) -> None:
     conf = '{"Network": "10.244.0.0/16", "EnableNFTables": true, "Backend": {"Type": "vxlan", "Learning": true}}'
     (plan.parent / "cm.yaml").write_text(yaml.safe_dump({"kind": "ConfigMap", "data": {"net-conf.json": conf}}))
     made = pipeline.make(plan).plan
-    patch = yaml.safe_load(delivery(made).files["flannel/kube-flannel-cfg.patch.yaml"])
+    patch = yaml.safe_load(network_plan(made).files["flannel/kube-flannel-cfg.patch.yaml"])
     kept = yaml.safe_load(patch["data"]["net-conf.json"])
     assert (kept["Network"], kept["EnableNFTables"]) == ("10.244.0.0/16", True)
     assert kept["Backend"] == {"Type": "vxlan", "Learning": True, "MTU": 1466, "Port": 8472, "VNI": 1}
@@ -79,7 +79,7 @@ def test_a_patch_keeps_what_the_cluster_has(cluster: Cluster) -> None:
 
 def test_networks_without_an_overlay_get_a_file_for_each_node() -> None:
     plan = make_planned(2, cni={"plugin": "podman"}).plan
-    files = delivery(plan).files
+    files = network_plan(plan).files
     found = {node.id: yaml.safe_load(files[f"{node.id}/etc/containers/networks/pods.json"]) for node in plan.nodes}
     assert [found[n.id]["subnets"][0]["subnet"] for n in plan.nodes] == [n.pod_cidr for n in plan.nodes]
     assert all(body["options"]["mtu"] == str(plan.pod_mtu) for body in found.values())
@@ -94,7 +94,7 @@ NAMESPACES = [
 
 def test_namespaces_are_closed_last() -> None:
     plan = make_planned(2, cni={"plugin": "calico"}, namespaces=NAMESPACES).plan
-    found = delivery(plan)
+    found = network_plan(plan)
     kinds = {path: yaml.safe_load(text) for path, text in found.files.items() if path.startswith("policies/")}
     assert {path.split("/")[-1] for path in kinds if "/vault/" in path} == {"default-deny.yaml", "allow-dns.yaml"}
     assert len([path for path in kinds if "/shop/" in path]) == 6
@@ -132,7 +132,7 @@ def _corpus() -> list[str]:
 def test_hostile_options_are_refused_or_plain_words(option: str) -> None:
     for text in _corpus():
         plan = make_planned(2, cni={"plugin": "calico", "options": {option: text}}).plan
-        assert problems(plan) or re.fullmatch(r"[A-Za-z0-9_.:/-]+", text), text
+        assert network_plan(plan).problems or re.fullmatch(r"[A-Za-z0-9_.:/-]+", text), text
 
 
 def test_hostile_names_of_namespaces_and_firewalls_are_refused() -> None:

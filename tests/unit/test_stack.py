@@ -227,11 +227,11 @@ def test_what_is_refused_and_where(text: str, code: str, marked: str) -> None:
         parse(text)
     (problem,) = caught.value.problems
     assert problem.code == code
-    assert problem.column is not None
-    assert problem.source == text
+    assert problem.location.column is not None
+    assert problem.location.source == text
     if marked:
-        start = problem.column - 1
-        assert text[start : start + problem.width] == marked
+        start = problem.location.column - 1
+        assert text[start : start + problem.location.width] == marked
     assert not any(ord(c) < 32 for line in problem.lines() for c in line)
 
 

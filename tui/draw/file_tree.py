@@ -10,7 +10,7 @@ from pathlib import Path
 from netplan.bundle import manifest
 from netplan.bundle.manifest import File
 from netplan.inputs.path_kinds import MANIFEST
-from netplan.problems import Problem, ProblemError
+from netplan.problems import Location, Problem, ProblemError
 
 MAX_FILES = 20_000
 MAX_BYTES = 1 << 20
@@ -42,9 +42,9 @@ def of_directory(path: Path, closed: frozenset[str] = frozenset()) -> Tree:
         try:
             about = f"bundle {manifest.read(path).digest[:16]}"
         except ProblemError as error:
-            about = f"! {error.problems[0].message}: {error.problems[0].path}"
+            about = f"! {error.problems[0].message}: {error.problems[0].location.path}"
     elif not path.is_dir():
-        raise ProblemError(Problem(code="IPP502", message="no such directory", path=str(path)))
+        raise ProblemError(Problem("IPP502", "no such directory", location=Location(str(path))))
     texts: dict[str, str] = {}
     for folder, folders, names in os.walk(path):
         inside_folder = os.path.relpath(folder, path)

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from netplan.inputs import yaml_source
-from netplan.problems import Problem, ProblemError
+from netplan.problems import Location, Problem, ProblemError
 
 
 class Draft:
@@ -77,9 +77,9 @@ class Draft:
             if target.read_bytes() != self.raw_saved:
                 raise ProblemError(
                     Problem(
-                        code="IPP210",
-                        message="the file was changed by somebody else since it was opened",
-                        path=shown,
+                        "IPP210",
+                        "the file was changed by somebody else since it was opened",
+                        location=Location(shown),
                         hint="copy your change, reload (ctrl+r), and make it again",
                     )
                 )
@@ -87,7 +87,7 @@ class Draft:
             _write(target, raw)
         except OSError as error:
             raise ProblemError(
-                Problem(code="IPP210", message=f"can't be written: {error.strerror or error}", path=shown)
+                Problem("IPP210", f"can't be written: {error.strerror or error}", location=Location(shown))
             ) from None
         self.raw_saved, self.saved = raw, self.text
 
@@ -98,7 +98,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         hint = "`ipsecplan init` writes one" if isinstance(error, FileNotFoundError) else None
         message = "no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error.strerror}"
-        raise ProblemError(Problem(code="IPP201", message=message, path=str(path), hint=hint)) from None
+        raise ProblemError(Problem("IPP201", message, location=Location(str(path)), hint=hint)) from None
 
 
 def _write(target: Path, raw: bytes) -> None:

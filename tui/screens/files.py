@@ -123,7 +123,7 @@ class FilesScreen(PlannerScreen):
 
     def _failed(self, error: ProblemError) -> None:
         problem = error.problems[0]
-        self.query_one("#files-head", Note).text = f"{problem.path}: {problem.message}"
+        self.query_one("#files-head", Note).text = f"{problem.location.path}: {problem.message}"
 
     def _gathered(self, now: Tree, before: Tree | None) -> None:
         self.now, self.before = now, before

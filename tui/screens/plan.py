@@ -73,7 +73,7 @@ class PlanScreen(PlannerScreen):
         form.fill(checked, source.data if source else None, self.planner.desk.typed)
         at = {**by_field(checked.problems, source, [f.at for f in form.all.values()]), **self.pending}
         form.mark(at)
-        own = tuple(p for p in checked.problems if p.path == str(draft.path))
+        own = tuple(p for p in checked.problems if p.location.path == str(draft.path))
         mark = source.values.get(self.field.at) if source and self.field else None
         self.query_one(PlanSource).fill(draft.text, draft.saved, own, mark.line if mark else None)
         problems_list.tell((*self.pending.values(), *checked.problems), self._good(checked))

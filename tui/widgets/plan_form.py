@@ -159,9 +159,10 @@ def by_field(problems: tuple[Problem, ...], source: Source | None, known: list[K
         return found
     places = {(m.line, m.column): at for marks in (source.keys, source.values) for at, m in marks.items()}
     for problem in problems:
-        if problem.path != source.path or problem.line is None or problem.column is None:
+        where = problem.location
+        if where.path != source.path or where.line is None or where.column is None:
             continue
-        at = places.get((problem.line, problem.column), ())
+        at = places.get((where.line, where.column), ())
         while at and at not in known:
             at = at[:-1]
         if at:

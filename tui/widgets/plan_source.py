@@ -22,7 +22,7 @@ class PlanSource(ScrollableContainer):
     def fill(self, text: str, before: str, problems: tuple[Problem, ...], current: int | None = None) -> None:
         """Show a text; lines that are not in ``before`` are marked as changed."""
         self.text = text
-        marks = {p.line: p for p in reversed(problems) if p.line is not None}
+        marks = {p.location.line: p for p in reversed(problems) if p.location.line is not None}
         known = set(before.splitlines())
         rows = []
         for number, line in enumerate(text.splitlines(), 1):

@@ -29,7 +29,8 @@ class ProblemList(VerticalScroll, can_focus=False):
 
     def _lines(self, problem: Problem) -> list[Content]:
         sign, style = ("x", "$text-error") if problem.severity == "error" else ("!", "$text-warning")
-        where = f"{problem.line}:{problem.column} " if problem.line is not None else ""
+        at = problem.location
+        where = f"{at.line}:{at.column} " if at.line is not None else ""
         lines = [Content.styled(printable(f"{sign} {where}{problem.message} ({problem.code})"), f"bold {style}")]
         if problem.hint:
             lines.append(Content(printable(f"  hint: {problem.hint}")))

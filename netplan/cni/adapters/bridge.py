@@ -6,17 +6,20 @@ it subtracts nothing. The plugin leaves the MTU of an existing bridge alone, so 
 
 from __future__ import annotations
 
-from netplan.cni.adapter import Network
+from dataclasses import replace
+
+from netplan.cni.adapter import CniRequest
 from netplan.cni.adapters import conflist as lists
 from netplan.cni.kubernetes import compact
+from netplan.model.cni_facts import NETWORKS
 
-ADAPTER = lists.BRIDGE
+PLANNED = replace(lists.BRIDGE, render=lambda _request: [], steps=lambda _request: [])
 
 
-def conflist(*, pod_cidr: str, mtu: int, name: str = "ipsecplan", bridge: str = "cni0") -> str:
+def conflist(*, pod_cidr: str, mtu: int, name: str = "ipsecplan", bridge: str = NETWORKS["bridge"].bridge) -> str:
     """Return the network configuration list of one node as text.
 
     ``pod_cidr`` is the node's pod subnet; ``mtu`` the pod's IP MTU in bytes.
     """
-    network = Network(pod_mtu=mtu, link_mtu=mtu, pod_cidrs=(pod_cidr,), options={"name": name, "bridge": bridge})
+    network = CniRequest(pod_mtu=mtu, link_mtu=mtu, pod_cidrs=(pod_cidr,), options={"name": name, "bridge": bridge})
     return compact(lists.conflist("bridge", network))

@@ -12,27 +12,24 @@ from collections.abc import Callable
 from netplan.cni.adapter import (
     Adapter,
     Artifact,
+    Clue,
+    CniRequest,
     Encap,
     Family,
-    Hint,
-    Network,
+    ManualStep,
+    Overhead,
+    OverheadTable,
     Semantics,
     Setting,
-    Sizes,
-    Step,
     containers,
     environment,
-    fixed,
-    less,
-    plus,
     whole,
 )
 from netplan.cni.kubernetes import config_map, live_link, patch, recreate_pods, rollout
 from netplan.cni.yaml_document import Piece
 
-CHECKED = "Calico master 87c15906; tigera/operator 40788b9b"
 # felix/dataplane/linux/int_dataplane.go: overhead by encapsulation in use
-AUTOMATIC: dict[tuple[Encap, Family], int] = {
+AUTOMATIC: OverheadTable = {
     ("none", "ipv4"): 0,
     ("none", "ipv6"): 0,
     ("ipip", "ipv4"): 20,
@@ -41,7 +38,7 @@ AUTOMATIC: dict[tuple[Encap, Family], int] = {
     ("wireguard", "ipv4"): 60,
     ("wireguard", "ipv6"): 80,
 }
-TAKES: dict[tuple[Encap, Family], int] = {key: 0 for key in AUTOMATIC if key[0] != "wireguard"}
+TAKES: OverheadTable = {key: 0 for key in AUTOMATIC if key[0] != "wireguard"}
 _MODE = {"vxlan": "VXLAN", "ipip": "IPIP", "none": "None"}
 _POOL: dict[str, Encap] = {"vxlan": "vxlan", "vxlancrosssubnet": "vxlan", "ipip": "ipip", "ipipcrosssubnet": "ipip"}
 # Felix's device fields: encapsulation and family
@@ -59,12 +56,11 @@ _ENV = {
     "FELIX_WIREGUARDMTU": "wireguardMTU",
     "FELIX_WIREGUARDMTUV6": "wireguardMTUV6",
 }
-_DEVICE_NAMES = {"vxlan": "vxlan.calico", "ipip": "tunl0"}
-_PORTS = ("UDP 4789 (VXLAN)", "IP protocol 4 (IPIP)", "TCP 179 (BGP)", "TCP 5473 (Typha)", "UDP 51820 (WireGuard)")
+_IPIP_DEVICE = "tunl0"
 
 
-def _operator(network: Network) -> list[Artifact]:
-    installation = {"spec": {"calicoNetwork": {"mtu": network.pod_mtu}}}
+def _operator(request: CniRequest) -> list[Artifact]:
+    installation = {"spec": {"calicoNetwork": {"mtu": request.pod_mtu}}}
     return [
         patch(
             "calico/installation.patch.yaml",
@@ -73,24 +69,24 @@ def _operator(network: Network) -> list[Artifact]:
             "calico/installation",
             api="operator.tigera.io/v1",
         ),
-        *_felix(network),
+        *_felix(request),
     ]
 
 
-def _manifest(network: Network) -> list[Artifact]:
-    data = {"veth_mtu": str(network.pod_mtu)}
+def _manifest(request: CniRequest) -> list[Artifact]:
+    data = {"veth_mtu": str(request.pod_mtu)}
     target = "ConfigMap/kube-system/calico-config"
-    return [config_map("calico/calico-config.patch.yaml", target, data, "calico/config"), *_felix(network)]
+    return [config_map("calico/calico-config.patch.yaml", target, data, "calico/config"), *_felix(request)]
 
 
-def _felix(network: Network) -> list[Artifact]:
+def _felix(request: CniRequest) -> list[Artifact]:
     """Felix's own device MTUs, so that a device never stays larger than the pods."""
-    field = next((f for f, key in _DEVICES.items() if key == (network.encap, network.family)), None)
-    spec: dict[str, object] = {field: network.pod_mtu} if field else {}
-    if network.encap == "vxlan":
-        spec |= {"vxlanPort": network.port} if network.port else {}
+    field = next((f for f, key in _DEVICES.items() if key == (request.encap, request.family)), None)
+    spec: dict[str, object] = {field: request.pod_mtu} if field else {}
+    if request.encap == "vxlan":
+        spec |= {"vxlanPort": request.port} if request.port else {}
     # only where told: with an explicit MTU the pattern decides over nothing but a warning in Felix's log
-    spec |= {"mtuIfacePattern": network.options["links"]} if network.options.get("links") else {}
+    spec |= {"mtuIfacePattern": request.options["links"]} if request.options.get("links") else {}
     if not spec:
         return []
     return [
@@ -104,31 +100,22 @@ def _felix(network: Network) -> list[Artifact]:
     ]
 
 
-def _steps(manifest: bool) -> Callable[[Network], list[Step]]:
-    def steps(network: Network) -> list[Step]:
+def _steps(manifest: bool) -> Callable[[CniRequest], list[ManualStep]]:
+    def steps(request: CniRequest) -> list[ManualStep]:
         what = "patch ConfigMap calico-config" if manifest else "patch Installation; the operator rolls calico-node"
         found = [
-            Step(stage="config", text=f"{what}, and FelixConfiguration"),
+            ManualStep(stage="config", text=f"{what}, and FelixConfiguration"),
             recreate_pods("a new value applies to new pods only"),
         ]
         if manifest:
             found.append(rollout("daemonset", "kube-system", "calico-node"))
-        device = _DEVICE_NAMES.get(network.encap)
+        device = _IPIP_DEVICE if request.encap == "ipip" else (MANIFEST if manifest else OPERATOR).device(request)
         if device:
             why = "Felix follows by itself within about 10 s; set it where it does not (eBPF mode)"
-            found.append(live_link(device, network.pod_mtu, why))
+            found.append(live_link(device, request.pod_mtu, why))
         return found
 
     return steps
-
-
-def _device_ends(field: str) -> Sizes:
-    encap, family = _DEVICES[field]
-
-    def sizes(link: int, _encap: str, _family: str) -> int | None:
-        return link - AUTOMATIC[encap, family]
-
-    return sizes
 
 
 def setting(
@@ -139,12 +126,11 @@ def setting(
     return Setting(
         system=system,
         field=field,
-        place=piece.place(*keys),
+        location=piece.location(*keys),
         value=number,
         semantics="pod",
         encap=encap,
-        ends=fixed(number) if number else less(AUTOMATIC),
-        wanted=plus(),
+        automatic=Overhead(AUTOMATIC),
         change=change,
     )
 
@@ -156,22 +142,21 @@ def _felix_setting(piece: Piece, value: object, keys: tuple[str | int, ...], fie
     return Setting(
         system="calico",
         field=shown,
-        place=piece.place(*keys),
+        location=piece.location(*keys),
         value=number,
         semantics=kind,
         encap=encap,
         family=family,
-        ends=fixed(number) if number else _device_ends(field),
-        wanted=plus(),
+        automatic=Overhead(otherwise=AUTOMATIC[encap, family]),
         change=f"set {shown}",
     )
 
 
-def installation(piece: Piece, *under: str, system: str = "calico") -> list[Setting | Hint]:
+def installation(piece: Piece, *under: str, system: str = "calico") -> list[Setting | Clue]:
     """Read ``calicoNetwork`` of an Installation, or of Helm values that hold one."""
     at = (*under, "calicoNetwork")
     field = ".".join((*at, "mtu"))
-    found: list[Setting | Hint] = [
+    found: list[Setting | Clue] = [
         setting(piece, piece.get(*at, "mtu"), *at, "mtu", field=field, change=f"set {field}", system=system)
     ]
     for pool in piece.items(*at, "ipPools"):
@@ -179,12 +164,12 @@ def installation(piece: Piece, *under: str, system: str = "calico") -> list[Sett
         family: Family = "ipv6" if ":" in pool.text("cidr") else "ipv4"
         # the default of an IPv4 pool without the field is IPIP
         encap: Encap = "none" if mode == "none" else _POOL.get(mode, "ipip")
-        found.append(Hint(system=system, place=pool.place("encapsulation"), encap=encap, family=family))
+        found.append(Clue(system=system, location=pool.location("encapsulation"), encap=encap, family=family))
     return found
 
 
-def _felix_configuration(piece: Piece) -> list[Setting | Hint]:
-    found: list[Setting | Hint] = [
+def _felix_configuration(piece: Piece) -> list[Setting | Clue]:
+    found: list[Setting | Clue] = [
         _felix_setting(piece, piece.get("spec", field), ("spec", field), field, f"spec.{field}")
         for field in _DEVICES
         if whole(piece.get("spec", field))
@@ -193,11 +178,11 @@ def _felix_configuration(piece: Piece) -> list[Setting | Hint]:
     families: tuple[tuple[str, Family], ...] = (("wireguardEnabled", "ipv4"), ("wireguardEnabledV6", "ipv6"))
     for key, family in families:
         if piece.get("spec", key) is True:
-            found.append(Hint(system="calico", place=piece.place("spec", key), encap="wireguard", family=family))
+            found.append(Clue(system="calico", location=piece.location("spec", key), encap="wireguard", family=family))
     return found
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read Installation, FelixConfiguration, IPPool, calico-config and calico-node."""
     if piece.kind == "Installation" and piece.api == "operator.tigera.io":
         return installation(piece, "spec")
@@ -208,7 +193,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
         ipip = piece.text("spec", "ipipMode") in ("Always", "CrossSubnet")
         encap: Encap = "vxlan" if vxlan else "ipip" if ipip else "none"
         family: Family = "ipv6" if ":" in piece.text("spec", "cidr") else "ipv4"
-        return [Hint(system="calico", place=piece.place("spec", "cidr"), encap=encap, family=family)]
+        return [Clue(system="calico", location=piece.location("spec", "cidr"), encap=encap, family=family)]
     if piece.kind == "ConfigMap" and piece.name == "calico-config":
         change = "set data.veth_mtu (text in quotes) and restart calico-node"
         value = piece.get("data", "veth_mtu")
@@ -230,14 +215,12 @@ def _adapter(name: str, title: str, manifest: bool) -> Adapter:
     return Adapter(
         name=name,
         title=title,
-        checked_against=CHECKED,
         semantics="pod",
         field=field,
-        takes=TAKES,
-        automatic={key: AUTOMATIC[key] for key in TAKES},
+        overhead=Overhead(TAKES),
+        automatic=Overhead({key: AUTOMATIC[key] for key in TAKES}),
         goes_live="restart calico-node" if manifest else "the operator restarts calico-node by itself",
         pods_keep=True,
-        ports=_PORTS,
         render=_manifest if manifest else _operator,
         steps=_steps(manifest),
         audit=audit,

@@ -9,23 +9,21 @@ from __future__ import annotations
 from netplan.cni.adapter import (
     Adapter,
     Artifact,
-    Encap,
+    BuiltinIpsec,
+    Clue,
+    CniRequest,
     Family,
-    Hint,
-    Network,
-    Own,
+    ManualStep,
+    Overhead,
+    OverheadTable,
     Setting,
-    Step,
-    fixed,
-    less,
-    more,
     whole,
 )
 from netplan.cni.kubernetes import dump, rollout
 from netplan.cni.yaml_document import Piece
 
 # pkg/mtu/mtu.go: what the default route of a pod loses
-TAKES: dict[tuple[Encap, Family], int] = {
+TAKES: OverheadTable = {
     ("none", "ipv4"): 0,
     ("none", "ipv6"): 0,
     ("vxlan", "ipv4"): 50,
@@ -39,35 +37,35 @@ LARGEST = 65520
 _WHY = "it installs XFRM policies and states of its own that match all traffic between nodes"
 
 
-def values(network: Network) -> dict[str, object]:
+def values(request: CniRequest) -> dict[str, object]:
     """Return the Helm values that a plan sets."""
     found: dict[str, object] = {
-        "MTU": ADAPTER.field_value(network),
-        "routingMode": "native" if network.encap == "none" else "tunnel",
-        "underlayProtocol": network.family,
+        "MTU": ADAPTER.field_value(request),
+        "routingMode": "native" if request.encap == "none" else "tunnel",
+        "underlayProtocol": request.family,
         "pmtuDiscovery": {"enabled": True},
     }
-    if network.encap != "none":
-        found["tunnelProtocol"] = network.encap
-        found["tunnelPort"] = network.port or 0
+    if request.encap != "none":
+        found["tunnelProtocol"] = request.encap
+        found["tunnelPort"] = request.port or 0
     return found
 
 
-def _render(network: Network) -> list[Artifact]:
+def _render(request: CniRequest) -> list[Artifact]:
     return [
-        Artifact(path="cilium/values.yaml", text=dump(values(network)), patch="values", schema="cilium/values"),
+        Artifact(path="cilium/values.yaml", text=dump(values(request)), patch="values", schema="cilium/values"),
     ]
 
 
-def _steps(_network: Network) -> list[Step]:
+def _steps(_network: CniRequest) -> list[ManualStep]:
     return [
-        Step(
+        ManualStep(
             stage="config",
             text="upgrade the Helm release with the values added",
             command="helm upgrade cilium cilium/cilium -n kube-system --reuse-values -f cilium/values.yaml",
         ),
         rollout("daemonset", "kube-system", "cilium"),
-        Step(
+        ManualStep(
             stage="check",
             text="read the default route inside a pod: its mtu is the planned one (1.16 and older: restart the pods)",
             command="kubectl exec -n NAMESPACE POD -- ip route show default",
@@ -75,7 +73,7 @@ def _steps(_network: Network) -> list[Step]:
     ]
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read the ConfigMap cilium-config, or Helm values."""
     if piece.kind == "ConfigMap" and piece.name == "cilium-config":
         data = piece.sub("data")
@@ -105,44 +103,43 @@ def is_values(piece: Piece) -> bool:
 
 def _found(
     piece: Piece, key: str, encap: str, family: Family, ipsec: bool, wireguard: bool, system: str = "cilium"
-) -> list[Setting | Hint]:
+) -> list[Setting | Clue]:
     number = whole(piece.get(key)) or None
     # VXLAN lies inside ESP tunnel mode since 1.18; before, ESP lay inside the overlay
-    own = Own(suite="aes128gcm16", mode="tunnel") if ipsec else None
+    own = BuiltinIpsec(suite="aes128gcm16", mode="tunnel") if ipsec else None
     constant = (IPSEC_TAKES if ipsec else 0) + (WIREGUARD_TAKES if wireguard else 0)
-    ends = less(TAKES, constant)
-    place = piece.place(key)
-    found: list[Setting | Hint] = [
+    # of the tunnel alone, whatever else the encapsulation is called below
+    overhead = Overhead(otherwise=TAKES.get((encap, family)), extra=constant)
+    location = piece.location(key)
+    found: list[Setting | Clue] = [
         Setting(
             system=system,
             field=key,
-            place=place,
+            location=location,
             value=number,
             semantics="underlay",
             encap=encap if not wireguard else "wireguard" if encap == "none" else f"{encap}+wireguard",
             family=family,
             own=own,
-            ends=fixed(ends(number, encap, family)) if number else lambda size, _e, _f: ends(size, encap, family),
-            wanted=lambda size, _e, _f: more(TAKES, constant)(size, encap, family),
+            overhead=overhead,
+            automatic=overhead,
             change=f"set {key} (the underlay's size as Cilium shall see it) and restart ds/cilium",
         )
     ]
     if ipsec:
-        found.append(Hint(system=system, place=piece.place(), own=own, refuse=_WHY))
+        found.append(Clue(system=system, location=piece.location(), own=own, refuse=_WHY))
     return found
 
 
 ADAPTER = Adapter(
     name="cilium",
     title="Cilium",
-    checked_against="Cilium chart 1.20.0; pkg/mtu/mtu.go",
     semantics="underlay",
     field="Helm value MTU (ConfigMap cilium-config: mtu)",
-    takes=TAKES,
-    automatic=TAKES,
+    overhead=Overhead(TAKES),
+    automatic=Overhead(TAKES),
     goes_live="Helm upgrade, then restart ds/cilium",
     pods_keep=False,
-    ports=("UDP 8472 (VXLAN)", "UDP 6081 (Geneve)", "TCP 4240 (health)", "UDP 51871 (WireGuard)"),
     render=_render,
     steps=_steps,
     audit=audit,

@@ -10,12 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from netplan.cni.adapter import Adapter, Artifact, Encap, Family, Hint, Network, Setting, Step, fixed, plus, whole
+from netplan.cni.adapter import (
+    Adapter,
+    Artifact,
+    Clue,
+    CniRequest,
+    ManualStep,
+    Overhead,
+    OverheadTable,
+    Setting,
+    same,
+    whole,
+)
 from netplan.cni.kubernetes import compact
 from netplan.cni.yaml_document import Piece
+from netplan.model.cni_facts import NETWORKS
 from netplan.problems import Problem
 
-CHECKED = "containernetworking/plugins 1.1.1 (ran) and 3d27709f (read); CNI 0.3.1 to 1.1.0"
 VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
 KERNEL_DEFAULT = 1500
 # the device hangs on a link of the host and its packets do not pass the host's IP stack
@@ -36,14 +47,14 @@ SYSTEMS = {
 }
 
 
-def plugins(kind: str, network: Network) -> list[dict[str, Any]]:
+def plugins(kind: str, request: CniRequest) -> list[dict[str, Any]]:
     """Return the chain of plugins for one kind of attachment."""
-    cidr = network.pod_cidrs[0]
+    cidr = request.pod_cidrs[0]
     ipam = {"type": "host-local", "ranges": [[{"subnet": cidr}]], "routes": [{"dst": _default(cidr)}]}
-    master = network.options.get("master", "eth1")
+    master = request.options.get("master", "eth1")
     main: dict[str, Any] = {"type": kind}
     if kind == "bridge":
-        bridge = network.options.get("bridge", "cni0")
+        bridge = request.options.get("bridge", NETWORKS["bridge"].bridge)
         main |= {"bridge": bridge, "isGateway": True, "ipMasq": False, "hairpinMode": True}
     elif kind == "ptp":
         main |= {"ipMasq": False}
@@ -52,52 +63,52 @@ def plugins(kind: str, network: Network) -> list[dict[str, Any]]:
     elif kind == "ipvlan":
         main |= {"master": master, "mode": "l3"}
     elif kind == "vlan":
-        main |= {"master": master, "vlanId": int(network.options.get("vlan", "100"))}
+        main |= {"master": master, "vlanId": int(request.options.get("vlan", "100"))}
     elif kind == "host-device":
         main |= {"device": master, "ipam": ipam}
-        return [main, {"type": "tuning", "mtu": network.pod_mtu}]
-    return [{**main, "mtu": network.pod_mtu, "ipam": ipam}]
+        return [main, {"type": "tuning", "mtu": request.pod_mtu}]
+    return [{**main, "mtu": request.pod_mtu, "ipam": ipam}]
 
 
-def conflist(kind: str, network: Network) -> dict[str, Any]:
+def conflist(kind: str, request: CniRequest) -> dict[str, Any]:
     """Return a whole network configuration list."""
-    name = network.options.get("name", "ipsecplan")
-    return {"cniVersion": network.options.get("cniVersion", "0.4.0"), "name": name, "plugins": plugins(kind, network)}
+    name = request.options.get("name", "ipsecplan")
+    return {"cniVersion": request.options.get("cniVersion", "0.4.0"), "name": name, "plugins": plugins(kind, request)}
 
 
 def _default(cidr: str) -> str:
     return "::/0" if ":" in cidr else "0.0.0.0/0"
 
 
-def _render(kind: str) -> Callable[[Network], list[Artifact]]:
-    def render(network: Network) -> list[Artifact]:
+def _render(kind: str) -> Callable[[CniRequest], list[Artifact]]:
+    def render(request: CniRequest) -> list[Artifact]:
         path = "etc/cni/net.d/10-ipsecplan.conflist"
-        return [Artifact(path=path, text=compact(conflist(kind, network)), schema="cni/conflist")]
+        return [Artifact(path=path, text=compact(conflist(kind, request)), schema="cni/conflist")]
 
     return render
 
 
-def _steps(kind: str) -> Callable[[Network], list[Step]]:
-    def steps(network: Network) -> list[Step]:
+def _steps(kind: str) -> Callable[[CniRequest], list[ManualStep]]:
+    def steps(request: CniRequest) -> list[ManualStep]:
         text = "install the list as NAME.tmp in /etc/cni/net.d and rename it: the runtime rescans the folder"
         found = [
-            Step(stage="config", text=text, where="node"),
-            Step(stage="pods", text="recreate the pods: a list is read when a pod is added", where="node"),
+            ManualStep(stage="config", text=text, where="node"),
+            ManualStep(stage="pods", text="recreate the pods: a list is read when a pod is added", where="node"),
         ]
         if kind == "bridge":
-            bridge = network.options.get("bridge", "cni0")
+            bridge = request.options.get("bridge", NETWORKS["bridge"].bridge)
             why = "the plugin leaves the MTU of a bridge that exists alone"
-            command = f"ip link set dev {bridge} mtu {network.pod_mtu}"
-            found.append(Step(stage="devices", text=why, command=command, where="node"))
+            command = f"ip link set dev {bridge} mtu {request.pod_mtu}"
+            found.append(ManualStep(stage="devices", text=why, command=command, where="node"))
         return found
 
     return steps
 
 
-def _rules(kind: str) -> Callable[[Network], list[Problem]]:
-    def rules(network: Network) -> list[Problem]:
+def _rules(kind: str) -> Callable[[CniRequest], list[Problem]]:
+    def rules(request: CniRequest) -> list[Problem]:
         found: list[Problem] = []
-        if kind in PAST_THE_HOST and network.host_ipsec:
+        if kind in PAST_THE_HOST and request.host_ipsec:
             found.append(
                 Problem(
                     code="IPP905",
@@ -106,23 +117,23 @@ def _rules(kind: str) -> Callable[[Network], list[Problem]]:
                     hint="use it for traffic that may be plain, or attach it to the overlay's device",
                 )
             )
-        master = whole(network.options.get("master_mtu", "")) or network.link_mtu
-        if kind in ("macvlan", "vlan") and network.pod_mtu > master:
+        master = whole(request.options.get("master_mtu", "")) or request.link_mtu
+        if kind in ("macvlan", "vlan") and request.pod_mtu > master:
             found.append(
                 Problem(
                     code="IPP905",
-                    message=f"{kind} refuses an mtu of {network.pod_mtu}: its master has {master}",
+                    message=f"{kind} refuses an mtu of {request.pod_mtu}: its master has {master}",
                     hint="raise the master first, or plan a smaller pod MTU",
                 )
             )
-        if network.options.get("cniVersion", "0.4.0") not in VERSIONS:
+        if request.options.get("cniVersion", "0.4.0") not in VERSIONS:
             found.append(Problem(code="IPP905", message="not a CNI version", hint=" ".join(VERSIONS)))
         return found
 
     return rules
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read a conflist or a single-plugin conf."""
     if piece.kind or not isinstance(piece.data, dict):
         return []
@@ -132,7 +143,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
         members = [piece]
     else:
         return []
-    found: list[Setting | Hint] = []
+    found: list[Setting | Clue] = []
     for member in members:
         kind = member.text("type")
         number = whole(member.get("mtu"))
@@ -149,34 +160,29 @@ def setting(member: Piece, number: int, kind: str) -> Setting:
     return Setting(
         system=SYSTEMS[kind],
         field=f"plugins[type={kind}].mtu",
-        place=member.place("mtu"),
+        location=member.location("mtu"),
         value=number,
         semantics="pod",
         encap="none" if kind in PAST_THE_HOST else "",
-        ends=fixed(number),
-        wanted=plus(),
         change="set mtu, install the list by rename and recreate the pods",
         note=note,
     )
 
 
-def _takes(kind: str) -> dict[tuple[Encap, Family], int]:
-    over: tuple[Encap, ...] = ("none",) if kind in PAST_THE_HOST else ("none", "vxlan", "geneve")
-    return {(encap, family): 0 for encap in over for family in ("ipv4", "ipv6")}
+def _takes(kind: str) -> OverheadTable:
+    return same(("none",) if kind in PAST_THE_HOST else ("none", "vxlan", "geneve"))
 
 
 def _adapter(kind: str) -> Adapter:
     return Adapter(
         name=kind,
         title=f"CNI {kind}" + (" with tuning" if kind == "host-device" else ""),
-        checked_against=CHECKED,
         semantics="pod",
         field="plugins[type=tuning].mtu" if kind == "host-device" else f"plugins[type={kind}].mtu",
-        takes=_takes(kind),
+        overhead=Overhead(_takes(kind)),
         automatic=None,
         goes_live="when the next pod is added",
         pods_keep=True,
-        ports=(),
         render=_render(kind),
         steps=_steps(kind),
         audit=audit if kind == "bridge" else lambda _piece: [],

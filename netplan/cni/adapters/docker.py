@@ -11,20 +11,18 @@ from typing import Any
 from netplan.cni.adapter import (
     Adapter,
     Artifact,
-    Encap,
-    Family,
-    Hint,
-    Network,
-    Own,
+    BuiltinIpsec,
+    Clue,
+    CniRequest,
+    ManualStep,
+    Overhead,
     Setting,
-    Sizes,
-    Step,
-    fixed,
-    plus,
+    same,
     whole,
 )
 from netplan.cni.kubernetes import compact, dump, loaded, merged
 from netplan.cni.yaml_document import Piece
+from netplan.model.cni_facts import NETWORKS
 
 OPTION = "com.docker.network.driver.mtu"
 DEFAULT_MTU = 1500
@@ -33,67 +31,65 @@ NETWORK_OPTS_SINCE = 24  # default-network-opts
 VALIDATE_SINCE = 23  # dockerd --validate
 ENCRYPTED_TAKES = 26
 OWN_ESP = "aes128gcm8"  # AES-GCM with an ICV of 8 bytes
-OVERLAY: dict[tuple[Encap, Family], int] = {("vxlan", "ipv4"): OVERLAY_TAKES, ("vxlan", "ipv6"): OVERLAY_TAKES}
-BRIDGE: dict[tuple[Encap, Family], int] = {
-    (encap, family): 0 for encap in ("none", "vxlan", "geneve") for family in ("ipv4", "ipv6")
-}
-_WHY = "encrypted overlays install XFRM policies and states of their own for UDP 4789 between all nodes"
+OVERLAY = Overhead(same(("vxlan",), OVERLAY_TAKES))
+ENCRYPTED_OVERLAY = Overhead(same(("vxlan",), OVERLAY_TAKES), extra=ENCRYPTED_TAKES, multiple=4)
+BRIDGE = Overhead(same(("none", "vxlan", "geneve")))
+PORT = NETWORKS["docker-overlay"].overlays["vxlan"].port
+_WHY = f"encrypted overlays install XFRM policies and states of their own for UDP {PORT} between all nodes"
 
 
-def overlay_ends(value: int, encrypted: bool) -> int:
-    """Return the MTU of containers on an overlay network whose option is ``value``."""
-    left = value - OVERLAY_TAKES
-    return (left - ENCRYPTED_TAKES) // 4 * 4 if encrypted else left
-
-
-def _bridge(network: Network) -> list[Artifact]:
-    existing = loaded(network.existing.get("daemon.json"))
-    changes: dict[str, Any] = {"mtu": network.pod_mtu}
-    if _major(network) >= NETWORK_OPTS_SINCE:  # an older daemon does not start with a key that it doesn't know
-        changes["default-network-opts"] = {"bridge": {OPTION: str(network.pod_mtu)}}
+def _bridge(request: CniRequest) -> list[Artifact]:
+    existing = loaded(request.existing.get("daemon.json"))
+    changes: dict[str, Any] = {"mtu": request.pod_mtu}
+    if _major(request) >= NETWORK_OPTS_SINCE:  # an older daemon does not start with a key that it doesn't know
+        changes["default-network-opts"] = {"bridge": {OPTION: str(request.pod_mtu)}}
     return [
         Artifact(path="etc/docker/daemon.json", text=compact(merged(existing, changes)), schema="docker/daemon"),
         Artifact(
             path="docker/compose.networks.yaml",
-            text=dump({"networks": {"default": {"driver_opts": {OPTION: str(network.pod_mtu)}}}}),
+            text=dump({"networks": {"default": {"driver_opts": {OPTION: str(request.pod_mtu)}}}}),
             patch="object",
             schema="docker/compose",
         ),
     ]
 
 
-def _major(network: Network) -> int:
-    return whole(network.options.get("version", "").partition(".")[0]) or NETWORK_OPTS_SINCE
+def _major(request: CniRequest) -> int:
+    return whole(request.options.get("version", "").partition(".")[0]) or NETWORK_OPTS_SINCE
 
 
-def _bridge_steps(network: Network) -> list[Step]:
-    check = _major(network) >= VALIDATE_SINCE
+def _bridge_steps(request: CniRequest) -> list[ManualStep]:
+    check = _major(request) >= VALIDATE_SINCE
     return [
-        Step(
+        ManualStep(
             stage="config",
             text="install daemon.json" + (" after the daemon itself has checked it" if check else ""),
             command="dockerd --validate --config-file /etc/docker/daemon.json" if check else "",
             where="node",
         ),
-        Step(stage="restart", text="restart the daemon", command="systemctl restart docker", where="node"),
-        Step(stage="pods", text="recreate networks and containers: a network's MTU can't be changed", where="node"),
+        ManualStep(stage="restart", text="restart the daemon", command="systemctl restart docker", where="node"),
+        ManualStep(
+            stage="pods", text="recreate networks and containers: a network's MTU can't be changed", where="node"
+        ),
     ]
 
 
-def _overlay(network: Network) -> list[Artifact]:
-    value = str(OVERLAY_ADAPTER.field_value(network))
+def _overlay(request: CniRequest) -> list[Artifact]:
+    value = str(OVERLAY_ADAPTER.field_value(request))
     options: dict[str, Any] = {OPTION: value}
-    if network.own_ipsec:
+    if request.own_ipsec:
         options["encrypted"] = ""
-    name = network.options.get("name", "backend")
+    name = request.options.get("name", "backend")
     body = {"networks": {name: {"driver": "overlay", "attachable": True, "driver_opts": options}}}
     return [Artifact(path="docker/stack.networks.yaml", text=dump(body), patch="object", schema="docker/compose")]
 
 
-def _overlay_steps(_network: Network) -> list[Step]:
+def _overlay_steps(_network: CniRequest) -> list[ManualStep]:
     return [
-        Step(stage="pods", text="remove the services from the network and the network itself: it can't be changed"),
-        Step(
+        ManualStep(
+            stage="pods", text="remove the services from the network and the network itself: it can't be changed"
+        ),
+        ManualStep(
             stage="config",
             text="deploy the stack again with the option",
             command="docker stack deploy -c docker-compose.yaml -c docker/stack.networks.yaml STACK",
@@ -101,7 +97,7 @@ def _overlay_steps(_network: Network) -> list[Step]:
     ]
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read daemon.json, ``docker network inspect``, and the networks of a compose file."""
     if piece.has("Driver", "Name") and isinstance(piece.get("Options"), (dict, type(None))) and piece.has("Scope"):
         name = piece.text("Name")
@@ -109,7 +105,7 @@ def audit(piece: Piece) -> list[Setting | Hint]:
     if is_daemon(piece):
         return _daemon(piece)
     if piece.has("networks") and isinstance(piece.get("networks"), dict) and not piece.kind:
-        found: list[Setting | Hint] = []
+        found: list[Setting | Clue] = []
         for name, body in piece.get("networks").items():
             if isinstance(body, dict) and isinstance(name, str):
                 network = piece.sub("networks", name)
@@ -151,8 +147,8 @@ def is_daemon(piece: Piece) -> bool:
     return bool(_DAEMON_KEYS & piece.data.keys()) or (piece.doc.path.endswith("daemon.json") and "mtu" in piece.data)
 
 
-def _daemon(piece: Piece) -> list[Setting | Hint]:
-    found: list[Setting | Hint] = []
+def _daemon(piece: Piece) -> list[Setting | Clue]:
+    found: list[Setting | Clue] = []
     number = whole(piece.get("mtu"))
     if number is not None:
         found.append(_bridge_setting(piece, number, ("mtu",), "mtu"))
@@ -169,7 +165,7 @@ def _daemon(piece: Piece) -> list[Setting | Hint]:
     return found
 
 
-def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Setting | Hint]:
+def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Setting | Clue]:
     at = (options, OPTION)
     number = whole(piece.get(*at))
     if driver == "bridge":
@@ -180,10 +176,10 @@ def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Settin
         return []
     raw = piece.get(options)
     encrypted = isinstance(raw, dict) and "encrypted" in raw
-    found: list[Setting | Hint] = [_overlay_setting(piece, number, at, shown + OPTION, encrypted=encrypted)]
+    found: list[Setting | Clue] = [_overlay_setting(piece, number, at, shown + OPTION, encrypted=encrypted)]
     if encrypted:
-        own = Own(suite=OWN_ESP)
-        found.append(Hint(system="docker-overlay", place=piece.place(options, "encrypted"), own=own, refuse=_WHY))
+        own = BuiltinIpsec(suite=OWN_ESP)
+        found.append(Clue(system="docker-overlay", location=piece.location(options, "encrypted"), own=own, refuse=_WHY))
     return found
 
 
@@ -191,35 +187,26 @@ def _bridge_setting(piece: Piece, number: int, at: tuple[str, ...], field: str, 
     return Setting(
         system="docker",
         field=field,
-        place=piece.place(*at),
+        location=piece.location(*at),
         value=number,
         semantics="pod",
         encap="",
-        ends=fixed(number),
-        wanted=plus(),
         change=f"set {field}, restart dockerd, recreate the network and its containers",
         note=note,
     )
 
 
 def _overlay_setting(piece: Piece, number: int | None, at: tuple[str, ...], field: str, *, encrypted: bool) -> Setting:
-    value = number or DEFAULT_MTU
-
-    def wanted(size: int, _encap: str, _family: str) -> int | None:
-        return size + OVERLAY_TAKES + (ENCRYPTED_TAKES if encrypted else 0)
-
-    ends: Sizes = fixed(overlay_ends(value, encrypted))
     return Setting(
         system="docker-overlay",
         field=field,
-        place=piece.place(*at),
-        value=value,
+        location=piece.location(*at),
+        value=number or DEFAULT_MTU,
         semantics="underlay",
         encap="vxlan",
-        port=4789,
-        own=Own(suite=OWN_ESP) if encrypted else None,
-        ends=ends,
-        wanted=wanted,
+        port=PORT,
+        own=BuiltinIpsec(suite=OWN_ESP) if encrypted else None,
+        overhead=ENCRYPTED_OVERLAY if encrypted else OVERLAY,
         change=f"recreate the network with {OPTION}, and its containers",
         note="" if number else "not set: Docker starts from 1500, whatever the link is",
     )
@@ -228,14 +215,12 @@ def _overlay_setting(piece: Piece, number: int | None, at: tuple[str, ...], fiel
 BRIDGE_ADAPTER = Adapter(
     name="docker",
     title="Docker bridge networks",
-    checked_against="moby b985e231; default-network-opts needs 24.0 (option version=20.10 leaves it out)",
     semantics="pod",
     field=f"daemon.json mtu and default-network-opts.bridge.{OPTION}",
-    takes=BRIDGE,
+    overhead=BRIDGE,
     automatic=None,
     goes_live="restart dockerd",
     pods_keep=True,
-    ports=(),
     render=_bridge,
     steps=_bridge_steps,
     audit=audit,
@@ -243,14 +228,12 @@ BRIDGE_ADAPTER = Adapter(
 OVERLAY_ADAPTER = Adapter(
     name="docker-overlay",
     title="Docker swarm overlay networks",
-    checked_against="moby b985e231",
     semantics="underlay",
     field=f"driver option {OPTION} of the network",
-    takes=OVERLAY,
+    overhead=OVERLAY,
     automatic=None,
     goes_live="remove and create the network",
     pods_keep=True,
-    ports=("UDP 4789 (VXLAN)", "TCP 2377", "TCP and UDP 7946", "ESP (encrypted)"),
     render=_overlay,
     steps=_overlay_steps,
     audit=lambda _piece: [],  # the bridge adapter reads both

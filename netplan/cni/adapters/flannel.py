@@ -12,23 +12,23 @@ from typing import Any
 from netplan.cni.adapter import (
     Adapter,
     Artifact,
-    Encap,
+    BuiltinIpsec,
+    Clue,
+    CniRequest,
     Family,
-    Hint,
-    Network,
-    Own,
+    ManualStep,
+    Overhead,
+    OverheadTable,
     Setting,
-    Sizes,
-    Step,
-    fixed,
-    plus,
     same,
     whole,
 )
 from netplan.cni.kubernetes import compact, config_map, live_link, loaded, merged, recreate_pods, rollout
 from netplan.cni.yaml_document import Piece
+from netplan.model.cni_facts import NETWORKS
 
-TAKES: dict[tuple[Encap, Family], int] = {**same(("vxlan",), 50), **same(("none",), 0)}
+PORT = NETWORKS["flannel"].overlays["vxlan"].port
+TAKES: OverheadTable = {**same(("vxlan",), 50), **same(("none",), 0)}
 # backend type -> encapsulation, what it subtracts from the link, and whether Backend.MTU exists
 BACKENDS: dict[str, tuple[str, int, bool]] = {
     "vxlan": ("vxlan", 50, True),
@@ -43,22 +43,22 @@ DEFAULT_ESP = "aes128gcm16"
 _WHY = "its ipsec backend starts a charon of its own, which takes UDP 500 and 4500 from the hosts' charon"
 
 
-def backend(network: Network, existing: dict[str, Any]) -> dict[str, Any]:
+def backend(request: CniRequest, existing: dict[str, Any]) -> dict[str, Any]:
     """Return net-conf.json with the plan's backend; what it holds beside is kept."""
-    changes: dict[str, Any] = {"Network": network.options.get("network", network.pod_cidrs[0])}
+    changes: dict[str, Any] = {"Network": request.options.get("network", request.pod_cidrs[0])}
     if existing:
         changes = {}
-    if network.encap == "vxlan":
-        kind: dict[str, Any] = {"Type": "vxlan", "MTU": network.pod_mtu + TAKES["vxlan", network.family]}
-        kind |= {"Port": network.port} if network.port else {}
-        kind |= {"VNI": network.vni} if network.vni else {}
+    if request.encap == "vxlan":
+        kind: dict[str, Any] = {"Type": "vxlan", "MTU": request.pod_mtu + TAKES["vxlan", request.family]}
+        kind |= {"Port": request.port} if request.port else {}
+        kind |= {"VNI": request.vni} if request.vni else {}
         changes["Backend"] = kind
     else:
         changes["Backend"] = {"Type": "host-gw"}
     return merged(existing, changes)
 
 
-def cni_conf(network: Network, existing: dict[str, Any]) -> dict[str, Any]:
+def cni_conf(request: CniRequest, existing: dict[str, Any]) -> dict[str, Any]:
     """Return cni-conf.json with the pod MTU forced."""
     found = existing or {
         "name": "cbr0",
@@ -69,35 +69,33 @@ def cni_conf(network: Network, existing: dict[str, Any]) -> dict[str, Any]:
         ],
     }
     plugins = [
-        merged(plugin, {"delegate": {"mtu": network.pod_mtu}}) if plugin.get("type") == "flannel" else plugin
+        merged(plugin, {"delegate": {"mtu": request.pod_mtu}}) if plugin.get("type") == "flannel" else plugin
         for plugin in found.get("plugins", [])
     ]
     return {**found, "plugins": plugins}
 
 
-def _render(network: Network) -> list[Artifact]:
+def _render(request: CniRequest) -> list[Artifact]:
     data = {
-        "net-conf.json": compact(backend(network, loaded(network.existing.get("net-conf.json")))),
-        "cni-conf.json": compact(cni_conf(network, loaded(network.existing.get("cni-conf.json")))),
+        "net-conf.json": compact(backend(request, loaded(request.existing.get("net-conf.json")))),
+        "cni-conf.json": compact(cni_conf(request, loaded(request.existing.get("cni-conf.json")))),
     }
     target = "ConfigMap/kube-flannel/kube-flannel-cfg"
     return [config_map("flannel/kube-flannel-cfg.patch.yaml", target, data, "flannel/config")]
 
 
-def device_steps(network: Network) -> list[Step]:
-    """Return the step that flannel itself does not do for devices that exist."""
-    if network.encap != "vxlan":
-        return []
-    device = "flannel.1" if network.family == "ipv4" else "flannel-v6.1"
-    return [live_link(device, network.pod_mtu, "flannel keeps the MTU of a device that exists")]
+def device_steps(adapter: Adapter, request: CniRequest) -> list[ManualStep]:
+    """Return the step that flannel itself, in any of its distributions, does not do for devices that exist."""
+    device = adapter.device(request)
+    return [live_link(device, request.pod_mtu, "flannel keeps the MTU of a device that exists")] if device else []
 
 
-def _steps(network: Network) -> list[Step]:
+def _steps(request: CniRequest) -> list[ManualStep]:
     return [
-        Step(stage="config", text="patch ConfigMap kube-flannel-cfg"),
+        ManualStep(stage="config", text="patch ConfigMap kube-flannel-cfg"),
         rollout("daemonset", "kube-flannel", "kube-flannel-ds"),
         recreate_pods(),
-        *device_steps(network),
+        *device_steps(ADAPTER, request),
     ]
 
 
@@ -113,7 +111,7 @@ def key_of(piece: Piece, name: str) -> str:
     return next((k for k in data if isinstance(k, str) and k.lower() == name), name)
 
 
-def net_conf(conf: Piece, *, system: str = "flannel") -> list[Setting | Hint]:
+def net_conf(conf: Piece, *, system: str = "flannel") -> list[Setting | Clue]:
     """Read a net-conf.json."""
     section = conf.sub(key_of(conf, "backend"))
     if not isinstance(section.data, dict):
@@ -129,37 +127,34 @@ def net_conf(conf: Piece, *, system: str = "flannel") -> list[Setting | Hint]:
     own = None
     if kind == "ipsec":
         nat = lower(section, "udpencap") is True
-        own = Own(suite=esp_suite(str(lower(section, "espproposal") or "")), mode="tunnel", nat_t=nat)
+        own = BuiltinIpsec(suite=esp_suite(str(lower(section, "espproposal") or "")), mode="tunnel", nat_t=nat)
         takes += UDP_ENCAP_TAKES if nat else 0
     number = whole(lower(section, "mtu")) or None
     key = key_of(section, "mtu")
     note = "" if settable or not number else f"the {kind} backend ignores Backend.MTU"
     used = number if settable else None
     change = "set Backend.MTU" if settable else "set plugins[0].delegate.mtu in cni-conf.json (this backend has no MTU)"
-    found: list[Setting | Hint] = [
+    found: list[Setting | Clue] = [
         Setting(
             system=system,
             field=f"Backend.{key if number else 'MTU'}",
-            place=section.place(key if number else key_of(section, "type")),
+            location=section.location(key if number else key_of(section, "type")),
             value=used,
             semantics="underlay",
             encap=encap,
             family=family,
             own=own,
-            port=whole(lower(section, "port")) or (8472 if kind == "vxlan" else None),
-            ends=_less(used, takes),
-            wanted=plus(takes) if settable else fixed(None),
+            port=whole(lower(section, "port")) or (PORT if kind == "vxlan" else None),
+            overhead=Overhead(otherwise=takes),
+            automatic=Overhead(otherwise=takes),
+            may_be_set=settable,
             change=change + ", restart the DaemonSet, then set the device and recreate the pods",
             note=note,
         )
     ]
     if own:
-        found.append(Hint(system=system, place=section.place(key_of(section, "type")), own=own, refuse=_WHY))
+        found.append(Clue(system=system, location=section.location(key_of(section, "type")), own=own, refuse=_WHY))
     return found
-
-
-def _less(number: int | None, takes: int) -> Sizes:
-    return lambda link, _encap, _family: (number or link) - takes
 
 
 def esp_suite(proposal: str) -> str:
@@ -171,9 +166,9 @@ def esp_suite(proposal: str) -> str:
     return words[0] if aead or len(words) == 1 else f"{words[0]}-{words[1]}"
 
 
-def delegate(conf: Piece, *, system: str = "flannel") -> list[Setting | Hint]:
+def delegate(conf: Piece, *, system: str = "flannel") -> list[Setting | Clue]:
     """Read the ``delegate.mtu`` of a cni-conf.json."""
-    found: list[Setting | Hint] = []
+    found: list[Setting | Clue] = []
     for plugin in conf.items("plugins"):
         number = whole(plugin.get("delegate", "mtu"))
         if plugin.text("type") == "flannel" and number:
@@ -181,19 +176,17 @@ def delegate(conf: Piece, *, system: str = "flannel") -> list[Setting | Hint]:
                 Setting(
                     system=system,
                     field="plugins[].delegate.mtu",
-                    place=plugin.place("delegate", "mtu"),
+                    location=plugin.location("delegate", "mtu"),
                     value=number,
                     semantics="pod",
                     encap="",
-                    ends=fixed(number),
-                    wanted=plus(),
                     change="set delegate.mtu and recreate the pods",
                 )
             )
     return found
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read kube-flannel-cfg, a bare net-conf.json, or a conflist with the flannel plugin."""
     if piece.kind == "ConfigMap" and piece.name == "kube-flannel-cfg":
         return config(piece, "flannel")
@@ -204,11 +197,11 @@ def audit(piece: Piece) -> list[Setting | Hint]:
     return []
 
 
-def as_hint(found: Setting) -> Hint:
+def as_clue(found: Setting) -> Clue:
     """Return what a setting tells about the network when another field decides over its number."""
-    return Hint(
+    return Clue(
         system=found.system,
-        place=found.place,
+        location=found.location,
         encap=found.encap,
         family=found.family,
         own=found.own,
@@ -216,27 +209,25 @@ def as_hint(found: Setting) -> Hint:
     )
 
 
-def config(piece: Piece, system: str) -> list[Setting | Hint]:
+def config(piece: Piece, system: str) -> list[Setting | Clue]:
     """Read the two files in a ConfigMap; a pod MTU that is forced makes the backend's own result moot."""
     conf, cni = piece.nested("data", "net-conf.json"), piece.nested("data", "cni-conf.json")
     forced = delegate(cni, system=system) if cni else []
     found = net_conf(conf, system=system) if conf else []
     if not forced:
         return found
-    return [*forced, *(as_hint(f) if isinstance(f, Setting) else f for f in found)]
+    return [*forced, *(as_clue(f) if isinstance(f, Setting) else f for f in found)]
 
 
 ADAPTER = Adapter(
     name="flannel",
     title="Flannel",
-    checked_against="flannel 0.28.9 (cdf76059)",
     semantics="underlay",
     field="net-conf.json Backend.MTU, and cni-conf.json delegate.mtu (pod)",
-    takes=TAKES,
-    automatic=TAKES,
+    overhead=Overhead(TAKES),
+    automatic=Overhead(TAKES),
     goes_live="restart ds/kube-flannel-ds and set the MTU of flannel.1 on every node",
     pods_keep=True,
-    ports=("UDP 8472 (VXLAN)", "UDP 51820, 51821 (WireGuard)", "UDP 8285 (udp)", "IP protocol 4 (ipip)"),
     render=_render,
     steps=_steps,
     audit=audit,

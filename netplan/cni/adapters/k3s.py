@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netplan.cni.adapter import Adapter, Artifact, Hint, Network, Setting, Step
+from netplan.cni.adapter import Adapter, Artifact, Clue, CniRequest, ManualStep, Overhead, Setting
 from netplan.cni.adapters import flannel
 from netplan.cni.kubernetes import compact, dump, loaded, recreate_pods
 from netplan.cni.yaml_document import Piece
@@ -11,10 +11,10 @@ CONF = "/etc/rancher/k3s/flannel-conf.json"
 CNI_CONF = "/etc/rancher/k3s/flannel-cni-conf.json"
 
 
-def _render(network: Network) -> list[Artifact]:
+def _render(request: CniRequest) -> list[Artifact]:
     settings = {"flannel-conf": CONF, "flannel-cni-conf": CNI_CONF}
-    net_conf = flannel.backend(network, loaded(network.existing.get("net-conf.json")))
-    cni_conf = flannel.cni_conf(network, loaded(network.existing.get("cni-conf.json")))
+    net_conf = flannel.backend(request, loaded(request.existing.get("net-conf.json")))
+    cni_conf = flannel.cni_conf(request, loaded(request.existing.get("cni-conf.json")))
     return [
         Artifact(path=CONF.lstrip("/"), text=compact(net_conf), schema="flannel/net-conf"),
         Artifact(path=CNI_CONF.lstrip("/"), text=compact(cni_conf), schema="cni/conflist"),
@@ -22,21 +22,21 @@ def _render(network: Network) -> list[Artifact]:
     ]
 
 
-def _steps(network: Network) -> list[Step]:
+def _steps(request: CniRequest) -> list[ManualStep]:
     return [
-        Step(stage="config", text="install the three files on every node; servers must agree", where="node"),
-        Step(
+        ManualStep(stage="config", text="install the three files on every node; servers must agree", where="node"),
+        ManualStep(
             stage="restart",
             text="restart k3s, one server at a time, then the agents",
             command="systemctl restart k3s || systemctl restart k3s-agent",
             where="node",
         ),
         recreate_pods(),
-        *flannel.device_steps(network),
+        *flannel.device_steps(ADAPTER, request),
     ]
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Nothing of its own: its files are flannel's and are read there."""
     del piece
     return []
@@ -45,14 +45,12 @@ def audit(piece: Piece) -> list[Setting | Hint]:
 ADAPTER = Adapter(
     name="k3s",
     title="k3s (flannel)",
-    checked_against="k3s documentation of Aug 2026 and issue k3s#7297",
     semantics="underlay",
     field="--flannel-conf: Backend.MTU, and --flannel-cni-conf: delegate.mtu (pod)",
-    takes=flannel.TAKES,
-    automatic=flannel.TAKES,
+    overhead=Overhead(flannel.TAKES),
+    automatic=Overhead(flannel.TAKES),
     goes_live="restart k3s and k3s-agent, and set the MTU of flannel.1 on every node",
     pods_keep=True,
-    ports=("UDP 8472 (VXLAN)", "UDP 51820, 51821 (WireGuard)", "TCP 6443", "TCP 10250"),
     render=_render,
     steps=_steps,
     audit=audit,

@@ -6,25 +6,22 @@ from __future__ import annotations
 from netplan.cni.adapter import (
     Adapter,
     Artifact,
-    Encap,
-    Family,
-    Hint,
-    Network,
-    Own,
+    BuiltinIpsec,
+    Clue,
+    CniRequest,
+    ManualStep,
+    Overhead,
+    OverheadTable,
     Setting,
-    Step,
     argument,
     containers,
-    fixed,
-    less,
-    plus,
     whole,
 )
 from netplan.cni.kubernetes import dump, patch, recreate_pods, rollout
 from netplan.cni.yaml_document import Piece
 
 # pkg/util/const.go, pkg/daemon/config.go
-AUTOMATIC: dict[tuple[Encap, Family], int] = {
+AUTOMATIC: OverheadTable = {
     ("geneve:8", "ipv4"): 100,
     ("geneve:8", "ipv6"): 120,
     ("vxlan", "ipv4"): 50,
@@ -36,15 +33,15 @@ OVS_ESP = "aes256gcm16"
 _WHY = "its OVN IPsec runs an IKE daemon of its own on every node, which takes UDP 500 and 4500"
 
 
-def _render(network: Network) -> list[Artifact]:
-    kind = {"geneve:8": "geneve"}.get(network.encap, network.encap)
-    values = {"networking": {"pods": {"mtu": network.pod_mtu}, "TUNNEL_TYPE": kind}}
-    subnet = network.options.get("subnet", "ovn-default")
+def _render(request: CniRequest) -> list[Artifact]:
+    kind = {"geneve:8": "geneve"}.get(request.encap, request.encap)
+    values = {"networking": {"pods": {"mtu": request.pod_mtu}, "TUNNEL_TYPE": kind}}
+    subnet = request.options.get("subnet", "ovn-default")
     return [
         Artifact(path="kube-ovn/values.yaml", text=dump(values), patch="values", schema="kube-ovn/values"),
         patch(
             "kube-ovn/subnet.patch.yaml",
-            {"spec": {"mtu": network.pod_mtu}},
+            {"spec": {"mtu": request.pod_mtu}},
             f"Subnet//{subnet}",
             "kube-ovn/subnet",
             api="kubeovn.io/v1",
@@ -52,15 +49,17 @@ def _render(network: Network) -> list[Artifact]:
     ]
 
 
-def _steps(_network: Network) -> list[Step]:
+def _steps(_network: CniRequest) -> list[ManualStep]:
     return [
-        Step(stage="config", text="upgrade the chart with the values, or edit --mtu of ds/kube-ovn-cni; patch Subnets"),
+        ManualStep(
+            stage="config", text="upgrade the chart with the values, or edit --mtu of ds/kube-ovn-cni; patch Subnets"
+        ),
         rollout("daemonset", "kube-system", "kube-ovn-cni"),
         recreate_pods(),
     ]
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read Subnet, the DaemonSet kube-ovn-cni, the controller's arguments, and Helm values."""
     if piece.kind == "Subnet" and piece.api == "kubeovn.io":
         number = whole(piece.get("spec", "mtu"))
@@ -68,44 +67,45 @@ def audit(piece: Piece) -> list[Setting | Hint]:
     if piece.kind == "DaemonSet" and piece.name == "kube-ovn-cni":
         return [found for container in containers(piece) for found in _agent(container)]
     if piece.has("networking") and isinstance(piece.get("networking", "TUNNEL_TYPE"), str):
-        own = Own(suite=OVS_ESP) if piece.get("features", "enableOvnIpsec") is True else None
-        own = Own(suite=OVS_ESP) if piece.get("func", "ENABLE_OVN_IPSEC") is True else own
+        own = BuiltinIpsec(suite=OVS_ESP) if piece.get("features", "enableOvnIpsec") is True else None
+        own = BuiltinIpsec(suite=OVS_ESP) if piece.get("func", "ENABLE_OVN_IPSEC") is True else own
         encap = _encap(piece.text("networking", "TUNNEL_TYPE"))
         at = ("networking", "pods", "mtu")
         shown = at if piece.get(*at) is not None else ("networking", "TUNNEL_TYPE")
-        found: list[Setting | Hint] = [_setting(piece, whole(piece.get(*at)), shown, "networking.pods.mtu", encap, own)]
-        return found + ([Hint(system="kube-ovn", place=piece.place(), own=own, refuse=_WHY)] if own else [])
+        found: list[Setting | Clue] = [_setting(piece, whole(piece.get(*at)), shown, "networking.pods.mtu", encap, own)]
+        return found + ([Clue(system="kube-ovn", location=piece.location(), own=own, refuse=_WHY)] if own else [])
     return []
 
 
-def _agent(container: Piece) -> list[Setting | Hint]:
+def _agent(container: Piece) -> list[Setting | Clue]:
     kind, mtu = argument(container, "--network-type"), argument(container, "--mtu")
     ipsec = argument(container, "--enable-ovn-ipsec")
-    own = Own(suite=OVS_ESP) if ipsec and ipsec[0] == "true" else None
+    own = BuiltinIpsec(suite=OVS_ESP) if ipsec and ipsec[0] == "true" else None
     if not kind and not mtu:
         return []
     where = mtu[1] if mtu else kind[1] if kind else container
     encap = _encap(kind[0] if kind else "geneve")
-    found: list[Setting | Hint] = [_setting(where, whole(mtu[0]) if mtu else None, (), "--mtu", encap, own)]
-    return found + ([Hint(system="kube-ovn", place=where.place(), own=own, refuse=_WHY)] if own else [])
+    found: list[Setting | Clue] = [_setting(where, whole(mtu[0]) if mtu else None, (), "--mtu", encap, own)]
+    return found + ([Clue(system="kube-ovn", location=where.location(), own=own, refuse=_WHY)] if own else [])
 
 
 def _encap(kind: str) -> str:
     return {"geneve": "geneve:8"}.get(kind.lower(), kind.lower())
 
 
-def _setting(piece: Piece, number: int | None, at: tuple[str, ...], field: str, encap: str, own: Own | None) -> Setting:
+def _setting(
+    piece: Piece, number: int | None, at: tuple[str, ...], field: str, encap: str, own: BuiltinIpsec | None
+) -> Setting:
     number = number or None
     return Setting(
         system="kube-ovn",
         field=field,
-        place=piece.place(*at),
+        location=piece.location(*at),
         value=number,
         semantics="pod",
         encap=encap,
         own=own,
-        ends=fixed(number) if number else less(AUTOMATIC),
-        wanted=plus(),
+        automatic=Overhead(AUTOMATIC),
         change=f"set {field}, restart ds/kube-ovn-cni and recreate the pods",
     )
 
@@ -113,14 +113,12 @@ def _setting(piece: Piece, number: int | None, at: tuple[str, ...], field: str, 
 ADAPTER = Adapter(
     name="kube-ovn",
     title="kube-ovn",
-    checked_against="kube-ovn 1533681d",
     semantics="pod",
     field="kube-ovn-cni --mtu, Subnet spec.mtu",
-    takes=dict.fromkeys(AUTOMATIC, 0),
-    automatic=AUTOMATIC,
+    overhead=Overhead(dict.fromkeys(AUTOMATIC, 0)),
+    automatic=Overhead(AUTOMATIC),
     goes_live="restart ds/kube-ovn-cni",
     pods_keep=True,
-    ports=("UDP 6081 (Geneve)", "UDP 4789 (VXLAN)", "TCP 7471 (STT)", "TCP 6641, 6642 (OVN)"),
     render=_render,
     steps=_steps,
     audit=audit,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from netplan.cni.adapter import Adapter, Artifact, Hint, Network, Setting, Step, fixed, plus
+from netplan.cni.adapter import Adapter, Artifact, Clue, CniRequest, ManualStep, Setting
 from netplan.cni.adapters import conflist
 from netplan.cni.kubernetes import patch
 from netplan.cni.yaml_document import Piece
@@ -13,13 +13,13 @@ from netplan.cni.yaml_document import Piece
 _MAIN = ("bridge", "ptp", "macvlan", "ipvlan", "vlan")
 
 
-def _kind(network: Network) -> str:
-    return network.options.get("attach", "bridge" if network.encap != "none" else "macvlan")
+def _kind(request: CniRequest) -> str:
+    return request.options.get("attach", "bridge" if request.encap != "none" else "macvlan")
 
 
-def _render(network: Network) -> list[Artifact]:
-    name, namespace = network.options.get("name", "second"), network.options.get("namespace", "default")
-    config = conflist.conflist(_kind(network), network)
+def _render(request: CniRequest) -> list[Artifact]:
+    name, namespace = request.options.get("name", "second"), request.options.get("namespace", "default")
+    config = conflist.conflist(_kind(request), request)
     body = {"spec": {"config": json.dumps(config, indent=2)}}
     return [
         patch(
@@ -33,14 +33,14 @@ def _render(network: Network) -> list[Artifact]:
     ]
 
 
-def _steps(_network: Network) -> list[Step]:
+def _steps(_network: CniRequest) -> list[ManualStep]:
     return [
-        Step(stage="config", text="apply the NetworkAttachmentDefinition"),
-        Step(stage="pods", text="recreate the pods that name it in k8s.v1.cni.cncf.io/networks"),
+        ManualStep(stage="config", text="apply the NetworkAttachmentDefinition"),
+        ManualStep(stage="pods", text="recreate the pods that name it in k8s.v1.cni.cncf.io/networks"),
     ]
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read the configuration inside a NetworkAttachmentDefinition."""
     if piece.kind != "NetworkAttachmentDefinition":
         return []
@@ -56,20 +56,18 @@ def audit(piece: Piece) -> list[Setting | Hint]:
         Setting(
             system="multus",
             field=f"{piece.name}: mtu",
-            place=piece.place("spec", "config"),
+            location=piece.location("spec", "config"),
             value=conflist.KERNEL_DEFAULT,
             semantics="pod",
             encap="none" if kind in conflist.PAST_THE_HOST else "",
-            ends=fixed(conflist.KERNEL_DEFAULT),
-            wanted=plus(),
             change="add mtu to the configuration and recreate the pods",
             note="no mtu: the interface gets the kernel's 1500",
         )
     ]
 
 
-def _named(found: Setting | Hint, name: str) -> Setting | Hint:
-    if isinstance(found, Hint):
+def _named(found: Setting | Clue, name: str) -> Setting | Clue:
+    if isinstance(found, Clue):
         return found
     values = {key: getattr(found, key) for key in Setting.__slots__}
     return Setting(**{**values, "system": "multus", "field": f"{name}: {found.field}"})
@@ -78,14 +76,12 @@ def _named(found: Setting | Hint, name: str) -> Setting | Hint:
 ADAPTER = Adapter(
     name="multus",
     title="Multus",
-    checked_against="network-attachment-definition-client 46fcc411; plugins as for CNI",
     semantics="pod",
     field="NetworkAttachmentDefinition spec.config: mtu of the plugin",
-    takes=conflist.BRIDGE.takes,
+    overhead=conflist.BRIDGE.overhead,
     automatic=None,
     goes_live="when the next pod is added",
     pods_keep=True,
-    ports=(),
     render=_render,
     steps=_steps,
     audit=audit,

@@ -11,84 +11,82 @@ from dataclasses import replace
 from netplan.cni.adapter import (
     Adapter,
     Artifact,
-    Encap,
-    Family,
-    Hint,
-    Network,
-    Own,
+    BuiltinIpsec,
+    Clue,
+    CniRequest,
+    ManualStep,
+    Overhead,
     Setting,
-    Step,
     argument,
     containers,
     environment,
-    fixed,
-    minus,
-    plus,
+    same,
     whole,
 )
 from netplan.cni.kubernetes import config_map, patch, recreate_pods, rollout
 from netplan.cni.yaml_document import Piece
+from netplan.model.cni_facts import NETWORKS
 from netplan.problems import Problem
 
-TAKES: dict[tuple[Encap, Family], int] = {("geneve:8", "ipv4"): 0, ("geneve:8", "ipv6"): 0}
+TAKES = same(("geneve:8",))
 DEFAULT_MTU = 1400
-OPENSHIFT_TAKES = 100  # pkg/network/ovn_kubernetes.go
+OPENSHIFT_TAKES = NETWORKS["openshift"].headroom  # what it subtracts, and what it insists on
 OPENSHIFT_IPSEC_TAKES = 46
 OVS_ESP = "aes256gcm16"
 _WHY = "its IPsec daemon takes UDP 500 and 4500 and installs policies for Geneve between all nodes"
 _EXTERNAL = "on OpenShift host IPsec is ipsecConfig.mode External with the nodes' libreswan, not strongSwan"
 
 
-def _upstream(network: Network) -> list[Artifact]:
+def _upstream(request: CniRequest) -> list[Artifact]:
     target = "ConfigMap/ovn-kubernetes/ovn-config"
-    data = {"mtu": str(network.pod_mtu)}
+    data = {"mtu": str(request.pod_mtu)}
     return [config_map("ovn-kubernetes/ovn-config.patch.yaml", target, data, "ovnkube/config")]
 
 
-def _upstream_steps(_network: Network) -> list[Step]:
+def _upstream_steps(_network: CniRequest) -> list[ManualStep]:
     return [
-        Step(stage="config", text="patch ConfigMap ovn-config, which OVN_MTU of ds/ovnkube-node is taken from"),
+        ManualStep(stage="config", text="patch ConfigMap ovn-config, which OVN_MTU of ds/ovnkube-node is taken from"),
         rollout("daemonset", "ovn-kubernetes", "ovnkube-node"),
         recreate_pods(),
     ]
 
 
-def migration_problems(network: Network) -> list[Problem]:
+def migration_problems(request: CniRequest) -> list[Problem]:
     """Return what the operator would refuse beside its headroom."""
     found: list[Problem] = []
     takes = OPENSHIFT_TAKES + OPENSHIFT_IPSEC_TAKES
-    if network.own_ipsec and network.pod_mtu + takes > network.link_mtu:
+    if request.own_ipsec and request.pod_mtu + takes > request.link_mtu:
         message = f"with IPsec Full, OpenShift wants {takes} bytes between machine and pod MTU"
-        found.append(Problem(code="IPP905", message=message, hint=f"at most {network.link_mtu - takes}"))
-    if not network.options.get("from"):
+        found.append(Problem(code="IPP905", message=message, hint=f"at most {request.link_mtu - takes}"))
+    if not request.options.get("from"):
         message = "an MTU migration names the MTU that it starts from; 1400 is assumed"
         found.append(Problem(code="IPP905", severity="warning", message=message))
-    if network.host_ipsec:
+    if request.host_ipsec:
         found.append(Problem(code="IPP905", severity="warning", message=_EXTERNAL))
     return found
 
 
-def _openshift(network: Network) -> list[Artifact]:
+def _openshift(request: CniRequest) -> list[Artifact]:
     target = "Network//cluster"
-    start = whole(network.options.get("from", "")) or DEFAULT_MTU
-    machine = whole(network.options.get("machine", "")) or network.link_mtu
+    start = whole(request.options.get("from", "")) or DEFAULT_MTU
+    machine = whole(request.options.get("machine", "")) or request.link_mtu
     migration = {
         "spec": {
             "migration": {
                 "mtu": {
-                    "network": {"from": start, "to": network.pod_mtu},
-                    "machine": {"from": network.link_mtu, "to": machine},
+                    "network": {"from": start, "to": request.pod_mtu},
+                    "machine": {"from": request.link_mtu, "to": machine},
                 }
             }
         }
     }
-    ipsec = {"mode": "External" if network.host_ipsec else "Full" if network.own_ipsec else "Disabled"}
+    ipsec = {"mode": "External" if request.host_ipsec else "Full" if request.own_ipsec else "Disabled"}
     done = {
         "spec": {
             "migration": None,
             "defaultNetwork": {
                 "type": "OVNKubernetes",
-                "ovnKubernetesConfig": {"mtu": network.pod_mtu, "ipsecConfig": ipsec},
+                "ovnKubernetesConfig": {"mtu": request.pod_mtu, "ipsecConfig": ipsec},
             },
         }
     }
@@ -100,28 +98,30 @@ def _openshift(network: Network) -> list[Artifact]:
     return [replace(artifact, by_step=True) for artifact in made]  # the second only after every node has rebooted
 
 
-def _openshift_steps(network: Network) -> list[Step]:
+def _openshift_steps(request: CniRequest) -> list[ManualStep]:
     routes = "old and new nodes interoperate: devices keep the larger MTU, pod routes get the smaller"
     wait = "oc wait mcp --all --for=condition=Updated --timeout=4h"
     apply = "oc patch network.operator.openshift.io cluster --type merge --patch-file openshift/"
     return [
-        Step(stage="config", text="dry run", command=f"{apply}1-migration.patch.yaml --dry-run=server"),
-        Step(
+        ManualStep(stage="config", text="dry run", command=f"{apply}1-migration.patch.yaml --dry-run=server"),
+        ManualStep(
             stage="config",
             text=f"start the migration; {routes}; every node reboots once",
             command=f"{apply}1-migration.patch.yaml",
         ),
-        Step(stage="restart", text="wait until the machine config operator has rebooted every node", command=wait),
-        Step(
+        ManualStep(
+            stage="restart", text="wait until the machine config operator has rebooted every node", command=wait
+        ),
+        ManualStep(
             stage="pods",
-            text=f"finish: migration null, mtu {network.pod_mtu}, IPsec mode; every node reboots a second time",
+            text=f"finish: migration null, mtu {request.pod_mtu}, IPsec mode; every node reboots a second time",
             command=f"{apply}2-network.patch.yaml",
         ),
-        Step(stage="check", text="wait for the second round, then read the MTU inside a pod", command=wait),
+        ManualStep(stage="check", text="wait for the second round, then read the MTU inside a pod", command=wait),
     ]
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read OpenShift's Network objects, ovnkube workloads, their ConfigMap, and attachments of OVN-Kubernetes."""
     if piece.kind == "Network" and piece.api == "operator.openshift.io":
         return _network(piece)
@@ -134,14 +134,14 @@ def audit(piece: Piece) -> list[Setting | Hint]:
         return [_setting(piece, number, at, ".".join(at), "openshift-sdn" if sdn else "openshift", None)]
     if piece.kind in ("DaemonSet", "Deployment") and piece.name.startswith("ovnkube"):
         found = [f for container in containers(piece) for f in _container(container)]
-        return found[:1] + [f for f in found if isinstance(f, Hint)][:1]
+        return found[:1] + [f for f in found if isinstance(f, Clue)][:1]
     if piece.kind == "ConfigMap" and piece.name in ("ovn-config", "ovnkube-config"):
         number = whole(piece.get("data", "mtu"))
         return [_setting(piece, number, ("data", "mtu"), "data.mtu", "ovn-kubernetes", None)] if number else []
     return []
 
 
-def _network(piece: Piece) -> list[Setting | Hint]:
+def _network(piece: Piece) -> list[Setting | Clue]:
     at: tuple[str, ...] = ("spec", "defaultNetwork", "ovnKubernetesConfig")
     if piece.text("spec", "defaultNetwork", "type") == "OpenShiftSDN":
         at = ("spec", "defaultNetwork", "openshiftSDNConfig", "mtu")
@@ -152,32 +152,34 @@ def _network(piece: Piece) -> list[Setting | Hint]:
     # ipsecConfig: {} switched it on before the field mode existed
     full = mode == "Full" or (not mode and isinstance(piece.get(*at, "ipsecConfig"), dict))
     always = piece.text(*at, "ipsecConfig", "full", "encapsulation") == "Always"
-    own = Own(suite=OVS_ESP, nat_t=always) if full else None
+    own = BuiltinIpsec(suite=OVS_ESP, nat_t=always) if full else None
     number = whole(piece.get(*at, "mtu")) or whole(piece.get("status", "mtu")) or None
-    found: list[Setting | Hint] = [_setting(piece, number, (*at, "mtu"), "ovnKubernetesConfig.mtu", "openshift", own)]
+    found: list[Setting | Clue] = [_setting(piece, number, (*at, "mtu"), "ovnKubernetesConfig.mtu", "openshift", own)]
     if own:
         found.append(
-            Hint(system="openshift", place=piece.place(*at, "ipsecConfig"), own=own, refuse=f"{_WHY}; {_EXTERNAL}")
+            Clue(
+                system="openshift", location=piece.location(*at, "ipsecConfig"), own=own, refuse=f"{_WHY}; {_EXTERNAL}"
+            )
         )
     return found
 
 
-def _container(container: Piece) -> list[Setting | Hint]:
+def _container(container: Piece) -> list[Setting | Clue]:
     entry = environment(container, "OVN_MTU")
     flag = argument(container, "--mtu")
     ipsec = environment(container, "ENABLE_IPSEC")
-    own = Own(suite=OVS_ESP) if ipsec is not None and str(ipsec.data).lower() == "true" else None
+    own = BuiltinIpsec(suite=OVS_ESP) if ipsec is not None and str(ipsec.data).lower() == "true" else None
     where = entry if entry is not None else flag[1] if flag else None
     if where is None:
         return []
     number = whole(entry.data) if entry is not None else whole(flag[0]) if flag else None
     name = "OVN_MTU" if entry is not None else "--mtu"
-    found: list[Setting | Hint] = [_setting(where, number, (), name, "ovn-kubernetes", own)]
-    return found + ([Hint(system="ovn-kubernetes", place=where.place(), own=own, refuse=_WHY)] if own else [])
+    found: list[Setting | Clue] = [_setting(where, number, (), name, "ovn-kubernetes", own)]
+    return found + ([Clue(system="ovn-kubernetes", location=where.location(), own=own, refuse=_WHY)] if own else [])
 
 
 def _setting(
-    piece: Piece, number: int | None, at: tuple[str, ...], field: str, system: str, own: Own | None
+    piece: Piece, number: int | None, at: tuple[str, ...], field: str, system: str, own: BuiltinIpsec | None
 ) -> Setting:
     number = number or None
     takes = OPENSHIFT_TAKES + (OPENSHIFT_IPSEC_TAKES if own else 0)
@@ -188,13 +190,13 @@ def _setting(
     return Setting(
         system=system,
         field=field,
-        place=piece.place(*at),
+        location=piece.location(*at),
         value=number,
         semantics="pod",
         encap="vxlan" if system == "openshift-sdn" else "geneve:8",
         own=own,
-        ends=fixed(number) if number else fixed(DEFAULT_MTU) if upstream else minus(takes),
-        wanted=plus(),
+        automatic=None if upstream else Overhead(otherwise=takes),
+        default=DEFAULT_MTU if upstream else None,
         change=change,
     )
 
@@ -202,14 +204,12 @@ def _setting(
 UPSTREAM = Adapter(
     name="ovn-kubernetes",
     title="OVN-Kubernetes",
-    checked_against="OVN-Kubernetes 8871cd9c",
     semantics="pod",
     field="ConfigMap ovn-config data.mtu (OVN_MTU, ovnkube --mtu)",
-    takes=TAKES,
+    overhead=Overhead(TAKES),
     automatic=None,
     goes_live="restart ds/ovnkube-node",
     pods_keep=True,
-    ports=("UDP 6081 (Geneve)", "UDP 4789 (hybrid overlay)", "TCP 6641, 6642 (OVN)"),
     render=_upstream,
     steps=_upstream_steps,
     audit=audit,
@@ -218,20 +218,17 @@ UPSTREAM = Adapter(
 OPENSHIFT = Adapter(
     name="openshift",
     title="OpenShift (OVN-Kubernetes)",
-    checked_against="openshift/api 2a3d7391; cluster-network-operator 2a6a57fe",
     semantics="pod",
     field="Network.operator spec.defaultNetwork.ovnKubernetesConfig.mtu",
-    takes=TAKES,
-    automatic={("geneve:8", "ipv4"): OPENSHIFT_TAKES, ("geneve:8", "ipv6"): OPENSHIFT_TAKES},
+    overhead=Overhead(TAKES),
+    automatic=Overhead(same(("geneve:8",), OPENSHIFT_TAKES)),
     goes_live="MTU migration: two rolling reboots of all nodes",
     pods_keep=True,
-    ports=("UDP 6081 (Geneve)", "UDP 500, 4500 and ESP (IPsec)", "TCP 6443", "TCP 10250"),
     render=_openshift,
     steps=_openshift_steps,
     audit=lambda _piece: [],  # the upstream adapter reads both
     brings_ipsec=f"{_WHY}; {_EXTERNAL}",
     largest=65536,
     unverified="that the second change reboots the nodes again is from documentation",
-    headroom=OPENSHIFT_TAKES,
     rules=migration_problems,
 )

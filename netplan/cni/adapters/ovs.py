@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import re
 
-from netplan.cni.adapter import Adapter, Artifact, Encap, Family, Hint, Network, Own, Setting, Step, fixed, plus
-from netplan.cni.yaml_document import Piece, spot
+from netplan.cni.adapter import (
+    Adapter,
+    Artifact,
+    BuiltinIpsec,
+    Clue,
+    CniRequest,
+    ManualStep,
+    Overhead,
+    OverheadTable,
+    Setting,
+)
+from netplan.cni.yaml_document import Piece, find_word
 
-TAKES: dict[tuple[Encap, Family], int] = {
+TAKES: OverheadTable = {
     (encap, family): 0
     for encap in ("geneve:8", "geneve", "vxlan", "gre", "stt")
     for family in ("ipv4", "ipv6")
@@ -23,31 +33,31 @@ _REQUEST = re.compile(r"set\s+interface\s+(\S+)\s+.*?mtu_request\s*=\s*(\d{1,5})
 _TYPE = re.compile(r"type=\"?(geneve|vxlan|gre|stt)\"?", re.IGNORECASE)
 
 
-def _render(network: Network) -> list[Artifact]:
-    port = network.options.get("port", "br-int")
+def _render(request: CniRequest) -> list[Artifact]:
+    port = request.options.get("port", "br-int")
     if not _NAME.match(port):
         raise ValueError("not an interface name")
     lines = [
         "#!/bin/sh",
         "# ipsecplan: MTU of the internal port; tunnel ports keep DF on the outer packet",
         "set -eu",
-        f"ovs-vsctl set Interface {port} mtu_request={network.pod_mtu}",
+        f"ovs-vsctl set Interface {port} mtu_request={request.pod_mtu}",
     ]
     return [Artifact(path="usr/local/lib/ipsecplan/ovs-mtu.sh", text="\n".join(lines) + "\n", schema="ovs/script")]
 
 
-def _steps(network: Network) -> list[Step]:
-    port = network.options.get("port", "br-int")
-    command = f"ovs-vsctl set Interface {port} mtu_request={network.pod_mtu}"
+def _steps(request: CniRequest) -> list[ManualStep]:
+    port = request.options.get("port", "br-int")
+    command = f"ovs-vsctl set Interface {port} mtu_request={request.pod_mtu}"
     return [
-        Step(stage="config", text="live at once, and kept in the database", command=command, where="node"),
-        Step(stage="pods", text="set the MTU of pods' own ends: OVS sets only ports of its own", where="node"),
+        ManualStep(stage="config", text="live at once, and kept in the database", command=command, where="node"),
+        ManualStep(stage="pods", text="set the MTU of pods' own ends: OVS sets only ports of its own", where="node"),
     ]
 
 
-def audit_text(path: str, text: str) -> list[Setting | Hint]:
+def audit_text(path: str, text: str) -> list[Setting | Clue]:
     """Read ``ovs-vsctl`` commands of a script."""
-    found: list[Setting | Hint] = []
+    found: list[Setting | Clue] = []
     lines = text.splitlines()
     kinds = {m.group(1).lower() for line in lines if (m := _TYPE.search(line))}
     ovn = any("ovn-encap-type=geneve" in line for line in lines)
@@ -56,7 +66,7 @@ def audit_text(path: str, text: str) -> list[Setting | Hint]:
     ipsec = next(
         (i for i, line in enumerate(lines) if re.search(r"options:(psk|remote_cert|remote_name)=", line)), None
     )
-    own = Own(suite="aes256gcm16") if ipsec is not None else None
+    own = BuiltinIpsec(suite="aes256gcm16") if ipsec is not None else None
     for index, line in enumerate(lines):
         match = _REQUEST.search(line)
         if match:
@@ -64,22 +74,20 @@ def audit_text(path: str, text: str) -> list[Setting | Hint]:
                 Setting(
                     system="ovs",
                     field=f"Interface {match.group(1)} mtu_request",
-                    place=spot(path, lines, index, "mtu_request"),
+                    location=find_word(path, lines, index, "mtu_request"),
                     value=int(match.group(2)),
                     semantics="device",
                     encap=encap,
                     own=own,
-                    ends=fixed(int(match.group(2))),
-                    wanted=plus(),
                     change="set mtu_request; it is live at once",
                 )
             )
     if own and ipsec is not None:
-        found.append(Hint(system="ovs", place=spot(path, lines, ipsec, "options:"), own=own, refuse=_WHY))
+        found.append(Clue(system="ovs", location=find_word(path, lines, ipsec, "options:"), own=own, refuse=_WHY))
     return found
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Nothing in YAML or JSON; scripts go through :func:`audit_text`."""
     del piece
     return []
@@ -88,14 +96,12 @@ def audit(piece: Piece) -> list[Setting | Hint]:
 ADAPTER = Adapter(
     name="ovs",
     title="Open vSwitch and OVN",
-    checked_against="Open vSwitch d6a632a9",
     semantics="device",
     field="Interface mtu_request",
-    takes=TAKES,
+    overhead=Overhead(TAKES),
     automatic=None,
     goes_live="at once",
     pods_keep=True,
-    ports=("UDP 6081 (Geneve)", "UDP 4789 (VXLAN)", "IP protocol 47 (GRE)", "TCP 7471 (STT)"),
     render=_render,
     steps=_steps,
     audit=audit,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from netplan.cni.adapter import Adapter, Artifact, Hint, Network, Setting, Step, fixed, plus, whole
+from netplan.cni.adapter import Adapter, Artifact, Clue, CniRequest, ManualStep, Overhead, Setting, whole
 from netplan.cni.adapters import calico, canal, cilium, flannel
 from netplan.cni.kubernetes import dump, loaded, merged, patch, recreate_pods, rollout
 from netplan.cni.yaml_document import Piece
+from netplan.model.cni_facts import NETWORKS
 
 CANAL_DEFAULT = 1450
-CHECKED = "RKE2 docs 9477b7b1; charts rke2-calico, rke2-cilium, rke2-flannel, rke2-canal"
 
 
-def _config(chart: str, changes: dict[str, Any], network: Network) -> list[Artifact]:
-    values = merged(loaded(network.existing.get("valuesContent")), changes)
+def _config(chart: str, changes: dict[str, Any], request: CniRequest) -> list[Artifact]:
+    values = merged(loaded(request.existing.get("valuesContent")), changes)
     body = {"spec": {"valuesContent": dump(values)}}
     return [
         patch(
@@ -29,35 +29,36 @@ def _config(chart: str, changes: dict[str, Any], network: Network) -> list[Artif
     ]
 
 
-def _calico(network: Network) -> list[Artifact]:
-    return _config("rke2-calico", {"installation": {"calicoNetwork": {"mtu": network.pod_mtu}}}, network)
+def _calico(request: CniRequest) -> list[Artifact]:
+    return _config("rke2-calico", {"installation": {"calicoNetwork": {"mtu": request.pod_mtu}}}, request)
 
 
-def _cilium(network: Network) -> list[Artifact]:
-    return _config("rke2-cilium", dict(cilium.values(network)), network)
+def _cilium(request: CniRequest) -> list[Artifact]:
+    return _config("rke2-cilium", dict(cilium.values(request)), request)
 
 
-def _flannel(network: Network) -> list[Artifact]:
-    return _config("rke2-flannel", {"flannel": {"mtu": FLANNEL.field_value(network)}}, network)
+def _flannel(request: CniRequest) -> list[Artifact]:
+    return _config("rke2-flannel", {"flannel": {"mtu": FLANNEL.field_value(request)}}, request)
 
 
-def _canal(network: Network) -> list[Artifact]:
-    return _config("rke2-canal", {"calico": {"vethuMTU": network.pod_mtu}}, network)
+def _canal(request: CniRequest) -> list[Artifact]:
+    return _config("rke2-canal", {"calico": {"vethuMTU": request.pod_mtu}}, request)
 
 
-def _steps(daemonset: str, namespace: str) -> Callable[[Network], list[Step]]:
-    def steps(network: Network) -> list[Step]:
+def _steps(name: str, daemonset: str, namespace: str) -> Callable[[CniRequest], list[ManualStep]]:
+    def steps(request: CniRequest) -> list[ManualStep]:
         found = [
-            Step(stage="config", text="apply the HelmChartConfig; the helm controller upgrades the chart"),
+            ManualStep(stage="config", text="apply the HelmChartConfig; the helm controller upgrades the chart"),
             rollout("daemonset", namespace, daemonset),
             recreate_pods(),
         ]
-        return found + (flannel.device_steps(network) if "flannel" in daemonset or "canal" in daemonset else [])
+        adapter = {"rke2-flannel": FLANNEL, "rke2-canal": CANAL}.get(name)
+        return found + (flannel.device_steps(adapter, request) if adapter else [])
 
     return steps
 
 
-def audit(piece: Piece) -> list[Setting | Hint]:
+def audit(piece: Piece) -> list[Setting | Clue]:
     """Read a HelmChartConfig or HelmChart of one of the charts."""
     if piece.kind not in ("HelmChartConfig", "HelmChart") or not piece.name.startswith("rke2-"):
         return []
@@ -84,20 +85,22 @@ def _setting(system: str, values: Piece, at: tuple[str, str], number: int | None
     return Setting(
         system=system,
         field=f"valuesContent {field}",
-        place=values.place(*at),
+        location=values.location(*at),
         value=number,
         semantics="underlay" if takes else "pod",
         encap="vxlan",
-        port=4789 if system == "rke2-flannel" else 8472,
-        ends=fixed(number - takes) if number else (lambda link, _e, _f: link - flannel.TAKES["vxlan", "ipv4"]),
-        wanted=plus(takes),
+        port=NETWORKS[system].overlays["vxlan"].port,
+        overhead=Overhead(otherwise=takes),
+        automatic=Overhead(otherwise=flannel.TAKES["vxlan", "ipv4"]),
         change=f"set {field} in valuesContent and restart the DaemonSet",
     )
 
 
-def _renamed(found: Setting | Hint) -> Setting | Hint:
-    if isinstance(found, Hint):
-        return Hint(system="rke2-cilium", place=found.place, own=found.own, refuse=found.refuse, encap=found.encap)
+def _renamed(found: Setting | Clue) -> Setting | Clue:
+    if isinstance(found, Clue):
+        return Clue(
+            system="rke2-cilium", location=found.location, own=found.own, refuse=found.refuse, encap=found.encap
+        )
     values = {name: getattr(found, name) for name in Setting.__slots__}
     return Setting(**{**values, "system": "rke2-cilium"})
 
@@ -105,21 +108,19 @@ def _renamed(found: Setting | Hint) -> Setting | Hint:
 def _adapter(chart: str, like: Adapter, field: str, render: Any, daemonset: str, **changes: Any) -> Adapter:
     facts: dict[str, Any] = {
         "semantics": like.semantics,
-        "takes": like.takes,
+        "overhead": like.overhead,
         "automatic": like.automatic,
         "pods_keep": like.pods_keep,
-        "ports": like.ports,
         "brings_ipsec": like.brings_ipsec,
         "largest": like.largest,
     }
     return Adapter(
         name=f"rke2-{chart}",
         title=f"RKE2 with {like.title}",
-        checked_against=CHECKED,
         field=f"HelmChartConfig rke2-{chart}: {field}",
         goes_live=f"the helm controller, then restart ds/{daemonset}",
         render=render,
-        steps=_steps(daemonset, "calico-system" if chart == "calico" else "kube-system"),
+        steps=_steps(f"rke2-{chart}", daemonset, "calico-system" if chart == "calico" else "kube-system"),
         audit=audit,
         **{**facts, **changes},
     )
@@ -134,9 +135,8 @@ FLANNEL = _adapter(
     "flannel.mtu",
     _flannel,
     "kube-flannel-ds",
-    takes=_VXLAN_ONLY,
-    automatic=_VXLAN_ONLY,
-    ports=("UDP 4789 (VXLAN)", "TCP 9345", "TCP 6443", "TCP 10250"),
+    overhead=Overhead(_VXLAN_ONLY),
+    automatic=Overhead(_VXLAN_ONLY),
     unverified="that flannel.mtu of the chart becomes Backend.MTU is inferred from the chart's template",
 )
 CANAL = _adapter(
@@ -145,7 +145,6 @@ CANAL = _adapter(
     "calico.vethuMTU",
     _canal,
     "rke2-canal",
-    takes=dict.fromkeys(_VXLAN_ONLY, 0),
+    overhead=Overhead(dict.fromkeys(_VXLAN_ONLY, 0)),
     automatic=None,
-    ports=("UDP 8472 (VXLAN)", "TCP 9099", "TCP 9345", "TCP 6443", "TCP 10250"),
 )

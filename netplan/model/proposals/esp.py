@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from netplan.model.proposals.keywords import GROUPS, INTEGRITY, SEQUENCE_NUMBERS, SHAPE, Word, group
+from netplan.model.proposals.keywords import GROUPS, INTEGRITY, SEQUENCE_NUMBERS, SHAPE, Keyword, group
 
 _AES = re.compile(r"^aes(?P<bits>128|192|256)?(?P<mode>gcm|ccm|ctr|gmac)?(?P<icv>8|12|16|64|96|128)?\Z")
 _ICV_OCTETS = {"8": 8, "12": 12, "16": 16, "64": 8, "96": 12, "128": 16, None: 16}
@@ -102,7 +102,7 @@ def algorithm_name(negotiated: str) -> str:
     return re.sub(r"-(128|192|256)$", "", negotiated)
 
 
-def judged(first: str, meanings: list[tuple[str, Word]]) -> tuple[str | None, tuple[str, ...]]:
+def judged(first: str, meanings: list[tuple[str, Keyword]]) -> tuple[str | None, tuple[str, ...]]:
     """Return why a proposal is refused, if it is, and what else can be said against it."""
     weak: list[str] = []
     doubts: list[str] = []
@@ -114,8 +114,8 @@ def judged(first: str, meanings: list[tuple[str, Word]]) -> tuple[str | None, tu
         doubts.append("its integrity check value is shorter than the 16 bytes of AES-GCM in RFC 8221 section 5")
     for word, meaning in meanings:
         say = meaning.why if meaning.why[:3] in ("MD5", "SHA") else f"{word} {meaning.why}"
-        if meaning.verdict == "refused":
+        if meaning.grade == "refused":
             weak.append(say)
-        elif meaning.verdict == "aged":
+        elif meaning.grade == "aged":
             doubts.append(say)
     return (weak[0] if weak else None), tuple(dict.fromkeys(doubts))

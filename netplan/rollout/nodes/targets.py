@@ -14,7 +14,7 @@ from typing import Any
 from netplan.bundle.manifest import Bundle
 from netplan.inputs import inventory as inventory_module
 from netplan.inputs.inventory import Host, Inventory
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import Location, Problem, ProblemError, quoted
 
 # What we take from an inventory to reach a node. Everything else in it is none of a rollout's business; passwords
 # above all: they would have to lie in a file or in an argument.
@@ -125,9 +125,9 @@ def read_inventory(bundle: Bundle, override: Path | None) -> Inventory:
     if override is None and inventory.digest != recorded["digest"]:
         raise ProblemError(
             Problem(
-                code="IPP651",
-                message="the inventory changed after the bundle was rendered",
-                path=str(path),
+                "IPP651",
+                "the inventory changed after the bundle was rendered",
+                location=Location(str(path)),
                 hint="render again and review it; or give the inventory to use with --inventory",
             )
         )

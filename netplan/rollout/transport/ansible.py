@@ -127,7 +127,7 @@ class AnsibleTransport:
             self._carry(requests, targets, payload, fresh, arrived, seen)
         except OSError as error:
             problem = refused(error)
-            said = f"this machine: {problem.where() or 'a file'}: {problem.message}"
+            said = f"this machine: {str(problem.location) or 'a file'}: {problem.message}"
             for node_id in requests.keys() - seen.keys():
                 seen[node_id] = Answer(broken=said)
                 arrived(node_id, seen[node_id])
