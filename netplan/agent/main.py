@@ -10,13 +10,18 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from .phases.table import FREE, PHASES, READ_ONLY, UNDO
+from .phase_table import PHASES, READ_ONLY, ROLL_BACK, Phase
 from .system import core
-from .system.core import Node, Stop, finding
+from .system.core import Stop, finding
 from .transaction import lease, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .protocol import Answer, Finding, Header, Json, Request, Result
 
 SENTINEL = "IPSECPLAN-RESULT "
 
@@ -35,48 +40,53 @@ def _alone(seconds: float) -> Iterator[None]:
             core.remove(state.RUN + "/agent")
 
 
-def _harmless(request: Node) -> bool:
+def _harmless(request: Request) -> bool:
     """Tell whether a request can do nothing here, so that it needs neither the lock nor the lease.
 
     Such are a look, a measurement, and taking back a transaction that is not here (another one may be at work).
     """
-    if all(name in READ_ONLY for name in request["phases"]):
-        return not request.get("rearm")
-    if request.get("any") or not set(UNDO).issuperset(request["phases"]):
+    if READ_ONLY.issuperset(request["phases"]):
+        return not request["rearm"]
+    if request.get("any") or not set(ROLL_BACK).issuperset(request["phases"]):
         return False
     return bool(state.load()["tx"] != request["tx"])
 
 
-def perform(request: Node, archive: bytes | None) -> list[Node]:
+def function_of(phase: Phase) -> Callable[..., Json]:
+    """Import the module of a phase and return the function that serves it."""
+    found: Callable[..., Json] = getattr(importlib.import_module("." + phase.module, __package__), phase.function)
+    return found
+
+
+def perform(request: Request, archive: bytes | None) -> list[Result]:
     """Run the phases of a request; return one result for each that ran."""
-    results = []
+    results: list[Result] = []
     for name in request["phases"]:
         begin = time.monotonic()
-        result = {"phase": name, "ok": True, "changed": False, "detail": "", "findings": []}
         try:
-            if name not in FREE:
+            phase = PHASES[name]
+            if phase.needs_open:
                 state.require_open(request["tx"])
-            module, call = PHASES[name]
-            answer = call(importlib.import_module("." + module, __package__), request, archive)
-            result.update(answer)
-            result["findings"] = answer.pop("notes", [])
+            serve = function_of(phase)
+            answer = serve(request, archive) if phase.archive else serve(request)
+            about: Json = {"phase": name, "ok": True, "findings": answer.pop("notes", [])}
+            result: Any = {**about, **answer, "seconds": round(time.monotonic() - begin, 2)}
         except Stop as stop:
-            result.update(ok=False, findings=stop.findings, detail=stop.findings[0]["message"])
+            result = _failed(name, stop.findings, round(time.monotonic() - begin, 2))
         except Exception as error:  # noqa: BLE001  a defect of ours must still come back as an answer
-            result.update(_broken(error))
-        result["seconds"] = round(time.monotonic() - begin, 2)
+            result = _failed(name, [_broken(error)], round(time.monotonic() - begin, 2))
         results.append(result)
         if not result["ok"] or (name == "status" and request.get("stop_when_same") and not result["differs"]):
             break
-    if request.get("step") and len(results) == len(request["phases"]) and all(r["ok"] for r in results):
+    if "step" in request and len(results) == len(request["phases"]) and all(r["ok"] for r in results):
         try:
             state.reached(request["tx"], request["step"])
         except OSError as error:
-            results[-1].update(_broken(error))
+            results[-1] = _failed(results[-1]["phase"], [_broken(error)], results[-1]["seconds"])
     return results
 
 
-def _broken(error: Exception) -> Node:
+def _broken(error: Exception) -> Finding:
     """Return what a result says of an exception: a full disk, or else a defect of ours."""
     import traceback
 
@@ -84,16 +94,26 @@ def _broken(error: Exception) -> Node:
     place = f"({os.path.basename(where.filename)}:{where.lineno})"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         path = f" for {error.filename}" if error.filename else ""
-        said = finding("IPP635", f"{error.strerror}{path} {place}", "make room on this node")
-    else:
-        said = finding("IPP609", f"{type(error).__name__}: {error} {place}", "this is a defect of ipsecplan")
-    return {"ok": False, "findings": [said], "detail": said["message"]}
+        return finding("IPP635", f"{error.strerror}{path} {place}", "make room on this node")
+    return finding("IPP609", f"{type(error).__name__}: {error} {place}", "this is a defect of ipsecplan")
 
 
-def main(header: Node, stream: Any) -> None:
+def _failed(phase: str, findings: list[Finding], seconds: float = 0) -> Result:
+    """Return the result of a phase that failed."""
+    return {
+        "phase": phase,
+        "ok": False,
+        "changed": False,
+        "detail": findings[0]["message"],
+        "findings": findings,
+        "seconds": seconds,
+    }
+
+
+def main(header: Header, stream: Any) -> None:
     """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys that a request may have
-    request = json.loads(stream.read(header["request"]))
+    request: Request = json.loads(stream.read(header["request"]))
     request["skew"] = time.time() - request["time"]  # the way here included
     archive = stream.read(header["archive"]) if header["archive"] else None
     with contextlib.suppress(OSError):
@@ -105,29 +125,20 @@ def main(header: Node, stream: Any) -> None:
         else:
             # who begins is told soon that another one is at work; who takes back waits for a step that was given up
             with _alone(15 if "arm" in request["phases"] else 60):
-                if not {*UNDO, "confirm"}.isdisjoint(request["phases"]):
+                if not {*ROLL_BACK, "confirm"}.isdisjoint(request["phases"]):
                     from .transaction import disk_reserve
 
-                    disk_reserve.keep_some()
+                    disk_reserve.release_if_full()
                 lease.hold(request.get("lease"))
-                if request.get("rearm"):
+                if request["rearm"]:
                     with state.deciding():
                         state.require_open(request["tx"])
                         state.arm(request["tx"], state.seconds_left(request))
                 results = perform(request, archive)
     except Stop as stop:
-        results = [
-            {
-                "phase": request["phases"][0],
-                "ok": False,
-                "changed": False,
-                "findings": stop.findings,
-                "detail": stop.findings[0]["message"],
-                "seconds": 0,
-            }
-        ]
+        results = [_failed(request["phases"][0], stop.findings)]
     except OSError as error:
-        results = [{"phase": request["phases"][0], "changed": False, "seconds": 0, **_broken(error)}]
-    clocks = {"clock": time.monotonic(), "wall": time.time()}
-    sys.stdout.write("\n" + SENTINEL + json.dumps({"results": results, **clocks}) + "\n")
+        results = [_failed(request["phases"][0], [_broken(error)])]
+    answer: Answer = {"results": results, "clock": time.monotonic(), "wall": time.time()}
+    sys.stdout.write("\n" + SENTINEL + json.dumps(answer) + "\n")
     sys.stdout.flush()

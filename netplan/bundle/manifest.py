@@ -7,9 +7,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from netplan import __version__
+from netplan.agent.protocol import FileEntry, NodeJson
 from netplan.bundle.node_json import SCHEMA
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import MANIFEST, plan_digest, wanted
@@ -61,14 +62,14 @@ class Bundle:
         loaded: dict[str, Any] = json.loads((self.directory / path).read_text(encoding="utf-8"))
         return loaded
 
-    def node(self, node: str) -> dict[str, Any]:
-        """Return ``node.json`` of a node."""
-        return self.json(f"nodes/{node}/node.json")
+    def node(self, node: str) -> NodeJson:
+        """Return ``node.json`` of a node; what wrote the bundle has the same shapes."""
+        return cast(NodeJson, self.json(f"nodes/{node}/node.json"))
 
-    def files_of(self, node: str) -> list[dict[str, str]]:
+    def files_of(self, node: str) -> list[FileEntry]:
         """Return the manifest entries that are installed on a node (``node.json`` is not)."""
         prefix = f"nodes/{node}/"
-        own = [f for f in self.manifest["files"] if f["path"].startswith(prefix)]
+        own: list[FileEntry] = [f for f in self.manifest["files"] if f["path"].startswith(prefix)]
         return [f for f in own if f["path"] != f"{prefix}node.json"]
 
 
@@ -107,7 +108,7 @@ def dump(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def dump_lines(value: dict[str, Any]) -> str:
+def dump_lines(value: Mapping[str, Any]) -> str:
     """Return a JSON object with one key, or one element of a list, on each line: small, and it diffs well."""
     parts = []
     for key, item in value.items():

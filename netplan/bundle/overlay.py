@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from netplan.agent.protocol import Device, OverlayOptional
+from netplan.agent.protocol import Overlay as NodeOverlay
 from netplan.host.overlay import Endpoint, Overlay, devices, kind
 from netplan.model.node import Node
 from netplan.plan.notes import sum_of
@@ -28,34 +28,33 @@ def endpoint(node: Node) -> Endpoint:
     return Endpoint(id=node.id, address=node.address, overlay_address=node.overlay_address, pod_cidr=node.pod_cidr)
 
 
-def overlay_facts(plan: Plan, node: Node) -> dict[str, Any]:
+def overlay_facts(plan: Plan, node: Node) -> NodeOverlay:
     """The overlay of one node: devices of ours, or those of a container network, which are read and never changed."""
     overlay, made = plan.file.overlay, plan.file.overlay_facts
-    facts: dict[str, Any] = {
-        "type": overlay.type,
-        "kind": kind(overlay.type, plan.file.underlay.carrier),
-        "port": overlay.udp_port,
-        "vni": overlay.vni,
-        "address": node.overlay_address,
-        "pod_cidr": node.pod_cidr,
-    }
-    if made is None:
-        links = []
+    tunnel, device, links = "", "", list[Device]()
+    if made is not None:
+        tunnel, device = made.names(plan.file.underlay.carrier, overlay.vni, overlay.udp_port)
+        links = [{"name": device, "mtu": plan.pod_mtu}] if device else []
+    else:
         for name, reached in devices(overlay_of(plan), [endpoint(peer) for peer in plan.others(node)]):
-            link: dict[str, Any] = {"name": name, "mtu": plan.pod_mtu}
+            link: Device = {"name": name, "mtu": plan.pod_mtu}
             if overlay.type != "vxlan":
                 link["peer"] = reached[0].id
             links.append(link)
-        return {**facts, "devices": links, "bridge": overlay.bridge}
-    tunnel, device = made.names(plan.file.underlay.carrier, overlay.vni, overlay.udp_port)
+    maker: OverlayOptional = {}
+    traits: OverlayOptional = {}
+    if made is not None:
+        maker = {"made_by": plan.file.cni.plugin, "tunnel": tunnel}
+        traits = {"mtu_on": made.mtu_on, "routed": made.sends_pmtu_errors, "pods_on": made.pod_master}
     return {
-        **facts,
-        "vni": overlay.vni if made.vni is not None else None,
-        "made_by": plan.file.cni.plugin,
-        "tunnel": tunnel,
-        "devices": [{"name": device, "mtu": plan.pod_mtu}] if device else [],
-        "mtu_on": made.mtu_on,
-        "routed": made.sends_pmtu_errors,
-        "pods_on": made.pod_master,
-        "bridge": None,
+        "type": overlay.type,
+        "kind": kind(overlay.type, plan.file.underlay.carrier),
+        "port": overlay.udp_port,
+        "vni": overlay.vni if made is None or made.vni is not None else None,
+        "address": node.overlay_address,
+        "pod_cidr": node.pod_cidr,
+        **maker,
+        "devices": links,
+        **traits,
+        "bridge": overlay.bridge if made is None else None,
     }

@@ -17,6 +17,7 @@ from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
 from netplan.problems import ExitCode, Problem, ProblemError, errors, printable
 from netplan.rollout.outcome import Options
+from netplan.rollout.verbs.measure import status
 from netplan.verify.drift import START, live_side, problems
 
 CONFS = ("etc/swanctl/conf.d/ipsecplan.conf", "etc/ipsecplan/pairs.conf")  # the second where the first is a wildcard
@@ -66,7 +67,7 @@ def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -
     """Return what applying ``bundle`` would change for traffic, and every difference of the nodes from it."""
     read_bundle = manifest.read(bundle)
     with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
-        outcome = engine.status(texts=True)
+        outcome = status(engine, texts=True)
     if outcome.problems:
         raise ProblemError(outcome.problems, outcome.exit_code)
     found: list[Change] = []

@@ -37,8 +37,8 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None
             raise ProblemError(failure.problems) from None
         hosts = {
             target.name: {
-                "strongswan_version": str(engine.results["facts"][node]["version"]),
-                "strongswan_algorithms": sorted(map(str, engine.results["facts"][node]["algorithms"])),
+                "strongswan_version": engine.run.results.facts[node]["version"],
+                "strongswan_algorithms": sorted(engine.run.results.facts[node]["algorithms"]),
             }
             for node, target in engine.targets.items()
         }

@@ -69,18 +69,18 @@ def command(
         request, warnings = clamp_to_limit(chosen, request)
         baselines = _baselines(namespaces, peers)
         network = NetworkPlan(chosen, request, "raise" if raising else "lower", kubeconfig, baselines)
-        if to is not None:
-            write_steps(to, {a.path: a.text for a in network.artifacts}, network.steps_page())
-        result = _result(network)
+        artifacts = network.artifacts  # or everything that stands against them
         warnings += network.problems
+        if to is not None:
+            write_steps(to, {a.path: a.text for a in artifacts}, network.steps_page())
         if json_:
-            emit_json(result, warnings)
+            emit_json(_result(network), warnings)
             return
         report(warnings)
         if to is not None:
-            note(f"{to}: {len(network.artifacts)} files and STEPS.md; pod MTU {request.pod_mtu}")
+            note(f"{to}: {len(artifacts)} files and STEPS.md; pod MTU {request.pod_mtu}")
             return
-        for artifact in network.artifacts:
+        for artifact in artifacts:
             emit(f"# {artifact.path}  ({artifact.patch}{' ' + artifact.target if artifact.target else ''})")
             emit(artifact.text.rstrip("\n"))
         for line in network.steps_page():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from netplan.agent import phase_table
 from netplan.cli.output import note
-from netplan.rollout.phases import TITLES
 from netplan.rollout.record.events import (
     AwaitingConfirm,
     Event,
@@ -44,7 +44,7 @@ class Lines:
         if event.phase == "status":
             return
         word = "ok" if event.ok else "FAILED"
-        note(f"  {event.phase:<11} {event.node:<{self._width}}  {word:<6} {event.seconds:5.1f} s  {event.detail}")
+        note(f"  {event.phase:<13} {event.node:<{self._width}}  {word:<6} {event.seconds:5.1f} s  {event.detail}")
         for problem in event.problems:
             if problem.severity == "warning":
                 note(f"    warning {problem.code}: {problem.message}")
@@ -76,4 +76,4 @@ class Live(Lines):
         if waiting:
             phase, nodes = waiting
             shown = " ".join(sorted(nodes)[:8]) + (f" and {len(nodes) - 8} more" if len(nodes) > 8 else "")
-            self._status.update(f"{phase}: {TITLES.get(phase, '')}  [waiting for {shown}]".replace("[", "\\["))
+            self._status.update(f"{phase}: {phase_table.title(phase)}  [waiting for {shown}]".replace("[", "\\["))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
+from netplan.agent.protocol import Status
 from netplan.bundle import manifest
 from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
@@ -17,6 +17,7 @@ from netplan.problems import ExitCode, errors, printable
 from netplan.rollout.nodes import replaced
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.at_work import Holder
+from netplan.rollout.verbs import measure
 from netplan.verify.drift import problems
 
 
@@ -80,13 +81,13 @@ def command(
 
 def _look(
     bundle: Path, inventory: Path | None, state_dir: str | None
-) -> tuple[dict[str, dict[str, Any]], Outcome, Holder | None]:
+) -> tuple[dict[str, Status], Outcome, Holder | None]:
     """Look at every node once; return name -> state in the bundle's order, how it went, and who is at work."""
     with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         names = {target.id: target.name for target in engine.targets.values()}
         other = engine.state.at_work()
-        outcome = engine.status()
-        new = replaced.judge(engine.targets, outcome.nodes, ())
+        outcome = measure.status(engine)
+        new = replaced.check(engine.targets, outcome.nodes, ())
     if new:
         outcome.problems += new
         outcome.exit_code = outcome.exit_code or ExitCode.DIFFERENCE
@@ -97,27 +98,27 @@ def _look(
 
 def _watched(
     bundle: Path, inventory: Path | None, state_dir: str | None
-) -> tuple[dict[str, dict[str, Any]], list[str], ExitCode]:
+) -> tuple[dict[str, Status], list[str], ExitCode]:
     nodes, outcome, _ = _look(bundle, inventory, state_dir)
     drift = [problem for name, node in nodes.items() for problem in problems(name, node)]
     code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(drift) else ExitCode.OK)
     return nodes, [p.message for p in outcome.problems], ExitCode(code)
 
 
-def lines(name: str, node: dict[str, Any]) -> list[str]:
+def lines(name: str, node: Status) -> list[str]:
     """Return the state of one node as lines for people."""
     state, mtu = node["state"], node["mtu"]
-    last = state.get("last", {})
-    said = str(state["state"])
+    last = state["last"]
+    said: str = state["state"]
     if state["state"] == "open":
         progress = node["transaction"]
         word = "verified, " if progress["proven"] else "prepared, " if progress["prepared"] else ""
         left = "" if progress["left_s"] is None else f", rolls back in {max(0, round(progress['left_s']))} s"
         said = f"UNCONFIRMED {state['tx']} ({word}{len(progress['steps'])} steps done{left})"
     elif last.get("result") == "reverted":
-        said += f" (rolled back by {last['by']} at {last['at']})"
+        said += f" (rolled back by {last.get('by')} at {last.get('at')})"
     elif last.get("by") == "witness":
-        said += f" (by its witness at {last['at']})"
+        said += f" (by its witness at {last.get('at')})"
     devices = ", ".join(f"{device} {size or 'missing'}" for device, size in mtu["devices"].items())
     pods = sorted({pod["mtu"] for pod in mtu["pods"]})
     out = [
@@ -129,7 +130,7 @@ def lines(name: str, node: dict[str, Any]) -> list[str]:
         + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items())
         + (
             f", {node['floor']} block policies"
-            if node.get("interfaces") is None
+            if node["interfaces"] is None
             else f", {node['interfaces']} peers behind XFRM interfaces"
         ),
     ]

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from netplan.agent.protocol import Status
 from netplan.cli.output import emit, note
 from netplan.problems import ExitCode, ProblemError, printable
 from netplan.verify.drift import changed
 
-Nodes = dict[str, dict[str, Any]]
+Nodes = dict[str, Status]
 Look = Callable[[], tuple[Nodes, list[str], ExitCode]]
 IDLE = "nothing changed"
 

@@ -183,8 +183,8 @@ class NetworkPlan:
     @functools.cached_property
     def steps(self) -> list[ManualStep]:
         """The steps that make it live, in the order for lowering or raising; kubectl first runs dry."""
-        found = ordered(self.adapter.steps(self.request), self.change)
         applied = self._applied(self.own)
+        found = ordered(self.adapter.steps(self.request), self.change)
         if applied:
             at = next(i for i, step in enumerate(found) if step.stage == "config")
             found[at + 1 : at + 1] = applied

@@ -31,7 +31,7 @@ def pair_id(one: str, other: str, network: str = "") -> str:
 
 def identity(node: str, network: str) -> str:
     """Return the IKE identity of a node (an id) on an additional network where its id can't be it."""
-    return "n-" + _short(node, "plane", network)
+    return "n-" + _short(node, "network", network)
 
 
 def is_initiator(one: str, other: str) -> bool:

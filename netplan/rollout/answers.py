@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from netplan.agent.protocol import Finding, Last, Result
 from netplan.problems import Problem, printable
 from netplan.rollout.pace import Limits
 from netplan.rollout.phases import Step
 from netplan.rollout.timers import SYMPTOMS, Failure, Timers
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 
 
-def problems_of(name: str, result: Mapping[str, Any]) -> list[Problem]:
+def problems_of(name: str, result: Result) -> list[Problem]:
     """Return the findings of one phase of a node as Problems."""
     return [
         Problem(
             code=f["code"],
-            message=f"{name}: {printable(str(f['message']))}",
-            hint=printable(str(f["hint"])) if f.get("hint") else None,
-            severity="warning" if f.get("severity") == "warning" else "error",
+            message=f"{name}: {printable(f['message'])}",
+            hint=printable(f["hint"]) if f["hint"] else None,
+            severity=f["severity"],
         )
-        for f in result.get("findings", ())
+        for f in result["findings"]
     ]
 
 
@@ -33,16 +33,18 @@ def clock_is_ahead(answer: Answer, now: float) -> None:
 
     Its answer has been on the way since it read its clock, so a slow way can't be taken for a wrong clock.
     """
-    for result in answer.results if answer.wall is not None and answer.wall - now > SKEW_S else ():
+    ahead = answer.wall - now if answer.wall is not None else 0.0
+    for result in answer.results if ahead > SKEW_S else ():
         if result["phase"] == "preflight":
-            text = f"the clock is {round(answer.wall - now):+d} s off the controller's"  # type: ignore[operator]
-            found = {
+            text = f"the clock is {round(ahead):+d} s off the controller's"
+            found: Finding = {
                 "code": "IPP632",
                 "message": text,
                 "severity": "error",
                 "hint": "certificates need true time: set NTP up",
             }
-            result.update(ok=False, detail=text, findings=[*result["findings"], found])
+            result["ok"], result["detail"] = False, text
+            result["findings"] = [*result["findings"], found]
 
 
 def judge(
@@ -63,7 +65,7 @@ def judge(
     unreachable = []
     for node_id, answer in answers.items():
         mine: list[Problem] = []
-        ended: Mapping[str, Any] = {}
+        ended: Last = {}
         name, phase = names[node_id], step.phases[0]
         if answer.unreachable is not None:
             unreachable.append(name)
@@ -74,7 +76,7 @@ def judge(
         for result in answer.results:
             if not result["ok"]:
                 mine += [p for p in problems_of(name, result) if p.severity == "error"]
-                phase, ended = str(result["phase"]), _ended(result)
+                phase, ended = result["phase"], _ended(result)
         codes = {problem.code for problem in mine}
         refused = step.rearm and phase == step.phases[0] and "IPP603" in codes
         fired = timers.fired(node_id, name, Failure(phase, codes, at.get(node_id, 0.0), ended, refused))
@@ -91,10 +93,10 @@ def _away(name: str, said: str, limits: Limits) -> Problem:
     return Problem(code="IPP661", message=f"{name} can't be reached: {last}", hint=waited)
 
 
-def _ended(result: Mapping[str, Any]) -> Mapping[str, Any]:
+def _ended(result: Result) -> Last:
     """Return how the transaction ended on a node that says so."""
-    for finding in result.get("findings", ()):
-        ended = finding.get("ended")
-        if isinstance(ended, Mapping) and ended.get("result") == "reverted":
+    for finding in result["findings"]:
+        ended = finding.get("ended", {})
+        if ended.get("result") == "reverted":
             return ended
     return {}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from netplan.agent.protocol import Status
 from netplan.problems import ExitCode, Problem
 from netplan.rollout.pace import KEEP_MARGIN_S
 from netplan.verify.verdict import Verdict
@@ -39,7 +39,7 @@ class Outcome:
     exit_code: ExitCode
     problems: list[Problem] = field(default_factory=list)
     verdict: Verdict | None = None
-    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    nodes: dict[str, Status] = field(default_factory=dict)
     changes: int = 0
     transaction: str = ""
     until: str = ""  # awaiting-confirm: the UTC time by which a yes must have reached the nodes

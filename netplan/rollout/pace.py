@@ -42,26 +42,26 @@ SHARES: dict[str, float] = {
     "status": 0.35,
     "preflight": 0.65,
     "arm": 0.2,
-    "senders": 0.15,
+    "lower-senders": 0.15,
     "stage": 0.3,
-    "mtu": 0.35,
+    "lower-devices": 0.35,
     "credentials": 0.35,
-    "prove": 0.2,
+    "ike-check": 0.2,
     "permissive": 0.15,
-    "switch": 0.25,
+    "encrypt": 0.25,
     "trap": 0.35,
     "soak": 0.1,
     "enforce": 1.5,
     "probe": 1.8,
-    "hold": 0.05,
+    "await-confirm": 0.05,
     "prepare": 0.15,
     "confirm": 0.15,
-    "relax": 0.25,
-    "plain": 0.15,
-    "back": 0.5,
+    "accept-both": 0.25,
+    "send-clear": 0.15,
+    "roll-back": 0.5,
 }
 OTHER_SHARE = 0.4
-WAITS = ("prove", "switch")  # for peers, at most as long as the request says
+WAITS = ("ike-check", "encrypt")  # for peers, at most as long as the request says
 UNLIKE = (*WAITS, "soak", "probe", "preflight")  # whose seconds tell nothing of how fast a node is: they wait
 ENOUGH = 0.3  # shares below say too little about a node
 PEERS_AT_ONCE, PEER_S = 8, 4.0  # `probe` measures so many at the same time, each so long
@@ -151,8 +151,8 @@ class Pace:
     @property
     def revert_timer_s(self) -> int:
         """The timer of a node that is being taken back: until the last of three steps has reached it."""
-        relax, plain, back = phases.UNDO
-        needed = self.wall(relax) + self.wall(plain) + self.reach(back)
+        first, second, last = phases.ROLL_BACK
+        needed = self.wall(first) + self.wall(second) + self.reach(last)
         return min(LONGEST_TIMER_S, max(REVERT_TIMER_S, math.ceil(COMFORT * needed)))
 
     def lease_s(self, timer_s: int) -> int:
@@ -162,7 +162,7 @@ class Pace:
     @property
     def again_s(self) -> int:
         """To notice that a node is unreachable, and to reach the others for taking back."""
-        return max(AGAIN_S, math.ceil(self.limits().alive_s + self.reach(phases.UNDO[0])))
+        return max(AGAIN_S, math.ceil(self.limits().alive_s + self.reach(phases.ROLL_BACK[0])))
 
     @property
     def keep_margin_s(self) -> int:
@@ -172,7 +172,7 @@ class Pace:
     @property
     def least_keep_s(self) -> int:
         """The shortest wait for a yes that leaves somebody time to say it, ``KEEP_MARGIN_S``."""
-        return math.ceil(self.wall(phases.HOLD)) + self.keep_margin_s + KEEP_MARGIN_S
+        return math.ceil(self.wall(phases.AWAIT_CONFIRM)) + self.keep_margin_s + KEEP_MARGIN_S
 
     def limits(self, timer_s: int = 0) -> Limits:
         """Return how long the transport waits. A node that hangs is ended by its own timer, where one is armed.
@@ -204,7 +204,7 @@ def gaps(pace: Pace, steps: Sequence[Step], patience_s: float) -> dict[str, floa
     """
     found = {}
     for at, step in enumerate(steps[:-1]):
-        if not _arms(step) or "hold" in step.phases:
+        if not _arms(step) or "await-confirm" in step.phases:
             continue
         after = next((n for n in range(at + 1, len(steps)) if _arms(steps[n]) or n == len(steps) - 1), at)
         gap = sum(pace.wall(one, patience_s) for one in steps[at:after]) + pace.reach(steps[after], patience_s)

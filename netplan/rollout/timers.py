@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from netplan.agent.protocol import Last, NodeJson, Request, Result
 from netplan.problems import Problem
 from netplan.rollout import pace as arithmetic
 from netplan.rollout.nodes.witness import deepest, witnesses
@@ -38,7 +38,7 @@ class Failure:
     phase: str
     codes: Collection[str]
     at: float
-    ended: Mapping[str, Any]
+    ended: Last
     refused: bool
 
 
@@ -73,18 +73,18 @@ class Timers:
 
     def seconds(self, step: Step, soak_s: int) -> int:
         """Return the seconds until a node that hears nothing more takes itself back."""
-        if "relax" in step.phases:
+        if "accept-both" in step.phases:
             return self.pace.revert_timer_s
-        if "hold" in step.phases:
+        if "await-confirm" in step.phases:
             return self.keep_s
         return self.timer_s + (soak_s if "soak" in step.phases else 0)
 
-    def fit(self, plan: Sequence[Step], nodes: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    def fit(self, plan: Sequence[Step], nodes: Mapping[str, NodeJson]) -> list[Problem]:
         """Set the timer for these steps, by what was measured; return why there is none, or why the chosen one is none.
 
         Before anything is changed. ``nodes``: id -> node.json of those that take part.
         """
-        peers = {i: [str(peer["id"]) for peer in node["peers"]] for i, node in nodes.items()}
+        peers = {i: [peer["id"] for peer in node["peers"]] for i, node in nodes.items()}
         self.plan, self.deepest = tuple(plan), deepest(witnesses(peers))
         self.pace = replace(self.pace, nodes=len(nodes), peers=max(map(len, peers.values()), default=1))
         if self.smallest > LONGEST_TIMER_S:
@@ -99,7 +99,7 @@ class Timers:
                 )
             ]
         least = self.pace.least_keep_s
-        if any("hold" in step.phases for step in plan) and self.keep_s < least:
+        if any("await-confirm" in step.phases for step in plan) and self.keep_s < least:
             text = f"--confirm-timeout {self.keep_s} is too short: {self.words()}, so no confirmation would be in time"
             return [
                 Problem(code="IPP675", message=text, hint=f"--confirm-timeout {least} is the smallest that will do")
@@ -142,20 +142,20 @@ class Timers:
         before, self.timer_s = self.timer_s, max(self.timer_s, needed)
         return self.timer_s > before, None
 
-    def sent(self, requests: Mapping[str, Mapping[str, Any]], key: str, begin: float) -> None:
+    def sent(self, requests: Mapping[str, Request], key: str, begin: float) -> None:
         """Remember what each node was armed with."""
         for node_id, request in requests.items():
-            self.armed[node_id] = [*self.armed.get(node_id, ())[-1:], Armed(key, begin, int(request["timer"]))]
+            self.armed[node_id] = [*self.armed.get(node_id, ())[-1:], Armed(key, begin, request["timer"])]
 
     def learn(
         self,
         requests: Sequence[str],
         seen: Mapping[str, float],
-        results: Mapping[str, Sequence[Mapping[str, Any]]],
+        results: Mapping[str, Sequence[Result]],
         wall_s: float,
     ) -> None:
         """Learn from a step over ``requests`` (node ids, in order): when each answered, and what it had worked."""
-        spent = {i: [(str(r["phase"]), float(r["seconds"])) for r in results[i]] for i in seen if results.get(i)}
+        spent = {i: [(r["phase"], r["seconds"]) for r in results[i]] for i in seen if results.get(i)}
         timings = {i: Timing(seen[i], sum(seconds for _, seconds in own)) for i, own in spent.items()}
         trip = arithmetic.trip(requests, timings, wall_s, self.pace.forks) if timings else 0.0
         work = max((arithmetic.look_work(own) for own in spent.values()), default=0.0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from netplan.agent.protocol import NodeJson, Status
 from netplan.ipsec.impact import Side
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
@@ -14,7 +14,7 @@ from netplan.problems import Problem, printable
 START = "\nipsecplan-start {\n}\n"  # the section that the rollout keeps in a file of its own
 
 
-def problems(name: str, node: Mapping[str, Any]) -> list[Problem]:
+def problems(name: str, node: Status) -> list[Problem]:
     """Return a Problem for each difference that the node ``name`` found between itself and its confirmed release.
 
     A node on which nothing is applied has none: there is nothing to drift from.
@@ -25,30 +25,30 @@ def problems(name: str, node: Mapping[str, Any]) -> list[Problem]:
         Problem(
             code=d["code"],
             message=printable(f"{name}: {d['message']}"),
-            hint=printable(str(d["hint"])) if d.get("hint") else None,
-            severity="warning" if d.get("severity") == "warning" else "error",
+            hint=printable(d["hint"]) if d["hint"] else None,
+            severity=d["severity"],
         )
-        for d in node.get("drift", ())
+        for d in node["drift"]
     ]
 
 
-def facts(node: Mapping[str, Any]) -> dict[str, str]:
+def facts(node: Status) -> dict[str, str]:
     """Return what a watcher compares between two looks: a name and its value as text."""
     found = {
-        "state": str(node["state"]["state"]),
-        "guard": str(node["guard"]["mode"]),
-        "floor": str(node.get("floor", 0)),
+        "state": node["state"]["state"],
+        "guard": node["guard"]["mode"],
+        "floor": str(node["floor"]),
         "IKE_SAs": str(node["ike_sas"]),
         "traps": str(node["traps"]),
     }
-    if node.get("interfaces") is not None:
+    if node["interfaces"] is not None:
         found["peers behind interfaces"] = str(node["interfaces"])
     for name, count in {**node["guard"]["clear"], **node["xfrm_errors"]}.items():
         found[name] = str(count)
     return found
 
 
-def changed(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Iterator[str]:
+def changed(name: str, before: Status | None, after: Status | None) -> Iterator[str]:
     """Yield a line for everything that changed on a node between two looks; None stands for no answer."""
     if before is None and after is None:
         return
@@ -68,29 +68,29 @@ def changed(name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any
     yield from (f"{name}: no longer: {text}" for text in gone if text not in come)
 
 
-def _words(node: Mapping[str, Any]) -> list[str]:
-    return [] if node["state"]["state"] == "none" else [str(d["message"]) for d in node.get("drift", ())]
+def _words(node: Status) -> list[str]:
+    return [] if node["state"]["state"] == "none" else [d["message"] for d in node["drift"]]
 
 
-def live_side(node: Mapping[str, Any], planned: Mapping[str, Any]) -> Side | None:
+def live_side(node: Status, planned: NodeJson) -> Side | None:
     """Return what a node has now, in the form in which bundles are compared; None where nothing of ours is loaded.
 
     ``node`` is its status with texts, ``planned`` the node.json of the bundle at hand. Raises ProblemError or
     ValueError when somebody made its swanctl.conf unreadable.
     """
-    text = (node.get("texts") or {}).get("swanctl")
-    guard = (node.get("texts") or {}).get("guard") or ""
-    if not text:
+    texts = node.get("texts")
+    if texts is None or not texts["swanctl"]:
         return None
+    text, guard = texts["swanctl"], texts["guard"] or ""
     connections = connections_of(read(text + START))
     names = {peer["pair"]: peer["name"] for peer in planned["peers"]}
     port = re.search(r"udp dport (\d+) rt ipsec", guard)
-    mtus = [m for m in [node["mtu"].get("bridge"), *node["mtu"].get("devices", {}).values()] if m]
+    mtus = [m for m in [node["mtu"]["bridge"], *node["mtu"]["devices"].values()] if m]
     live = {
         **{key: value for key, value in planned.items() if key != "wildcard"},
         "mtu": {"pod": max(mtus, default=planned["mtu"]["pod"])},
         "overlay": {**planned["overlay"], "port": int(port[1]) if port else planned["overlay"]["port"]},
-        **({"wildcard": ""} if node["texts"].get("wildcard") else {}),
+        **({"wildcard": ""} if texts["wildcard"] else {}),
         "protect": "hosts" if "jump allowed" in guard else "overlay",
         "peers": [{"pair": pair, "name": names.get(pair, pair)} for pair in connections],
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from netplan.agent.protocol import HeardRow, NodeJson, Severity
 from netplan.problems import Problem
 
 ENCAPSULATE = "set ipsec.nat_traversal: always in the plan (8 bytes more a packet) and render again"
 
 
-def judge(nodes: Sequence[Mapping[str, Any]], heard: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Problem]:
+def judge(nodes: Sequence[NodeJson], heard: Mapping[str, Sequence[HeardRow]]) -> list[Problem]:
     """Return one Problem for each direction that what the plan needs does not pass.
 
     ``heard`` is by receiving node's id: rows with ``peer`` (the sender) and what of ``esp``, ``esp_full``, ``udp``,
@@ -18,24 +18,22 @@ def judge(nodes: Sequence[Mapping[str, Any]], heard: Mapping[str, Sequence[Mappi
     that doesn't gets a warning, because IKE moves there as soon as it believes in a NAT.
     """
     problems = []
-    names = {node["id"]: str(node["name"]) for node in nodes}
+    names = {node["id"]: node["name"] for node in nodes}
     for node in nodes:
-        rows = {(row["peer"], row.get("plane", "")): row for row in heard.get(node["id"], ())}
+        rows = {(row["peer"], row.get("network", "")): row for row in heard.get(node["id"], ())}
         for peer in node["peers"]:
-            row = rows.get((peer["id"], peer.get("plane", "")))
+            row = rows.get((peer["id"], peer.get("network", "")))
             if row is not None and peer["id"] in names:
-                found = _direction(row, bool(peer.get("encap")), int(peer.get("link_mtu", node["underlay"]["mtu"])))
+                found = _direction(row, peer["encap"], peer["link_mtu"])
                 if found:
                     text, hint, severity = found
                     where = f"{names[peer['id']]} -> {names[node['id']]}"
-                    where += f" ({peer['plane']})" if peer.get("plane") else ""
-                    problems.append(
-                        Problem(code="IPP645", message=f"{where}: {text}", hint=hint, severity=severity)  # type: ignore[arg-type]
-                    )
+                    where += f" ({peer['network']})" if peer.get("network") else ""
+                    problems.append(Problem(code="IPP645", message=f"{where}: {text}", hint=hint, severity=severity))
     return problems
 
 
-def _direction(row: Mapping[str, Any], encap: bool, size: int) -> tuple[str, str, str] | None:
+def _direction(row: HeardRow, encap: bool, size: int) -> tuple[str, str, Severity] | None:
     """Return (what is wrong, what to do, severity) with one direction, or None."""
     esp, udp = bool(row["esp"] or row["esp_full"]), bool(row["udp"] or row["udp_full"])
     firewall = "open it in the firewall between them and on both nodes"
@@ -56,6 +54,6 @@ def _direction(row: Mapping[str, Any], encap: bool, size: int) -> tuple[str, str
     return None
 
 
-def _size(what: str, size: int) -> tuple[str, str, str]:
+def _size(what: str, size: int) -> tuple[str, str, Severity]:
     hint = "the path MTU is smaller than the plan says: set underlay.mtu or underlay.paths"
     return f"{what} passes, but no DF packet of {size} bytes of it", hint, "error"

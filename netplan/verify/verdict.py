@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netplan.agent.protocol import NodeJson, Peer, ProbeRow
 from netplan.problems import Problem
 
 
@@ -124,8 +125,8 @@ class Verdict:
 
 
 def judge(
-    nodes: Sequence[Mapping[str, Any]],
-    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    nodes: Sequence[NodeJson],
+    rows: Mapping[str, Sequence[ProbeRow]],
     rising: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Verdict:
     """Return the verdict on the ``rows`` that each node (by id) measured; ``nodes`` are the ``node.json`` documents.
@@ -133,109 +134,107 @@ def judge(
     ``rising`` is node id -> XFRM error counters that rose meanwhile. A direction that no node measured is a failure:
     silence proves nothing.
     """
-    names = {node["id"]: str(node["name"]) for node in nodes}
+    names = {node["id"]: node["name"] for node in nodes}
     pairs = []
     for node in nodes:
-        measured = {(row["peer"], row.get("plane", "")): row for row in rows.get(node["id"], ())}
+        measured = {(row["peer"], row["network"]): row for row in rows.get(node["id"], ())}
         for peer in node["peers"]:
-            row = measured.get((peer["id"], peer.get("plane", "")))
-            pairs.append(_pair(names[node["id"]], str(peer["name"]), node, peer, row or {}))
+            row = measured.get((peer["id"], peer.get("network", "")))
+            pairs.append(_pair(names[node["id"]], peer["name"], node, peer, row))
     risen = {names[i]: counters for i, counters in (rising or {}).items() if counters and i in names}
     return Verdict(tuple(pairs), risen, tuple(names[i] for i in rows if i in names))
 
 
-def _pair(
-    source: str, destination: str, node: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]
-) -> PairVerdict:
+def _pair(source: str, destination: str, node: NodeJson, peer: Peer, row: ProbeRow | None) -> PairVerdict:
     return PairVerdict(
         source=source,
         destination=destination,
-        inner_mtu=int(peer["inner_mtu"]),
-        passes=bool(row.get("passes")),
-        refused=bool(row.get("refused")),
-        outer=int(row.get("outer", 0)),
-        outer_planned=int(peer["outer_packet"]),
-        esp=int(row.get("esp", 0)),
-        plaintext=int(row.get("plaintext", 0)),
-        planted=int(row.get("planted", 0)),
-        planted_seen=int(row.get("planted_seen", 0)),
-        algorithms=tuple(row.get("algorithms", ())),
-        flow_sent=int(row.get("flow_sent", 0)),
-        flow_gap=int(row.get("flow_gap", 0)),
+        inner_mtu=peer["inner_mtu"],
+        passes=bool(row and row["passes"]),
+        refused=bool(row and row["refused"]),
+        outer=row["outer"] if row else 0,
+        outer_planned=peer["outer_packet"],
+        esp=row["esp"] if row else 0,
+        plaintext=row["plaintext"] if row else 0,
+        planted=row["planted"] if row else 0,
+        planted_seen=row["planted_seen"] if row else 0,
+        algorithms=tuple(row["algorithms"]) if row else (),
+        flow_sent=row.get("flow_sent", 0) if row else 0,
+        flow_gap=row.get("flow_gap", 0) if row else 0,
         checks=tuple(Check(name, check(node, peer, row) if row else "not measured") for name, check in CHECKS.items()),
         over=_over(peer),
     )
 
 
-def _over(peer: Mapping[str, Any]) -> int | None:
-    """The size in bytes that must be refused towards a peer; on an additional network the hosts' own, if any is."""
-    return peer.get("host_over") if peer.get("plane") else int(peer["inner_mtu"]) + 1
+def _over(peer: Peer) -> int | None:
+    """Return the size in bytes that must be refused towards a peer; between hosts only where Linux refuses one."""
+    return peer.get("host_over") if peer.get("network") else peer["inner_mtu"] + 1
 
 
-def _full(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    said = row.get("said", "no answer")
-    return None if row["passes"] else f"a DF packet of {peer['inner_mtu']} bytes does not arrive ({said})"
+def _full(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
+    return None if row["passes"] else f"a DF packet of {peer['inner_mtu']} bytes does not arrive ({row['said']})"
 
 
-def _more(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    what, over = "arrives" if row.get("over_answers") else "was not refused", _over(peer)
-    said = f"a DF packet of {over} bytes {what} ({row.get('said_over', '')})"
+def _more(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
+    what, over = "arrives" if row["over_answers"] else "was not refused", _over(peer)
+    said = f"a DF packet of {over} bytes {what} ({row['said_over']})"
     return None if row["refused"] or over is None else said
 
 
-def _esp(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    outer, planned = int(row.get("outer", 0)), int(peer["outer_packet"])
+def _esp(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
+    outer, planned = row["outer"], peer["outer_packet"]
     if not row["esp"]:
         return "no ESP packet left the node"
     if not row["esp_full"]:
         return f"no ESP packet of {planned} bytes left the node, the largest has {outer}"
-    most = max(planned, int(peer["link_mtu"]) if "host_mtu" in peer else 0)  # packets between the hosts may be larger
+    most = max(planned, peer["link_mtu"] if "host_mtu" in peer else 0)  # packets between the hosts may be larger
     return f"an ESP packet of {outer} bytes left the node, planned are {most}" if outer > most else None
 
 
-def _whole(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+def _whole(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
     return f"{row['fragments']} ESP packets are fragments" if row["fragments"] else None
 
 
-def _clear(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+def _clear(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
     return (
-        f"{row['plaintext']} {'' if peer.get('plane') else 'overlay '}packets left the node in clear"
+        f"{row['plaintext']} {'' if peer.get('network') else 'overlay '}packets left the node in clear"
         if row["plaintext"]
         else None
     )
 
 
-def _sees(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+def _sees(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
     if row["planted"] and row["planted_seen"] == row["planted"]:
         return None
     return "the leak probe did not see the plaintext packet planted for it, so it proves nothing"
 
 
-def _flow(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    if row.get("flow_sent", 1) and row.get("flow_gap", 0) < GAP:
+def _flow(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
+    sent, gap = row.get("flow_sent"), row.get("flow_gap", 0)
+    if sent != 0 and gap < GAP:
         return None
-    return f"a flow was interrupted: {row['flow_gap']} of {row['flow_sent']} pings lost in a row"
+    return f"a flow was interrupted: {gap} of {sent} pings lost in a row"
 
 
-def _algorithms(node: Mapping[str, Any], _: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    found, planned = set(row.get("algorithms", ())), node["esp"]["negotiated"]
+def _algorithms(node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
+    found, planned = set(row["algorithms"]), node["esp"]["negotiated"]
     if found and found <= set(planned):
         return None
     return f"negotiated {', '.join(sorted(found)) or 'nothing'}, planned {planned[0]}"
 
 
-def _mode(node: Mapping[str, Any], _: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    found = row.get("modes", ())
+def _mode(node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
+    found = row["modes"]
     return f"the SAs are in {', '.join(found)} mode" if set(found) - {node["esp"]["mode"]} else None
 
 
-def _selectors(_: Mapping[str, Any], __: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
-    return "; ".join(f"CHILD_SA {text}" for text in row.get("unlike", ())) or None
+def _selectors(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
+    return "; ".join(f"CHILD_SA {text}" for text in row["unlike"]) or None
 
 
-def _hosts(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]) -> str | None:
+def _hosts(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
     """What is wrong with packets between the hosts themselves, where those are protected too."""
-    if "host_mtu" not in peer or peer.get("plane"):  # there they are all that is measured
+    if "host_mtu" not in peer or peer.get("network"):  # there they are all that is measured
         return None
     found, over = row.get("host"), peer.get("host_over")
     if found is None:
@@ -250,7 +249,7 @@ def _hosts(_: Mapping[str, Any], peer: Mapping[str, Any], row: Mapping[str, Any]
 
 GAP = 2  # pings lost in a row that are an interruption; one may be the first packet after a rekey
 # every assert about a direction, in the order of the packet's way
-CHECKS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], str | None]] = {
+CHECKS: dict[str, Callable[[NodeJson, Peer, ProbeRow], str | None]] = {
     "a full packet arrives": _full,
     "one byte more is refused": _more,
     "ESP of the planned size": _esp,

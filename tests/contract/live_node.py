@@ -81,15 +81,16 @@ Path(state.tx_folder(TX), "tree").mkdir(parents=True)
 release(OLD, 2, 1312)
 release(NEW, 3, 1416)
 out: dict[str, Any] = {"added": fdb_and_routes.add(OLD)}
-overlay_mtu.devices({"node": overlay_mtu.at_size(NODE, 1312), "tx": TX, "release": OLD, "hold": 1312})
+overlay_mtu.lower_devices({"node": overlay_mtu.at_size(NODE, 1312), "tx": TX, "release": OLD, "held_mtu": 1312})
 out["moved"] = [fdb_and_routes.add(NEW), fdb_and_routes.remove(OLD, NEW), fdb_and_routes.add(NEW)]
 out["held"] = seen()
 state.save(state="confirmed", tx=TX, release=NEW)
 for name, step in (
-    ("widen", raise_mtu.widen), ("lift", raise_mtu.lift), ("lift again", raise_mtu.lift),
-    ("narrow", lambda n, r: raise_mtu.narrow(n, r, 1312)), ("shrink", lambda n, r: raise_mtu.shrink(n, r, 1312)),
-    ("widen again", raise_mtu.widen), ("lift at last", raise_mtu.lift),
+    ("raise-devices", raise_mtu.raise_devices), ("raise-senders", raise_mtu.raise_senders),
+    ("raise-senders twice", raise_mtu.raise_senders), ("lower-senders-again", raise_mtu.lower_senders_again),
+    ("lower-devices-again", raise_mtu.lower_devices_again), ("raise-devices again", raise_mtu.raise_devices),
+    ("raise-senders at last", raise_mtu.raise_senders),
 ):  # fmt: skip
-    step(NODE, NEW)
+    step({"node": NODE, "release": NEW, "size": 1312})
     out[name] = seen()
 print(json.dumps(out))

@@ -27,7 +27,7 @@ import sys
 from netplan.agent.phases import xfrm_interfaces as ways
 peers = [{"address": a, "device": d} for a, d in (word.split("=") for word in sys.argv[2:])]
 node = {"underlay": {"address": sys.argv[1]}, "overlay": {"port": 4789}, "peers": peers}
-print(sorted(ways.entered(node)), sorted(ways.prohibited(node)), ways.ruled(node))
+print(sorted(ways.routed_peers(node)), sorted(ways.prohibited(node)), ways.rule_present(node))
 """
 
 

@@ -99,7 +99,7 @@ FAULTS: tuple[Fault, ...] = (
         row="controller-dies",
         how="SIGKILL of the control process in the lab",
         must=WHOLLY,
-        phases=("mtu", "switch", "confirm"),
+        phases=("lower-devices", "encrypt", "confirm"),
         tests=("tests/lab/test_rollout_points.py::test_killed_behind_a_line",),
     ),
     Fault(

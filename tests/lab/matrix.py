@@ -21,7 +21,7 @@ from netplan.ipsec.ca import open_authority, public_key
 from netplan.ipsec.swanctl import public_key_file
 from netplan.lab.cluster import Lab
 from netplan.plan.types import Plan
-from netplan.rollout.nodes.view import shared
+from netplan.rollout.nodes.view import psk_owners
 from netplan.verify.verdict import Verdict, judge
 
 from ..combinations import Combination
@@ -144,7 +144,7 @@ class Matrix:
             own |= {"/" + f.path[len(prefix) :]: f.text for f in files if f.path == prefix + SCRIPT}
             own.pop("/etc/strongswan.d/ipsecplan.conf")  # for charon's next start; other tests restart it
             if one.auth == "psk":
-                peers, more = shared(facts[node.name])
+                peers, more = psk_owners(facts[node.name])
                 self.store.ensure(peers)
                 text = psk.secrets_file(self.store, node.id, peers, 0, more)
                 own["/etc/swanctl/conf.d/ipsecplan-secrets.conf"] = text

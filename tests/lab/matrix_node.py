@@ -119,7 +119,7 @@ def _devices(request: Node) -> None:
 def switch(request: Node) -> Node:
     """Both ends wait for every CHILD_SA as planned, the initiator asks for it; then the traps."""
     node = request["node"]
-    ike.switch(node, {peer["pair"] for peer in node["peers"]}, (), HANG_S)
+    ike.encrypt({"node": node, "pairs": [p["pair"] for p in node["peers"]], "alone": [], "patience": HANG_S})
     core.write(paths.START, core.read(paths.ETC + "/start-trap.conf"))
     if "wildcard" in node:
         core.write(trap_any.CONNECTIONS, core.read(trap_any.WILDCARD))
@@ -141,7 +141,7 @@ def alone(_: Node) -> Node:
 def measure(request: Node) -> Node:
     """The rows of ``probe``, the selectors of every CHILD_SA, and what charon logged since the files were loaded."""
     node = request["node"]
-    rows = probe.probe(node, request["nonce"], HANG_S)["rows"]
+    rows = probe.probe({"node": node, "nonce": request["nonce"], "patience": HANG_S, "timer": 0})["rows"]
     selectors = sorted(
         {" ".join(child.get("local-ts", [])) + " === " + " ".join(child.get("remote-ts", []))
          for children in ike.child_sas(node).values() for child in children}

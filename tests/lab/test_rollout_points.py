@@ -20,7 +20,7 @@ pytestmark = pytest.mark.lab
 # The moments between which the nodes' states differ: a request about to go, one on its way, one answered by all
 BOUNDARIES = [
     *[f"{event}:{phase}:1" for phase in ("arm", "mtu", "trap", "enforce") for event in ("PhaseStarted", "NodeResult")],
-    "PhaseFinished:stage:1", "PhaseFinished:permissive:1", "NodeResult:switch:3", "PhaseFinished:switch:1",
+    "PhaseFinished:stage:1", "PhaseFinished:permissive:1", "NodeResult:encrypt:3", "PhaseFinished:encrypt:1",
     "PhaseFinished:soak:1", "NodeResult:probe:1", "PhaseFinished:probe:1",
     "PhaseStarted:prepare:1", "NodeResult:prepare:1", "PhaseFinished:prepare:1",
     "PhaseFinished:confirm:1", "NodeResult:confirm:2", "PhaseFinished:confirm:2",
@@ -99,7 +99,7 @@ def test_killed_behind_a_line(clusters: ClusterFactory, tmp_path: Path, point: s
         assert word == ("new" if decided else "old")
     if point == "NodeResult:confirm:1":
         assert by == ["operator", "witness"]
-    if point == "NodeResult:switch:3":
+    if point == "NodeResult:encrypt:3":
         assert by == ["timer"]
         assert len(seconds) == len(rollout.names)
         assert all(node["mtu"]["devices"] == {"ov0": 1416} for node in nodes.values()), "a small MTU is always safe"

@@ -144,7 +144,7 @@ def test_nothing_is_clear_when(what: Callable[[Lab], None], clusters: ClusterFac
 
 
 @pytest.mark.drill
-@pytest.mark.parametrize(("phase", "after"), [("switch", 0.0), ("enforce", 2.0)])
+@pytest.mark.parametrize(("phase", "after"), [("encrypt", 0.0), ("enforce", 2.0)])
 def test_a_controller_that_dies(phase: str, after: float, clusters: ClusterFactory, tmp_path: Path) -> None:
     """SIGKILL behind the switch and behind enforce: every node is wholly old by its timer, and pods talk in clear."""
     lab = clusters(nodes=2)

@@ -2,7 +2,7 @@
 
 Each two of mode, family and overlay meet in a row; profile, topology and NAT-T vary over the rows. All other
 combinations are in test_strongswan_matrix.py, without the rollout; ``make test`` has a part of those, and a rollout
-with other values than the lab's own in test_planes.py.
+with other values than the lab's own in test_additional_networks.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The order of a switch, over generated meshes: every pair once, canary first, control plane last."""
+"""The order of a switch, over generated meshes: every pair once, canary first, control network last."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_pair_once_canary_first_control_plane_last(
     workers = set(nodes) - last
     with_last = [any(end in last for end in ends[p]) for wave in found for p in wave.pairs]
     if any(set(ends[p]) & set(nodes) <= workers for p in ends):
-        assert with_last == sorted(with_last), "a pair of the control plane switched before another"
+        assert with_last == sorted(with_last), "a pair of the control network switched before another"
 
 
 def test_twenty_nodes_in_words() -> None:
@@ -55,7 +55,7 @@ def test_twenty_nodes_in_words() -> None:
     found = waves(nodes, pairs, last={"n00", "n01", "n02"})
     assert [wave.why for wave in found] == [
         "canary pair", "canary node", "batch of 2", "batch of 4", "batch of 8", "batch of 1",
-        "control plane of 1", "control plane of 2",
+        "control network of 1", "control network of 2",
     ]  # fmt: skip
     assert found[0].pairs == ("n03-n04",)
     assert len(found[1].pairs) == 15

@@ -33,7 +33,7 @@ def records(nodes: int, rounds: int = 1, verb: str = "apply", transaction: str =
     ]
     for number in range(rounds):
         phase = PHASES[number % len(PHASES)]
-        timer = {"arm": 180, "mtu": 180, "hold": 600}.get(phase)
+        timer = {"arm": 180, "lower-devices": 180, "await-confirm": 600}.get(phase)
         made.append(events.PhaseStarted(phase=phase, nodes=tuple(names.values()), timer_s=timer))
         made += [
             events.NodeResult(phase=phase, node=n, ok=True, changed=True, detail="done", seconds=0.1)
@@ -62,7 +62,7 @@ def test_events_of_the_engine_fold_into_one_state_a_node():
     assert (node.phase, node.word, node.done) == ("arm", "ok", {"status", "preflight", "arm"})
     assert node.at is not None
     assert state.clock(node, node.at + 20) == 160
-    state.take({"event": "NodeResult", "phase": "mtu", "node": "n2", "ok": False, "detail": "no",
+    state.take({"event": "NodeResult", "phase": "lower-devices", "node": "n2", "ok": False, "detail": "no",
                 "problems": [{"code": "IPP1", "message": "n2: broken"}]})  # fmt: skip
     assert (node.word, node.detail) == ("FAILED", "n2: broken")
     state.take({"event": "Reverting", "reason": "n2: broken"})
@@ -77,7 +77,7 @@ def test_a_try_waits_for_its_yes_and_counts_down(tmp_path):
     for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
         state.take(record)
     assert (state.kind, state.outcome, state.awaiting) == ("try", "awaiting-confirm", True)
-    assert state.plan()[-2:] == ("hold", "confirm")
+    assert state.plan()[-2:] == ("await-confirm", "confirm")
     node = state.nodes["a"]
     left = state.clock(node, state.until - 100)
     assert left is not None, "the node's own timer runs while it waits"

@@ -15,16 +15,17 @@ from typing import Any
 import pytest
 
 from netplan.agent import main
-from netplan.agent.phases import confirm, guard, table
+from netplan.agent.phases import confirm, guard
 from netplan.agent.system.core import Done
 from netplan.agent.transaction import beacon, disk_reserve, lease, release, state
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 
+from . import replies
 from .conftest import remember_in
 from .test_revert_script import moved
 
-REAL = ("arm", "hold", "prepare", "confirm", "relax", "plain", "back")
+REAL = ("arm", "await-confirm", "prepare", "confirm", "accept-both", "send-clear", "roll-back")
 GUARD = "table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter drop\n}"
 # Each command sees $NODE, its node's folder. An answer to a ping needs an address there and drop mode on both ends.
 COMMANDS = {
@@ -71,25 +72,26 @@ class Nodes:
         monkeypatch.setattr(release, "tools", lambda *_: None)
         monkeypatch.setattr(guard, "running", lambda: True)
         monkeypatch.setattr(disk_reserve, "ETC", str(folder / "etc"))
-        monkeypatch.setattr("time.monotonic", lambda: self.now)
-        monkeypatch.setattr("os.setsid", lambda: None)
-        monkeypatch.setattr("os.umask", lambda _: 0)
-        phases = {name: (where, self._stub(name) if name not in REAL else call)
-                  for name, (where, call) in table.PHASES.items()}  # fmt: skip
-        monkeypatch.setattr(main, "PHASES", phases)
+        for module in (state, lease):
+            monkeypatch.setattr(module.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(main.os, "setsid", lambda: None)
+        monkeypatch.setattr(main.os, "umask", lambda _: 0)
+        real = main.function_of
+        monkeypatch.setattr(main, "function_of", lambda p: real(p) if p.name in REAL else self._stub(p.name))
 
     def _target(self, node_id: str, peers: list[str], number: int) -> Target:
         addresses = {name: f"10.244.{n}.0" for n, name in enumerate(sorted({node_id, *peers, "n-a", "n-b", "n-c"}))}
-        node = {
-            "id": node_id, "name": node_id[2:], "cluster": "lab", "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
-            "underlay": {"address": f"192.0.2.{number + 1}"},
-            "overlay": {"address": addresses[node_id], "port": 4789, "devices": [{"name": "ov0"}]},
-            "peers": [
+        node = replies.node_json(
+            node_id,
+            [
                 {"id": peer, "pair": "pair-" + min(node_id, peer)[2] + max(node_id, peer)[2], "name": peer[2:],
-                 "address": "192.0.2.9", "overlay_address": addresses[peer], "inner_mtu": 1416, "outer_packet": 1500}
+                 "overlay_address": addresses[peer]}
                 for peer in peers
             ],
-        }  # fmt: skip
+            name=node_id[2:],
+            underlay={"address": f"192.0.2.{number + 1}", "mtu": 1500},
+        )  # fmt: skip
+        node["overlay"] |= {"address": addresses[node_id], "devices": [{"name": "ov0", "mtu": 1416}]}
         return Target(node_id, node_id[2:], "f" * 64, node, (), Path("/"), {})
 
     def _make(self, target: Target) -> None:
@@ -108,23 +110,17 @@ class Nodes:
     def home(self, node_id: str) -> Path:
         return self.folder / node_id
 
-    def _stub(self, phase: str) -> Callable[[Any, dict[str, Any], Any], dict[str, Any]]:
-        def work(_: Any, request: dict[str, Any], __: Any) -> dict[str, Any]:
+    def _stub(self, phase: str) -> Callable[..., dict[str, Any]]:
+        def work(request: dict[str, Any], _: bytes | None = None) -> dict[str, Any]:
             home = self.home(request["node"]["id"])
-            answer: dict[str, Any] = {"changed": True, "detail": ""}
+            answer: dict[str, Any] = {"changed": True, "detail": "", **replies.added(phase, request["node"])}
             if phase == "status":
                 now = state.load()
                 same = now["state"] == "confirmed" and not self.stale
                 answer |= {"state": now, "transaction": state.progress(now), "lease": lease.load(),
-                           "mtu_before": {}, "differs": [] if same else ["x"]}  # fmt: skip
+                           "differs": [] if same else ["x"]}  # fmt: skip
             if phase == "enforce":
                 (home / "guard").write_text(GUARD + "\n")
-            if phase == "probe":
-                row = {
-                    "passes": True, "refused": True, "esp": 1, "esp_full": 1, "outer": 1500, "fragments": 0,
-                    "plaintext": 0, "planted": 1, "planted_seen": 1, "algorithms": ["A"], "modes": ["TRANSPORT"],
-                }  # fmt: skip
-                answer["rows"] = [{"peer": p["id"], **row} for p in request["node"]["peers"]]
             return answer
 
         return work

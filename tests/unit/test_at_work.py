@@ -27,9 +27,10 @@ from netplan.rollout.record import at_work
 from netplan.rollout.record.at_work import Holder, Lock, holder, turn
 from netplan.rollout.record.events import silent
 from netplan.rollout.record.journal import ClusterState
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.measure import measure
+from netplan.rollout.verbs.measure import status as look
 
 from .test_rollout_engine import IDS, Played, target
 
@@ -65,7 +66,7 @@ def test_a_writer_says_who_it_is_and_readers_see_it(tmp_path: Path) -> None:
 def test_who_only_reads_makes_nothing_and_needs_nothing(tmp_path: Path) -> None:
     for root in (tmp_path, Path("/proc/nothing")):
         with ClusterState(root, "lab", reading=True) as state:
-            outcome = Engine("lab", "d" * 64, [target(i) for i in IDS], Played(), state, silent).status()
+            outcome = look(Engine("lab", "d" * 64, [target(i) for i in IDS], Played(), state, silent))
         assert outcome.exit_code == ExitCode.OK
     assert list(tmp_path.iterdir()) == []
 
@@ -103,7 +104,7 @@ def test_the_lock_knows_the_transaction_and_whether_it_waits(tmp_path: Path) -> 
         apply(one, agree, keep=keep)
     waits = {phase: found.waits for phase, found in seen}
     assert {phase for phase, waiting in waits.items() if waiting} == {"question", "yes"}
-    assert {found.transaction for _, found in seen} == {one.transaction}
+    assert {found.transaction for _, found in seen} == {one.run.transaction}
     assert {found.verb for _, found in seen} == {"try"}
 
 
@@ -233,12 +234,6 @@ def test_status_during_an_apply(
 ) -> None:
     """The whole verb, and one more, while an apply holds the lock; only nodes, bundle and inventory are played."""
     nodes = Played()
-    live = {
-        "lease": {"left_s": 0, "owner": "", "epoch": 0}, "mtu": {"devices": {}, "bridge": 1, "pods": []}, "ike_sas": 0,
-        "states": 0, "policies": 0, "traps": 0, "connections": 0, "guard": {"mode": "none", "clear": {}}, "floor": 0,
-        "certificates": {}, "timers": [], "drift": [], "held": [],
-    }  # fmt: skip
-    nodes.spoil = lambda *_: live
 
     class Bundle:
         cluster, digest = "lab", "d" * 64
@@ -251,7 +246,7 @@ def test_status_during_an_apply(
     monkeypatch.setattr(session, "read_inventory", lambda *_: None)
     monkeypatch.setattr(session, "targets", lambda *_: [target(i) for i in IDS])
     monkeypatch.setattr(session, "AnsibleTransport", transport)
-    monkeypatch.setattr(status.replaced, "judge", lambda *_: [])
+    monkeypatch.setattr(status.replaced, "check", lambda *_: [])
     argv = ["status", "--state-dir", str(tmp_path)]
     assert main(argv) == 0
     assert "at work" not in capsys.readouterr().err
@@ -268,6 +263,10 @@ def test_status_during_an_apply(
         assert f"IPP608: {words} is at work on this cluster" in capsys.readouterr().err
 
 
+def asks(nonce: str, patience: int) -> dict[str, Any]:
+    return {"node": {}, "nonce": nonce, "patience": patience, "timer": 0}
+
+
 def test_a_node_lets_one_measurement_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inside, most = [], []
 
@@ -279,12 +278,12 @@ def test_a_node_lets_one_measurement_in(home: Path, monkeypatch: pytest.MonkeyPa
         return {"rows": []}
 
     monkeypatch.setattr(probe, "_alone", alone)
-    threads = [threading.Thread(target=probe.probe, args=({}, n, 20)) for n in "abc"]
+    threads = [threading.Thread(target=probe.probe, args=(asks(n, 20),)) for n in "abc"]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert most == [1, 1, 1]
     with core.locked(str(home / "run" / "measuring"), 1, {}), pytest.raises(core.Stop) as caught:
-        probe.probe({}, "d", 0)
+        probe.probe(asks("d", 0))
     assert caught.value.findings[0]["code"] == "IPP602"

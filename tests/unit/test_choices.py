@@ -76,12 +76,12 @@ def test_resume_takes_the_raise_and_no_other_nodes(options: list[Options]) -> No
 def test_resume_raises_when_all_have_confirmed(tmp_path: Path, lift: bool, how: str) -> None:
     nodes, targets = Cluster(to_raise=1316), mesh(3)
     for found in targets:
-        state, progress = opened([*STEPS, "hold"])
+        state, progress = opened([*STEPS, "await-confirm"])
         nodes.nodes[found.id] = state, {**progress, "release": found.digest}
     if how == "half confirmed":
         nodes.nodes[targets[0].id] = closed("confirmed", "confirmed")
     outcome = resume(engine(tmp_path, targets, nodes, lift=lift), lambda *_: True, lambda *_: None)
     assert outcome.outcome == "confirmed"
     assert (outcome.raised, outcome.to_raise) == ((1316, 1416) if lift else None, None if lift else (1316, 1416))
-    tail = ["widen", "lift", "probe", "leave"]
+    tail = ["raise-devices", "raise-senders", "probe", "release-lease"]
     assert (phases_sent(nodes)[-len(tail) :] == tail) is lift

@@ -8,7 +8,7 @@ import pytest
 
 from netplan.agent.phases import preflight
 from netplan.rollout.answers import SKEW_S, clock_is_ahead
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 
 NOW = 1_800_000_000.0
 

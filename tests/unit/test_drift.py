@@ -23,14 +23,16 @@ from netplan.plan.types import Plan
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.verify.drift import START, live_side, problems
 
+from . import replies
+
 
 def status(**changes: Any) -> dict[str, Any]:
-    node: dict[str, Any] = {
-        "state": {"state": "confirmed", "tx": "tx-1"}, "guard": {"mode": "drop", "clear": {"clear_out": 0}}, "floor": 1,
-        "ike_sas": 1, "traps": 2, "xfrm_errors": {}, "drift": [], "differs": [],
-        "mtu": {"devices": {"ov0": 1416}, "bridge": 1416, "pods": []},
+    usual: dict[str, Any] = {
+        "state": {"state": "confirmed", "tx": "tx-1", "last": {}}, "floor": 1, "ike_sas": 1, "traps": 2,
+        "guard": {"mode": "drop", "clear": {"clear_out": 0}},
+        "mtu": {"devices": {"ov0": 1416}, "bridge": 1416, "pods": [], "unknown_ports": []},
     }  # fmt: skip
-    return {**node, **changes}
+    return replies.status(**{**usual, **changes})
 
 
 def drifted(text: str, severity: str = "error") -> dict[str, Any]:
@@ -111,7 +113,7 @@ def on_a_node(made: Plan) -> tuple[dict[str, Any], Side, dict[str, Any]]:
     node = made.nodes[0]
     files = {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in build.build(made)}
     swanctl, guard = files["etc/swanctl/conf.d/ipsecplan.conf"], files["etc/ipsecplan/guard-drop.nft"]
-    told = status(texts={"swanctl": swanctl, "guard": guard})
+    told = status(texts={"swanctl": swanctl, "guard": guard, "wildcard": None, "files": {}})
     told["mtu"] = {"devices": {"ov0": made.pod_mtu}, "bridge": made.pod_mtu, "pods": []}
     facts = node_facts(made, node)
     return (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netplan.agent.phases.facts import facts, lacking
+from netplan.agent.phases.facts import lacking, strongswan
 from netplan.agent.system import vici
 from netplan.bundle.node_json import node_facts
 from netplan.inputs import inventory
@@ -73,7 +73,7 @@ def test_a_node_that_lacks_an_algorithm_says_so(monkeypatch: pytest.MonkeyPatch)
     plan = make_planned(3, ipsec={"esp": ["aes256gcm16-x25519"], "ike": ["aes256gcm16-prfsha384-ecp384"]}).plan
     node = node_facts(plan, plan.nodes[0])
     assert node["needs"] == ["AES_GCM_16", "CURVE_25519", "ECP_384", "PRF_HMAC_SHA2_384"]
-    has = facts()
+    has = strongswan()
     (found,) = lacking(node, has)
     assert "has no ECP_384" in found["message"]
     assert lacking({**node, "needs": node["needs"][:2]}, has) == []

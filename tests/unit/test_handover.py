@@ -84,7 +84,7 @@ def test_a_step_writes_no_secret_and_takes_no_setting(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name, value in LOUD.items():
         monkeypatch.setenv(name, value)
-    request = {"phases": ["secrets"], **({"secrets": CANARY} if secret else {})}
+    request = {"phases": ["load-psk"], **({"secrets": CANARY} if secret else {})}
     seen: list[Any] = []
 
     def run(private_data_dir: str, envvars: dict[str, str], **_: object) -> Any:

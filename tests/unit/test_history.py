@@ -46,12 +46,12 @@ def test_one_of_them(past: Path) -> None:
     assert "apply at 20" in text
     trap = next(line for line in text.splitlines() if line.startswith("  trap"))
     assert trap.split()[2:] == ["0.1", "FAILED", "0.1"]
-    canary = next(line for line in text.splitlines() if line.startswith("  switch"))
+    canary = next(line for line in text.splitlines() if line.startswith("  encrypt"))
     assert canary.split()[-1] == "-", "the third node took no part in the first pair"
     assert "error IPP614: b: no" in text
     assert "rolled back: b: no" in text
     whole = json.loads(run(past, "show", "--json", failed)[1])["result"]
-    assert whole["runs"][0]["phases"][-1]["phase"] == "back"
+    assert whole["runs"][0]["phases"][-1]["phase"] == "roll-back"
 
 
 @pytest.mark.parametrize(("prefix", "said"), [("tx-2", "several transactions begin"), ("zz", "no transaction begins")])

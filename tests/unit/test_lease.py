@@ -80,7 +80,7 @@ def test_a_reboot_ends_a_lease(home: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_who_leaves_is_held_by_nobody(home: Path) -> None:
     lease.hold(asks(A, 5))
-    assert lease.leave()["detail"] == "free for others"
+    assert lease.release_lease({})["detail"] == "free for others"
     assert (lease.load()["left_s"], lease.load()["epoch"]) == (0, 5)
     lease.hold(asks(B, 6))
 
@@ -106,7 +106,7 @@ class Leased(Played):
     """Nodes that are held by somebody."""
 
     def __init__(self, holder: str, left: int = 90, epoch: int = 7) -> None:
-        held = {"owner": holder, "who": "eve@other\x1b[2J", "epoch": epoch, "left_s": left}
+        held = {"owner": holder, "who": "eve@other\x1b[2J", "epoch": epoch, "left_s": left, "until": 0.0, "boot": ""}
         super().__init__(lambda phase, _: {"lease": held} if phase == "status" else None)
 
 
@@ -172,4 +172,4 @@ def test_who_gets_no_node_has_nothing_to_take_back(tmp_path: Path) -> None:
     with ClusterState(tmp_path, "lab") as state:
         outcome = apply(engine(state, nodes), lambda _: True)
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
-    assert "relax" not in phases_sent(nodes)
+    assert "accept-both" not in phases_sent(nodes)

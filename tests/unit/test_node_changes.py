@@ -14,7 +14,7 @@ from netplan.agent.transaction import deferred_pairs
 from .conftest import OLD, TX
 
 PEER = {"pair": "pair-0123456789ab", "id": "n-0123456789ab", "address": "192.0.2.9", "children": ["x-out", "x-in"]}
-OVERLAY = {"overlay": {"port": 4789}}
+OVERLAY = {"protect": "overlay", "overlay": {"port": 4789}}
 NETWORK = """[Match]
 Name=ov0
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from netplan.agent import main
-from netplan.agent.phases import advisories, drift, kernel_trial, overlay_mtu, reachability, table
+from netplan.agent.phases import advisories, drift, kernel_trial, reachability
 from netplan.agent.phases import guard as guard_here
-from netplan.agent.system import vici, xfrm
+from netplan.agent.system import core, vici, xfrm
 from netplan.agent.system.core import Done
 from netplan.agent.transaction import disk_reserve, state
 from netplan.host import guard
@@ -103,10 +103,10 @@ def test_what_is_held_for_a_revert_is_really_held(tmp_path: Path, monkeypatch: p
     path = tmp_path / "lib" / "reserve"
     monkeypatch.setattr(state, "ROOT", str(tmp_path / "lib"))
     monkeypatch.setattr(disk_reserve, "ETC", str(tmp_path / "etc"))
-    disk_reserve.hold()
+    disk_reserve.reserve()
     assert path.stat().st_blocks * 512 >= disk_reserve.RESERVE
-    disk_reserve.give_back()
-    disk_reserve.give_back()
+    disk_reserve.release()
+    disk_reserve.release()
     assert not path.exists()
     script = guard.script("revert.sh")
     assert 'rm -f "$ROOT/reserve" /etc/ipsecplan/reserve' in script, "revert.sh frees what we hold"
@@ -118,10 +118,10 @@ def test_an_undo_on_a_full_disk_takes_what_was_held_for_it(
 ) -> None:
     monkeypatch.setattr(state, "ROOT", str(tmp_path / "lib"))
     monkeypatch.setattr(disk_reserve, "ETC", str(tmp_path / "etc"))
-    disk_reserve.keep_some()  # nothing is held, nothing is freed
-    disk_reserve.hold()
+    disk_reserve.release_if_full()  # nothing is held, nothing is freed
+    disk_reserve.reserve()
     monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=free // 4096, f_frsize=4096))
-    disk_reserve.keep_some()
+    disk_reserve.release_if_full()
     assert [Path(path).exists() for path in disk_reserve.reserves()] == [kept, kept]
 
 
@@ -134,13 +134,13 @@ def test_a_full_disk_is_no_defect(monkeypatch: pytest.MonkeyPatch, error: Except
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setitem(table.PHASES, "facts", ("phases.facts", fails))
+    monkeypatch.setattr(main, "function_of", lambda _: fails)
     (said,) = main.perform({"phases": ["facts"]}, None)
     assert (said["ok"], said["findings"][0]["code"]) == (False, code)
     assert "test_node_checks.py" in said["detail"]
     # writing down how far it came may fail as well
-    monkeypatch.setitem(table.PHASES, "facts", ("phases.facts", lambda *_: {}))
-    monkeypatch.setattr(state, "reached", fails)
+    monkeypatch.setattr(main, "function_of", lambda _: lambda *_: {})
+    monkeypatch.setattr(main.state, "reached", fails)
     if isinstance(error, OSError):
         (said,) = main.perform({"phases": ["facts"], "tx": "tx", "step": 1}, None)
         assert (said["ok"], said["findings"][0]["code"]) == (False, code)
@@ -184,7 +184,7 @@ def test_the_age_of_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
         (1.01, "expired", "error"), (-0.01, "not valid yet", "error"),
     ]:  # fmt: skip
         monkeypatch.setattr("time.time", lambda part=part: begin + part * YEAR)
-        found, seen = drift.certificates({"auth": "pubkey"})
+        found, seen = drift.certificates({"auth": "raw-keys"})
         assert set(seen) == {"certificate", "CA"}
         assert len(found) == (2 if said else 0), part
         assert not said or (said in found[0]["message"] and found[0]["severity"] == severity)
@@ -208,8 +208,8 @@ def test_mtus_of_links_routes_and_paths(monkeypatch: pytest.MonkeyPatch) -> None
         key = "addr" if "addr" in argv else "get" if "get" in argv else "show"
         return Done(0, json.dumps(answers[key]), "")
 
-    monkeypatch.setattr(drift, "run", run)
-    monkeypatch.setattr(overlay_mtu, "differences", lambda _: [])
+    monkeypatch.setattr(core, "run", run)
+    monkeypatch.setattr(drift.overlay_mtu, "differences", lambda _: [])
     assert drift.mtus(facts) == []
     answers["addr"][0]["mtu"] = 1400
     answers["show"] = [{"dst": "10.244.2.0/24", "metrics": [{"mtu": 1300}]}]
@@ -248,13 +248,13 @@ def test_the_guard_in_the_kernel_is_compared_with_its_file(monkeypatch: pytest.M
         return Done(0, listing, "")
 
     monkeypatch.setattr(guard_here, "run", run)
-    assert guard_here.as_loaded() is None
+    assert guard_here.guard_difference() is None
     live["text"] = listing.replace(" drop\n", " drop\n        udp dport 4789 accept\n", 1)
-    assert guard_here.as_loaded() == "the guard in the kernel has 'udp dport 4789 accept'"
+    assert guard_here.guard_difference() == "the guard in the kernel has 'udp dport 4789 accept'"
     live["text"] = listing.replace(" drop\n", "\n")
-    assert "has 'udp dport 4789 meta ipsec missing counter name \"clear_in\"'" in str(guard_here.as_loaded())
+    assert "has 'udp dport 4789 meta ipsec missing counter name \"clear_in\"'" in guard_here.guard_difference()
     live["text"] = ""
-    assert guard_here.as_loaded() == "the guard is not loaded"
+    assert guard_here.guard_difference() == "the guard is not loaded"
 
 
 def test_the_floor_that_a_release_wants(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,11 +262,11 @@ def test_the_floor_that_a_release_wants(monkeypatch: pytest.MonkeyPatch) -> None
     assert guard.FLOOR_PRIORITY == xfrm.FLOOR_PRIORITY
     assert f"priority {guard.FLOOR_PRIORITY} " in guard.script("revert.sh")
     monkeypatch.setattr(guard_here, "read", lambda *_: text)
-    assert set(guard_here.wanted()) == {"10.0.0.2/32", "10.0.0.3/32"}
+    assert set(guard_here.planned_policies()) == {"10.0.0.2/32", "10.0.0.3/32"}
     block = {"dir": "out", "action": "block", "priority": guard.FLOOR_PRIORITY, "sport": 0, "dport": 4789}
     listed = [{**block, "dst": "10.0.0.2/32"}, {**block, "dst": "10.0.0.9/32"}, {**block, "dst": "x", "priority": 9}]
     monkeypatch.setattr(xfrm, "policies", lambda: listed)
-    monkeypatch.setattr(guard_here, "as_loaded", lambda: None)
+    monkeypatch.setattr(guard_here, "guard_difference", lambda: None)
     monkeypatch.setattr(guard_here, "running", lambda: True)
     assert guard_here.gaps() == [
         "the floor lacks 1 of 2 policies, first 10.0.0.3/32",

@@ -22,6 +22,7 @@ NODE = {
     "cluster": "lab", "overlay": {"address": "10.244.1.0", "devices": [{"name": "ov0"}]},
     "peers": [{"id": "n-b", "name": "b", "overlay_address": "10.244.2.0"}],
 }  # fmt: skip
+REQUEST = {"tx": TX, "release": RELEASE, "node": NODE}
 
 
 class Machine:
@@ -69,7 +70,7 @@ def test_the_address_that_says_confirmed() -> None:
 
 
 def test_prepared(machine: Machine, folder: Path) -> None:
-    answer = prepare(TX, RELEASE, NODE, "n-b")
+    answer = prepare({**REQUEST, "witness": "n-b"})
     assert "notes" not in answer
     token = beacon.token(TX, "10.244.1.0")
     assert (folder / "witness").read_text() == f"{token} 10.244.2.0 ov0\n"
@@ -78,7 +79,7 @@ def test_prepared(machine: Machine, folder: Path) -> None:
     assert future["last"]["by"] == "witness"
     assert state.progress(state.load())["prepared"]
     machine.pings = False
-    assert [note["code"] for note in prepare(TX, RELEASE, NODE, "n-b")["notes"]] == ["IPP667"]
+    assert [note["code"] for note in prepare({**REQUEST, "witness": "n-b"})["notes"]] == ["IPP667"]
     state.arm(TX, 60)
     assert not (folder / "witness").exists(), "armed in another order, it must not ask"
 
@@ -88,27 +89,27 @@ def test_prepared(machine: Machine, folder: Path) -> None:
 )
 def test_who_is_not_behind_the_overlay_is_never_asked(machine: Machine, folder: Path, way: str, asks: str) -> None:
     machine.way = way
-    answer = prepare(TX, RELEASE, NODE, "n-b")
+    answer = prepare({**REQUEST, "witness": "n-b"})
     witness = folder / "witness"
     assert (witness.read_text().partition(" ")[2].strip() if witness.exists() else "") == asks
     assert ("notes" in answer) == (not asks)
 
 
 def test_the_coordinator_asks_nobody(machine: Machine, folder: Path) -> None:
-    assert prepare(TX, RELEASE, NODE, None)["detail"] == "prepared; decides for the others"
+    assert prepare(REQUEST)["detail"] == "prepared; decides for the others"
     assert not (folder / "witness").exists()
     assert machine.said == []
 
 
 def test_confirmed_once_and_again(machine: Machine) -> None:
-    prepare(TX, RELEASE, NODE, None)
-    assert confirm(TX, RELEASE, NODE)["changed"]
+    prepare(REQUEST)
+    assert confirm(REQUEST)["changed"]
     said = f"ip addr replace {beacon.token(TX, '10.244.1.0')}/32 dev lo valid_lft 7200 preferred_lft 0"
     assert said in machine.said
     assert state.load()["state"] == "confirmed"
-    assert not confirm(TX, RELEASE, NODE)["changed"]
+    assert not confirm(REQUEST)["changed"]
     with pytest.raises(Stop):
-        confirm("tx-other", RELEASE, NODE)
+        confirm({**REQUEST, "tx": "tx-other"})
 
 
 def test_what_was_taken_back_is_not_confirmed_nor_begun_again(folder: Path) -> None:
@@ -116,6 +117,6 @@ def test_what_was_taken_back_is_not_confirmed_nor_begun_again(folder: Path) -> N
     core.write(state.STATE, json.dumps({"state": "none", "tx": "", "last": {"tx": TX, "result": "reverted",
                                                                              "by": "timer", "at": "x"}}))  # fmt: skip
     with pytest.raises(Stop, match="reverted by timer"):
-        confirm(TX, RELEASE, NODE)
+        confirm(REQUEST)
     with pytest.raises(Stop, match="has ended here: reverted"):
         state.begin(TX, NODE, 60, f"apply {RELEASE}", pytest.fail)

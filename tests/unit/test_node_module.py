@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
 from netplan import agent
-from netplan.agent.phases import ike, overlay_mtu, table
+from netplan.agent.phases import ike, overlay_mtu
 from netplan.agent.system import capture, core, vici, xfrm
 from netplan.agent.system.core import Stop
 from netplan.agent.transaction import release, state
@@ -41,12 +40,6 @@ def test_it_needs_no_package_of_others(tmp_path: Path) -> None:
     argv = [sys.executable, "-I", "-S", "-B", "-c", code, str(tmp_path), *names]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_call_of_every_phase_is_there() -> None:
-    for phase, (where, call) in table.PHASES.items():
-        module = importlib.import_module(f"{agent.__name__}.{where}")
-        assert callable(getattr(module, call.__code__.co_names[0])), phase
 
 
 def test_a_file_is_replaced_whole_and_only_when_it_differs(tmp_path: Path) -> None:
@@ -257,10 +250,10 @@ def test_policies_and_states_are_read_as_data(monkeypatch: pytest.MonkeyPatch) -
     one, two, three = xfrm.policies()
     assert (one["dir"], one["sport"], one["template"], one["priority"]) == ("out", 4789, True, 366911)
     assert (two["dir"], two["dport"], two["template"]) == ("in", 4789, False)
-    assert (three["action"], xfrm.ours(three, {"overlay": {"port": 4789}})) == ("block", False)
-    facts = {"underlay": {"address": "10.77.0.11"}, "overlay": {"port": 4789}}
+    assert (three["action"], xfrm.ours(three, {"overlay": {"port": 4789}, "protect": "overlay"})) == ("block", False)
+    facts = {"underlay": {"address": "10.77.0.11"}, "overlay": {"port": 4789}, "protect": "overlay"}
     assert xfrm.permissive(facts)
-    assert xfrm.selector({"underlay": {"address": "fd00::1"}, "overlay": {"port": 6081}}) == [
+    assert xfrm.selector({"underlay": {"address": "fd00::1"}, "overlay": {"port": 6081}, "protect": "overlay"}) == [
         "src", "::/0", "dst", "fd00::1/128", "proto", "udp", "dport", "6081",
     ]  # fmt: skip
     states = "src 10.0.0.1 dst 10.0.0.2\n\tproto esp spi 0xc1 reqid 1 mode transport\n\treplay-window 0\n"
@@ -324,7 +317,7 @@ def test_neighbours_of_ipv6_may_be_found_in_clear(kind: int, fine: bool) -> None
 
 def test_the_negotiated_state_is_the_truth() -> None:
     facts = {
-        "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789},
+        "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789}, "protect": "overlay",
         "esp": {"mode": "TRANSPORT", "negotiated": ["AES_GCM_16-256"]},
     }  # fmt: skip
     peer = {"address": "10.0.0.2", "children": ["p-out", "p-in"]}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from netplan.agent.phases import cni_mtu, overlay_mtu
-from netplan.agent.system import links
+from netplan.agent.phases import cni_mtu
+from netplan.agent.system import core, links
 from netplan.agent.system.core import Stop
 from netplan.bundle.node_json import node_facts
 
@@ -32,8 +32,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Callable[[Said], ModuleType]:
             assert "replace" not in words, f"it changes something: {argv}"
             return SimpleNamespace(code=0, out=json.dumps(said.get(words, [])), err="", said="")
 
-        for module in (links, cni_mtu, overlay_mtu):
-            monkeypatch.setattr(module, "run", run)
+        monkeypatch.setattr(core, "run", run)
         monkeypatch.setattr(links, "_namespaces", lambda: iter(["/run/netns/pod"]))
         return cni_mtu
 

@@ -13,7 +13,7 @@ from netplan.agent.system.core import Stop
 from netplan.agent.transaction import state, sysctl
 
 NODE = {
-    "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789},
+    "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789}, "protect": "overlay",
     "esp": {"mode": "TRANSPORT", "negotiated": ["AES_CBC-256/HMAC_SHA2_256_128"]},
     "peers": [{"pair": "pair-1", "name": "n2", "id": "n-2", "address": "10.0.0.2", "initiator": True,
                "children": ["pair-1-out", "pair-1-in"]}],
@@ -28,7 +28,7 @@ def test_packets_wait_for_an_sa_only_where_no_guard_drops_them(
     monkeypatch.setattr(xfrm, "guard", lambda: {"mode": guard, "clear": {}})
     monkeypatch.setattr(xfrm, "permissive", lambda _: True)
     monkeypatch.setattr(sysctl, "sysctl", lambda *words: asked.append(words) or True)
-    assert ike.permissive(NODE, "tx-1")["changed"] is waits
+    assert ike.permissive({"node": NODE, "tx": "tx-1"})["changed"] is waits
     assert asked == ([("tx-1", "net.core.xfrm_larval_drop", "0")] if waits else [])
 
 
@@ -66,7 +66,7 @@ def test_each_end_ends_what_it_no_longer_sends_on(
 
     monkeypatch.setattr(vici, "Vici", Link)
     node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}
-    ike.switch(node, {"pair-1"}, alone, 1)
+    ike.encrypt({"node": node, "pairs": ["pair-1"], "alone": list(alone), "patience": 1})
     assert calls == ended
 
 
@@ -90,7 +90,7 @@ def test_the_initiator_asks_first_and_the_other_end_when_it_has_what_was_asked_f
     monkeypatch.setattr(ike, "_initiate", lambda **what: calls.append(what["child"]))
     node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}
     with pytest.raises(Stop):
-        ike.switch(node, {"pair-1"}, alone, 0.1)
+        ike.encrypt({"node": node, "pairs": ["pair-1"], "alone": list(alone), "patience": 0.1})
     assert calls == asked
 
 

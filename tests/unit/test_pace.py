@@ -30,7 +30,7 @@ from netplan.rollout.phases import Step
 
 ENDING = (phases.PREPARE, phases.CONFIRM)
 APPLY = (*phases.in_waves(phases.APPLY, 4), *ENDING)
-TRY = (*phases.in_waves(phases.APPLY, 4), phases.HOLD, *ENDING)
+TRY = (*phases.in_waves(phases.APPLY, 4), phases.AWAIT_CONFIRM, *ENDING)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_no_timer_fires_under_a_run_whose_trips_are_as_long_as_is_reckoned_with(
     for step in steps:
         there = {node: draw(st.floats(0, SPREAD * pace.trip_s)) for node in nodes}
         share = draw(st.floats(0, 1))
-        busy = share * (pace.work(step) + (waits if {"prove", "switch"} & set(step.phases) else 0))
+        busy = share * (pace.work(step) + (waits if {"ike-check", "encrypt"} & set(step.phases) else 0))
         sent = nodes[:2] if step.pairs == "canary" else nodes
         began = now
         begun, now = played(
@@ -123,10 +123,10 @@ def test_no_timer_fires_under_a_run_whose_trips_are_as_long_as_is_reckoned_with(
             if step.rearm or "arm" in step.phases:
                 extra = pace.soak_s if "soak" in step.phases else 0
                 ends[node] = began + (first if step == phases.PREPARE else timer + extra)
-                if step == phases.HOLD:
+                if step == phases.AWAIT_CONFIRM:
                     ends[node] = began + pace.least_keep_s
         now += pace.between_s
-        if step == phases.HOLD:
+        if step == phases.AWAIT_CONFIRM:
             now = min(ends.values()) - pace.keep_margin_s  # the last moment for a yes
 
 
@@ -153,9 +153,9 @@ def test_who_waits_for_a_fork_has_no_long_trip() -> None:
 def test_how_fast_a_node_is_is_told_by_what_waits_for_nobody() -> None:
     assert look_work([("status", 35.0), ("preflight", 65.0)]) == pytest.approx(100)
     assert look_work([("status", 35.0)]) == pytest.approx(100)
-    assert look_work([("mtu", 30.0), ("credentials", 20.0), ("prove", 400.0)]) < 100
-    assert look_work([("prove", 40.0), ("soak", 86400.0)]) == 0.0
-    assert look_work([("hold", 3.0)]) == 0.0, "a hiccup in a phase that does nothing"
+    assert look_work([("lower-devices", 30.0), ("credentials", 20.0), ("ike-check", 400.0)]) < 100
+    assert look_work([("ike-check", 40.0), ("soak", 86400.0)]) == 0.0
+    assert look_work([("await-confirm", 3.0)]) == 0.0, "a hiccup in a phase that does nothing"
 
 
 @pytest.mark.parametrize("timer", [30, 60, 180, 600])

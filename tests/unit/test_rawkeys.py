@@ -12,12 +12,11 @@ from netplan.ipsec.ca import public_key
 from netplan.ipsec.swanctl_parser import read
 from netplan.model.ids import node_id
 from netplan.problems import ProblemError
-from netplan.rollout.engine import Engine
+from netplan.rollout.credentials import Credentials
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.outcome import Failed, Options
-from netplan.rollout.record.events import silent
+from netplan.rollout.outcome import Failed
+from netplan.rollout.phases import Step
 from netplan.rollout.record.journal import ClusterState
-from netplan.rollout.transport.ansible import Answer
 
 from .conftest import make_planned
 from .test_ca_verbs import csr
@@ -55,16 +54,14 @@ def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
     targets = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), tmp_path, {}) for n in plan.nodes]
     state = ClusterState(tmp_path / "state", "demo")
     state.folder.mkdir(parents=True)
-    engine = Engine("demo", "d" * 64, targets, None, state, silent, Options())  # type: ignore[arg-type]
-    engine.results["stage"] = {n.id: {"request": csr()} for n in plan.nodes}
-    engine._sign("stage", {n.id: Answer() for n in plan.nodes})
-    given = engine.results["certificates"]
+    credentials = Credentials(state, "demo", {target.id: target for target in targets})
+    credentials.take({n.id: {"request": csr()} for n in plan.nodes})
+    given = {target.id: credentials.request(Step(phases=("credentials",)), target) for target in targets}
     assert {node: set(keys["publics"]) for node, keys in given.items()} == {
         ONE: {TWO, THREE}, TWO: {ONE}, THREE: {ONE},
     }  # fmt: skip
-    engine.results["stage"] = {ONE: {"request": "nonsense"}}
     with pytest.raises(Failed, match="no certificate request"):
-        engine._sign("stage", {ONE: Answer()})
+        credentials.take({ONE: {"request": "nonsense"}})
 
 
 def test_every_peer_is_pinned_to_its_own_file() -> None:

@@ -103,8 +103,8 @@ def test_what_was_not_replaced(tmp_path: Path, words: str, states: dict[str, Any
 def test_a_node_with_a_memory_is_none(state: dict[str, Any]) -> None:
     found = {i: {"state": CONFIRMED, "held": pairs(i)} for i in IDS} | {IDS[1]: {"state": state, "held": []}}
     targets = {target.id: target for target in TARGETS}
-    assert replaced.lost(targets, found) == {}
-    assert replaced.lost(targets, found | {IDS[1]: {"state": NEW}}) == {IDS[1]: ["h0", "h2"]}
+    assert replaced.nodes_without_state(targets, found) == {}
+    assert replaced.nodes_without_state(targets, found | {IDS[1]: {"state": NEW, "held": []}}) == {IDS[1]: ["h0", "h2"]}
 
 
 def test_status_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_an_sa_belongs_to_the_pair_of_its_address_and_identity() -> None:
     assert listed[0][1]["child-sas"][f"{OUT}-0"]["name"] == OUT, "what was asked is not changed"
     up = ike.ike_sas(FACTS, listed)
     assert {pair: len(found) for pair, found in up.items()} == {"pair-2": 2, "pair-3": 1}
-    assert [body["remote-host"] for body in trap_any.strangers(FACTS, listed)] == ["10.0.0.3", "10.0.0.9"]
+    assert [body["remote-host"] for body in trap_any.unplanned_sas(FACTS, listed)] == ["10.0.0.3", "10.0.0.9"]
 
 
 def test_an_identity_of_somebody_else_is_a_difference_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,21 +91,22 @@ def _put(_: str, path: str, data: str, __: int) -> bool:
 
 
 def test_pairs_while_a_rollout_runs_then_the_wildcard(places: dict[str, Path], at_home: Path) -> None:
-    trap_any.rehearse(TX)
-    assert (trap_any.rest(TX), trap_any.copied()) == (False, []), "a release of single pairs has no such files"
+    trap_any.install_pairs(TX)
+    none = (trap_any.install_wildcard(TX), trap_any.copied())
+    assert none == (False, []), "a release of single pairs has no such files"
     assert not places["CONNECTIONS"].exists()
     places["PAIRS"].write_text("pairs")
     places["WILDCARD"].write_text("any")
-    trap_any.rehearse(TX)
+    trap_any.install_pairs(TX)
     assert places["CONNECTIONS"].read_text() == "pairs"
     (at_home / "deferred").write_text("pair-2 n-2 10.0.0.2 pair-2-out,pair-2-in\n")
-    assert not trap_any.rest(TX), "a wildcard would ask the deferred node too"
+    assert not trap_any.install_wildcard(TX), "a wildcard would ask the deferred node too"
     assert trap_any.copied() == [(str(places["CONNECTIONS"]), "PAIRS", "pairs")]
     (at_home / "deferred").unlink()
-    assert trap_any.rest(TX)
+    assert trap_any.install_wildcard(TX)
     assert places["CONNECTIONS"].read_text() == "any"
     assert trap_any.copied() == [(str(places["CONNECTIONS"]), "WILDCARD", "any")]
-    assert not trap_any.rest(TX)
+    assert not trap_any.install_wildcard(TX)
 
 
 def test_ike_sas_that_carry_nothing_beside_one_that_does_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,13 +117,13 @@ def test_ike_sas_that_carry_nothing_beside_one_that_does_end(monkeypatch: pytest
         sa("10.0.0.2", "n-2", name="pair-2", number=4), sa("10.0.0.9", "n-9", number=5),
     ]  # fmt: skip
     monkeypatch.setattr(vici, "sas", lambda: listed)
-    assert trap_any.tidy(FACTS) == 2
+    assert trap_any.end_idle_ike_sas(FACTS) == 2
     assert ended == ["1", "4"]
     ended.clear()
-    trap_any.end_strangers(FACTS, [])
+    trap_any.end_unplanned_sas(FACTS, [])
     assert ended == ["5"]
     ended.clear()
-    trap_any.end_strangers(FACTS, [{"address": "10.0.0.9"}])
+    trap_any.end_unplanned_sas(FACTS, [{"address": "10.0.0.9"}])
     assert ended == [], "who is only away keeps its SA"
 
 
@@ -135,10 +136,10 @@ def test_a_measurement_waits_for_the_first_packets(monkeypatch: pytest.MonkeyPat
         sent.append(peer["pair"])
         listed.append(sa("10.0.0.3", "n-3", (OUT, IN)[len(sent) % 2]))
 
-    trap_any.warm(FACTS, send, 5)
+    trap_any.trigger_sas(FACTS, send, 5)
     assert sent == ["pair-3", "pair-3"]
-    trap_any.warm({**FACTS, "peers": [], "wildcard": ""}, send, 5)
-    trap_any.warm({k: v for k, v in FACTS.items() if k != "wildcard"}, pytest.fail, 5)
+    trap_any.trigger_sas({**FACTS, "peers": [], "wildcard": ""}, send, 5)
+    trap_any.trigger_sas({k: v for k, v in FACTS.items() if k != "wildcard"}, pytest.fail, 5)
 
 
 @pytest.fixture

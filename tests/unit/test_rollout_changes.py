@@ -13,15 +13,16 @@ from netplan.problems import ExitCode
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.nodes.view import fitted, smallest
+from netplan.rollout.nodes.view import fitted, smallest_live_mtu
 from netplan.rollout.nodes.waves import Pair
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.events import silent
 from netplan.rollout.record.journal import ClusterState
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.revert import revert
 
+from . import replies
 from .test_rollout_engine import Played, phases_sent
 
 PACKET = "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4"
@@ -40,11 +41,8 @@ def mesh(number: int, control: tuple[int, ...] = ()) -> list[Target]:
             }
             for n, other in enumerate(ids) if other != node_id
         ]  # fmt: skip
-        node = {
-            "id": node_id, "name": f"h{at}", "mtu": {"pod": 1416}, "peers": peers,
-            "overlay": {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "br"},
-            "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
-        }  # fmt: skip
+        node = replies.node_json(node_id, peers, name=f"h{at}")
+        node["overlay"] |= {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "br"}
         groups = frozenset({"k8s_nodes", "kube_control_plane"} if at in control else {"k8s_nodes"})
         out.append(Target(node_id, f"h{at}", f"{at:064}", node, (), Path("/"), {}, groups))
     return out
@@ -84,7 +82,7 @@ def test_twenty_nodes_are_staged_before_any_pair_switches(tmp_path: Path) -> Non
     outcome = apply(engine(tmp_path, targets, nodes, batch=4), yes)
     assert outcome.outcome == "confirmed"
     sent = [(names, set(who)) for names, who in nodes.calls]
-    switches = [n for n, (names, _) in enumerate(sent) if names == ("switch",)]
+    switches = [n for n, (names, _) in enumerate(sent) if names == ("encrypt",)]
     staged = [n for n, (names, who) in enumerate(sent) if "permissive" in names and len(who) == 20]
     assert max(staged) < min(switches)
     seen: list[str] = []
@@ -97,7 +95,7 @@ def test_twenty_nodes_are_staged_before_any_pair_switches(tmp_path: Path) -> Non
     control = {target.id[2:] for target in targets[:3]}
     late = [any(end in control for end in pair.split("-")[1:]) for pair in seen]
     first = next(at for at, touches in enumerate(late) if touches)
-    assert all(late[first:]), "control-plane pairs are last"
+    assert all(late[first:]), "control-network pairs are last"
     assert seen[0] == f"pair-{targets[3].id[2:]}-{targets[4].id[2:]}"
 
 
@@ -157,21 +155,21 @@ def test_one_small_device_holds_the_whole_cluster(tmp_path: Path) -> None:
     nodes = Cluster(small(mesh(3)[1].id, 1312))
     outcome = apply(engine(tmp_path, mesh(3), nodes), yes)
     assert (outcome.outcome, outcome.to_raise, outcome.raised) == ("confirmed", (1312, 1416), None)
-    assert not {"widen", "lift"} & set(phases_sent(nodes))
+    assert not {"raise-devices", "raise-senders"} & set(phases_sent(nodes))
     for sent in nodes.requests[1:]:
         for request in sent.values():
             assert request["node"]["mtu"] == {"pod": 1312}
             assert {d["mtu"] for d in request["node"]["overlay"]["devices"]} == {1312}
             assert {p["inner_mtu"] for p in request["node"]["peers"]} == {1312}
             assert {p["outer_packet"] for p in request["node"]["peers"]} == {1396}
-            assert request.get("hold") == (1312 if "mtu" in request["phases"] else None)
+            assert request.get("held_mtu") == (1312 if "lower-devices" in request["phases"] else None)
 
 
 def test_a_raise_is_last_and_only_on_request(tmp_path: Path) -> None:
     nodes = Cluster(small(mesh(3)[1].id, 1312))
     outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
     assert (outcome.outcome, outcome.to_raise, outcome.raised) == ("confirmed", None, (1312, 1416))
-    assert phases_sent(nodes)[-5:] == ["confirm", "widen", "lift", "probe", "leave"]
+    assert phases_sent(nodes)[-5:] == ["confirm", "raise-devices", "raise-senders", "probe", "release-lease"]
     assert nodes.requests[-2][mesh(3)[0].id]["node"]["mtu"] == {"pod": 1416}
 
 
@@ -181,21 +179,22 @@ def test_what_waits_is_raised_by_a_later_apply(tmp_path: Path) -> None:
     assert apply(engine(tmp_path / "a", mesh(3), nodes), yes).to_raise == (1312, 1416)
     outcome = apply(engine(tmp_path / "b", mesh(3), nodes, lift=True), yes)
     assert (outcome.outcome, outcome.raised) == ("unchanged", (1312, 1416))
-    assert phases_sent(nodes)[-4:] == ["widen", "lift", "probe", "leave"]
+    assert phases_sent(nodes)[-4:] == ["raise-devices", "raise-senders", "probe", "release-lease"]
 
 
-@pytest.mark.parametrize("phase", ["widen", "lift", "probe"])
+@pytest.mark.parametrize("phase", ["raise-devices", "raise-senders", "probe"])
 def test_a_raise_that_fails_goes_down_again_senders_first(tmp_path: Path, phase: str) -> None:
     def spoil(now: str, node: str) -> Any:
         if now == phase and node == mesh(3)[2].id:
-            return {"rows": [], "ok": now == "probe", "findings": [{"code": "IPP620", "message": "no", "hint": None}]}
+            finding = {"code": "IPP620", "message": "no", "hint": None, "severity": "error"}
+            return {"rows": [], "ok": now == "probe", "findings": [finding]}
         return None
 
     nodes = Cluster(spoil, to_raise=1312)
     nodes.differs = []
     outcome = apply(engine(tmp_path, mesh(3), nodes, lift=True), yes)
     assert (outcome.exit_code, outcome.raised, outcome.to_raise) == (ExitCode.VERIFY_FAILED, None, (1312, 1416))
-    assert phases_sent(nodes)[-3:] == ["narrow", "shrink", "leave"]
+    assert phases_sent(nodes)[-3:] == ["lower-senders-again", "lower-devices-again", "release-lease"]
     assert all(request["size"] == 1312 for sent in nodes.requests[-3:-1] for request in sent.values())
 
 
@@ -227,15 +226,15 @@ def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_p
     nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "f" * 64, "last": {}}
     outcome = revert(engine(tmp_path / "b", targets, nodes, limit="h2"), yes)
     assert outcome.outcome == "removed"
-    assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * len(phases.UNDO + phases.RAISE)
+    assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * len(phases.ROLL_BACK + phases.RESTORE)
 
 
 def test_sizes_and_pairs_of_a_fitted_node() -> None:
     node = mesh(3)[0].node
     assert fitted(node, (), None) is node
     assert [p["name"] for p in fitted(node, {mesh(3)[1].id}, None)["peers"]] == ["h2"]
-    assert smallest([node], {node["id"]: {"mtu": LIVE}}) is None
-    assert smallest([node], {node["id"]: {"mtu": {**LIVE, "bridge": 1450}}}) is None
-    assert smallest([node], {node["id"]: {"mtu": {**LIVE, "pods": [{"mtu": 1400, "port_mtu": 1450}]}}}) == 1400
-    assert smallest([node], {}) is None
+    assert smallest_live_mtu([node], {node["id"]: {"mtu": LIVE}}) is None
+    assert smallest_live_mtu([node], {node["id"]: {"mtu": {**LIVE, "bridge": 1450}}}) is None
+    assert smallest_live_mtu([node], {node["id"]: {"mtu": {**LIVE, "pods": [{"mtu": 1400, "port_mtu": 1450}]}}}) == 1400
+    assert smallest_live_mtu([node], {}) is None
     assert Pair(id="p", ends=("a", "b")).ends == ("a", "b")

@@ -21,10 +21,12 @@ from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record import journal as journal_module
 from netplan.rollout.record.events import Event, NodeResult, PhaseFinished, silent
 from netplan.rollout.record.journal import ClusterState, Journal, read
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import Keep, apply
 from netplan.rollout.verbs.revert import revert
 from tests.lab.rollout_steps import LINES
+
+from . import replies
 
 IDS = [f"n-{c * 12}" for c in "abc"]
 REQUEST = (
@@ -40,14 +42,10 @@ def target(node_id: str) -> Target:
     peers = [
         {
             "id": other, "pair": "pair-" + min(node_id, other)[2] + max(node_id, other)[2], "name": other[2],
-            "inner_mtu": 1416, "outer_packet": 1500,
         }
         for other in IDS if other != node_id
     ]  # fmt: skip
-    node = {
-        "id": node_id, "name": node_id[2], "mtu": {"pod": 1416}, "peers": peers,
-        "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
-    }  # fmt: skip
+    node = replies.node_json(node_id, peers, name=node_id[2])
     return Target(node_id, node_id[2], "0" * 64, node, (), Path("/"), {})
 
 
@@ -85,17 +83,12 @@ class Played:
             if isinstance(spoiled, Answer):
                 return spoiled
             result = {"phase": phase, "ok": True, "changed": True, "detail": "", "seconds": 0.1, "findings": []}
+            result |= replies.added(phase, request["node"])
             if phase == "status":
                 state, progress = self.nodes.get(node_id, (self.state, {"steps": [], "proven": False, "kind": ""}))
-                result |= {"state": state, "transaction": progress, "differs": self.differs, "mtu_before": {}}
+                result |= {"state": state, "transaction": progress, "differs": self.differs}
             if phase == "stage":
                 result["request"] = REQUEST
-            if phase == "probe":
-                row = {
-                    "passes": True, "refused": True, "esp": 1, "esp_full": 1, "outer": 1500, "fragments": 0,
-                    "plaintext": 0, "planted": 1, "planted_seen": 1, "algorithms": ["A"], "modes": ["TRANSPORT"],
-                }  # fmt: skip
-                result["rows"] = [{"peer": p["id"], **row} for p in request["node"]["peers"]]
             result |= spoiled or {}
             results.append(result)
             if not result["ok"] or (phase == "status" and request.get("stop_when_same") and not result["differs"]):
@@ -139,8 +132,8 @@ def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
     run = Run(tmp_path, nodes)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("confirmed", ExitCode.OK)
     assert phases_sent(nodes) == [
-        "status", "preflight", "arm", "senders", "stage", "mtu", "credentials", "prove", "permissive",
-        "switch", "switch", "switch", "trap", "soak", "enforce", "probe", "prepare",
+        "status", "preflight", "arm", "lower-senders", "stage", "lower-devices", "credentials", "ike-check",
+        "permissive", "encrypt", "encrypt", "encrypt", "trap", "soak", "enforce", "probe", "prepare",
         "confirm", "confirm",
     ]  # fmt: skip
     assert nodes.fresh == [False] * 8 + [True, False, False], "prepare needs a connection opened after the change"
@@ -148,7 +141,7 @@ def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
     assert {i: request["witness"] for i, request in prepared.items()} == {IDS[0]: None, IDS[1]: IDS[0], IDS[2]: IDS[0]}
     assert [request["timer"] for request in prepared.values()] == [166, 176, 176]
     assert (list(decides), list(follow)) == ([IDS[0]], IDS[1:])
-    canary, second, rest = (i for i, (sent, _) in enumerate(nodes.calls) if sent == ("switch",))
+    canary, second, rest = (i for i, (sent, _) in enumerate(nodes.calls) if sent == ("encrypt",))
     assert nodes.calls[canary][1] == (IDS[0], IDS[1])
     assert nodes.requests[canary][IDS[0]]["pairs"] == ["pair-ab"]
     assert [nodes.requests[second][i]["pairs"] for i in IDS] == [["pair-ac"], [], ["pair-ac"]]
@@ -212,12 +205,12 @@ def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str)
     nodes = Played(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
     run = Run(tmp_path, nodes)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
-    undone = nodes.calls[-len(phases.UNDO) :]
-    assert [sent for sent, _ in undone] == [("relax",), ("plain",), ("back",)]
+    undone = nodes.calls[-len(phases.ROLL_BACK) :]
+    assert [sent for sent, _ in undone] == [("accept-both",), ("send-clear",), ("roll-back",)]
     assert all(set(who) == set(IDS) for _, who in undone)
     failed = next(i for i, (sent, who) in enumerate(nodes.calls) if phase in sent and IDS[1] in who)
     tries = 2 if phase == "confirm" else 1
-    assert len(nodes.calls) == failed + tries + len(phases.UNDO), "nothing goes on behind a failed exit test"
+    assert len(nodes.calls) == failed + tries + len(phases.ROLL_BACK), "nothing goes on behind a failed exit test"
     assert "Reverting" in run.journal
     finished = [e for e in run.events if isinstance(e, PhaseFinished) and e.phase == phase]
     assert finished[-1].ok is False
@@ -242,7 +235,7 @@ def test_a_failed_proof_is_taken_back(tmp_path: Path) -> None:
 
 def test_who_can_not_be_taken_back_is_said(tmp_path: Path) -> None:
     def spoil(phase: str, node: str) -> dict[str, Any] | Answer | None:
-        if phase in ("trap", "relax", "plain", "back") and node == IDS[2]:
+        if phase in ("trap", "accept-both", "send-clear", "roll-back") and node == IDS[2]:
             return Answer(unreachable="timed out")
         return None
 
@@ -256,7 +249,7 @@ def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
     run: list[Run] = []
 
     def spoil(phase: str, node: str) -> None:
-        if phase == "prove":
+        if phase == "ike-check":
             cancelled.set()
 
     nodes = Played(spoil)
@@ -267,7 +260,7 @@ def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
         outcome = apply(engine, lambda _: True)
     del run
     assert outcome.exit_code == ExitCode.REVERTED
-    assert phases_sent(nodes)[-5:] == ["prove", "permissive", "relax", "plain", "back"]
+    assert phases_sent(nodes)[-5:] == ["ike-check", "permissive", "accept-both", "send-clear", "roll-back"]
 
 
 def test_declined(tmp_path: Path) -> None:
@@ -307,7 +300,7 @@ def test_off_raises_the_mtu_last(tmp_path: Path) -> None:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         outcome = revert(engine, lambda _: True)
     assert outcome.outcome == "removed"
-    assert phases_sent(nodes) == ["status", "relax", "plain", "back", "raise", "forget"]
+    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back", "restore-devices", "clean-up"]
     assert all(request["off"] for request in nodes.requests[1].values())
 
 
@@ -318,7 +311,7 @@ def test_an_open_upgrade_goes_back_to_its_release_and_keeps_the_mtu(tmp_path: Pa
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         outcome = revert(engine, lambda _: True)
     assert outcome.outcome == "rolled-back"
-    assert phases_sent(nodes) == ["status", "relax", "plain", "back"]
+    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back"]
 
 
 def test_a_journal_can_be_read_back(tmp_path: Path) -> None:
@@ -333,7 +326,7 @@ def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monke
     write = Journal.write
 
     def full(journal: Journal, record: dict[str, Any]) -> None:
-        if record.get("phase") == "prove":
+        if record.get("phase") == "ike-check":
             raise OSError(28, "No space left on device")
         write(journal, record)
 
@@ -342,7 +335,7 @@ def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monke
     run = Run(tmp_path, nodes)
     assert run.outcome.exit_code == ExitCode.REVERTED
     assert [p.code for p in run.outcome.problems] == ["IPP668"]
-    assert phases_sent(nodes)[-4:] == ["permissive", "relax", "plain", "back"]
+    assert phases_sent(nodes)[-4:] == ["permissive", "accept-both", "send-clear", "roll-back"]
 
 
 def test_the_drills_know_every_line_of_the_journal(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class Again:
 
 @pytest.mark.parametrize(
     ("answer", "said", "last"),
-    [(True, "confirmed", "confirm"), (False, "rolled-back", "back"), (None, "awaiting-confirm", "hold")],
+    [(True, "confirmed", "confirm"), (False, "rolled-back", "roll-back"), (None, "awaiting-confirm", "await-confirm")],
 )
 def test_a_try_asks_after_the_proof(tmp_path: Path, answer: bool | None, said: str, last: str) -> None:
     asked = []
@@ -94,7 +94,7 @@ def test_a_try_asks_after_the_proof(tmp_path: Path, answer: bool | None, said: s
     assert asked[0] in (76, 77)
     assert run.outcome.exit_code == (ExitCode.REVERTED if answer is False else ExitCode.OK)
     assert phases_sent(nodes)[-1] == last
-    hold = next(i for i, (sent, _) in enumerate(nodes.calls) if sent == ("hold",))
+    hold = next(i for i, (sent, _) in enumerate(nodes.calls) if sent == ("await-confirm",))
     assert nodes.requests[hold][IDS[0]]["timer"] == 77
     assert nodes.fresh[hold], "that SSH still lets people in is part of the proof"
     assert [e.seconds for e in run.events if isinstance(e, AwaitingConfirm)] == asked
@@ -113,12 +113,12 @@ def test_deadlines_can_be_derived_from_the_journal(tmp_path: Path) -> None:
     assert next(e.timer_s for e in run.events if isinstance(e, RunStarted)) == 60
     timers = {e.phase: e.timer_s for e in run.events if isinstance(e, PhaseStarted)}
     assert timers["preflight"] is None
-    assert (timers["arm"], timers["switch"], timers["soak"], timers["hold"]) == (60, 60, 67, 99)
+    assert (timers["arm"], timers["encrypt"], timers["soak"], timers["await-confirm"]) == (60, 60, 67, 99)
 
 
 def test_confirm_proves_once_more(tmp_path: Path) -> None:
     nodes = Played()
-    nodes.nodes = {i: opened([*STEPS, "hold"], "try", proven=True) for i in IDS}
+    nodes.nodes = {i: opened([*STEPS, "await-confirm"], "try", proven=True) for i in IDS}
     outcome = Again(tmp_path, nodes).confirm()
     assert (outcome.outcome, outcome.transaction) == ("confirmed", TX)
     assert phases_sent(nodes) == ["status", "probe", "prepare", "confirm", "confirm"]
@@ -127,10 +127,10 @@ def test_confirm_proves_once_more(tmp_path: Path) -> None:
 
 def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
     nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
-    nodes.nodes = {i: opened([*STEPS, "hold"], "try", proven=True) for i in IDS}
+    nodes.nodes = {i: opened([*STEPS, "await-confirm"], "try", proven=True) for i in IDS}
     outcome = Again(tmp_path, nodes).confirm()
     assert outcome.exit_code == ExitCode.REVERTED
-    assert phases_sent(nodes) == ["status", "probe", "relax", "plain", "back"]
+    assert phases_sent(nodes) == ["status", "probe", "accept-both", "send-clear", "roll-back"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
 )
 def test_confirm_refuses(tmp_path: Path, node: tuple[dict[str, Any], dict[str, Any]], words: str) -> None:
     nodes = Played()
-    nodes.nodes = {i: opened([*STEPS, "hold"], "try", proven=True) for i in IDS[:2]} | {IDS[2]: node}
+    nodes.nodes = {i: opened([*STEPS, "await-confirm"], "try", proven=True) for i in IDS[:2]} | {IDS[2]: node}
     outcome = Again(tmp_path, nodes).confirm()
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
     assert any(words in p.message for p in outcome.problems), outcome.problems
@@ -168,7 +168,7 @@ def test_confirm_of_what_is_confirmed_or_never_was(tmp_path: Path) -> None:
         ((0, 0, 0), "arm"),
         ((1, 1, 0), "arm"),
         ((2, 1, 1), "arm"),  # needs what stage answered
-        ((3, 3, 2), "switch"),
+        ((3, 3, 2), "encrypt"),
         ((5, 5, 4), "trap"),
         ((6, 6, 5), "enforce"),
     ],
@@ -184,7 +184,7 @@ def test_resume_goes_on_at_the_first_unfinished_step(tmp_path: Path, done: tuple
     assert phases_sent(nodes)[1] == first
     assert again.words == [f"go on at {first}"]
     every = [phase for step in phases.APPLY for phase in step.phases]
-    assert phases_sent(nodes)[1:-3] == every[every.index(first) :] or first == "switch"
+    assert phases_sent(nodes)[1:-3] == every[every.index(first) :] or first == "encrypt"
     assert all(request["tx"] == TX for requests in nodes.requests[1:] for request in requests.values())
 
 
@@ -192,7 +192,7 @@ def test_resume_of_a_proven_transaction_proves_it_again(tmp_path: Path) -> None:
     nodes = Played()
     nodes.nodes = {i: opened(STEPS, "try") for i in IDS}
     assert Again(tmp_path, nodes, keep=None).resume().outcome == "awaiting-confirm"
-    assert phases_sent(nodes) == ["status", "probe", "hold"]
+    assert phases_sent(nodes) == ["status", "probe", "await-confirm"]
 
 
 def test_resume_finishes_to_confirm(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_resume_takes_back_what_one_node_took_back(
     again = Again(tmp_path, nodes)
     outcome = again.resume()
     assert (outcome.outcome, outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
-    assert phases_sent(nodes) == ["status", "relax", "plain", "back"]
+    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back"]
     assert again.words == ["b rolled back; roll back the others"]
     assert any("rolled back by timer" in p.message for p in outcome.problems)
 

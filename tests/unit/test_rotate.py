@@ -21,9 +21,10 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.outcome import Options
 from netplan.rollout.record.events import silent
 from netplan.rollout.record.journal import ClusterState
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.rotate import rotate
 
+from . import replies
 from .conftest import make_planned
 from .test_ca_verbs import csr
 
@@ -52,8 +53,8 @@ class Nodes:
                 "findings": [],
             }
             if name == "status":
-                result |= {"state": {"state": self.state, "release": "x"}, "differs": []}
-            if name == "secrets":
+                result |= replies.status(state={"state": self.state, "release": "x", "last": {}})
+            if name == "load-psk":
                 if (len(self.loaded.setdefault(node, [])) + 1, node) in self.broken:
                     answers[node] = Answer(unreachable="gone")
                     arrived(node, answers[node])
@@ -100,7 +101,7 @@ def test_every_mixture_on_the_way_authenticates(engine: Callable[[Nodes], Engine
     nodes = Nodes()
     outcome = rotate(engine(nodes), "psk", lambda _: True)
     assert outcome.outcome == "rotated"
-    assert [phases for phases, _ in nodes.steps] == [("status",), *[("secrets",)] * 3, ("leave",)]
+    assert [phases for phases, _ in nodes.steps] == [("status",), *[("load-psk",)] * 3, ("release-lease",)]
     first, second, third = (files for files in nodes.loaded.values())
     for step in range(3):
         assert compatible(first[step], second[step])
@@ -119,13 +120,13 @@ def test_interrupted_and_run_again_goes_on(engine: Callable[[Nodes], Engine]) ->
     nodes.broken = {(2, late)}
     outcome = rotate(made, "psk", lambda _: True)
     assert (outcome.outcome, outcome.exit_code) == ("interrupted", ExitCode.UNREACHABLE)
-    assert nodes.steps[-1] == (("leave",), set(made.targets)), "another machine need not wait for the lease to end"
+    assert nodes.steps[-1] == (("release-lease",), set(made.targets)), "another machine need not wait"
     store = json.loads((made.state.folder / "psk.json").read_text())
     assert sorted(store["phases"].values()) == [1, 2, 2]
     nodes.broken = set()
     nodes.steps.clear()
     assert rotate(engine(nodes), "psk", lambda _: True).outcome == "rotated"
-    assert next(chosen for phases, chosen in nodes.steps if phases == ("secrets",)) == {late}
+    assert next(chosen for phases, chosen in nodes.steps if phases == ("load-psk",)) == {late}
     assert all(compatible(a[-1], b[-1]) for a in nodes.loaded.values() for b in nodes.loaded.values() if a is not b)
     assert json.loads((made.state.folder / "psk.json").read_text())["phases"] == {}
 
@@ -160,7 +161,7 @@ def test_a_new_ca_is_trusted_before_it_signs_and_alone_at_the_end(tmp_path: Path
         return rotate(Engine("demo", "d" * 64, found, nodes, state, silent, Options()), "ca", lambda _: True).outcome
 
     old = open_authority(state.ca, "demo")
-    nodes.broken = {("adopt", plan.nodes[1].id)}
+    nodes.broken = {("install-certificate", plan.nodes[1].id)}
     assert run() == "interrupted"
     assert open_authority(state.ca, "demo").pem == old.pem  # nothing is dropped while a node has an old certificate
     assert {len(set(a)) for a in nodes.trusted.values()} == {2}
@@ -193,17 +194,18 @@ class Certified(Nodes):
         for node, request in requests.items():
             name = request["phases"][0]
             result: dict[str, Any] = {"phase": name, "ok": True, "changed": True, "detail": "", "seconds": 0}
+            result["findings"] = []
             if (name, node) in self.broken:
                 answers[node] = Answer(unreachable="gone")
                 arrived(node, answers[node])
                 continue
             if name == "status":
-                result |= {"state": {"state": "confirmed", "release": "x"}, "differs": []}
-            elif name == "trust":
+                result |= replies.status(state={"state": "confirmed", "release": "x", "last": {}})
+            elif name == "load-ca":
                 self.trusted[node] = request["authorities"]
-            elif name == "renew":
+            elif name == "new-key":
                 result["request"] = csr()
-            elif name == "adopt":
+            elif name == "install-certificate":
                 self.certificates[node] = request["certificate"]
             answers[node] = Answer(results=[result])
             arrived(node, answers[node])

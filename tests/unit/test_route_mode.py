@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from netplan.agent.phases import xfrm_interfaces as ways_here
+from netplan.agent.system import core
 from netplan.agent.transaction import deferred_pairs
 from netplan.agent.transaction import state as state_here
 from netplan.bundle import build
@@ -230,7 +231,7 @@ def ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Modul
             found = next((said[key] for key in said if key.replace("_", " ") in words), [])
             return SimpleNamespace(code=0, out=json.dumps(found), err="", said="")
 
-        monkeypatch.setattr(ways_here, "run", run)
+        monkeypatch.setattr(core, "run", run)
         monkeypatch.setattr(ways_here, "FILE", str(tmp_path / "routes"))
         monkeypatch.setattr(state_here, "load", lambda: {"state": state})
         if in_force:
@@ -276,7 +277,7 @@ def test_each_drift_has_its_words(
     facts = json.loads(files(planned())["node.json"])
     said = live(facts)
     damage(said)
-    found = ways(**said).gaps(facts)
+    found = ways(**said).missing(facts)
     assert len(found) == len(words), found
     assert all(word in text for word, text in zip(words, found, strict=True)), found
 

@@ -20,7 +20,8 @@ from netplan.rollout.nodes import targets
 from netplan.rollout.nodes.targets import Target, connection_of, read_inventory
 from netplan.rollout.pace import Pace
 from netplan.rollout.transport import ansible
-from netplan.rollout.transport.ansible import AnsibleTransport, Answer, inventory_text, remove_leftovers
+from netplan.rollout.transport.ansible import AnsibleTransport, inventory_text, remove_leftovers
+from netplan.rollout.transport.reply import Answer
 
 ID = "n-0123456789ab"
 EVIL = "{{ lookup('pipe', 'touch /tmp/ipsecplan-was-here') }}"
@@ -195,13 +196,15 @@ def test_a_step_that_hangs_says_for_how_long_it_was_waited_for(tmp_path: Path, m
 
 def test_answers(tmp_path: Path) -> None:
     path = tmp_path / "answer"
-    assert ansible._answer(path) == Answer()
-    path.write_text('{"results": [{"phase": "x"}], "clock": 1.5}')
-    assert ansible._answer(path) == Answer(results=[{"phase": "x"}], clock=1.5)
+    request: Any = {"phases": ["arm"]}
+    assert ansible._answer(path, request) == Answer()
+    result: Any = {"phase": "arm", "ok": True, "changed": False, "detail": "", "findings": [], "seconds": 0.1}
+    path.write_text(json.dumps({"results": [result], "clock": 1.5, "wall": 2.5}))
+    assert ansible._answer(path, request) == Answer(results=[result], clock=1.5, wall=2.5)
     path.write_text('{"unreachable": "refused"}')
-    assert ansible._answer(path) == Answer(unreachable="refused")
+    assert ansible._answer(path, request) == Answer(unreachable="refused")
     path.write_text('{"resul')
-    assert ansible._answer(path) == Answer()
+    assert ansible._answer(path, request) == Answer(broken="its reply is not JSON")
 
 
 def test_an_archive_is_checked_while_it_is_packed(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from netplan.problems import ExitCode
-from netplan.rollout import engine as engine_module
+from netplan.rollout import step_loop
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.events import Event, Paced, PhaseStarted, RunStarted
 from netplan.rollout.record.journal import ClusterState
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.confirm import confirm
 from netplan.rollout.verbs.resume import resume
@@ -80,7 +80,7 @@ def test_the_timer_grows_with_the_slowest_node(monkeypatch: pytest.MonkeyPatch, 
     (paced,) = run.paced
     assert paced.trip_s == 29.0, "the others are asked before it, one after the other"
     assert paced.timer_s > paced.smallest_s > 3 * 29
-    assert run.timers["arm"] == run.timers["switch"] == paced.timer_s == run.outcome.timer_s
+    assert run.timers["arm"] == run.timers["encrypt"] == paced.timer_s == run.outcome.timer_s
     assert set(nodes.words().values()) == {"new"}
 
 
@@ -99,7 +99,7 @@ def test_too_short_a_timer_is_refused_and_the_smallest_is_not(monkeypatch: pytes
     assert f"--rollback-timeout {least} is the smallest" in again.said
     done = Go(nodes, tmp_path / "state", timer_s=least)
     assert done.outcome.outcome == "confirmed", done.said
-    assert done.timers["switch"] == least, "what was promised, and no more"
+    assert done.timers["encrypt"] == least, "what was promised, and no more"
 
 
 def test_a_wait_for_a_yes_that_is_too_short_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -145,14 +145,15 @@ def test_a_node_whose_timer_fired_under_the_run_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chosen: int | None
 ) -> None:
     nodes = Slow(monkeypatch, tmp_path / "nodes", {})
-    nodes.later = {"mtu": {"n-c": (200.0, 1.0)}, "relax": {"n-c": (1.0, 0.0)}}
+    nodes.later = {"lower-devices": {"n-c": (200.0, 1.0)}, "accept-both": {"n-c": (1.0, 0.0)}}
     run = Go(nodes, tmp_path / "state", timer_s=chosen)
     assert run.outcome.exit_code == ExitCode.REVERTED
     first = run.outcome.problems[0]
     assert first.code == "IPP676"
     assert re.match(
         rf"c rolled back during the run: its timer of {chosen or 180} s, which counts from the sending of "
-        r"arm\+senders\+stage, fired before mtu was done, 20\d s later; a round trip to the slowest node takes 20\d\.",
+        r"arm\+lower-senders\+stage, fired before lower-devices was done, 20\d s later; a round trip to the slowest "
+        r"node takes 20\d\.",
         first.message,
     ), first.message
     assert "IPP603" not in run.said, "that is its sign, not another fault"
@@ -166,7 +167,7 @@ def test_a_node_whose_timer_fired_under_the_run_is_named(
 
 def test_a_node_whose_agent_the_timer_ended_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     now = [1000.0]
-    monkeypatch.setattr(engine_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(step_loop.time, "monotonic", lambda: now[0])
 
     def spoil(phase: str, node: str) -> Answer | None:
         if (phase, node) == ("credentials", IDS[1]):
@@ -177,7 +178,8 @@ def test_a_node_whose_agent_the_timer_ended_is_named(monkeypatch: pytest.MonkeyP
     run = Run(tmp_path, Played(spoil), timer_s=60)
     assert [p.code for p in run.outcome.problems] == ["IPP676"]
     assert "b rolled back during the run: its timer of 60 s" in run.outcome.problems[0].message
-    assert "mtu+credentials+prove+permissive, fired before mtu was done, 64 s later" in run.outcome.problems[0].message
+    sent = "lower-devices+credentials+ike-check+permissive"
+    assert f"{sent}, fired before lower-devices was done, 64 s later" in run.outcome.problems[0].message
 
 
 def test_no_answer_before_the_timer_is_no_timer(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from netplan.inputs.host_variables import VARIABLES
 from netplan.model.planfile import PlanFile
 from netplan.problems import ProblemError
 from netplan.rollout.nodes.targets import CONNECTION, Target, connection_of
-from netplan.rollout.transport.ansible import AnsibleTransport, Answer
+from netplan.rollout.transport.ansible import AnsibleTransport
+from netplan.rollout.transport.reply import Answer
 
 FORMS = {
     "expression": "{{ lookup('pipe', 'touch %s') }}",

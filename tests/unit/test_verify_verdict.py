@@ -8,18 +8,14 @@ import pytest
 
 from netplan.verify.verdict import judge
 
-ROW: dict[str, Any] = {
-    "peer": "n-b", "passes": True, "refused": True, "over_answers": 0, "said": "", "said_over": "", "esp": 9,
-    "esp_full": 3, "outer": 1500, "fragments": 0, "plaintext": 0, "planted": 1, "planted_seen": 1,
-    "algorithms": ["AES_GCM_16-256"], "modes": ["TRANSPORT"],
-}  # fmt: skip
+from . import replies
+
+ROW = replies.row(peer="n-b", esp=9, esp_full=3, algorithms=["AES_GCM_16-256"])
 
 
 def node(me: str, peer: str) -> dict[str, Any]:
-    return {
-        "id": f"n-{me}", "name": me, "esp": {"negotiated": ["AES_GCM_16-256"], "mode": "TRANSPORT"},
-        "peers": [{"id": f"n-{peer}", "name": peer, "inner_mtu": 1416, "outer_packet": 1500}],
-    }  # fmt: skip
+    esp = {"negotiated": ["AES_GCM_16-256"], "mode": "TRANSPORT"}
+    return replies.node_json(f"n-{me}", [{"id": f"n-{peer}", "pair": "pair", "name": peer}], name=me, esp=esp)
 
 
 NODES = [node("a", "b"), node("b", "a")]

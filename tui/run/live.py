@@ -14,6 +14,7 @@ from typing import Any
 from netplan.cli.session import opened
 from netplan.problems import ExitCode, ProblemError
 from netplan.rollout.outcome import Options
+from netplan.rollout.verbs.measure import status
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,10 +25,10 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     try:
         with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True, reading=True) as engine:
-            outcome = engine.status(texts=True)
+            outcome = status(engine, texts=True)
         if outcome.problems:
             raise ProblemError(outcome.problems, outcome.exit_code)
-        nodes = {node: (state.get("texts") or {}).get("files") or {} for node, state in outcome.nodes.items()}
+        nodes = {i: node["texts"]["files"] if "texts" in node else {} for i, node in outcome.nodes.items()}
         answer: dict[str, Any] = {"nodes": nodes, "problems": []}
         code = ExitCode.OK
     except ProblemError as error:

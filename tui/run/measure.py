@@ -44,12 +44,13 @@ def main(argv: list[str] | None = None) -> int:
                     return
                 target = by_name[event.node]
                 nodes = [other.node for other in engine.targets.values()]
-                rows = {target.id: engine.results["probe"][target.id].get("rows", ())}
+                probes = engine.run.results.probe
+                rows = {target.id: probes[target.id]["rows"] if target.id in probes else []}
                 pairs = [pair for pair in judge(nodes, rows).pairs if pair.source == target.name]
                 tell(node=event.node, ok=event.ok, pairs=[{**pair.as_json(), "line": pair.line()} for pair in pairs])
 
             tell(nodes=list(by_name))
-            engine.observer = observe
+            engine.recorder.observer = observe
             outcome = measure(engine, "verify", lambda text: tell(waiting=text))
             seconds = time.monotonic() - begin
             report = junit(outcome.verdict, cluster=engine.cluster, at=at, seconds=seconds, problems=outcome.problems)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from netplan.agent import phase_table
 from netplan.problems import printable
 from netplan.rollout import phases
 
 LOG_LINES = 20_000
-DONE = {"confirm": "kept", "back": "rolled back", "forget": "rolled back"}  # phases after which no timer runs
+DONE = {"confirm": "kept", "roll-back": "rolled back", "clean-up": "rolled back"}  # phases after which no timer runs
 # how a node stands, and the theme's colour for it
 WORDS = {
     "ok": "success",
@@ -25,8 +26,8 @@ WORDS = {
 }
 PLANS: dict[str, tuple[phases.Step, ...]] = {
     "apply": (phases.LOOK, *phases.APPLY, phases.CONFIRM),
-    "try": (phases.LOOK, *phases.APPLY, phases.HOLD, phases.CONFIRM),
-    "revert": (*phases.UNDO, *phases.RAISE),
+    "try": (phases.LOOK, *phases.APPLY, phases.AWAIT_CONFIRM, phases.CONFIRM),
+    "revert": (*phases.ROLL_BACK, *phases.RESTORE),
 }
 
 
@@ -169,9 +170,9 @@ def line(record: dict[str, Any]) -> str:
             if isinstance(p, dict)
         )
         detail = f"{record.get('detail', '')}{problems}"
-        text = f"{record.get('phase', ''):<11} {record.get('node', ''):<12} {word:<6} {detail}"
+        text = f"{record.get('phase', ''):<13} {record.get('node', ''):<12} {word:<6} {detail}"
     elif kind == "PhaseStarted":
-        title = phases.TITLES.get(str(record.get("phase")), "")
+        title = phase_table.title(str(record.get("phase")))
         text = f"{record.get('phase', '')} starts on {len(record.get('nodes', ()))} nodes: {title}"
     elif kind == "PhaseFinished":
         text = f"{record.get('phase', '')} {'passed' if record.get('ok') else 'FAILED'} in {record.get('seconds', 0)} s"

@@ -88,7 +88,7 @@ class NodeTable(DataTable[object]):
         if self.state is None:
             return ""
         nodes = self.state.nodes.values()
-        return "\n".join(f"{n.name:<14} {n.phase:<12} {n.word:<8} {n.detail}".rstrip() for n in nodes)
+        return "\n".join(f"{n.name:<14} {n.phase:<13} {n.word:<8} {n.detail}".rstrip() for n in nodes)
 
 
 def minutes(seconds: float) -> str:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 
-from ..system.core import Node, finding
+from ..system.core import finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Finding
 
 # plugin (a prefix when it ends with "-"; "" is charon itself), first version without it, its number
 KNOWN = (
@@ -43,7 +47,7 @@ def against(running: str, plugins: list[str]) -> dict[str, list[str]]:
     return found
 
 
-def warnings(running: str, plugins: list[str]) -> list[Node]:
+def warnings(running: str, plugins: list[str]) -> list[Finding]:
     """Return one warning for everything known against this charon."""
     found = against(running, plugins)
     if not found:

@@ -1,14 +1,18 @@
-"""Phases ``arm`` and ``hold``: the dead-man timer before the first change, and while people say yes or no."""
+"""Phases ``arm`` and ``await-confirm``: the rollback timer, before the first change and for a confirmation."""
 
 from __future__ import annotations
 
 from ..system import paths
-from ..system.core import Node, Stop, finding
+from ..system.core import Stop, finding
 from ..transaction import beacon, disk_reserve, release, replaced, state
 from . import reachability
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Request, Work
 
-def arm(request: Node, archive: bytes | None) -> Node:
+
+def arm(request: Request, archive: bytes | None) -> Work:
     """Phase ``arm``: open the transaction, with tools, timer, reserve and boot unit. Raises Stop without an archive."""
     if archive is None:
         raise Stop(finding("IPP601", "no archive in the request"))
@@ -16,17 +20,17 @@ def arm(request: Node, archive: bytes | None) -> Node:
     release.tools(request["files"], archive)
     now = state.load()
     seconds = state.seconds_left(request)
-    about = f"{'try' if request.get('kind') == 'try' else 'apply'} {request['release']}"
+    about = f"{'try' if request['kind'] == 'try' else 'apply'} {request['release']}"
     everyone = [*request["node"]["peers"], *request.get("deferred", ())]
     with state.deciding():
         state.begin(request["tx"], {**request["node"], "peers": everyone}, seconds, about, beacon.withdraw)
         replaced.remember(request["tx"], request["node"]["peers"], request.get("deferred", ()))
-    disk_reserve.hold()
+    disk_reserve.reserve()
     state.enable(paths.BOOT_UNIT, request["tx"])
     return {"changed": now["state"] != "open", "detail": f"reverts by itself in {seconds} s unless confirmed"}
 
 
-def hold(request: Node) -> Node:
-    """Phase ``hold``: proven; the timer, armed anew just now, gives people time to say yes."""
+def await_confirm(request: Request) -> Work:
+    """Phase ``await-confirm``: proven; the timer, armed anew just now, gives people time to confirm."""
     seconds = state.seconds_left(request)
     return {"changed": False, "detail": f"verified; rolls back in {seconds} s unless confirmed"}

@@ -6,36 +6,31 @@ Its MTU was lowered by its own configuration, before anything is encrypted; here
 from __future__ import annotations
 
 import ipaddress
-import json
 from collections.abc import Sequence
 
 from ..system import links
-from ..system.core import Node, Stop, finding, run
+from ..system.core import Stop, finding, run_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Finding, LiveMtu, NodeJson, Peer, PodPort, Work
 
 
-def made_by(node: Node) -> str:
+def made_by(node: NodeJson) -> str:
     """Return the name of the network that makes the overlay; empty when the overlay is ours."""
     return str(node["overlay"].get("made_by") or "")
-
-
-def _json(*command: str) -> list[Node]:
-    try:
-        found = json.loads(run(*command).out or "[]")
-    except ValueError:
-        found = []
-    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def _on_routes(prefix: Sequence[str], *selector: str) -> list[int]:
     """Return the MTUs that stand on routes."""
     found = []
     for family in ("-4", "-6"):
-        for route in _json(*prefix, "ip", "-j", family, "route", "show", *selector):
+        for route in run_json(*prefix, "ip", "-j", family, "route", "show", *selector):
             found += [int(metric["mtu"]) for metric in route.get("metrics", ()) if metric.get("mtu")]
     return found
 
 
-def sizes(node: Node) -> dict[str, int | None]:
+def sizes(node: NodeJson) -> dict[str, int | None]:
     """Return the MTU of each device of the network that pods are bound by (None: missing), from link or routes."""
     here, found = links.links(), {}
     for device in node["overlay"]["devices"]:
@@ -46,21 +41,21 @@ def sizes(node: Node) -> dict[str, int | None]:
     return found
 
 
-def pods(node: Node) -> list[Node]:
+def pods(node: NodeJson) -> list[PodPort]:
     """Return the running pods: the host's end of each veth, and what a pod sends at most (its default route's MTU)."""
-    found = []
+    found: list[PodPort] = []
     for pod in links.pods(node["overlay"]["pods_on"] or None)[0]:
         routed = _on_routes(pod.enter, "default", "dev", pod.device)
         found.append({"port": pod.port, "mtu": min([*routed, pod.mtu]), "port_mtu": pod.port_mtu})
     return found
 
 
-def live(node: Node) -> Node:
+def live(node: NodeJson) -> LiveMtu:
     """Return the live MTUs, in the same form as for an overlay of ours."""
     return {"devices": sizes(node), "bridge": None, "pods": pods(node), "unknown_ports": []}
 
 
-def findings(node: Node) -> list[Node]:
+def findings(node: NodeJson) -> list[Finding]:
     """Return what is not as planned: a device that is missing or of another size, pods that send too much."""
     overlay, name, wanted = node["overlay"], made_by(node), node["mtu"]["pod"]
     wrong = _tunnel(node)
@@ -88,11 +83,11 @@ def findings(node: Node) -> list[Node]:
     return wrong
 
 
-def _tunnel(node: Node) -> list[Node]:
+def _tunnel(node: NodeJson) -> list[Finding]:
     overlay, name = node["overlay"], made_by(node)
     if not overlay["tunnel"]:
         return []
-    found = _json("ip", "-d", "-j", "link", "show", "dev", overlay["tunnel"])
+    found = run_json("ip", "-d", "-j", "link", "show", "dev", overlay["tunnel"])
     if not found:
         text = f"the tunnel device {overlay['tunnel']} of {name} is missing"
         return [finding("IPP638", text, f"is {name} running on this node, with {overlay['type']}?")]
@@ -108,8 +103,8 @@ def _tunnel(node: Node) -> list[Node]:
     return wrong
 
 
-def require(node: Node) -> Node:
-    """Phases ``senders`` and ``mtu``: nothing to change here, but everything must be as planned."""
+def require(node: NodeJson) -> Work:
+    """Phases ``lower-senders`` and ``lower-devices``: nothing to change here, but everything must be as planned."""
     found = findings(node)
     if any(f["severity"] == "error" for f in found):
         raise Stop(*found)
@@ -118,7 +113,7 @@ def require(node: Node) -> Node:
     return {"changed": False, "detail": detail, "notes": found}
 
 
-def target(node: Node, peer: Node) -> str | None:
+def target(node: NodeJson, peer: Peer) -> str | None:
     """Return the address of a peer in the overlay: told by the plan, or the gateway of the route to its pods."""
     if peer["overlay_address"] or not made_by(node):
         return str(peer["overlay_address"]) or None
@@ -126,7 +121,7 @@ def target(node: Node, peer: Node) -> str | None:
         return None
     first = str(ipaddress.ip_network(peer["pod_cidr"])[1])
     names = {device["name"] for device in node["overlay"]["devices"]}
-    for route in _json("ip", "-j", "route", "get", first):
+    for route in run_json("ip", "-j", "route", "get", first):
         if route.get("dev") in names and route.get("gateway"):
             return str(route["gateway"])
     return None

@@ -11,21 +11,26 @@ from __future__ import annotations
 import json
 
 from ..system import core
-from ..system.core import Node, finding, run, write
+from ..system.core import finding, run, write
 from ..transaction import disk_reserve, lease, state
 from ..transaction import release as release_module
 from ..transaction.beacon import announce, token
 from . import guard
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import NodeJson, Peer, Request, Work
 
-def prepare(tx: str, release: str, node: Node, witness: str | None) -> Node:
+
+def prepare(request: Request) -> Work:
     """Phase ``prepare``: everything that this node needs to confirm without its controller (``witness``: a peer)."""
+    tx, node, witness = request["tx"], request["node"], request.get("witness")
     state.require_open(tx)
-    guard.kept()
+    guard.require_watchdog()
     folder = state.tx_folder(tx)
-    address = node["overlay"]["address"] or str(node["overlay"].get("pod_cidr"))
+    address = node["overlay"]["address"] or str(node["overlay"]["pod_cidr"])
     last = {"tx": tx, "result": "confirmed", "by": "witness", "at": "@AT@"}
-    future = {**state.load(), "state": "confirmed", "tx": tx, "release": release, "cluster": node["cluster"]}
+    future = {**state.load(), "state": "confirmed", "tx": tx, "release": request["release"], "cluster": node["cluster"]}
     write(folder + "/confirmed.json", json.dumps({**future, "at": "@AT@", "last": last}, sort_keys=True) + "\n")
     write(folder + "/token", token(tx, address) + "\n")
     if witness is None:
@@ -34,7 +39,7 @@ def prepare(tx: str, release: str, node: Node, witness: str | None) -> Node:
     way = _way(node, peer)
     if way:
         write(folder + "/witness", f"{token(tx, address)} {way[0]} {way[1]}\n")
-    answer: Node = {"changed": True, "detail": f"prepared; would ask {peer['name']}"}
+    answer: Work = {"changed": True, "detail": f"prepared; would ask {peer['name']}"}
     if way is None or run("ping", "-n", "-c", "1", "-W", "2", way[0]).code != 0:
         hint = "confirm is not atomic on this node: were the controller killed within it, this node would revert alone"
         said = f"the host of {peer['name']} can't be asked through the overlay"
@@ -42,7 +47,7 @@ def prepare(tx: str, release: str, node: Node, witness: str | None) -> Node:
     return answer
 
 
-def _way(node: Node, peer: Node) -> tuple[str, str] | None:
+def _way(node: NodeJson, peer: Peer) -> tuple[str, str] | None:
     """Return (next hop, device) to a peer's host; None when that is no device of the overlay.
 
     A ping outside it would not be encrypted, and anybody could answer.
@@ -57,8 +62,9 @@ def _way(node: Node, peer: Node) -> tuple[str, str] | None:
     return (via, device) if device in {*[d["name"] for d in overlay["devices"]], overlay.get("tunnel")} else None
 
 
-def confirm(tx: str, release: str, node: Node) -> Node:
+def confirm(request: Request) -> Work:
     """Phase ``confirm``: the act that the timer waits for. Removing the marker is the moment of it."""
+    tx, release = request["tx"], request["release"]
     release_module.folder(release)
     with state.deciding():
         now = state.load()
@@ -70,12 +76,12 @@ def confirm(tx: str, release: str, node: Node) -> Node:
             state="confirmed",
             tx=tx,
             release=release,
-            cluster=node["cluster"],
+            cluster=request["node"]["cluster"],
             last={"tx": tx, "result": "confirmed", "by": "operator", "at": core.now()},
         )
         core.remove(state.OPEN)
         announce(tx)
-    disk_reserve.give_back()
+    disk_reserve.release()
     state.disarm()  # what it replaced is kept until the next transaction: another node may fail to confirm
     lease.release()
     return {"changed": True, "detail": "timer disarmed"}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 
 from ..system import core, vici
-from ..system.core import Node, Stop, finding, must, read, run, which
+from ..system.core import Stop, finding, must, read, run, which
 from ..system.paths import CA, CA_NEXT, CERTIFICATE, KEY, PUBLIC, SECRETS
 from ..system.swanctl import load_connections, load_credentials
 from ..transaction import release as release_module
 from ..transaction.release import put, remember
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import NodeJson, Request, Work
 
 RENEW_DAYS = 132  # a third of the life that our CA gives a certificate
 
@@ -33,7 +37,7 @@ def make_key(tx: str) -> bool:
     return put(tx, KEY, made.out, 0o600)
 
 
-def certificate_request(node: Node, key: str = KEY) -> str:
+def certificate_request(node: NodeJson, key: str = KEY) -> str:
     """Return a certificate request for the node's key: the controller checks it and takes only the public key."""
     name = node["id"]
     if which("openssl"):
@@ -41,7 +45,7 @@ def certificate_request(node: Node, key: str = KEY) -> str:
     return must("pki", "--req", "--in", key, "--type", "priv", "--dn", "CN=" + name, "--outform", "pem").out
 
 
-def certificate_good(node: Node, days: int = RENEW_DAYS) -> bool:
+def certificate_good(node: NodeJson, days: int = RENEW_DAYS) -> bool:
     """Tell whether the installed certificate fits the key and the node and lasts ``days`` more."""
     if not os.path.exists(CERTIFICATE) or not os.path.exists(CA) or not os.path.exists(KEY):
         return False
@@ -56,20 +60,13 @@ def certificate_good(node: Node, days: int = RENEW_DAYS) -> bool:
     return all("DNS:" + name in named for name in more)
 
 
-def credentials(
-    tx: str,
-    node: Node,
-    certificate: str | None,
-    authority: str | None,
-    secrets: str | None = None,
-    publics: dict[str, str] | None = None,
-) -> Node:
+def credentials(request: Request) -> Work:
     """Phase ``credentials``: certificate and CA, pre-shared keys or the peers' public keys installed, everything
     loaded, nothing started."""
+    tx, node, secrets = request["tx"], request["node"], request.get("secrets")
+    certificate, authority, publics = request.get("certificate"), request.get("authority"), request.get("publics")
     changed = False
     if secrets:
-        from .credentials import install_secrets
-
         changed = install_secrets(tx, secrets)
     if publics:
         changed = _pin(tx, publics) or changed

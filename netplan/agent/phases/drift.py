@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import base64
 import calendar
-import json
 import os
 import re
 import time
 from collections.abc import Iterable
 
 from ..system import addresses, paths, vici, xfrm
-from ..system.core import Node, digest, finding, read, run, wait
+from ..system.core import digest, finding, read, run_json, wait
 from ..transaction import deferred_pairs
 from . import guard as floor
 from . import ike, overlay_mtu, trap_any, xfrm_interfaces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import CertificateAge, DriftRow, FileEntry, Guard, Json, NodeJson, Severity, State
 
 AGAIN = "`ipsecplan apply` puts it right"
 LARGER = AGAIN + " where it is larger; where it is smaller, which harms nobody: ip link set dev NAME mtu N"
@@ -25,13 +28,18 @@ _WORDS = {"none": "nothing is applied", "open": "a transaction is unconfirmed"}
 
 
 def differing(
-    code: str, message: str, found: object = "", planned: object = "", hint: str = AGAIN, severity: str = "error"
-) -> Node:
+    code: str,
+    message: str,
+    found: object = "",
+    planned: object = "",
+    hint: str | None = AGAIN,
+    severity: Severity = "error",
+) -> DriftRow:
     """Return one difference: a finding with what was found and what was planned."""
     return {**finding(code, message, hint, severity), "found": str(found), "planned": str(planned)}
 
 
-def release(now: Node, wanted: str) -> list[Node]:
+def release(now: State, wanted: str) -> list[DriftRow]:
     """The confirmed release is another one, or none."""
     if now["state"] == "confirmed" and now["release"] == wanted:
         return []
@@ -40,7 +48,7 @@ def release(now: Node, wanted: str) -> list[Node]:
     return [differing("IPP680", text, (now["release"] or now["state"])[:12], wanted[:12], hint)]
 
 
-def files(entries: Iterable[Node], node: Node) -> list[Node]:
+def files(entries: Iterable[FileEntry], node: NodeJson) -> list[DriftRow]:
     """Files that were changed by hand, are missing, or have another mode."""
     out = []
     for entry in entries:
@@ -68,14 +76,14 @@ def files(entries: Iterable[Node], node: Node) -> list[Node]:
     return out
 
 
-def mtus(node: Node) -> list[Node]:
+def mtus(node: NodeJson) -> list[DriftRow]:
     """Devices, bridge and pods; the underlay link; MTUs that routes carry or that the kernel learned for a path."""
     out = [differing("IPP681", text, hint=LARGER) for text in overlay_mtu.differences(node)]
     for station in addresses.stations(node):
         planned = station["mtu"]
-        links = [one for one in _json("ip", "-j", "addr", "show", "to", station["address"]) if one.get("addr_info")]
+        links = [one for one in run_json("ip", "-j", "addr", "show", "to", station["address"]) if one.get("addr_info")]
         if not links and station.get("name"):
-            text = f"the address {station['address']} of the plane {station['name']} is not on this node"
+            text = f"the address {station['address']} of the network {station['name']} is not on this node"
             out.append(differing("IPP681", text, "nothing", station["address"], "give it to its link again"))
         for link in links:
             if link["mtu"] < planned:
@@ -83,35 +91,29 @@ def mtus(node: Node) -> list[Node]:
                 hint = "raise it, or lower underlay.mtu in the plan"
                 out.append(differing("IPP681", text, link["mtu"], planned, hint))
     for device in node["overlay"]["devices"]:
-        for route in _json("ip", "-j", "-d", "route", "show", "dev", device["name"]):
+        for route in run_json("ip", "-j", "-d", "route", "show", "dev", device["name"]):
             found = route_mtu(route)
             if found and found != device["mtu"]:
                 text = f"the route to {route['dst']} has MTU {found}, planned {device['mtu']}"
                 out.append(differing("IPP681", text, found, device["mtu"], "somebody else set it: take it off"))
     for peer in node["peers"]:
-        for route in _json("ip", "-j", "route", "get", peer["address"]):
+        for route in run_json("ip", "-j", "route", "get", peer["address"]):
             found = route_mtu(route)
-            if found and found < peer.get("link_mtu", node["underlay"]["mtu"]):
+            if found and found < peer["link_mtu"]:
                 text = f"the path to {peer['name']} has MTU {found}, planned {peer['link_mtu']}"
                 hint = "a router on the way has a smaller MTU: mend it, or say it in underlay.paths"
                 out.append(differing("IPP681", text, found, peer["link_mtu"], hint))
     return out
 
 
-def route_mtu(route: Node) -> int:
+def route_mtu(route: Json) -> int:
     """Return the MTU that a route carries as a metric, 0 without one."""
     return next((int(m["mtu"]) for m in route.get("metrics", ()) if "mtu" in m), 0)
 
 
-def _json(*argv: object) -> list[Node]:
-    try:
-        found: list[Node] = json.loads(run(*argv).out or "[]")
-    except ValueError:
-        return []
-    return found
-
-
-def ipsec(node: Node, loaded: set[str], traps: set[str], found: dict[tuple[str, str], list[Node]]) -> list[Node]:
+def ipsec(
+    node: NodeJson, loaded: set[str], traps: set[str], found: dict[tuple[str, str], list[Json]]
+) -> list[DriftRow]:
     """Connections, traps and what the SAs negotiated: algorithms, mode, selectors."""
     out = []
     for peer in node["peers"]:
@@ -137,11 +139,11 @@ def ipsec(node: Node, loaded: set[str], traps: set[str], found: dict[tuple[str, 
     return out
 
 
-def strangers(node: Node) -> list[Node]:
+def strangers(node: NodeJson) -> list[DriftRow]:
     """SAs of the wildcard with somebody who is not the planned peer of that address."""
     peers = {peer["address"]: peer for peer in node["peers"]}
     out = []
-    for sa in trap_any.strangers(node, vici.sas()):
+    for sa in trap_any.unplanned_sas(node, vici.sas()):
         peer = peers.get(sa.get("remote-host", ""))
         planned = peer["id"] if peer else "no peer"
         who = peer["name"] if peer else "no peer of this node"
@@ -153,14 +155,14 @@ def strangers(node: Node) -> list[Node]:
     return out
 
 
-def deferrals(node: Node) -> list[Node]:
+def deferrals(node: NodeJson) -> list[DriftRow]:
     """Pairs that wait for a node that was away when the release was applied."""
     late, hint = deferred_pairs.current(), "`ipsecplan apply` completes it when that node is there again"
     names = [peer["name"] for peer in node["peers"] if peer["pair"] in late]
     return [differing("IPP682", f"the pair with {n} is deferred: still clear", "clear", "ESP", hint) for n in names]
 
 
-def orphans(node: Node) -> list[Node]:
+def orphans(node: NodeJson) -> list[DriftRow]:
     """SAs with peers that charon doesn't know: a killed charon left them, and nobody will rekey them."""
     unknown: list[str] = []
 
@@ -185,15 +187,15 @@ def orphans(node: Node) -> list[Node]:
     return [differing("IPP685", text, len(unknown), 0, "systemctl restart strongswan: it removes them when it starts")]
 
 
-def closed(node: Node, guard: Node, timers: list[str], now: Node) -> list[Node]:
+def closed(node: NodeJson, guard: Guard, timers: list[str], now: State) -> list[DriftRow]:
     """Guard, floor, their keeper; the permissive policy; a timer that is armed though nothing is open."""
     out = []
     if guard["mode"] != "drop":
         out.append(differing("IPP683", f"the guard is in mode {guard['mode']}", guard["mode"], "drop"))
     if now["state"] == "confirmed":
         out += [differing("IPP683", text) for text in floor.gaps() if guard["mode"] == "drop" or "guard" not in text]
-    if now["state"] == "confirmed" and xfrm_interfaces.used(node):
-        out += [differing("IPP690", text) for text in xfrm_interfaces.gaps(node)]
+    if now["state"] == "confirmed" and xfrm_interfaces.enabled(node):
+        out += [differing("IPP690", text) for text in xfrm_interfaces.missing(node)]
     if xfrm.open_to(node):
         out.append(differing("IPP683", "the permissive policy lets clear packets in", "there", "absent"))
     if timers and now["state"] == "confirmed":
@@ -201,11 +203,11 @@ def closed(node: Node, guard: Node, timers: list[str], now: Node) -> list[Node]:
     return out
 
 
-def certificates(node: Node) -> tuple[list[Node], Node]:
+def certificates(node: NodeJson) -> tuple[list[DriftRow], dict[str, CertificateAge]]:
     """Return (what is due or over, name -> age in percent of its life and days left)."""
-    out: list[Node] = []
-    seen: Node = {}
-    if node.get("auth") == "psk":
+    out: list[DriftRow] = []
+    seen: dict[str, CertificateAge] = {}
+    if node["auth"] == "psk":
         return out, seen
     for name, path, verb in (("certificate", paths.CERTIFICATE, "rotate certificates"), ("CA", paths.CA, "rotate ca")):
         times = lifetime(read(path) or "")

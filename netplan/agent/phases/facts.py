@@ -1,28 +1,34 @@
-"""Op ``facts``: which strongSwan runs here and what it can do, as charon itself says."""
+"""Phase ``facts``: which strongSwan runs here and what it can do, as charon itself says."""
 
 from __future__ import annotations
 
 from ..system import vici
-from ..system.core import Node, finding
+from ..system.core import finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import FactsWork, Finding, NodeJson, Request, Strongswan
 
 
-def facts() -> Node:
+def facts(_request: Request) -> FactsWork:
+    """Phase ``facts``: what :func:`strongswan` returns."""
+    found = strongswan()
+    detail = f"strongSwan {found['version']}, {len(found['algorithms'])} algorithms"
+    return {"changed": False, "detail": detail, "version": found["version"], "algorithms": found["algorithms"]}
+
+
+def strongswan() -> Strongswan:
     """Return the version and the names of all algorithms, as `swanctl --version` and `--list-algs` print them."""
     with vici.Vici() as link:
         version = link.call("version").get("version", "")
         listed = link.call("get-algorithms")
     names = sorted({name for group in listed.values() if isinstance(group, dict) for name in group})
-    return {
-        "changed": False,
-        "version": version,
-        "algorithms": names,
-        "detail": f"strongSwan {version}, {len(names)} algorithms",
-    }
+    return {"version": version, "algorithms": names}
 
 
-def lacking(node: Node, found: Node) -> list[Node]:
-    """Return a finding when a charon (``found``, as :func:`facts` says) lacks an algorithm that our file offers."""
-    missing = sorted(set(node.get("needs", ())) - set(found["algorithms"]))
+def lacking(node: NodeJson, found: Strongswan) -> list[Finding]:
+    """Return a finding when a charon (``found``, as :func:`strongswan` says) lacks an algorithm that our file has."""
+    missing = sorted(set(node["needs"]) - set(found["algorithms"]))
     if not missing:
         return []
     text = f"strongSwan {found['version']} here has no {', '.join(missing)}, which the plan offers to peers"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import glob
 import ipaddress
-import json
 import re
 
 from ..system import links
-from ..system.core import Stop, finding, read, run
+from ..system.core import Stop, finding, read, run, run_json
 from ..transaction import release as release_module
 
 FLOOD = "00:00:00:00:00:00"
@@ -54,11 +53,11 @@ def _of_release(release: str) -> dict[str, set[tuple[str, ...]]]:
 
 def _live(device: str) -> set[tuple[str, ...]]:
     found: set[tuple[str, ...]] = set()
-    for row in json.loads(run("bridge", "-j", "fdb", "show", "dev", device).out or "[]"):
+    for row in run_json("bridge", "-j", "fdb", "show", "dev", device):
         if row.get("mac") == FLOOD and row.get("dst"):
             found.add(("fdb", row["dst"]))
     for family in ("-4", "-6"):
-        for row in json.loads(run("ip", "-j", family, "route", "show", "dev", device).out or "[]"):
+        for row in run_json("ip", "-j", family, "route", "show", "dev", device):
             if row.get("dst", "default") != "default":
                 found.add(("route", _address(row["dst"]), row.get("gateway", "")))
     return found

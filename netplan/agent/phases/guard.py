@@ -27,7 +27,7 @@ def installed() -> set[str]:
     return {p["dst"] for p in xfrm.policies() if xfrm.is_floor(p)}
 
 
-def wanted() -> dict[str, str]:
+def planned_policies() -> dict[str, str]:
     """Return destination -> selector of every policy that the release wants."""
     found = {}
     for line in (read(FILE) or "").splitlines():
@@ -41,10 +41,11 @@ def close() -> bool:
     """Load guard and floor as their files say, and have them kept. True when anything changed.
 
     Policies of peers that are no peers any more go; between old and new there is no moment without the others. The
-    keeper is started in the background, because systemd takes its time to read units anew: :func:`kept` waits for it.
+    keeper is started in the background, because systemd takes its time to read units anew:
+    :func:`require_watchdog` waits for it.
     """
-    before, wants = installed(), set(wanted())
-    same = before == wants and xfrm.guard()["mode"] == "drop" and as_loaded() is None
+    before, wants = installed(), set(planned_policies())
+    same = before == wants and xfrm.guard()["mode"] == "drop" and guard_difference() is None
     core.remove(RELAXED)
     if not same:
         done = run("/bin/sh", SCRIPT, "load")
@@ -77,7 +78,7 @@ def close() -> bool:
     return not same or not was
 
 
-def kept() -> None:
+def require_watchdog() -> None:
     """Stop unless somebody puts the guard back when it is taken away."""
     if not core.wait(running, WATCH_S):
         text = f"{WATCH} does not run, {WATCH_S} s after it was started: nobody would put the guard back"
@@ -94,13 +95,13 @@ def running() -> bool:
 def gaps() -> list[str]:
     """Return what is missing of guard, floor and their keeper, in words."""
     words = []
-    different = as_loaded()
+    different = guard_difference()
     if different:
         words.append(different)
-    lacking = sorted(set(wanted()) - installed())
+    lacking = sorted(set(planned_policies()) - installed())
     if lacking:
-        words.append(f"the floor lacks {len(lacking)} of {len(wanted())} policies, first {lacking[0]}")
-    more = sorted(installed() - set(wanted()))
+        words.append(f"the floor lacks {len(lacking)} of {len(planned_policies())} policies, first {lacking[0]}")
+    more = sorted(installed() - set(planned_policies()))
     if more:
         words.append(f"the floor blocks {len(more)} addresses that are no peers, first {more[0]}")
     if not running():
@@ -108,7 +109,7 @@ def gaps() -> list[str]:
     return words
 
 
-def as_loaded() -> str | None:
+def guard_difference() -> str | None:
     """Return how the table in the kernel differs from the guard's file, in words; the file is loaded in a throwaway
     namespace, so that both are read in nft's own words."""
     listing = ("nft", "-s", "list", "table", "inet", "ipsecplan")

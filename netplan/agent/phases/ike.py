@@ -7,14 +7,19 @@ import glob
 import socket
 import time
 from collections.abc import Collection, Sequence
-from typing import Any
 
 from ..system import addresses, core, paths, swanctl, vici, xfrm
-from ..system.core import Node, Stop, finding, run
+from ..system.core import Stop, finding, run
 from ..transaction import deferred_pairs, replaced, state, sysctl
 from ..transaction import release as release_module
 from . import fdb_and_routes, trap_any, xfrm_interfaces
 from . import guard as floor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..protocol import Json, Later, NodeJson, Peer, Request, TrapWork, Work
 
 TRAPS_S = 60  # charon installs them after it has answered that it loaded the connections
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
@@ -28,10 +33,10 @@ def _log_of_charon(pair: str) -> str:
     return own[-1][:160] if own else "charon logged no reason"
 
 
-def ike_sas(node: Node, listed: list[tuple[str, Node]] | None = None) -> dict[str, list[Node]]:
+def ike_sas(node: NodeJson, listed: list[tuple[str, Json]] | None = None) -> dict[str, list[Json]]:
     """Return pair -> its ESTABLISHED IKE_SAs with the expected remote identity."""
     expected = {peer["pair"]: peer.get("identity", peer["id"]) for peer in node["peers"]}
-    found: dict[str, list[Node]] = {pair: [] for pair in expected}
+    found: dict[str, list[Json]] = {pair: [] for pair in expected}
     for name, body in trap_any.sas(node, listed):
         if name in expected and body.get("state") == "ESTABLISHED" and body.get("remote-id") == expected[name]:
             found[name].append(body)
@@ -43,8 +48,9 @@ def _initiate(**what: str) -> None:
         link.call("initiate", timeout=-1, loglevel=0, **what)
 
 
-def prove(node: Node, tx: str, seconds: float) -> Node:
-    """Phase ``prove``: an authenticated IKE_SA with every peer and no CHILD_SA: a rehearsal without risk."""
+def ike_check(request: Request) -> Work:
+    """Phase ``ike-check``: an authenticated IKE_SA with every peer and no CHILD_SA: no risk yet."""
+    node, tx, seconds = request["node"], request["tx"], request["patience"]
     mine = [peer for peer in node["peers"] if peer["initiator"]]
     last: dict[str, float] = {}
 
@@ -76,17 +82,19 @@ def prove(node: Node, tx: str, seconds: float) -> Node:
     # what lets a service pass in the clear has no template, protects nothing, and may be there from the beginning
     ours = [p for p in xfrm.policies() if xfrm.ours(p, node) and p["template"] and p["priority"] != 1]
     if fresh and (children or ours) and not replaced.here(tx):
-        raise Stop(finding("IPP615", f"{children} CHILD_SAs and {len(ours)} policies exist before the switch"))
+        raise Stop(
+            finding("IPP615", f"{children} CHILD_SAs and {len(ours)} policies exist before anything is encrypted")
+        )
     return {"changed": bool(last), "detail": f"{len(up)} of {len(node['peers'])} IKE_SAs established"}
 
 
-def permissive(node: Node, tx: str) -> Node:
+def permissive(request: Request) -> Work:
     """Phase ``permissive``: encrypted and clear packets are both accepted; packets wait while an SA is negotiated.
 
     They don't wait under a guard that drops: it would drop what waits, and the overlay device would keep that route.
     """
-    waits = xfrm.guard()["mode"] != "drop"
-    changed = waits and sysctl.sysctl(tx, "net.core.xfrm_larval_drop", "0")
+    node, waits = request["node"], xfrm.guard()["mode"] != "drop"
+    changed = waits and sysctl.sysctl(request["tx"], "net.core.xfrm_larval_drop", "0")
     for own in xfrm.lacking(node):
         core.must("ip", "xfrm", "policy", "add", "dir", "in", *xfrm.selector(node, own), *xfrm.both(node, own))
         changed = True
@@ -102,7 +110,7 @@ def _port_words(port: int) -> set[str]:
     return words
 
 
-def algorithm(child: Node) -> str:
+def algorithm(child: Json) -> str:
     """Return the negotiated transform in strongSwan's words, e.g. ``AES_GCM_16-256``."""
     text = str(child.get("encr-alg", ""))
     if child.get("encr-keysize"):
@@ -114,7 +122,7 @@ def algorithm(child: Node) -> str:
     return text
 
 
-def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
+def wrong_with(node: NodeJson, peer: Peer, name: str, child: Json) -> str | None:
     """Return what is not as planned in a CHILD_SA, in words, or None."""
     if child.get("state") not in ("INSTALLED", "REKEYED", "REKEYING"):
         return f"{name} is {child.get('state')}"
@@ -138,10 +146,10 @@ def wrong_with(node: Node, peer: Node, name: str, child: Node) -> str | None:
     return None
 
 
-def child_sas(node: Node) -> dict[tuple[str, str], list[Node]]:
+def child_sas(node: NodeJson) -> dict[tuple[str, str], list[Json]]:
     """Return (peer, child name) -> CHILD_SAs of every pair."""
     peers = {peer["pair"]: peer for peer in node["peers"]}
-    found: dict[tuple[str, str], list[Node]] = {
+    found: dict[tuple[str, str], list[Json]] = {
         (peer["pair"], name): [] for peer in node["peers"] for name in peer["children"]
     }
     for name, body in trap_any.sas(node):
@@ -151,8 +159,8 @@ def child_sas(node: Node) -> dict[tuple[str, str], list[Node]]:
     return found
 
 
-def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: float) -> Node:
-    """Phase ``switch``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned.
+def encrypt(request: Request) -> Work:
+    """Phase ``encrypt``: both CHILD_SAs of each given pair installed, with algorithm, mode and selectors as planned.
 
     Each end asks for the CHILD_SA that it will send on: who asks installs last, when the other end can already
     receive, so no packet meets an end without the SA. The pair's initiator asks first, and the other end once it has
@@ -160,7 +168,8 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
     other's duplicate and end it ten seconds later, CHILD_SAs and all. Pairs in ``alone`` have nobody at the other end
     to ask.
     """
-    peers = [peer for peer in node["peers"] if peer["pair"] in pairs]
+    node, alone = request["node"], request["alone"]
+    peers = [peer for peer in node["peers"] if peer["pair"] in request["pairs"]]
     last: dict[str, float] = {}
 
     def lacking() -> list[Any]:
@@ -179,7 +188,7 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
                     _initiate(ike=peer["pair"], child=name)
         return out
 
-    core.wait(lambda: not lacking(), seconds)
+    core.wait(lambda: not lacking(), request["patience"])
     missing = lacking()
     if missing:
         reasons = []
@@ -187,18 +196,18 @@ def switch(node: Node, pairs: Collection[str], alone: Collection[str], seconds: 
             words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
             reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
         raise Stop(*reasons)
-    entered = xfrm_interfaces.enter(node, peers)
+    entered = xfrm_interfaces.route_peers(node, peers)
     _end_others(node, peers, alone)
     return {"changed": bool(last) or entered, "detail": f"{len(peers)} pairs encrypted"}
 
 
-def _asks(peer: Node, name: str, alone: Collection[str]) -> bool:
+def _asks(peer: Peer, name: str, alone: Collection[str]) -> bool:
     """Tell whether this end asks for a CHILD_SA, which is the one that it sends on, and ends what that replaces."""
     sender = name == peer["children"][0] if len(peer["children"]) > 1 else peer["initiator"]
     return bool(sender or (peer["initiator"] and peer["pair"] in alone))
 
 
-def _end_others(node: Node, peers: list[Node], alone: Collection[str]) -> None:
+def _end_others(node: NodeJson, peers: list[Peer], alone: Collection[str]) -> None:
     """End SAs of an older release whose parameters are not the planned ones, now that a right one carries traffic.
 
     By the end that asked for the new one: it has what the other end has. The other way round the peer could take up
@@ -213,13 +222,14 @@ def _end_others(node: Node, peers: list[Node], alone: Collection[str]) -> None:
                         link.call("terminate", child_id=child["uniqueid"], timeout=5000)
 
 
-def trap(node: Node, tx: str) -> Node:
+def trap(request: Request) -> TrapWork:
     """Phase ``trap``: policies that ask for an SA, so that losing one never means clear traffic; live SAs stay."""
+    node, tx = request["node"], request["tx"]
     before = {c["uniqueid"] for children in child_sas(node).values() for c in children}
     with open(paths.ETC + "/start-trap.conf", "rb") as file:
         changed = release_module.put(tx, paths.START, file.read(), 0o640)
     deferred_pairs.put(tx, deferred_pairs.OVERRIDE, deferred_pairs.override())
-    changed = trap_any.rest(tx) or changed
+    changed = trap_any.install_wildcard(tx) or changed
     swanctl.load_connections()
     wanted = {name for peer in node["peers"] for name in peer["children"]}
     if not core.wait(lambda: wanted <= trap_any.traps(node, vici.traps()), TRAPS_S):
@@ -230,7 +240,7 @@ def trap(node: Node, tx: str) -> Node:
     extra = sum(len(children) - 1 for children in after.values() if len(children) > 1)
     if gone and not all(after.values()):
         raise Stop(finding("IPP618", f"{len(gone)} CHILD_SAs ended when the traps were loaded"))
-    trap_any.tidy(node)
+    trap_any.end_idle_ike_sas(node)
     return {
         "changed": changed,
         "detail": f"{len(wanted)} traps, {len(before - gone)} SAs kept",
@@ -238,8 +248,9 @@ def trap(node: Node, tx: str) -> Node:
     }
 
 
-def soak(seconds: float) -> Node:
-    """Phase ``soak``: for ``seconds`` no clear overlay packet is counted and no XFRM error rises."""
+def soak(request: Request) -> Work:
+    """Phase ``soak``: for so many seconds no clear overlay packet is counted and no XFRM error rises."""
+    seconds = request["soak"]
     before, errors = xfrm.guard(), xfrm.errors()
     guard = dict(before["clear"])
     time.sleep(seconds)
@@ -254,12 +265,12 @@ def soak(seconds: float) -> Node:
     return {"changed": False, "detail": f"{seconds:g} s: 0 clear packets, 0 XFRM errors"}
 
 
-def retire(node: Node, tx: str, later: Sequence[Node]) -> int:
+def retire(node: NodeJson, tx: str, later: Sequence[Later]) -> int:
     """End what an older release had with peers that this one has not: their connections are unloaded already."""
     word, old, _ = (core.read(state.tx_folder(tx) + "/before") or "none - -").split()
     if word != "confirmed":
         return 0
-    trap_any.end_strangers(node, later)
+    trap_any.end_unplanned_sas(node, later)
     known = {peer["pair"] for peer in [*node["peers"], *later]}
     gone = set((core.read(state.tx_folder(old) + "/pairs") or "").split()) - known
     for name in sorted({name for name, _ in vici.sas()} & gone):
@@ -268,17 +279,18 @@ def retire(node: Node, tx: str, later: Sequence[Node]) -> int:
     return len(gone)
 
 
-def enforce(node: Node, tx: str, release: str, later: Sequence[Node]) -> Node:
+def enforce(request: Request) -> Work:
     """Phase ``enforce``: guard and floor drop what is clear, now and after a boot; then the permissive policy goes."""
+    node, tx = request["node"], request["tx"]
     text = deferred_pairs.guard(core.read(paths.ETC + "/guard-drop.nft") or "", node)
     changed = release_module.put(tx, paths.GUARD, text, 0o640)
     changed = release_module.put(tx, floor.FILE, deferred_pairs.floor(core.read(floor.ALL) or ""), 0o644) or changed
     changed = floor.close() or changed
     # a packet that waits for an SA has a route without IPsec, which the guard drops and an overlay device keeps
     changed = sysctl.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed
-    changed = xfrm_interfaces.close(node, tx) or changed
-    gone = retire(node, tx, later)
-    fdb_and_routes.remove(state.load()["release"], release)
+    changed = xfrm_interfaces.enforce(node, tx) or changed
+    gone = retire(node, tx, request.get("deferred", ()))
+    fdb_and_routes.remove(state.load()["release"], request["release"])
     for own in xfrm.open_to(node):
         core.must("ip", "xfrm", "policy", "delete", "dir", "in", *xfrm.selector(node, own))
         changed = True

@@ -6,13 +6,16 @@ right; a key's length in bytes includes the salt of AEADs (RFC 4106, 4309, 4543,
 
 from __future__ import annotations
 
-import json
 import os
 import re
 
 from ..system import addresses
-from ..system.core import Node, finding, run, which
+from ..system.core import finding, run, run_json, which
 from . import xfrm_interfaces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Finding, NodeJson
 
 NAME = "ipsecplan-test-%d"
 GUARD_TEST = (
@@ -58,7 +61,7 @@ def _key(octets: int) -> str:
     return "0x" + "00" * octets  # an SA that no packet ever meets
 
 
-def trial(node: Node) -> list[Node]:
+def trial(node: NodeJson) -> list[Finding]:
     """Make and remove a state and a policy for every planned algorithm, in the planned mode, and load a guard."""
     name, wrong = NAME % os.getpid(), []
     made = run("ip", "netns", "add", name)
@@ -72,13 +75,13 @@ def trial(node: Node) -> list[Node]:
         done = run("nsenter", "--net=/run/netns/" + name, "nft", "-f", "-", stdin=GUARD_TEST.encode())
         if done.code != 0:
             wrong.append(finding("IPP636", f"the kernel refuses the guard: {done.said}", "modprobe nf_tables nft_xfrm"))
-        wrong += xfrm_interfaces.trial(name, node)
+        wrong += xfrm_interfaces.kernel_supports(name, node)
     finally:
         run("ip", "netns", "delete", name)
     return wrong
 
 
-def _one(name: str, node: Node, algorithm: str, six: bool) -> list[Node]:
+def _one(name: str, node: NodeJson, algorithm: str, six: bool) -> list[Finding]:
     known, mode = words(algorithm), node["esp"]["mode"].lower()
     if known is None:
         return [
@@ -88,7 +91,7 @@ def _one(name: str, node: Node, algorithm: str, six: bool) -> list[Node]:
     ends = ("src", source, "dst", destination)
     xfrm = ("ip", "-n", name, "xfrm")
     encap = ("encap", "espinudp", "4500", "4500", "::" if six else "0.0.0.0")  # noqa: S104  no address is meant
-    uses = any(peer.get("encap") and (":" in peer["address"]) == six for peer in node["peers"])
+    uses = any(peer["encap"] and (":" in peer["address"]) == six for peer in node["peers"])
     done = run(
         *xfrm,
         "state",
@@ -120,11 +123,10 @@ def _one(name: str, node: Node, algorithm: str, six: bool) -> list[Node]:
     return []
 
 
-def bypasses(device: str) -> list[Node]:
+def bypasses(device: str) -> list[Finding]:
     """Return warnings where packets of a NIC may pass beside the hooks on which the guard stands."""
     out = []
-    link = _first(run("ip", "-j", "-d", "link", "show", "dev", device).out)
-    if link.get("xdp"):
+    if any(link.get("xdp") for link in run_json("ip", "-j", "-d", "link", "show", "dev", device)):
         out.append(f"an XDP program on {device}")
     for side in ("egress", "ingress"):
         if " bpf " in run("tc", "filter", "show", "dev", device, side).out:
@@ -136,11 +138,3 @@ def bypasses(device: str) -> list[Node]:
         finding("IPP646", f"{what} may take packets past netfilter: fail closed is not promised here", hint, "warning")
         for what in out
     ]
-
-
-def _first(text: str) -> Node:
-    try:
-        found: list[Node] = json.loads(text or "[]")
-    except ValueError:
-        found = []
-    return found[0] if found else {}

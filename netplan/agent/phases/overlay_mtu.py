@@ -10,24 +10,28 @@ import os
 from collections.abc import Sequence
 
 from ..system import core
-from ..system.core import Node, Stop, finding, read, run, write
+from ..system.core import Stop, finding, read, run, write
 from ..system.links import Pod, links, pods
 from ..transaction import state
 from ..transaction.release import install
 from . import cni_mtu, fdb_and_routes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Device, LiveMtu, NodeJson, Request, Work
 
 MADE_S = 60  # for systemd-networkd to read its files and make a device
 RAISE = state.ROOT + "/raise"  # the size that this node keeps while the one of its release waits to be raised to
 CONFLIST = "/etc/cni/net.d/10-ipsecplan.conflist"
 
 
-def live(node: Node) -> Node:
+def live(node: NodeJson) -> LiveMtu:
     """Return the live MTUs: devices (None when missing), bridge, pods; for status and for comparisons."""
     if cni_mtu.made_by(node):
         return cni_mtu.live(node)
     here = links()
     running, lost = pods(node["overlay"]["bridge"])
-    bridge = here.get(node["overlay"]["bridge"])
+    bridge = here.get(node["overlay"]["bridge"] or "")
     return {
         "devices": {d["name"]: here.get(d["name"], {}).get("mtu") for d in node["overlay"]["devices"]},
         "bridge": bridge["mtu"] if bridge else None,
@@ -36,19 +40,19 @@ def live(node: Node) -> Node:
     }
 
 
-def to_raise(node: Node) -> int:
+def to_raise(node: NodeJson) -> int:
     """Return the size in bytes that pods and devices have while a raise to the planned one waits; 0: none waits."""
     words = (read(RAISE) or "").split()
     return int(words[0]) if words and int(words[0]) < node["mtu"]["pod"] else 0
 
 
-def at_size(node: Node, size: int) -> Node:
+def at_size(node: NodeJson, size: int) -> NodeJson:
     """Return ``node.json`` as if ``size`` bytes were planned for pods and devices."""
-    devices_there = [{**device, "mtu": size} for device in node["overlay"]["devices"]]
+    devices_there: list[Device] = [{**device, "mtu": size} for device in node["overlay"]["devices"]]
     return {**node, "mtu": {"pod": size}, "overlay": {**node["overlay"], "devices": devices_there}}
 
 
-def differences(node: Node) -> list[str]:
+def differences(node: NodeJson) -> list[str]:
     """Return what differs from the planned MTUs, or from those that a raise waits at, in words."""
     if cni_mtu.made_by(node):
         return [f["message"] for f in cni_mtu.findings(node) if f["severity"] == "error"]
@@ -100,7 +104,7 @@ def route_mtu(pod: Pod, mtu: int | None) -> int:
     return changed
 
 
-def remember(node: Node) -> None:
+def remember(node: NodeJson) -> None:
     """Write down the live MTUs of the world before ipsecplan, once."""
     path = state.BASE + "/mtu"
     if os.path.exists(path):
@@ -120,18 +124,23 @@ def remembered() -> dict[str, int | None]:
     return {name: int(was) if was.isdigit() else None for name, was in (line.split() for line in lines)}
 
 
-def senders(node: Node) -> Node:
-    """Phase ``senders``: pods send no more than the planned MTU, while every device still takes the old one."""
+def lower_senders(request: Request) -> Work:
+    """Phase ``lower-senders``: pods send no more than the planned MTU; every device still takes the old one."""
+    node = request["node"]
     if cni_mtu.made_by(node):
         return cni_mtu.require(node)
     remember(node)
     running, lost = pods(node["overlay"]["bridge"])
-    wanted = node["mtu"]["pod"]
-    changed = sum(route_mtu(pod, wanted) for pod in running if pod.mtu > wanted)
+    changed = lower_routes(running, node["mtu"]["pod"])
     notes = [
         finding("IPP621", f"the pod behind {port} was not found, its MTU stays", severity="warning") for port in lost
     ]
     return {"changed": bool(changed), "detail": f"{len(running)} pods, {changed} routes lowered", "notes": notes}
+
+
+def lower_routes(running: Sequence[Pod], mtu: int) -> int:
+    """Let pods send no more than ``mtu`` bytes. Returns how many routes changed."""
+    return sum(route_mtu(pod, mtu) for pod in running if pod.mtu > mtu)
 
 
 def _set(prefix: Sequence[str], name: str, mtu: int) -> None:
@@ -140,7 +149,7 @@ def _set(prefix: Sequence[str], name: str, mtu: int) -> None:
         raise Stop(finding("IPP620", f"{name} refused MTU {mtu}: {done.said}"))
 
 
-def lower(node: Node) -> tuple[bool, str]:
+def lower(node: NodeJson) -> tuple[bool, str]:
     """Set every live device and pod to the planned size where it is larger; read back. Returns (changed, words)."""
     wanted, here, changed = node["mtu"]["pod"], links(), False
     running, _ = pods(node["overlay"]["bridge"])
@@ -150,7 +159,7 @@ def lower(node: Node) -> tuple[bool, str]:
         if pod.port_mtu > wanted:
             _set((), pod.port, wanted)
         changed = changed or max(pod.mtu, pod.port_mtu) > wanted
-    planned = [(node["overlay"]["bridge"], wanted)] + [(d["name"], d["mtu"]) for d in node["overlay"]["devices"]]
+    planned = [(node["overlay"]["bridge"] or "", wanted)] + [(d["name"], d["mtu"]) for d in node["overlay"]["devices"]]
     for name, mtu in planned:
         if name in here and here[name]["mtu"] > mtu:
             _set((), name, mtu)
@@ -161,32 +170,32 @@ def lower(node: Node) -> tuple[bool, str]:
     return changed, f"{len(running)} pods and {len(planned)} devices at {wanted}"
 
 
-def devices(request: Node) -> Node:
-    """Phase ``mtu``: files for the next boot, then the live devices, read back; entries for new peers.
+def lower_devices(request: Request) -> Work:
+    """Phase ``lower-devices``: files for the next boot, then the live devices, read back; entries for new peers.
 
-    ``hold`` in the request: the size in bytes that the node has here instead of the release's, because some device of
-    the cluster is smaller than that and nothing is raised by the way; the files wait with it for ``lift``.
+    ``held_mtu`` in the request: the size in bytes that the node has here instead of the release's, because some device
+    of the cluster is smaller than that and nothing is raised by the way; the files wait with it for ``raise-senders``.
     """
-    node, release, hold = request["node"], request["release"], request.get("hold")
+    node, release, hold = request["node"], request["release"], request.get("held_mtu")
     changed = False
     if hold:
-        write(RAISE, f"{int(hold)}\n")
+        write(RAISE, f"{hold}\n")
     else:
         core.remove(RAISE)
         changed = install(request["tx"], release, ("mtu",))
     if cni_mtu.made_by(node):
-        answer = {**cni_mtu.require(node), "changed": changed}
+        answer: Work = {**cni_mtu.require(node), "changed": changed}
     else:
         made = _make(node)
         lowered, words = lower(node)
         answer = {"changed": changed or made or lowered, "detail": words + (", to be raised later" if hold else "")}
     met = fdb_and_routes.add(release)
     if met:
-        answer.update(changed=True, detail=f"{answer['detail']}, {met} entries for new peers")
+        answer.update({"changed": True, "detail": f"{answer['detail']}, {met} entries for new peers"})
     return answer
 
 
-def _make(node: Node) -> bool:
+def _make(node: NodeJson) -> bool:
     """Let networkd make the devices that are missing. Returns whether any was. Raises Stop when it doesn't."""
     here = links()
     missing = [d["name"] for d in node["overlay"]["devices"] if d["name"] not in here]
@@ -198,14 +207,15 @@ def _make(node: Node) -> bool:
     return True
 
 
-def raise_devices(node: Node) -> Node:
-    """Off, first half: every device and pod can receive the old size again; pods go on sending the small one."""
+def restore_devices(request: Request) -> Work:
+    """Phase ``restore-devices``: devices and pods can receive the old size again; pods go on sending the small one."""
+    node = request["node"]
     if cni_mtu.made_by(node):
         return {"changed": False, "detail": f"the MTU is {cni_mtu.made_by(node)}'s"}
     return raise_to(node, remembered())
 
 
-def raise_to(node: Node, before: dict[str, int | None]) -> Node:
+def raise_to(node: NodeJson, before: dict[str, int | None]) -> Work:
     """Raise live devices, the bridge and pods to the sizes in ``before``; what pods send stays pinned to the old."""
     here = links()
     running, _ = pods(node["overlay"]["bridge"])
@@ -224,7 +234,7 @@ def raise_to(node: Node, before: dict[str, int | None]) -> Node:
     return {"changed": bool(changed), "detail": f"{changed} devices raised"}
 
 
-def raise_senders(node: Node) -> Node:
+def restore_senders(node: NodeJson) -> Work:
     """Off, second half: pods send the old size again; files and devices that we made go."""
     if cni_mtu.made_by(node):
         state.restore(state.BASE, "mtu")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -10,9 +9,13 @@ from collections.abc import Sequence
 
 from ..system import addresses, core, vici, xfrm
 from ..system import links as links_module
-from ..system.core import Node, Stop, finding, read, remove, run, which
+from ..system.core import Stop, finding, read, remove, run, run_json, which
 from ..transaction import disk_reserve, state
 from . import advisories, cni_mtu, facts, kernel_trial, overlay_mtu, reachability, trap_any, xfrm_interfaces
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Finding, HeardWork, NodeJson, Peer, PreflightWork, Request, Station, Strongswan
 
 TOOLS = {
     "swanctl": "strongswan-swanctl",
@@ -31,7 +34,7 @@ HEAR_S = 8  # longest wait for peers that began later; they are heard in the bac
 AGAIN_S = 20  # and when they are asked for once more, which only happens when something was not heard
 
 
-def preflight(request: Node) -> Node:
+def preflight(request: Request) -> PreflightWork:
     """Look at everything and report all findings at once."""
     node = request["node"]
     if os.geteuid() != 0:
@@ -67,18 +70,20 @@ def preflight(request: Node) -> Node:
     heard = reachability.wait(talk, HEAR_S) if talk else []
     if any(f["severity"] == "error" for f in wrong):
         raise Stop(*wrong)
-    return {
+    answer: PreflightWork = {
         "changed": False,
         "notes": wrong,
         "heard": heard,
-        "strongswan": running,
         "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(addresses.carriers(node))} peers"
-        + "".join(f", {at['mtu']} on {at['name']}" for at in node.get("planes", ()))
-        + (f"; strongSwan {running['version']}" if running.get("version") else ""),
+        + "".join(f", {at['mtu']} on {at['name']}" for at in node.get("networks", ()))
+        + (f"; strongSwan {running['version']}" if running and running["version"] else ""),
     }
+    if running:
+        answer["strongswan"] = running
+    return answer
 
 
-def _clock(skew: float) -> list[Node]:
+def _clock(skew: float) -> list[Finding]:
     """Judge ``skew``: this clock when the request came minus the controller's when it left, in seconds.
 
     The way here may have taken minutes, so only a clock that is behind shows here. One that is ahead shows to the
@@ -90,32 +95,31 @@ def _clock(skew: float) -> list[Node]:
     return [finding("IPP632", text, "certificates need true time: set NTP up")]
 
 
-def collect(request: Node) -> Node:
-    """Op ``reach``: what was heard since preflight, for nodes that some peers had not reached by then."""
+def collect(request: Request) -> HeardWork:
+    """Phase ``reachability``: what was heard since preflight, for nodes that some peers had not reached by then."""
     heard = reachability.wait(reachability.results(request["node"], request["run"]), AGAIN_S)
     return {"changed": False, "heard": heard, "detail": "heard again"}
 
 
-def _strongswan(node: Node) -> tuple[Node, list[Node]]:
+def _strongswan(node: NodeJson) -> tuple[Strongswan | None, list[Finding]]:
     """Return (version and algorithms of the running charon, what is known against it or lacks for this bundle)."""
     try:
-        found = facts.facts()
+        running = facts.strongswan()
         with vici.Vici() as link:
             stats = link.call("stats")
     except Stop as stop:
-        return {}, stop.findings
-    running = {"version": found["version"], "algorithms": found["algorithms"]}
+        return None, stop.findings
     plugins = [str(plugin) for plugin in stats.get("plugins", [])]
     return running, advisories.warnings(running["version"], plugins) + facts.lacking(node, running)
 
 
-def _devices(node: Node) -> set[str]:
+def _devices(node: NodeJson) -> set[str]:
     from ..system.links import underlay_device
 
     return {underlay_device(peer["address"])[0] for peer in node["peers"]}
 
 
-def _names() -> list[Node]:
+def _names() -> list[Finding]:
     """charon reads `udp` in a selector by /etc/protocols; without it a whole connection is discarded."""
     try:
         socket.getprotobyname("udp")
@@ -151,7 +155,7 @@ def _timer_fired(test: tuple[str, str]) -> bool:
     return bool(fired)
 
 
-def _charon() -> list[Node]:
+def _charon() -> list[Finding]:
     wrong, everything = [], run("ss", "-Hlunp").out.splitlines()
     for port in (500, 4500):
         lines = [line for line in everything if re.search(f":{port}\\s", line)]
@@ -166,22 +170,18 @@ def _charon() -> list[Node]:
     return wrong
 
 
-def _underlay(node: Node) -> list[Node]:
+def _underlay(node: NodeJson) -> list[Finding]:
     return [wrong for station in addresses.stations(node) for wrong in _station(station)]
 
 
-def _station(station: Node) -> list[Node]:
+def _station(station: Station) -> list[Finding]:
     address, planned = station["address"], station["mtu"]
     what = (
-        f"the address {address} of the plane {station['name']}"
+        f"the address {address} of the network {station['name']}"
         if "name" in station
         else f"the underlay address {address}"
     )
-    try:
-        links = json.loads(run("ip", "-j", "addr", "show", "to", address).out or "[]")
-    except ValueError:
-        links = []
-    links = [link for link in links if link.get("addr_info")]
+    links = [link for link in run_json("ip", "-j", "addr", "show", "to", address) if link.get("addr_info")]
     if not links:
         return [finding("IPP637", f"{what} is not on this node")]
     if links[0]["mtu"] < planned:
@@ -190,11 +190,11 @@ def _station(station: Node) -> list[Node]:
     return []
 
 
-def _overlay(node: Node) -> list[Node]:
+def _overlay(node: NodeJson) -> list[Finding]:
     if cni_mtu.made_by(node):
         return cni_mtu.findings(node)
     wrong, overlay = [], node["overlay"]
-    kind = overlay.get("kind", overlay["type"])
+    kind = overlay["kind"]
     here = links_module.links(extra=("type", kind))
     far = {peer["id"]: peer["address"] for peer in addresses.carriers(node)}
     everything = links_module.links()
@@ -213,11 +213,11 @@ def _overlay(node: Node) -> list[Node]:
         if device["name"] not in here:
             wrong.append(finding("IPP638", f"{name} exists and is no {kind} device"))
             continue
-        detail = json.loads(run("ip", "-d", "-j", "link", "show", "dev", device["name"]).out)[0]
-        data = detail.get("linkinfo", {}).get("info_data", {})
+        found_now = run_json("ip", "-d", "-j", "link", "show", "dev", name)
+        data = found_now[0].get("linkinfo", {}).get("info_data", {}) if found_now else {}
         found = (data.get("id"), data.get("port"))
         if not overlay["port"]:
-            if data.get("remote") != far.get(device.get("peer"), data.get("remote")):
+            if data.get("remote") != far.get(device.get("peer", ""), data.get("remote")):
                 text = f"{name} leads to {data.get('remote')}, not to the peer that the plan says"
                 wrong.append(finding("IPP638", text))
         elif found != (overlay["vni"], overlay["port"]):
@@ -229,7 +229,7 @@ def _overlay(node: Node) -> list[Node]:
     return wrong
 
 
-def _smaller(name: str, now: int, planned: int) -> Node:
+def _smaller(name: str, now: int, planned: int) -> Finding:
     """A device that is smaller than planned: nothing raises it by the way."""
     if os.path.exists(overlay_mtu.CONFLIST):
         text = f"{name} has MTU {now}, planned {planned}: every node stays at the smallest until `apply --raise-mtu`"
@@ -238,21 +238,21 @@ def _smaller(name: str, now: int, planned: int) -> Node:
     return finding("IPP639", f"{name} has MTU {now}, the plan says {planned}", hint)
 
 
-def _other(node: Node, tx: str) -> list[Node]:
+def _other(node: NodeJson, tx: str) -> list[Finding]:
     """Other transactions, other IPsec on this node."""
     now = state.load()
-    wrong: list[Node] = []
+    wrong: list[Finding] = []
     if now["state"] == "open" and now["tx"] != tx:
         hint = "wait for its timer, or `ipsecplan revert` it"
         wrong.append(finding("IPP602", f"another transaction is open on this node: {now['tx']}", hint))
     ours = now["state"] != "none"
     # a peer that the new release has no more is still ours
     before = (read(state.tx_folder(now["tx"]) + "/peers") or "").splitlines() if now["tx"] else []
-    known = {**node, "peers": [*node["peers"], *({"address": line.split()[1]} for line in before)]}
+    former = [line.split()[1] for line in before]
     policies = xfrm.policies()
-    mine = [p for p in policies if xfrm.ours(p, known)]
+    mine = [p for p in policies if xfrm.ours(p, node, former)]
     foreign = len(policies) - len(mine)
-    peers = {*addresses.addresses(node), *(peer["address"] for peer in known["peers"])}
+    peers = {*addresses.addresses(node), *(peer["address"] for peer in node["peers"]), *former}
     strange = [s for s in xfrm.states() if not (ours and s[0] in peers and s[1] in peers)]
     if foreign or (mine and not ours) or strange:
         count = foreign + (0 if ours else len(mine))
@@ -277,22 +277,21 @@ def _other(node: Node, tx: str) -> list[Node]:
     return wrong
 
 
-def _paths(node: Node, replaced: Sequence[str] = ()) -> list[Node]:
+def _paths(node: NodeJson, replaced: Sequence[str] = ()) -> list[Finding]:
     """DF pings of the whole underlay MTU through the real path to every peer.
 
     Not where everything between the two is encrypted, with a machine that is gone: the new one can't answer yet.
     """
-    size = node["underlay"]["mtu"]
     encrypted = {
         (p["src"].partition("/")[0], p["dst"].partition("/")[0])
         for p in xfrm.policies()
         if p["dir"] == "out" and p["template"]
     }
 
-    def one(peer: Node) -> list[Node]:
+    def one(peer: Peer) -> list[Finding]:
         if xfrm.hosts(node) and {node["id"], peer["id"]} & set(replaced):
             return []
-        mtu_here = peer.get("link_mtu", size)
+        mtu_here = peer["link_mtu"]
         if "host_mtu" in peer and (addresses.local(node, peer), peer["address"]) in encrypted:
             mtu_here = peer["host_mtu"]  # between these two everything is encrypted already
         answers, refused, said = links_module.ping((), peer["address"], mtu_here, 2, 3)

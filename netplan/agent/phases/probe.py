@@ -17,10 +17,14 @@ import time
 from collections.abc import Sequence
 
 from ..system import links, xfrm
-from ..system.core import COMMAND_S, ENV, Node, Stop, each, finding, locked, read, run
+from ..system.core import COMMAND_S, ENV, Stop, each, finding, locked, read, run
 from ..system.links import underlay_device
 from ..transaction import state
 from . import cni_mtu, ike, overlay_mtu, trap_any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Json, NodeJson, Peer, PingedRow, ProbeRow, ProbeWork, Request
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 PREFIX = "ipsecplan-probe-"
@@ -35,7 +39,7 @@ class ProbePod:
         if not self.list.get("plugins"):
             raise Stop(finding("IPP701", f"{overlay_mtu.CONFLIST} is missing: nothing was applied here"))
 
-    def call(self, command: str) -> Node:
+    def call(self, command: str) -> Json:
         """Run the chain of plugins once; return the last result."""
         result = None
         chain = self.list["plugins"] if command == "ADD" else list(reversed(self.list["plugins"]))
@@ -78,7 +82,7 @@ class ProbePod:
         run("ip", "netns", "delete", self.netns)
 
 
-def _addresses_of_pods(bridge: str) -> set[str]:
+def _addresses_of_pods(bridge: str | None) -> set[str]:
     """Return the addresses that running pods hold: another network's allocator may not know of ours."""
     found = set()
     for pod in links.pods(bridge)[0]:
@@ -86,10 +90,10 @@ def _addresses_of_pods(bridge: str) -> set[str]:
     return found
 
 
-def _make_pod(node: Node, nonce: str) -> ProbePod:
+def _make_pod(node: NodeJson, nonce: str) -> ProbePod:
     """Make the probe pod at an address that no pod has: another network's allocator may not know of ours."""
     taken = _addresses_of_pods(node["overlay"]["bridge"])
-    subnet = ipaddress.ip_network(node["overlay"]["pod_cidr"])
+    subnet = ipaddress.ip_network(node["overlay"]["pod_cidr"] or "")
     free = (str(subnet[-2 - n]) for n in range(min(subnet.num_addresses - 4, 250)))
     address = next((a for a in free if a not in taken), None)
     if address is None:
@@ -123,19 +127,19 @@ class Flow:
             env=ENV,
         )
 
-    def end(self) -> Node:
-        """Return how many were sent and how many were lost in a row at most; the last one may be on its way."""
+    def end(self) -> tuple[int, int]:
+        """Return how many were sent, and how many were lost in a row at most; the last one may be on its way."""
         self.process.send_signal(signal.SIGINT)
         text = self.process.communicate(timeout=COMMAND_S)[0].decode("utf-8", "replace")
         sent = int((re.search(r"(\d+) packets transmitted", text) or [0, 0])[1])
         seen = sorted({int(n) for n in re.findall(r"icmp_seq=(\d+) ttl", text)})
         ends = [0, *seen, max(sent, *seen, 1) if seen else sent + 1]
         gaps = [ends[n + 1] - ends[n] - 1 for n in range(len(ends) - 1)]
-        return {"flow_sent": sent, "flow_gap": max(0, *gaps)}
+        return sent, max(0, *gaps)
 
 
-def _one_peer(pod: Sequence[str], node: Node, peer: Node) -> Node:
-    if peer.get("plane"):
+def _one_peer(pod: Sequence[str], node: NodeJson, peer: Peer) -> PingedRow:
+    if peer.get("network"):
         return _between_hosts(peer)
     address = cni_mtu.target(node, peer)
     if address is None:
@@ -144,35 +148,38 @@ def _one_peer(pod: Sequence[str], node: Node, peer: Node) -> Node:
     try:
         row = _sizes(pod, node, peer)
     finally:
-        held = flow.end()
-    return {**row, **held}
+        sent, gap = flow.end()
+    return {**row, "flow_sent": sent, "flow_gap": gap}
 
 
-def _sizes(pod: Sequence[str], node: Node, peer: Node) -> Node:
+def _sizes(pod: Sequence[str], node: NodeJson, peer: Peer) -> PingedRow:
     row = _overlay_of(pod, node, peer)
     if "host_mtu" in peer:  # the hosts themselves
-        count, refused_n, said = links.ping((), peer["address"], peer["host_mtu"], 2, 4)
-        row["host"] = {"passes": count > 0 and not refused_n, "said": said, "refused": False}
-        if "host_over" in peer:
-            more, refused, _ = links.ping((), peer["address"], peer["host_over"], 1, 1)
-            row["host"]["refused"] = refused and more == 0
+        host = _between_hosts(peer, count=2)
+        row["host"] = {"passes": host["passes"], "said": host["said"], "refused": host["refused"]}
     return row
 
 
-def _between_hosts(peer: Node) -> Node:
-    """Measure a peer on a plane, where there are packets between the hosts alone.
+def _between_hosts(peer: Peer, count: int = 3) -> PingedRow:
+    """Send ``count`` full packets between the hosts, and one byte more only where the kernel refuses it.
 
-    Enough full ones, so that the capture has some; one byte more only where the kernel refuses it.
+    On a network there are no others: enough of them, so that the capture has some.
     """
-    count, refused_n, said = links.ping((), peer["address"], peer["host_mtu"], 3, 4)
-    row = {"passes": count > 0 and not refused_n, "said": said, "refused": False, "over_answers": 0, "said_over": ""}
+    answers, refused_n, said = links.ping((), peer["address"], peer["host_mtu"], count, 4)
+    row: PingedRow = {
+        "passes": answers > 0 and not refused_n,
+        "said": said,
+        "refused": False,
+        "over_answers": 0,
+        "said_over": "",
+    }
     if "host_over" in peer:
         more, refused, said_over = links.ping((), peer["address"], peer["host_over"], 1, 1)
-        row.update(refused=refused and more == 0, over_answers=more, said_over=said_over)
+        row.update({"refused": refused and more == 0, "over_answers": more, "said_over": said_over})
     return row
 
 
-def _overlay_of(pod: Sequence[str], node: Node, peer: Node) -> Node:
+def _overlay_of(pod: Sequence[str], node: NodeJson, peer: Peer) -> PingedRow:
     address = cni_mtu.target(node, peer)
     if address is None:
         said = f"{cni_mtu.made_by(node)} has no route to pods of {peer['name']}: set its host variable overlay_address"
@@ -188,18 +195,19 @@ def _overlay_of(pod: Sequence[str], node: Node, peer: Node) -> Node:
     }
 
 
-def probe(node: Node, nonce: str, patience: float) -> Node:
-    """Measure every peer from this node; returns the rows, judged by the controller.
+def probe(request: Request) -> ProbeWork:
+    """Phase ``probe``: measure every peer from this node; returns the rows, judged by the controller.
 
-    One at a time: two would take away each other's pod, and count each other's packets. Waits ``patience`` seconds for
-    a measurement that is under way.
+    One at a time: two would take away each other's pod, and count each other's packets. Waits for a measurement
+    that is under way.
     """
     busy = finding("IPP602", "another measurement is under way on this node", "measure again when it has ended")
+    patience = max(request["patience"], request["timer"] // 2)
     with locked(state.RUN + "/measuring", patience, busy):
-        return _alone(node, nonce)
+        return _alone(request["node"], request["nonce"])
 
 
-def _alone(node: Node, nonce: str) -> Node:
+def _alone(node: NodeJson, nonce: str) -> ProbeWork:
     _clean()
     if cni_mtu.made_by(node):  # only its own runtime can add pods to it, so the host itself sends into its device
         return _measure(node, nonce, ())
@@ -210,11 +218,11 @@ def _alone(node: Node, nonce: str) -> Node:
         pod.remove()
 
 
-def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
+def _measure(node: NodeJson, nonce: str, enter: Sequence[str]) -> ProbeWork:
     from ..system.capture import Capture, allowed, plant
 
     peers = node["peers"]
-    trap_any.warm(node, lambda peer: links.ping(enter, cni_mtu.target(node, peer) or peer["address"], 500, 2, 2))
+    trap_any.trigger_sas(node, lambda peer: links.ping(enter, cni_mtu.target(node, peer) or peer["address"], 500, 2, 2))
     routes = {peer["pair"]: underlay_device(peer["address"]) for peer in peers}
     errors = xfrm.errors()
     port, family = node["overlay"]["port"], 6 if ":" in node["underlay"]["address"] else 4
@@ -222,7 +230,7 @@ def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
         kind = "rest" if xfrm.hosts(node) else "clear"
         clear = [stack.enter_context(Capture(dev, kind, port)) for dev in {d for d, _ in routes.values()}]
         crypt = [stack.enter_context(Capture(dev, "esp", port)) for dev in {d for d, _ in routes.values()}]
-        pinged = each(lambda peer: _one_peer(enter, node, peer), peers)
+        pinged: list[PingedRow] = each(lambda peer: _one_peer(enter, node, peer), peers)
         planted = {}
         for peer in peers:
             device, hop = routes[peer["pair"]]
@@ -231,7 +239,7 @@ def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
         clear_packets = [packet for capture in clear for packet in capture.stop()]
         esp_packets = [packet for capture in crypt for packet in capture.stop()]
     sas = ike.child_sas(node)
-    rows = []
+    rows: list[ProbeRow] = []
     for peer, row in zip(peers, pinged):  # noqa: B905  needs Python 3.10
         mine = [p for p in clear_packets if p.destination == peer["address"]]
         if xfrm.hosts(node):
@@ -241,7 +249,7 @@ def _measure(node: Node, nonce: str, enter: Sequence[str]) -> Node:
         rows.append(
             {
                 "peer": peer["id"],
-                "plane": peer.get("plane", ""),
+                "network": peer.get("network", ""),
                 "n": peer["inner_mtu"],
                 **row,
                 "esp": len(lengths),

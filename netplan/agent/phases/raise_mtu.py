@@ -11,10 +11,14 @@ import json
 import os
 
 from ..system import core, links
-from ..system.core import Node, Stop, finding, read, write
+from ..system.core import Stop, finding, read, write
 from ..transaction import release as release_module
 from ..transaction import state
 from . import overlay_mtu
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Request, Work
 
 
 def _confirmed(release: str) -> str:
@@ -30,16 +34,18 @@ def _files(release: str) -> list[str]:
     return [entry["path"] for entry in entries if release_module.kind(entry["path"]) == "mtu"]
 
 
-def widen(node: Node, release: str) -> Node:
-    """Phase ``widen``: every device and pod can receive the release's size; pods go on sending the small one."""
-    _confirmed(release)
+def raise_devices(request: Request) -> Work:
+    """Phase ``raise-devices``: devices and pods can receive the release's size; pods go on sending the small one."""
+    _confirmed(request["release"])
+    node = request["node"]
     sizes = {device["name"]: device["mtu"] for device in node["overlay"]["devices"]}
     wanted = node["mtu"]["pod"]
-    return overlay_mtu.raise_to(node, {**sizes, node["overlay"]["bridge"]: wanted, "pods": wanted})
+    return overlay_mtu.raise_to(node, {**sizes, node["overlay"]["bridge"] or "": wanted, "pods": wanted})
 
 
-def lift(node: Node, release: str) -> Node:
-    """Phase ``lift``: pods send the release's size; its files for the next boot and for new pods are installed."""
+def raise_senders(request: Request) -> Work:
+    """Phase ``raise-senders``: pods send the release's size; files for the next boot and for new pods come."""
+    node, release = request["node"], request["release"]
     tx = _confirmed(release)
     folder, names = state.tx_folder(tx), _files(release)
     os.makedirs(folder + "/tree", mode=0o700, exist_ok=True)
@@ -58,20 +64,17 @@ def lift(node: Node, release: str) -> Node:
     return {"changed": True, "detail": f"{len(running)} pods send {node['mtu']['pod']}, {freed} routes freed"}
 
 
-def narrow(node: Node, release: str, size: int) -> Node:
-    """Phase ``narrow``: a raise that did not prove itself; pods send ``size`` again, the files go back."""
-    tx = _confirmed(release)
-    write(overlay_mtu.RAISE, f"{int(size)}\n")
+def lower_senders_again(request: Request) -> Work:
+    """Phase ``lower-senders-again``: a raise that did not prove itself; pods send ``size`` again, the files go back."""
+    tx, size = _confirmed(request["release"]), int(request["size"])
+    write(overlay_mtu.RAISE, f"{size}\n")
     state.restore(state.tx_folder(tx), "mtu")
-    running, _ = links.pods(node["overlay"]["bridge"])
-    return {
-        "changed": True,
-        "detail": f"{sum(overlay_mtu.route_mtu(pod, int(size)) for pod in running)} routes lowered",
-    }
+    running, _ = links.pods(request["node"]["overlay"]["bridge"])
+    return {"changed": True, "detail": f"{overlay_mtu.lower_routes(running, size)} routes lowered"}
 
 
-def shrink(node: Node, release: str, size: int) -> Node:
-    """Phase ``shrink``: and devices take no more than ``size`` again."""
-    _confirmed(release)
-    changed, words = overlay_mtu.lower(overlay_mtu.at_size(node, int(size)))
+def lower_devices_again(request: Request) -> Work:
+    """Phase ``lower-devices-again``: and devices take no more than ``size`` again."""
+    _confirmed(request["release"])
+    changed, words = overlay_mtu.lower(overlay_mtu.at_size(request["node"], int(request["size"])))
     return {"changed": changed, "detail": words}

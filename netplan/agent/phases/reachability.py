@@ -19,8 +19,11 @@ import time
 
 from ..system import addresses, core
 from ..system.capture import SO_ATTACH_FILTER, checksum
-from ..system.core import Node
 from ..transaction import state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import HeardRow, NodeJson
 
 KINDS = ("esp", "esp_full", "udp", "udp_full")
 MAGIC = b"ipsecplan reach "
@@ -77,12 +80,12 @@ def _only_ours(six: bool) -> bytes:
 class Talk:
     """One node's part on one network: sends and hears until everybody has heard everything, or time is over.
 
-    ``plane`` is the network's name, empty for the main one.
+    ``network`` is the network's name, empty for the main one.
     """
 
-    def __init__(self, node: Node, run: str, result: str, plane: str = "") -> None:
-        self.node, self.run, self.result, self.plane = node, run, result, plane
-        self.peers = [peer for peer in node["peers"] if peer.get("plane", "") == plane]
+    def __init__(self, node: NodeJson, run: str, result: str, network: str = "") -> None:
+        self.node, self.run, self.result, self.network = node, run, result, network
+        self.peers = [peer for peer in node["peers"] if peer.get("network", "") == network]
         self.own = node["id"]
         self.address = addresses.local(node, self.peers[0]) if self.peers else node["underlay"]["address"]
         self.six = ":" in self.address
@@ -106,7 +109,7 @@ class Talk:
         """Send every kind to every peer once."""
         for peer in self.peers:
             for kind in KINDS:
-                size = peer.get("link_mtu", self.node["underlay"]["mtu"]) if kind.endswith("full") else SMALL
+                size = peer["link_mtu"] if kind.endswith("full") else SMALL
                 data = payload(self.run, self.own, kind, self.heard[peer["id"]], size, self.address, peer["address"])
                 try:
                     self.sockets[50 if kind.startswith("esp") else 17].sendto(data, (peer["address"], 0))
@@ -131,7 +134,7 @@ class Talk:
 
     def write(self) -> None:
         """Leave what was heard where the phase looks for it."""
-        about = {"plane": self.plane} if self.plane else {}
+        about = {"network": self.network} if self.network else {}
         rows = [
             {"peer": peer, **about, **{kind: bool(bits & 1 << n) for n, kind in enumerate(KINDS)}}
             for peer, bits in self.heard.items()
@@ -152,19 +155,21 @@ class Talk:
                 end = min(end, time.monotonic() + LINGER_S)
 
 
-def results(node: Node, run: str) -> dict[str, str]:
+def results(node: NodeJson, run: str) -> dict[str, str]:
     """Return network -> where its result is."""
-    names = dict.fromkeys(["", *(peer.get("plane", "") for peer in node["peers"])])
-    return {plane: f"{state.RUN}/reach-{run}" + (f"-{number}" if number else "") for number, plane in enumerate(names)}
+    names = dict.fromkeys(["", *(peer.get("network", "") for peer in node["peers"])])
+    return {
+        network: f"{state.RUN}/reach-{run}" + (f"-{number}" if number else "") for number, network in enumerate(names)
+    }
 
 
-def start(node: Node, run: str) -> dict[str, str]:
+def start(node: NodeJson, run: str) -> dict[str, str]:
     """Start talking on every network in the background; return network -> where its result will be."""
     os.makedirs(state.RUN, mode=0o700, exist_ok=True)
     stop()
     found = results(node, run)
-    for plane, result in found.items():
-        talk = Talk(node, run, result, plane)
+    for network, result in found.items():
+        talk = Talk(node, run, result, network)
         talk.write()
         if os.fork() == 0:
             try:
@@ -185,15 +190,15 @@ def stop() -> None:
             core.remove(f"{state.RUN}/{name}")
 
 
-def wait(results: dict[str, str], seconds: float) -> list[Node]:
+def wait(results: dict[str, str], seconds: float) -> list[HeardRow]:
     """Return what was heard as soon as it is everything, else what there is after ``seconds``."""
 
-    def rows() -> list[Node]:
+    def rows() -> list[HeardRow]:
         return [row for path in results.values() for row in json.loads(core.read(path) or '{"rows": []}')["rows"]]
 
     def complete() -> bool:
         found = rows()
-        return bool(found) and all(all(row[kind] for kind in KINDS) for row in found)
+        return bool(found) and all(row["esp"] and row["esp_full"] and row["udp"] and row["udp_full"] for row in found)
 
     core.wait(complete, seconds)
     return rows()

@@ -9,10 +9,14 @@ import os
 import re
 
 from ..system import core, paths, swanctl, vici
-from ..system.core import Node, Stop, finding, must, run, which
+from ..system.core import Stop, finding, must, run, which
 from ..system.paths import SECRETS
 from ..transaction import state
 from . import credentials
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Request, RequestWork, Work
 
 NEXT_KEY = state.ROOT + "/next-key.pem"
 _NAME = re.compile(r"^\s*(?:ike-)(pair-[0-9a-f]{12}-[0-9]) \{\s*$", re.MULTILINE)
@@ -25,9 +29,10 @@ def _confirmed(release: str) -> None:
         raise Stop(finding("IPP603", "this bundle is not what is confirmed on this node", hint))
 
 
-def secrets(release: str, text: str) -> Node:
-    """Phase ``secrets``: load the keys of one phase of a rotation, in the order of the file."""
-    _confirmed(release)
+def load_psk(request: Request) -> Work:
+    """Phase ``load-psk``: load the keys of one phase of a rotation, in the order of the file."""
+    _confirmed(request["release"])
+    text = request["secrets"]
     changed = core.write(SECRETS, text, 0o600)
     swanctl.load_credentials()
     with vici.Vici() as link:
@@ -39,9 +44,9 @@ def secrets(release: str, text: str) -> Node:
     return {"changed": changed, "detail": f"{len(wanted)} keys loaded"}
 
 
-def renew(release: str, node: Node) -> Node:
-    """Phase ``renew``: a new private key beside the one in use, and the request for its certificate."""
-    _confirmed(release)
+def new_key(request: Request) -> RequestWork:
+    """Phase ``new-key``: a new private key beside the one in use, and the request for its certificate."""
+    _confirmed(request["release"])
     made = not os.path.exists(NEXT_KEY)
     if made:
         if which("openssl"):
@@ -49,12 +54,14 @@ def renew(release: str, node: Node) -> Node:
         else:
             text = must("pki", "--gen", "--type", "ecdsa", "--size", "384", "--outform", "pem").out
         core.write(NEXT_KEY, text, 0o600)
-    return {"changed": made, "detail": "new key made", "request": credentials.certificate_request(node, NEXT_KEY)}
+    certificate = credentials.certificate_request(request["node"], NEXT_KEY)
+    return {"changed": made, "detail": "new key made", "request": certificate}
 
 
-def trust(release: str, authorities: list[str]) -> Node:
-    """Phase ``trust``: these two CA certificates, which may be the same, are what peers may be certified by."""
-    _confirmed(release)
+def load_ca(request: Request) -> Work:
+    """Phase ``load-ca``: these two CA certificates, which may be the same, are what peers may be certified by."""
+    _confirmed(request["release"])
+    authorities = request["authorities"]
     changed = core.write(paths.CA, authorities[0], 0o644)
     changed = core.write(paths.CA_NEXT, authorities[1], 0o644) or changed
     swanctl.load_credentials()
@@ -62,14 +69,14 @@ def trust(release: str, authorities: list[str]) -> Node:
     return {"changed": changed, "detail": f"{len(set(authorities))} CAs trusted"}
 
 
-def adopt(release: str, certificate: str) -> Node:
-    """Phase ``adopt``: the new key and its certificate take the place of the old ones."""
-    _confirmed(release)
+def install_certificate(request: Request) -> Work:
+    """Phase ``install-certificate``: the new key and its certificate take the place of the old ones."""
+    _confirmed(request["release"])
     key = core.read(NEXT_KEY)
     if not key:
         raise Stop(finding("IPP606", "the new key is gone"))
     core.write(paths.KEY, key, 0o600)
-    core.write(paths.CERTIFICATE, certificate, 0o644)
+    core.write(paths.CERTIFICATE, request["certificate"], 0o644)
     swanctl.load_credentials()
     swanctl.load_connections()
     core.remove(NEXT_KEY)

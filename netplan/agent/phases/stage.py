@@ -6,7 +6,7 @@ The private key is made here, under umask 077, and never leaves the node: only t
 from __future__ import annotations
 
 from ..system import xfrm
-from ..system.core import Node, read
+from ..system.core import read
 from ..system.paths import ETC, GUARD, START
 from ..transaction import deferred_pairs, replaced
 from ..transaction.release import install, put, unpack
@@ -14,8 +14,12 @@ from ..transaction.sysctl import sysctls
 from . import trap_any, xfrm_interfaces
 from .credentials import certificate_good, certificate_request, make_key
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Request, RequestWork
 
-def stage(request: Node, archive: bytes) -> Node:
+
+def stage(request: Request, archive: bytes) -> RequestWork:
     """Phase ``stage``: release on disk, files installed without effect, key made, guard counting.
 
     ``deferred`` in the request: the peers that are away, see :mod:`..transaction.deferred_pairs`.
@@ -26,8 +30,8 @@ def stage(request: Node, archive: bytes) -> Node:
     unpack(release, request["files"], archive)
     changed = install(tx, release, ("ipsec",))
     deferred_pairs.choose(tx, later)
-    trap_any.rehearse(tx)
-    auth = node.get("auth")
+    trap_any.install_pairs(tx)
+    auth = node["auth"]
     changed = (auth != "psk" and make_key(tx)) or changed
     before = xfrm.guard()["mode"]
     if before != "drop":  # an enforced guard is never weakened by a new release
@@ -39,7 +43,10 @@ def stage(request: Node, archive: bytes) -> Node:
         put(tx, START, file.read(), 0o640)
     changed = xfrm_interfaces.make(node) or changed
     sysctls(tx)
-    answer = {"changed": changed, "detail": "files, key, guard " + ("drops" if before == "drop" else "counts")}
+    answer: RequestWork = {
+        "changed": changed,
+        "detail": "files, key, guard " + ("drops" if before == "drop" else "counts"),
+    }
     if auth == "raw-keys" or (auth != "psk" and not certificate_good(node)):
         answer["request"] = certificate_request(node)
     return answer

@@ -1,25 +1,31 @@
-"""Op ``status``: what the node really has, compared with the bundle."""
+"""Phase ``status``: what the node really has, compared with the bundle."""
 
 from __future__ import annotations
 
 from ..system import vici, xfrm
-from ..system.core import Node, Stop, read
+from ..system.core import Stop, read
 from ..transaction import deferred_pairs, lease, replaced, state
 from ..transaction import release as release_module
 from . import drift, ike, overlay_mtu, trap_any, xfrm_interfaces
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import PairSas, Request, StatusWork
+
 # what `ipsecplan diff --live` compares; a bundle's files hold no secret
-TEXTS = {"swanctl": "/etc/swanctl/conf.d/ipsecplan.conf", "guard": "/etc/ipsecplan/guard-drop.nft"}
+SWANCTL, GUARD = "/etc/swanctl/conf.d/ipsecplan.conf", "/etc/ipsecplan/guard-drop.nft"
 
 
-def status(node: Node, release: str, files: list[Node], texts: bool = False) -> Node:
+def status(request: Request) -> StatusWork:
     """Return the live state and every difference from the confirmed release of this bundle."""
+    node, release, files = request["node"], request["release"], request["files"]
     now, guard, timers = state.load(), xfrm.guard(), state.armed()
     waits = overlay_mtu.to_raise(node)
     entries = [f for f in files if not (waits and release_module.kind(f["path"]) == "mtu")]
     found = drift.release(now, release) + drift.files(entries, node) + drift.mtus(node) + drift.deferrals(node)
     late, node = deferred_pairs.current(), deferred_pairs.without(node)
-    loaded, traps, pairs, ike_up = set(), set(), [], 0
+    loaded, traps, ike_up = set(), set(), 0
+    pairs: list[PairSas] = []
     try:
         loaded, traps = set(vici.connections()), vici.traps()
         children = ike.child_sas(node)
@@ -32,12 +38,14 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
         if now["state"] == "confirmed":
             found += drift.orphans(node)
     except Stop as stop:
-        found += stop.findings
+        found += [
+            drift.differing(f["code"], f["message"], hint=f["hint"], severity=f["severity"]) for f in stop.findings
+        ]
     certificates, ages = drift.certificates(node)
     found += drift.closed(node, guard, timers, now) + certificates
     differs = [d["message"] for d in found if d["severity"] == "error"]
     policies = xfrm.policies()
-    answer = {
+    answer: StatusWork = {
         "changed": False,
         "state": now,
         "transaction": state.progress(now),
@@ -51,7 +59,7 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
         "traps": len(traps),
         "permissive": bool(xfrm.open_to(node)),
         "policies": sum(xfrm.ours(p, node) and not xfrm.is_floor(p) for p in policies),
-        "interfaces": len(xfrm_interfaces.entered(node)) if xfrm_interfaces.used(node) else None,
+        "interfaces": len(xfrm_interfaces.routed_peers(node)) if xfrm_interfaces.enabled(node) else None,
         "floor": sum(map(xfrm.is_floor, policies)),
         "states": len(xfrm.states()),
         "certificates": ages,
@@ -64,10 +72,12 @@ def status(node: Node, release: str, files: list[Node], texts: bool = False) -> 
         "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }
-    if texts:
-        answer["texts"] = {name: read(path) for name, path in TEXTS.items()}
-        answer["texts"]["wildcard"] = read(trap_any.WILDCARD)
-        if answer["texts"]["wildcard"]:
-            answer["texts"]["swanctl"] = read(trap_any.PAIRS)
-        answer["texts"]["files"] = {entry["path"]: read(entry["path"]) for entry in files}
+    if request.get("texts"):
+        wildcard = read(trap_any.WILDCARD)
+        answer["texts"] = {
+            "swanctl": read(trap_any.PAIRS if wildcard else SWANCTL),
+            "guard": read(GUARD),
+            "wildcard": wildcard,
+            "files": {entry["path"]: read(entry["path"]) for entry in files},
+        }
     return answer

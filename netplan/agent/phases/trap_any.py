@@ -13,8 +13,12 @@ import os
 from collections.abc import Callable, Iterable
 
 from ..system import core, paths, vici
-from ..system.core import Node, read
+from ..system.core import read
 from ..transaction import deferred_pairs, release
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Json, Later, NodeJson, Peer
 
 NAME = "ipsecplan-any"
 CHILDREN = (NAME + "-out", NAME + "-in")  # in the order of a pair's children
@@ -23,13 +27,13 @@ PAIRS = paths.ETC + "/pairs.conf"
 WILDCARD = paths.ETC + "/any.conf"
 
 
-def rehearse(tx: str) -> None:
+def install_pairs(tx: str) -> None:
     """Put the connections of single pairs where swanctl reads them, when the release has a wildcard."""
     if os.path.exists(WILDCARD):
         release.put(tx, CONNECTIONS, read(PAIRS) or "", 0o640)
 
 
-def rest(tx: str) -> bool:
+def install_wildcard(tx: str) -> bool:
     """Put the wildcard in their place. True when it changed something."""
     if not os.path.exists(WILDCARD) or deferred_pairs.current():
         return False
@@ -44,7 +48,7 @@ def copied() -> list[tuple[str, str, str | None]]:
     return [(CONNECTIONS, os.path.basename(source), read(source))]
 
 
-def sas(node: Node, listed: list[tuple[str, Node]] | None = None) -> list[tuple[str, Node]]:
+def sas(node: NodeJson, listed: list[tuple[str, Json]] | None = None) -> list[tuple[str, Json]]:
     """Return every IKE_SA as (pair, fields), those of the wildcard under the names of the pair that they belong to."""
     peers = {peer["address"]: peer for peer in node["peers"]}
     found = []
@@ -62,41 +66,41 @@ def sas(node: Node, listed: list[tuple[str, Node]] | None = None) -> list[tuple[
     return found
 
 
-def loaded(node: Node, connections: Iterable[str]) -> set[str]:
+def loaded(node: NodeJson, connections: Iterable[str]) -> set[str]:
     """Return the names of loaded connections; the wildcard stands for that of every pair."""
     names = set(connections)
     return names | {peer["pair"] for peer in node["peers"]} if NAME in names else names
 
 
-def traps(node: Node, names: set[str]) -> set[str]:
+def traps(node: NodeJson, names: set[str]) -> set[str]:
     """Return the names of children with a trap; the wildcard's stand for those of every pair."""
     every = (dict(zip(CHILDREN, peer["children"])) for peer in node["peers"])  # noqa: B905  needs Python 3.10
     return names | {own for pair in every for wild, own in pair.items() if wild in names}
 
 
-def protected(peer: Node, connections: Node) -> set[str]:
+def protected(peer: Peer, connections: Json) -> set[str]:
     """Return the names of a peer's children as charon has them loaded now, by its connection or the wildcard's."""
     own = connections.get(peer["pair"], {}).get("children", {})
     wild = connections.get(NAME, {}).get("children", {})
     return set(own) or {peer["pair"] + name[len(NAME) :] for name in wild}
 
 
-def strangers(node: Node, listed: list[tuple[str, Node]]) -> list[Node]:
+def unplanned_sas(node: NodeJson, listed: list[tuple[str, Json]]) -> list[Json]:
     """Return the wildcard's authenticated IKE_SAs that are no planned pair's."""
     return [body for name, body in sas(node, listed) if name == NAME and body.get("state") == "ESTABLISHED"]
 
 
-def end_strangers(node: Node, spared: Iterable[Node]) -> None:
+def end_unplanned_sas(node: NodeJson, spared: Iterable[Later]) -> None:
     """End the wildcard's SAs with hosts that are no peers, but for ``spared`` ones that are away."""
-    known = {peer["address"] for peer in [*node["peers"], *spared]}
-    for body in strangers(node, vici.sas()):
+    known = {peer["address"] for peer in node["peers"]} | {peer["address"] for peer in spared}
+    for body in unplanned_sas(node, vici.sas()):
         if body.get("remote-host") not in known:
             _end(body)
 
 
-def tidy(node: Node) -> int:
+def end_idle_ike_sas(node: NodeJson) -> int:
     """End IKE_SAs without children beside one of the same pair that has some: rehearsals and what a change emptied."""
-    held: dict[str, list[Node]] = {}
+    held: dict[str, list[Json]] = {}
     for name, body in sas(node):
         if body.get("state") == "ESTABLISHED":
             held.setdefault(name, []).append(body)
@@ -113,15 +117,15 @@ def tidy(node: Node) -> int:
     return len(idle)
 
 
-def _end(body: Node, wait: int = 5000) -> None:
+def _end(body: Json, wait: int = 5000) -> None:
     with vici.Vici() as link:
         link.call("terminate", ike_id=body["uniqueid"], force="yes", timeout=wait)
 
 
-def warm(node: Node, send: Callable[[Node], object], seconds: float = 45) -> None:
+def trigger_sas(node: NodeJson, send: Callable[[Peer], object], seconds: float = 45) -> None:
     """Send to peers without an SA until they have one: at rest that is no fault, and measuring it would be."""
 
-    def cold() -> list[Node]:
+    def cold() -> list[Peer]:
         up: dict[str, set[str]] = {}
         for pair, body in sas(node):
             up.setdefault(pair, set()).update(str(c.get("name")) for c in body.get("child-sas", {}).values())

@@ -7,9 +7,13 @@ import os
 import shutil
 
 from ..system import core
-from ..system.core import Node, Stop, finding
+from ..system.core import Stop, finding
 from ..transaction import lease, state
 from . import overlay_mtu
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Request, State, Work
 
 SCRIPT_S = 600  # nothing is worse than a way back that is cut short; its own commands have limits, and pairs are many
 
@@ -22,7 +26,7 @@ def _script(word: str, timeout: float = SCRIPT_S, *, may_lack: bool = False) -> 
     return done.code == 0
 
 
-def _ours(request: Node, now: Node) -> bool:
+def _ours(request: Request, now: State) -> bool:
     """Tell whether a request may take back what is here: its own transaction, or what an operator's revert names.
 
     Its own transaction may be confirmed already, where another node could not confirm: then it is opened again.
@@ -36,8 +40,8 @@ def _ours(request: Node, now: Node) -> bool:
     return now["state"] == "confirmed" and bool(request.get("off"))
 
 
-def relax(request: Node) -> Node:
-    """Undo, first part, on all nodes before any node goes on: clear and ESP are both accepted, nothing is trapped."""
+def accept_both(request: Request) -> Work:
+    """Phase ``accept-both``, on all nodes before any goes on: clear and ESP are both accepted, nothing is trapped."""
     now = state.load()
     if not os.path.exists(state.SCRIPT) or not _ours(request, now):
         return {"changed": False, "detail": "nothing to roll back"}
@@ -47,16 +51,16 @@ def relax(request: Node) -> Node:
     return {"changed": True, "detail": "accepts clear and ESP"}
 
 
-def plain(request: Node) -> Node:
-    """Undo, second part, on all nodes again: packets leave in clear, so that no SA carries any when SAs end."""
+def send_clear(request: Request) -> Work:
+    """Phase ``send-clear``, on all nodes again: packets leave in clear, so that no SA carries any when SAs end."""
     if not os.path.exists(state.SCRIPT) or not _ours(request, state.load()):
         return {"changed": False, "detail": "nothing to roll back"}
     known = _script("plain", may_lack=True)
     return {"changed": known, "detail": "no packet leaves by an SA that will end" if known else "a step it has not"}
 
 
-def back(request: Node) -> Node:
-    """Undo, last part: this transaction away (to the release before it, if there was one)."""
+def roll_back(request: Request) -> Work:
+    """Phase ``roll-back``: this transaction away (to the release before it, if there was one)."""
     now = state.load()
     if not _ours(request, now):
         return {"changed": False, "detail": "nothing to roll back"}
@@ -71,9 +75,9 @@ def back(request: Node) -> Node:
     return {"changed": True, "detail": state.load()["state"]}
 
 
-def forget(request: Node) -> Node:
-    """Off, the end: senders free, our own files and memory gone."""
-    done = overlay_mtu.raise_senders(request["node"])
+def clean_up(request: Request) -> Work:
+    """Phase ``clean-up``: senders free, our own files and memory gone."""
+    done = overlay_mtu.restore_senders(request["node"])
     last, epoch = state.load()["last"], core.read(state.ROOT + lease.PATH)
     state.restore(state.BASE, "tool")
     shutil.rmtree(state.ROOT, ignore_errors=True)
@@ -85,4 +89,4 @@ def forget(request: Node) -> Node:
         with contextlib.suppress(OSError):
             os.rmdir(folder)
     core.run("systemctl", "daemon-reload")
-    return dict(done)
+    return done

@@ -6,13 +6,16 @@ installed here, which is the same moment as in the other modes: the other end ca
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 
 from ..system import paths
-from ..system.core import Node, Stop, finding, read, run
+from ..system.core import Stop, finding, read, run, run_json
 from ..transaction import deferred_pairs, release, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Finding, Json, NodeJson, Peer
 
 FILE = paths.ETC + "/routes"  # what is in force; ``ALL`` is the release's
 ALL = FILE + "-all"
@@ -20,20 +23,12 @@ SCRIPT = "/usr/local/lib/ipsecplan/route.sh"
 TABLE, RULE = 40505, 45  # as in route.sh
 
 
-def used(node: Node) -> bool:
+def enabled(node: NodeJson) -> bool:
     """Tell whether the plan has route-based tunnels."""
     return bool(node["esp"].get("route"))
 
 
-def _json(*argv: object) -> list[Node]:
-    try:
-        found: list[Node] = json.loads(run(*argv).out or "[]")
-    except ValueError:
-        return []
-    return [entry for entry in found if isinstance(entry, dict)]
-
-
-def _family(node: Node) -> str:
+def _family(node: NodeJson) -> str:
     return "-6" if ":" in node["underlay"]["address"] else "-4"
 
 
@@ -43,35 +38,35 @@ def _script(*words: str) -> None:
         raise Stop(finding("IPP690", f"route.sh {words[0]}: {done.said}"))
 
 
-def interfaces() -> dict[str, Node]:
+def interfaces() -> dict[str, Json]:
     """Return name -> link of the XFRM interfaces here."""
-    return {link["ifname"]: link for link in _json("ip", "-d", "-j", "link", "show", "type", "xfrm")}
+    return {link["ifname"]: link for link in run_json("ip", "-d", "-j", "link", "show", "type", "xfrm")}
 
 
-def entered(node: Node) -> set[str]:
+def routed_peers(node: NodeJson) -> set[str]:
     """Return the peers (addresses) whose overlay packets a route leads into an interface."""
     devices = {peer["address"]: peer["device"] for peer in node["peers"]}
-    routes = _json("ip", "-j", _family(node), "route", "show", "table", TABLE)
+    routes = run_json("ip", "-j", _family(node), "route", "show", "table", TABLE)
     return {r["dst"] for r in routes if r.get("type", "unicast") == "unicast" and devices.get(r["dst"]) == r.get("dev")}
 
 
-def prohibited(node: Node) -> set[str]:
+def prohibited(node: NodeJson) -> set[str]:
     """Return the peers (addresses) whose overlay packets may go nowhere else."""
-    routes = _json("ip", "-j", _family(node), "route", "show", "table", TABLE, "type", "prohibit")
+    routes = run_json("ip", "-j", _family(node), "route", "show", "table", TABLE, "type", "prohibit")
     return {route["dst"] for route in routes}
 
 
-def ruled(node: Node) -> bool:
+def rule_present(node: NodeJson) -> bool:
     """Tell whether the rule leads packets to the overlay's port into our table."""
     return any(
         rule.get("priority") == RULE
         and str(rule.get("table")) == str(TABLE)
         and str(rule.get("dport")) == str(node["overlay"]["port"])
-        for rule in _json("ip", "-j", _family(node), "rule", "show")
+        for rule in run_json("ip", "-j", _family(node), "rule", "show")
     )
 
 
-def wrong(node: Node) -> list[str]:
+def wrong(node: NodeJson) -> list[str]:
     """Return what is not as planned with the interfaces themselves, in words."""
     here, words = interfaces(), []
     for peer in node["peers"]:
@@ -89,12 +84,12 @@ def wrong(node: Node) -> list[str]:
     return words
 
 
-def gaps(node: Node) -> list[str]:
+def missing(node: NodeJson) -> list[str]:
     """Return what is missing of interfaces, rule and routes, in words; ``node`` without deferred peers."""
     words = wrong(node)
-    if not ruled(node):
+    if not rule_present(node):
         words.append(f"the rule for UDP port {node['overlay']['port']} is missing: nothing goes into the interfaces")
-    there = entered(node)
+    there = routed_peers(node)
     lacking = [p for p in node["peers"] if p["address"] not in there]
     words += [f"no route leads to {p['name']} into {p['device']}: its packets are dropped" for p in lacking]
     open_to = sorted({p["address"] for p in node["peers"]} - prohibited(node))
@@ -103,9 +98,9 @@ def gaps(node: Node) -> list[str]:
     return words
 
 
-def make(node: Node) -> bool:
+def make(node: NodeJson) -> bool:
     """Phase ``stage``: every interface is there, and nothing is led into it. True when one was made."""
-    if not used(node):
+    if not enabled(node):
         return False
     before = set(interfaces())
     _script("make", ALL)
@@ -115,58 +110,60 @@ def make(node: Node) -> bool:
     return bool({peer["device"] for peer in node["peers"]} - before)
 
 
-def enter(node: Node, peers: Iterable[Node]) -> bool:
-    """Phase ``switch``: overlay packets to these peers go into their interfaces. True when any did not yet."""
-    there = entered(node) if used(node) and ruled(node) else set()
-    lacking = [peer for peer in peers if peer["address"] not in there] if used(node) else []
+def route_peers(node: NodeJson, peers: Iterable[Peer]) -> bool:
+    """Phase ``encrypt``: overlay packets to these peers go into their interfaces. True when any did not yet."""
+    there = routed_peers(node) if enabled(node) and rule_present(node) else set()
+    lacking = [peer for peer in peers if peer["address"] not in there] if enabled(node) else []
     if not lacking:
         return False
     _script("enter", ALL, *[peer["device"] for peer in lacking])
-    there = entered(node)
+    there = routed_peers(node)
     missing = [peer for peer in lacking if peer["address"] not in there]
-    if missing or not ruled(node):
+    if missing or not rule_present(node):
         names = ", ".join(peer["name"] for peer in missing) or "any peer"
         raise Stop(finding("IPP690", f"the kernel took no route into the interface towards {names}"))
     return True
 
 
-def close(node: Node, tx: str) -> bool:
+def enforce(node: NodeJson, tx: str) -> bool:
     """Phase ``enforce``: what is in force is what the release says, but for deferred pairs; others' ways go."""
-    if not used(node):
+    if not enabled(node):
         return False
     changed = release.put(tx, FILE, deferred_pairs.routes(read(ALL) or ""), 0o644)
     _script("load")
-    words = gaps(node)
+    words = missing(node)
     if words:
         raise Stop(*[finding("IPP690", text) for text in words])
     return changed
 
 
-def preflight(node: Node) -> list[Node]:
+def preflight(node: NodeJson) -> list[Finding]:
     """Look for what stands in the way: the other mode in force, or a table and names that somebody else uses."""
     in_force = os.path.exists(FILE)
-    if state.load()["state"] != "none" and in_force != used(node):
-        text = f"ipsec.mode would change {'to' if used(node) else 'from'} route"
+    if state.load()["state"] != "none" and in_force != enabled(node):
+        text = f"ipsec.mode would change {'to' if enabled(node) else 'from'} route"
         return [finding("IPP642", text, "ways into interfaces can't come or go under way: revert first, then apply")]
-    if not used(node):
+    if not enabled(node):
         return []
     found = []
     for device in node["overlay"]["devices"]:
-        for link in _json("ip", "-d", "-j", "link", "show", "dev", device["name"]):
+        for link in run_json("ip", "-d", "-j", "link", "show", "dev", device["name"]):
             bound = link.get("linkinfo", {}).get("info_data", {}).get("link")
             if bound:
                 text = f"{device['name']} is bound to {bound}: its packets go there whatever the routes say"
                 found.append(finding("IPP638", text, "mode: tunnel; or make it without a lower device"))
     if not in_force:
-        taken = [f"routing table {TABLE}"] if _json("ip", "-j", _family(node), "route", "show", "table", TABLE) else []
+        taken = (
+            [f"routing table {TABLE}"] if run_json("ip", "-j", _family(node), "route", "show", "table", TABLE) else []
+        )
         taken += sorted(set(interfaces()) & {peer["device"] for peer in node["peers"]})
         found += [finding("IPP691", f"{what} is in use already", "free it, or take mode: tunnel") for what in taken]
     return found
 
 
-def trial(namespace: str, node: Node) -> list[Node]:
+def kernel_supports(namespace: str, node: NodeJson) -> list[Finding]:
     """Make an interface, a rule and the guard's set in a throwaway namespace: can this kernel do it?"""
-    if not used(node):
+    if not enabled(node):
         return []
     six = _family(node) == "-6"
     guard = f"table inet t {{ set s {{ type ipv{'6' if six else '4'}_addr . ifname; }}\n}}\n"

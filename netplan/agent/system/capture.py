@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import socket
 import struct
 import threading
-from typing import Any
 
 from . import addresses
-from .core import Node, run
+from .core import run_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..protocol import NodeJson, Peer
 
 ETH_P_ALL, PACKET_OUTGOING, SO_ATTACH_FILTER = 3, 4, 26
 LEAST = {0x0800: 28, 0x86DD: 44}  # of IPv4 and IPv6, what we look at; other protocols are nobody's packets
@@ -162,9 +166,9 @@ def plaintext(source: str, destination: str, port: int, overlay: str, nonce: str
     return head[:10] + struct.pack(">H", checksum(head + ends)) + ends + udp
 
 
-def plant(node: Node, peer: Node, device: str, hop: str, nonce: str) -> int:
+def plant(node: NodeJson, peer: Peer, device: str, hop: str, nonce: str) -> int:
     """Send one plaintext packet to the peer past the stack. Returns how many were sent (0 without a neighbour)."""
-    neighbours = json.loads(run("ip", "-j", "neigh", "show", "to", hop, "dev", device).out or "[]")
+    neighbours = run_json("ip", "-j", "neigh", "show", "to", hop, "dev", device)
     link = next((n["lladdr"] for n in neighbours if n.get("lladdr")), None)
     if link is None:
         return 0

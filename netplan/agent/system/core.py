@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Dict  # noqa: UP035  nodes may have Python 3.8
 
-Node = Dict[str, Any]  # noqa: UP006  a JSON object; node.json above all
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..protocol import Finding, Json, Severity
+
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "LANG": "C"}
 
 
 class Stop(Exception):
-    """A phase failed on this node; carries the findings as dicts (code, message, hint)."""
+    """A phase failed on this node; carries its findings."""
 
-    def __init__(self, *findings: Node) -> None:
+    def __init__(self, *findings: Finding) -> None:
         super().__init__("; ".join(f["message"] for f in findings))
         self.findings = list(findings)
 
 
-def finding(code: str, message: str, hint: str | None = None, severity: str = "error") -> Node:
+def finding(code: str, message: str, hint: str | None = None, severity: Severity = "error") -> Finding:
     """Return one finding as the controller's Problem wants it."""
     return {"code": code, "message": message, "hint": hint, "severity": severity}
 
@@ -66,6 +70,23 @@ def run(
     except subprocess.TimeoutExpired:
         return Done(124, "", f"{argv[0]}: no answer in {timeout:g} s")
     return Done(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+
+
+def run_json(*argv: object) -> list[Json]:
+    """Run a command that prints a JSON list of objects; return them, none when it fails or prints nothing.
+
+    Raises Stop when what it prints is no such list.
+    """
+    done = run(*argv)
+    if done.code != 0 or not done.out.strip():
+        return []
+    try:
+        found = json.loads(done.out)
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise Stop(finding("IPP610", f"{' '.join(map(str, argv[:4]))} printed what is no list of objects"))
+    return [entry for entry in found if entry]  # iproute2 prints an empty object for what it filters out
 
 
 def must(*argv: object, **options: Any) -> Done:
@@ -180,33 +201,16 @@ def now() -> str:
 def each(work: Callable[[Any], Any], items: Iterable[Any], threads: int = 8) -> list[Any]:
     """Call ``work`` for every item, some at a time; return the answers in order. An exception of one is raised."""
     items = list(items)
-    answers: list[Any] = [None] * len(items)
-    failed: list[Exception] = []
-    left = list(enumerate(items))[::-1]
+    if len(items) < 2:
+        return [work(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor
 
-    def take() -> None:
-        while left and not failed:
-            try:
-                number, item = left.pop()
-            except IndexError:
-                return
-            try:
-                answers[number] = work(item)
-            except Exception as error:  # noqa: BLE001  carried to the caller
-                failed.append(error)
-
-    workers = [threading.Thread(target=take) for _ in range(min(threads, len(items)))]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if failed:
-        raise failed[0]
-    return answers
+    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+        return list(pool.map(work, items))
 
 
 @contextlib.contextmanager
-def locked(path: str, seconds: float, busy: Node) -> Iterator[None]:
+def locked(path: str, seconds: float, busy: Finding) -> Iterator[None]:
     """Hold the lock file ``path``; raises Stop with the finding ``busy`` when it is not free within ``seconds``."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(path, "w", encoding="ascii") as lock:

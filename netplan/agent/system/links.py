@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 
 from . import core
-from .core import Node, Stop, finding, run
+from .core import Stop, finding, run, run_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Json
 
 
-def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Node]:
+def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Json]:
     """Return name -> link (as ``ip -j link`` prints it), in this namespace or in the one ``prefix`` enters."""
-    done = run(*prefix, "ip", "-j", "link", "show", *extra)
-    try:
-        found = json.loads(done.out) if done.out.strip() else []
-    except ValueError:
-        found = []
+    found = run_json(*prefix, "ip", "-j", "link", "show", *extra)
     return {link["ifname"]: link for link in found if link.get("ifname")}
 
 
@@ -88,7 +87,7 @@ def ping(prefix: Sequence[str], address: str, size: int, count: int, wait: int) 
 
 def underlay_device(peer_address: str) -> tuple[str, str]:
     """Return (device, gateway or peer) of the route to a peer."""
-    routes = json.loads(run("ip", "-j", "route", "get", peer_address).out or "[]")
+    routes = run_json("ip", "-j", "route", "get", peer_address)
     if not routes:
         raise Stop(finding("IPP702", f"no route to {peer_address}"))
     return routes[0]["dev"], routes[0].get("gateway", peer_address)

@@ -9,16 +9,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from typing import Any
 
 from . import core
-from .core import Node, Stop, finding
+from .core import Stop, finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..protocol import Json
 
 SOCKETS = ("/run/charon.vici", "/var/run/charon.vici", "/run/strongswan/charon.vici")
 _REQUEST, _RESPONSE, _REGISTER, _CONFIRM, _EVENT = 0, 1, 3, 5, 7
 
 
-def _encode(message: Node) -> bytes:
+def _encode(message: Json) -> bytes:
     out = bytearray()
     for key, value in message.items():
         name = bytes([len(key)]) + key.encode()
@@ -36,9 +41,9 @@ def _encode(message: Node) -> bytes:
     return bytes(out)
 
 
-def decode(data: bytes) -> Node:
+def decode(data: bytes) -> Json:
     """Return a message as nested dicts, lists and strings."""
-    root: Node = {}
+    root: Json = {}
     stack = [root]
     items: list[str] = []
     at = 0
@@ -121,14 +126,14 @@ class Vici:
             out += part
         return out
 
-    def _receive(self) -> tuple[int, Node]:
+    def _receive(self) -> tuple[int, Json]:
         (size,) = struct.unpack(">I", self._take(4))
         raw = self._take(size)
         if raw[0] == _EVENT:
             return raw[0], decode(raw[2 + raw[1] :])
         return raw[0], decode(raw[1:]) if raw[0] == _RESPONSE else {}
 
-    def call(self, command: str, **message: Any) -> Node:
+    def call(self, command: str, **message: Any) -> Json:
         """Send one command; return its answer."""
         self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
         try:
@@ -139,7 +144,7 @@ class Vici:
             raise Stop(finding("IPP611", f"charon does not know the command {command}"))
         return answer
 
-    def stream(self, command: str, event: str, **message: Any) -> list[Node]:
+    def stream(self, command: str, event: str, **message: Any) -> list[Json]:
         """Send a command that answers by events; return the events' messages."""
         self._send(_REGISTER, event)
         kind, _ = self._receive()
@@ -155,13 +160,13 @@ class Vici:
                 return found
 
 
-def sas() -> list[tuple[str, Node]]:
+def sas() -> list[tuple[str, Json]]:
     """Return every IKE_SA as (connection name, fields); its ``child-sas`` are dicts by unique name."""
     with Vici() as link:
         return [(name, body) for event in link.stream("list-sas", "list-sa") for name, body in event.items()]
 
 
-def connections() -> Node:
+def connections() -> Json:
     """Return the loaded connections: name -> fields (children under ``children``)."""
     with Vici() as link:
         return {name: body for event in link.stream("list-conns", "list-conn") for name, body in event.items()}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from . import addresses
-from .core import Node, Stop, finding, read, run
+from .core import Stop, finding, read, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Guard, Json, NodeJson
 
 FLOOR_PRIORITY = 4_000_050
 _HEAD = re.compile(r"^src (\S+) dst (\S+)(.*)$")
 
 
-def policies() -> list[Node]:
+def policies() -> list[Json]:
     """Return the policies that are not charon's own sockets: dicts src, dst, sport, dport, dir, priority, action."""
     found = []
     for line in run("ip", "xfrm", "policy", "list", "nosock").out.splitlines():
@@ -43,25 +48,25 @@ def policies() -> list[Node]:
     return found
 
 
-def hosts(node: Node) -> bool:
+def hosts(node: NodeJson) -> bool:
     """Tell whether the plan protects everything between the hosts, not only the overlay."""
-    return bool(node.get("protect") == "hosts")
+    return node["protect"] == "hosts"
 
 
-def is_floor(policy: Node) -> bool:
+def is_floor(policy: Json) -> bool:
     """Tell a policy of the floor by its direction, action and priority."""
     return bool(policy["dir"] == "out" and policy["action"] == "block" and policy["priority"] == FLOOR_PRIORITY)
 
 
-def ours(policy: Node, node: Node) -> bool:
+def ours(policy: Json, node: NodeJson, former: Sequence[str] = ()) -> bool:
     """Tell whether a policy is ours by its selector: it names the overlay port, or this node's address and, where
-    the hosts themselves are protected, a peer's address or a service that stays clear."""
+    the hosts themselves are protected, the address of a peer (or of a ``former`` one) or a service that stays clear."""
     if is_floor(policy):
         return True
     if not hosts(node):
         return node["overlay"]["port"] in (policy["sport"], policy["dport"])
     own = {_alone(address) for address in addresses.addresses(node)}
-    peers = {_alone(peer["address"]) for peer in node["peers"]}
+    peers = {_alone(address) for address in [*(peer["address"] for peer in node["peers"]), *former]}
     pair = bool(own & {policy["src"], policy["dst"]}) and bool(peers & {policy["src"], policy["dst"]})
     services = {int(service.partition("/")[2]) for service in node["clear"]}
     exempt = not policy["template"] and bool(services & {policy["sport"], policy["dport"]})
@@ -96,7 +101,7 @@ def errors() -> dict[str, int]:
     return counters
 
 
-def selector(node: Node, own: str = "") -> list[str]:
+def selector(node: NodeJson, own: str = "") -> list[str]:
     """Return the words of the permissive policy's selector: any source to this node, or to its overlay port.
 
     ``own``: the address of this node, when it is not the main one; there is a policy for each.
@@ -107,7 +112,7 @@ def selector(node: Node, own: str = "") -> list[str]:
     return words if hosts(node) else [*words, "proto", "udp", "dport", str(node["overlay"]["port"])]
 
 
-def both(node: Node, own: str = "") -> list[str]:
+def both(node: NodeJson, own: str = "") -> list[str]:
     """Return the words that make the permissive policy take clear packets and ESP of both modes.
 
     Without a template the kernel refuses what came through an SA in tunnel mode; an optional one in tunnel mode lets
@@ -134,18 +139,18 @@ def both(node: Node, own: str = "") -> list[str]:
     ]
 
 
-def permissive(node: Node) -> bool:
+def permissive(node: NodeJson) -> bool:
     """Tell whether the wide inbound allow policies are in place: one for each of this node's addresses."""
     return not lacking(node)
 
 
-def open_to(node: Node) -> list[str]:
+def open_to(node: NodeJson) -> list[str]:
     """Return this node's addresses for which there is one."""
     missing = lacking(node)
     return [address for address in addresses.addresses(node) if address not in missing]
 
 
-def lacking(node: Node) -> list[str]:
+def lacking(node: NodeJson) -> list[str]:
     """Return this node's addresses for which there is no wide inbound allow policy."""
     port = 0 if hosts(node) else node["overlay"]["port"]
     wide = {
@@ -157,7 +162,7 @@ def lacking(node: Node) -> list[str]:
     return [address for address, words in own.items() if (words[1], words[3]) not in wide]
 
 
-def guard() -> Node:
+def guard() -> Guard:
     """Return the guard: mode (absent, count, drop) and the packets its rules matched, by rule text."""
     done = run("nft", "-j", "list", "table", "inet", "ipsecplan")
     if done.code != 0:

@@ -15,8 +15,12 @@ import re
 from collections.abc import Sequence
 
 from ..system import core, paths, xfrm
-from ..system.core import Node, Stop, finding, read
+from ..system.core import Stop, finding, read
 from . import release, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Later, NodeJson
 
 LIST = paths.ETC + "/deferred"
 OVERRIDE = "/etc/swanctl/conf.d/ipsecplan-zz-deferred.conf"
@@ -29,7 +33,7 @@ def current(text: str | None = None) -> dict[str, tuple[str, ...]]:
     return {words[0]: (words[1], words[2], *words[3].split(",")) for words in map(str.split, lines.splitlines())}
 
 
-def without(node: Node) -> Node:
+def without(node: NodeJson) -> NodeJson:
     """Return ``node.json`` without the peers whose pairs are deferred."""
     late = current()
     return {**node, "peers": [peer for peer in node["peers"] if peer["pair"] not in late]} if late else node
@@ -43,7 +47,7 @@ def _before(tx: str) -> dict[str, tuple[str, ...]]:
     return current(read(state.tx_folder(tx) + "/tree" + LIST) or "" if was == "present" else "")
 
 
-def choose(tx: str, peers: Sequence[Node]) -> int:
+def choose(tx: str, peers: Sequence[Later]) -> int:
     """Write down which of these peers' pairs stay clear; returns how many. Without any, nothing of it is left."""
     guarded = (read(state.tx_folder(tx) + "/before") or "none").startswith("confirmed")
     clear, lines = _before(tx), []
@@ -75,7 +79,7 @@ def override() -> str:
     return f"# ipsecplan: pairs that wait for their other node\nconnections {{\n{quiet}}}\n" if quiet else ""
 
 
-def guard(text: str, node: Node) -> str:
+def guard(text: str, node: NodeJson) -> str:
     """Return a guard that lets the deferred pairs pass, before its other rules; nothing else."""
     what = "" if xfrm.hosts(node) else f"udp dport {int(node['overlay']['port'])} "
     out = "postrouting" if xfrm.hosts(node) else "output"

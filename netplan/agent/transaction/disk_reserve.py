@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 
-from ..system.core import Node, finding
+from ..system.core import finding
 from . import state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Finding
 
 ETC = "/etc/ipsecplan"
 ALWAYS = ("/etc", "/etc/swanctl", ETC, "/var/lib", state.ROOT, "/run", "/usr/local")
@@ -27,7 +31,7 @@ def places(paths: list[str]) -> dict[int, str]:
     return found
 
 
-def check(paths: list[str], payload_bytes: int) -> list[Node]:
+def check(paths: list[str], payload_bytes: int) -> list[Finding]:
     """Return what lacks room: old and new files side by side, and a copy of the old, must fit."""
     wrong, needed = [], BASE + 3 * payload_bytes
     for folder in places(paths).values():
@@ -48,22 +52,22 @@ def reserves() -> tuple[str, str]:
     return state.ROOT + "/reserve", ETC + "/reserve"
 
 
-def hold() -> None:
+def reserve() -> None:
     """Set room aside for a revert, on the file systems of the state and of the configuration."""
     for path in reserves():
         os.makedirs(os.path.dirname(path), mode=0o755 if path.startswith(ETC) else 0o700, exist_ok=True)
         _allocate(path, RESERVE, keep=True)
 
 
-def give_back() -> None:
-    """Free what :func:`hold` took."""
+def release() -> None:
+    """Free what :func:`reserve` took."""
     for path in reserves():
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 
 
-def keep_some() -> None:
-    """Free what :func:`hold` took where the disk is full: an undo, and a confirmation, must be able to write."""
+def release_if_full() -> None:
+    """Free what :func:`reserve` took where the disk is full: an undo, and a confirmation, must be able to write."""
     for path in reserves():
         with contextlib.suppress(FileNotFoundError):
             disk = os.statvfs(path)

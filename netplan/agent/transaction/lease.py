@@ -13,8 +13,12 @@ import json
 import re
 import time
 
-from ..system.core import Node, Stop, finding, read, write
+from ..system.core import Stop, finding, read, write
 from . import state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Lease, LeaseRequest, Request, Work
 
 PATH = "/lease"
 _OWNER = re.compile(r"^[0-9a-f]{16}$")
@@ -25,16 +29,17 @@ def _boot() -> str:
     return str(read("/proc/sys/kernel/random/boot_id") or "").strip()
 
 
-def load() -> Node:
+def load() -> Lease:
     """Return the lease; ``left_s`` is 0 when nobody holds it. A node that was never touched has epoch 0."""
-    lease: Node = {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": ""}
+    lease: Lease = {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": "", "left_s": 0}
     with contextlib.suppress(ValueError):
         lease.update(json.loads(read(state.ROOT + PATH) or "{}"))
     left = float(lease["until"]) - time.monotonic() if lease["boot"] == _boot() else 0.0
-    return {**lease, "left_s": max(0, round(left))}
+    lease["left_s"] = max(0, round(left))
+    return lease
 
 
-def hold(asked: Node | None) -> None:
+def hold(asked: LeaseRequest | None) -> None:
     """Take or renew the lease for who asks. Stops when another holds it, or when the request is of an older time."""
     if not asked:
         raise Stop(finding("IPP601", "a request for a change without a lease"))
@@ -43,28 +48,29 @@ def hold(asked: Node | None) -> None:
         raise Stop(finding("IPP601", "not a lease"))
     now = load()
     same = now["owner"] == owner
-    if now["left_s"] and not same and not asked.get("steal"):
+    if now["left_s"] and not same and not asked["steal"]:
         hint = "wait for it to end; or, when it is dead, `ipsecplan resume --take-over` or `revert --take-over`"
         raise Stop(finding("IPP671", f"{now['who']} holds this node for {now['left_s']} s yet", hint))
     if epoch < now["epoch"] or (epoch == now["epoch"] and not same):
         raise Stop(finding("IPP671", f"this request is of epoch {epoch}, older than {now['who']}'s ({now['epoch']})"))
     until = time.monotonic() + min(90000, max(15, int(asked["seconds"])))
-    _put({"owner": owner, "who": who, "epoch": epoch, "until": round(until, 1), "boot": _boot()})
+    _put(owner, who, epoch, round(until, 1), _boot())
 
 
 def release() -> None:
     """Give the lease back; the epoch stays."""
     now = load()
     if now["epoch"]:
-        _put({**{key: now[key] for key in ("owner", "who", "epoch", "boot")}, "until": 0.0})
+        _put(now["owner"], now["who"], now["epoch"], 0.0, now["boot"])
 
 
-def leave() -> Node:
-    """Phase ``leave``: the end of a run that opened no transaction."""
+def release_lease(_request: Request) -> Work:
+    """Phase ``release-lease``: the end of a run that opened no transaction."""
     release()
     return {"changed": False, "detail": "free for others"}
 
 
-def _put(lease: Node) -> None:
+def _put(owner: str, who: str, epoch: int, until: float, boot: str) -> None:
+    lease = {"owner": owner, "who": who, "epoch": epoch, "until": until, "boot": boot}
     state.private(state.ROOT)
     write(state.ROOT + PATH, json.dumps(lease, sort_keys=True) + "\n", 0o600)

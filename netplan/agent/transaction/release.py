@@ -8,9 +8,13 @@ import re
 from collections.abc import Iterator
 
 from ..system import core
-from ..system.core import Node, Stop, finding, read, write
+from ..system.core import Stop, finding, read, write
 from ..system.paths import BOOT_UNIT
 from . import state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import FileEntry
 
 TOOLS = (state.SCRIPT, BOOT_UNIT)
 _OWNER = re.compile(r"^root:root$")
@@ -30,7 +34,7 @@ def folder(release: str) -> str:
     return f"{state.ROOT}/releases/{release}"
 
 
-def _members(archive: bytes, wanted: dict[str, Node]) -> Iterator[tuple[Node, bytes]]:
+def _members(archive: bytes, wanted: dict[str, FileEntry]) -> Iterator[tuple[FileEntry, bytes]]:
     """Yield (manifest entry, content) of every file in the tar; stop when it is not exactly what is wanted."""
     import io
     import tarfile
@@ -50,7 +54,7 @@ def _members(archive: bytes, wanted: dict[str, Node]) -> Iterator[tuple[Node, by
         raise Stop(finding("IPP605", f"the archive lacks {sorted(wanted)[0]}"))
 
 
-def unpack(release: str, files: list[Node], archive: bytes) -> None:
+def unpack(release: str, files: list[FileEntry], archive: bytes) -> None:
     """Unpack the tar into the release folder after checking every file against the manifest; nothing else gets in."""
     target = folder(release)
     wanted = {entry["path"]: entry for entry in files}
@@ -90,7 +94,7 @@ def put(tx: str, path: str, data: str | bytes, mode: int) -> bool:
     return write(path, data, mode)
 
 
-def tools(files: list[Node], archive: bytes) -> None:
+def tools(files: list[FileEntry], archive: bytes) -> None:
     """Install revert.sh and the boot unit before anything else can need them."""
     for entry, data in list(_members(archive, {entry["path"]: entry for entry in files})):
         if entry["path"] in TOOLS:

@@ -10,11 +10,15 @@ import os
 from collections.abc import Collection, Sequence
 
 from ..system import vici
-from ..system.core import Node, read, write
+from ..system.core import read, write
 from . import state
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol import Later, NodeJson, Peer, State
 
-def remember(tx: str, peers: Sequence[Node], later: Sequence[Node]) -> None:
+
+def remember(tx: str, peers: Sequence[Peer], later: Sequence[Later]) -> None:
     """Write down with whom this node makes SAs in a transaction; whom it only waits for, if it had some before."""
     folder = state.tx_folder(tx)
     word, old, _ = (read(folder + "/before") or "none - -").split()
@@ -23,7 +27,7 @@ def remember(tx: str, peers: Sequence[Node], later: Sequence[Node]) -> None:
     write(folder + "/held", "".join(f"{pair}\n" for pair in sorted(now)))
 
 
-def held(now: Node) -> list[str]:
+def held(now: State) -> list[str]:
     """Return the pairs that this node keeps with others in what is confirmed."""
     return sorted(_held(now["tx"])) if now["state"] == "confirmed" else []
 
@@ -32,7 +36,7 @@ def _held(tx: str) -> set[str]:
     return set((read(state.tx_folder(tx) + "/held") or "").split())
 
 
-def meet(tx: str, node: Node, replaced: Collection[str]) -> None:
+def meet(tx: str, node: NodeJson, replaced: Collection[str]) -> None:
     """End what this node has with machines that are gone; remember it when it is itself the new one."""
     if node["id"] in replaced:
         write(state.tx_folder(tx) + "/replaced", "")

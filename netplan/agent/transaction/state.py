@@ -18,10 +18,15 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
 
 from ..system import addresses, core, xfrm
-from ..system.core import Node, Stop, finding, must, read, run, write
+from ..system.core import Stop, finding, must, read, run, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..protocol import NodeJson, Progress, Request, State
 
 ROOT = "/var/lib/ipsecplan"
 RUN = "/run/ipsecplan"
@@ -42,10 +47,10 @@ def tx_folder(tx: str) -> str:
     return f"{ROOT}/tx/{tx}"
 
 
-def load() -> Node:
+def load() -> State:
     """Return the node's state; a node that was never touched is ``none``."""
     text = read(STATE)
-    state = {"schema": 1, "state": "none", "tx": "", "release": "", "at": "", "last": {}}
+    state: State = {"schema": 1, "state": "none", "tx": "", "release": "", "at": "", "last": {}}
     if text:
         with contextlib.suppress(ValueError):
             state.update(json.loads(text))
@@ -72,7 +77,7 @@ def require_open(tx: str) -> None:
     """Stop unless ``tx`` is the open transaction: it may have been reverted by its timer meanwhile."""
     state = load()
     if state["state"] != "open" or state["tx"] != tx:
-        last = state.get("last", {})
+        last = state["last"]
         ended = f": it was reverted by {last.get('by')} at {last.get('at')}" if last.get("tx") == tx else ""
         told = finding("IPP603", f"the transaction is not open on this node any more{ended}")
         raise Stop({**told, "ended": last if ended else {}})
@@ -88,7 +93,7 @@ def reached(tx: str, step: str) -> None:
         write(path, f"{done}{step}\n")
 
 
-def progress(now: Node) -> Node:
+def progress(now: State) -> Progress:
     """Return how far the open transaction is; ``left_s``: seconds until this node takes it back by itself."""
     if now["state"] != "open":
         return {"kind": "", "release": "", "steps": [], "proven": False, "prepared": False, "left_s": None}
@@ -103,13 +108,13 @@ def progress(now: Node) -> Node:
         "kind": kind,
         "release": release,
         "steps": steps,
-        "proven": "hold" in steps,
+        "proven": "await-confirm" in steps,
         "prepared": prepared,
         "left_s": left,
     }
 
 
-def begin(tx: str, node: Node, seconds: int, about: str, ended: Callable[[str], None]) -> None:
+def begin(tx: str, node: NodeJson, seconds: int, about: str, ended: Callable[[str], None]) -> None:
     """Open a transaction: snapshot folder with what revert.sh needs, then the timer, then the marker.
 
     ``about``: its kind (apply or try) and the digest of its release, as two words. ``ended`` is called with the
@@ -183,7 +188,7 @@ def deciding() -> Iterator[None]:
         yield
 
 
-def seconds_left(request: Node) -> int:
+def seconds_left(request: Request) -> int:
     """Return the seconds to arm: the timer counts from when the controller sent the request, not from its arrival.
 
     A request may still be on its way when its controller dies; it must not win time. ``sent`` is on this node's

@@ -7,8 +7,8 @@ import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from netplan.agent.protocol import LeaseRequest, Status
 from netplan.problems import Problem, printable
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.record import at_work
@@ -37,20 +37,21 @@ def who() -> str:
     return _ODD.sub("-", at_work.who())
 
 
-def claim(
-    folder: Path, targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]], *, steal: bool
-) -> tuple[dict[str, Any] | None, list[Problem]]:
-    """Return what every changing request carries, and warnings about whom it is taken from.
+def acquire(
+    folder: Path, targets: Mapping[str, Target], found: Mapping[str, Status], *, steal: bool
+) -> tuple[LeaseRequest | None, list[Problem]]:
+    """Return what every changing request carries (``seconds`` is each request's own), and warnings
+    about whom it is taken from.
 
     ``found``: node id -> its state. None, with errors, when another holds a node and ``steal`` is not wanted.
     """
     mine = owner(folder)
     epochs, problems = [0], []
     for node_id, node in found.items():
-        held = node.get("lease") or {}
-        epochs.append(int(held.get("epoch", 0)))
-        if held.get("left_s") and held.get("owner") != mine:
-            holder = printable(str(held.get("who")))
+        held = node["lease"]
+        epochs.append(held["epoch"])
+        if held["left_s"] and held["owner"] != mine:
+            holder = printable(held["who"])
             if steal:
                 said = f"{targets[node_id].name}: taken over from {holder}"
                 problems.append(Problem(code="IPP671", message=said, severity="warning"))
@@ -60,4 +61,4 @@ def claim(
                 problems.append(Problem(code="IPP671", message=said, hint=hint))
     if problems and not steal:
         return None, problems
-    return {"owner": mine, "who": who(), "epoch": max(epochs) + 1, "steal": steal}, problems
+    return {"owner": mine, "who": who(), "epoch": max(epochs) + 1, "seconds": 0, "steal": steal}, problems

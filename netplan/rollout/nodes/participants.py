@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
+from netplan.agent.protocol import NodeJson, Status
 from netplan.problems import Problem
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.view import fitted, order
 from netplan.rollout.nodes.waves import Wave, matches
+from netplan.rollout.outcome import Failed
+from netplan.rollout.phases import Step
 
 
-class Members:
-    """The nodes of one run: ``targets`` take part, ``left_out`` stay as they are, with all their pairs."""
+class Participants:
+    """The nodes of one run: ``targets`` take part, ``left_out`` stay as they are, with all their pairs.
 
-    def __init__(self, targets: Sequence[Target], batch: int | None) -> None:
+    ``held_mtu``: MTU in bytes that the cluster keeps until it is raised to the planned one; None where none is kept.
+    ``replaced``: ids of nodes that are other machines than before.
+    """
+
+    def __init__(self, targets: Sequence[Target], wave_size: int | None) -> None:
         self.targets = {target.id: target for target in targets}
         self.left_out: dict[str, Target] = {}
-        self.hold: int | None = None  # MTU in bytes that the cluster keeps until it is raised to the planned one
-        self.replaced: set[str] = set()  # ids of nodes that are other machines than before
-        self._batch = batch
+        self.held_mtu: int | None = None
+        self.replaced: set[str] = set()
+        self._wave_size = wave_size
         self._waves: tuple[Wave, ...] | None = None
 
     def leave_out(self, nodes: Collection[str]) -> None:
@@ -29,8 +35,8 @@ class Members:
             self.left_out[node_id] = self.targets.pop(node_id)
         self._waves = None
 
-    def keep_only(self, limit: str | None, exclude: str, least: int) -> Problem | None:
-        """Leave out what these patterns leave out; return what is wrong when fewer nodes than ``least`` are left."""
+    def keep_only(self, limit: str | None, exclude: str, least: int = 2) -> None:
+        """Leave out what these patterns leave out. Raises Failed when fewer nodes than ``least`` are left."""
         self.leave_out(
             [
                 i
@@ -38,10 +44,9 @@ class Members:
                 if (limit is not None and not matches(limit, t.name, t.groups)) or matches(exclude, t.name, t.groups)
             ]
         )
-        if len(self.targets) >= least:
-            return None
-        text = f"{len(self.targets)} of {len(self.targets) + len(self.left_out)} nodes are left"
-        return Problem(code="IPP672", message=text, hint="see --limit and --exclude")
+        if len(self.targets) < least:
+            text = f"{len(self.targets)} of {len(self.targets) + len(self.left_out)} nodes are left"
+            raise Failed([Problem(code="IPP672", message=text, hint="see --limit and --exclude")])
 
     def pairs_left_out(self) -> dict[str, list[str]]:
         """Return name of each node left out -> the pairs of this run's nodes with it, in names."""
@@ -54,24 +59,42 @@ class Members:
             for target in self.left_out.values()
         }
 
-    def learn(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+    def adopt_node_state(self, found: Mapping[str, Status]) -> None:
         """Take over from the nodes (id -> status) which of them are deferred, and at which MTU they wait."""
-        self.leave_out({i for node in found.values() for i in node.get("deferred", ())})
-        self.hold = min([size for node in found.values() if (size := node.get("to_raise"))], default=None)
+        self.leave_out({i for node in found.values() for i in node["deferred"]})
+        self.held_mtu = min([node["to_raise"] for node in found.values() if node["to_raise"]], default=None)
 
-    def facts(self, target: Target) -> dict[str, Any]:
+    def facts(self, target: Target) -> NodeJson:
         """Return ``node.json`` as this run needs it."""
-        return fitted(target.node, self.left_out, self.hold)
+        return fitted(target.node, self.left_out, self.held_mtu)
+
+    def chosen(self, step: Step) -> list[str]:
+        """Return the ids of the nodes that take part in a step."""
+        if step.pairs != "canary":
+            return list(self.targets)  # who has no pair in a wave still hears of it: its timer counts anew
+        return list(self.waves[0].nodes)
+
+    def pairs(self, step: Step, node: NodeJson) -> list[str]:
+        """Return the pairs of a node that are encrypted in a step."""
+        mine = [peer["pair"] for peer in node["peers"]]
+        if step.pairs == "all":
+            return mine
+        return [p for p in self.waves[0 if step.pairs == "canary" else int(step.pairs)].pairs if p in mine]
 
     @property
-    def planned(self) -> int:
+    def planned_mtu(self) -> int:
         """The planned MTU of pods and overlay devices in bytes."""
-        return min(int(target.node["mtu"]["pod"]) for target in self.targets.values())
+        return min(target.node["mtu"]["pod"] for target in self.targets.values())
+
+    @property
+    def to_raise(self) -> tuple[int, int] | None:
+        """The size that is kept and the planned one, in bytes; None where none is kept."""
+        return (self.held_mtu, self.planned_mtu) if self.held_mtu else None
 
     @property
     def waves(self) -> tuple[Wave, ...]:
-        """The order in which pairs switch."""
+        """The order in which pairs are encrypted."""
         if self._waves is None:
             fit = {i: replace(target, node=self.facts(target)) for i, target in self.targets.items()}
-            self._waves = order(fit, self._batch)
+            self._waves = order(fit, self._wave_size)
         return self._waves

@@ -6,8 +6,8 @@ An attacker's machine at the address of a node looks the same, so no certificate
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from netplan.agent.protocol import Status
 from netplan.problems import Problem, quoted
 from netplan.rollout.nodes.targets import Target
 
@@ -18,7 +18,7 @@ LEFT = {
 }
 
 
-def named(targets: Mapping[str, Target], words: str) -> tuple[set[str], list[Problem]]:
+def parse_names(targets: Mapping[str, Target], words: str) -> tuple[set[str], list[Problem]]:
     """Return the ids of the nodes named in ``words`` (names with commas), and a Problem for each that is not here."""
     by_name = {target.name: i for i, target in targets.items()}
     names = [word.strip() for word in words.split(",") if word.strip()]
@@ -30,27 +30,22 @@ def named(targets: Mapping[str, Target], words: str) -> tuple[set[str], list[Pro
     return {by_name[name] for name in names if name in by_name}, problems
 
 
-def lost(targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def nodes_without_state(targets: Mapping[str, Target], found: Mapping[str, Status]) -> dict[str, list[str]]:
     """Return id -> names of the peers that keep a pair with it, of nodes without any memory of ours."""
     out = {}
     for node_id in targets:
-        state = found.get(node_id, {}).get("state", {})
-        if state.get("state") != "none" or state.get("last"):
+        if node_id not in found or found[node_id]["state"]["state"] != "none" or found[node_id]["state"]["last"]:
             continue
         pairs = {peer["id"]: peer["pair"] for peer in targets[node_id].node["peers"]}
-        holders = [
-            target.name for i, target in targets.items() if pairs.get(i) in set(found.get(i, {}).get("held", ()))
-        ]
+        holders = [target.name for i, target in targets.items() if i in found and pairs.get(i) in found[i]["held"]]
         if holders:
             out[node_id] = holders
     return out
 
 
-def judge(
-    targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]], wanted: Iterable[str]
-) -> list[Problem]:
+def check(targets: Mapping[str, Target], found: Mapping[str, Status], wanted: Iterable[str]) -> list[Problem]:
     """Return what is wrong between what the operator said was replaced (ids) and what the nodes say."""
-    known, wanted = lost(targets, found), set(wanted)
+    known, wanted = nodes_without_state(targets, found), set(wanted)
     problems = []
     for node_id, holders in known.items():
         if node_id not in wanted:
@@ -67,10 +62,10 @@ def judge(
     return problems
 
 
-def remains(targets: Mapping[str, Target], replaced: Iterable[str]) -> list[Problem]:
+def warnings(targets: Mapping[str, Target], replaced: Iterable[str]) -> list[Problem]:
     """Return a warning for each new machine about what the one before still has."""
     return [
         Problem(code="IPP674", message=f"{targets[i].name}: {left}", severity="warning")
         for i in sorted(replaced)
-        if (left := LEFT.get(str(targets[i].node.get("auth", "certificates"))))
+        if (left := LEFT.get(targets[i].node["auth"]))
     ]

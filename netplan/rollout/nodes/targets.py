@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netplan.agent.protocol import FileEntry, NodeJson
 from netplan.bundle.manifest import Bundle
 from netplan.inputs import inventory as inventory_module
 from netplan.inputs.inventory import Host, Inventory
@@ -51,8 +52,8 @@ class Target:
     id: str
     name: str
     digest: str
-    node: dict[str, Any]
-    files: tuple[dict[str, str], ...]
+    node: NodeJson
+    files: tuple[FileEntry, ...]
     folder: Path
     connection: dict[str, Any]
     groups: frozenset[str] = frozenset()
@@ -97,7 +98,9 @@ def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
             problems.append(inventory.problem("IPP650", f"the bundle's node {quoted(about['name'])} is not here"))
             continue
         prefix = f"nodes/{node_id}"
-        files = tuple({**entry, "path": entry["path"].removeprefix(prefix)} for entry in bundle.files_of(node_id))
+        files: tuple[FileEntry, ...] = tuple(
+            {**entry, "path": entry["path"].removeprefix(prefix)} for entry in bundle.files_of(node_id)
+        )
         connection, wrong = connection_of(host, inventory)
         problems += wrong
         found.append(

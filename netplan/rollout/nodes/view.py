@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
+from netplan.agent.protocol import Device, Later, NodeJson, Peer, Status
 from netplan.problems import Problem
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.waves import Pair, Wave, waves
 from netplan.stack import parse, wire_size
 
-Node = dict[str, Any]
 
-
-def fitted(node: Node, left_out: Collection[str], size: int | None) -> Node:
+def fitted(node: NodeJson, left_out: Collection[str], size: int | None) -> NodeJson:
     """Return ``node.json`` without peers that are left out and, with ``size``, as if pods had that MTU in bytes."""
-    peers = [peer for peer in node["peers"] if peer["id"] not in left_out]
+    peers: list[Peer] = [peer for peer in node["peers"] if peer["id"] not in left_out]
     if not size:
         return node if len(peers) == len(node["peers"]) else {**node, "peers": peers}
     peers = [
-        p if p.get("plane") else {**p, "inner_mtu": size, "outer_packet": wire_size(parse(p["packet"]), size)}
+        p if p.get("network") else {**p, "inner_mtu": size, "outer_packet": wire_size(parse(p["packet"]), size)}
         for p in peers
     ]
-    devices = [{**device, "mtu": size} for device in node["overlay"]["devices"]]
+    devices: list[Device] = [{**device, "mtu": size} for device in node["overlay"]["devices"]]
     return {**node, "peers": peers, "mtu": {"pod": size}, "overlay": {**node["overlay"], "devices": devices}}
 
 
-def later(node: Node, left_out: Collection[str]) -> list[Node]:
+def deferred_peers(node: NodeJson, left_out: Collection[str]) -> list[Later]:
     """Return the peers of a node that are left out, with what the node must know of them."""
-    return [{k: p[k] for k in ("pair", "id", "address", "children")} for p in node["peers"] if p["id"] in left_out]
+    return [
+        {"pair": p["pair"], "id": p["id"], "address": p["address"], "children": p["children"]}
+        for p in node["peers"]
+        if p["id"] in left_out
+    ]
 
 
-def shared(node: Node) -> tuple[dict[str, str], dict[str, tuple[str, str, str]]]:
-    """Return (pair -> peer id) of the keys that a node shares, and for pairs on planes with identities of their own
+def psk_owners(node: NodeJson) -> tuple[dict[str, str], dict[str, tuple[str, str, str]]]:
+    """Return (pair -> peer id) of the keys that a node shares, and for pairs on networks with identities of their own
     (the pair whose key it is, own identity, the peer's). A host pair has one key, whatever networks are between."""
-    main = {peer["id"]: peer["pair"] for peer in node["peers"] if not peer.get("plane")}
+    main = {peer["id"]: peer["pair"] for peer in node["peers"] if not peer.get("network")}
     more = {
         peer["pair"]: (main[peer["id"]], peer["own_identity"], peer["identity"])
         for peer in node["peers"]
@@ -43,7 +45,7 @@ def shared(node: Node) -> tuple[dict[str, str], dict[str, tuple[str, str, str]]]
     return {pair: peer for peer, pair in main.items()}, more
 
 
-def alone(node: Node, known: Collection[str]) -> list[str]:
+def unmanaged_pairs(node: NodeJson, known: Collection[str]) -> list[str]:
     """Return the pairs whose other end nobody in this run asks for anything: hosts that are managed elsewhere."""
     return [peer["pair"] for peer in node["peers"] if peer["id"] not in known]
 
@@ -59,34 +61,35 @@ def order(targets: Mapping[str, Target], limit: int | None) -> tuple[Wave, ...]:
     return waves(list(targets), list(pairs.values()), last=last, limit=limit)
 
 
-def smallest(nodes: Sequence[Node], found: Mapping[str, Mapping[str, Any]]) -> int | None:
+def smallest_live_mtu(nodes: Sequence[NodeJson], found: Mapping[str, Status]) -> int | None:
     """Return the size in bytes that the cluster must keep because a live device is smaller than planned, else None.
 
     ``found``: what each node (by id) answered to ``status``. A device larger than planned is no obstacle.
     """
     sizes = []
     for node in nodes:
-        if node.get("overlay", {}).get("made_by"):  # that network sets its MTU, and preflight judges it
+        # a network that makes the overlay sets its MTU, and preflight judges it
+        if node["overlay"].get("made_by") or node["id"] not in found:
             continue
-        live = found.get(node["id"], {}).get("mtu") or {}
-        there = [*(live.get("devices") or {}).values(), live.get("bridge")]
-        there += [size for pod in live.get("pods") or () for size in (pod["mtu"], pod["port_mtu"])]
+        live = found[node["id"]]["mtu"]
+        there = [*live["devices"].values(), live["bridge"]]
+        there += [size for pod in live["pods"] for size in (pod["mtu"], pod["port_mtu"])]
         sizes += [size for size in there if size and size < node["mtu"]["pod"]]
     return min(sizes, default=None)
 
 
-def not_yet(targets: Mapping[str, Target], found: Mapping[str, Mapping[str, Any]], hold: int | None) -> list[Problem]:
-    """Return a Problem for each node that lacks a planned device while the cluster keeps the size ``hold`` in bytes.
+def missing_devices(targets: Mapping[str, Target], found: Mapping[str, Status], held_mtu: int | None) -> list[Problem]:
+    """Return a Problem for each node that lacks a planned device while the cluster keeps ``held_mtu`` bytes.
 
     The files that make a device wait for the raise together with all others, so nothing would make it (IPP622 in the
     middle of the change). ``found``: what each node (by id) answered to ``status``.
     """
     problems = []
-    for node_id, target in targets.items() if hold else ():
-        live = (found.get(node_id, {}).get("mtu") or {}).get("devices") or {}
+    for node_id, target in targets.items() if held_mtu else ():
+        live = found[node_id]["mtu"]["devices"] if node_id in found else {}
         missing = [name for name, size in live.items() if size is None]
-        if missing and not target.node.get("overlay", {}).get("made_by"):
-            text = f"{target.name}: {', '.join(missing[:4])} would be new, while every node stays at {hold} bytes"
+        if missing and not target.node["overlay"].get("made_by"):
+            text = f"{target.name}: {', '.join(missing[:4])} would be new, while every node stays at {held_mtu} bytes"
             hint = (
                 "a new peer and a raise don't go together: `apply --raise-mtu` a bundle without the new nodes first, "
                 "then apply this one"

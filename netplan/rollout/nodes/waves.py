@@ -1,7 +1,7 @@
-"""Which pairs switch together, in which order: canary pair, canary node, then doubling; control plane last. Pure.
+"""Which pairs switch together, in which order: canary pair, canary node, then doubling; control network last. Pure.
 
 Every node is staged before any pair switches, so an order concerns pairs only. A pair switches with its earlier node;
-a pair with an end in the control plane waits for that end.
+a pair with an end in the control network waits for that end.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def waves(
     if limit is not None and limit < 1:
         raise ValueError("a wave has at least one node")
     early, late = [n for n in nodes if n not in last], [n for n in nodes if n in last]
-    if not early:  # all are the control plane: then none is more so
+    if not early:  # all are the control network: then none is more so
         early, late = late, []
     order = {node: at for at, node in enumerate(early + late)}
     turn: dict[str, list[Pair]] = {node: [] for node in order}
@@ -60,7 +60,7 @@ def waves(
     out.append(_wave("canary pair", [first], order))
     if rest:
         out.append(_wave("canary node", rest, order))
-    for group, word in ((early, "batch"), (late, "control plane")):
+    for group, word in ((early, "batch"), (late, "control network")):
         waiting = [node for node in group if node != canary and turn[node]]
         for members in _doubling(waiting, 2 if group is early else 1, limit):
             out.append(_wave(f"{word} of {len(members)}", [p for node in members for p in turn[node]], order))

@@ -17,16 +17,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from netplan.agent.protocol import Request
 from netplan.inputs.ansible_surroundings import can_use_ssh, temporary, utf8_locale
 from netplan.inputs.ansible_words import of_play
 from netplan.problems import ExitCode
 from netplan.refusals import refusals, refused
 from netplan.rollout.nodes.targets import TEMPLATE, Target
 from netplan.rollout.pace import FORKS, Limits
+from netplan.rollout.transport.reply import Answer, parse
 from netplan.rollout.transport.secret_socket import LINK, Handover, own_environment
 
 PREFIX = "ipsecplan-run-"
@@ -36,17 +37,6 @@ CONTROL_ROOM = 107 - 40 - 17 - 2
 SHORT = "/tmp"  # noqa: S108  a folder of our own is made in it, 0700
 
 
-@dataclass
-class Answer:
-    """What a node said: one result a phase, or why there is none."""
-
-    results: list[dict[str, Any]] = field(default_factory=list)
-    unreachable: str | None = None
-    broken: str | None = None
-    clock: float | None = None  # the node's monotonic clock in seconds when it answered
-    wall: float | None = None  # and its wall clock
-
-
 class Transport(Protocol):
     """Something that carries requests to nodes: Ansible here, a stand-in in tests. ``limits``: how long it waits."""
 
@@ -54,7 +44,7 @@ class Transport(Protocol):
 
     def step(
         self,
-        requests: Mapping[str, dict[str, Any]],
+        requests: Mapping[str, Request],
         targets: Mapping[str, Target],
         *,
         payload: bool,
@@ -111,7 +101,7 @@ class AnsibleTransport:
 
     def step(
         self,
-        requests: Mapping[str, dict[str, Any]],
+        requests: Mapping[str, Request],
         targets: Mapping[str, Target],
         *,
         payload: bool,
@@ -135,7 +125,7 @@ class AnsibleTransport:
 
     def _carry(
         self,
-        requests: Mapping[str, dict[str, Any]],
+        requests: Mapping[str, Request],
         targets: Mapping[str, Target],
         payload: bool,
         fresh: bool,
@@ -160,7 +150,7 @@ class AnsibleTransport:
         def look(event: dict[str, Any]) -> bool:
             host = event.get("event_data", {}).get("host")
             if event.get("event") in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable") and host in requests:
-                seen[host] = _answer(run / "out" / host)
+                seen[host] = _answer(run / "out" / host, requests[host])
                 arrived(host, seen[host])
             return True
 
@@ -185,8 +175,8 @@ class AnsibleTransport:
             )
         for node_id in requests:
             if node_id not in seen:
-                seen[node_id] = _answer(run / "out" / node_id)
-                if not seen[node_id].results and not seen[node_id].unreachable:
+                seen[node_id] = _answer(run / "out" / node_id, requests[node_id])
+                if not seen[node_id].results and not (seen[node_id].unreachable or seen[node_id].broken):
                     seen[node_id] = Answer(broken=self._why(str(ended.status), run))
                 arrived(node_id, seen[node_id])
         shutil.rmtree(run, ignore_errors=True)
@@ -248,14 +238,12 @@ def _put(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _answer(path: Path) -> Answer:
+def _answer(path: Path, request: Request) -> Answer:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return Answer()
-    if "results" in said:
-        return Answer(results=list(said["results"]), clock=said.get("clock"), wall=said.get("wall"))
-    return Answer(unreachable=said.get("unreachable"), broken=said.get("broken"))
+    return parse(text, request)
 
 
 def _tail(run: Path) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from netplan.agent.protocol import RequestOptional
 from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes import replaced
-from netplan.rollout.nodes.view import not_yet, smallest
+from netplan.rollout.nodes.view import missing_devices, smallest_live_mtu
 from netplan.rollout.outcome import Failed, Outcome
 from netplan.rollout.phases import Step
 from netplan.rollout.record.events import AwaitingConfirm
-from netplan.rollout.transport.ansible import Answer
+from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.confirm import confirm_all
-from netplan.rollout.verbs.raise_mtu import lift
+from netplan.rollout.verbs.raise_mtu import raise_mtu
 from netplan.rollout.verbs.revert import undo_after
 from netplan.verify.reach import judge
 
@@ -32,41 +33,41 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
 
     With ``keep`` it is a try: after the proof the nodes wait ``Options.keep_s`` seconds for a yes.
     """
-    if any(target.node.get("auth") == "psk" for target in engine.targets.values()):
-        _ = engine.keys  # a store that can't be read, or lacks a key, is found here and not in the middle
-    engine.kind = "try" if keep else "apply"
-    engine.begin(engine.kind)
+    engine.credentials.find_missing()  # found here and not in the middle
+    kind = "try" if keep else "apply"
+    engine.begin(kind, kind=kind)
+    participants = engine.participants
     try:
-        engine.select()
+        participants.keep_only(engine.options.limit, engine.options.exclude)
         seen = _look_for_replaced(engine)
         unheard = settle(engine)
         if errors(unheard):
             raise Failed(unheard)
-        engine.claim()
+        engine.acquire_lease()
     except Failed as failure:
         return engine.end(engine.nothing_changed(failure))
-    found = {i: engine.results["status"][i] for i in seen}
+    found = {i: engine.run.results.status[i] for i in seen}
     changes = sum(1 for result in found.values() if result["differs"])
     outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
-    outcome.left_out = engine.pairs_left_out()
-    hold = smallest([target.node for target in engine.targets.values()], found)
-    waiting = [size for node in found.values() if (size := node.get("to_raise"))]
+    outcome.left_out = participants.pairs_left_out()
+    held_mtu = smallest_live_mtu([target.node for target in engine.targets.values()], found)
+    waiting = [node["to_raise"] for node in found.values() if node["to_raise"]]
     if not changes:
         outcome.outcome = "unchanged"
-        outcome.to_raise = (min(waiting), engine.planned) if waiting else None
-    elif hindered := not_yet(engine.targets, found, hold):
+        outcome.to_raise = (min(waiting), participants.planned_mtu) if waiting else None
+    elif hindered := missing_devices(engine.targets, found, held_mtu):
         return engine.end(engine.nothing_changed(Failed(hindered)))
     elif short := engine.fit((*_steps(engine), *ending(keep))):
         return engine.end(engine.nothing_changed(Failed(short)))
     elif not _agreed(engine, agree, outcome):
         outcome.outcome = "declined"
     else:
-        engine.hold = hold
+        participants.held_mtu = held_mtu
         finish(engine, _steps(engine), outcome, keep)
     if outcome.outcome in ("confirmed", "awaiting-confirm"):
-        outcome.problems += replaced.remains(engine.targets, engine.replaced)
+        outcome.problems += replaced.warnings(engine.targets, participants.replaced)
     if outcome.to_raise and engine.options.lift and outcome.outcome in ("unchanged", "confirmed"):
-        lift(engine, outcome)
+        raise_mtu(engine, outcome)
     return engine.end(outcome)
 
 
@@ -79,22 +80,23 @@ def _agreed(engine: Engine, agree: Callable[[Outcome], bool], outcome: Outcome) 
 
 
 def _steps(engine: Engine) -> tuple[Step, ...]:
-    return phases.in_waves(phases.APPLY, len(engine.waves))
+    return phases.in_waves(phases.APPLY, len(engine.participants.waves))
 
 
 def ending(keep: Keep | None) -> tuple[Step, ...]:
     """Return the steps behind the proof."""
-    return (*([phases.HOLD] if keep else []), phases.PREPARE, phases.CONFIRM)
+    return (*([phases.AWAIT_CONFIRM] if keep else []), phases.PREPARE, phases.CONFIRM)
 
 
 def _look_for_replaced(engine: Engine) -> dict[str, Answer]:
     """Look at the nodes; go on only where the operator has said which of them are new machines. Raises Failed."""
-    engine.replaced, unknown = replaced.named(engine.targets, engine.options.replace)
+    participants = engine.participants
+    participants.replaced, unknown = replaced.parse_names(engine.targets, engine.options.replace)
     if unknown:
         raise Failed(unknown)
 
     def wrong() -> list[Problem]:
-        return replaced.judge(engine.targets, engine.results.get("status", {}), engine.replaced)
+        return replaced.check(engine.targets, engine.run.results.status, participants.replaced)
 
     try:
         seen = _look(engine)
@@ -107,15 +109,16 @@ def _look_for_replaced(engine: Engine) -> dict[str, Answer]:
 
 def _look(engine: Engine) -> dict[str, Answer]:
     """Ask every node for its state and readiness; with ``defer_away``, do without those that can't be reached."""
+    extra: RequestOptional = {"stop_when_same": not engine.participants.replaced}
     try:
-        return engine.step(phases.LOOK, stop_when_same=not engine.replaced)
+        return engine.step(phases.LOOK, extra)
     except Failed as failure:
         away = {i for i, target in engine.targets.items() if target.name in failure.unreachable}
         if not (engine.options.defer_away and away) or len(engine.targets) - len(away) < 2:
             raise
-        engine.leave_out(away)
-        engine.results.clear()
-        return engine.step(phases.LOOK, stop_when_same=not engine.replaced)  # the others may have missed them, too
+        engine.participants.leave_out(away)
+        engine.run.results.clear()
+        return engine.step(phases.LOOK, extra)  # the others may have missed them, too
 
 
 def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep | None) -> None:
@@ -123,28 +126,28 @@ def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep |
     try:
         for step in steps:
             engine.stop_if_cancelled()
-            _patiently(engine, step) if "arm" in step.phases else engine.step(step)
+            arm_with_retry(engine, step) if "arm" in step.phases else engine.step(step)
             if "probe" in step.phases:
                 outcome.verdict = engine.verdict()
                 if not outcome.verdict.ok:
                     raise Failed(outcome.verdict.problems())
-        if keep and not _kept(engine, outcome, keep):
+        if keep and not ask_to_confirm(engine, outcome, keep):
             outcome.outcome = "awaiting-confirm"
             return
         engine.stop_if_cancelled()
         confirm_all(engine)
     except Failed as failure:
-        if _kept_out(engine, failure):
+        if all_leased_by_other(engine, failure):
             outcome.outcome, outcome.exit_code = "failed", ExitCode.FAILURE
             outcome.problems += failure.problems
         else:
             undo_after(engine, failure, outcome)
         return
     outcome.outcome = "confirmed"
-    outcome.to_raise = (engine.hold, engine.planned) if engine.hold else None
+    outcome.to_raise = engine.participants.to_raise
 
 
-def _patiently(engine: Engine, step: Step) -> None:
+def arm_with_retry(engine: Engine, step: Step) -> None:
     """Arm the nodes. Where two begin at the same moment, each may have got some: the first node's holder goes on."""
     first = next(iter(engine.targets))
     for left in reversed(range(RACES)):
@@ -152,39 +155,41 @@ def _patiently(engine: Engine, step: Step) -> None:
             engine.step(step)
             return
         except Failed as failure:
-            if not _lost(failure) or not engine.results[step.phases[0]][first]["ok"] or not left:
+            if not lost_race(failure) or not engine.run.results[step.phases[0]][first]["ok"] or not left:
                 raise
             time.sleep(RACE_PAUSE_S)
-            engine.later()
+            engine.run.next_epoch()
 
 
-def _lost(failure: Failed) -> bool:
+def lost_race(failure: Failed) -> bool:
     """Tell whether somebody else was faster, and nothing else is wrong."""
     return {problem.code for problem in failure.problems} <= {"IPP671", "IPP602"}
 
 
-def _kept_out(engine: Engine, failure: Failed) -> bool:
+def all_leased_by_other(engine: Engine, failure: Failed) -> bool:
     """Tell whether another one has got every node: then there is nothing of ours to take back."""
-    armed = engine.results.get("arm", {})
-    return _lost(failure) and len(armed) == len(engine.targets) and not any(result["ok"] for result in armed.values())
+    armed = engine.run.results.get("arm", {})
+    return (
+        lost_race(failure) and len(armed) == len(engine.targets) and not any(result["ok"] for result in armed.values())
+    )
 
 
-def _kept(engine: Engine, outcome: Outcome, keep: Keep) -> bool:
+def ask_to_confirm(engine: Engine, outcome: Outcome, keep: Keep) -> bool:
     """Arm the nodes for the wait and ask. False when the answer comes later and from elsewhere. Raises Failed at no."""
     seconds = engine.options.keep_s
     end = time.time() + seconds  # the nodes' timers count from sending, too
-    engine.step(phases.HOLD)
+    engine.step(phases.AWAIT_CONFIRM)
     outcome.until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))
     outcome.keep_margin_s = engine.timers.pace.keep_margin_s
     seconds = max(0, int(end - time.time()))
-    engine.tell(AwaitingConfirm(seconds=seconds, until=outcome.until))
+    engine.emit(AwaitingConfirm(seconds=seconds, until=outcome.until))
     answer = keep(outcome, seconds)
     if answer is False:
         raise Failed([Problem(code="IPP664", message="not confirmed in time")])
     return answer is True
 
 
-AGAIN = Step(phases=("reach",), rearm=False)
+AGAIN = Step(phases=("reachability",), rearm=False)
 
 
 def settle(engine: Engine) -> list[Problem]:
@@ -192,10 +197,10 @@ def settle(engine: Engine) -> list[Problem]:
 
     A node that heard less than everything is asked again: with many nodes, some begin when others have answered.
     """
-    heard = {i: r["heard"] for i, r in engine.results.get("preflight", {}).items() if r.get("heard")}
-    nodes = [engine.facts(engine.targets[i]) for i in heard]
+    heard = {i: r["heard"] for i, r in engine.run.results.preflight.items() if r["heard"]}
+    nodes = [engine.participants.facts(engine.targets[i]) for i in heard]
     if judge(nodes, heard):
         late = [i for i in heard if judge(nodes, {i: heard[i]})]
         engine.step(AGAIN, only=late)
-        heard.update({i: r["heard"] for i, r in engine.results["reach"].items() if r.get("heard")})
+        heard.update({i: r["heard"] for i, r in engine.run.results.reachability.items() if r["heard"]})
     return judge(nodes, heard)

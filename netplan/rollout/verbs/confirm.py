@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
+from netplan.agent.protocol import RequestOptional, Status
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
@@ -27,8 +27,8 @@ def confirm_all(engine: Engine) -> None:
     least = least_deadline_s(pace)
     deadlines = deadlines_of(roles, engine.timers.timer_s, least_s=least, apart_s=pace.apart_s)
     begin = time.monotonic()
-    each = {i: {"witness": role.witness, "timer": deadlines[i]} for i, role in roles.items()}
-    engine.step(phases.PREPARE, each=each)
+    each: dict[str, RequestOptional] = {i: {"witness": role.witness} for i, role in roles.items()}
+    engine.step(phases.PREPARE, each=each, timers=deadlines)
     first = min(deadlines[i] for i, role in roles.items() if role.witness or len(roles) == 1)
     for decides in (True, False):
         nodes = [i for i, role in roles.items() if (role.witness is None) is decides]
@@ -50,12 +50,12 @@ def confirm_these(engine: Engine, nodes: list[str], *, again: Callable[[], bool]
 def confirm(engine: Engine) -> Outcome:
     """Confirm the open and proven transaction of this bundle, proving it once more first."""
     try:
-        found = engine.look()
-        stolen = engine.claim()
+        found = engine.read_state(before=True)
+        stolen = engine.acquire_lease()
     except Failed as failure:
         engine.begin("confirm", journal=False)
         return engine.end(engine.nothing_changed(failure))
-    engine.learn(found)
+    engine.participants.adopt_node_state(found)
     found = {i: node for i, node in found.items() if i in engine.targets}
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
     states = {node["state"]["state"] for node in found.values()}
@@ -69,8 +69,7 @@ def confirm(engine: Engine) -> Outcome:
         engine.begin("confirm", journal=False)
         outcome.outcome, outcome.exit_code, outcome.problems = "failed", ExitCode.FAILURE, [*stolen, *refused]
         return engine.end(outcome)
-    engine.begin("confirm", transaction=transactions.pop())
-    engine.kind = "try"
+    engine.begin("confirm", transaction=transactions.pop(), kind="try")
     if short := engine.fit((phases.PROBE, phases.PREPARE, phases.CONFIRM)):
         outcome.outcome, outcome.exit_code, outcome.problems = "failed", ExitCode.FAILURE, [*stolen, *short]
         return engine.end(outcome)
@@ -88,13 +87,13 @@ def confirm(engine: Engine) -> Outcome:
     return engine.end(outcome)
 
 
-def _is_bundle(engine: Engine, node_id: str, node: dict[str, Any]) -> bool:
+def _is_bundle(engine: Engine, node_id: str, node: Status) -> bool:
     """Tell whether a node's transaction is about this bundle."""
     about = node["transaction"]["release"] if node["state"]["state"] == "open" else node["state"]["release"]
     return bool(about == engine.targets[node_id].digest)
 
 
-def _refusals(engine: Engine, found: dict[str, dict[str, Any]]) -> list[Problem]:
+def _refusals(engine: Engine, found: Mapping[str, Status]) -> list[Problem]:
     """Return why this can't be confirmed; empty when it can."""
     opened = {i: node for i, node in found.items() if node["state"]["state"] == "open"}
     if not opened:
@@ -128,17 +127,17 @@ def _refusals(engine: Engine, found: dict[str, dict[str, Any]]) -> list[Problem]
     return problems
 
 
-def state_words(node: dict[str, Any]) -> str:
+def state_words(node: Status) -> str:
     """Return in words what a node has and how its last transaction ended."""
     state = node["state"]
-    last = state.get("last") or {}
+    last = state["last"]
     if state["state"] == "open":
         return "open"
     if last.get("result") == "reverted":
-        return f"rolled back by {last['by']} at {last['at']}"
-    return {"none": "nothing is applied", "confirmed": "confirmed"}[state["state"]]
+        return f"rolled back by {last.get('by')} at {last.get('at')}"
+    return "confirmed" if state["state"] == "confirmed" else "nothing is applied"
 
 
-def ended(found: dict[str, dict[str, Any]]) -> str:
+def ended(found: Mapping[str, Status]) -> str:
     """Return one hint about nodes of which none is open."""
     return "; ".join(sorted({state_words(node) for node in found.values()})) + ": `ipsecplan apply` begins anew"

@@ -1,21 +1,46 @@
-"""The verb ``verify``: measure in turn, and say so where somebody changed the nodes meanwhile."""
+"""The verbs that change nothing: ``status`` looks, ``verify`` measures, in turn with others that do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from netplan.problems import ExitCode, Problem, printable
+from netplan.rollout import phases
 from netplan.rollout.engine import Engine
-from netplan.rollout.outcome import Outcome
+from netplan.rollout.outcome import Failed, Outcome
 from netplan.rollout.record.at_work import WAIT_S, turn
+
+
+def status(engine: Engine, *, texts: bool = False) -> Outcome:
+    """Look at every node; changes nothing. ``texts``: their swanctl.conf and guard too."""
+    engine.begin("status", journal=False)
+    try:
+        nodes = engine.read_state(texts=texts)
+    except Failed as failure:
+        return engine.nothing_changed(failure)
+    return Outcome("seen", ExitCode.OK, nodes=nodes, changes=sum(1 for n in nodes.values() if n["differs"]))
+
+
+def verify(engine: Engine) -> Outcome:
+    """Measure every ordered pair on the wire; changes nothing."""
+    engine.begin("verify", journal=False)
+    try:
+        engine.participants.adopt_node_state(engine.read_state())
+        engine.step(phases.MEASURE, patience=phases.TURN_S)
+    except Failed as failure:
+        code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
+        return Outcome("failed", code, failure.problems)
+    verdict = engine.verdict()
+    code = ExitCode.OK if verdict.ok else ExitCode.VERIFY_FAILED
+    return Outcome("verified" if verdict.ok else "failed", code, verdict.problems(), verdict)
 
 
 def measure(engine: Engine, verb: str, say: Callable[[str], object], *, wait_s: float = WAIT_S) -> Outcome:
     """Measure every pair in our turn; ``say`` is told for whom we wait. Raises ProblemError after ``wait_s``."""
     if not engine.state.reading:  # we are the writer that others wait for
-        return engine.verify()
+        return verify(engine)
     with turn(engine.state.folder, verb, say, cancelled=engine.cancelled.is_set, wait_s=wait_s):
-        outcome = engine.verify()
+        outcome = verify(engine)
     if outcome.exit_code != ExitCode.OK:
         outcome.problems += meanwhile(engine)
     return outcome
@@ -29,14 +54,14 @@ def meanwhile(engine: Engine) -> list[Problem]:
         said = f"{other.words()} began while this was measured"
         return [Problem(code="IPP608", message=said, hint=hint, severity="warning")]
     open_there = {
-        engine.targets[i].name: lease
-        for i, node in engine.results.get("status", {}).items()
-        if i in engine.targets and node["state"]["state"] == "open" and (lease := node.get("lease") or {}).get("left_s")
+        engine.targets[i].name: node["lease"]
+        for i, node in engine.run.results.status.items()
+        if i in engine.targets and node["state"]["state"] == "open" and node["lease"]["left_s"]
     }
     return [
         Problem(
             code="IPP671",
-            message=f"{name}: a transaction of {printable(str(lease.get('who')))} is open",
+            message=f"{name}: a transaction of {printable(lease['who'])} is open",
             hint=hint,
             severity="warning",
         )

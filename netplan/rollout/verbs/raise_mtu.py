@@ -5,17 +5,16 @@ from __future__ import annotations
 from netplan.problems import ExitCode
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
-from netplan.rollout.leave import leave
 from netplan.rollout.outcome import Failed, Outcome
 
 
-def lift(engine: Engine, outcome: Outcome) -> None:
+def raise_mtu(engine: Engine, outcome: Outcome) -> None:
     """Raise the MTU of every node from ``outcome.to_raise``; what does not prove itself goes down again."""
     assert outcome.to_raise is not None  # noqa: S101 - callers ask only where something is to be raised
     size, _ = outcome.to_raise
-    engine.hold = None
+    engine.participants.held_mtu = None
     try:
-        for step in phases.LIFT:
+        for step in phases.RAISE:
             engine.stop_if_cancelled()
             engine.step(step)
         outcome.verdict = engine.verdict()
@@ -24,12 +23,12 @@ def lift(engine: Engine, outcome: Outcome) -> None:
     except Failed as failure:
         outcome.problems += failure.problems
         outcome.exit_code = ExitCode.VERIFY_FAILED
-        for step in phases.LOWER:
+        for step in phases.LOWER_AGAIN:
             try:
-                engine.step(step, size=size)
+                engine.step(step, {"size": size})
             except Failed as again:
                 outcome.problems += again.problems
         return
     finally:
-        leave(engine)
+        engine.release_lease()
     outcome.raised, outcome.to_raise = outcome.to_raise, None

@@ -7,33 +7,35 @@ is done already, so a step that only some nodes have finished is sent to all aga
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from netplan.agent.protocol import Status
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
-from netplan.rollout.nodes.view import smallest
+from netplan.rollout.nodes.view import smallest_live_mtu
 from netplan.rollout.outcome import Failed, Outcome
 from netplan.rollout.phases import Step
 from netplan.rollout.verbs.apply import Keep, ending, finish
 from netplan.rollout.verbs.confirm import confirm_these, ended, state_words
-from netplan.rollout.verbs.raise_mtu import lift
+from netplan.rollout.verbs.raise_mtu import raise_mtu
 from netplan.rollout.verbs.revert import undo_after
 
-Found = dict[str, dict[str, Any]]
+Found = dict[str, Status]
 
 
 def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) -> Outcome:
     """Go on with the transaction of this bundle. ``agree`` is asked once, with what will be done in words."""
     try:
-        found = engine.look()
-        stolen = engine.claim()
+        found = engine.read_state(before=True)
+        stolen = engine.acquire_lease()
     except Failed as failure:
         engine.begin("resume", journal=False)
         return engine.end(engine.nothing_changed(failure))
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
-    engine.learn(found)
-    engine.hold = engine.hold or smallest([target.node for target in engine.targets.values()], found)
+    engine.participants.adopt_node_state(found)
+    participants = engine.participants
+    live = smallest_live_mtu([target.node for target in engine.targets.values()], found)
+    participants.held_mtu = participants.held_mtu or live
     found = {i: node for i, node in found.items() if i in engine.targets}
     outcome.nodes = found
     transaction, problem = _transaction(engine, found)
@@ -44,11 +46,10 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
         outcome.exit_code = ExitCode.FAILURE if problem else ExitCode.OK
         outcome.problems += [problem] if problem else []
         return engine.end(outcome)
-    engine.begin("resume", transaction=transaction)
-    kinds = {node["transaction"]["kind"] for node in found.values()} - {""}
-    engine.kind = "try" if "try" in kinds else "apply"
+    kind = "try" if "try" in {node["transaction"]["kind"] for node in found.values()} else "apply"
+    engine.begin("resume", transaction=transaction, kind=kind)
     try:
-        words, act = _what_to_do(engine, found, transaction, outcome, keep if engine.kind == "try" else None)
+        words, act = _what_to_do(engine, found, transaction, outcome, keep if kind == "try" else None)
     except Failed as failure:
         outcome.outcome, outcome.exit_code = "failed", ExitCode.FAILURE
         outcome.problems += failure.problems
@@ -56,7 +57,7 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
     if agree(outcome, words):
         act()
         if outcome.to_raise and engine.options.lift and outcome.outcome == "confirmed":
-            lift(engine, outcome)
+            raise_mtu(engine, outcome)
     else:
         outcome.outcome = "declined"
     return engine.end(outcome)
@@ -89,8 +90,8 @@ def _transaction(engine: Engine, found: Found) -> tuple[str | None, Problem | No
     return None, None
 
 
-def _reverted(node: dict[str, Any], transaction: str) -> bool:
-    last = node["state"].get("last") or {}
+def _reverted(node: Status, transaction: str) -> bool:
+    last = node["state"]["last"]
     return bool(node["state"]["state"] != "open" and last.get("tx") == transaction and last.get("result") == "reverted")
 
 
@@ -114,7 +115,7 @@ def _what_to_do(
         rest = [i for i in found if i not in done]
         said = f"confirmed on {len(done)} of {len(found)} nodes; confirm on the others"
         return said, lambda: _confirm(engine, rest, outcome)
-    steps = unfinished(found, engine.chosen)
+    steps = unfinished(found, engine.participants.chosen)
     short = engine.fit((*(steps or (phases.PROBE,)), *ending(keep)))
     if short:
         raise Failed(short)
@@ -132,7 +133,7 @@ def _confirm(engine: Engine, nodes: list[str], outcome: Outcome) -> None:
         undo_after(engine, failure, outcome)
         return
     outcome.outcome = "confirmed"
-    outcome.to_raise = (engine.hold, engine.planned) if engine.hold else None
+    outcome.to_raise = engine.participants.to_raise
 
 
 def unfinished(found: Found, chosen: Callable[[Step], list[str]]) -> tuple[Step, ...]:

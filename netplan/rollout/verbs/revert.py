@@ -14,17 +14,17 @@ from netplan.rollout.record.events import Reverting
 
 def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
     """Take the transaction back on every node, now; who can't be reached has its timer. Fills ``outcome``."""
-    engine.tell(Reverting(reason=str(failure)))
+    engine.emit(Reverting(reason=str(failure)))
     outcome.problems += failure.problems
     lost: list[str] = []
-    for step in phases.UNDO:
+    for step in phases.ROLL_BACK:
         try:
             engine.step(step)
         except Failed as again:
             outcome.problems += again.problems
             lost += again.unreachable or ["?"]
     if lost:
-        longest = max(engine.timers.timer_s, engine.options.keep_s if engine.kind == "try" else 0)
+        longest = max(engine.timers.timer_s, engine.options.keep_s if engine.run.kind == "try" else 0)
         hint = f"an unreachable node rolls back by itself within {longest} s; see `ipsecplan status`"
         outcome.problems.append(
             Problem(code="IPP663", message="rollback incomplete: not every node could be reached for it", hint=hint)
@@ -37,8 +37,8 @@ def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
 def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
     try:
-        found = engine.look()
-        stolen = engine.claim()
+        found = engine.read_state(before=True)
+        stolen = engine.acquire_lease()
     except Failed as failure:
         engine.begin("revert", journal=False)
         return engine.end(engine.nothing_changed(failure))
@@ -49,7 +49,7 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     }
     try:
         if engine.options.limit is not None:
-            engine.select(least=1)
+            engine.participants.keep_only(engine.options.limit, engine.options.exclude, least=1)
             found = {i: node for i, node in found.items() if i in engine.targets}
             _only_if_dropped(engine, held)
     except Failed as failure:
@@ -74,8 +74,8 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
     live = any(node["state"]["state"] != "none" for node in found.values())
     try:
-        for step in (phases.UNDO if live else ()) + (() if upgrade else phases.RAISE):
-            engine.step(step, off=not upgrade, any=True)
+        for step in (phases.ROLL_BACK if live else ()) + (() if upgrade else phases.RESTORE):
+            engine.step(step, {"off": not upgrade, "any": True})
     except Failed as failure:
         outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
         outcome.problems += failure.problems
@@ -86,7 +86,7 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
 
 def _only_if_dropped(engine: Engine, held: Collection[str]) -> None:
     """Stop unless every other node has dropped the nodes that are to be turned off: else their pairs would be cut."""
-    still = [target.name for target in engine.left_out.values() if target.name in held]
+    still = [target.name for target in engine.participants.left_out.values() if target.name in held]
     if still:
         hint = "apply a bundle without the nodes that leave, then turn them off with this one"
         text = f"{', '.join(still)} still protect their pairs with {', '.join(t.name for t in engine.targets.values())}"

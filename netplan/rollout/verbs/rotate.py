@@ -7,15 +7,14 @@ was reached is on disk before the next step, so the same command goes on where i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
+from netplan.agent.protocol import RequestOptional
 from netplan.ipsec import ca
 from netplan.ipsec.ca import open_authority
 from netplan.ipsec.psk import LAST_PHASE
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
-from netplan.rollout.leave import leave
 from netplan.rollout.outcome import Failed, Outcome
 
 
@@ -24,11 +23,11 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
     engine.begin("rotate")
     try:
         engine.step(phases.STATUS)
-        engine.claim()
+        engine.acquire_lease()
     except Failed as failure:
         return engine.end(_stopped(engine, failure, "failed"))
-    found = engine.results["status"]
-    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), transaction=engine.transaction)
+    found = engine.run.results.status
+    outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), transaction=engine.run.transaction)
     wrong = [name for name in map(str, found) if found[name]["state"]["state"] != "confirmed"]
     if wrong:
         names = ", ".join(engine.targets[node].name for node in wrong)
@@ -44,7 +43,7 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
         stopped = Failed(error.problems)
     except Failed as failure:
         stopped = failure
-    leave(engine)
+    engine.release_lease()
     if stopped:
         return engine.end(_stopped(engine, stopped, "interrupted"))
     outcome.outcome = "rotated"
@@ -53,19 +52,19 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
 
 def _keys(engine: Engine) -> None:
     """Three phases, each on all nodes before the next: see netplan.ipsec.psk for why that never breaks a pair."""
-    store = engine.keys
+    store = engine.credentials.keys
     store.begin(engine.targets)
     store.save()
     for phase in range(1, LAST_PHASE + 1):
         late = [node for node in engine.targets if store.phases[node] < phase]
         if not late:
             continue
-        engine.key_phase = phase
-        engine.results.pop("secrets", None)
+        engine.credentials.key_phase = phase
+        engine.run.results.pop("load-psk", None)
         try:
-            engine.step(phases.SECRETS, only=late)
+            engine.step(phases.LOAD_PSK, only=late)
         finally:
-            for node, result in engine.results.get("secrets", {}).items():
+            for node, result in engine.run.results.get("load-psk", {}).items():
                 if result["ok"]:
                     store.reached(node, phase)
             store.save()
@@ -75,34 +74,33 @@ def _keys(engine: Engine) -> None:
 
 def _leaves(engine: Engine) -> None:
     """A new key on every node, signed here, taken into use: certificates of one CA accept each other in any mixture."""
-    engine.authority = open_authority(engine.state.ca, engine.cluster)
-    engine.step(phases.TRUST, authorities=[engine.authority.pem] * 2)
-    engine.step(phases.RENEW)
-    engine.step(phases.ADOPT)
+    engine.step(phases.LOAD_CA, {"authorities": [engine.credentials.open_authority().pem] * 2})
+    engine.step(phases.NEW_KEY)
+    engine.step(phases.INSTALL_CERTIFICATE)
 
 
 def _authority(engine: Engine) -> None:
     """A new CA: trusted everywhere beside the old one, then certificates from it, then the old one goes."""
     old, roll = open_authority(engine.state.ca, engine.cluster), ca.rollover(engine.state.ca, engine.cluster)
     moves = (
-        (1, [phases.TRUST], [old.pem, roll.authority.pem]),
-        (2, [phases.RENEW, phases.ADOPT], None),
-        (3, [phases.TRUST], [roll.authority.pem] * 2),
+        (1, [phases.LOAD_CA], [old.pem, roll.authority.pem]),
+        (2, [phases.NEW_KEY, phases.INSTALL_CERTIFICATE], None),
+        (3, [phases.LOAD_CA], [roll.authority.pem] * 2),
     )
-    engine.authority = roll.authority
+    engine.credentials.open_authority(roll.authority)
     for phase, steps, trusted in moves:
         late = [node for node in engine.targets if roll.phases.get(node, 0) < phase]
         for step in steps if late else ():
-            engine.results.pop(step.phases[0], None)
-            extra: dict[str, Any] = {"authorities": trusted} if trusted else {}
+            engine.run.results.pop(step.phases[0], None)
+            extra: RequestOptional = {"authorities": trusted} if trusted else {}
             try:
-                engine.step(step, only=late, **extra)
+                engine.step(step, extra, only=late)
             finally:
-                done = engine.results.get(step.phases[0], {}) if step is steps[-1] else {}
+                done = engine.run.results.get(step.phases[0], {}) if step is steps[-1] else {}
                 roll.reached([node for node, result in done.items() if result["ok"]], phase)
     roll.finish()
 
 
 def _stopped(engine: Engine, failure: Failed, word: str) -> Outcome:
     code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
-    return Outcome(word, code, failure.problems, transaction=engine.transaction)
+    return Outcome(word, code, failure.problems, transaction=engine.run.transaction)

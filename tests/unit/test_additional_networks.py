@@ -25,7 +25,7 @@ from netplan.model.ids import pair_id
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.nodes.view import fitted, later, order, shared
+from netplan.rollout.nodes.view import deferred_peers, fitted, order, psk_owners
 from netplan.verify import reach
 from netplan.verify.verdict import judge
 
@@ -67,11 +67,13 @@ def test_each_network_has_its_pairs_its_room_and_its_identities() -> None:
     limits = {fabric.name: [fabric.host_packet_limit(c) for c in fabric.classes] for fabric in plan.additional}
     assert limits == {"ipv6": [1466], "storage": [8966]}
     known = facts(plan)
-    storage = next(peer for peer in known["peers"] if peer.get("plane") == "storage")
+    storage = next(peer for peer in known["peers"] if peer.get("network") == "storage")
     assert (storage["inner_mtu"], storage["outer_packet"], storage["host_over"]) == (8966, 9000, 8967)
     assert known["identities"] == [storage["own_identity"]] != [storage["identity"]]
-    assert "host_over" not in next(peer for peer in known["peers"] if peer.get("plane") == "ipv6")  # sent as fragments
-    assert known["planes"] == [
+    assert "host_over" not in next(
+        peer for peer in known["peers"] if peer.get("network") == "ipv6"
+    )  # sent as fragments
+    assert known["networks"] == [
         {"name": "ipv6", "address": "fd00:77::1", "mtu": 1500}, {"name": "storage", "address": "10.1.0.1", "mtu": 9000},
     ]  # fmt: skip
     assert plan.as_json()["networks"][1]["classes"][0]["host_mtu"] == 8966
@@ -94,7 +96,7 @@ def test_path_nat_and_link_count_for_each_network_alone() -> None:
 def test_without_networks_nothing_of_it_is_anywhere() -> None:
     planned = make_planned(3, ipsec={"protect": "hosts"})
     files = build.build(planned.plan)
-    assert not any('"plane' in f.text for f in files if f.path.startswith("nodes/") and "lib" not in f.path)
+    assert not any('"network' in f.text for f in files if f.path.startswith("nodes/") and "lib" not in f.path)
     assert "networks" not in planned.plan.as_json()
 
 
@@ -103,7 +105,7 @@ def test_connections_say_their_own_address_and_identity() -> None:
     text = swanctl.connection_file(plan, plan.nodes[0])
     found = swanctl.connections_of(read(text + swanctl.start_file("none")))
     names = {c.fabric.name: c.pair.id for c in plan.connections(plan.nodes[0]) if c.remote.name == "n2"}
-    main, six, storage = (found[names[plane]] for plane in ("", "ipv6", "storage"))
+    main, six, storage = (found[names[network]] for network in ("", "ipv6", "storage"))
     assert [c["local_addrs"] for c in (main, six, storage)] == ["10.77.0.11", "fd00:77::1", "10.1.0.1"]
     assert main["local"] == six["local"]
     assert {main["local"]["id"], storage["local"]["id"]} == {plan.nodes[0].id, facts(plan)["identities"][0]}
@@ -169,16 +171,16 @@ def test_the_hosts_firewall_lets_every_network_in() -> None:
 def test_one_key_for_two_hosts_under_each_identity(tmp_path: Path) -> None:
     plan = plan_of(auth="psk")
     known = facts(plan)
-    peers, more = shared(known)
+    peers, more = psk_owners(known)
     store = psk.Store(tmp_path / "psk.json")
     store.ensure(peers)
     found = read(psk.secrets_file(store, known["id"], peers, 0, more)).section("secrets").sections
-    storage = next(peer for peer in known["peers"] if peer.get("plane") == "storage")
-    main = next(peer for peer in known["peers"] if peer["id"] == storage["id"] and not peer.get("plane"))
+    storage = next(peer for peer in known["peers"] if peer.get("network") == "storage")
+    main = next(peer for peer in known["peers"] if peer["id"] == storage["id"] and not peer.get("network"))
     one, other = found[f"ike-{main['pair']}-1"], found[f"ike-{storage['pair']}-1"]
     assert one.values["secret"] == other.values["secret"]
     assert (other.values["id-1"], other.values["id-2"]) == (storage["own_identity"], storage["identity"])
-    assert len(found) == 3, "the plane of the other family goes by the same identities"
+    assert len(found) == 3, "the network of the other family goes by the same identities"
 
 
 def test_a_certificate_has_every_identity(tmp_path: Path) -> None:
@@ -198,10 +200,10 @@ def test_a_run_fits_networks_too() -> None:
     plan = plan_of()
     known = facts(plan)
     small = fitted(known, (), 1300)
-    assert {p.get("plane", ""): p["inner_mtu"] for p in small["peers"]} == {"": 1300, "ipv6": 1466, "storage": 8966}
+    assert {p.get("network", ""): p["inner_mtu"] for p in small["peers"]} == {"": 1300, "ipv6": 1466, "storage": 8966}
     away = plan.nodes[1].id
-    assert {p.get("plane", "") for p in fitted(known, (away,), None)["peers"]} == {"", "ipv6"}
-    assert [p["address"] for p in later(known, (away,))] == ["10.77.0.12", "fd00:77::2", "10.1.0.2"]
+    assert {p.get("network", "") for p in fitted(known, (away,), None)["peers"]} == {"", "ipv6"}
+    assert [p["address"] for p in deferred_peers(known, (away,))] == ["10.77.0.12", "fd00:77::2", "10.1.0.2"]
     targets = {n.id: Target(n.id, n.name, "", facts(plan, i), (), Path("/"), {}) for i, n in enumerate(plan.nodes)}
     assert sum(len(wave.pairs) for wave in order(targets, None)) == 3 + 3 + 1
 
@@ -209,15 +211,15 @@ def test_a_run_fits_networks_too() -> None:
 ROW: dict[str, Any] = {
     "passes": True, "refused": True, "over_answers": 0, "said": "", "said_over": "", "esp": 9, "esp_full": 3,
     "outer": 1500, "fragments": 0, "plaintext": 0, "planted": 1, "planted_seen": 1, "algorithms": ["AES_GCM_16-256"],
-    "modes": ["TRANSPORT"], "host": {"passes": True, "refused": True, "said": ""},
+    "unlike": [], "n": 1416, "modes": ["TRANSPORT"], "host": {"passes": True, "refused": True, "said": ""},
 }  # fmt: skip
 
 
 def rows(known: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
     for peer in known["peers"]:
-        row = {**ROW, "peer": peer["id"], "plane": peer.get("plane", ""), "outer": peer["outer_packet"]}
-        found.append({**row, "refused": "host_over" in peer or not peer.get("plane")})
+        row = {**ROW, "peer": peer["id"], "network": peer.get("network", ""), "outer": peer["outer_packet"]}
+        found.append({**row, "refused": "host_over" in peer or not peer.get("network")})
     return found
 
 
@@ -253,8 +255,8 @@ def test_what_does_not_pass_is_said_of_its_network() -> None:
     every = dict.fromkeys(("esp", "esp_full", "udp", "udp_full"), True)
     heard = {
         node["id"]: [
-            {**every, "peer": peer["id"], **({"plane": peer["plane"], "esp_full": peer["plane"] != "storage"}
-                                             if peer.get("plane") else {})}
+            {**every, "peer": peer["id"], **({"network": peer["network"], "esp_full": peer["network"] != "storage"}
+                                             if peer.get("network") else {})}
             for peer in node["peers"]
         ]
         for node in nodes
@@ -286,7 +288,7 @@ def test_every_own_address_is_accepted_and_closed(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(core, "must", must)
     monkeypatch.setattr(sysctl, "sysctl", lambda *_: False)
-    ike.permissive(node, "tx-1")
+    ike.permissive({"node": node, "tx": "tx-1"})
     assert [words[6:10] for words in ran] == [["src", "0.0.0.0/0", "dst", "10.1.0.1/32"]]
     assert xfrm.permissive(node)
     assert xfrm.ours(policy("10.1.0.1/32", "10.1.0.2/32", template=True), node)
@@ -296,7 +298,7 @@ def test_every_own_address_is_accepted_and_closed(monkeypatch: pytest.MonkeyPatc
 
 def test_an_sa_is_as_planned_on_its_own_network() -> None:
     node = facts(plan_of())
-    peer = next(p for p in node["peers"] if p.get("plane") == "storage")
+    peer = next(p for p in node["peers"] if p.get("network") == "storage")
     child = {"state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256",
              "local-ts": ["10.1.0.1/32"], "remote-ts": ["10.1.0.2/32"]}  # fmt: skip
     assert ike.wrong_with(node, peer, peer["children"][0], child) is None
@@ -323,12 +325,12 @@ def test_what_the_revert_needs_names_every_network(monkeypatch: pytest.MonkeyPat
 
 def test_a_route_that_leaves_from_another_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     node = facts(plan_of())
-    peer = next(p for p in node["peers"] if p.get("plane") == "storage")
+    peer = next(p for p in node["peers"] if p.get("network") == "storage")
     answer = '[{"dst": "10.1.0.2", "dev": "eth0", "prefsrc": "10.77.0.11"}]'
-    monkeypatch.setattr(addresses, "run", lambda *_: Done(0, answer, ""))
+    monkeypatch.setattr(core, "run", lambda *_: Done(0, answer, ""))
     (found,) = addresses.way_out(node, peer)
     assert found["message"] == "packets to n2 (storage) (10.1.0.2) leave from 10.77.0.11, not from 10.1.0.1"
-    monkeypatch.setattr(addresses, "run", lambda *_: Done(0, answer.replace("77.0.11", "1.0.1"), ""))
+    monkeypatch.setattr(core, "run", lambda *_: Done(0, answer.replace("77.0.11", "1.0.1"), ""))
     assert addresses.way_out(node, peer) == []
     assert addresses.way_out(node, node["peers"][0]) == []
 

@@ -34,11 +34,11 @@ exit 1
 """
 # what may be clear between two protected hosts: IKE, SSH, and how IPv6 finds its neighbours
 ALLOWED = "esp or udp port 500 or udp port 4500 or tcp port 22 or (icmp6 and (ip6[40] = 135 or ip6[40] = 136))"
-PROOF = r"^n(\d) -> n(\d){plane}  DF {n} passes, {over}ESP seen \(outer {outer}\), 0 plaintext \(1 planted, seen\)$"
+PROOF = r"^n(\d) -> n(\d){network}  DF {n} passes, {over}ESP seen \(outer {outer}\), 0 plaintext \(1 planted, seen\)$"
 
 
 def second(lab: Lab, mtu: int = 9000) -> dict[str, dict[str, str]]:
-    """Give each node an IPv6 address on its NIC and a second NIC; return node -> plane -> address."""
+    """Give each node an IPv6 address on its NIC and a second NIC; return node -> network -> address."""
     found = {}
     for node in lab.nodes:
         six, storage = f"fd00:77::{10 + node.number}", f"10.88.0.{10 + node.number}"
@@ -72,7 +72,7 @@ def rollout_of(lab: Lab, folder: Path, addresses: dict[str, dict[str, str]]) -> 
 @contextmanager
 def wire(lab: Lab, node: str, other: dict[str, str]) -> Iterator[dict[str, dict[str, int]]]:
     """Capture both wires of a node while the block runs; at its end: wire -> how many packets from and to ``other``
-    (its addresses by plane) were ESP, and clear."""
+    (its addresses by network) were ESP, and clear."""
     wires = {"eth0": f"vb-{node}", "eth1": f"vs-{node}"}
     for name, link in wires.items():
         take = f"tcpdump -U -n --immediate-mode -i {link} -w /run/{name}.pcap >/run/{name}.said 2>&1"
@@ -99,12 +99,12 @@ def wire(lab: Lab, node: str, other: dict[str, str]) -> Iterator[dict[str, dict[
 
 
 def lost(lab: Lab, to: dict[str, str], *words: str, count: int = 10) -> dict[str, int]:
-    """Ping another node from n1 on every network; return plane -> how many of ``count`` were lost."""
+    """Ping another node from n1 on every network; return network -> how many of ``count`` were lost."""
     found = {}
-    for plane, address in to.items():
+    for network, address in to.items():
         said = lab.exec("n1", ["ping", "-n", "-q", "-c", str(count), "-i", "0.1", "-W", "5", *words, address]).stdout
         counted = re.search(r"(\d+) received", said)
-        found[plane] = count - int(counted[1]) if counted else count
+        found[network] = count - int(counted[1]) if counted else count
     return found
 
 
@@ -122,12 +122,12 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
     first = rollout.apply()
     assert "confirmed on 2 nodes" in first.stdout
     for proof in (first.stdout, *([rollout.run("verify", ok=True).stdout] if again else [])):
-        for plane, n, over, outer in (
+        for network, n, over, outer in (
             ("", 1396, "1397 refused, ", 1500), (r" \(ipv6\)", 1466, "", 1500),
             (r" \(storage\)", 8966, "8967 refused, ", 9000),
         ):  # fmt: skip
-            lines = re.findall(PROOF.format(plane=plane, n=n, over=over, outer=outer), proof, re.M)
-            assert sorted(lines) == [("1", "2"), ("2", "1")], (plane, proof)
+            lines = re.findall(PROOF.format(network=network, n=n, over=over, outer=outer), proof, re.M)
+            assert sorted(lines) == [("1", "2"), ("2", "1")], (network, proof)
     with wire(lab, "n1", addresses["n2"]) as seen:
         assert lost(lab, addresses["n2"]) == {"": 0, "ipv6": 0, "storage": 0}
         # from an address on one network to another one's: no selector covers it, so the guard drops it

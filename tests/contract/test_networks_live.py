@@ -34,9 +34,9 @@ def second(names: tuple[str, str]) -> None:
 
 def test_the_guard_drops_on_every_network_and_across(pair: tuple[str, str]) -> None:  # noqa: F811
     second(pair)
-    own = {plane: text.format(1) for plane, text in ADDRESSES.items()}
+    own = {network: text.format(1) for network, text in ADDRESSES.items()}
     text = guard.ruleset(4789, drop=True, peers=["10.9.0.2"], clear=["tcp/22"], address=own[""],
-                         planes=[(own["ipv6"], ["fd09::2"]), (own["storage"], ["10.10.0.2"])])  # fmt: skip
+                         networks=[(own["ipv6"], ["fd09::2"]), (own["storage"], ["10.10.0.2"])])  # fmt: skip
 
     def ping(source: str, to: str) -> bool:
         return inside(pair[0], "ping", "-c", "1", "-W", "1", "-I", source, to).returncode == 0
@@ -64,8 +64,8 @@ def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) ->
     for number in (1, 2):
         peers = [
             {"id": f"n{3 - number}", "name": f"n{3 - number}", "address": text.format(3 - number), "link_mtu": 1500,
-             "local": text.format(number), "encap": False, **({"plane": plane} if plane else {})}
-            for plane, text in ADDRESSES.items()
+             "local": text.format(number), "encap": False, **({"network": network} if network else {})}
+            for network, text in ADDRESSES.items()
         ]  # fmt: skip
         own = {"address": f"10.9.0.{number}", "mtu": 1500}
         nodes.append({"id": f"n{number}", "name": f"n{number}", "underlay": own, "peers": peers})
@@ -80,7 +80,7 @@ def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) ->
         running.append(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE))
     heard = {str(node["id"]): json.loads(process.communicate(timeout=30)[0]) for node, process in zip(
         nodes, running, strict=True)}  # fmt: skip
-    assert {row.get("plane", "") for row in heard["n1"]} == set(ADDRESSES)
+    assert {row.get("network", "") for row in heard["n1"]} == set(ADDRESSES)
     assert [problem.message for problem in judge(nodes, heard)] == [
         "n2 -> n1 (storage): protocol 50 does not pass, UDP 4500 does"
     ]

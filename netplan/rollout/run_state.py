@@ -1,0 +1,64 @@
+"""What one run has come to know: its transaction, its lease, what the nodes answered, how their clocks stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from netplan.agent.protocol import Facts, Heard, LeaseRequest, Preflight, Probe, Requested, Result, Status
+from netplan.rollout.record.journal import new_transaction
+
+
+class Results(dict[str, dict[str, Result]]):
+    """Phase -> node id -> the newest result. The properties have those that succeeded, with what their phase adds."""
+
+    def _good(self, phase: str) -> dict[str, Any]:
+        return {node_id: result for node_id, result in self.get(phase, {}).items() if result["ok"]}
+
+    @property
+    def status(self) -> dict[str, Status]:
+        """Return what the nodes have."""
+        return self._good("status")
+
+    @property
+    def preflight(self) -> dict[str, Preflight]:
+        """Return what the nodes heard of each other at first."""
+        return self._good("preflight")
+
+    @property
+    def reachability(self) -> dict[str, Heard]:
+        """Return what the nodes heard when they were asked once more."""
+        return self._good("reachability")
+
+    @property
+    def facts(self) -> dict[str, Facts]:
+        """Return which strongSwan the nodes have."""
+        return self._good("facts")
+
+    @property
+    def probe(self) -> dict[str, Probe]:
+        """Return what the nodes measured."""
+        return self._good("probe")
+
+    def requested(self, phase: str) -> dict[str, Requested]:
+        """Return what the nodes want signed; ``phase`` is stage or new-key."""
+        return self._good(phase)
+
+
+@dataclass
+class RunState:
+    """``kind``: what the nodes remember their transaction to be. ``lease``: None while we only look.
+
+    ``clocks``: node id -> its monotonic clock minus ours, in seconds, rounded down.
+    """
+
+    transaction: str = field(default_factory=new_transaction)
+    kind: str = "apply"
+    lease: LeaseRequest | None = None
+    results: Results = field(default_factory=Results)
+    clocks: dict[str, float] = field(default_factory=dict)
+
+    def next_epoch(self) -> None:
+        """Go on to the next epoch: what another one got in this one is free once it has given way."""
+        if self.lease:
+            self.lease = {**self.lease, "epoch": self.lease["epoch"] + 1}

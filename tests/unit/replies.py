@@ -1,0 +1,87 @@
+"""Whole parts of the protocol with quiet values, for tests that play a node: say only what the test is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def status(**about: Any) -> dict[str, Any]:
+    """What a status adds to its result, of a node on which nothing was ever applied."""
+    return {
+        "state": {"schema": 1, "state": "none", "tx": "", "release": "", "at": "", "last": {}},
+        "transaction": {"kind": "", "release": "", "steps": [], "proven": False, "prepared": False, "left_s": None},
+        "lease": {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": "", "left_s": 0},
+        "guard": {"mode": "absent", "clear": {}},
+        "mtu": {"devices": {}, "bridge": None, "pods": [], "unknown_ports": []},
+        "timers": [],
+        "pairs": [],
+        "ike_sas": 0,
+        "connections": 0,
+        "traps": 0,
+        "permissive": False,
+        "policies": 0,
+        "interfaces": None,
+        "floor": 0,
+        "states": 0,
+        "certificates": {},
+        "held": [],
+        "deferred": [],
+        "to_raise": 0,
+        "xfrm_errors": {},
+        "mtu_before": {},
+        "drift": [],
+        "differs": [],
+        **about,
+    }
+
+
+def row(**about: Any) -> dict[str, Any]:
+    """What a probe measured towards one peer, as it should be."""
+    return {
+        "network": "",
+        "n": 1416,
+        "passes": True,
+        "said": "",
+        "refused": True,
+        "over_answers": 0,
+        "said_over": "",
+        "esp": 1,
+        "esp_full": 1,
+        "outer": 1500,
+        "outer_planned": 1500,
+        "fragments": 0,
+        "plaintext": 0,
+        "planted": 1,
+        "planted_seen": 1,
+        "algorithms": ["A"],
+        "unlike": [],
+        "modes": ["TRANSPORT"],
+        **about,
+    }
+
+
+def added(phase: str, node: dict[str, Any]) -> dict[str, Any]:
+    """What each phase adds to its result; ``node`` is the node.json of its request."""
+    if phase == "status":
+        return status()
+    if phase == "probe":
+        return {"rows": [row(peer=peer["id"]) for peer in node["peers"]], "family": 4, "xfrm": {}}
+    if phase == "trap":
+        return {"duplicates": 0}
+    return {"heard": []} if phase in ("preflight", "reachability") else {}
+
+
+def node_json(node_id: str, peers: list[dict[str, Any]], **about: Any) -> dict[str, Any]:
+    """node.json of a node with these peers, whose entries need no more than an id, a pair and a name."""
+    usual = {"address": "192.0.2.9", "initiator": True, "encap": False, "link_mtu": 1500, "inner_mtu": 1416,
+             "outer_packet": 1500, "negotiated": ["A"]}  # fmt: skip
+    return {
+        "schema": 1, "id": node_id, "name": node_id, "cluster": "lab", "family": "ipv4",
+        "underlay": {"address": "192.0.2.1", "mtu": 1500},
+        "overlay": {"type": "vxlan", "kind": "vxlan", "port": 4789, "vni": 1, "address": None, "pod_cidr": None,
+                    "devices": [], "bridge": None},
+        "mtu": {"pod": 1416}, "auth": "certificates", "needs": [], "protect": "overlay", "clear": [],
+        "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
+        "peers": [{**usual, "children": [f"{peer['pair']}-out", f"{peer['pair']}-in"], **peer} for peer in peers],
+        **about,
+    }  # fmt: skip

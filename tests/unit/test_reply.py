@@ -1,0 +1,108 @@
+"""A node is not trusted: a reply of another shape is no reply, and nothing of it gets further."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from netplan.agent import protocol
+from netplan.agent.phase_table import PHASES
+from netplan.problems import Problem
+from netplan.rollout.answers import judge
+from netplan.rollout.pace import Limits, Pace
+from netplan.rollout.phases import Step
+from netplan.rollout.timers import Timers
+from netplan.rollout.transport.reply import Answer, parse
+
+from . import replies
+
+NODE = replies.node_json("n-a", [{"id": "n-b", "pair": "pair-1", "name": "b"}])
+
+
+def result(phase: str, **about: Any) -> dict[str, Any]:
+    said = {"phase": phase, "ok": True, "changed": False, "detail": "", "findings": [], "seconds": 0.5}
+    return {**said, **replies.added(phase, NODE), **about}
+
+
+def reply(*results: dict[str, Any], asked: list[str] | None = None, same: bool = False, **about: Any) -> Answer:
+    request: Any = {"phases": asked or [one["phase"] for one in results], "stop_when_same": same}
+    return parse(json.dumps({"results": results, "clock": 1.5, "wall": 2, **about}), request)
+
+
+@pytest.mark.parametrize("phase", [name for name in PHASES if name != "facts"])
+def test_a_whole_reply_is_taken_as_it_is(phase: str) -> None:
+    said = result(phase)
+    assert reply(said) == Answer(results=[said], clock=1.5, wall=2)  # type: ignore[list-item]
+
+
+def test_keys_that_nobody_knows_are_dropped() -> None:
+    assert reply(result("arm", evil={"a": 1})) == reply(result("arm"))
+    assert "evil" not in reply(result("status", evil=1)).results[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        (result("status", state={"state": "strange"}), "state"),
+        (result("status", differs="no list"), "differs"),
+        (result("status", lease=None), "lease"),
+        (result("status", ike_sas="3"), "ike_sas"),
+        (result("probe", rows=[{"peer": "n-b"}]), "rows.0"),
+        (result("preflight", heard=[{"peer": "n-b", "esp": 1}]), "heard.0"),
+        (result("facts", version=5, algorithms=[]), "version"),
+        (result("stage", request=["a"]), "request"),
+        (result("arm", ok="yes"), "results.0.ok"),
+        (result("arm", findings=[{"code": "IPP601"}]), "results.0.findings.0"),
+        (result("arm", seconds=float("inf")), "results.0.seconds"),
+        ({"phase": "arm"}, "results.0.ok"),
+    ],
+)
+def test_what_has_another_shape_is_no_reply(said: dict[str, Any], where: str) -> None:
+    found = reply(said)
+    assert found.results == []
+    assert str(found.broken).startswith(f"its reply has another shape: {where}")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '{"results": 1}', '{"results": []}', "[" * 100_000])
+def test_what_is_no_reply_at_all(text: str) -> None:
+    found = parse(text, {"phases": ["arm"]})  # type: ignore[typeddict-item]
+    assert found.results == []
+    assert found.broken
+
+
+def test_what_the_action_plugin_says_in_its_stead() -> None:
+    request: Any = {"phases": ["arm"]}
+    assert parse('{"unreachable": "no route"}', request) == Answer(unreachable="no route")
+    assert parse('{"broken": "exit 1: oh"}', request) == Answer(broken="exit 1: oh")
+
+
+def test_it_answers_what_it_was_asked() -> None:
+    asked = ["status", "preflight"]
+    assert reply(result("status"), result("preflight"), asked=asked).results
+    assert reply(result("status"), asked=asked, same=True).results, "nothing differs"
+    assert reply(result("status", ok=False), asked=asked).results, "it stopped at the first that failed"
+    for wrong in ([result("status")], [result("preflight"), result("status")], [result("arm")]):
+        assert "other phases" in str(reply(*wrong, asked=asked).broken)
+
+
+def test_a_result_that_failed_needs_no_more_than_every_result() -> None:
+    short = {"phase": "status", "ok": False, "changed": False, "detail": "no", "findings": [], "seconds": 1.0}
+    assert reply(short).results == [short]
+
+
+def test_a_broken_reply_becomes_a_problem() -> None:
+    found = reply(result("status", lease=None))
+    timers = Timers(None, 600, Pace())
+    problems, away = judge(Step(phases=("status",), rearm=False), {"n-a": found}, {"n-a": "a"}, {}, timers, Limits())
+    assert away == []
+    assert [(p.code, p.message) for p in problems if isinstance(p, Problem)] == [
+        ("IPP662", "a gave no answer to status: its reply has another shape: lease: Input should be a valid dictionary")
+    ]
+
+
+def test_every_phase_that_says_more_has_a_shape_of_its_own() -> None:
+    assert set(protocol.RESULTS) <= set(PHASES)
+    common = set(protocol.Result.__annotations__)
+    assert all(common < set(shape.__annotations__) for shape in protocol.RESULTS.values())
