@@ -12,7 +12,7 @@ APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitc
   busybox-static nftables iputils-ping $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check pythons slow kernel lab bench format golden drills clean .types .fast .test-setup
+.PHONY: help setup demo test check pythons slow kernel lab bench graph format golden drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 drills: $(VENV)/.dev ## what takes longer than a change should wait for
 	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
 	$(BIN)/python -m tests.ci.pythons --all
+
+graph: $(VENV)/.dev ## the import graph as numbers: rooms, arrows, upward imports, cycles
+	$(BIN)/python -m tests.ci.graph
 
 format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format -q .

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from netplan.cni.existing_config import texts
 from netplan.host.firewall import plan_problems
 from netplan.inputs import inventory as inventories
-from netplan.inputs.host_variables import nodes
+from netplan.inputs.host_variables import read_hosts
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.load import LoadedPlan, load
 from netplan.inputs.rules import validate, validate_with
+from netplan.inputs.rules_hosts import Typing, nodes
 from netplan.inputs.yaml_source import Key
-from netplan.model.node import Node
-from netplan.model.planfile import PlanFile
 from netplan.plan.build import make_plan
 from netplan.plan.types import Plan
 from netplan.problems import Problem, ProblemError, errors, quoted
@@ -43,16 +43,16 @@ def planned(
     loaded: LoadedPlan,
     inventory: Inventory,
     problems: list[Problem],
-    hosts: Callable[[PlanFile, Inventory], tuple[Node, ...]] = nodes,
+    typing: Typing = read_hosts,
 ) -> Planned:
     """Plan what is loaded and valid by itself, with its inventory read. ``problems``: the warnings so far.
 
-    Raises ProblemError with those warnings and everything that the failing phase found. ``hosts`` types the hosts.
+    Raises ProblemError with those warnings and everything that the failing phase found. ``typing`` types the hosts.
     """
     problems = problems + validate_with(loaded, inventory)
     _stop_on_errors(problems)
     existing = _existing(loaded)
-    plan = make_plan(loaded.plan, hosts(loaded.plan, inventory), existing)
+    plan = make_plan(loaded.plan, nodes(loaded.plan, inventory, typing), existing)
     problems += _network(loaded, plan)
     _stop_on_errors(problems)
     return Planned(loaded, inventory, plan, tuple(problems))
@@ -91,15 +91,27 @@ def _stop_on_errors(problems: list[Problem]) -> None:
 
 def read_inventory(loaded: LoadedPlan) -> Inventory:
     """Read the plan's inventory. Problems caused by a value in the plan file are reported at that value."""
+    path, shown = inventory_place(loaded)
+    with shown_in(loaded):
+        return inventories.read(path, loaded.plan.nodes, shown)
+
+
+def inventory_place(loaded: LoadedPlan) -> tuple[Path, str]:
+    """Return the path of the plan's inventory, and how messages name it: relative to where the plan was named."""
     wanted = Path(loaded.plan.inventory)
     path = wanted if wanted.is_absolute() else loaded.path.parent / wanted
-    shown = str(wanted if wanted.is_absolute() else Path(str(loaded.path)).parent / wanted)
+    return path, str(wanted if wanted.is_absolute() else Path(str(loaded.path)).parent / wanted)
+
+
+@contextlib.contextmanager
+def shown_in(loaded: LoadedPlan) -> Iterator[None]:
+    """Inside this block, what is wrong with the name of the inventory or the pattern is shown in the plan."""
     try:
-        return inventories.read(path, loaded.plan.nodes, shown)
+        yield
     except ProblemError as error:
         first = error.problems[0]
         at = {"IPP301": ("inventory",), "IPP303": ("nodes",)}.get(first.code)
         if at is None:
             raise
-        message = f"{first.message}: {shown}" if first.code == "IPP301" else first.message
+        message = f"{first.message}: {inventory_place(loaded)[1]}" if first.code == "IPP301" else first.message
         raise ProblemError(loaded.source.problem(first.code, message, at, hint=first.hint)) from None

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import IntEnum
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
+T = TypeVar("T")
 Severity = Literal["error", "warning"]
 
 
@@ -109,6 +110,22 @@ def fail(
 ) -> NoReturn:
     """Raise a ProblemError with one Problem. ``cause`` is the exception that it explains; without one, none is kept."""
     raise ProblemError(Problem(code, message, location=location, hint=hint), exit_code) from cause
+
+
+class DefectError(Exception):
+    """A guarantee of ours does not hold: a defect of ipsecplan, whatever the input. It ends the command.
+
+    ``code`` is what the command line reports it as, with a report for whoever repairs it.
+    """
+
+    code = "IPP699"
+
+
+def present(value: T | None, what: str) -> T:
+    """Return a value that is never None here; ``what`` names it. Raises DefectError, also under ``python -O``."""
+    if value is None:
+        raise DefectError(f"{what} is missing")
+    return value
 
 
 def printable(text: str) -> str:

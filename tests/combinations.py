@@ -16,9 +16,12 @@ PROTECTS = ("overlay", "hosts")
 AUTHS = ("certificates", "psk", "raw-keys")
 FAMILIES = ("ipv4", "ipv6", "dual")
 TOPOLOGIES: dict[str, Any] = {
-    "full-mesh": "full-mesh", "hub": {"hub": "n1"}, "zones": {"zones": ["zone_a", "zone_b"]},
-    "between": {"between": [["n1", "n2"], ["n2", "n3"]]}, "trap-any": "trap-any",
-}  # fmt: skip
+    "full-mesh": "full-mesh",
+    "hub": {"hub": "n1"},
+    "zones": {"zones": ["zone_a", "zone_b"]},
+    "between": {"between": [["n1", "n2"], ["n2", "n3"]]},
+    "trap-any": "trap-any",
+}
 OVERLAYS = ("vxlan", "geneve", "gre", "ipip")
 NATS = ("always", "never")
 

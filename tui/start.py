@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netplan.problems import ExitCode, ProblemError
+from netplan.problems import ExitCode, ProblemError, present
 
 if TYPE_CHECKING:
     from tui.app import Planner
@@ -80,8 +80,9 @@ def _ended(planner: Planner | None, fault: BaseException | None, terminal: Termi
     if number is not None:
         _say(f"ipsecplan ui: ended by {signal.Signals(number).name}{draft}")
         return 128 + number
-    assert error is not None  # noqa: S101
     from tui import crash
+
+    error = present(error, "the error")  # a signal or a good end has returned above
 
     about: dict[str, object] = {
         "TERM": os.environ.get("TERM"),

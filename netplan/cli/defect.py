@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netplan import __version__
-from netplan.problems import Problem, ProblemError, printable
+from netplan.problems import DefectError, Problem, ProblemError, printable
 
 DEBUG = "IPSECPLAN_DEBUG"  # set: the traceback on stderr, and no report
 LONGEST = 160  # characters of the error's own words
@@ -43,7 +43,7 @@ def problem(error: Exception, argv: Sequence[str]) -> Problem:
     where = report(error, argv)
     hint = f"please send the report {where}" if where else f"{DEBUG}=1 shows the traceback"
     message = f"this is a defect of ipsecplan: {type(error).__name__}{words}{place}"
-    return Problem(code="IPP699", message=message, hint=hint)
+    return Problem(code=DefectError.code, message=message, hint=hint)
 
 
 def report(error: Exception, argv: Sequence[str]) -> Path | None:

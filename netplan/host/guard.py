@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+from netplan.problems import DefectError, present, quoted
 from netplan.templates.render import environment, render
 
 # path on a node -> template
@@ -45,7 +46,8 @@ def ruleset(
     XFRM interface): what leaves to that peer by that interface is encrypted behind it or dropped.
     """
     services = None if clear is None else [tuple(service.split("/")) for service in clear]
-    assert services is None or peers is not None  # noqa: S101 - a guard of hosts names them
+    if services is not None and peers is None:
+        raise DefectError("a guard of hosts has no peers")
     if services is None:
         networks = ()
     sides = []
@@ -103,7 +105,6 @@ def units() -> dict[str, str]:
 
 def script(name: str) -> str:
     """Return a shell script of the node, which is no template."""
-    assert name in (*SCRIPTS, ROUTE_SCRIPT)  # noqa: S101
-    loader = environment().loader
-    assert loader is not None  # noqa: S101
-    return loader.get_source(environment(), f"node/{name}")[0]
+    if name not in (*SCRIPTS, ROUTE_SCRIPT):
+        raise DefectError(f"{quoted(name)} is no script of a node")
+    return present(environment().loader, "the templates' loader").get_source(environment(), f"node/{name}")[0]

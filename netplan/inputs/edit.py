@@ -32,6 +32,8 @@ def set_value(text: str, at: Key, value: Value) -> str:
     changed in place.
     """
     found = yaml_source.parse(text.encode(), "")
+    if not _has_room(found.data, at):
+        raise _in_place(found, at)
     if lookup(found.data, at) == value and at in found.values:
         return text
     if at in found.values and (inner := _inside(text, found, at, value)) is not None:
@@ -123,6 +125,21 @@ def _inside(text: str, found: Source, at: Key, value: Value) -> str | None:
 def _isflow(text: str, found: Source, at: Key) -> bool:
     mark = found.values[at]
     return text.splitlines()[mark.line - 1][mark.column - 1 :].startswith(("[", "{"))
+
+
+def _has_room(data: Any, at: Key) -> bool:
+    """Tell whether every part on the way is a mapping (before an index a list), or is not there yet."""
+    here = data
+    for step in at:
+        if here is None and here is not data:
+            return True
+        if isinstance(here, dict) and isinstance(step, str):
+            here = here.get(step)
+        elif isinstance(here, list) and isinstance(step, int):
+            here = here[step]
+        else:
+            return False
+    return True
 
 
 def _with(data: Any, at: Key, value: Value) -> Any:

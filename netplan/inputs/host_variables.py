@@ -1,23 +1,23 @@
-"""Host variables to typed nodes: every fault of every host at once, each where it is written."""
+"""Host variables to typed nodes: every fault of every host at once, each where it is written.
+
+Reading and typing alone; what hosts must not be beside each other or under a plan is in ``rules_hosts``.
+"""
 
 from __future__ import annotations
 
-import bisect
 import ipaddress
 import re
-from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from netplan.inputs import network_variables, rules_trap_any
+from netplan.inputs import network_variables
 from netplan.inputs.inventory import Host, Inventory
+from netplan.model.cni_facts import OverlayFacts
 from netplan.model.ids import node_id
 from netplan.model.node import Node
-from netplan.model.planfile import PlanFile
-from netplan.model.proposals import EspProposal, IkeProposal
+from netplan.model.planfile import SECOND, AdditionalNetwork, PlanFile
 from netplan.model.proposals.capabilities import OLDEST, Capabilities, algorithms, version
-from netplan.model.topology import Roles, esp_of, ike_of, offer, protected, roles
-from netplan.problems import Problem, ProblemError, closest, quoted
+from netplan.problems import Problem, closest, quoted
 
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
 _ALGORITHM = re.compile(r"^[A-Z0-9_]{2,40}\Z")
@@ -40,40 +40,76 @@ VARIABLES = (
 _RENAMED = {"underlay_nat": "behind_nat", "underlay_planes": "underlay_networks"}
 
 
-def nodes(plan: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
-    """Return the typed nodes in name order. Raises ProblemError with everything that is wrong with any host."""
+@dataclass(frozen=True, slots=True)
+class HostContext:
+    """What a plan says that the typing of its hosts depends on; the link MTU aside, see :meth:`TypedHosts.nodes`.
+
+    Typing sees nothing else of a plan, so hosts typed for an equal context are the same hosts. ``networks`` are the
+    additional ones with ``protect: hosts``; ``second`` tells whether each host needs an address of the second family.
+    """
+
+    cluster: str
+    family: Literal["ipv4", "ipv6", "dual"]
+    carrier: Literal["ipv4", "ipv6"]
+    families: tuple[Literal["ipv4", "ipv6"], ...]
+    made: OverlayFacts | None
+    networks: tuple[AdditionalNetwork, ...]
+    second: bool
+
+    @classmethod
+    def of(cls, plan: PlanFile) -> HostContext:
+        """Return the context of a plan file."""
+        return cls(
+            cluster=plan.name,
+            family=plan.underlay.family,
+            carrier=plan.underlay.carrier,
+            families=plan.underlay.families,
+            made=plan.overlay_facts,
+            networks=tuple(network for network in plan.additional_networks if network.name != SECOND),
+            second=any(network.name == SECOND for network in plan.additional_networks),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TypedHosts:
+    """The hosts of an inventory with their variables typed, and what is wrong with the variables.
+
+    A host with a fault of its own is not among ``found``. There a link MTU of 0 stands for that of the plan.
+    """
+
+    found: tuple[Node, ...]
+    problems: tuple[Problem, ...]
+
+    def nodes(self, link_mtu: int) -> tuple[Node, ...]:
+        """Return the hosts in name order; ``link_mtu`` (bytes) is that of every host without its own."""
+
+        def filled(node: Node) -> Node:
+            if node.link_mtu:
+                return node
+            at = tuple(one if one.link_mtu else replace(one, link_mtu=link_mtu) for one in node.network_addresses)
+            return replace(node, link_mtu=link_mtu, network_addresses=at)
+
+        return tuple(filled(node) for node in self.found)
+
+
+def read_hosts(context: HostContext, inventory: Inventory) -> TypedHosts:
+    """Type the variables of every host. Raises nothing: faults are in the result. Rules: ``rules_hosts``."""
     problems: list[Problem] = []
     found: list[Node] = []
     for host in inventory.hosts:
-        reader = _Reader(plan, inventory, host)
+        reader = _Reader(context, inventory, host)
         node = reader.node()
         problems += reader.problems
         if node is not None:
             found.append(node)
-    problems += _duplicates(inventory, found)
-    problems += network_variables.deserted(plan, inventory, found)
-    problems += _overlaps(inventory, found)
-    problems += _alone(plan, inventory, found)
-    problems += _no_common(plan, inventory, found)
-    problems += rules_trap_any.hosts(plan, inventory, found)
-    if len(inventory.hosts) < 2:
-        problems.append(
-            inventory.problem(
-                "IPP306",
-                f"the pattern {quoted(inventory.pattern)} selects one host; a tunnel needs two ends",
-                inventory.hosts[0].name if inventory.hosts else None,
-            )
-        )
-    if problems:
-        raise ProblemError(problems)
-    return tuple(found)
+    return TypedHosts(tuple(found), tuple(problems))
 
 
 class _Reader:
     """Reads the variables of one host, keeping every Problem."""
 
-    def __init__(self, plan: PlanFile, inventory: Inventory, host: Host) -> None:
-        self.plan, self.inventory, self.host = plan, inventory, host
+    def __init__(self, context: HostContext, inventory: Inventory, host: Host) -> None:
+        self.context, self.inventory, self.host = context, inventory, host
         self.problems: list[Problem] = []
 
     def wrong(self, code: str, message: str, variable: str | None = None, hint: str | None = None) -> None:
@@ -108,7 +144,7 @@ class _Reader:
         if self.problems or address is None:
             return None
         return Node(
-            id=node_id(self.plan.name, name),
+            id=node_id(self.context.cluster, name),
             name=name,
             address=str(address),
             link_mtu=mtu,
@@ -131,7 +167,7 @@ class _Reader:
         return f"there is {near}: did you mean {variable}?" if near else None
 
     def _address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-        version = 4 if self.plan.underlay.carrier == "ipv4" else 6
+        version = 4 if self.context.carrier == "ipv4" else 6
         variable, text = "underlay_address", self.value("underlay_address")
         if text is None:
             variable, text = "ansible_host", self.value("ansible_host")
@@ -139,7 +175,7 @@ class _Reader:
                 hint = self.near("underlay_address") or f"underlay_address: the host's IPv{version} address"
                 self.wrong("IPP304", "no underlay_address, and ansible_host is no IP address", hint=hint)
                 return None
-        hint = f"underlay.family is {self.plan.underlay.family}; set underlay_address to an IPv{version} address"
+        hint = f"underlay.family is {self.context.family}; set underlay_address to an IPv{version} address"
         return self.usable(text, variable, variable, version, hint)
 
     def usable(
@@ -164,7 +200,7 @@ class _Reader:
         return address
 
     def _pod_cidr(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-        text, made = self.value("pod_cidr"), self.plan.overlay_facts
+        text, made = self.value("pod_cidr"), self.context.made
         if text is None and made is not None and made.target is None:
             return None  # this network has no pod subnet for each node
         if text is None:
@@ -190,7 +226,7 @@ class _Reader:
 
     def _overlay_address(self, pods: ipaddress.IPv4Network | ipaddress.IPv6Network | None) -> str:
         """The address that answers a probe: told, or known from how the network counts, or found when it runs."""
-        text, made = self.value("overlay_address"), self.plan.overlay_facts
+        text, made = self.value("overlay_address"), self.context.made
         if text is None:
             at = 0 if made is None else made.target
             return str(pods[at]) if pods is not None and isinstance(at, int) else ""
@@ -201,17 +237,18 @@ class _Reader:
         return str(ipaddress.ip_address(str(text)))
 
     def _mtu(self) -> int:
+        """The IP MTU of the host's link in bytes, 0 where the plan's counts."""
         value = self.value("underlay_mtu")
         if value is None:
-            return self.plan.underlay.mtu
-        least = 1280 if "ipv6" in self.plan.underlay.families else 576
+            return 0
+        least = 1280 if "ipv6" in self.context.families else 576
         return self.size(value, "underlay_mtu", "underlay_mtu", least)
 
     def size(self, value: Any, said: str, variable: str, least: int) -> int:
         text = str(value)
         if not re.match(r"^[0-9]{1,6}\Z", text) or not least <= int(text) <= 65535:
             self.wrong("IPP304", f"{said} {quoted(value)} is not a number from {least} to 65535", variable)
-            return self.plan.underlay.mtu
+            return 0
         return int(text)
 
     def _truth(self, variable: str, default: bool) -> bool:
@@ -248,130 +285,3 @@ def _literal(text: object) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _duplicates(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    first: dict[str, tuple[Node, str]] = {}
-    for node in found:
-        for address, variable in network_variables.addresses(node):
-            here = (node, variable)
-            other, where_other = first.setdefault(address, here)
-            if (other, where_other) == here:
-                continue
-            earlier = inventory.problem("IPP308", "", other.name, where_other)
-            where = f" ({earlier.location})" if earlier.location.line else ""
-            yield inventory.problem(
-                "IPP308",
-                f"hosts {quoted(other.name)}{where} and {quoted(node.name)} have the same underlay address {address}",
-                node.name,
-                variable,
-            )
-
-
-def _alone(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    """A host that the topology joins with nobody: there is nothing to apply or to prove on it."""
-    mesh = plan.ipsec.topology
-    places = {node.id: (roles(mesh, node), node.managed) for node in found}
-    counts = Counter(places.values())
-
-    def peers(node: Node, *, managed: bool) -> bool:
-        own = places[node.id]
-        return any(
-            protected(mesh, own[0], other[0]) and (other != own or n > 1)
-            for other, n in counts.items()
-            if other[1] or (not managed and own[1])
-        )
-
-    for node in found:
-        if not node.managed and plan.ipsec.auth != "certificates":
-            what = (
-                "its pre-shared keys would have to travel" if plan.ipsec.auth == "psk" else "nobody has its public key"
-            )
-            yield inventory.problem(
-                "IPP402",
-                f"host {quoted(node.name)} is not managed: {what}",
-                node.name,
-                "ipsecplan_managed",
-                "auth: certificates; `ipsecplan ca sign` makes its certificate",
-            )
-        if peers(node, managed=True):
-            continue
-        if node.managed and peers(node, managed=False):
-            what = f"host {quoted(node.name)} has only peers that we don't manage, so nothing proves its change"
-            hint = "a host needs one managed peer"
-        elif mesh.partial or len(found) > 1:
-            what, hint = (
-                f"ipsec.topology {quoted(mesh)} joins host {quoted(node.name)} with no other host that we manage",
-                "leave it out with the host pattern of nodes, or name it or its group in ipsec.topology",
-            )
-        else:
-            continue
-        yield inventory.problem("IPP408", what, node.name, hint=hint)
-
-
-def _no_common(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    """Report protected pairs without a common proposal, once per combination of host kinds."""
-    mesh = plan.ipsec.topology
-    if mesh.shape == "trap-any":  # all hosts have to have one in common: wildcard_rules
-        return
-    first: dict[tuple[Roles, Capabilities], Node] = {}
-    for node in found:
-        first.setdefault((roles(mesh, node), node.capabilities), node)
-    said: set[tuple[str, ...]] = set()
-    kinds = list(first.items())
-    for index, ((own, can), node) in enumerate(kinds):
-        for (role, peer_can), peer in kinds[index:]:
-            if not protected(mesh, own, role):
-                continue
-            agreed = offer(plan, can, peer_can)
-            if (agreed.esp and agreed.ike) or agreed.downgrades in said:
-                continue
-            said.add(agreed.downgrades)
-            what = "IKE" if agreed.esp else "ESP"
-            offered: list[EspProposal | IkeProposal] = [*esp_of(plan), *ike_of(plan)]
-            lacking = node if any(can.lacks(p) for p in offered) else peer
-            with_whom = (
-                "other hosts of the same strongSwan version"
-                if peer is node
-                else f"host {quoted((peer if lacking is node else node).name)}"
-            )
-            yield inventory.problem(
-                "IPP408",
-                f"host {quoted(lacking.name)} shares no {what} proposal with {with_whom}: {agreed.downgrades[0]}",
-                lacking.name,
-                "strongswan_version",
-                "offer a further proposal in ipsec.esp and ipsec.ike, choose another profile, or upgrade strongSwan; "
-                "strongswan_version and strongswan_algorithms say what a host has",
-            )
-
-
-def _overlaps(inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    # sorted by first address, only neighbours can overlap first: sort and sweep, not all pairs
-    subnets = [(ipaddress.ip_network(n.pod_cidr), n) for n in found if n.pod_cidr]
-    spans = sorted(subnets, key=lambda s: (s[0].version, int(s[0][0]), -s[0].prefixlen))
-    widest: tuple[Any, Node] | None = None
-    for network, node in spans:
-        if widest is not None and int(network[0]) <= int(widest[0][-1]):
-            yield inventory.problem(
-                "IPP309",
-                f"pod_cidr {network} of host {quoted(node.name)} overlaps {widest[0]} of host {quoted(widest[1].name)}",
-                node.name,
-                "pod_cidr",
-            )
-        if widest is None or int(network[-1]) > int(widest[0][-1]):
-            widest = (network, node)
-    pods = [network for network, _ in spans]
-    starts = [int(network[0]) for network in pods]
-    for node in found:
-        for text, variable in network_variables.addresses(node):
-            address = ipaddress.ip_address(text)
-            place = bisect.bisect_right(starts, int(address)) - 1
-            inside = pods[place] if place >= 0 else None
-            if inside is not None and address in inside:
-                yield inventory.problem(
-                    "IPP309",
-                    f"underlay address {address} of host {quoted(node.name)} lies in the pod subnet {inside}",
-                    node.name,
-                    variable,
-                    "pods and hosts need separate subnets",
-                )

@@ -6,20 +6,34 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from netplan.inputs.inventory import Inventory
 from netplan.model.node import NetworkAddress, Node
-from netplan.model.planfile import SECOND, AdditionalNetwork, PlanFile
+from netplan.model.planfile import SECOND, AdditionalNetwork
 from netplan.problems import Problem, closest, quoted
 
 SECOND_ADDRESS, NETWORKS = "underlay_address_ipv6", "underlay_networks"
 FORM = "{address: 10.1.0.1, mtu: 9000, nat: false}}; mtu and nat may be left out"
 
 
+class Context(Protocol):
+    """What a plan says of its additional networks."""
+
+    @property
+    def networks(self) -> tuple[AdditionalNetwork, ...]:
+        """Return those that the plan names."""
+
+    @property
+    def second(self) -> bool:
+        """Tell whether each host needs an address of the second family."""
+
+
 class Reader(Protocol):
     """What reads the variables of one host, and keeps every Problem."""
 
-    plan: PlanFile
     problems: list[Problem]
+
+    @property
+    def context(self) -> Context:
+        """Return what the plan says of its additional networks."""
 
     def wrong(self, code: str, message: str, variable: str | None = None, hint: str | None = None) -> None:
         """Keep a Problem."""
@@ -40,10 +54,9 @@ class Reader(Protocol):
 
 
 def read(reader: Reader, link_mtu: int) -> tuple[NetworkAddress, ...]:
-    """Return a host's addresses on the plan's additional networks; ``link_mtu`` is that of its main link in bytes."""
-    networks, found = {network.name: network for network in reader.plan.additional_networks}, []
-    if reader.plan.underlay.family == "dual" and SECOND in networks:
-        del networks[SECOND]
+    """Return a host's addresses on the plan's additional networks; ``link_mtu``: its main link's, 0 for the plan's."""
+    networks, found = {network.name: network for network in reader.context.networks}, []
+    if reader.context.second:
         text = reader.value(SECOND_ADDRESS)
         if text is None:
             hint = reader.near(SECOND_ADDRESS) or f"{SECOND_ADDRESS}: the host's IPv6 address; or family: ipv4"
@@ -55,7 +68,7 @@ def read(reader: Reader, link_mtu: int) -> tuple[NetworkAddress, ...]:
             if address is not None:
                 found.append(NetworkAddress(network=SECOND, address=str(address), link_mtu=link_mtu))
     given = reader.value(NETWORKS)
-    if given is None or not reader.plan.additional_networks:
+    if given is None or not (networks or reader.context.second):
         return tuple(found)
     if not isinstance(given, dict):
         reader.wrong("IPP304", f"{NETWORKS} {quoted(given)} is no mapping", NETWORKS, f"{NETWORKS}: {{storage: {FORM}")
@@ -97,17 +110,3 @@ def addresses(node: Node) -> Iterator[tuple[str, str]]:
     yield node.address, "underlay_address"
     for at in node.network_addresses:
         yield at.address, SECOND_ADDRESS if at.network == SECOND else NETWORKS
-
-
-def deserted(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
-    """Report an additional network with fewer than two hosts: it would protect nothing."""
-    for network in plan.additional_networks:
-        there = [node for node in found if any(at.network == network.name for at in node.network_addresses)]
-        if len(there) < 2 and len(found) > 1 and network.name != SECOND:
-            yield inventory.problem(
-                "IPP306",
-                f"{len(there)} of {len(found)} hosts on the network {network.name}: a tunnel needs two ends",
-                there[0].name if there else None,
-                NETWORKS,
-                f"{NETWORKS}: {{{network.name}: {{address: ADDRESS}}}} for each host that is on it",
-            )

@@ -62,7 +62,7 @@ def rule(loaded: LoadedPlan) -> Iterator[Problem]:
             )
 
 
-def hosts(plan: PlanFile, inventory: Inventory, found: list[Node]) -> Iterator[Problem]:
+def hosts(plan: PlanFile, inventory: Inventory, found: Sequence[Node]) -> Iterator[Problem]:
     """What a host is that no wildcard can take, and proposals that not every host knows."""
     if plan.ipsec.topology.shape != "trap-any" or not found:
         return

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import yaml
 
-from netplan.problems import Location, Problem, ProblemError, fail, printable, quoted
+from netplan.problems import DefectError, Location, Problem, ProblemError, fail, printable, quoted
 from netplan.refusals import refused
 
 Key = tuple[str | int, ...]
@@ -280,6 +280,8 @@ def _usable(key: yaml.Node, before: dict[str, yaml.Node], source: Source) -> Non
 
 
 def _scalar(node: yaml.Node, source: Source, policy: Policy) -> Any:
+    if not isinstance(node, yaml.ScalarNode):
+        raise DefectError(f"{type(node).__name__} is no node of YAML that we know")
     text: str = node.value
     if isinstance(node, yaml.ScalarNode) and node.style:  # quoted or block: text, always
         return text

@@ -28,7 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from netplan.files import write_atomic
 from netplan.model.ids import ID
-from netplan.problems import ExitCode, fail
+from netplan.problems import DefectError, ExitCode, fail, present
 from netplan.refusals import refusals
 
 CA_DAYS = 3650
@@ -68,7 +68,8 @@ class Authority:
         now = _now()
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node)])
         public = request.public_key()
-        assert isinstance(public, ec.EllipticCurvePublicKey)  # noqa: S101  _checked has seen to it
+        if not isinstance(public, ec.EllipticCurvePublicKey):  # _checked has refused it
+            raise DefectError(f"a request with a key of another kind passed: {type(public).__name__}")
         if good := self._issued(node, public, names):
             return good
         builder = (
@@ -212,7 +213,7 @@ def install(authority: Authority, pem: bytes) -> x509.Certificate:
 
     Certificates of nodes stay good: they are signed by the same key under the same name.
     """
-    assert authority.folder is not None  # noqa: S101
+    folder = present(authority.folder, "the folder of the CA")
     try:
         found = x509.load_pem_x509_certificate(pem)
         constraints = found.extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -231,7 +232,7 @@ def install(authority: Authority, pem: bytes) -> x509.Certificate:
         fail("IPP607", "the certificate does not allow to sign others (CA:TRUE and keyCertSign)")
     if not found.not_valid_before_utc <= _now() < found.not_valid_after_utc:
         fail("IPP607", f"the certificate is valid from {found.not_valid_before_utc} to {found.not_valid_after_utc}")
-    _put(authority.folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
+    _put(folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
     return found
 
 

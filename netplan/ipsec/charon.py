@@ -12,6 +12,7 @@ from netplan.model.lifetimes import ACQUIRE_S
 from netplan.model.node import Node
 from netplan.model.proposals.capabilities import Capabilities
 from netplan.plan.types import Plan
+from netplan.problems import DefectError
 from netplan.templates.render import render
 
 # Not used by host to host IKEv2 with certificates or keys; most of strongSwan's advisories of 2023 to 2025 are in them.
@@ -79,15 +80,17 @@ def sizes(peers: int) -> Sizes:
 
 
 def settings_file(plan: Plan, node: Node) -> str:
-    """Return ``/etc/strongswan.d/ipsecplan.conf`` of one node. Raises AssertionError if it does not read back."""
+    """Return ``/etc/strongswan.d/ipsecplan.conf`` of one node. Raises DefectError if it does not read back."""
     found = sizes(sum(1 for _ in plan.connections(node)))
     values = expected(found, node.capabilities)
     text = render(
         "swanctl/charon.conf.j2", values=values, unused=UNUSED, buffer=_buffer(node.capabilities), acquire=ACQUIRE_S
     )
     got = read(text).section("charon")
-    assert {k: got.values.get(k) for k in values} == values, "rendered charon settings don't read back"  # noqa: S101
-    assert all(_plugin(got, name).values == {"load": "no"} for name in UNUSED)  # noqa: S101
+    if {k: got.values.get(k) for k in values} != values:
+        raise DefectError(f"the rendered charon settings of {node.id} do not read back as planned")
+    if loaded := [name for name in UNUSED if _plugin(got, name).values != {"load": "no"}]:
+        raise DefectError(f"the rendered charon settings of {node.id} load the plugin {loaded[0]}")
     return text
 
 

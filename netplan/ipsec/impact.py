@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from netplan.problems import present
+
 
 class Impact(Enum):
     """What happens to the traffic of a pair, from harmless to worst."""
@@ -116,10 +118,9 @@ def _node(before: Side | None, after: Side | None) -> list[Change]:
                 apply_why="proven by a childless IKE_SA with every peer before anything is switched",
             )
         ]
-    assert before is not None  # noqa: S101
     return [
         Change(
-            node=str(before.facts["name"]),
+            node=str(present(before, "a node on either side").facts["name"]),
             peer="",
             what="node",
             before="is there",

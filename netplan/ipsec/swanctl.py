@@ -16,6 +16,7 @@ from netplan.model.node import Node
 from netplan.model.topology import Offer
 from netplan.plan.fabric import Connection, Pair
 from netplan.plan.types import Plan
+from netplan.problems import DefectError, present, quoted
 from netplan.templates.render import render
 
 START_ACTIONS = ("none", "trap")
@@ -93,13 +94,12 @@ def connection_templates(plan: Plan, node: Node) -> tuple[list[ConnectionTemplat
 
 
 def _life(plan: Plan, kind: str, initiator: bool) -> int:
-    life = seconds(getattr(plan.file.ipsec.lifetimes, kind))
-    assert life is not None  # noqa: S101 - validate refuses what is no time
+    life = present(seconds(getattr(plan.file.ipsec.lifetimes, kind)), f"the lifetime of {kind}")
     return life if initiator else responder(life)
 
 
 def connection_file(plan: Plan, node: Node) -> str:
-    """Return ``ipsecplan.conf`` of one node. Raises AssertionError if it does not read back as the plan says."""
+    """Return ``ipsecplan.conf`` of one node. Raises DefectError if it does not read back as the plan says."""
     templates, connections = connection_templates(plan, node)
     text = render(
         "swanctl/ipsecplan.conf.j2",
@@ -117,16 +117,22 @@ def connection_file(plan: Plan, node: Node) -> str:
     )
     settings = read(text + start_file("none"))
     found = connections_of(settings)
-    assert bypassed(settings) == bypass_selectors(plan, node), "what stays clear does not read back as planned"  # noqa: S101
+    if bypassed(settings) != bypass_selectors(plan, node):
+        raise DefectError(f"what stays clear on {node.id} does not read back as planned")
     inside = {pair: interface.number for pair, interface in interfaces(plan, node).items()}
     wanted = {c.pair.id: expected(plan, c, inside.get(c.pair.id, 0)) for c in plan.connections(node)}
-    assert found == wanted, "rendered swanctl.conf does not read back as planned"  # noqa: S101
+    if found != wanted:
+        raise DefectError(f"the rendered swanctl.conf of {node.id} does not read back as planned")
     return text
 
 
 def start_file(action: str) -> str:
-    """Return the file that sets ``start_action`` of every child: ``none`` while staging, ``trap`` at the end."""
-    assert action in START_ACTIONS  # noqa: S101
+    """Return the file that sets ``start_action`` of every child: ``none`` while staging, ``trap`` at the end.
+
+    Raises DefectError for any other: charon would start, or end, what nobody planned.
+    """
+    if action not in START_ACTIONS:
+        raise DefectError(f"{quoted(action)} is no start_action of ours")
     return f"# ipsecplan: what children do when they are loaded\nipsecplan-start {{\n    start_action = {action}\n}}\n"
 
 

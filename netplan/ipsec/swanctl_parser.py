@@ -87,7 +87,8 @@ def _lex(text: str) -> Iterator[_Token]:
     at, line = 0, 1
     while at < len(text):
         match = _LEXEME.match(text, at)
-        assert match is not None  # noqa: S101 - the last alternative takes anything
+        if match is None:  # never: the last alternative takes anything
+            raise SettingsError(f"line {line}: nothing that can be read")
         at, kind = match.end(), match.lastgroup
         if kind == "blank":
             continue

@@ -18,6 +18,7 @@ from netplan.ipsec.swanctl_parser import read
 from netplan.model.lifetimes import duration, seconds
 from netplan.model.node import Node
 from netplan.plan.types import Plan
+from netplan.problems import DefectError, present
 from netplan.templates.render import render
 
 NAME = "ipsecplan-any"
@@ -42,7 +43,7 @@ def rehearsal(plan: Plan, node: Node) -> str:
 
 
 def connection_file(plan: Plan, node: Node) -> str:
-    """Return what takes their place at rest. Raises AssertionError if it does not read back as the plan says."""
+    """Return what takes their place at rest. Raises DefectError if it does not read back as the plan says."""
     own, theirs, udp = f"{node.address}/32", span(plan), f"udp/{plan.file.overlay.udp_port}"
     children = ((CHILDREN[0], f"{own}[udp]", f"{theirs}[{udp}]"), (CHILDREN[1], f"{own}[{udp}]", f"{theirs}[udp]"))
     text = render(
@@ -59,7 +60,8 @@ def connection_file(plan: Plan, node: Node) -> str:
         packets=swanctl.REKEY_PACKETS,
     )
     found = swanctl.connections_of(read(text + swanctl.start_file("none")))
-    assert found == {NAME: expected(plan, node)}, "rendered wildcard does not read back as planned"  # noqa: S101
+    if found != {NAME: expected(plan, node)}:
+        raise DefectError(f"the rendered wildcard of {node.id} does not read back as planned")
     return text
 
 
@@ -87,6 +89,4 @@ def expected(plan: Plan, node: Node) -> dict[str, Any]:
 
 def _life(plan: Plan, kind: str) -> str:
     """Both ends have the same; strongSwan takes up to a tenth off by chance, so that they seldom meet."""
-    life = seconds(getattr(plan.file.ipsec.lifetimes, kind))
-    assert life is not None  # noqa: S101 - validate refuses what is no time
-    return duration(life)
+    return duration(present(seconds(getattr(plan.file.ipsec.lifetimes, kind)), f"the lifetime of {kind}"))

@@ -24,7 +24,7 @@ from netplan.lab.process import Progress
 from netplan.lab.qemu import Machine
 from netplan.lab.ssh import KEY_FILE, Ssh, names_with_guest
 from netplan.lab.state import State, write_product_files
-from netplan.problems import ExitCode, ProblemError, fail, quoted
+from netplan.problems import DefectError, ExitCode, ProblemError, fail, quoted
 
 # seconds in which the console has said nothing new; a whole boot takes 1, 3, 20 when the machine has nothing else to do
 _BOOT_LIMIT = {"direct": 120.0, "kvm": 180.0, "emulated": 600.0}
@@ -312,7 +312,8 @@ class Lab(Handle):
         self.state.write(self.directory)
 
     def _save_to(self, folder: Path, purpose: str = "") -> None:
-        assert isinstance(self._machine, Machine)  # noqa: S101 - callers have made sure
+        if not isinstance(self._machine, Machine):
+            raise DefectError("this kind of lab has no memory to save")
         self.ssh.close()
         private_dir(folder)
         (folder / snapshots.ABOUT).unlink(missing_ok=True)

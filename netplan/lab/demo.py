@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netplan.lab.paths import labs_home
+from netplan.problems import present
 
 NAME = "demo"
 
@@ -75,10 +76,10 @@ def _step(
         encoding="utf-8",
         errors="replace",
     )
-    assert process.stdout is not None  # noqa: S101
+    output = present(process.stdout, "the pipe of a step")
     said = ""
     try:
-        for line in process.stdout:
+        for line in output:
             said += line
             print(line, end="", flush=True)  # noqa: T201
     finally:

@@ -19,7 +19,7 @@ from netplan.lab.config import NETWORK
 from netplan.lab.image import Image
 from netplan.lab.packages import find_program
 from netplan.lab.qmp import Qmp
-from netplan.problems import ExitCode, ProblemError, fail
+from netplan.problems import ExitCode, ProblemError, fail, present
 
 _PROGRAM = "qemu-system"
 _ACCELERATION = {
@@ -89,9 +89,8 @@ class Machine:
             keep: tuple[int, ...] = ()
             if state is not None:
                 unpack = subprocess.Popen(["zstd", "-q", "-d", "-c", "--", str(state)], stdout=subprocess.PIPE)
-                assert unpack.stdout is not None  # noqa: S101
                 stack.callback(_finish, unpack)
-                source = stack.enter_context(unpack.stdout).fileno()
+                source = stack.enter_context(present(unpack.stdout, "the pipe from zstd")).fileno()
                 argv += ["-incoming", f"fd:{source}"]
                 keep = (source,)
             log = stack.enter_context((self.folder / "qemu.log").open("wb"))
@@ -177,10 +176,9 @@ class Machine:
         with partial.open("wb") as out, Qmp(self.folder / "qmp") as qmp:
             partial.chmod(0o600)
             pack = subprocess.Popen(["zstd", "-q", "-3", "-T2", "-c"], stdin=subprocess.PIPE, stdout=out)
-            assert pack.stdin is not None  # noqa: S101
             try:
-                with pack.stdin:
-                    qmp.command("getfd", descriptor=pack.stdin.fileno(), fdname="state")
+                with present(pack.stdin, "the pipe to zstd") as pipe:
+                    qmp.command("getfd", descriptor=pipe.fileno(), fdname="state")
                 self._migrate(qmp)
                 if pack.wait(timeout=_SAVE_LIMIT) != 0:
                     fail(

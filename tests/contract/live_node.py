@@ -50,8 +50,9 @@ GatewayOnLink=yes
 TX, NEW, OLD = "tx-9", "a" * 64, "b" * 64
 FILES = ("/etc/systemd/network/10-ipsecplan-ov0.network", overlay_mtu.CONFLIST)
 NODE: dict[str, Any] = {
-    "overlay": {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "bridge9"}, "mtu": {"pod": 1416},
-}  # fmt: skip
+    "overlay": {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "bridge9"},
+    "mtu": {"pod": 1416},
+}
 
 
 def release(digest: str, peer: int, size: int) -> None:
@@ -69,10 +70,12 @@ def seen() -> dict[str, Any]:
     routes = subprocess.run(["ip", "-n", "pod", "route"], capture_output=True, text=True, check=True).stdout
     return {
         "sizes": [live["devices"]["ov0"], live["bridge"], *[p[k] for p in live["pods"] for k in ("mtu", "port_mtu")]],
-        "routes": routes.count("mtu 1312"), "conflist": json.loads(Path(overlay_mtu.CONFLIST).read_text())["mtu"],
-        "waits": overlay_mtu.to_raise(NODE), "differs": overlay_mtu.differences(NODE),
+        "routes": routes.count("mtu 1312"),
+        "conflist": json.loads(Path(overlay_mtu.CONFLIST).read_text())["mtu"],
+        "waits": overlay_mtu.to_raise(NODE),
+        "differs": overlay_mtu.differences(NODE),
         "peers": sorted(entry[1] for entry in fdb_and_routes._live("ov0") if entry[0] == "fdb"),
-    }  # fmt: skip
+    }
 
 
 subprocess.run(["sh", "-ec", SETUP], check=True)
@@ -86,11 +89,14 @@ out["moved"] = [fdb_and_routes.add(NEW), fdb_and_routes.remove(OLD, NEW), fdb_an
 out["held"] = seen()
 state.save(state="confirmed", tx=TX, release=NEW)
 for name, step in (
-    ("raise-devices", raise_mtu.raise_devices), ("raise-senders", raise_mtu.raise_senders),
-    ("raise-senders twice", raise_mtu.raise_senders), ("lower-senders-again", raise_mtu.lower_senders_again),
-    ("lower-devices-again", raise_mtu.lower_devices_again), ("raise-devices again", raise_mtu.raise_devices),
+    ("raise-devices", raise_mtu.raise_devices),
+    ("raise-senders", raise_mtu.raise_senders),
+    ("raise-senders twice", raise_mtu.raise_senders),
+    ("lower-senders-again", raise_mtu.lower_senders_again),
+    ("lower-devices-again", raise_mtu.lower_devices_again),
+    ("raise-devices again", raise_mtu.raise_devices),
     ("raise-senders at last", raise_mtu.raise_senders),
-):  # fmt: skip
+):
     step({"node": NODE, "release": NEW, "size": 1312})
     out[name] = seen()
 print(json.dumps(out))

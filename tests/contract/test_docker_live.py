@@ -56,14 +56,32 @@ def test_containers_end_with_the_planned_mtu(tmp_path, group):
     for name, value in (("bridge", pod), ("overlay", option), ("encrypted", LINK)):
         (tmp_path / name).write_text(str(value))
     run = subprocess.run(
-        ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", str(SCRIPT),
-         str(tmp_path), group],
-        capture_output=True, text=True, timeout=240, env={**os.environ, "PATH": PATH}, check=False,
-    )  # fmt: skip
+        [
+            "unshare",
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "--kill-child",
+            "sh",
+            str(SCRIPT),
+            str(tmp_path),
+            group,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "PATH": PATH},
+        check=False,
+    )
     log = tmp_path / "dockerd.log"
     assert run.returncode == 0, run.stderr + (log.read_text()[-3000:] if log.exists() else "")
     found = {row["network"]: row["mtu"] for row in map(json.loads, run.stdout.splitlines())}
     assert found == {
-        "default": pod, "own": pod, "overlay": pod, "encrypted": ENCRYPTED_OVERLAY.pod_mtu(LINK, "vxlan", "ipv4")
-    }  # fmt: skip
+        "default": pod,
+        "own": pod,
+        "overlay": pod,
+        "encrypted": ENCRYPTED_OVERLAY.pod_mtu(LINK, "vxlan", "ipv4"),
+    }
     assert (pod, found["encrypted"]) == (1416, 1424)

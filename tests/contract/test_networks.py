@@ -8,59 +8,20 @@ import re
 import pytest
 
 from netplan.cni import ADAPTERS
-from netplan.cni.adapter import OVERLAY, Adapter, CniRequest, Overhead, Setting
+from netplan.cni.adapter import Adapter, CniRequest, Overhead, Setting
 from netplan.cni.kubernetes import commands, ordered
 from netplan.cni.schema_check import check
 from netplan.cni.yaml_document import Piece, parse
-from netplan.model.cni_facts import PORTS
 from netplan.problems import errors
-from netplan.stack import parse as parse_stack
-from netplan.stack import solve
+from tests.support.networks import IPSEC, LINK, READERS, planned
 
-LINK = 1500
-IPSEC = {
-    "none": ("", False),
-    "gcm": ("aes256gcm16", False),
-    "cbc": ("aes256-sha256", False),
-    "gcm+nat-t": ("aes256gcm16", True),
-    "cbc+nat-t": ("aes256-sha256", True),
-}
 GENEVE_OPTIONS = {"ovn-kubernetes", "openshift", "kube-ovn"}
-# systems that read the artefacts of others
-READERS = {"openshift": "ovn-kubernetes", "docker-overlay": "docker", "k3s": "flannel"} | dict.fromkeys(
-    ("ptp", "macvlan", "ipvlan", "vlan", "host-device"), "bridge"
-)
 CASES = [
     pytest.param(name, encap, family, ipsec, id=f"{name}-{encap}-{family}-{ipsec}")
     for name, adapter in ADAPTERS.items()
     for encap, family in adapter.overhead.by
     for ipsec in IPSEC
 ]
-
-
-def stack(encap: str, family: str, ipsec: str) -> str:
-    suite, nat_t = IPSEC[ipsec]
-    ip = "ip4" if family == "ipv4" else "ip6"
-    overlay = {"gre": OVERLAY["gretap+key"]}.get(encap, OVERLAY[encap])
-    esp = ("udp/" if nat_t else "") + f"esp:{suite}" if suite else ""
-    # native traffic is protected in tunnel mode between pod networks; ipip carries an IP packet as it is
-    inner = "" if encap == "none" and not suite else "ip4"
-    return "/".join(part for part in (ip, esp, overlay, inner) if part)
-
-
-def planned(adapter: Adapter, encap: str, family: str, ipsec: str) -> CniRequest:
-    exact = solve(parse_stack(stack(encap, family, ipsec)), LINK).inner_mtu
-    return CniRequest(
-        pod_mtu=min(exact, LINK - adapter.facts.headroom),
-        link_mtu=LINK,
-        encap=encap,
-        family=family,
-        port=PORTS["vxlan"] if encap == "vxlan" else None,
-        vni=4096 if encap == "vxlan" else None,
-        host_ipsec=ipsec != "none",
-        pod_cidrs=("10.42.1.0/24",),
-        options={"from": "1400"},
-    )
 
 
 def found_in(adapter: Adapter, network: CniRequest) -> list[Setting]:

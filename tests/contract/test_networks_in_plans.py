@@ -22,8 +22,8 @@ from netplan.plan.types import Plan
 from netplan.problems import errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import solve
-from tests.contract.test_networks import READERS
-from tests.unit.conftest import make_planned
+from tests.support.networks import READERS
+from tests.support.plans import make_planned
 
 LINK = 1500
 NEEDED = {
@@ -191,9 +191,14 @@ def test_the_devices_are_the_networks_own(name):
 
 @pytest.mark.parametrize(
     ("name", "overlay"),
-    [("flannel", {"port": 4789, "vni": 7}), ("calico", {"port": 4790}), ("cilium", {"port": 9999}),
-     ("antrea", {"port": 6082}), ("rke2-cilium", {"port": 4789})],
-)  # fmt: skip
+    [
+        ("flannel", {"port": 4789, "vni": 7}),
+        ("calico", {"port": 4790}),
+        ("cilium", {"port": 9999}),
+        ("antrea", {"port": 6082}),
+        ("rke2-cilium", {"port": 4789}),
+    ],
+)
 def test_what_a_plan_may_change_reaches_the_networks_own_files(name, overlay):
     plan = make_planned(2, overlay=overlay, cni={"plugin": name, "options": NEEDED.get(name, {})}).plan
     text = "".join(network_plan(plan).files.values())
@@ -201,5 +206,11 @@ def test_what_a_plan_may_change_reaches_the_networks_own_files(name, overlay):
     assert plan.file.overlay.udp_port == overlay["port"]
     if name == "flannel":
         assert node_facts(plan, plan.nodes[0])["overlay"]["tunnel"] == "flannel.7"
-    assert not errors([p for rule in RULES for p in rule(make_planned(2, overlay=overlay, cni={"plugin": name}).loaded)
-                       if "options" not in p.message])  # fmt: skip
+    assert not errors(
+        [
+            p
+            for rule in RULES
+            for p in rule(make_planned(2, overlay=overlay, cni={"plugin": name}).loaded)
+            if "options" not in p.message
+        ]
+    )

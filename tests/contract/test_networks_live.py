@@ -11,9 +11,9 @@ from pathlib import Path
 
 from netplan.host import guard
 from netplan.verify.reach import judge
+from tests.support.namespaces import NEEDS, ROOT, inside, ip
 
-from .test_node_guard_live import ROOT, inside, ip, pair, pytestmark  # noqa: F401
-
+pytestmark = NEEDS
 ADDRESSES = {"": "10.9.0.{}", "ipv6": "fd09::{}", "storage": "10.10.0.{}"}
 TALK = """
 import json
@@ -32,17 +32,28 @@ def second(names: tuple[str, str]) -> None:
         ip("-n", name, "addr", "add", f"10.11.0.{number}/24", "dev", "u")  # an address that no plan names
 
 
-def test_the_guard_drops_on_every_network_and_across(pair: tuple[str, str]) -> None:  # noqa: F811
+def test_the_guard_drops_on_every_network_and_across(pair: tuple[str, str]) -> None:
     second(pair)
     own = {network: text.format(1) for network, text in ADDRESSES.items()}
-    text = guard.ruleset(4789, drop=True, peers=["10.9.0.2"], clear=["tcp/22"], address=own[""],
-                         networks=[(own["ipv6"], ["fd09::2"]), (own["storage"], ["10.10.0.2"])])  # fmt: skip
+    text = guard.ruleset(
+        4789,
+        drop=True,
+        peers=["10.9.0.2"],
+        clear=["tcp/22"],
+        address=own[""],
+        networks=[(own["ipv6"], ["fd09::2"]), (own["storage"], ["10.10.0.2"])],
+    )
 
     def ping(source: str, to: str) -> bool:
         return inside(pair[0], "ping", "-c", "1", "-W", "1", "-I", source, to).returncode == 0
 
-    ways = [(own[""], "10.9.0.2"), (own["ipv6"], "fd09::2"), (own["storage"], "10.10.0.2"),
-            (own[""], "10.10.0.2"), (own["storage"], "10.9.0.2")]  # fmt: skip
+    ways = [
+        (own[""], "10.9.0.2"),
+        (own["ipv6"], "fd09::2"),
+        (own["storage"], "10.10.0.2"),
+        (own[""], "10.10.0.2"),
+        (own["storage"], "10.9.0.2"),
+    ]
     for source, to in ways:  # the other end answers to both of its addresses
         assert ping(source, to), (source, to)
     inside(pair[0], "ip", "neigh", "flush", "all")
@@ -58,15 +69,22 @@ def test_the_guard_drops_on_every_network_and_across(pair: tuple[str, str]) -> N
     assert "packets 5" in listed
 
 
-def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) -> None:  # noqa: F811
+def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) -> None:
     second(pair)
     nodes = []
     for number in (1, 2):
         peers = [
-            {"id": f"n{3 - number}", "name": f"n{3 - number}", "address": text.format(3 - number), "link_mtu": 1500,
-             "local": text.format(number), "encap": False, **({"network": network} if network else {})}
+            {
+                "id": f"n{3 - number}",
+                "name": f"n{3 - number}",
+                "address": text.format(3 - number),
+                "link_mtu": 1500,
+                "local": text.format(number),
+                "encap": False,
+                **({"network": network} if network else {}),
+            }
             for network, text in ADDRESSES.items()
-        ]  # fmt: skip
+        ]
         own = {"address": f"10.9.0.{number}", "mtu": 1500}
         nodes.append({"id": f"n{number}", "name": f"n{number}", "underlay": own, "peers": peers})
     # protocol 50 is cut on one of them alone
@@ -74,12 +92,15 @@ def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) ->
     assert inside(pair[0], "nft", "-f", "-", input=cut).returncode == 0
     running = []
     for name, node in zip(pair, nodes, strict=True):
-        code = textwrap.dedent(TALK).format(node=json.dumps(node), uid=os.getuid(), gid=os.getgid(),
-                                            folder=str(tmp_path / name))  # fmt: skip
+        code = textwrap.dedent(TALK).format(
+            node=json.dumps(node), uid=os.getuid(), gid=os.getgid(), folder=str(tmp_path / name)
+        )
         argv = ["ip", "netns", "exec", name, sys.executable, "-c", code]
         running.append(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE))
-    heard = {str(node["id"]): json.loads(process.communicate(timeout=30)[0]) for node, process in zip(
-        nodes, running, strict=True)}  # fmt: skip
+    heard = {
+        str(node["id"]): json.loads(process.communicate(timeout=30)[0])
+        for node, process in zip(nodes, running, strict=True)
+    }
     assert {row.get("network", "") for row in heard["n1"]} == set(ADDRESSES)
     assert [problem.message for problem in judge(nodes, heard)] == [
         "n2 -> n1 (storage): protocol 50 does not pass, UDP 4500 does"

@@ -7,54 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from netplan.host import guard
 from netplan.verify.reach import judge
+from tests.support.namespaces import NEEDS, ROOT, inside
 
-ROOT = Path(__file__).parents[2]  # where a process that runs the agent begins, so that it imports this one
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("nft") or not shutil.which("ip"), reason="needs root, nft and ip"
-    ),
-]
-
-
-def ip(*words: str) -> str:
-    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
-
-
-@pytest.fixture
-def pair() -> Iterator[tuple[str, str]]:
-    """Two namespaces with a link of 1500 bytes between them, IPv4 and IPv6."""
-    names = [f"ipsecplan-{side}{uuid.uuid4().hex[:6]}" for side in "ab"]
-    for name in names:
-        ip("netns", "add", name)
-    try:
-        ip("-n", names[0], "link", "add", "u", "type", "veth", "peer", "name", "u", "netns", names[1])
-        for number, name in enumerate(names, 1):
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "link", "set", "u", "up")
-            ip("-n", name, "addr", "add", f"10.9.0.{number}/24", "dev", "u")
-            ip("-n", name, "addr", "add", f"fd09::{number}/64", "dev", "u", "nodad")
-        yield names[0], names[1]
-    finally:
-        for name in names:
-            ip("netns", "del", name)
-
-
-def inside(name: str, *argv: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["ip", "netns", "exec", name, *argv], capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+pytestmark = NEEDS
 
 
 @pytest.fixture
@@ -91,8 +57,11 @@ def test_the_guard_comes_back_within_a_second(pair: tuple[str, str], script: Pat
     keeper = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
     try:
         soon(lambda: has_guard(node), 5)
-        for words in (("flush", "ruleset"), ("delete", "table", "inet", "ipsecplan"),
-                      ("flush", "table", "inet", "ipsecplan")):  # fmt: skip
+        for words in (
+            ("flush", "ruleset"),
+            ("delete", "table", "inet", "ipsecplan"),
+            ("flush", "table", "inet", "ipsecplan"),
+        ):
             assert inside(node, "nft", *words).returncode == 0
             assert soon(lambda: has_guard(node), 5) < 1.5, words
     finally:
@@ -167,8 +136,13 @@ reachability.Talk(json.loads({node!r}), "tx-1", {result!r}).go()
 
 def facts(number: int, family: str, encap: bool = False) -> dict[str, object]:
     address = "10.9.0.{}" if family == "ipv4" else "fd09::{}"
-    peer = {"id": f"n{3 - number}", "name": f"n{3 - number}", "address": address.format(3 - number), "link_mtu": 1500,
-            "encap": encap}  # fmt: skip
+    peer = {
+        "id": f"n{3 - number}",
+        "name": f"n{3 - number}",
+        "address": address.format(3 - number),
+        "link_mtu": 1500,
+        "encap": encap,
+    }
     own = {"address": address.format(number), "mtu": 1500}
     return {"id": f"n{number}", "name": f"n{number}", "underlay": own, "peers": [peer]}
 

@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 
 from netplan.stack import parse, solve, wire_size
-
-from .test_ovs_live import SCHEMA as OVS
-from .test_ovs_live import Node, passes, program
+from tests.support.open_vswitch import SCHEMA as OVS
+from tests.support.open_vswitch import Node, passes, program
 
 FOLDER = Path(os.environ.get("IPSECPLAN_OVN_SCHEMAS", "/usr/share/ovn"))
 PROGRAMS = (
@@ -48,28 +47,45 @@ class Chassis(Node):
             base = self.folder / f"{name}.db"
             self.run("ovsdb-tool", "create", str(base), str(FOLDER / f"ovn-{name}.ovsschema"))
             self.run(
-                "ovsdb-server", str(base), f"--remote=punix:{self.folder}/{name}.sock", *([remote] if remote else []),
-                "--detach", f"--pidfile={self.folder}/{name}.pid", f"--log-file={self.folder}/{name}.log",
+                "ovsdb-server",
+                str(base),
+                f"--remote=punix:{self.folder}/{name}.sock",
+                *([remote] if remote else []),
+                "--detach",
+                f"--pidfile={self.folder}/{name}.pid",
+                f"--log-file={self.folder}/{name}.log",
                 f"--unixctl={self.folder}/{name}.ctl",
-            )  # fmt: skip
+            )
         self.run(
-            "ovn-northd", f"--ovnnb-db=unix:{self.folder}/nb.sock", f"--ovnsb-db=unix:{self.folder}/sb.sock",
-            "--detach", f"--pidfile={self.folder}/northd.pid", f"--log-file={self.folder}/northd.log",
-        )  # fmt: skip
+            "ovn-northd",
+            f"--ovnnb-db=unix:{self.folder}/nb.sock",
+            f"--ovnsb-db=unix:{self.folder}/sb.sock",
+            "--detach",
+            f"--pidfile={self.folder}/northd.pid",
+            f"--log-file={self.folder}/northd.log",
+        )
 
     def nbctl(self, *words: str) -> None:
         self.run("ovn-nbctl", "--timeout=10", f"--db=unix:{self.folder}/nb.sock", *words)
 
     def controller(self, name: str, central: str) -> None:
         self.vsctl(
-            "set", "open", ".", f"external-ids:system-id={name}", f"external-ids:ovn-remote=tcp:{central}:{PORT}",
-            "external-ids:ovn-encap-type=geneve", f"external-ids:ovn-encap-ip={self.address}",
+            "set",
+            "open",
+            ".",
+            f"external-ids:system-id={name}",
+            f"external-ids:ovn-remote=tcp:{central}:{PORT}",
+            "external-ids:ovn-encap-type=geneve",
+            f"external-ids:ovn-encap-ip={self.address}",
             "external-ids:ovn-bridge-datapath-type=netdev",
-        )  # fmt: skip
+        )
         self.run(
-            "ovn-controller", f"unix:{self.socket}", "--detach", f"--pidfile={self.folder}/controller.pid",
+            "ovn-controller",
+            f"unix:{self.socket}",
+            "--detach",
+            f"--pidfile={self.folder}/controller.pid",
             f"--log-file={self.folder}/controller.log",
-        )  # fmt: skip
+        )
 
     def stop(self) -> None:
         for name in ("controller", "northd", "nb", "sb"):
@@ -110,9 +126,17 @@ def chassis(tmp_path):
                 time.sleep(0.25)
             pod = f"pod{index}"
             node.vsctl(
-                "add-port", "br-int", pod, "--", "set", "interface", pod, "type=internal",
-                f"external-ids:iface-id={pod}", f'mac="02:00:00:00:00:0{index}"',
-            )  # fmt: skip
+                "add-port",
+                "br-int",
+                pod,
+                "--",
+                "set",
+                "interface",
+                pod,
+                "type=internal",
+                f"external-ids:iface-id={pod}",
+                f'mac="02:00:00:00:00:0{index}"',
+            )
             node.run("ip", "addr", "add", f"10.99.0.{index}/24", "dev", pod)
             node.run("ip", "link", "set", pod, "up")
         yield made

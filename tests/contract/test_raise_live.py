@@ -25,8 +25,11 @@ def test_up_and_down_and_up(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     seen = json.loads(run.stdout)
     assert (seen["added"], seen["moved"]) == (3, [3, 3, 0])
-    rows = {name: (row["sizes"], row["routes"], row["conflist"], row["waits"]) for name, row in seen.items()
-            if isinstance(row, dict)}  # fmt: skip
+    rows = {
+        name: (row["sizes"], row["routes"], row["conflist"], row["waits"])
+        for name, row in seen.items()
+        if isinstance(row, dict)
+    }
     assert rows["held"] == (LOW, 0, 1312, 1312)
     assert rows["raise-devices"] == (HIGH, 2, 1312, 1312), "everything receives it, nothing sends it"
     assert rows["raise-senders"] == rows["raise-senders twice"] == rows["raise-senders at last"] == (HIGH, 0, 1416, 0)

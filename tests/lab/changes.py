@@ -83,10 +83,16 @@ class Cluster:
         self.marks: list[tuple[float, str]] = []
         state = [] if argv[0] == "render" else ["--state-dir", str(self.folder / "state")]
         said = []
-        with ending(subprocess.Popen(
-            [sys.executable, "-m", "netplan", *argv, *state], text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )) as process:  # fmt: skip
+        with ending(
+            subprocess.Popen(
+                [sys.executable, "-m", "netplan", *argv, *state],
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        ) as process:
             assert process.stdout
             for line in process.stdout:
                 print(line, end="")

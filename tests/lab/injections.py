@@ -39,8 +39,10 @@ def _flap(lab: Lab) -> None:
 
 
 def _block(match: str) -> Injection:
-    rules = f"table inet drill {{ chain i {{ type filter hook input priority -300; {match} drop; }}; " \
-        f"chain o {{ type filter hook output priority -300; {match} drop; }}; }}"  # fmt: skip
+    rules = (
+        f"table inet drill {{ chain i {{ type filter hook input priority -300; {match} drop; }}; "
+        f"chain o {{ type filter hook output priority -300; {match} drop; }}; }}"
+    )
     return Injection(on(f"nft -f - <<'E'\n{rules}\nE"), on("nft delete table inet drill"))
 
 
@@ -69,9 +71,10 @@ INJECTIONS: dict[str, Injection] = {
     "pod-made-meanwhile": Injection(on("pod add late"), on("pod del late"), finishes=True),
     "cpu-starved": Injection(
         on(f"for i in 1 2 3 4; do {UNIT} --unit=burn-$i sh -c 'while :; do :; done'; done"),
-        on("systemctl stop 'burn-*'"), finishes=True,
+        on("systemctl stop 'burn-*'"),
+        finishes=True,
     ),
-}  # fmt: skip
+}
 
 
 def ends_wholly(rollout: Rollout, code: int) -> str:

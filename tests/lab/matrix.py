@@ -94,19 +94,28 @@ class Matrix:
         loader = f"import base64;exec(base64.b64decode('{base64.b64encode(LOADER.encode()).decode()}'))"
         for name in self.names:
             self.processes[name] = subprocess.Popen(
-                self.lab.ssh.argv(name, ["python3", "-I", "-S", "-c", loader], keep=False), cwd=self.lab.directory,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-            )  # fmt: skip
+                self.lab.ssh.argv(name, ["python3", "-I", "-S", "-c", loader], keep=False),
+                cwd=self.lab.directory,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+            )
             self._send(name, code)
         plan = self.plan(Combination("transport", "overlay", "certificates", "ipv4", "full-mesh", "vxlan", "never"))
         facts = {node.name: {"id": node.id} for node in plan.nodes}
         asked = self.each("begin", {name: {"node": facts[name]} for name in self.names})
         self.publics = {facts[name]["id"]: public_key(asked[name]["request"], facts[name]["id"]) for name in self.names}
         authority = open_authority(self.folder / "ca", plan.file.name)
-        self.each("certify", {
-            name: {"certificate": authority.sign(asked[name]["request"], facts[name]["id"]), "authority": authority.pem}
-            for name in self.names
-        })  # fmt: skip
+        self.each(
+            "certify",
+            {
+                name: {
+                    "certificate": authority.sign(asked[name]["request"], facts[name]["id"]),
+                    "authority": authority.pem,
+                }
+                for name in self.names
+            },
+        )
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:

@@ -38,8 +38,11 @@ def begin(request: Node) -> Node:
 
 def certify(request: Node) -> Node:
     """Install the certificate and the authority."""
-    for path, text in ((paths.CERTIFICATE, request["certificate"]), (paths.CA, request["authority"]),
-                       (paths.CA_NEXT, request["authority"])):  # fmt: skip
+    for path, text in (
+        (paths.CERTIFICATE, request["certificate"]),
+        (paths.CA, request["authority"]),
+        (paths.CA_NEXT, request["authority"]),
+    ):
         core.write(path, text, 0o644)
     return {}
 
@@ -143,17 +146,25 @@ def measure(request: Node) -> Node:
     node = request["node"]
     rows = probe.probe({"node": node, "nonce": request["nonce"], "patience": HANG_S, "timer": 0})["rows"]
     selectors = sorted(
-        {" ".join(child.get("local-ts", [])) + " === " + " ".join(child.get("remote-ts", []))
-         for children in ike.child_sas(node).values() for child in children}
-    )  # fmt: skip
+        {
+            " ".join(child.get("local-ts", [])) + " === " + " ".join(child.get("remote-ts", []))
+            for children in ike.child_sas(node).values()
+            for child in children
+        }
+    )
     log = run("journalctl", "-u", "strongswan*", "-o", "cat", "--no-pager", "--since", f"@{request['began']:.0f}").out
     return {"rows": rows, "selectors": selectors, "log": log.splitlines(), "guard": xfrm.guard()}
 
 
 OPS = {
-    "begin": begin, "clear": clear, "certify": certify, "load": load, "switch": switch, "alone": alone,
+    "begin": begin,
+    "clear": clear,
+    "certify": certify,
+    "load": load,
+    "switch": switch,
+    "alone": alone,
     "measure": measure,
-}  # fmt: skip
+}
 
 
 def main() -> None:

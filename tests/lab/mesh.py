@@ -162,9 +162,7 @@ class Report:
         ]
 
     def clear(self, since: float, until: float, nodes: Sequence[str]) -> int:
-        return sum(
-            1 for p in self.packets if p.node in nodes and not p.planted and since <= p.at <= until
-        )  # fmt: skip
+        return sum(1 for p in self.packets if p.node in nodes and not p.planted and since <= p.at <= until)
 
     def planted(self) -> int:
         return sum(p.planted for p in self.packets)
@@ -222,10 +220,13 @@ def watched_mesh(lab: Lab, settle: float = 3.0) -> Iterator[Report]:
             parsed = [(float(at), int(length)) for at, length in (h.split(":") for h in holes)]
             until = float(up) + 1 if int(first) > A_SECOND else 0.0
             report.streams[node, peer] = Stream(
-                int(sent), int(first), int(last), int(slow) / 1000,
+                int(sent),
+                int(first),
+                int(last),
+                int(slow) / 1000,
                 [(at, length) for at, length in parsed if at > until],
                 sum(length for at, length in parsed if at <= until),
-            )  # fmt: skip
+            )
         report.packets += _clear_packets(lab, node)
 
 

@@ -48,15 +48,25 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # where the state lies by default: paths in messages are then short, and nobody else's state is touched
-        self.environment = {**os.environ, "HOME": str(folder), "XDG_STATE_HOME": str(folder / ".state"),
-                            "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}  # fmt: skip
+        self.environment = {
+            **os.environ,
+            "HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / ".state"),
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "LANG": "C.UTF-8",
+        }
         self.environment.pop("IPSECPLAN_STATE", None)
 
     def _tmux(self, *argv: str) -> str:
         done = subprocess.run(
-            ["tmux", "-L", SERVER, *argv], env=self.environment, cwd=self.folder, capture_output=True, text=True,
+            ["tmux", "-L", SERVER, *argv],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
             timeout=20,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -20,8 +20,10 @@ from .pace import until as wait_until
 
 LINES = 94  # of the journal of an apply on three nodes; a unit test counts them
 # prints nothing when a node has no transaction open, no timer of one, and no revert at work
-OPEN = "cat /var/lib/ipsecplan/open 2>/dev/null; systemctl list-units --plain --no-legend --state=active,activating " \
-    "'ipsecplan-revert-*'"  # fmt: skip
+OPEN = (
+    "cat /var/lib/ipsecplan/open 2>/dev/null; systemctl list-units --plain --no-legend --state=active,activating "
+    "'ipsecplan-revert-*'"
+)
 
 
 @contextmanager
@@ -77,9 +79,13 @@ class Rollout:
         """An apply that runs; it is ended with the block."""
         argv = self.argv("apply", "--yes", "--soak", "2", *words)
         process = subprocess.Popen(
-            argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True,
+            argv,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            text=True,
             start_new_session=True,
-        )  # fmt: skip
+        )
         with ending(process):
             yield process
 
@@ -165,15 +171,23 @@ def rest(process: subprocess.Popen[str]) -> str:
 def is_new(node: dict[str, Any]) -> bool:
     """Tell whether a node is confirmed and everything live is as planned."""
     return bool(
-        node["state"]["state"] == "confirmed" and not node["differs"] and node["guard"]["mode"] == "drop"
-        and not node["permissive"] and not node["timers"]
-    )  # fmt: skip
+        node["state"]["state"] == "confirmed"
+        and not node["differs"]
+        and node["guard"]["mode"] == "drop"
+        and not node["permissive"]
+        and not node["timers"]
+    )
 
 
 def is_old(node: dict[str, Any]) -> bool:
     """Tell whether nothing of IPsec is left on a node (its MTU may stay low)."""
     return bool(
-        node["state"]["state"] == "none" and node["guard"]["mode"] == "absent" and not node["permissive"]
-        and not node["connections"] and not node["ike_sas"] and not node["states"] and not node["policies"]
+        node["state"]["state"] == "none"
+        and node["guard"]["mode"] == "absent"
+        and not node["permissive"]
+        and not node["connections"]
+        and not node["ike_sas"]
+        and not node["states"]
+        and not node["policies"]
         and not node["timers"]
-    )  # fmt: skip
+    )

@@ -29,12 +29,28 @@ from .rollout_steps import ending
 from .secrets_node import SAMPLER, SEARCH
 
 PLACES = (
-    "run directory", "artifacts: command", "artifacts: the rest", "job events", "arguments here", "environment here",
-    "output of apply", "output of status", "output of diff", "output of show, history", "planner's programs",
-    "traceback, core file", "state directory", "bundle", "/tmp, ~/.ansible here", "arguments on nodes",
-    "environment on nodes", "journal, charon's log", "/tmp, ~/.ansible on nodes", "other files on nodes",
+    "run directory",
+    "artifacts: command",
+    "artifacts: the rest",
+    "job events",
+    "arguments here",
+    "environment here",
+    "output of apply",
+    "output of status",
+    "output of diff",
+    "output of show, history",
+    "planner's programs",
+    "traceback, core file",
+    "state directory",
+    "bundle",
+    "/tmp, ~/.ansible here",
+    "arguments on nodes",
+    "environment on nodes",
+    "journal, charon's log",
+    "/tmp, ~/.ansible on nodes",
+    "other files on nodes",
     "modes too open",
-)  # fmt: skip
+)
 PLANT = "planted-" + secrets.token_hex(20)
 PRIVATE_NAMES = ("psk.json", "ca-key.pem", "owner")
 
@@ -121,11 +137,20 @@ class Watch:
         """Start a command line that may leave core files in ``work``."""
         shell = ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "-", sys.executable, "-m", *module, *argv]
         return subprocess.Popen(
-            shell, cwd=self.work, start_new_session=True, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            shell,
+            cwd=self.work,
+            start_new_session=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(self.temporary),
-                 **self.environment},
-        )  # fmt: skip
+            env={
+                **os.environ,
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+                "TMPDIR": str(self.temporary),
+                **self.environment,
+            },
+        )
 
     def say(self, place: str, *argv: str, module: Sequence[str] = ("netplan",)) -> int:
         """Run a command; what it prints belongs to a place. Returns its exit code."""
@@ -187,9 +212,11 @@ class Watch:
             self.read[place].append((str(path), path.read_bytes()))
         here = [self.temporary, Path.home() / ".ansible", *Path("/tmp").glob("ansible*")]
         for place, folders in (
-            ("state directory", [self.state]), ("bundle", [self.bundle]), ("/tmp, ~/.ansible here", here),
+            ("state directory", [self.state]),
+            ("bundle", [self.bundle]),
+            ("/tmp, ~/.ansible here", here),
             ("traceback, core file", [self.work]),
-        ):  # fmt: skip
+        ):
             for path in (p for folder in folders for p in _regular(folder)):
                 self.read[place].append((str(path), path.read_bytes()))
 
@@ -204,9 +231,11 @@ class Watch:
         found = json.loads(text)
         assert found["looked"] > 200, "the search on the node saw next to nothing"
         for key, place in (
-            ("log", "journal, charon's log"), ("tmp", "/tmp, ~/.ansible on nodes"), ("files", "other files on nodes"),
+            ("log", "journal, charon's log"),
+            ("tmp", "/tmp, ~/.ansible on nodes"),
+            ("files", "other files on nodes"),
             ("modes", "modes too open"),
-        ):  # fmt: skip
+        ):
             for where, name in found[key]:
                 self._hit(column, place, f"{name} in {node}:{where}")
 
@@ -249,16 +278,19 @@ class Watch:
                 do sleep 0.2; done; kill $p; journalctl --sync"""
             for node in self.names:  # the shell that waits has the text in its own arguments
                 self.lab.exec(node, ["sh", "-c", script], check=True)
-            until("both are sampled here", lambda: all(
-                any(PLANT.encode() in data for data in list(seen)) for seen in self.sampler.seen.values()
-            ))  # fmt: skip
+            until(
+                "both are sampled here",
+                lambda: all(any(PLANT.encode() in data for data in list(seen)) for seen in self.sampler.seen.values()),
+            )
             shows.kill()
             shows.wait()
             argues.communicate()
             for place, verb in (
-                ("output of apply", ("apply", PLANT, "--yes")), ("output of status", ("status", PLANT, "--json")),
-                ("output of diff", ("diff", PLANT, PLANT)), ("output of show, history", ("show", PLANT)),
-            ):  # fmt: skip
+                ("output of apply", ("apply", PLANT, "--yes")),
+                ("output of status", ("status", PLANT, "--json")),
+                ("output of diff", ("diff", PLANT, PLANT)),
+                ("output of show, history", ("show", PLANT)),
+            ):
                 assert self.say(place, *verb) != 0
             self.say("planner's programs", PLANT, module=("tui.run.live",))
             failing = ("tests.lab.failing", "raise")

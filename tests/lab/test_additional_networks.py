@@ -123,9 +123,10 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
     assert "confirmed on 2 nodes" in first.stdout
     for proof in (first.stdout, *([rollout.run("verify", ok=True).stdout] if again else [])):
         for network, n, over, outer in (
-            ("", 1396, "1397 refused, ", 1500), (r" \(ipv6\)", 1466, "", 1500),
+            ("", 1396, "1397 refused, ", 1500),
+            (r" \(ipv6\)", 1466, "", 1500),
             (r" \(storage\)", 8966, "8967 refused, ", 9000),
-        ):  # fmt: skip
+        ):
             lines = re.findall(PROOF.format(network=network, n=n, over=over, outer=outer), proof, re.M)
             assert sorted(lines) == [("1", "2"), ("2", "1")], (network, proof)
     with wire(lab, "n1", addresses["n2"]) as seen:
@@ -136,8 +137,9 @@ def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path
     assert seen["eth0"]["esp"] >= 40, seen
     assert seen["eth1"]["esp"] >= 20, seen
     status = rollout.status()
-    assert all(is_new(node) and (node["ike_sas"], node["traps"], node["connections"]) == (3, 3, 4)
-               for node in status.values()), status  # fmt: skip
+    assert all(
+        is_new(node) and (node["ike_sas"], node["traps"], node["connections"]) == (3, 3, 4) for node in status.values()
+    ), status
     assert all(len(sas(rollout, name)) == 3 for name in ("n1", "n2"))
     assert not again or rollout.apply().stdout.splitlines()[-1].startswith("0 to change")
 

@@ -8,24 +8,17 @@ from collections.abc import Callable
 import pytest
 
 from netplan.lab.cluster import Lab
+from tests.support.lab_checks import HELD_S, back, proven_sink
 
 from .applied import Applied
-from .pace import Pace, answers, until
+from .pace import Pace, until
 from .pings import POD, both_ways, pinging
-from .rollout_steps import Rollout
-from .sink import Sunk, sink
+from .sink import sink
 
 pytestmark = pytest.mark.lab
-HELD_S = 3  # how long something stays away before we bring it back; pings go on meanwhile
 # The longest row of lost pings, in units beside what we held it: docs/rollout.md has the seconds of a quiet machine.
 # A pair that only its peer's dead peer detection brings back takes 40 s more, one that nobody does an hour.
 GAPS = {"kill -9, start, peer restarts": 25, "nft flush ruleset, 3 x": 4}
-
-
-def back(lab: Lab) -> None:
-    """Both ways are there again."""
-    for node, address in both_ways(lab).items():
-        answers(lab, node, address)
 
 
 def sigterm(lab: Lab) -> None:
@@ -73,8 +66,15 @@ def expiry(lab: Lab) -> None:
     lab.exec("n1", ["ip", "xfrm", "state", "flush"], check=True)
     time.sleep(HELD_S)
     lab.exec("n1", ["swanctl", "--terminate", "--ike", "*", "--force"])
-    lab.exec("n1", ["sh", "-c", "swanctl --list-conns | sed -n 's/^\\(pair-[^:]*\\):.*/\\1/p' | "
-                    "while read -r p; do swanctl --terminate --ike $p --force; done"])  # fmt: skip
+    lab.exec(
+        "n1",
+        [
+            "sh",
+            "-c",
+            "swanctl --list-conns | sed -n 's/^\\(pair-[^:]*\\):.*/\\1/p' | "
+            "while read -r p; do swanctl --terminate --ike $p --force; done",
+        ],
+    )
     back(lab)
 
 
@@ -91,18 +91,15 @@ def masked(lab: Lab) -> None:
 
 
 ALL: dict[str, Callable[[Lab], None]] = {
-    "SIGTERM, restart": sigterm, "SIGTERM, 3 s, start": stopped, "kill -9, start, peer restarts": crash,
-    "nft flush ruleset, 3 x": flush, "flush, no keeper, charon stopped": flush_and_stop, "all SAs gone": expiry,
+    "SIGTERM, restart": sigterm,
+    "SIGTERM, 3 s, start": stopped,
+    "kill -9, start, peer restarts": crash,
+    "nft flush ruleset, 3 x": flush,
+    "flush, no keeper, charon stopped": flush_and_stop,
+    "all SAs gone": expiry,
     "boot with charon masked": masked,
-}  # fmt: skip
+}
 SHORT = tuple(GAPS)
-
-
-def proven_sink(rollout: Rollout) -> Sunk:
-    """``verify`` plants a clear packet a direction: a sink that doesn't see them proves nothing."""
-    with sink(rollout.lab) as seen:
-        rollout.run("verify", ok=True)
-    return seen
 
 
 @pytest.mark.weight(70)

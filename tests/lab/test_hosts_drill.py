@@ -39,16 +39,31 @@ def test_nothing_but_ssh_is_clear_and_ssh_always_is(clusters: ClusterFactory, tm
     run = ["systemd-run", "--quiet", "--collect", "-p", "StandardOutput=truncate:/tmp/ssh.txt", "--unit=d-ssh"]
     rollout.shell("n1", *run, "bash", "-c", SSH.format(other))
     to = "-p", "StandardOutput=truncate:/tmp/ping.txt"
-    rollout.shell("n1", "systemd-run", "--quiet", "--collect", *to, "-p", "KillSignal=SIGINT", "--unit=d-ping",
-                  "ping", "-n", "-i", "0.1", other)  # fmt: skip
+    rollout.shell(
+        "n1",
+        "systemd-run",
+        "--quiet",
+        "--collect",
+        *to,
+        "-p",
+        "KillSignal=SIGINT",
+        "--unit=d-ping",
+        "ping",
+        "-n",
+        "-i",
+        "0.1",
+        other,
+    )
 
     applied = rollout.apply()
     assert "confirmed on 2 nodes" in applied.stdout
     rollout.shell("n1", "systemctl", "stop", "d-ping")
     pinged = pings.read(rollout.shell("n1", "cat", "/tmp/ping.txt"), 0.1)
     tries, pace = banners(lab), Pace.of(lab)
-    print(f"\napply: lost {pinged.lost} of {pinged.sent} pings between the hosts, {tries.count('FAILED')} of "
-          f"{len(tries)} SSH banners")  # fmt: skip
+    print(
+        f"\napply: lost {pinged.lost} of {pinged.sent} pings between the hosts, {tries.count('FAILED')} of "
+        f"{len(tries)} SSH banners"
+    )
     assert pinged.longest <= pace.unit, pinged
     assert "FAILED" not in tries
     assert all(node["differs"] == [] for node in rollout.status().values())

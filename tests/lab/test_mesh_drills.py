@@ -6,38 +6,19 @@ and the packet planted to prove that the capture sees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from .changes import Cluster, Row
+from tests.support.lab_checks import ALL, THREE, YES, confirmed, judged
+
+from .changes import Cluster
 from .conftest import ClusterFactory
 from .mesh import watched_mesh
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-YES = ("--yes", "--soak", "2")
-ALL = ("n1", "n2", "n3", "n4")
-THREE = ALL[:3]
 # the lab's inventory says 1500 for every link; a path may carry less
 NARROW = {"paths": [{"between": ["k8s_nodes", "k8s_nodes"], "mtu": 1400}]}
-
-
-def judged(row: Row, *, planted: int, enforced: bool = True, most: int = 1) -> None:
-    """Hold the goals over the pairs among the row's members; ``most``: pings that one pair may lose."""
-    for pair, stream in row.report.among(row.members).items():
-        assert stream.sent > 200, pair
-        assert stream.lost <= most, f"{row.name}: {pair} lost {stream.lost} pings\n{row.holes()}"
-    assert row.report.dead_flows(row.members) == []
-    assert not enforced or row.report.clear(row.since, row.until, row.members) == 0
-    assert row.report.planted() >= planted, "the capture has not seen what was planted for it"
-
-
-def confirmed(cluster: Cluster, bundle: Path, nodes: Sequence[str]) -> None:
-    for name, node in cluster.status(bundle).items():
-        assert (node["state"]["state"], node["differs"]) == ("confirmed", []), name
-        assert node["states"] == 4 * (len(nodes) - 1), f"{name} has {node['states']} SAs"
-        assert node["guard"]["mode"] == "drop"
 
 
 @pytest.mark.drill
@@ -106,8 +87,10 @@ def test_add_remove_disable(clusters: ClusterFactory, tmp_path: Path) -> None:
             kept = [entry for entry in entries if "permanent" in entry]  # what the device learned ages out by itself
             assert not [entry for entry in kept if "10.77.0.14" in entry], kept
         # its certificate opens nothing any more: no connection is for its identity
-        refused = "for c in $(swanctl --list-conns --raw | grep -o 'pair-[0-9a-f]\\{12\\}' | sort -u); do " \
-            "timeout 60 swanctl --initiate --ike $c; done"  # fmt: skip
+        refused = (
+            "for c in $(swanctl --list-conns --raw | grep -o 'pair-[0-9a-f]\\{12\\}' | sort -u); do "
+            "timeout 60 swanctl --initiate --ike $c; done"
+        )
         said = lab.exec("n4", ["sh", "-c", refused])
         assert "established" not in said.stdout, said.stdout
         assert "removed: 1 nodes" in cluster.call("revert", str(four), "--yes", "--limit", "n4")
@@ -135,8 +118,10 @@ def test_a_node_that_is_away_is_deferred_and_completed(clusters: ClusterFactory,
     status = cluster.status(bundle, code=4)  # the deferred node and the pairs with it are not as planned
     assert [d for d in status["n1"]["differs"] if "deferred" in d] == ["the pair with n3 is deferred: still clear"]
     assert status["n1"]["guard"]["mode"] == "drop"
-    rekey = "for i in 1 2 3; do for c in $(swanctl --list-sas --raw | grep -o 'pair-[0-9a-f]*-out' | sort -u); do " \
-        "swanctl --rekey --child $c; done; sleep 4; done"  # fmt: skip
+    rekey = (
+        "for i in 1 2 3; do for c in $(swanctl --list-sas --raw | grep -o 'pair-[0-9a-f]*-out' | sort -u); do "
+        "swanctl --rekey --child $c; done; sleep 4; done"
+    )
     try:
         with watched_mesh(lab) as report:
             lab.exec("n1", ["sh", "-c", rekey], check=True)

@@ -12,10 +12,10 @@ import pytest
 
 from netplan.lab.cluster import Lab
 from netplan.lab.ssh import KNOWN_HOSTS
+from tests.support.lab_checks import THREE, YES, confirmed, judged
 
 from .changes import Cluster
 from .conftest import ClusterFactory
-from .test_mesh_drills import THREE, YES, confirmed, judged
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill]
 OTHERS = ("n1", "n3")

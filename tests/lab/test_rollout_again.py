@@ -18,9 +18,14 @@ pytestmark = [pytest.mark.lab, pytest.mark.drill]
 
 @pytest.mark.parametrize(
     "point",
-    ["NodeResult:stage:2", "PhaseFinished:permissive:1", "NodeResult:trap:1", "NodeResult:prepare:1",
-     "NodeResult:confirm:1"],
-)  # fmt: skip
+    [
+        "NodeResult:stage:2",
+        "PhaseFinished:permissive:1",
+        "NodeResult:trap:1",
+        "NodeResult:prepare:1",
+        "NodeResult:confirm:1",
+    ],
+)
 def test_resume_goes_on(clusters: ClusterFactory, tmp_path: Path, point: str) -> None:
     rollout = Rollout(clusters(nodes=3), tmp_path)
     rollout.dies_after(point, "apply", "--yes", "--soak", "2")
@@ -66,11 +71,20 @@ def test_two_control_machines(clusters: ClusterFactory, tmp_path: Path) -> None:
     other = [str(tmp_path / "other") if word == str(rollout.state) else word for word in first]
     with ExitStack() as stack:
         running = [
-            stack.enter_context(ending(subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                start_new_session=True,
-            ))) for argv in (first, other)
-        ]  # fmt: skip
+            stack.enter_context(
+                ending(
+                    subprocess.Popen(
+                        argv,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.STDOUT,
+                        text=True,
+                        start_new_session=True,
+                    )
+                )
+            )
+            for argv in (first, other)
+        ]
         said = [process.communicate(timeout=HANG_S)[0] for process in running]
     print(*said, sep="\n----\n")
     codes = sorted(process.returncode for process in running)

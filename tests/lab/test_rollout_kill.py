@@ -32,8 +32,10 @@ def test_controller_gone_power_gone_and_cable_gone(clusters: ClusterFactory, tmp
     nodes = rollout.status()
     assert all(is_old(node) for node in nodes.values()), nodes
     assert {name: node["state"]["last"]["by"] for name, node in nodes.items()} == {
-        "n1": "timer", "n2": "boot", "n3": "timer",
-    }  # fmt: skip
+        "n1": "timer",
+        "n2": "boot",
+        "n3": "timer",
+    }
 
 
 @pytest.mark.drill  # the nodes' part is in the test above, the engine's in tests/unit/test_rollout_engine.py

@@ -20,11 +20,20 @@ pytestmark = pytest.mark.lab
 # The moments between which the nodes' states differ: a request about to go, one on its way, one answered by all
 BOUNDARIES = [
     *[f"{event}:{phase}:1" for phase in ("arm", "mtu", "trap", "enforce") for event in ("PhaseStarted", "NodeResult")],
-    "PhaseFinished:stage:1", "PhaseFinished:permissive:1", "NodeResult:encrypt:3", "PhaseFinished:encrypt:1",
-    "PhaseFinished:soak:1", "NodeResult:probe:1", "PhaseFinished:probe:1",
-    "PhaseStarted:prepare:1", "NodeResult:prepare:1", "PhaseFinished:prepare:1",
-    "PhaseFinished:confirm:1", "NodeResult:confirm:2", "PhaseFinished:confirm:2",
-]  # fmt: skip
+    "PhaseFinished:stage:1",
+    "PhaseFinished:permissive:1",
+    "NodeResult:encrypt:3",
+    "PhaseFinished:encrypt:1",
+    "PhaseFinished:soak:1",
+    "NodeResult:probe:1",
+    "PhaseFinished:probe:1",
+    "PhaseStarted:prepare:1",
+    "NodeResult:prepare:1",
+    "PhaseFinished:prepare:1",
+    "PhaseFinished:confirm:1",
+    "NodeResult:confirm:2",
+    "PhaseFinished:confirm:2",
+]
 # the rest is for `make drills`; a timer that fires is in test_rollout_kill. Two nodes are enough for a witness.
 IN_SHORT = ("NodeResult:confirm:1",)
 EVERY = [f"line::{number}" for number in range(1, LINES + 1)] if os.environ.get("IPSECPLAN_EVERY_LINE") else []
@@ -90,8 +99,10 @@ def test_killed_behind_a_line(clusters: ClusterFactory, tmp_path: Path, point: s
     journal = max(rollout.state.glob("clusters/*/journal/*.jsonl"))  # a timer that was refused has one before it
     records = [json.loads(line) for line in journal.read_text().splitlines()]
     timer, lines = max([r.get("timer_s") or 0 for r in records]), len(records)
-    print(f"POINT {point} line {lines}, {died - begin:.0f} s after the start: {word}, by {' '.join(by)}; "
-          + " ".join(f"{name} {s:.1f} s" for name, s in seconds.items()))  # fmt: skip
+    print(
+        f"POINT {point} line {lines}, {died - begin:.0f} s after the start: {word}, by {' '.join(by)}; "
+        + " ".join(f"{name} {s:.1f} s" for name, s in seconds.items())
+    )
     assert all(s <= timer + late for s in seconds.values()), (seconds, timer, late)
     event, phase, _ = point.split(":")
     if event != "line":

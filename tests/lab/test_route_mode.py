@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from netplan.lab.cluster import Lab
+from tests.support.lab_checks import HELD_S, back
 
 from .changes import Cluster
 from .conftest import ClusterFactory
 from .mesh import watched_mesh
 from .pace import Pace
 from .rollout_steps import Rollout, is_old
-from .test_fail_closed import HELD_S, back
 
 pytestmark = pytest.mark.lab
 YES = ("--yes", "--soak", "2")

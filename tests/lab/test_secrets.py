@@ -147,11 +147,19 @@ class Round(Watch):
         (plugins / "spill.py").write_text(SPILL.format(self.folder / "spilled"))
         quiet = dict(self.environment)
         self.environment |= {
-            "ANSIBLE_VERBOSITY": "3", "ANSIBLE_DEBUG": "1", "ANSIBLE_NO_LOG": "False", "ANSIBLE_LOG_PATH": str(log),
-            "ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_DIFF_ALWAYS": "1", "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "1",
-            "ANSIBLE_CALLBACKS_ENABLED": "spill", "ANSIBLE_CALLBACK_PLUGINS": str(plugins),
-            "ANSIBLE_PIPELINING": "False", "ANSIBLE_NO_TARGET_SYSLOG": "False", "ANSIBLE_INJECT_FACT_VARS": "True",
-        }  # fmt: skip
+            "ANSIBLE_VERBOSITY": "3",
+            "ANSIBLE_DEBUG": "1",
+            "ANSIBLE_NO_LOG": "False",
+            "ANSIBLE_LOG_PATH": str(log),
+            "ANSIBLE_KEEP_REMOTE_FILES": "1",
+            "ANSIBLE_DIFF_ALWAYS": "1",
+            "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "1",
+            "ANSIBLE_CALLBACKS_ENABLED": "spill",
+            "ANSIBLE_CALLBACK_PLUGINS": str(plugins),
+            "ANSIBLE_PIPELINING": "False",
+            "ANSIBLE_NO_TARGET_SYSLOG": "False",
+            "ANSIBLE_INJECT_FACT_VARS": "True",
+        }
         try:
             self.succeeds()
         finally:

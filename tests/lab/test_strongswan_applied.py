@@ -41,9 +41,17 @@ ROWS = [
     ids=lambda v: v if isinstance(v, str) else next(iter(v)),
 )
 def test_applied_and_measured(
-    clusters: ClusterFactory, tmp_path: Path, mode: str, protect: str, auth: str, family: str, overlay: str,
-    topology: Any, profile: str, nat: str,
-) -> None:  # fmt: skip
+    clusters: ClusterFactory,
+    tmp_path: Path,
+    mode: str,
+    protect: str,
+    auth: str,
+    family: str,
+    overlay: str,
+    topology: Any,
+    profile: str,
+    nat: str,
+) -> None:
     lab = clusters(nodes=3, family=family, overlay=overlay)
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(lab.inventory)

@@ -95,6 +95,7 @@ def test_it_comes_up_as_planned(matrix: Matrix, one: Combination) -> None:
     assert measured.verdict.ok, [p.message for p in measured.verdict.problems()]
     directions = {
         (c.local.name, f"{c.remote.name} ({c.fabric.name})" if c.fabric.name else c.remote.name)
-        for node in measured.plan.nodes for c in measured.plan.connections(node)
-    }  # fmt: skip
+        for node in measured.plan.nodes
+        for c in measured.plan.connections(node)
+    }
     assert {(pair.source, pair.destination) for pair in measured.verdict.pairs} == directions

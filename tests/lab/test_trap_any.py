@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from netplan.lab.cluster import Lab
+from tests.support.lab_checks import back, proven_sink
 
 from .changes import Cluster
 from .conftest import ClusterFactory
@@ -20,7 +21,6 @@ from .pace import Pace
 from .pings import both_ways, pinging
 from .rollout_steps import Rollout, is_new, is_old
 from .sink import sink
-from .test_fail_closed import back, proven_sink
 from .watchers import watched
 
 pytestmark = pytest.mark.lab

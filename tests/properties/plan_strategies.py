@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeVar
 
 from hypothesis import strategies as st
 
-from netplan.inputs.host_variables import nodes
 from netplan.inputs.inventory import Host, Inventory
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.rules import validate, validate_with
+from netplan.inputs.rules_hosts import nodes
 from netplan.inputs.yaml_source import Source
 from netplan.model.planfile import PlanFile
 from netplan.model.proposals.profiles import PROFILES
@@ -32,8 +32,12 @@ CIPHERS = [
     "aes128-sha512",
 ]
 GROUPS = ["", "-x25519", "-ecp384", "-modp3072", "-ecp256-esn", "-x25519-ke1_mlkem768", "-noesn"]
-IKE = ["aes256gcm16-prfsha384-ecp384", "aes256-sha256-modp3072", "aes128gcm16-prfsha256-x25519",
-       "aes256gcm16-prfsha512-ecp521-ke1_mlkem1024-ke2_x25519"]  # fmt: skip
+IKE = [
+    "aes256gcm16-prfsha384-ecp384",
+    "aes256-sha256-modp3072",
+    "aes128gcm16-prfsha256-x25519",
+    "aes256gcm16-prfsha512-ecp521-ke1_mlkem1024-ke2_x25519",
+]
 ALGORITHMS = (
     "AES_GCM_16 AES_GCM_12 AES_CCM_16 AES_CBC CHACHA20_POLY1305 HMAC_SHA2_256_128 HMAC_SHA2_512_256 CURVE_25519 "
     "ECP_384 ECP_256 ECP_521 MODP_3072 MODP_2048 PRF_HMAC_SHA2_256 PRF_HMAC_SHA2_384 PRF_HMAC_SHA2_512"
@@ -82,10 +86,15 @@ def _ipsec(draw: Draw, names: list[str]) -> dict[str, Any]:
         "auth": draw.one(["certificates", "certificates", "psk", "raw-keys"]),
         "nat_traversal": draw.one(["auto", "always", "never"]),
         "topology": draw.one(
-            ["full-mesh", "full-mesh", {"hub": draw.one(names)}, {"zones": ["zone_a", "zone_b"]},
-             {"between": [[draw.one(names), "all"], ["zone_a", draw.one(names)]]}]
+            [
+                "full-mesh",
+                "full-mesh",
+                {"hub": draw.one(names)},
+                {"zones": ["zone_a", "zone_b"]},
+                {"between": [[draw.one(names), "all"], ["zone_a", draw.one(names)]]},
+            ]
         ),
-    }  # fmt: skip
+    }
     if ipsec["protect"] == "hosts" and draw.number(0, 1):
         ipsec["clear"] = [draw.one(["tcp/22", "tcp/2222", "udp/123", "tcp/65535"]) for _ in range(draw.number(0, 2))]
     if draw.number(0, 1):

@@ -54,9 +54,15 @@ def test_twenty_nodes_in_words() -> None:
     pairs = [Pair(id=f"{a}-{b}", ends=(a, b)) for i, a in enumerate(nodes) for b in nodes[i + 1 :]]
     found = waves(nodes, pairs, last={"n00", "n01", "n02"})
     assert [wave.why for wave in found] == [
-        "canary pair", "canary node", "batch of 2", "batch of 4", "batch of 8", "batch of 1",
-        "control network of 1", "control network of 2",
-    ]  # fmt: skip
+        "canary pair",
+        "canary node",
+        "batch of 2",
+        "batch of 4",
+        "batch of 8",
+        "batch of 1",
+        "control network of 1",
+        "control network of 2",
+    ]
     assert found[0].pairs == ("n03-n04",)
     assert len(found[1].pairs) == 15
     capped = waves(nodes, pairs, limit=3)

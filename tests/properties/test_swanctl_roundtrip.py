@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from netplan.bundle import node_files
+from netplan.bundle import build
 from netplan.ipsec import swanctl
 from netplan.ipsec.swanctl_parser import read
 from netplan.plan.types import Plan
@@ -37,7 +37,7 @@ def differences(plan: Plan) -> int:
         six = any(":" in at.address for at in (node, *node.network_addresses))
         assert bool(swanctl.bypassed(read(text))) == (hosts and bool(plan.file.ipsec.clear or six))
         partial = plan.file.ipsec.topology.partial or hosts
-        guards = node_files._guard(plan, node, drop=True)
+        guards = next(f.text for f in build.node_files(plan, node) if f.path.endswith("/guard-drop.nft"))
         named = {str(ipaddress.ip_address(a)) for a in re.findall(r"[0-9a-f.:]{5,}(?=[,} ])", _elements(guards))}
         assert named == ({c.remote.address for c in plan.connections(node)} if partial else set())
     count = 0

@@ -29,10 +29,16 @@ class Terminal:
         self.slave = slave  # kept open: the terminal outlives the program, as a shell's does
         self.said = b""
         self.process = subprocess.Popen(
-            argv, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=cwd, start_new_session=True,
+            argv,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            cwd=cwd,
+            start_new_session=True,
             # a shell's background job ignores Ctrl-C, and what it starts inherits that: a user's planner doesn't
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        )
 
     def _read(self, seconds: float) -> bool:
         ready, _, _ = select.select([self.master], [], [], seconds)

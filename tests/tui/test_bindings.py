@@ -92,7 +92,12 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "calc.edit": ("calc", [], ["slash"], lambda a: a.focused.id == "stack"),
     "calc.leave": ("calc", ["slash"], ["escape"], lambda a: isinstance(a.focused, LedgerTable)),
     "plan.save": ("plan", ["x"], ["ctrl+s"], is_screen(SaveScreen)),
-    "plan.undo": ("plan", ["x"], ["ctrl+z"], lambda a: not a.desk.dirty and a.screen.query_one("#f-name").value == "prod-eu1"),
+    "plan.undo": (
+        "plan",
+        ["x"],
+        ["ctrl+z"],
+        lambda a: not a.desk.dirty and a.screen.query_one("#f-name").value == "prod-eu1",
+    ),
     "plan.redo": ("plan", ["x", "ctrl+z"], ["ctrl+y"], lambda a: a.desk.checked.loaded.plan.name == "prod-eu1x"),
     "plan.edit": ("plan", [], ["f4"], lambda a: a.desk.draft.text == PLAN + "# seen\n"),
     "plan.drop": ("plan", ["@f-underlay-mtu"], ["f6"], lambda a: "mtu: 1500" not in a.desk.draft.text),
@@ -104,7 +109,12 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "pairs.zones": ("pairs", [], ["z"], lambda a: len(a.screen.query_one(HeatMap).ends) == 4),
     "pairs.outliers": ("pairs", [], ["o"], lambda a: a.screen.query_one("#outliers").row_count == 9),
     "pairs.measured": ("pairs", [], ["m"], lambda a: a.screen.show_measured is False),
-    "pairs.filter": ("pairs", [], ["slash", "5"], lambda a: [z.name for z in a.screen.query_one(HeatMap).ends] == ["n5"]),
+    "pairs.filter": (
+        "pairs",
+        [],
+        ["slash", "5"],
+        lambda a: [z.name for z in a.screen.query_one(HeatMap).ends] == ["n5"],
+    ),
     "pairs.calculate": ("pairs", ["right", "right", "right"], ["c"], lambda a: a.screen.link_mtu == 1450),
     "pairs.leave": ("pairs", ["slash"], ["escape"], lambda a: isinstance(a.focused, HeatMap)),
     "map.left": ("pairs", ["l"], ["h"], lambda a: a.focused.cursor_coordinate == (0, 1)),
@@ -124,29 +134,63 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "rollout.resume": ("rollout", ["@bundle"], ["r"], is_screen(AskScreen)),
     "rollout.status": ("rollout", ["@status"], ["s"], lambda a: a.screen.asked[0] == "3 to change"),
     "rollout.search": ("rollout", [], ["slash"], lambda a: a.focused.id == "search"),
-    "rollout.older": ("rollout", ["@journals"], ["left_square_bracket"], lambda a: a.screen.state.transaction == "tx-1"),
-    "rollout.newer": ("rollout", ["@journals", "left_square_bracket"], ["right_square_bracket"],
-                      lambda a: a.screen.state.transaction == "tx-2"),
+    "rollout.older": (
+        "rollout",
+        ["@journals"],
+        ["left_square_bracket"],
+        lambda a: a.screen.state.transaction == "tx-1",
+    ),
+    "rollout.newer": (
+        "rollout",
+        ["@journals", "left_square_bracket"],
+        ["right_square_bracket"],
+        lambda a: a.screen.state.transaction == "tx-2",
+    ),
     "rollout.log": ("rollout", [], ["l"], lambda a: not a.screen.query_one("#nodes").display),
     "rollout.leave": ("rollout", ["slash"], ["escape"], lambda a: isinstance(a.focused, LogView)),
     "log.follow": ("rollout", ["@journals", "tab"], ["f"], lambda a: a.focused.follow is False),
     "log.next": ("rollout", ["@journals", "slash", "n", "1", "enter"], ["n"], lambda a: a.focused.found == 2),
     "log.previous": ("rollout", ["@journals", "slash", "n", "1", "enter"], ["N"], lambda a: a.focused.found == 2),
-    "verify.measure": ("verify", ["@measure"], ["v"], lambda a: a.screen.end == "verified" and len(a.screen.pairs) == 1),
+    "verify.measure": (
+        "verify",
+        ["@measure"],
+        ["v"],
+        lambda a: a.screen.end == "verified" and len(a.screen.pairs) == 1,
+    ),
     "verify.stop": ("verify", ["@endless"], ["v", "S"], lambda a: (a.screen.end or "").startswith("stopped")),
     "verify.wrong": ("verify", [], ["w"], lambda a: a.screen.wrong_only),
-    "verify.junit": ("verify", ["@measure", "v"], ["J"], lambda a: Path("ipsecplan-verify-1.xml").read_text() == "<x/>\n"),
+    "verify.junit": (
+        "verify",
+        ["@measure", "v"],
+        ["J"],
+        lambda a: Path("ipsecplan-verify-1.xml").read_text() == "<x/>\n",
+    ),
     "verify.filter": ("verify", [], ["slash"], lambda a: a.focused.id == "filter"),
     "verify.leave": ("verify", ["slash"], ["escape"], lambda a: a.focused.id == "verdicts"),
     "history.open": ("history", ["@journals", "down"], ["g"], lambda a: a.current_mode == "rollout"),
     "history.all": ("history", [], ["a"], lambda a: "every cluster" in a.screen.query_one("#history-head").text),
-    "history.filter": ("history", ["@journals"], ["slash", "-", "1"], lambda a: a.screen.query_one("#past").row_count == 1),
+    "history.filter": (
+        "history",
+        ["@journals"],
+        ["slash", "-", "1"],
+        lambda a: a.screen.query_one("#past").row_count == 1,
+    ),
     "history.read": ("history", ["@late"], ["r"], lambda a: a.screen.query_one("#past").row_count == 1),
     "history.leave": ("history", ["slash"], ["escape"], lambda a: a.focused.id == "past"),
     "audit.open": ("audit", [], ["o"], is_screen(PromptScreen)),
-    "audit.again": ("audit", ["@dumps", *OPENED], ["r"], lambda a: [f["too_large_by"] for f in a.screen.findings] == [34]),
+    "audit.again": (
+        "audit",
+        ["@dumps", *OPENED],
+        ["r"],
+        lambda a: [f["too_large_by"] for f in a.screen.findings] == [34],
+    ),
     "audit.stop": ("audit", ["@endless", *OPENED], ["S"], lambda a: (a.screen.end or "").startswith("stopped")),
-    "audit.plan": ("audit", ["@dumps", *OPENED], ["p"], lambda a: a.screen.by_plan and "--plan" in a.screen.command_line()),
+    "audit.plan": (
+        "audit",
+        ["@dumps", *OPENED],
+        ["p"],
+        lambda a: a.screen.by_plan and "--plan" in a.screen.command_line(),
+    ),
     "audit.wrong": ("audit", [], ["w"], lambda a: a.screen.wrong_only),
     "audit.filter": ("audit", [], ["slash"], lambda a: a.focused.id == "filter"),
     "audit.leave": ("audit", ["slash"], ["escape"], lambda a: a.focused.id == "findings"),
@@ -161,7 +205,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "prompt.cancel": ("files", ["b"], ["escape"], is_screen(MODES["files"])),
     "save.yes": ("plan", ["x", "ctrl+s"], ["enter"], lambda a: "name: prod-eu1x" in Path("plan.yaml").read_text()),
     "save.no": ("plan", ["x", "ctrl+s"], ["escape"], lambda a: Path("plan.yaml").read_text() == PLAN),
-}  # fmt: skip
+}
 
 
 def _journal(folder: Path, transaction: str, nodes: int = 2, outcome: str = "confirmed") -> None:
@@ -217,7 +261,7 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         "@nodes": "import json, netplan.model.ids; i = netplan.model.ids.node_id('prod-eu1', 'n1');"
         'print(json.dumps({"problems": [], "nodes": {i: {"/etc/swanctl/conf.d/ipsecplan.conf": "changed", "/x": None}}}))',
         "@endless": "import time; time.sleep(600)",
-    }  # fmt: skip
+    }
     for word, program in programs.items():
         if word in words:
             import sys

@@ -18,8 +18,8 @@ from netplan.cli.main import cli, main
 from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Options
 from netplan.rollout.record.journal import ClusterState
+from tests.support.fake_nodes import IDS, FakeNodes, Run, failure, target
 from tests.tui.conftest import PLAN
-from tests.unit.test_rollout_engine import IDS, Played, Run, failure, target
 from tui.run import live, measure
 from tui.screens import kinds
 from tui.widgets.heat_map import HeatMap
@@ -124,9 +124,9 @@ async def test_files(shown, capsys):
 def transactions(folder):
     """Three transactions as the real engine journals them: rolled back, waiting for confirmation, confirmed."""
     Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
-    Run(folder / "state", Played(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
-    Run(folder / "state", Played(), keep=lambda *_: None)
-    Run(folder / "state", Played())
+    Run(folder / "state", FakeNodes(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
+    Run(folder / "state", FakeNodes(), keep=lambda *_: None)
+    Run(folder / "state", FakeNodes())
 
 
 async def test_history(folder, shown, capsys):
@@ -172,7 +172,7 @@ async def test_verify(folder, shown, capsys, monkeypatch):
     @contextlib.contextmanager
     def opened(*_, **__):
         with ClusterState(folder / "state", "lab") as state:
-            nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
+            nodes = FakeNodes(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
             yield Engine("lab", "d", [target(i) for i in IDS], nodes, state, lambda _: None, Options())
 
     for place in ("netplan.cli.verify.opened", "tui.run.measure.opened"):
@@ -206,7 +206,7 @@ async def test_files_against_the_nodes(answer, folder, settle, make, monkeypatch
     @contextlib.contextmanager
     def opened(*_, **__):
         with ClusterState(folder / "state", "lab") as state:
-            nodes = Played(lambda phase, _: {"texts": texts, "drift": []} if phase == "status" else None)
+            nodes = FakeNodes(lambda phase, _: {"texts": texts, "drift": []} if phase == "status" else None)
             yield Engine("lab", "d", [target(i) for i in IDS], nodes, state, lambda _: None, Options())
 
     monkeypatch.setattr("tui.run.live.opened", opened)

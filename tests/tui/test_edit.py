@@ -12,7 +12,7 @@ import pytest
 from netplan import pipeline
 from netplan.inputs import yaml_source
 from netplan.inputs.edit import remove, scalar, set_value
-from netplan.inputs.host_variables import nodes
+from netplan.inputs.rules_hosts import nodes
 from netplan.problems import ProblemError
 from tests.tui.conftest import PLAN
 from tui.plan.check import Checker
@@ -21,12 +21,16 @@ from tui.plan.draft import Draft
 CHANGES = [
     (("underlay", "mtu"), 1400, "  mtu: 1500              # IP", "  mtu: 1400              # IP"),
     (("underlay", "mtu"), 65535, "  mtu: 1500              # IP", "  mtu: 65535             # IP"),
-    (("ipsec", "esp"), ["aes256gcm16-x25519", "aes128-sha256-x25519"],
-     "  esp: [aes256gcm16-x25519]   # preferred", "  esp: [aes256gcm16-x25519, aes128-sha256-x25519] # preferred"),
+    (
+        ("ipsec", "esp"),
+        ["aes256gcm16-x25519", "aes128-sha256-x25519"],
+        "  esp: [aes256gcm16-x25519]   # preferred",
+        "  esp: [aes256gcm16-x25519, aes128-sha256-x25519] # preferred",
+    ),
     (("ipsec", "mode"), "tunnel", "  mode: transport        # the", "  mode: tunnel           # the"),
     (("name",), "other", "name: prod-eu1", "name: other"),
     (("underlay", "paths", 0, "mtu"), 1400, "zone_b], mtu: 1450}   #", "zone_b], mtu: 1400}   #"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("at", "value", "before", "after"), CHANGES)
@@ -43,26 +47,37 @@ def test_the_same_value_changes_nothing():
     ("text", "at", "value", "wanted"),
     [
         ("a: 1\n", ("underlay", "mtu"), 9000, "a: 1\n\nunderlay:\n  mtu: 9000\n"),
-        ("underlay:\n  family: ipv4\n# end\n", ("underlay", "mtu"), 1400,
-         "underlay:\n  family: ipv4\n  mtu: 1400\n# end\n"),
+        (
+            "underlay:\n  family: ipv4\n# end\n",
+            ("underlay", "mtu"),
+            1400,
+            "underlay:\n  family: ipv4\n  mtu: 1400\n# end\n",
+        ),
         ("underlay: {family: ipv4}  # c\n", ("underlay", "mtu"), 1400, "underlay: {family: ipv4, mtu: 1400}  # c\n"),
         ("underlay: {}\n", ("underlay", "mtu"), 1400, "underlay: {mtu: 1400}\n"),
         ("underlay:\nname: x\n", ("underlay", "mtu"), 1400, "underlay:\n  mtu: 1400\nname: x\n"),
-        ("underlay:\n    paths:\n        - {mtu: 1}\nname: x\n", ("underlay", "mtu"), 7,
-         "underlay:\n    paths:\n        - {mtu: 1}\n    mtu: 7\nname: x\n"),
-        ("ipsec:\n  mode: x\n", ("ipsec", "lifetimes", "ike"), "x",
-         "ipsec:\n  mode: x\n  lifetimes:\n    ike: x\n"),
+        (
+            "underlay:\n    paths:\n        - {mtu: 1}\nname: x\n",
+            ("underlay", "mtu"),
+            7,
+            "underlay:\n    paths:\n        - {mtu: 1}\n    mtu: 7\nname: x\n",
+        ),
+        ("ipsec:\n  mode: x\n", ("ipsec", "lifetimes", "ike"), "x", "ipsec:\n  mode: x\n  lifetimes:\n    ike: x\n"),
         ("ipsec: {mode: x}\n", ("ipsec", "lifetimes", "ike"), "x", "ipsec: {mode: x, lifetimes: {ike: x}}\n"),
         ("a: b\n", ("ipsec", "lifetimes", "ike"), "x", "a: b\n\nipsec:\n  lifetimes:\n    ike: x\n"),
         ("name:   # which\n", ("name",), "x", "name: x   # which\n"),
         ("name: x", ("nodes",), "all", "name: x\nnodes: all\n"),
-        ("ipsec:\n  esp:\n    - a   # one\n    - b\n  ike: c\n", ("ipsec", "esp"), ["a", "c", "d"],
-         "ipsec:\n  esp:\n    - a   # one\n    - c\n    - d\n  ike: c\n"),
+        (
+            "ipsec:\n  esp:\n    - a   # one\n    - b\n  ike: c\n",
+            ("ipsec", "esp"),
+            ["a", "c", "d"],
+            "ipsec:\n  esp:\n    - a   # one\n    - c\n    - d\n  ike: c\n",
+        ),
         ("ipsec:\n  esp:\n  - a\n  - b   # two\n", ("ipsec", "esp"), ["z"], "ipsec:\n  esp:\n  - z\n"),
         ("name: 'x y'\n", ("name",), "yes", 'name: "yes"\n'),
         ("name: x\r\nnodes: y\r\n", ("name",), "z", "name: z\r\nnodes: y\r\n"),
     ],
-)  # fmt: skip
+)
 def test_shapes_of_yaml(text, at, value, wanted):
     assert set_value(text, at, value) == wanted
 
@@ -88,17 +103,25 @@ name: x
         (lambda rows: rows[1].update(mtu=1310), PATHS.replace("1300            #", "1310            #")),
         (lambda rows: rows[1].update(between=["a", "zone_d"]), PATHS.replace("[a, c]      #", "[a, zone_d] #")),
         (lambda rows: rows.pop(0), PATHS.replace("    - {between: [a, b], mtu: 1400}   # slow\n", "")),
-        (lambda rows: rows.pop(1),
-         PATHS.replace("    - between: [a, c]      # why\n      mtu: 1300            # measured\n", "")),
-        (lambda rows: rows.append({"between": ["d", "e"], "mtu": 1}),
-         PATHS.replace("mtu: 1200}\n", "mtu: 1200}\n    - {between: [d, e], mtu: 1}\n")),
-        (lambda rows: rows.insert(1, {"between": ["d", "e"], "mtu": 1}),
-         PATHS.replace("# slow\n", "# slow\n    - {between: [d, e], mtu: 1}\n")),
-        (lambda rows: rows.insert(0, {"between": ["d", "e"], "mtu": 1}),
-         PATHS.replace("    - {between: [a, b]", "    - {between: [d, e], mtu: 1}\n    - {between: [a, b]")),
+        (
+            lambda rows: rows.pop(1),
+            PATHS.replace("    - between: [a, c]      # why\n      mtu: 1300            # measured\n", ""),
+        ),
+        (
+            lambda rows: rows.append({"between": ["d", "e"], "mtu": 1}),
+            PATHS.replace("mtu: 1200}\n", "mtu: 1200}\n    - {between: [d, e], mtu: 1}\n"),
+        ),
+        (
+            lambda rows: rows.insert(1, {"between": ["d", "e"], "mtu": 1}),
+            PATHS.replace("# slow\n", "# slow\n    - {between: [d, e], mtu: 1}\n"),
+        ),
+        (
+            lambda rows: rows.insert(0, {"between": ["d", "e"], "mtu": 1}),
+            PATHS.replace("    - {between: [a, b]", "    - {between: [d, e], mtu: 1}\n    - {between: [a, b]"),
+        ),
         (lambda rows: rows.clear(), "underlay:\n  paths: []\nname: x\n"),
     ],
-)  # fmt: skip
+)
 def test_rows_of_a_list_keep_their_comments(change, wanted):
     rows = yaml_source.parse(PATHS.encode(), "").data["underlay"]["paths"]
     change(rows)
@@ -108,20 +131,40 @@ def test_rows_of_a_list_keep_their_comments(change, wanted):
 @pytest.mark.parametrize(
     ("text", "at", "value", "wanted"),
     [
-        ("name: x\n", ("underlay", "paths"), [ROW],
-         "name: x\n\nunderlay:\n  paths:\n    - {between: [a, b], mtu: 1400}\n"),
-        ("underlay: {mtu: 1500}\n", ("underlay", "paths"), [ROW],
-         "underlay: {mtu: 1500, paths: [{between: [a, b], mtu: 1400}]}\n"),
+        (
+            "name: x\n",
+            ("underlay", "paths"),
+            [ROW],
+            "name: x\n\nunderlay:\n  paths:\n    - {between: [a, b], mtu: 1400}\n",
+        ),
+        (
+            "underlay: {mtu: 1500}\n",
+            ("underlay", "paths"),
+            [ROW],
+            "underlay: {mtu: 1500, paths: [{between: [a, b], mtu: 1400}]}\n",
+        ),
         ("paths: [{between: [a, c], mtu: 1}]  # c\n", ("paths",), [ROW], "paths: [{between: [a, b], mtu: 1400}] # c\n"),
         ("paths: []\n", ("paths",), [ROW], "paths: [{between: [a, b], mtu: 1400}]\n"),
-        ("topology: full-mesh   # all\n", ("topology",), {"between": [["a", "b"]]},
-         "topology: {between: [[a, b]]} # all\n"),
-        ("topology:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("topology",), {"zones": ["a", "c"]},
-         "topology:   # some\n  zones:\n    - a\n    - c\nname: x\n"),
-        ("topology:   # some\n  zones:\n    - a\n    - b\nname: x\n", ("topology",), "full-mesh",
-         "topology: full-mesh   # some\nname: x\n"),
+        (
+            "topology: full-mesh   # all\n",
+            ("topology",),
+            {"between": [["a", "b"]]},
+            "topology: {between: [[a, b]]} # all\n",
+        ),
+        (
+            "topology:   # some\n  zones:\n    - a\n    - b\nname: x\n",
+            ("topology",),
+            {"zones": ["a", "c"]},
+            "topology:   # some\n  zones:\n    - a\n    - c\nname: x\n",
+        ),
+        (
+            "topology:   # some\n  zones:\n    - a\n    - b\nname: x\n",
+            ("topology",),
+            "full-mesh",
+            "topology: full-mesh   # some\nname: x\n",
+        ),
     ],
-)  # fmt: skip
+)
 def test_lists_and_mappings_as_a_whole(text, at, value, wanted):
     assert set_value(text, at, value) == wanted
 
@@ -229,6 +272,13 @@ def test_a_failing_disk_leaves_the_old_file(folder, monkeypatch):
     assert Path("plan.yaml").read_text() == PLAN
     assert {p.name for p in folder.iterdir()} == {"plan.yaml", "inventory.yml"}
     assert draft.dirty
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "underlay: 5\n", "underlay: [a]\n", "~\n"])
+def test_set_value_where_no_mapping_stands_is_refused(text):
+    with pytest.raises(ProblemError) as caught:
+        set_value(text, ("underlay", "mtu"), 1400)
+    assert caught.value.problems[0].code in ("IPP202", "IPP210")
 
 
 def test_somebody_elses_change_is_not_overwritten(folder):

@@ -25,10 +25,16 @@ def terminal(folder):
 
     def opened(place: str, *words: str, size=(80, 24), **more: str) -> Terminal:
         environment = {
-            "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "TERM": "xterm-256color",
-            "LANG": "C.UTF-8", "XDG_CONFIG_HOME": str(folder / "config"), "IPSECPLAN_STATE": str(folder / "state"),
-            "PYTHONDONTWRITEBYTECODE": "1", **more,
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "PYTHONPATH": str(ROOT),
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "IPSECPLAN_STATE": str(folder / "state"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **more,
+        }
         program = ["netplan"] if place == "command" else ["tests.tui.planted", place]
         environment = {key: value for key, value in environment.items() if value}
         made = Terminal([sys.executable, "-m", *program, "ui", *words], environment, str(folder), size)

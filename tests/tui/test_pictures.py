@@ -43,9 +43,14 @@ def test_a_failing_picture_test_prints_its_difference(tmp_path):
     )
     line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), "test_it.py"]
     done = subprocess.run(
-        line, cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        check=False, timeout=120,
-    )  # fmt: skip
+        line,
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "nothing that can be seen" in done.stdout
     assert "1 failed" in done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,43 +12,14 @@ from netplan.bundle import manifest
 from netplan.rollout.record import events
 from netplan.rollout.record.journal import ClusterState, read
 from tests.sizes import size
+from tests.support.fake_nodes import IDS, FakeNodes, Run, failure
+from tests.support.journals import records, write
 from tests.tui.conftest import PLAN
-from tests.unit.test_rollout_engine import IDS, Played, Run, failure
 from tui.run import journal_tail
 from tui.run.journal_tail import JournalTail, controller
-from tui.run.rollout_state import PLANS, RolloutState, line
+from tui.run.rollout_state import RolloutState, line
 from tui.widgets.log_view import LogView
 from tui.widgets.node_table import NodeTable
-
-PHASES = tuple(dict.fromkeys(p for s in PLANS["try"] for p in s.phases))[:-1]
-
-
-def records(nodes: int, rounds: int = 1, verb: str = "apply", transaction: str = "tx-1") -> list[dict]:
-    names = {f"n-{i:012x}": f"n{i}" for i in range(1, nodes + 1)}
-    made: list[events.Event] = [
-        events.RunStarted(
-            verb=verb, transaction=transaction, cluster="prod-eu1", digest="d" * 64, nodes=names, timer_s=180
-        )
-    ]
-    for number in range(rounds):
-        phase = PHASES[number % len(PHASES)]
-        timer = {"arm": 180, "lower-devices": 180, "await-confirm": 600}.get(phase)
-        made.append(events.PhaseStarted(phase=phase, nodes=tuple(names.values()), timer_s=timer))
-        made += [
-            events.NodeResult(phase=phase, node=n, ok=True, changed=True, detail="done", seconds=0.1)
-            for n in names.values()
-        ]
-        made.append(events.PhaseFinished(phase=phase, ok=True, seconds=1.0))
-    return [{"at": "2026-01-01T00:00:00Z", **event.as_json()} for event in made]
-
-
-def write(folder: Path, made: list[dict], name: str = "tx-1") -> Path:
-    place = folder / "state" / "clusters" / "prod-eu1" / "journal"
-    place.mkdir(parents=True, exist_ok=True)
-    path = place / f"{name}.jsonl"
-    with open(path, "a") as out:
-        out.write("".join(json.dumps(r, default=str) + "\n" for r in made))
-    return path
 
 
 def test_events_of_the_engine_fold_into_one_state_a_node():
@@ -62,8 +32,16 @@ def test_events_of_the_engine_fold_into_one_state_a_node():
     assert (node.phase, node.word, node.done) == ("arm", "ok", {"status", "preflight", "arm"})
     assert node.at is not None
     assert state.clock(node, node.at + 20) == 160
-    state.take({"event": "NodeResult", "phase": "lower-devices", "node": "n2", "ok": False, "detail": "no",
-                "problems": [{"code": "IPP1", "message": "n2: broken"}]})  # fmt: skip
+    state.take(
+        {
+            "event": "NodeResult",
+            "phase": "lower-devices",
+            "node": "n2",
+            "ok": False,
+            "detail": "no",
+            "problems": [{"code": "IPP1", "message": "n2: broken"}],
+        }
+    )
     assert (node.word, node.detail) == ("FAILED", "n2: broken")
     state.take({"event": "Reverting", "reason": "n2: broken"})
     state.take({"event": "RunFinished", "outcome": "rolled-back", "exit_code": 6})
@@ -72,7 +50,7 @@ def test_events_of_the_engine_fold_into_one_state_a_node():
 
 
 def test_a_try_waits_for_its_yes_and_counts_down(tmp_path):
-    Run(tmp_path, Played(), keep=lambda *_: None, keep_s=600)
+    Run(tmp_path, FakeNodes(), keep=lambda *_: None, keep_s=600)
     state = RolloutState()
     for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
         state.take(record)
@@ -95,7 +73,7 @@ def test_a_try_waits_for_its_yes_and_counts_down(tmp_path):
 
 
 def test_what_is_taken_back_says_so(tmp_path):
-    Run(tmp_path, Played(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
+    Run(tmp_path, FakeNodes(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
     state = RolloutState()
     for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
         state.take(record)
@@ -201,7 +179,7 @@ async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
     started = []
     monkeypatch.setattr("tui.run.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
     Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
-    Run(folder / "state", Played(), keep=lambda *_: None)
+    Run(folder / "state", FakeNodes(), keep=lambda *_: None)
     app = make(mode="rollout")
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(pilot)
@@ -232,7 +210,7 @@ async def test_what_is_typed_for_a_try_is_never_an_option(make, folder, settle, 
 async def test_history_opens_what_it_lists(make, folder, settle):
     Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))
     for _ in range(2):
-        Run(folder / "state", Played())
+        Run(folder / "state", FakeNodes())
     app = make(mode="history")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

@@ -12,9 +12,9 @@ from textual.widgets import Input
 
 from netplan.bundle import build
 from netplan.bundle.manifest import File
+from tests.support.journals import PHASES, records, write
 from tests.tui import quiet
 from tests.tui.pictures import difference
-from tests.tui.test_rollout_state import PHASES, records, write
 from tui.screens import kinds
 
 MODES = kinds()
@@ -26,12 +26,28 @@ NOW = 1767225700.0  # 40 s after the events of the journal
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
 THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
 NETWORK = "[Match]\nName=ov0\n\n[Link]\nMTUBytes={mtu}\n"
-PAIR = {"from": "n1", "to": "n2", "ok": True, "inner_mtu": 1356, "passes": True, "one_more_refused": True,
-        "esp_packets": 4, "outer_packet": 1448, "outer_packet_planned": 1448, "plaintext_packets": 0, "wrong": [],
-        "line": "n1 -> n2  DF 1356 passes, 1357 refused, ESP seen (outer 1448), 0 plaintext (1 planted, seen)",
-        }  # fmt: skip
-WRONG = {**PAIR, "to": "n4", "ok": False, "passes": False, "wrong": ["a DF packet of 1356 bytes does not arrive"],
-         "line": "n1 -> n4  DF 1356 FAILS, 1357 refused, NO ESP SEEN, 0 plaintext (1 planted, seen)"}  # fmt: skip
+PAIR = {
+    "from": "n1",
+    "to": "n2",
+    "ok": True,
+    "inner_mtu": 1356,
+    "passes": True,
+    "one_more_refused": True,
+    "esp_packets": 4,
+    "outer_packet": 1448,
+    "outer_packet_planned": 1448,
+    "plaintext_packets": 0,
+    "wrong": [],
+    "line": "n1 -> n2  DF 1356 passes, 1357 refused, ESP seen (outer 1448), 0 plaintext (1 planted, seen)",
+}
+WRONG = {
+    **PAIR,
+    "to": "n4",
+    "ok": False,
+    "passes": False,
+    "wrong": ["a DF packet of 1356 bytes does not arrive"],
+    "line": "n1 -> n4  DF 1356 FAILS, 1357 refused, NO ESP SEEN, 0 plaintext (1 planted, seen)",
+}
 
 
 def of_cluster(plan):

@@ -1,14 +1,24 @@
-"""Thirty wrong edits: each message says what, where and what instead; the file on disk is never touched by one."""
+"""Thirty wrong edits: each message says what, where and what instead; the file on disk is never touched by one.
+
+The planner remembers inventories and typed hosts between edits: what it says must be what a fresh ``lint`` says.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from netplan.inputs.edit import set_value
+from netplan.cli.lint import command as lint
+from netplan.inputs.edit import remove, set_value
 from netplan.problems import ProblemError, errors
-from tests.tui.conftest import PLAN
+from tests.sizes import size
+from tests.tui.conftest import INVENTORY, PLAN
+from tui.plan.check import Checker
 from tui.plan.draft import Draft
 from tui.plan.fields import fields
 from tui.plan.session import Desk
@@ -60,7 +70,7 @@ TYPED = [
     ("ipsec.topology", "hub: nowhere", 0, "'nowhere' is no group or host of the inventory"),
     ("ipsec.topology", "between: [zone_a", 0, "ipsec.topology is not written as 'key: value'"),
     ("ipsec.topology", "star", 0, "'star'"),
-]  # fmt: skip
+]
 
 
 def attempt(desk: Desk, name: str, text: str):
@@ -132,6 +142,137 @@ def test_wrong_file_from_the_editor(desk, text, message):
     assert desk.undo()
     desk.recheck()
     assert desk.checked.plan is not None
+
+
+Edit = tuple[str, str]  # a field and what is typed into it; without a field: the whole text of the file
+
+# what no host variable is wrong with, and the hosts break all the same
+BROKEN: dict[str, tuple[list[Edit], str]] = {
+    "a host that the mesh joins with nobody": ([("ipsec.mesh", "between: [[n1, n2]]")], "IPP408"),
+    "a plane on which no host stands": (
+        [("ipsec.protect", "hosts"), ("underlay.planes", "name: storage, mtu: 9000")],
+        "IPP306",
+    ),
+    "a profile that no host knows": (
+        [
+            ("ipsec.profile", "cnsa2"),
+            ("ipsec.esp", "aes256gcm16-ecp384-ke1_mlkem1024"),
+            ("ipsec.ike", "aes256gcm16-prfsha384-ecp384-ke1_mlkem1024"),
+        ],
+        "IPP408",
+    ),
+}
+# what else typed hosts depend on, and rules that read them
+VALID: list[Edit] = [
+    ("name", "other"),
+    ("inventory", "planes.yml"),
+    ("inventory", "inventory.yml"),
+    ("nodes", "zone_a"),
+    ("nodes", "n1"),
+    ("nodes", "k8s_nodes"),
+    ("underlay.mtu", "9000"),
+    ("underlay.family", "ipv6"),
+    ("underlay.family", "dual"),
+    ("underlay.family", "ipv4"),
+    ("ipsec.mesh", "trap-any"),
+    ("ipsec.mesh", "pairs"),
+    ("ipsec.mesh", "zones: [zone_a, zone_b]"),
+    ("ipsec.profile", "default"),
+    ("ipsec.protect", "overlay"),
+    ("ipsec.auth", "psk"),
+    ("ipsec.nat_traversal", "never"),
+    ("cni.plugin", "cilium"),
+    ("cni.plugin", "bridge"),
+    ("", f"# one line more\n{PLAN}"),
+    ("", PLAN),
+]
+EDITS: list[Edit] = [
+    *((name, text) for name, text, *_ in TYPED),
+    *(("", text) for text, _ in WHOLE),
+    *(edit for edits, _ in BROKEN.values() for edit in edits),
+    *VALID,
+]
+OLD = "strongswan_version: 5.9.8"
+PLANES = "underlay_planes: {{storage: {{address: 10.1.0.{n}}}}}, underlay_address_ipv6: 'fd00::{n}'"
+
+
+def edited(text: str, edit: Edit) -> str:
+    """Return a draft with an edit made, unchanged where the form refuses what was typed."""
+    name, typed = edit
+    if not name:
+        return typed
+    field = FIELDS[name]
+    try:
+        value = field.read(typed)
+        return remove(text, field.at) if field.optional and value == "" else set_value(text, field.at, value)
+    except ProblemError:
+        return text
+
+
+def linted(text: str) -> tuple[bool, list[dict[str, object]]]:
+    """Return what a fresh ``lint`` says: whether the plan is ok, and every problem."""
+    Path("plan.yaml").write_text(text)
+    done = CliRunner().invoke(lint, ["--json", "plan.yaml"])
+    said = json.loads(done.stdout)
+    return done.exit_code == 0, [*said["errors"], *said["warnings"]]
+
+
+def warm(checker: Checker, text: str) -> tuple[bool, list[dict[str, object]]]:
+    """Return what a checker says that has checked other drafts before, in the form of :func:`linted`."""
+    if checker.check(text).waiting:
+        checker.read_inventory(text)
+    found = checker.check(text)
+    said = sorted(found.problems, key=lambda problem: problem.severity == "warning")
+    return found.plan is not None, [problem.as_json() for problem in said]
+
+
+@pytest.fixture(scope="module")
+def two_inventories(tmp_path_factory):
+    """A working directory for a module: hosts with an old strongSwan, and some that stand on a plane."""
+    folder = tmp_path_factory.mktemp("plans")
+    (folder / "inventory.yml").write_text(INVENTORY.replace("pod_cidr", f"{OLD}, pod_cidr"))
+    lines = INVENTORY.splitlines()
+    for n in (1, 2, 4):
+        at = next(i for i, line in enumerate(lines) if f"n{n}:" in line)
+        lines[at] = lines[at].replace("{", "{" + PLANES.format(n=n) + ", ", 1)
+    (folder / "planes.yml").write_text("\n".join(lines) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_warm_check_of_hosts_that_break_a_rule_refuses_what_lint_refuses(two_inventories, name):
+    edits, code = BROKEN[name]
+    checker, text = Checker(Path("plan.yaml")), PLAN
+    assert warm(checker, text) == linted(text) == (True, [])
+    for edit in edits:
+        text = edited(text, edit)
+        assert warm(checker, text) == linted(text)
+    ok, said = warm(checker, text)
+    assert not ok
+    assert code in [problem["code"] for problem in said if problem["severity"] == "error"], said
+
+
+@pytest.mark.parametrize("edit", dict.fromkeys(EDITS), ids=lambda edit: f"{edit[0]}={edit[1]!a}"[:50])
+def test_warm_check_of_one_edit_equals_lint(two_inventories, edit):
+    checker = Checker(Path("plan.yaml"))
+    warm(checker, PLAN)
+    text = edited(PLAN, edit)
+    assert warm(checker, text) == linted(text)
+    assert warm(checker, PLAN) == (True, []), "and back"
+
+
+@settings(max_examples=size(25, 400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example([*VALID[6:9], *BROKEN["a plane on which no host stands"][0], ("inventory", "planes.yml")])
+@example([("inventory", "none.yml"), ("", f"# one line more\n{PLAN}".replace("inventory.yml", "none.yml"))])
+@given(st.lists(st.sampled_from(EDITS), min_size=2, max_size=12))
+def test_warm_check_of_a_sequence_of_edits_equals_lint(two_inventories, edits):
+    checker, text = Checker(Path("plan.yaml")), PLAN
+    warm(checker, text)
+    for edit in edits:
+        text = edited(text, edit)
+        assert warm(checker, text) == linted(text)
 
 
 def test_readonly_changes_nothing(folder):

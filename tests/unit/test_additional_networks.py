@@ -28,14 +28,14 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.view import deferred_peers, fitted, order, psk_owners
 from netplan.verify import reach
 from netplan.verify.verdict import judge
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 STORAGE = {"name": "storage", "mtu": 9000}
 
 
-def plan_of(count: int = 3, *, on_storage: int = 2, family: str = "dual", extra: dict[int, Any] | None = None,
-            **ipsec: Any) -> Plan:  # fmt: skip
+def plan_of(
+    count: int = 3, *, on_storage: int = 2, family: str = "dual", extra: dict[int, Any] | None = None, **ipsec: Any
+) -> Plan:
     hosts: dict[int, dict[str, object]] = {
         n: {"underlay_networks": {"storage": {"address": f"10.1.0.{n}"}}} for n in range(1, on_storage + 1)
     }
@@ -74,14 +74,17 @@ def test_each_network_has_its_pairs_its_room_and_its_identities() -> None:
         peer for peer in known["peers"] if peer.get("network") == "ipv6"
     )  # sent as fragments
     assert known["networks"] == [
-        {"name": "ipv6", "address": "fd00:77::1", "mtu": 1500}, {"name": "storage", "address": "10.1.0.1", "mtu": 9000},
-    ]  # fmt: skip
+        {"name": "ipv6", "address": "fd00:77::1", "mtu": 1500},
+        {"name": "storage", "address": "10.1.0.1", "mtu": 9000},
+    ]
     assert plan.as_json()["networks"][1]["classes"][0]["host_mtu"] == 8966
 
 
 def test_path_nat_and_link_count_for_each_network_alone() -> None:
-    underlay = {"networks": [{**STORAGE, "paths": [{"between": ["zone_a", "zone_b"], "mtu": 1400}]}],
-                "paths": [{"between": ["zone_a", "zone_a"], "mtu": 1450}]}  # fmt: skip
+    underlay = {
+        "networks": [{**STORAGE, "paths": [{"between": ["zone_a", "zone_b"], "mtu": 1400}]}],
+        "paths": [{"between": ["zone_a", "zone_a"], "mtu": 1450}],
+    }
     hosts: dict[int, dict[str, object]] = {
         n: {"underlay_networks": {"storage": {"address": f"10.1.0.{n}", "nat": n == 3}}} for n in (1, 2, 3)
     }
@@ -162,8 +165,9 @@ def test_the_hosts_firewall_lets_every_network_in() -> None:
     hosts: dict[int, dict[str, object]] = {
         n: {"underlay_networks": {"storage": {"address": f"10.1.0.{n}"}}} for n in (1, 2)
     }
-    plan = make_planned(2, hosts, underlay={"networks": [STORAGE]}, ipsec={"protect": "hosts"},
-                        firewall={"kind": "nftables"}).plan  # fmt: skip
+    plan = make_planned(
+        2, hosts, underlay={"networks": [STORAGE]}, ipsec={"protect": "hosts"}, firewall={"kind": "nftables"}
+    ).plan
     (text,) = firewall.of_node(plan, plan.nodes[0])[0].values()
     assert "10.1.0.2" in text
 
@@ -209,10 +213,24 @@ def test_a_run_fits_networks_too() -> None:
 
 
 ROW: dict[str, Any] = {
-    "passes": True, "refused": True, "over_answers": 0, "said": "", "said_over": "", "esp": 9, "esp_full": 3,
-    "outer": 1500, "fragments": 0, "plaintext": 0, "planted": 1, "planted_seen": 1, "algorithms": ["AES_GCM_16-256"],
-    "unlike": [], "n": 1416, "modes": ["TRANSPORT"], "host": {"passes": True, "refused": True, "said": ""},
-}  # fmt: skip
+    "passes": True,
+    "refused": True,
+    "over_answers": 0,
+    "said": "",
+    "said_over": "",
+    "esp": 9,
+    "esp_full": 3,
+    "outer": 1500,
+    "fragments": 0,
+    "plaintext": 0,
+    "planted": 1,
+    "planted_seen": 1,
+    "algorithms": ["AES_GCM_16-256"],
+    "unlike": [],
+    "n": 1416,
+    "modes": ["TRANSPORT"],
+    "host": {"passes": True, "refused": True, "said": ""},
+}
 
 
 def rows(known: dict[str, Any]) -> list[dict[str, Any]]:
@@ -242,8 +260,9 @@ def test_every_network_is_judged_by_its_own_numbers() -> None:
     measured[nodes[0]["id"]][0]["outer"] = 1480
     measured[nodes[0]["id"]][2].update(plaintext=2, refused=False)
     (problem,) = judge(nodes, measured).problems()
-    assert problem.message == ("n1 -> n2 (storage): a DF packet of 8967 bytes was not refused (); "
-                               "2 packets left the node in clear")  # fmt: skip
+    assert problem.message == (
+        "n1 -> n2 (storage): a DF packet of 8967 bytes was not refused (); 2 packets left the node in clear"
+    )
     measured[nodes[0]["id"]].pop(2)
     (problem,) = judge(nodes, measured).problems()
     assert problem.message == "n1 -> n2 (storage): not measured"
@@ -255,23 +274,41 @@ def test_what_does_not_pass_is_said_of_its_network() -> None:
     every = dict.fromkeys(("esp", "esp_full", "udp", "udp_full"), True)
     heard = {
         node["id"]: [
-            {**every, "peer": peer["id"], **({"network": peer["network"], "esp_full": peer["network"] != "storage"}
-                                             if peer.get("network") else {})}
+            {
+                **every,
+                "peer": peer["id"],
+                **(
+                    {"network": peer["network"], "esp_full": peer["network"] != "storage"}
+                    if peer.get("network")
+                    else {}
+                ),
+            }
             for peer in node["peers"]
         ]
         for node in nodes
-    }  # fmt: skip
+    }
     said = [problem.message for problem in reach.judge(nodes, heard)]
-    assert said == ["n2 -> n1 (storage): protocol 50 passes, but no DF packet of 9000 bytes of it",
-                    "n1 -> n2 (storage): protocol 50 passes, but no DF packet of 9000 bytes of it"]  # fmt: skip
+    assert said == [
+        "n2 -> n1 (storage): protocol 50 passes, but no DF packet of 9000 bytes of it",
+        "n1 -> n2 (storage): protocol 50 passes, but no DF packet of 9000 bytes of it",
+    ]
 
 
 # the node
 
 
 def policy(src: str, dst: str, **more: Any) -> dict[str, Any]:
-    return {"src": src, "dst": dst, "sport": 0, "dport": 0, "dir": "in", "priority": 1, "action": "allow",
-            "template": False, **more}  # fmt: skip
+    return {
+        "src": src,
+        "dst": dst,
+        "sport": 0,
+        "dport": 0,
+        "dir": "in",
+        "priority": 1,
+        "action": "allow",
+        "template": False,
+        **more,
+    }
 
 
 def test_every_own_address_is_accepted_and_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,8 +336,14 @@ def test_every_own_address_is_accepted_and_closed(monkeypatch: pytest.MonkeyPatc
 def test_an_sa_is_as_planned_on_its_own_network() -> None:
     node = facts(plan_of())
     peer = next(p for p in node["peers"] if p.get("network") == "storage")
-    child = {"state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256",
-             "local-ts": ["10.1.0.1/32"], "remote-ts": ["10.1.0.2/32"]}  # fmt: skip
+    child = {
+        "state": "INSTALLED",
+        "mode": "TRANSPORT",
+        "encr-alg": "AES_GCM_16",
+        "encr-keysize": "256",
+        "local-ts": ["10.1.0.1/32"],
+        "remote-ts": ["10.1.0.2/32"],
+    }
     assert ike.wrong_with(node, peer, peer["children"][0], child) is None
     other = {**child, "local-ts": ["10.77.0.11/32"]}
     assert "protects 10.77.0.11/32" in str(ike.wrong_with(node, peer, peer["children"][0], other))
@@ -314,11 +357,15 @@ def test_what_the_revert_needs_names_every_network(monkeypatch: pytest.MonkeyPat
     state.begin("tx-1", facts(plan_of()), 60, "apply x", pytest.fail)
     folder = home / "tx" / "tx-1"
     assert [line.split()[3] for line in (folder / "policy").read_text().splitlines()] == [
-        "10.77.0.11/32", "fd00:77::1/128", "10.1.0.1/32",
-    ]  # fmt: skip
+        "10.77.0.11/32",
+        "fd00:77::1/128",
+        "10.1.0.1/32",
+    ]
     assert [line.split()[8] for line in (folder / "both").read_text().splitlines()] == [
-        "10.77.0.11", "fd00:77::1", "10.1.0.1",
-    ]  # fmt: skip
+        "10.77.0.11",
+        "fd00:77::1",
+        "10.1.0.1",
+    ]
     assert (folder / "peers").read_text().splitlines()[-1] == "10.1.0.1 10.1.0.2"
     assert len((folder / "pairs").read_text().split()) == 5
 

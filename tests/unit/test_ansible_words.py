@@ -24,17 +24,33 @@ SCRIPT = FAILED.format("script", "Inventory script returned non-zero exit code 3
         (YAML + INI + END, ".yml", False, "While parsing a flow node did not find it.", 3),
         (YAML + INI + END, "", False, "Expected key=value host variable assignment, got: foo", None),
         (YAML + INI + END, ".ini", False, "Expected key=value host variable assignment, got: foo", None),
-        (SCRIPT + YAML + INI + END, "", True,
-         "Inventory script returned non-zero exit code 3: token expired log in again", None),
-        ("ERROR: Ansible requires the locale encoding to be UTF-8; Detected None.\n", "", False,
-         "Ansible requires the locale encoding to be UTF-8; Detected None.", None),
-        ("[WARNING]: something else\n\n[ERROR]: Config 'FORKS' from '/a.cfg' has an invalid value: 'many'\n\n"
-         "Traceback (most recent call last):\n  File \"x\"\n", "", False,
-         "Config 'FORKS' from '/a.cfg' has an invalid value: 'many'", None),
-        ("Killed\n", "", False, "Killed", None), ("", "", False, "", None),
+        (
+            SCRIPT + YAML + INI + END,
+            "",
+            True,
+            "Inventory script returned non-zero exit code 3: token expired log in again",
+            None,
+        ),
+        (
+            "ERROR: Ansible requires the locale encoding to be UTF-8; Detected None.\n",
+            "",
+            False,
+            "Ansible requires the locale encoding to be UTF-8; Detected None.",
+            None,
+        ),
+        (
+            "[WARNING]: something else\n\n[ERROR]: Config 'FORKS' from '/a.cfg' has an invalid value: 'many'\n\n"
+            'Traceback (most recent call last):\n  File "x"\n',
+            "",
+            False,
+            "Config 'FORKS' from '/a.cfg' has an invalid value: 'many'",
+            None,
+        ),
+        ("Killed\n", "", False, "Killed", None),
+        ("", "", False, "", None),
         ("ERROR! \x1b[31mred\n", "", False, "\N{REPLACEMENT CHARACTER}[31mred", None),
     ],
-)  # fmt: skip
+)
 def test_why_an_inventory_was_refused(stderr: str, suffix: str, program: bool, text: str, line: int | None) -> None:
     said = of_inventory(stderr, suffix, program)
     assert (said.text, said.line) == (text, line)

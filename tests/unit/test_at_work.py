@@ -31,8 +31,7 @@ from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.measure import measure
 from netplan.rollout.verbs.measure import status as look
-
-from .test_rollout_engine import IDS, Played, target
+from tests.support.fake_nodes import IDS, FakeNodes, target
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +65,7 @@ def test_a_writer_says_who_it_is_and_readers_see_it(tmp_path: Path) -> None:
 def test_who_only_reads_makes_nothing_and_needs_nothing(tmp_path: Path) -> None:
     for root in (tmp_path, Path("/proc/nothing")):
         with ClusterState(root, "lab", reading=True) as state:
-            outcome = look(Engine("lab", "d" * 64, [target(i) for i in IDS], Played(), state, silent))
+            outcome = look(Engine("lab", "d" * 64, [target(i) for i in IDS], FakeNodes(), state, silent))
         assert outcome.exit_code == ExitCode.OK
     assert list(tmp_path.iterdir()) == []
 
@@ -91,7 +90,7 @@ def test_the_lock_knows_the_transaction_and_whether_it_waits(tmp_path: Path) -> 
         seen.append((phase, found))
 
     with ClusterState(tmp_path, "lab", "try") as state:
-        one = Engine("lab", "d" * 64, [target(i) for i in IDS], Played(look), state, state.note)
+        one = Engine("lab", "d" * 64, [target(i) for i in IDS], FakeNodes(look), state, state.note)
 
         def agree(_: object) -> bool:
             look("question", "")
@@ -126,8 +125,10 @@ def test_a_lock_file_that_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
-    code = ("import sys, time; from pathlib import Path; from netplan.rollout.record.at_work import Lock\n"
-            "print(Lock(Path(sys.argv[1]), 'apply').take(), flush=True); time.sleep(60)")  # fmt: skip
+    code = (
+        "import sys, time; from pathlib import Path; from netplan.rollout.record.at_work import Lock\n"
+        "print(Lock(Path(sys.argv[1]), 'apply').take(), flush=True); time.sleep(60)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lock")], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "True\n"
@@ -140,7 +141,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     assert holder(tmp_path / "lock") is None
 
 
-class Slow(Played):
+class Slow(FakeNodes):
     """Nodes that let one measurement in at a time, and tell when two meet."""
 
     def __init__(self) -> None:
@@ -148,9 +149,14 @@ class Slow(Played):
         self.inside, self.met, self.lock = 0, False, threading.Lock()
 
     def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Any], *, payload: bool, fresh: bool,
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Any],
+        *,
+        payload: bool,
+        fresh: bool,
         arrived: Callable[[str, Answer], None],
-    ) -> dict[str, Answer]:  # fmt: skip
+    ) -> dict[str, Answer]:
         measuring = "probe" in next(iter(requests.values()))["phases"]
         with self.lock:
             self.inside += measuring
@@ -212,7 +218,7 @@ def test_what_failed_beside_an_apply_is_said_to_have(tmp_path: Path) -> None:
             writers.enter_context(ClusterState(tmp_path, "lab", "apply"))
             return {"rows": []}
 
-        outcome = measure(engine(tmp_path, Played(begin)), "verify", print)
+        outcome = measure(engine(tmp_path, FakeNodes(begin)), "verify", print)
     assert outcome.exit_code == ExitCode.VERIFY_FAILED
     warning = outcome.problems[-1]
     assert (warning.code, warning.severity) == ("IPP608", "warning")
@@ -222,7 +228,7 @@ def test_what_failed_beside_an_apply_is_said_to_have(tmp_path: Path) -> None:
 
 def test_what_failed_beside_somebody_elsewhere(tmp_path: Path) -> None:
     lease = {"lease": {"left_s": 30, "who": "eve@far", "owner": "x", "epoch": 2}}
-    nodes = Played(lambda phase, _: {"probe": {"rows": []}, "status": lease}.get(phase))
+    nodes = FakeNodes(lambda phase, _: {"probe": {"rows": []}, "status": lease}.get(phase))
     nodes.state = {**nodes.state, "state": "open", "tx": "tx-2"}
     outcome = measure(engine(tmp_path, nodes), "verify", print)
     assert [p.code for p in outcome.problems if p.severity == "warning"] == ["IPP671"] * 3
@@ -233,7 +239,7 @@ def test_status_during_an_apply(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole verb, and one more, while an apply holds the lock; only nodes, bundle and inventory are played."""
-    nodes = Played()
+    nodes = FakeNodes()
 
     class Bundle:
         cluster, digest = "lab", "d" * 64

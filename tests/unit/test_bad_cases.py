@@ -9,12 +9,12 @@ difference before you commit it.
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import pytest
 
 from netplan.cli.main import main
+from tests.support.golden import check
 
 ROOT = Path(__file__).parents[1] / "cases" / "bad"
 CASES = sorted(path.parent for path in ROOT.glob("*/cmd"))
@@ -37,10 +37,7 @@ def test_message(case: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     code = main((case / "cmd").read_text().splitlines())
     out, err = capsys.readouterr()
     printed = (out + err).replace(str(case), ".")
-    if os.environ.get("UPDATE_GOLDEN"):
-        (case / "expected").write_text(printed)
-        (case / "exit").write_text(f"{code}\n")
-    assert printed == (case / "expected").read_text()
-    assert code == int((case / "exit").read_text())
+    check(case / "expected", printed)
+    check(case / "exit", f"{code}\n")
     assert code != 0
     assert "Traceback" not in printed

@@ -12,8 +12,7 @@ from netplan.bundle import manifest as manifest_module
 from netplan.bundle.node_json import node_facts
 from netplan.pipeline import Planned
 from netplan.problems import ProblemError
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 
 def snapshot(directory: Path) -> dict[str, bytes]:

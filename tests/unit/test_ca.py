@@ -74,11 +74,12 @@ def test_what_serves_is_not_issued_again(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_a_malicious_request_asks_for_is_ignored(authority: Authority) -> None:
     key = ec.generate_private_key(ec.SECP384R1())
     greedy = request(
-        key, "n-ffffffffffff",
+        key,
+        "n-ffffffffffff",
         x509.BasicConstraints(ca=True, path_length=None),
         x509.SubjectAlternativeName([x509.DNSName("n-ffffffffffff"), x509.DNSName("*")]),
         x509.KeyUsage(True, False, False, False, False, True, True, False, False),
-    )  # fmt: skip
+    )
     leaf = x509.load_pem_x509_certificate(authority.sign(greedy, NODE).encode())
     assert leaf.subject.rfc4514_string() == f"CN={NODE}"
     assert leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False

@@ -16,6 +16,7 @@ from netplan.cli.main import main
 from netplan.ipsec import ca
 from netplan.model.ids import node_id
 from netplan.problems import ProblemError
+from tests.support.certificates import csr
 
 NODE = node_id("lab", "n1")
 PEM = serialization.Encoding.PEM
@@ -35,14 +36,6 @@ def secret_file(tmp_path: Path, text: str = "correct horse battery") -> Path:
     path.write_text(text + "\n")
     path.chmod(0o600)
     return path
-
-
-def csr() -> str:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "whatever it asks for")])
-    key = ec.generate_private_key(ec.SECP384R1())
-    return (
-        x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA384()).public_bytes(PEM).decode()
-    )
 
 
 def certify(request: str, **changes: object) -> bytes:

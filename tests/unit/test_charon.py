@@ -8,16 +8,20 @@ from netplan.bundle import build
 from netplan.ipsec import charon
 from netplan.ipsec.swanctl_parser import read
 from netplan.model.proposals.capabilities import Capabilities
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 
 @pytest.mark.parametrize(
     ("peers", "sizes"),
-    [(1, (16, 1, 1, 30)), (2, (16, 2, 1, 30)), (3, (16, 4, 1, 30)),
-     (100, (19, 128, 8, 100)), (999, (47, 1024, 64, 999)),
-     (5000, (64, 8192, 512, 5000))],
-)  # fmt: skip
+    [
+        (1, (16, 1, 1, 30)),
+        (2, (16, 2, 1, 30)),
+        (3, (16, 4, 1, 30)),
+        (100, (19, 128, 8, 100)),
+        (999, (47, 1024, 64, 999)),
+        (5000, (64, 8192, 512, 5000)),
+    ],
+)
 def test_sizes(peers: int, sizes: tuple[int, ...]) -> None:
     found = charon.sizes(peers)
     assert (found.threads, found.table, found.segments, found.cookies) == sizes

@@ -17,10 +17,7 @@ from netplan.cli.options import NODE_SELECTION
 from netplan.problems import ExitCode
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.verbs.resume import resume
-
-from .test_rollout_changes import Cluster, engine, mesh
-from .test_rollout_engine import phases_sent
-from .test_rollout_try import STEPS, closed, opened
+from tests.support.fake_nodes import STEPS, Cluster, closed, engine, mesh, opened, phases_sent
 
 WORDS = ["--wave-size", "3", "--limit", "a*", "--exclude", "ab", "--skip-unreachable", "--raise-mtu", "--replace", "x"]
 CHOSEN = {"batch": 3, "limit": "a*", "exclude": "ab", "defer_away": True, "lift": True, "replace": "x"}

@@ -188,8 +188,9 @@ def test_a_broken_sid_is_said_and_the_next_version_runs(monkeypatch: pytest.Monk
     monkeypatch.setattr(pythons, "run", lambda python, stage, _: Ran(python.version, python.where, stage, 9, seconds=1))
     done = matrix({"3.14": ["second"]}, 1, stand_ins=True)
     assert [(ran.version, ran.ok, bad(ran, everything=False)) for ran in done] == [
-        ("3.14", True, False), ("3.13", True, False)
-    ]  # fmt: skip
+        ("3.14", True, False),
+        ("3.13", True, False),
+    ]
     assert table(done)[1] == "3.14    second  not run: sid is broken today; 3.13 instead"
     (alone,) = matrix({"3.14": ["second"]}, 1)
     assert bad(alone, everything=False), "asked for by name, or in drills"

@@ -128,9 +128,14 @@ def test_a_hosts_link_gets_its_mtu(capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("argv", "code"),
-    [(("--mtu", "1500"), 2), (("eth0",), 2), (("eth0; x", "--mtu", "1500"), 3),
-     (("eth0", "--mtu", "1000"), 3), (("eth0", "--mtu", "1500", "--unit", "../../x"), 2)],
-)  # fmt: skip
+    [
+        (("--mtu", "1500"), 2),
+        (("eth0",), 2),
+        (("eth0; x", "--mtu", "1500"), 3),
+        (("eth0", "--mtu", "1000"), 3),
+        (("eth0", "--mtu", "1500", "--unit", "../../x"), 2),
+    ],
+)
 def test_refusals_of_links(argv, code, capsys):
     found, _, err = run_link(capsys, "networkd", *argv)
     assert found == code, err

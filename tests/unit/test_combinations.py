@@ -14,9 +14,9 @@ from netplan.inputs.rules import validate
 from netplan.inputs.yaml_source import Source
 from netplan.model.planfile import PlanFile
 from netplan.problems import errors
+from tests.support.plans import make_planned
 
 from ..combinations import every
-from .conftest import make_planned
 
 
 def test_each_is_planned_or_refused_with_a_reason() -> None:

@@ -10,9 +10,9 @@ import pytest
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.cli.watch import lines, watch
-from netplan.inputs.host_variables import nodes
 from netplan.inputs.inventory import Host, Inventory
 from netplan.inputs.load import LoadedPlan
+from netplan.inputs.rules_hosts import nodes
 from netplan.inputs.yaml_source import Source
 from netplan.ipsec.impact import Impact, Side, changes
 from netplan.ipsec.swanctl import connections_of
@@ -22,16 +22,18 @@ from netplan.plan.build import make_plan
 from netplan.plan.types import Plan
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.verify.drift import START, live_side, problems
-
-from . import replies
+from tests.support import replies
 
 
 def status(**changes: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {
-        "state": {"state": "confirmed", "tx": "tx-1", "last": {}}, "floor": 1, "ike_sas": 1, "traps": 2,
+        "state": {"state": "confirmed", "tx": "tx-1", "last": {}},
+        "floor": 1,
+        "ike_sas": 1,
+        "traps": 2,
         "guard": {"mode": "drop", "clear": {"clear_out": 0}},
         "mtu": {"devices": {"ov0": 1416}, "bridge": 1416, "pods": [], "unknown_ports": []},
-    }  # fmt: skip
+    }
     return replies.status(**{**usual, **changes})
 
 
@@ -56,8 +58,10 @@ def test_a_watcher_says_what_changed_and_nothing_else() -> None:
     assert first == ["n1: confirmed, guard drop, 0 differences", "n2: confirmed, guard drop, 0 differences"]
     assert list(lines({"n1": one, "n2": one}, {"n1": one, "n2": one}, names)) == []
     assert list(lines({"n1": one}, {"n1": two}, ["n1"])) == [
-        "n1: guard drop -> count", "n1: clear_out 0 -> 7", "n1: XfrmInNoStates 0 -> 2",
-    ]  # fmt: skip
+        "n1: guard drop -> count",
+        "n1: clear_out 0 -> 7",
+        "n1: XfrmInNoStates 0 -> 2",
+    ]
     assert list(lines({"n1": one}, {"n1": drifted("bad")}, ["n1"])) == ["n1: bad"]
     assert list(lines({"n1": drifted("bad")}, {"n1": one}, ["n1"])) == ["n1: no longer: bad"]
     assert list(lines({"n1": one}, {}, ["n1"])) == ["n1: no answer"]
@@ -80,9 +84,12 @@ def test_the_watch_ends_with_the_code_of_its_last_look(capsys: pytest.CaptureFix
     assert watch(look, ["n1"], interval_s=0.01, count=3) == ExitCode.DIFFERENCE
     out = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
     assert out == [
-        "n1: confirmed, guard drop, 0 differences", "n1: no answer", "another ipsecplan is at work",
-        "n1: confirmed, guard drop, 1 differences", "n1: bad",
-    ]  # fmt: skip
+        "n1: confirmed, guard drop, 0 differences",
+        "n1: no answer",
+        "another ipsecplan is at work",
+        "n1: confirmed, guard drop, 1 differences",
+        "n1: bad",
+    ]
 
 
 def test_ctrl_c_ends_it_with_that_code_too() -> None:
@@ -153,6 +160,16 @@ def test_a_connection_of_nobody_in_the_bundle_is_named_by_its_id() -> None:
     fewer = {**facts, "peers": facts["peers"][:1]}
     live = live_side(told, fewer)
     assert live
-    gone = [c for c in changes(live, Side(connections={k: v for k, v in side.connections.items()
-            if k == fewer["peers"][0]["pair"]}, facts=fewer, partial=False)) if c.what == "connection"]  # fmt: skip
+    gone = [
+        c
+        for c in changes(
+            live,
+            Side(
+                connections={k: v for k, v in side.connections.items() if k == fewer["peers"][0]["pair"]},
+                facts=fewer,
+                partial=False,
+            ),
+        )
+        if c.what == "connection"
+    ]
     assert [c.peer for c in gone] == [facts["peers"][1]["pair"]]

@@ -13,54 +13,30 @@ import pytest
 from netplan.agent import main
 from netplan.problems import ExitCode
 from netplan.rollout import phases
-from netplan.rollout.engine import Engine
-from netplan.rollout.outcome import Failed, Options, Outcome
-from netplan.rollout.record.events import silent
-from netplan.rollout.record.journal import ClusterState, Journal
+from netplan.rollout.outcome import Failed, Outcome
+from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.verbs import apply as apply_module
 from netplan.rollout.verbs.apply import apply, finish
 from netplan.rollout.verbs.confirm import confirm
 from netplan.rollout.verbs.resume import resume
 from netplan.rollout.verbs.revert import undo_after
 from tests.lab.rollout_steps import LINES
+from tests.support.killed import MESH, dies, engine
+from tests.support.simulated import Nodes
 
-from .simulated import Nodes
-
-MESH = {"n-a": ["n-b", "n-c"], "n-b": ["n-a", "n-c"], "n-c": ["n-a", "n-b"]}
 CHAIN = {"n-a": ["n-b"], "n-b": ["n-a", "n-c"], "n-c": ["n-b"]}
 LONG = {"n-d": ["n-c"], "n-c": ["n-d", "n-b"], "n-b": ["n-c", "n-a"], "n-a": ["n-b"]}  # the farthest sorts first
 # Points are EVENT:PHASE:N as in tests.lab.dying, or the number of a line
 SOME = ("PhaseFinished:probe:1", "NodeResult:prepare:2", "PhaseFinished:prepare:1", "NodeResult:confirm:1")
 HOPS = (("PhaseFinished:prepare:1", "old"), ("NodeResult:confirm:1", "new"))
-RESUMED = ("NodeResult:arm:2", "PhaseFinished:permissive:1", "NodeResult:trap:1", "NodeResult:prepare:2",
-           "NodeResult:confirm:1", "NodeResult:confirm:2")  # fmt: skip
-
-
-class Killed(BaseException):
-    """The end of the control process."""
-
-
-def engine(nodes: Nodes, state: ClusterState, **options: Any) -> Engine:
-    return Engine("lab", "d" * 64, nodes.targets, nodes, state, silent, Options(**options))
-
-
-def dies(nodes: Nodes, point: str, monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
-    """Apply until the journal has got this record."""
-    event, phase, number = point.split(":")
-    left = [int(number)]
-    write = Journal.write
-
-    def count(journal: Journal, record: dict[str, Any]) -> None:
-        write(journal, record)
-        if event == "line" or (record["event"], record.get("phase", "")) == (event, phase):
-            left[0] -= 1
-            if not left[0]:
-                raise Killed
-
-    with monkeypatch.context() as patch, ClusterState(state, "lab") as cluster:
-        patch.setattr(Journal, "write", count)
-        with pytest.raises(Killed):
-            apply(engine(nodes, cluster, timer_s=60), lambda _: True)
+RESUMED = (
+    "NodeResult:arm:2",
+    "PhaseFinished:permissive:1",
+    "NodeResult:trap:1",
+    "NodeResult:prepare:2",
+    "NodeResult:confirm:1",
+    "NodeResult:confirm:2",
+)
 
 
 def _points() -> list[Any]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from pathlib import Path
@@ -16,6 +15,7 @@ from netplan.cli.main import main
 from netplan.stack import parse, solve
 from netplan.stack.headers import HEADERS, MACROS
 from netplan.stack.transforms import esp_transform
+from tests.support.golden import check
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ("mtu-problems.md", "calc.md", "stack-notation.md")
@@ -101,9 +101,7 @@ def test_page_is_what_the_program_prints(
     monkeypatch.setenv("NO_COLOR", "1")
     text = (DOCS / page).read_text()
     fresh = rewritten(text, capsys)
-    if os.environ.get("UPDATE_GOLDEN"):
-        (DOCS / page).write_text(fresh)
-    assert (DOCS / page).read_text() == fresh
+    check(DOCS / page, fresh)
 
 
 def test_the_pages_hold_what_they_should() -> None:

@@ -13,8 +13,7 @@ from netplan.agent.system import vici
 from netplan.bundle.node_json import node_facts
 from netplan.inputs import inventory
 from netplan.problems import ProblemError
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 INVENTORY = """all:
   hosts:

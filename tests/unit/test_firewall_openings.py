@@ -6,8 +6,7 @@ import pytest
 
 from netplan.bundle import build
 from netplan.host.firewall import plan_problems
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 
 def files_of(**plan: object) -> dict[str, str]:

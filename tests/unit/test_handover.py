@@ -23,10 +23,15 @@ from netplan.rollout.transport.secret_socket import LINK, NAME, Handover, own_en
 MOVED = "from ipsecplan_node.transaction import state; state.ROOT = state.RUN = '{}/here'\nmain(h, s)"
 ID, CANARY = "n-aaaaaaaaaaaa", "canary-" + "5" * 40
 LOUD = {
-    "ANSIBLE_VERBOSITY": "4", "ANSIBLE_DEBUG": "1", "ANSIBLE_NO_LOG": "False", "ANSIBLE_KEEP_REMOTE_FILES": "1",
-    "ANSIBLE_DIFF_ALWAYS": "1", "ANSIBLE_CALLBACK_PLUGINS": "/nonexistent", "AWX_LIB_DIRECTORY": "/nonexistent",
+    "ANSIBLE_VERBOSITY": "4",
+    "ANSIBLE_DEBUG": "1",
+    "ANSIBLE_NO_LOG": "False",
+    "ANSIBLE_KEEP_REMOTE_FILES": "1",
+    "ANSIBLE_DIFF_ALWAYS": "1",
+    "ANSIBLE_CALLBACK_PLUGINS": "/nonexistent",
+    "AWX_LIB_DIRECTORY": "/nonexistent",
     "RUNNER_ONLY_FAILED_EVENTS": "True",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

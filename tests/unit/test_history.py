@@ -9,14 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from netplan.cli.group import cli
-
-from .test_rollout_engine import IDS, Played, Run, failure
+from tests.support.fake_nodes import IDS, FakeNodes, Run, failure
 
 
 @pytest.fixture
 def past(tmp_path: Path) -> Path:
-    Run(tmp_path, Played(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
-    Run(tmp_path, Played(), keep=lambda *_: None)
+    Run(tmp_path, FakeNodes(lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None))
+    Run(tmp_path, FakeNodes(), keep=lambda *_: None)
     return tmp_path
 
 
@@ -34,8 +33,9 @@ def test_the_table(past: Path) -> None:
     assert run(past, "history", "--cluster", "other")[1] == "no transaction yet\n"
     rows = json.loads(run(past, "history", "--json")[1])["result"]
     assert {(row["outcome"], row["cluster"], tuple(row["nodes"])) for row in rows} == {
-        ("rolled-back", "lab", ("a", "b", "c")), ("awaiting-confirm", "lab", ("a", "b", "c")),
-    }  # fmt: skip
+        ("rolled-back", "lab", ("a", "b", "c")),
+        ("awaiting-confirm", "lab", ("a", "b", "c")),
+    }
 
 
 def test_one_of_them(past: Path) -> None:

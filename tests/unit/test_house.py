@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from jinja2 import StrictUndefined
 
 from netplan.codes import CODES
 from netplan.templates.render import environment
+from tests.ci import graph
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted([*ROOT.glob("netplan/**/*.py"), *ROOT.glob("tui/**/*.py"), *ROOT.glob("playbooks/**/*.py")])
@@ -17,6 +19,8 @@ TEMPLATES = sorted(ROOT.glob("netplan/templates/**/*.j2"))
 
 # a file that may be longer, and why
 LONG: dict[str, str] = {}
+# modules of no room: every room may use them, but for the two that begin everything
+AT_ROOT = ["__main__", "codes", "files", "pipeline", "problems", "refusals"]
 
 
 def test_the_globs_find_something() -> None:
@@ -28,7 +32,9 @@ def test_the_globs_find_something() -> None:
 def test_templates_compile(path: Path) -> None:
     env = environment().overlay()
     env.filters = {**env.filters, "q": str, "cell": str, "y": str}  # the formats' own quoting functions
-    env.get_template(str(path.relative_to(ROOT / "netplan" / "templates")))
+    name = str(path.relative_to(ROOT / "netplan" / "templates"))
+    assert env.get_template(name).name == name
+    assert env.undefined is StrictUndefined, "a name that nobody gives is an error, not an empty text"
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.name)
@@ -49,6 +55,35 @@ def test_every_code_is_known_and_every_known_code_is_used() -> None:
     used = {code for p in SOURCES if p.name != "codes.py" for code in re.findall(r"IPP\d{3}", p.read_text())}
     assert used - CODES.keys() == set(), "not in netplan/codes.py"
     assert CODES.keys() - used == set(), "no module reports it"
+
+
+@pytest.fixture(scope="module")
+def parts() -> dict[str, graph.Part]:
+    """The import graph, by part of the program."""
+    return {part.name: part for part in graph.parts()}
+
+
+@pytest.mark.parametrize("name", ["core", "tui", "agent", "all"])
+def test_imports_go_down_and_in_no_circle(parts: dict[str, graph.Part], name: str) -> None:
+    part = parts[name]
+    assert part.upward == ()
+    assert part.file_cycles == ()
+    assert part.room_cycles == ()
+    assert len(part.arrows) >= len(part.rooms) > 3, "there is something to count"
+
+
+def test_at_the_root_lies_what_every_room_uses(parts: dict[str, graph.Part]) -> None:
+    assert [name.removeprefix("netplan.") for name in parts["core"].at_root] == AT_ROOT
+
+
+def test_graph_names_an_upward_import_and_a_circle() -> None:
+    layers = [frozenset({"top"}), frozenset({"a", "b"}), frozenset({"low"})]
+    assert graph.goes_up(layers, "low.x", "top")
+    assert graph.goes_up(layers, "a.x", "b"), "beside each other"
+    assert not graph.goes_up(layers, "top", "low.x")
+    assert not graph.goes_up(layers, "a.x", "a")
+    assert not graph.goes_up(layers, "low", "elsewhere")
+    assert graph.cycles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("e", "e")]) == (("a", "b", "c"), ("e",))
 
 
 def _without_encoding(path: Path) -> list[int]:
@@ -73,6 +108,16 @@ def _without_encoding(path: Path) -> list[int]:
 def test_no_text_depends_on_the_locale() -> None:
     """Of a machine or of a node: with LC_ALL=de_DE.ISO-8859-1, or an older Python under LC_ALL=C, it would."""
     assert {str(path): lines for path in SOURCES if (lines := _without_encoding(path))} == {}
+
+
+def test_no_guarantee_is_an_assert() -> None:
+    """``python -O`` drops them: what must hold raises DefectError."""
+    found = {
+        str(path): lines
+        for path in SOURCES
+        if (lines := [at.lineno for at in ast.walk(ast.parse(path.read_text())) if isinstance(at, ast.Assert)])
+    }
+    assert found == {}
 
 
 def test_no_shell_runs_a_string() -> None:

@@ -10,8 +10,7 @@ import pytest
 from netplan.bundle import write
 from netplan.cli.main import main
 from netplan.pipeline import Planned
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 GCM: dict[str, object] = {"ipsec": {"esp": ["aes256gcm16-x25519"]}}
 

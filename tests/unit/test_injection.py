@@ -18,10 +18,10 @@ import pytest
 from pydantic import ValidationError
 
 from netplan.bundle import build
-from netplan.inputs.host_variables import nodes
 from netplan.inputs.inventory import Host, Inventory
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.rules import validate, validate_with
+from netplan.inputs.rules_hosts import nodes
 from netplan.inputs.yaml_source import Source
 from netplan.ipsec import swanctl
 from netplan.ipsec.swanctl_parser import read

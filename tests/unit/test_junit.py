@@ -11,8 +11,7 @@ import pytest
 from netplan.problems import Problem
 from netplan.verify.junit import ERRORS, junit
 from netplan.verify.verdict import CHECKS, judge
-
-from .test_verify_verdict import NODES, ROW
+from tests.support.probe_rows import NODES, ROW
 
 BOTH = {"n-a": [ROW], "n-b": [{**ROW, "peer": "n-a"}]}
 

@@ -15,8 +15,9 @@ def answer(*numbers: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("unit", "timer"), [(0.1, 30), (0.3, 30), (0.5, 45), (2.0, 180), (100.0, 3600)],
-)  # fmt: skip
+    ("unit", "timer"),
+    [(0.1, 30), (0.3, 30), (0.5, 45), (2.0, 180), (100.0, 3600)],
+)
 def test_a_timer_follows_the_machine(unit: float, timer: int) -> None:
     assert Pace(unit).timer == timer
 

@@ -285,8 +285,13 @@ def test_a_machine_without_apt_is_told_that_the_lab_is_all_it_lacks(
     assert "everything else of ipsecplan works here" in (problem.hint or "")
 
 
-@pytest.mark.parametrize("text", ["deb http://m.example/d oldstable main\n", "Types: deb\nURIs: http://m.example/d\n"
-                                  "Suites: oldstable\nComponents: main\n"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deb http://m.example/d oldstable main\n",
+        "Types: deb\nURIs: http://m.example/d\nSuites: oldstable\nComponents: main\n",
+    ],
+)
 def test_a_file_of_ones_own_is_taken_in_either_format_as_it_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
 ) -> None:

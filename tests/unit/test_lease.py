@@ -20,9 +20,7 @@ from netplan.rollout.verbs import apply as apply_module
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.resume import resume
 from netplan.rollout.verbs.revert import revert
-
-from .test_rollout_engine import IDS, Played, phases_sent, target
-from .test_rollout_try import opened
+from tests.support.fake_nodes import IDS, FakeNodes, opened, phases_sent, target
 
 A, B = "a" * 16, "b" * 16
 
@@ -102,7 +100,7 @@ def test_a_state_directory_is_the_same_after_a_restart(tmp_path: Path) -> None:
     assert "@" in who()
 
 
-class Leased(Played):
+class Leased(FakeNodes):
     """Nodes that are held by somebody."""
 
     def __init__(self, holder: str, left: int = 90, epoch: int = 7) -> None:
@@ -110,7 +108,7 @@ class Leased(Played):
         super().__init__(lambda phase, _: {"lease": held} if phase == "status" else None)
 
 
-def engine(state: ClusterState, nodes: Played, **options: Any) -> Engine:
+def engine(state: ClusterState, nodes: FakeNodes, **options: Any) -> Engine:
     return Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent, Options(**options))
 
 
@@ -159,7 +157,7 @@ def test_of_two_at_once_the_holder_of_the_first_node_goes_on(
             return {"ok": False, "detail": "held", "findings": [finding]}
         return None
 
-    nodes = Played(spoil)
+    nodes = FakeNodes(spoil)
     with ClusterState(tmp_path, "lab") as state:
         assert apply(engine(state, nodes), lambda _: True).outcome == ends
     assert phases_sent(nodes).count("arm") == (3 if ends == "confirmed" else 1)
@@ -168,7 +166,7 @@ def test_of_two_at_once_the_holder_of_the_first_node_goes_on(
 def test_who_gets_no_node_has_nothing_to_take_back(tmp_path: Path) -> None:
     finding = {"code": "IPP671", "message": "eve holds this node", "hint": None, "severity": "error"}
     refusal = {"ok": False, "detail": "held", "findings": [finding]}
-    nodes = Played(lambda phase, _: refusal if phase == "arm" else None)
+    nodes = FakeNodes(lambda phase, _: refusal if phase == "arm" else None)
     with ClusterState(tmp_path, "lab") as state:
         outcome = apply(engine(state, nodes), lambda _: True)
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)

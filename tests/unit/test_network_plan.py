@@ -17,8 +17,7 @@ from netplan.cni.render import OPTIONS, network_plan
 from netplan.host.firewall import plan_problems
 from netplan.inputs.rules_network import namespaces
 from netplan.problems import ProblemError, errors
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 Cluster = Callable[..., Path]
 

@@ -10,8 +10,7 @@ from netplan.agent.phases import fdb_and_routes, overlay_mtu
 from netplan.agent.system import links
 from netplan.agent.system.core import Stop
 from netplan.agent.transaction import deferred_pairs
-
-from .conftest import OLD, TX
+from tests.support.agent_home import OLD, TX
 
 PEER = {"pair": "pair-0123456789ab", "id": "n-0123456789ab", "address": "192.0.2.9", "children": ["x-out", "x-in"]}
 OVERLAY = {"protect": "overlay", "overlay": {"port": 4789}}
@@ -77,8 +76,10 @@ def test_only_ids_and_addresses_of_ours(at_home: Path) -> None:
 
 def test_what_a_network_file_says_of_peers() -> None:
     assert fdb_and_routes.entries(NETWORK) == {
-        ("fdb", "10.77.0.12"), ("route", "10.244.2.0/32", ""), ("route", "10.244.2.0/24", "10.244.2.0"),
-    }  # fmt: skip
+        ("fdb", "10.77.0.12"),
+        ("route", "10.244.2.0/32", ""),
+        ("route", "10.244.2.0/24", "10.244.2.0"),
+    }
     with pytest.raises(Stop):
         fdb_and_routes.entries("[Route]\nDestination=$(id)\n")
 

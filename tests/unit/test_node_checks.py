@@ -34,8 +34,13 @@ YEAR = 365 * 86400.0
 
 def test_every_proposal_that_a_plan_may_have_can_be_tried_on_the_kernel() -> None:
     texts = {text for profile in PROFILES.values() for text in profile.esp} | {
-        "aes128ccm12-x25519", "aes256ccm16", "chacha20poly1305", "aes192-sha384", "aes256-sha512", "aes128-aesxcbc",
-    }  # fmt: skip
+        "aes128ccm12-x25519",
+        "aes256ccm16",
+        "chacha20poly1305",
+        "aes192-sha384",
+        "aes256-sha512",
+        "aes128-aesxcbc",
+    }
     for text in sorted(texts):
         proposal = esp_proposal(text)
         assert proposal, text
@@ -43,8 +48,14 @@ def test_every_proposal_that_a_plan_may_have_can_be_tried_on_the_kernel() -> Non
     assert kernel_trial.words("SERPENT_CBC-256/HMAC_SHA2_256_128") is None
     assert kernel_trial.words("AES_GCM_16-256") == ["aead", "rfc4106(gcm(aes))", "0x" + "00" * 36, "128"]
     assert kernel_trial.words("AES_CBC-128/HMAC_SHA2_256_128") == [
-        "enc", "cbc(aes)", "0x" + "00" * 16, "auth-trunc", "hmac(sha256)", "0x" + "00" * 32, "128",
-    ]  # fmt: skip
+        "enc",
+        "cbc(aes)",
+        "0x" + "00" * 16,
+        "auth-trunc",
+        "hmac(sha256)",
+        "0x" + "00" * 32,
+        "128",
+    ]
 
 
 # advisories
@@ -126,9 +137,13 @@ def test_an_undo_on_a_full_disk_takes_what_was_held_for_it(
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(OSError(28, "No space left on device", "/x"), "IPP635"), (OSError(5, "I/O error"), "IPP609"),
-                        (ValueError("x"), "IPP609")],
-)  # fmt: skip
+    ("error", "code"),
+    [
+        (OSError(28, "No space left on device", "/x"), "IPP635"),
+        (OSError(5, "I/O error"), "IPP609"),
+        (ValueError("x"), "IPP609"),
+    ],
+)
 def test_a_full_disk_is_no_defect(monkeypatch: pytest.MonkeyPatch, error: Exception, code: str) -> None:
 
     def fails(*_: object) -> None:
@@ -180,9 +195,12 @@ def test_the_age_of_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
         assert drift.lifetime(rubbish) is None
     monkeypatch.setattr(drift, "read", lambda _: certificate(2026, 2027))
     for part, said, severity in [
-        (0.5, None, ""), (0.66, None, ""), (0.67, "67% of its life, 120 days are left", "warning"),
-        (1.01, "expired", "error"), (-0.01, "not valid yet", "error"),
-    ]:  # fmt: skip
+        (0.5, None, ""),
+        (0.66, None, ""),
+        (0.67, "67% of its life, 120 days are left", "warning"),
+        (1.01, "expired", "error"),
+        (-0.01, "not valid yet", "error"),
+    ]:
         monkeypatch.setattr("time.time", lambda part=part: begin + part * YEAR)
         found, seen = drift.certificates({"auth": "raw-keys"})
         assert set(seen) == {"certificate", "CA"}
@@ -197,12 +215,15 @@ def test_the_age_of_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_mtus_of_links_routes_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {
-        "underlay": {"address": "10.0.0.1", "mtu": 1500}, "overlay": {"devices": [{"name": "ov0", "mtu": 1416}]},
+        "underlay": {"address": "10.0.0.1", "mtu": 1500},
+        "overlay": {"devices": [{"name": "ov0", "mtu": 1416}]},
         "peers": [{"id": "n-2", "name": "n2", "address": "10.0.0.2", "link_mtu": 1500}],
-    }  # fmt: skip
+    }
     answers: dict[str, Any] = {
-        "addr": [{"ifname": "eth0", "mtu": 1500, "addr_info": [{}]}], "show": [{"dst": "10.244.2.0/24"}], "get": [{}],
-    }  # fmt: skip
+        "addr": [{"ifname": "eth0", "mtu": 1500, "addr_info": [{}]}],
+        "show": [{"dst": "10.244.2.0/24"}],
+        "get": [{}],
+    }
 
     def run(*argv: str) -> Any:
         key = "addr" if "addr" in argv else "get" if "get" in argv else "show"
@@ -216,9 +237,10 @@ def test_mtus_of_links_routes_and_paths(monkeypatch: pytest.MonkeyPatch) -> None
     answers["get"] = [{"dst": "10.0.0.2", "metrics": [{"mtu": 1450}]}]
     found = drift.mtus(facts)
     assert [f["message"] for f in found] == [
-        "the underlay link eth0 has MTU 1400, planned 1500", "the route to 10.244.2.0/24 has MTU 1300, planned 1416",
+        "the underlay link eth0 has MTU 1400, planned 1500",
+        "the route to 10.244.2.0/24 has MTU 1300, planned 1416",
         "the path to n2 has MTU 1450, planned 1500",
-    ]  # fmt: skip
+    ]
     assert [(f["found"], f["planned"]) for f in found] == [("1400", "1500"), ("1300", "1416"), ("1450", "1500")]
     assert all(f["hint"] for f in found)
 

@@ -19,9 +19,10 @@ from netplan.agent.transaction import beacon, disk_reserve, state
 TX = "tx-20260102030405-abcd"
 RELEASE = "f" * 64
 NODE = {
-    "cluster": "lab", "overlay": {"address": "10.244.1.0", "devices": [{"name": "ov0"}]},
+    "cluster": "lab",
+    "overlay": {"address": "10.244.1.0", "devices": [{"name": "ov0"}]},
     "peers": [{"id": "n-b", "name": "b", "overlay_address": "10.244.2.0"}],
-}  # fmt: skip
+}
 REQUEST = {"tx": TX, "release": RELEASE, "node": NODE}
 
 
@@ -114,8 +115,10 @@ def test_confirmed_once_and_again(machine: Machine) -> None:
 
 def test_what_was_taken_back_is_not_confirmed_nor_begun_again(folder: Path) -> None:
     core.remove(state.OPEN)
-    core.write(state.STATE, json.dumps({"state": "none", "tx": "", "last": {"tx": TX, "result": "reverted",
-                                                                             "by": "timer", "at": "x"}}))  # fmt: skip
+    core.write(
+        state.STATE,
+        json.dumps({"state": "none", "tx": "", "last": {"tx": TX, "result": "reverted", "by": "timer", "at": "x"}}),
+    )
     with pytest.raises(Stop, match="reverted by timer"):
         confirm(REQUEST)
     with pytest.raises(Stop, match="has ended here: reverted"):

@@ -254,8 +254,15 @@ def test_policies_and_states_are_read_as_data(monkeypatch: pytest.MonkeyPatch) -
     facts = {"underlay": {"address": "10.77.0.11"}, "overlay": {"port": 4789}, "protect": "overlay"}
     assert xfrm.permissive(facts)
     assert xfrm.selector({"underlay": {"address": "fd00::1"}, "overlay": {"port": 6081}, "protect": "overlay"}) == [
-        "src", "::/0", "dst", "fd00::1/128", "proto", "udp", "dport", "6081",
-    ]  # fmt: skip
+        "src",
+        "::/0",
+        "dst",
+        "fd00::1/128",
+        "proto",
+        "udp",
+        "dport",
+        "6081",
+    ]
     states = "src 10.0.0.1 dst 10.0.0.2\n\tproto esp spi 0xc1 reqid 1 mode transport\n\treplay-window 0\n"
     monkeypatch.setattr(xfrm, "run", lambda *_: core.Done(0, states, ""))
     assert xfrm.states() == [("10.0.0.1", "10.0.0.2", "0xc1")]
@@ -279,9 +286,13 @@ src 0.0.0.0/0 dst 10.0.0.1/32
 
 def test_with_hosts_protected_a_policy_is_ours_by_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {
-        "protect": "hosts", "clear": ["tcp/22"], "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789},
-        "peers": [{"address": "10.0.0.2"}], "esp": {"mode": "TRANSPORT", "negotiated": ["AES_GCM_16-256"]},
-    }  # fmt: skip
+        "protect": "hosts",
+        "clear": ["tcp/22"],
+        "underlay": {"address": "10.0.0.1"},
+        "overlay": {"port": 4789},
+        "peers": [{"address": "10.0.0.2"}],
+        "esp": {"mode": "TRANSPORT", "negotiated": ["AES_GCM_16-256"]},
+    }
     monkeypatch.setattr(xfrm, "run", lambda *_: core.Done(0, HOST_POLICIES, ""))
     assert [xfrm.ours(p, facts) for p in xfrm.policies()] == [True, True, True, False, False]
     assert xfrm.selector(facts) == ["src", "0.0.0.0/0", "dst", "10.0.0.1/32"]
@@ -289,9 +300,13 @@ def test_with_hosts_protected_a_policy_is_ours_by_its_addresses(monkeypatch: pyt
     monkeypatch.setattr(xfrm, "run", lambda *_: core.Done(0, HOST_POLICIES.rsplit("src", 1)[0], ""))
     assert not xfrm.permissive(facts)
     child = {
-        "state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256",
-        "local-ts": ["10.0.0.1/32"], "remote-ts": ["10.0.0.2/32"],
-    }  # fmt: skip
+        "state": "INSTALLED",
+        "mode": "TRANSPORT",
+        "encr-alg": "AES_GCM_16",
+        "encr-keysize": "256",
+        "local-ts": ["10.0.0.1/32"],
+        "remote-ts": ["10.0.0.2/32"],
+    }
     peer = {"address": "10.0.0.2", "children": ["p-all"]}
     assert ike.wrong_with(facts, peer, "p-all", child) is None
     narrow = {**child, "remote-ts": ["10.0.0.2/32[udp/4789]"]}
@@ -300,9 +315,16 @@ def test_with_hosts_protected_a_policy_is_ours_by_its_addresses(monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("layer", "fine"),
-    [(UDP(sport=4500, dport=9), True), (UDP(dport=500), True), (UDP(dport=4789), False), (TCP(dport=22), True),
-     (TCP(sport=22, dport=40000), True), (TCP(dport=80), False), (ICMP(), False)],
-)  # fmt: skip
+    [
+        (UDP(sport=4500, dport=9), True),
+        (UDP(dport=500), True),
+        (UDP(dport=4789), False),
+        (TCP(dport=22), True),
+        (TCP(sport=22, dport=40000), True),
+        (TCP(dport=80), False),
+        (ICMP(), False),
+    ],
+)
 def test_what_may_be_clear_between_hosts(layer: Any, fine: bool) -> None:
     raw = bytes(IP(src="10.0.0.1", dst="10.0.0.2") / layer)
     assert capture.allowed(capture.Packet(raw), ["tcp/22"]) is fine
@@ -317,19 +339,29 @@ def test_neighbours_of_ipv6_may_be_found_in_clear(kind: int, fine: bool) -> None
 
 def test_the_negotiated_state_is_the_truth() -> None:
     facts = {
-        "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789}, "protect": "overlay",
+        "underlay": {"address": "10.0.0.1"},
+        "overlay": {"port": 4789},
+        "protect": "overlay",
         "esp": {"mode": "TRANSPORT", "negotiated": ["AES_GCM_16-256"]},
-    }  # fmt: skip
+    }
     peer = {"address": "10.0.0.2", "children": ["p-out", "p-in"]}
     good = {
-        "name": "p-out", "state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256",
-        "local-ts": ["10.0.0.1/32[udp]"], "remote-ts": ["10.0.0.2/32[udp/4789]"],
-    }  # fmt: skip
+        "name": "p-out",
+        "state": "INSTALLED",
+        "mode": "TRANSPORT",
+        "encr-alg": "AES_GCM_16",
+        "encr-keysize": "256",
+        "local-ts": ["10.0.0.1/32[udp]"],
+        "remote-ts": ["10.0.0.2/32[udp/4789]"],
+    }
     assert ike.wrong_with(facts, peer, "p-out", good) is None
     for change, words in [
-        ({"state": "CREATED"}, "CREATED"), ({"mode": "TUNNEL"}, "TUNNEL"), ({"encr-keysize": "128"}, "AES_GCM_16-128"),
-        ({"remote-ts": ["10.0.0.2/32"]}, "protects 10.0.0.2/32"), ({"remote-ts": ["10.0.0.9/32[udp/4789]"]}, "0.9"),
-    ]:  # fmt: skip
+        ({"state": "CREATED"}, "CREATED"),
+        ({"mode": "TUNNEL"}, "TUNNEL"),
+        ({"encr-keysize": "128"}, "AES_GCM_16-128"),
+        ({"remote-ts": ["10.0.0.2/32"]}, "protects 10.0.0.2/32"),
+        ({"remote-ts": ["10.0.0.9/32[udp/4789]"]}, "0.9"),
+    ]:
         assert words in str(ike.wrong_with(facts, peer, "p-out", {**good, **change}))
     cbc = {"encr-alg": "AES_CBC", "encr-keysize": "128", "integ-alg": "HMAC_SHA2_256_128"}
     assert ike.algorithm(cbc) == "AES_CBC-128/HMAC_SHA2_256_128"

@@ -13,8 +13,7 @@ from netplan.agent.phases import cni_mtu
 from netplan.agent.system import core, links
 from netplan.agent.system.core import Stop
 from netplan.bundle.node_json import node_facts
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 Said = dict[tuple[str, ...], Any]
 

@@ -13,11 +13,21 @@ from netplan.agent.system.core import Stop
 from netplan.agent.transaction import state, sysctl
 
 NODE = {
-    "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789}, "protect": "overlay",
+    "underlay": {"address": "10.0.0.1"},
+    "overlay": {"port": 4789},
+    "protect": "overlay",
     "esp": {"mode": "TRANSPORT", "negotiated": ["AES_CBC-256/HMAC_SHA2_256_128"]},
-    "peers": [{"pair": "pair-1", "name": "n2", "id": "n-2", "address": "10.0.0.2", "initiator": True,
-               "children": ["pair-1-out", "pair-1-in"]}],
-}  # fmt: skip
+    "peers": [
+        {
+            "pair": "pair-1",
+            "name": "n2",
+            "id": "n-2",
+            "address": "10.0.0.2",
+            "initiator": True,
+            "children": ["pair-1-out", "pair-1-in"],
+        }
+    ],
+}
 
 
 @pytest.mark.parametrize(("guard", "waits"), [("absent", True), ("count", True), ("drop", False)])
@@ -36,9 +46,16 @@ def child(name: str, number: int, transform: tuple[str, str]) -> dict[str, Any]:
     local, remote = ("10.0.0.1/32[udp]", "10.0.0.2/32[udp/4789]")
     selectors = (local, remote) if name.endswith("-out") else ("10.0.0.1/32[udp/4789]", "10.0.0.2/32[udp]")
     return {
-        "name": name, "uniqueid": str(number), "state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": transform[0],
-        "encr-keysize": "256", "integ-alg": transform[1], "local-ts": [selectors[0]], "remote-ts": [selectors[1]],
-    }  # fmt: skip
+        "name": name,
+        "uniqueid": str(number),
+        "state": "INSTALLED",
+        "mode": "TRANSPORT",
+        "encr-alg": transform[0],
+        "encr-keysize": "256",
+        "integ-alg": transform[1],
+        "local-ts": [selectors[0]],
+        "remote-ts": [selectors[1]],
+    }
 
 
 @pytest.mark.parametrize(
@@ -49,8 +66,12 @@ def test_each_end_ends_what_it_no_longer_sends_on(
     monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], ended: list[str]
 ) -> None:
     old, new = ("AES_GCM_16", ""), ("AES_CBC", "HMAC_SHA2_256_128")
-    children = [child("pair-1-out", 1, old), child("pair-1-in", 2, old),
-                child("pair-1-out", 3, new), child("pair-1-in", 4, new)]  # fmt: skip
+    children = [
+        child("pair-1-out", 1, old),
+        child("pair-1-in", 2, old),
+        child("pair-1-out", 3, new),
+        child("pair-1-in", 4, new),
+    ]
     monkeypatch.setattr(vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
     calls: list[str] = []
 
@@ -80,9 +101,12 @@ def test_each_end_ends_what_it_no_longer_sends_on(
     ],
 )
 def test_the_initiator_asks_first_and_the_other_end_when_it_has_what_was_asked_for(
-    monkeypatch: pytest.MonkeyPatch, initiator: bool, alone: set[str], there: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    initiator: bool,
+    alone: set[str],
+    there: list[str],
     asked: list[str],
-) -> None:  # fmt: skip
+) -> None:
     children = [child(name, 7, ("AES_CBC", "HMAC_SHA2_256_128")) for name in there]
     monkeypatch.setattr(vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
     monkeypatch.setattr(ike, "_log_of_charon", lambda _: "nothing")

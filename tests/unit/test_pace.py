@@ -86,9 +86,13 @@ def played(sent: list[str], forks: int, took: dict[str, float], start: float) ->
 @st.composite
 def clusters(draw: st.DrawFn) -> tuple[Pace, st.DrawFn]:
     pace = Pace(
-        trip_s=draw(st.floats(0, 60)), work_s=draw(st.floats(0, 120)), nodes=draw(st.integers(2, 9)),
-        peers=draw(st.integers(1, 20)), soak_s=draw(st.floats(0, 100)), forks=draw(st.integers(1, 9)),
-    )  # fmt: skip
+        trip_s=draw(st.floats(0, 60)),
+        work_s=draw(st.floats(0, 120)),
+        nodes=draw(st.integers(2, 9)),
+        peers=draw(st.integers(1, 20)),
+        soak_s=draw(st.floats(0, 100)),
+        forks=draw(st.integers(1, 9)),
+    )
     return pace, draw
 
 

@@ -19,19 +19,29 @@ from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import kind
 from netplan.problems import ProblemError
 from netplan.refusals import home, refused
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 ROOT = Path(build.__file__).parents[1]
 INVENTORY = "all: {hosts: {n1: {underlay_address: 10.0.0.1, pod_cidr: 10.244.1.0/24}, n2: {}}}\n"
 PLAN = "name: demo\ninventory: inventory.yml\n"
 READS_BUNDLE = (
-    ["status"], ["verify"], ["facts"], ["diff", "--live"], ["apply", "--yes"], ["try", "--yes", "--detach"],
-    ["confirm"], ["resume", "--yes"], ["revert", "--yes"], ["rotate", "psk", "--yes"],
-)  # fmt: skip
+    ["status"],
+    ["verify"],
+    ["facts"],
+    ["diff", "--live"],
+    ["apply", "--yes"],
+    ["try", "--yes", "--detach"],
+    ["confirm"],
+    ["resume", "--yes"],
+    ["revert", "--yes"],
+    ["rotate", "psk", "--yes"],
+)
 READS_PLAN = (["plan"], ["lint"], ["render"], ["network", "calico", "--plan"], ["audit", "x", "--plan"])
-WRITES = (["render", "plan.yaml", "--to"], ["init"], ["network", "calico", "--stack", "ip4/udp/vxlan/eth/ip4",
-          "--mtu", "1500", "--to"])  # fmt: skip
+WRITES = (
+    ["render", "plan.yaml", "--to"],
+    ["init"],
+    ["network", "calico", "--stack", "ip4/udp/vxlan/eth/ip4", "--mtu", "1500", "--to"],
+)
 
 
 @pytest.fixture
@@ -69,11 +79,17 @@ def said(capsys: pytest.CaptureFixture[str], argv: list[str]) -> tuple[int, str]
 def test_what_is_no_bundle(verb: list[str], place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert place
     wrong = {
-        "plan.yaml": "this is a plan file; a bundle", "inventory.yml": "this is an Ansible inventory; a bundle",
-        "hosts.ini": "this is an Ansible inventory; a bundle", "empty": "this is a directory; a bundle",
-        "bundle/REVIEW.md": "this is a part of a bundle; a bundle", "bundle/nodes": "this is a part of a bundle",
-        "loop": "", "nowhere": "no bundle here", "plan.yaml/x": "", "n" * 300: "File name too long",
-    }  # fmt: skip
+        "plan.yaml": "this is a plan file; a bundle",
+        "inventory.yml": "this is an Ansible inventory; a bundle",
+        "hosts.ini": "this is an Ansible inventory; a bundle",
+        "empty": "this is a directory; a bundle",
+        "bundle/REVIEW.md": "this is a part of a bundle; a bundle",
+        "bundle/nodes": "this is a part of a bundle",
+        "loop": "",
+        "nowhere": "no bundle here",
+        "plan.yaml/x": "",
+        "n" * 300: "File name too long",
+    }
     for path, words in wrong.items():
         code, err = said(capsys, [*verb, path])
         first = err.splitlines()[0]
@@ -162,12 +178,16 @@ def test_without_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("environment", "needed"),
     [
-        ({"LC_ALL": "C.UTF-8"}, False), ({"LANG": "C.UTF-8"}, False), ({"LC_ALL": "C"}, True), ({}, True),
-        ({"LC_ALL": "POSIX", "LANG": "C.UTF-8"}, True), ({"LC_ALL": "xx_YY.UTF-8"}, True),
+        ({"LC_ALL": "C.UTF-8"}, False),
+        ({"LANG": "C.UTF-8"}, False),
+        ({"LC_ALL": "C"}, True),
+        ({}, True),
+        ({"LC_ALL": "POSIX", "LANG": "C.UTF-8"}, True),
+        ({"LC_ALL": "xx_YY.UTF-8"}, True),
         ({"LANG": "C.UTF-8", "LC_MESSAGES": "xx_YY"}, True),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_locale_that_ansible_takes(
     environment: dict[str, str], needed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,15 +209,21 @@ def test_a_locale_that_ansible_takes(
 
 def test_as_a_service_would(cluster: Callable[..., Path]) -> None:
     """The one real start of Ansible here: ASCII locale, no home, private files, a folder that nobody can write."""
-    plan = cluster(hosts={n: f"{{underlay_address: 10.0.0.{i}, pod_cidr: 10.244.{i}.0/24}}"
-                          for i, n in enumerate(("näh", "n2"), 1)})  # fmt: skip
+    plan = cluster(
+        hosts={
+            n: f"{{underlay_address: 10.0.0.{i}, pod_cidr: 10.244.{i}.0/24}}" for i, n in enumerate(("näh", "n2"), 1)
+        }
+    )
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "Asia/Kathmandu", "HOME": "/proc/no-home"}
     argv = ["sh", "-c", 'umask 077; exec "$@"', "sh", sys.executable, "-m", "netplan", "render", str(plan)]
     target = plan.parent / "out"
     done = subprocess.run(
-        [*argv, "--to", str(target)], cwd="/proc", env=environment | {"PYTHONPATH": str(ROOT)},
-        capture_output=True, timeout=120,
-    )  # fmt: skip
+        [*argv, "--to", str(target)],
+        cwd="/proc",
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=120,
+    )
     assert b"IPP305" in done.stderr or done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
     assert b"IPP302" not in done.stderr
@@ -210,8 +236,10 @@ def test_no_letter_ends_a_command(encoding: str, name: str | bytes, tmp_path: Pa
     done = subprocess.run(
         [sys.executable, "-m", "netplan", "init", name],
         env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)},
-        capture_output=True, timeout=60, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout.startswith(b"\\u2603 written" if isinstance(name, str) else b"\\udcff written")
 
@@ -298,8 +326,9 @@ def test_an_inventory_that_is_something_else(place: Path, capsys: pytest.Capture
     assert place
 
 
-def test_a_bundle_in_a_mount_point(place: Path, capsys: pytest.CaptureFixture[str],
-                                   monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_bundle_in_a_mount_point(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("os.path.ismount", lambda path: str(path) == "empty")
     code, err = said(capsys, ["render", "plan.yaml", "--to", "empty"])
     assert (code, "choose a new directory in it: --to empty/bundle" in err) == (3, True)

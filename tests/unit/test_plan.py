@@ -8,8 +8,7 @@ import pytest
 
 from netplan.model.ids import is_initiator, node_id, pair_id
 from netplan.stack import parse, solve
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 
 def test_the_headline_number() -> None:

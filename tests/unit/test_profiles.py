@@ -18,8 +18,7 @@ from netplan.model.proposals import IkeProposal, esp_proposal, ike_proposal
 from netplan.model.proposals.capabilities import Capabilities, algorithms, version
 from netplan.model.proposals.profiles import PROFILES
 from netplan.problems import ProblemError, errors
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 DEBIAN_12 = {"strongswan_version": "5.9.8-5+deb12u6"}
 ML_KEM = {
@@ -86,8 +85,11 @@ def test_no_common_proposal_is_refused_at_the_host() -> None:
 
 
 def test_one_proposal_in_common_is_what_counts_for_the_mtu() -> None:
-    only_cbc = {"strongswan_version": "5.9.8", "strongswan_algorithms": "AES_CBC HMAC_SHA2_256_128 MODP_2048 "
-                "PRF_HMAC_SHA2_256 PRF_HMAC_SHA2_384 AES_GCM_16 ECP_384"}  # fmt: skip
+    only_cbc = {
+        "strongswan_version": "5.9.8",
+        "strongswan_algorithms": "AES_CBC HMAC_SHA2_256_128 MODP_2048 "
+        "PRF_HMAC_SHA2_256 PRF_HMAC_SHA2_384 AES_GCM_16 ECP_384",
+    }
     esp = ["aes256gcm16-x25519", "aes256-sha256-modp2048"]
     plan = make_planned(3, {3: only_cbc}, ipsec={"esp": esp}).plan
     found = {c.pairs: [s.proposal.text for s in c.sized] for c in plan.classes}

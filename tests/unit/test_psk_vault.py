@@ -56,8 +56,10 @@ def test_imported_keys_are_used_and_none_is_made(
     assert not any(key in said.out + said.err or key.encode() in raw for key in KEYS.values())
     viewed = subprocess.run(
         [Path(sys.executable).with_name("ansible-vault"), "view", "--vault-password-file", password, found.path],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert KEYS["n1 n2"] in viewed.stdout
 
 
@@ -77,10 +79,16 @@ def test_another_key_of_a_pair_waits_for_a_rotation(password: Path) -> None:
 
 @pytest.mark.parametrize(
     ("keys", "said"),
-    [({"n1 n2": "short"}, "too weak"), ({"n1 n2": "a" * 40}, "too weak"), ({"n1": KEYS["n1 n2"]}, "no pair"),
-     ({"n1 n1": KEYS["n1 n2"]}, "no pair"), ({"n1 n2": KEYS["n1 n2"], "n2 n1": KEYS["n3 n1"]}, "two keys"),
-     ({"n1 n2": KEYS["n1 n2"], "n1 n3": KEYS["n1 n2"]}, "same key"), ({}, "no list")],
-)  # fmt: skip
+    [
+        ({"n1 n2": "short"}, "too weak"),
+        ({"n1 n2": "a" * 40}, "too weak"),
+        ({"n1": KEYS["n1 n2"]}, "no pair"),
+        ({"n1 n1": KEYS["n1 n2"]}, "no pair"),
+        ({"n1 n2": KEYS["n1 n2"], "n2 n1": KEYS["n3 n1"]}, "two keys"),
+        ({"n1 n2": KEYS["n1 n2"], "n1 n3": KEYS["n1 n2"]}, "same key"),
+        ({}, "no list"),
+    ],
+)
 def test_bad_keys_are_refused(password: Path, tmp_path: Path, keys: dict[str, str], said: str) -> None:
     del password
     with pytest.raises(ProblemError, match=said):

@@ -17,9 +17,8 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.outcome import Failed
 from netplan.rollout.phases import Step
 from netplan.rollout.record.journal import ClusterState
-
-from .conftest import make_planned
-from .test_ca_verbs import csr
+from tests.support.certificates import csr
+from tests.support.plans import make_planned
 
 ONE, TWO, THREE = (node_id("demo", f"n{n}") for n in (1, 2, 3))
 
@@ -58,8 +57,10 @@ def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
     credentials.take({n.id: {"request": csr()} for n in plan.nodes})
     given = {target.id: credentials.request(Step(phases=("credentials",)), target) for target in targets}
     assert {node: set(keys["publics"]) for node, keys in given.items()} == {
-        ONE: {TWO, THREE}, TWO: {ONE}, THREE: {ONE},
-    }  # fmt: skip
+        ONE: {TWO, THREE},
+        TWO: {ONE},
+        THREE: {ONE},
+    }
     with pytest.raises(Failed, match="no certificate request"):
         credentials.take({ONE: {"request": "nonsense"}})
 

@@ -15,9 +15,7 @@ from netplan.cli import status
 from netplan.problems import ExitCode
 from netplan.rollout.nodes import replaced
 from netplan.rollout.verbs.apply import apply
-
-from .test_rollout_changes import Cluster, engine, mesh, yes
-from .test_rollout_engine import failure, phases_sent
+from tests.support.fake_nodes import Cluster, engine, failure, mesh, phases_sent, yes
 
 TARGETS = mesh(3)
 IDS = [target.id for target in TARGETS]

@@ -15,8 +15,7 @@ from netplan.rollout.pace import Limits, Pace
 from netplan.rollout.phases import Step
 from netplan.rollout.timers import Timers
 from netplan.rollout.transport.reply import Answer, parse
-
-from . import replies
+from tests.support import replies
 
 NODE = replies.node_json("n-a", [{"id": "n-b", "pair": "pair-1", "name": "b"}])
 

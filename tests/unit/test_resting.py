@@ -12,32 +12,50 @@ import pytest
 from netplan.agent.phases import drift, ike, trap_any
 from netplan.agent.system import vici
 from netplan.agent.transaction import release
-
-from .conftest import TX
+from tests.support.agent_home import TX
 
 SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "guard.sh"
 PEERS = [
-    {"id": f"n-{n}", "pair": f"pair-{n}", "name": f"n{n}", "address": f"10.0.0.{n}", "initiator": True,
-     "children": [f"pair-{n}-out", f"pair-{n}-in"], "negotiated": ["AES_GCM_16-256"]} for n in (2, 3)
-]  # fmt: skip
+    {
+        "id": f"n-{n}",
+        "pair": f"pair-{n}",
+        "name": f"n{n}",
+        "address": f"10.0.0.{n}",
+        "initiator": True,
+        "children": [f"pair-{n}-out", f"pair-{n}-in"],
+        "negotiated": ["AES_GCM_16-256"],
+    }
+    for n in (2, 3)
+]
 FACTS: dict[str, Any] = {
-    "underlay": {"address": "10.0.0.1"}, "overlay": {"port": 4789}, "wildcard": "10.0.0.0/30", "peers": PEERS,
+    "underlay": {"address": "10.0.0.1"},
+    "overlay": {"port": 4789},
+    "wildcard": "10.0.0.0/30",
+    "peers": PEERS,
     "esp": {"mode": "TRANSPORT", "negotiated": ["AES_GCM_16-256"]},
-}  # fmt: skip
+}
 OUT, IN = "ipsecplan-any-out", "ipsecplan-any-in"
 
 
 def sa(address: str, identity: str, *children: str, name: str = "ipsecplan-any", number: int = 1) -> tuple[str, Any]:
     held = {f"{child}-{n}": {"name": child, "uniqueid": str(n)} for n, child in enumerate(children)}
-    return name, {"remote-host": address, "remote-id": identity, "state": "ESTABLISHED", "uniqueid": str(number),
-                  "child-sas": held}  # fmt: skip
+    return name, {
+        "remote-host": address,
+        "remote-id": identity,
+        "state": "ESTABLISHED",
+        "uniqueid": str(number),
+        "child-sas": held,
+    }
 
 
 def test_an_sa_belongs_to_the_pair_of_its_address_and_identity() -> None:
     listed = [
-        sa("10.0.0.2", "n-2", OUT), sa("10.0.0.2", "n-2", IN), sa("10.0.0.3", "n-2", OUT), sa("10.0.0.9", "n-9", OUT),
+        sa("10.0.0.2", "n-2", OUT),
+        sa("10.0.0.2", "n-2", IN),
+        sa("10.0.0.3", "n-2", OUT),
+        sa("10.0.0.9", "n-9", OUT),
         sa("10.0.0.3", "n-3", "pair-3-out", name="pair-3"),
-    ]  # fmt: skip
+    ]
     named = trap_any.sas(FACTS, listed)
     assert [name for name, _ in named] == ["pair-2", "pair-2", "ipsecplan-any", "ipsecplan-any", "pair-3"]
     assert [c["name"] for _, body in named[:2] for c in body["child-sas"].values()] == ["pair-2-out", "pair-2-in"]
@@ -113,9 +131,12 @@ def test_ike_sas_that_carry_nothing_beside_one_that_does_end(monkeypatch: pytest
     ended: list[str] = []
     monkeypatch.setattr(trap_any, "_end", lambda body, **_: ended.append(body["uniqueid"]))
     listed = [
-        sa("10.0.0.2", "n-2", number=1), sa("10.0.0.2", "n-2", OUT, number=2), sa("10.0.0.3", "n-3", number=3),
-        sa("10.0.0.2", "n-2", name="pair-2", number=4), sa("10.0.0.9", "n-9", number=5),
-    ]  # fmt: skip
+        sa("10.0.0.2", "n-2", number=1),
+        sa("10.0.0.2", "n-2", OUT, number=2),
+        sa("10.0.0.3", "n-3", number=3),
+        sa("10.0.0.2", "n-2", name="pair-2", number=4),
+        sa("10.0.0.9", "n-9", number=5),
+    ]
     monkeypatch.setattr(vici, "sas", lambda: listed)
     assert trap_any.end_idle_ike_sas(FACTS) == 2
     assert ended == ["1", "4"]
@@ -148,16 +169,23 @@ def script(tmp_path: Path) -> Callable[[str], list[str]]:
     for made in ("etc", "run", "bin"):
         (tmp_path / made).mkdir()
     text = SCRIPT.read_text()
-    for old, new in (("ETC=/etc/ipsecplan", f"ETC={tmp_path}/etc"), ("RUN=/run/ipsecplan", f"RUN={tmp_path}/run"),
-                     ("PATH=/usr/sbin", f"PATH={tmp_path}/bin:/usr/sbin")):  # fmt: skip
+    for old, new in (
+        ("ETC=/etc/ipsecplan", f"ETC={tmp_path}/etc"),
+        ("RUN=/run/ipsecplan", f"RUN={tmp_path}/run"),
+        ("PATH=/usr/sbin", f"PATH={tmp_path}/bin:/usr/sbin"),
+    ):
         assert old in text
         text = text.replace(old, new)
     (tmp_path / "guard.sh").write_text(text)
     (tmp_path / "etc" / "peers").write_text("10.0.0.1 10.0.0.2 pair-2\n")
     (tmp_path / "etc" / "pairs.conf").write_text("connections { pair-2 { children { a : ipsecplan-start { } } } }\n")
     (tmp_path / "etc" / "start-none.conf").write_text("ipsecplan-start {\n    start_action = none\n}\n")
-    answers = {"ip": 'case "$2 $3" in "state list") echo "src a dst b" ;; esac', "ss": "", "sleep": "",
-               "swanctl": 'case "$1" in --list-sas) echo "pair-2: #1, ESTABLISHED, IKEv2" ;; esac'}  # fmt: skip
+    answers = {
+        "ip": 'case "$2 $3" in "state list") echo "src a dst b" ;; esac',
+        "ss": "",
+        "sleep": "",
+        "swanctl": 'case "$1" in --list-sas) echo "pair-2: #1, ESTABLISHED, IKEv2" ;; esac',
+    }
     for name, answer in answers.items():
         (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/said\n{answer}\n')
         (tmp_path / "bin" / name).chmod(0o755)

@@ -11,70 +11,12 @@ import pytest
 
 from netplan.problems import ExitCode
 from netplan.rollout import phases
-from netplan.rollout.engine import Engine
-from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.view import fitted, smallest_live_mtu
 from netplan.rollout.nodes.waves import Pair
-from netplan.rollout.outcome import Options, Outcome
-from netplan.rollout.record.events import silent
-from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.revert import revert
-
-from . import replies
-from .test_rollout_engine import Played, phases_sent
-
-PACKET = "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4"
-LIVE = {"devices": {"ov0": 1416}, "bridge": 1416, "pods": [{"port": "veth0", "mtu": 1416, "port_mtu": 1416}]}
-
-
-def mesh(number: int, control: tuple[int, ...] = ()) -> list[Target]:
-    ids = [f"n-{n:012}" for n in range(number)]
-    out = []
-    for at, node_id in enumerate(ids):
-        peers = [
-            {
-                "id": other, "pair": f"pair-{min(node_id, other)[2:]}-{max(node_id, other)[2:]}", "name": f"h{n}",
-                "address": f"192.0.2.{n + 1}", "inner_mtu": 1416, "outer_packet": 1500, "packet": PACKET,
-                "children": ["out", "in"],
-            }
-            for n, other in enumerate(ids) if other != node_id
-        ]  # fmt: skip
-        node = replies.node_json(node_id, peers, name=f"h{at}")
-        node["overlay"] |= {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "br"}
-        groups = frozenset({"k8s_nodes", "kube_control_plane"} if at in control else {"k8s_nodes"})
-        out.append(Target(node_id, f"h{at}", f"{at:064}", node, (), Path("/"), {}, groups))
-    return out
-
-
-class Cluster(Played):
-    """Played nodes with live MTUs; ``outer`` follows what they are asked to measure."""
-
-    def __init__(self, spoil: Callable[[str, str], Any] = lambda *_: None, **status: Any) -> None:
-        super().__init__(spoil)
-        self.status = {"mtu": LIVE, "deferred": [], "to_raise": 0, **status}
-
-    def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:
-        answer = super()._answer(node_id, request)
-        for result in answer.results:
-            if result["phase"] == "status":
-                result |= {**self.status, **(self.spoil("as status", node_id) or {})}
-            for row in result.get("rows", ()):
-                row["outer"] = next(
-                    p["outer_packet"] for p in request["node"]["peers"] if p["id"] == row["peer"]
-                )  # fmt: skip
-        return answer
-
-
-def engine(tmp_path: Path, targets: list[Target], nodes: Played, **options: Any) -> Engine:
-    state = ClusterState(tmp_path, "lab")
-    state.__enter__()
-    return Engine("lab", "d" * 64, targets, nodes, state, silent, Options(**options))
-
-
-def yes(_: Outcome) -> bool:
-    return True
+from tests.support.fake_nodes import LIVE, Cluster, engine, mesh, phases_sent, yes
 
 
 def test_twenty_nodes_are_staged_before_any_pair_switches(tmp_path: Path) -> None:
@@ -206,8 +148,9 @@ def test_a_new_device_and_a_raise_are_refused_before_anything_changes(tmp_path: 
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
     (problem,) = outcome.problems
     assert (problem.code, problem.message) == (
-        "IPP639", "h1: ov1 would be new, while every node stays at 1312 bytes",
-    )  # fmt: skip
+        "IPP639",
+        "h1: ov1 would be new, while every node stays at 1312 bytes",
+    )
     assert "`apply --raise-mtu` a bundle without the new nodes first" in str(problem.hint)
     assert set(phases_sent(new)) == {"status", "preflight"}
     live["devices"] = {"ov0": 1416, "ov1": None}

@@ -3,139 +3,51 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from netplan.problems import ExitCode, ProblemError
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
-from netplan.rollout.nodes.targets import Target
-from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.outcome import Options
 from netplan.rollout.record import journal as journal_module
 from netplan.rollout.record.events import Event, NodeResult, PhaseFinished, silent
 from netplan.rollout.record.journal import ClusterState, Journal, read
 from netplan.rollout.transport.reply import Answer
-from netplan.rollout.verbs.apply import Keep, apply
+from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.revert import revert
 from tests.lab.rollout_steps import LINES
-
-from . import replies
-
-IDS = [f"n-{c * 12}" for c in "abc"]
-REQUEST = (
-    x509.CertificateSigningRequestBuilder()
-    .subject_name(x509.Name([]))
-    .sign(ec.generate_private_key(ec.SECP384R1()), hashes.SHA384())
-    .public_bytes(serialization.Encoding.PEM)
-    .decode()
-)
-
-
-def target(node_id: str) -> Target:
-    peers = [
-        {
-            "id": other, "pair": "pair-" + min(node_id, other)[2] + max(node_id, other)[2], "name": other[2],
-        }
-        for other in IDS if other != node_id
-    ]  # fmt: skip
-    node = replies.node_json(node_id, peers, name=node_id[2])
-    return Target(node_id, node_id[2], "0" * 64, node, (), Path("/"), {})
-
-
-class Played:
-    """Nodes that say yes to everything unless told otherwise."""
-
-    def __init__(self, spoil: Callable[[str, str], dict[str, Any] | Answer | None] = lambda *_: None) -> None:
-        self.spoil = spoil
-        self.calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-        self.requests: list[dict[str, dict[str, Any]]] = []
-        self.fresh: list[bool] = []
-        self.nodes: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}  # node id -> state and how far it is
-        self.state = {"state": "none", "tx": "", "release": "", "last": {}}
-        self.differs = ["nothing is applied"]
-        self.ahead: dict[str, float] = {}  # node id -> by how many seconds its wall clock is
-
-    def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
-        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
-    ) -> dict[str, Answer]:  # fmt: skip
-        assert payload == any((targets[i].id, "stage" in request["phases"])[1] for i, request in requests.items())
-        self.calls.append((tuple(next(iter(requests.values()))["phases"]), tuple(requests)))
-        self.requests.append(dict(requests))
-        self.fresh.append(fresh)
-        answers = {}
-        for node_id, request in requests.items():
-            answers[node_id] = self._answer(node_id, request)
-            arrived(node_id, answers[node_id])
-        return answers
-
-    def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:
-        results = []
-        for phase in request["phases"]:
-            spoiled = self.spoil(phase, node_id)
-            if isinstance(spoiled, Answer):
-                return spoiled
-            result = {"phase": phase, "ok": True, "changed": True, "detail": "", "seconds": 0.1, "findings": []}
-            result |= replies.added(phase, request["node"])
-            if phase == "status":
-                state, progress = self.nodes.get(node_id, (self.state, {"steps": [], "proven": False, "kind": ""}))
-                result |= {"state": state, "transaction": progress, "differs": self.differs}
-            if phase == "stage":
-                result["request"] = REQUEST
-            result |= spoiled or {}
-            results.append(result)
-            if not result["ok"] or (phase == "status" and request.get("stop_when_same") and not result["differs"]):
-                break
-        return Answer(results=results, clock=100.0, wall=time.time() + self.ahead.get(node_id, 0))
-
-
-class Run:
-    def __init__(self, tmp_path: Path, nodes: Played, *, keep: Keep | None = None, **options: Any) -> None:
-        self.events: list[Event] = []
-        self.asked: list[Outcome] = []
-        self.cancelled = threading.Event()
-        with ClusterState(tmp_path, "lab") as state:
-            self.engine = Engine(
-                "lab", "d" * 64, [target(i) for i in IDS], nodes, state, self.events.append, Options(**options),
-                self.cancelled,
-            )  # fmt: skip
-            self.outcome = apply(self.engine, self.agree, keep=keep)
-            self.journal = [record["event"] for record in state.last()]
-            self.path = state.folder
-
-    def agree(self, outcome: Outcome) -> bool:
-        self.asked.append(outcome)
-        return True
-
-
-def failure(code: str = "IPP614") -> dict[str, Any]:
-    return {
-        "ok": False,
-        "detail": "no",
-        "findings": [{"code": code, "message": "no", "hint": None, "severity": "error"}],
-    }
-
-
-def phases_sent(nodes: Played) -> list[str]:
-    return [phase for sent, _ in nodes.calls for phase in sent]
+from tests.support.fake_nodes import IDS, FakeNodes, Run, failure, phases_sent, target
 
 
 def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     run = Run(tmp_path, nodes)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("confirmed", ExitCode.OK)
     assert phases_sent(nodes) == [
-        "status", "preflight", "arm", "lower-senders", "stage", "lower-devices", "credentials", "ike-check",
-        "permissive", "encrypt", "encrypt", "encrypt", "trap", "soak", "enforce", "probe", "prepare",
-        "confirm", "confirm",
-    ]  # fmt: skip
+        "status",
+        "preflight",
+        "arm",
+        "lower-senders",
+        "stage",
+        "lower-devices",
+        "credentials",
+        "ike-check",
+        "permissive",
+        "encrypt",
+        "encrypt",
+        "encrypt",
+        "trap",
+        "soak",
+        "enforce",
+        "probe",
+        "prepare",
+        "confirm",
+        "confirm",
+    ]
     assert nodes.fresh == [False] * 8 + [True, False, False], "prepare needs a connection opened after the change"
     prepared, decides, follow = nodes.requests[-3:]
     assert {i: request["witness"] for i, request in prepared.items()} == {IDS[0]: None, IDS[1]: IDS[0], IDS[2]: IDS[0]}
@@ -153,7 +65,7 @@ def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
 
 
 def test_the_timer_counts_from_sending(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     Run(tmp_path, nodes, timer_s=60, soak_s=7)
     first, *later = nodes.requests
     assert "sent" not in first[IDS[0]]
@@ -168,7 +80,7 @@ def test_the_timer_counts_from_sending(tmp_path: Path) -> None:
 
 
 def test_nothing_to_change(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.differs = []
     run = Run(tmp_path, nodes)
     assert (run.outcome.outcome, run.outcome.changes) == ("unchanged", 0)
@@ -177,7 +89,7 @@ def test_nothing_to_change(tmp_path: Path) -> None:
 
 
 def test_preflight_fails_and_nothing_is_changed(tmp_path: Path) -> None:
-    nodes = Played(lambda phase, node: failure("IPP634") if (phase, node) == ("preflight", IDS[2]) else None)
+    nodes = FakeNodes(lambda phase, node: failure("IPP634") if (phase, node) == ("preflight", IDS[2]) else None)
     run = Run(tmp_path, nodes)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("failed", ExitCode.FAILURE)
     assert [p.message for p in run.outcome.problems] == ["c: no"]
@@ -185,14 +97,14 @@ def test_preflight_fails_and_nothing_is_changed(tmp_path: Path) -> None:
 
 
 def test_unreachable_before_any_change(tmp_path: Path) -> None:
-    nodes = Played(lambda _, node: Answer(unreachable="Connection refused") if node == IDS[1] else None)
+    nodes = FakeNodes(lambda _, node: Answer(unreachable="Connection refused") if node == IDS[1] else None)
     run = Run(tmp_path, nodes)
     assert run.outcome.exit_code == ExitCode.UNREACHABLE
     assert "b can't be reached: Connection refused" in run.outcome.problems[0].message
 
 
 def test_a_clock_that_is_ahead_is_found_before_any_change(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.ahead[IDS[1]] = 3600
     run = Run(tmp_path, nodes)
     assert run.outcome.exit_code == ExitCode.FAILURE
@@ -202,7 +114,7 @@ def test_a_clock_that_is_ahead_is_found_before_any_change(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("phase", [p for step in (*phases.APPLY, phases.PREPARE, phases.CONFIRM) for p in step.phases])
 def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str) -> None:
-    nodes = Played(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
+    nodes = FakeNodes(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
     run = Run(tmp_path, nodes)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
     undone = nodes.calls[-len(phases.ROLL_BACK) :]
@@ -218,14 +130,14 @@ def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str)
 
 def test_a_lost_answer_to_confirm_is_asked_for_again(tmp_path: Path) -> None:
     lost = [Answer(unreachable="broken pipe")]
-    nodes = Played(lambda phase, node: lost.pop() if phase == "confirm" and node == IDS[1] and lost else None)
+    nodes = FakeNodes(lambda phase, node: lost.pop() if phase == "confirm" and node == IDS[1] and lost else None)
     run = Run(tmp_path, nodes)
     assert run.outcome.outcome == "confirmed"
     assert [sent for sent, _ in nodes.calls[-2:]] == [("confirm",), ("confirm",)]
 
 
 def test_a_failed_proof_is_taken_back(tmp_path: Path) -> None:
-    nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
+    nodes = FakeNodes(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
     run = Run(tmp_path, nodes)
     assert run.outcome.exit_code == ExitCode.REVERTED
     assert run.outcome.verdict
@@ -239,7 +151,7 @@ def test_who_can_not_be_taken_back_is_said(tmp_path: Path) -> None:
             return Answer(unreachable="timed out")
         return None
 
-    run = Run(tmp_path, Played(spoil))
+    run = Run(tmp_path, FakeNodes(spoil))
     assert (run.outcome.outcome, run.outcome.exit_code) == ("rollback-incomplete", ExitCode.REVERT_INCOMPLETE)
     assert any("c can't be reached" in p.message for p in run.outcome.problems)
     assert any(p.hint and "rolls back by itself within" in p.hint for p in run.outcome.problems)
@@ -252,7 +164,7 @@ def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
         if phase == "ike-check":
             cancelled.set()
 
-    nodes = Played(spoil)
+    nodes = FakeNodes(spoil)
     events: list[Event] = []
     cancelled = threading.Event()
     with ClusterState(tmp_path, "lab") as state:
@@ -264,7 +176,7 @@ def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
 
 
 def test_declined(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         assert apply(engine, lambda _: False).outcome == "declined"
@@ -272,7 +184,7 @@ def test_declined(tmp_path: Path) -> None:
 
 
 def test_certificates_go_to_their_own_node_and_nowhere_else(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     run = Run(tmp_path, nodes)
     carried = next(r for r in nodes.requests if "credentials" in r[IDS[0]]["phases"])
     for node_id, request in carried.items():
@@ -286,7 +198,7 @@ def test_certificates_go_to_their_own_node_and_nowhere_else(tmp_path: Path) -> N
 
 def test_what_a_node_says_is_made_harmless(tmp_path: Path) -> None:
     evil = "\x1b]0;owned\x07[red]"
-    nodes = Played(lambda phase, _: {"detail": evil} if phase == "preflight" else None)
+    nodes = FakeNodes(lambda phase, _: {"detail": evil} if phase == "preflight" else None)
     run = Run(tmp_path, nodes)
     details = [e.detail for e in run.events if isinstance(e, NodeResult) and e.phase == "preflight"]
     assert details
@@ -294,7 +206,7 @@ def test_what_a_node_says_is_made_harmless(tmp_path: Path) -> None:
 
 
 def test_off_raises_the_mtu_last(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "0", "last": {}}
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
@@ -305,7 +217,7 @@ def test_off_raises_the_mtu_last(tmp_path: Path) -> None:
 
 
 def test_an_open_upgrade_goes_back_to_its_release_and_keeps_the_mtu(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.state = {"state": "open", "tx": "tx-2", "release": "0" * 64, "last": {}}
     with ClusterState(tmp_path, "lab") as state:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
@@ -315,7 +227,7 @@ def test_an_open_upgrade_goes_back_to_its_release_and_keeps_the_mtu(tmp_path: Pa
 
 
 def test_a_journal_can_be_read_back(tmp_path: Path) -> None:
-    run = Run(tmp_path, Played())
+    run = Run(tmp_path, FakeNodes())
     (journal,) = (run.path / "journal").iterdir()
     records = list(read(journal))
     assert records[0]["nodes"] == {i: i[2] for i in IDS}
@@ -331,7 +243,7 @@ def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monke
         write(journal, record)
 
     monkeypatch.setattr(Journal, "write", full)
-    nodes = Played()
+    nodes = FakeNodes()
     run = Run(tmp_path, nodes)
     assert run.outcome.exit_code == ExitCode.REVERTED
     assert [p.code for p in run.outcome.problems] == ["IPP668"]
@@ -339,7 +251,7 @@ def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monke
 
 
 def test_the_drills_know_every_line_of_the_journal(tmp_path: Path) -> None:
-    assert len(Run(tmp_path, Played()).journal) == LINES
+    assert len(Run(tmp_path, FakeNodes()).journal) == LINES
 
 
 def test_a_full_disk_stops_an_apply_and_not_a_revert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +259,7 @@ def test_a_full_disk_stops_an_apply_and_not_a_revert(tmp_path: Path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(journal_module, "_reserve", full)
-    nodes = Played()
+    nodes = FakeNodes()
     with pytest.raises(ProblemError, match="no room for the journal"):
         Run(tmp_path, nodes)
     assert nodes.calls == []

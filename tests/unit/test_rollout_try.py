@@ -16,43 +16,13 @@ from netplan.rollout.record.events import AwaitingConfirm, Event, PhaseStarted, 
 from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.verbs.confirm import confirm
 from netplan.rollout.verbs.resume import resume
-
-from .test_rollout_engine import IDS, Played, Run, failure, phases_sent, target
-
-TX = "tx-20260102030405-abcd"
-RELEASE = "0" * 64
-STEPS = [step.key for step in phases.APPLY]
-
-
-def opened(steps: list[str], kind: str = "apply", proven: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
-    state = {"state": "open", "tx": TX, "release": "", "last": {}}
-    return state, {
-        "steps": steps,
-        "proven": proven,
-        "kind": kind,
-        "release": RELEASE,
-        "prepared": False,
-        "left_s": 100.0,
-    }
-
-
-def closed(word: str, result: str, by: str = "timer") -> tuple[dict[str, Any], dict[str, Any]]:
-    state = {"state": word, "tx": TX if word == "confirmed" else "", "release": RELEASE if word == "confirmed" else ""}
-    last = {"tx": TX, "result": result, "by": by, "at": "2026-01-02T03:09:00Z"} if result else {}
-    return {**state, "last": last}, {
-        "steps": [],
-        "proven": False,
-        "kind": "",
-        "release": "",
-        "prepared": False,
-        "left_s": None,
-    }
+from tests.support.fake_nodes import IDS, STEPS, TX, FakeNodes, Run, closed, failure, opened, phases_sent, target
 
 
 class Again:
     """A second control process, with the nodes as the first one left them."""
 
-    def __init__(self, folder: Path, nodes: Played, *, agree: bool = True, keep: bool | None = True) -> None:
+    def __init__(self, folder: Path, nodes: FakeNodes, *, agree: bool = True, keep: bool | None = True) -> None:
         self.events: list[Event] = []
         self.words: list[str] = []
         self.agree_, self.nodes = agree, nodes
@@ -88,7 +58,7 @@ def test_a_try_asks_after_the_proof(tmp_path: Path, answer: bool | None, said: s
         asked.append(seconds)
         return answer
 
-    nodes = Played()
+    nodes = FakeNodes()
     run = Run(tmp_path, nodes, keep=keep, keep_s=77)
     assert run.outcome.outcome == said
     assert asked[0] in (76, 77)
@@ -103,13 +73,13 @@ def test_a_try_asks_after_the_proof(tmp_path: Path, answer: bool | None, said: s
 
 
 def test_a_failed_proof_is_not_asked_about(tmp_path: Path) -> None:
-    nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
+    nodes = FakeNodes(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
     run = Run(tmp_path, nodes, keep=lambda *_: pytest.fail("asked"))
     assert run.outcome.exit_code == ExitCode.REVERTED
 
 
 def test_deadlines_can_be_derived_from_the_journal(tmp_path: Path) -> None:
-    run = Run(tmp_path, Played(), keep=lambda *_: None, timer_s=60, soak_s=7, keep_s=99)
+    run = Run(tmp_path, FakeNodes(), keep=lambda *_: None, timer_s=60, soak_s=7, keep_s=99)
     assert next(e.timer_s for e in run.events if isinstance(e, RunStarted)) == 60
     timers = {e.phase: e.timer_s for e in run.events if isinstance(e, PhaseStarted)}
     assert timers["preflight"] is None
@@ -117,7 +87,7 @@ def test_deadlines_can_be_derived_from_the_journal(tmp_path: Path) -> None:
 
 
 def test_confirm_proves_once_more(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: opened([*STEPS, "await-confirm"], "try", proven=True) for i in IDS}
     outcome = Again(tmp_path, nodes).confirm()
     assert (outcome.outcome, outcome.transaction) == ("confirmed", TX)
@@ -126,7 +96,7 @@ def test_confirm_proves_once_more(tmp_path: Path) -> None:
 
 
 def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
-    nodes = Played(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
+    nodes = FakeNodes(lambda phase, node: {"rows": []} if (phase, node) == ("probe", IDS[0]) else None)
     nodes.nodes = {i: opened([*STEPS, "await-confirm"], "try", proven=True) for i in IDS}
     outcome = Again(tmp_path, nodes).confirm()
     assert outcome.exit_code == ExitCode.REVERTED
@@ -144,7 +114,7 @@ def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
     ],
 )
 def test_confirm_refuses(tmp_path: Path, node: tuple[dict[str, Any], dict[str, Any]], words: str) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: opened([*STEPS, "await-confirm"], "try", proven=True) for i in IDS[:2]} | {IDS[2]: node}
     outcome = Again(tmp_path, nodes).confirm()
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
@@ -153,7 +123,7 @@ def test_confirm_refuses(tmp_path: Path, node: tuple[dict[str, Any], dict[str, A
 
 
 def test_confirm_of_what_is_confirmed_or_never_was(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: closed("confirmed", "confirmed", "operator") for i in IDS}
     assert Again(tmp_path, nodes).confirm().outcome == "unchanged"
     nodes.nodes = {i: closed("none", "") for i in IDS}
@@ -176,7 +146,7 @@ def test_confirm_of_what_is_confirmed_or_never_was(tmp_path: Path) -> None:
 def test_resume_goes_on_at_the_first_unfinished_step(tmp_path: Path, done: tuple[int, ...], first: str) -> None:
     keys = [STEPS[:n] for n in done]
     keys[2] = [key for key in keys[2] if not key.endswith("/canary")]  # which c took no part in
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: opened(steps) for i, steps in zip(IDS, keys, strict=True)}
     again = Again(tmp_path, nodes)
     outcome = again.resume()
@@ -189,14 +159,14 @@ def test_resume_goes_on_at_the_first_unfinished_step(tmp_path: Path, done: tuple
 
 
 def test_resume_of_a_proven_transaction_proves_it_again(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: opened(STEPS, "try") for i in IDS}
     assert Again(tmp_path, nodes, keep=None).resume().outcome == "awaiting-confirm"
     assert phases_sent(nodes) == ["status", "probe", "await-confirm"]
 
 
 def test_resume_finishes_to_confirm(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: opened(STEPS) for i in IDS} | {IDS[0]: closed("confirmed", "confirmed", "operator")}
     assert Again(tmp_path, nodes).resume().outcome == "confirmed"
     assert phases_sent(nodes) == ["status", "confirm"]
@@ -206,7 +176,7 @@ def test_resume_finishes_to_confirm(tmp_path: Path) -> None:
 def test_resume_takes_back_what_one_node_took_back(
     tmp_path: Path, others: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = dict.fromkeys(IDS, others) | {IDS[1]: closed("none", "reverted")}
     again = Again(tmp_path, nodes)
     outcome = again.resume()
@@ -217,7 +187,7 @@ def test_resume_takes_back_what_one_node_took_back(
 
 
 def test_resume_where_nothing_is_open(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: closed("none", "reverted") for i in IDS}
     outcome = Again(tmp_path, nodes).resume()
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
@@ -229,7 +199,7 @@ def test_resume_where_nothing_is_open(tmp_path: Path) -> None:
 
 
 def test_resume_declined_touches_nothing(tmp_path: Path) -> None:
-    nodes = Played()
+    nodes = FakeNodes()
     nodes.nodes = {i: opened(STEPS[:3]) for i in IDS}
     assert Again(tmp_path, nodes, agree=False).resume().outcome == "declined"
     assert phases_sent(nodes) == ["status"]
@@ -237,6 +207,6 @@ def test_resume_declined_touches_nothing(tmp_path: Path) -> None:
 
 def test_a_resumed_step_that_fails_is_taken_back(tmp_path: Path) -> None:
     spoil: Callable[[str, str], Any] = lambda phase, node: failure() if (phase, node) == ("trap", IDS[1]) else None  # noqa: E731
-    nodes = Played(spoil)
+    nodes = FakeNodes(spoil)
     nodes.nodes = {i: opened(STEPS[:4]) for i in IDS}
     assert Again(tmp_path, nodes).resume().exit_code == ExitCode.REVERTED

@@ -23,10 +23,9 @@ from netplan.rollout.record.events import silent
 from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.rotate import rotate
-
-from . import replies
-from .conftest import make_planned
-from .test_ca_verbs import csr
+from tests.support import replies
+from tests.support.certificates import csr
+from tests.support.plans import make_planned
 
 
 class Nodes:
@@ -36,9 +35,14 @@ class Nodes:
         self.state, self.loaded, self.steps, self.broken = state, {}, [], set()  # type: ignore[var-annotated]
 
     def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
-        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
-    ) -> dict[str, Answer]:  # fmt: skip
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        *,
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:
         del targets, payload, fresh
         answers = {}
         self.steps.append((tuple(next(iter(requests.values()))["phases"]), set(requests)))
@@ -186,9 +190,14 @@ class Certified(Nodes):
         self.certificates: dict[str, str] = {}
 
     def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
-        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
-    ) -> dict[str, Answer]:  # fmt: skip
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        *,
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:
         del targets, payload, fresh
         answers = {}
         for node, request in requests.items():

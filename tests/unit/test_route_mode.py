@@ -21,9 +21,8 @@ from netplan.ipsec import xfrm_interfaces as module
 from netplan.ipsec.swanctl_parser import read
 from netplan.ipsec.xfrm_interfaces import interfaces
 from netplan.plan.types import Plan
-
-from .conftest import make_planned
-from .test_revert_script import TX, Node
+from tests.support.plans import make_planned
+from tests.support.revert_script import TX, Node
 
 SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "route.sh"
 ROUTES = "4789 10.0.0.1 10.0.0.2 xi-00000011 17 1446\n4789 10.0.0.1 10.0.0.3 xi-00000012 18 1446\n"
@@ -100,7 +99,7 @@ def test_a_change_of_the_mode_is_said_to_be_refused() -> None:
         settings = read(made["etc/swanctl/conf.d/ipsecplan.conf"] + swanctl.start_file("none"))
         return impact.Side(
             connections=swanctl.connections_of(settings), facts=json.loads(made["node.json"]), partial=False
-        )  # fmt: skip
+        )
 
     for one, other in (("tunnel", "xfrm"), ("xfrm", "tunnel"), ("transport", "xfrm")):
         found = [c for c in impact.changes(side(one), side(other)) if c.what == "XFRM interface"]
@@ -109,7 +108,7 @@ def test_a_change_of_the_mode_is_said_to_be_refused() -> None:
     assert impact.changes(side("xfrm"), side("xfrm")) == []
 
 
-class Played:
+class FakeNodes:
     """route.sh with its file moved and an `ip` that writes down what it is asked, and answers ``says``."""
 
     def __init__(self, folder: Path) -> None:
@@ -119,9 +118,10 @@ class Played:
         (folder / "routes").write_text(ROUTES)
         text = SCRIPT.read_text()
         for old, new in (
-            ("PATH=/usr/sbin", f"PATH={folder}/bin:/usr/sbin"), ("/etc/ipsecplan/routes", f"{folder}/routes"),
+            ("PATH=/usr/sbin", f"PATH={folder}/bin:/usr/sbin"),
+            ("/etc/ipsecplan/routes", f"{folder}/routes"),
             ("/sys/class/net", f"{folder}/net"),
-        ):  # fmt: skip
+        ):
             assert old in text
             text = text.replace(old, new)
         (folder / "route.sh").write_text(text)
@@ -144,16 +144,19 @@ class Played:
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Played:
-    return Played(tmp_path)
+def played(tmp_path: Path) -> FakeNodes:
+    return FakeNodes(tmp_path)
 
 
 RULE = "45:\tfrom all iif lo ipproto udp dport 4789 lookup 40505 proto kernel\n"
-WAYS = "".join(f"10.0.0.{n} dev xi-0000001{n - 1} proto kernel src 10.0.0.1 metric 50\n"
-               f"prohibit 10.0.0.{n} proto kernel metric 4000050\n" for n in (2, 3))  # fmt: skip
+WAYS = "".join(
+    f"10.0.0.{n} dev xi-0000001{n - 1} proto kernel src 10.0.0.1 metric 50\n"
+    f"prohibit 10.0.0.{n} proto kernel metric 4000050\n"
+    for n in (2, 3)
+)
 
 
-def test_interfaces_are_made_once(played: Played) -> None:
+def test_interfaces_are_made_once(played: FakeNodes) -> None:
     (played.folder / "net" / "xi-00000012").mkdir()
     code, said = played.run("make", str(played.folder / "routes"))
     assert code == 0
@@ -164,7 +167,7 @@ def test_interfaces_are_made_once(played: Played) -> None:
     ]
 
 
-def test_one_pair_is_led_in_and_its_rule_comes_last(played: Played) -> None:
+def test_one_pair_is_led_in_and_its_rule_comes_last(played: FakeNodes) -> None:
     _, said = played.run("enter", str(played.folder / "routes"), "xi-00000012")
     assert said[:2] == [
         "route replace 10.0.0.3 dev xi-00000012 src 10.0.0.1 table 40505 metric 50 protocol kernel",
@@ -174,21 +177,21 @@ def test_one_pair_is_led_in_and_its_rule_comes_last(played: Played) -> None:
     assert not any("10.0.0.2" in line for line in said)
 
 
-def test_a_rule_that_is_there_is_not_added_again(played: Played) -> None:
+def test_a_rule_that_is_there_is_not_added_again(played: FakeNodes) -> None:
     played.says({"rule show": RULE})
     _, said = played.run("enter", str(played.folder / "routes"), "xi-00000012")
     assert not any("rule add" in line for line in said)
 
 
 @pytest.mark.parametrize("lacks", ["", "rule", "way", "prohibition"])
-def test_check(played: Played, lacks: str) -> None:
+def test_check(played: FakeNodes, lacks: str) -> None:
     lines = WAYS.splitlines(keepends=True)
     kept = {"way": [*lines[:2], lines[3]], "prohibition": lines[:3]}.get(lacks, lines)
     played.says({"rule show": "" if lacks == "rule" else RULE, "route show": "".join(kept)})
     assert played.run("check")[0] == (1 if lacks else 0)
 
 
-def test_what_the_file_does_not_name_goes(played: Played) -> None:
+def test_what_the_file_does_not_name_goes(played: FakeNodes) -> None:
     for name in ("xi-00000011", "xi-00000012", "xi-000000ff", "xi-mine"):
         (played.folder / "net" / name).mkdir()
     played.says(

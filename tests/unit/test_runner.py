@@ -40,9 +40,15 @@ def target(**connection: object) -> Target:
 
 def test_only_connection_variables_are_taken(tmp_path: Path) -> None:
     host, whole = inventory(
-        tmp_path, ansible_host="192.0.2.1", ansible_port=2222, ansible_become=True, underlay_address="10.0.0.1",
-        secret="hunter2", ansible_connection="local", ansible_ssh_executable="/tmp/evil",
-    )  # fmt: skip
+        tmp_path,
+        ansible_host="192.0.2.1",
+        ansible_port=2222,
+        ansible_become=True,
+        underlay_address="10.0.0.1",
+        secret="hunter2",
+        ansible_connection="local",
+        ansible_ssh_executable="/tmp/evil",
+    )
     found, problems = connection_of(host, whole)
     assert problems == []
     assert found == {"ansible_host": "192.0.2.1", "ansible_port": 2222, "ansible_become": True}
@@ -82,9 +88,12 @@ def test_a_full_disk_here_is_an_answer_and_no_end(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(ansible, "_put", full)
         heard: list[str] = []
         answers = transport.step(
-            {ID: {"phases": ["status"]}}, {ID: target()}, payload=False, fresh=False,
+            {ID: {"phases": ["status"]}},
+            {ID: target()},
+            payload=False,
+            fresh=False,
             arrived=lambda node, _: heard.append(node),
-        )  # fmt: skip
+        )
     assert answers == {ID: Answer(broken="this machine: /tmp/x: can't be used: No space left on device")}
     assert heard == [ID]
 

@@ -20,10 +20,9 @@ from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.confirm import confirm
 from netplan.rollout.verbs.resume import resume
-
-from .simulated import Nodes
-from .test_every_line import MESH, dies
-from .test_rollout_engine import IDS, Played, Run
+from tests.support.fake_nodes import IDS, FakeNodes, Run
+from tests.support.killed import MESH, dies
+from tests.support.simulated import Nodes
 
 SLOW = {"n-c": (18.0, 9.0)}  # seconds there and back
 
@@ -38,9 +37,14 @@ class Slow(Nodes):
         self.later: dict[str, dict[str, tuple[float, float]]] = {}  # phase -> trips from its step on
 
     def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
-        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
-    ) -> dict[str, Answer]:  # fmt: skip
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        *,
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:
         for phase in next(iter(requests.values()))["phases"]:
             self.sent.append(phase)
             self.trips.update(self.later.get(phase, {}))
@@ -175,7 +179,7 @@ def test_a_node_whose_agent_the_timer_ended_is_named(monkeypatch: pytest.MonkeyP
             return Answer(broken="exit 137: ")
         return None
 
-    run = Run(tmp_path, Played(spoil), timer_s=60)
+    run = Run(tmp_path, FakeNodes(spoil), timer_s=60)
     assert [p.code for p in run.outcome.problems] == ["IPP676"]
     assert "b rolled back during the run: its timer of 60 s" in run.outcome.problems[0].message
     sent = "lower-devices+credentials+ike-check+permissive"
@@ -183,7 +187,7 @@ def test_a_node_whose_agent_the_timer_ended_is_named(monkeypatch: pytest.MonkeyP
 
 
 def test_no_answer_before_the_timer_is_no_timer(tmp_path: Path) -> None:
-    gone = Played(lambda phase, node: Answer(broken="exit 1: oh") if (phase, node) == ("trap", IDS[1]) else None)
+    gone = FakeNodes(lambda phase, node: Answer(broken="exit 1: oh") if (phase, node) == ("trap", IDS[1]) else None)
     assert [p.code for p in Run(tmp_path, gone, timer_s=60).outcome.problems] == ["IPP662"]
 
 

@@ -13,9 +13,17 @@ from netplan.problems import Location, ProblemError
 def test_scalars_are_yaml_1_2_core_and_nothing_more() -> None:
     source = parse(b"a: no\nb: 12:34:56\nc: 1_000\nd: '7'\ne: 7\nf: true\ng:\nh: 1e3\ni: 0x1F\nj: on\n", "t")
     assert source.data == {
-        "a": "no", "b": "12:34:56", "c": "1_000", "d": "7", "e": 7, "f": True, "g": None, "h": 1000.0, "i": "0x1F",
+        "a": "no",
+        "b": "12:34:56",
+        "c": "1_000",
+        "d": "7",
+        "e": 7,
+        "f": True,
+        "g": None,
+        "h": 1000.0,
+        "i": "0x1F",
         "j": "on",
-    }  # fmt: skip
+    }
 
 
 def test_every_key_and_value_has_its_place() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netplan.ipsec import swanctl
 from netplan.ipsec.swanctl_parser import SettingsError, read
-
-from .conftest import make_planned
+from netplan.problems import DefectError
+from tests.support.plans import make_planned
 
 
 def test_references_give_what_charon_would_see() -> None:
@@ -70,15 +73,63 @@ def test_control_characters_are_refused(bad: str) -> None:
 def test_every_connection_reads_back_as_planned(family: str, nat: str, mode: str) -> None:
     plan = make_planned(4, underlay={"family": family}, ipsec={"nat_traversal": nat, "mode": mode}).plan
     for node in plan.nodes:
-        swanctl.connection_file(plan, node)  # raises when it doesn't
+        found = swanctl.meaning(read(swanctl.connection_file(plan, node) + swanctl.start_file("none")))
+        assert found == {pair.id: swanctl.expected(plan, node, peer, pair) for peer, pair in plan.peers(node)}
+        assert len(found) == 3
+        for one in found.values():
+            assert one["encap"] == ("yes" if nat == "always" else "no")
+            assert [child["mode"] for child in one["children"].values()] == [mode, mode]
 
 
-def test_a_template_that_says_something_else_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make_planned().plan
-    real = swanctl.render
-    monkeypatch.setattr(swanctl, "render", lambda *a, **k: real(*a, **k).replace("mode = transport", "mode = tunnel"))
-    with pytest.raises(AssertionError, match="read back"):
-        swanctl.connection_file(plan, plan.nodes[0])
+# module, keys of ``ipsec``, what its template says, what it says instead
+WRONG = {
+    "mode": ("swanctl", {}, "mode = transport", "mode = tunnel"),
+    "selector": ("swanctl", {}, "remote_ts = dynamic[udp]", "remote_ts = dynamic"),
+    "clear": ("swanctl", {"protect": "hosts"}, "[tcp/22]", "[tcp]"),
+    "wildcard": ("trap_any", {"mesh": "trap-any", "nat_traversal": "never"}, "rekey_packets = ", "rekey_packets = 1"),
+    "charon": ("charon", {}, "cookie_threshold = 30", "cookie_threshold = 3"),
+    "plugin": ("charon", {}, "bypass-lan {\n", "bypass {\n"),
+}
+RENDER_WRONG = """
+import importlib, sys
+from netplan.bundle import build
+from netplan.problems import DefectError
+from tests.support.plans import make_planned
+
+for case, (name, ipsec, right, wrong) in {cases!r}.items():
+    module = importlib.import_module(f"netplan.ipsec.{{name}}")
+    real, plan = module.render, make_planned(3, ipsec=ipsec).plan
+    build.node_files(plan, plan.nodes[0])
+
+    def render(*arguments, **values):
+        text = real(*arguments, **values)
+        if right not in text:
+            sys.exit(f"{{right!r}} is not in {{text}}")
+        return text.replace(right, wrong)
+
+    module.render = render
+    try:
+        files = build.node_files(plan, plan.nodes[0])
+    except DefectError as error:
+        print(case, error.code, error)
+    else:
+        print(case, "kept", len(files))
+    module.render = real
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-O",)], ids=["", "-O"])
+def test_a_file_that_says_something_else_is_refused(options: tuple[str, ...]) -> None:
+    code = RENDER_WRONG.format(cases=WRONG)
+    done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert [line.split()[:2] for line in said] == [[case, "IPP699"] for case in WRONG], said
+    assert all(line.endswith(("read back as planned", "load the plugin bypass-lan")) for line in said), said
+
+
+def test_start_file_of_another_action_is_refused() -> None:
+    with pytest.raises(DefectError, match="'start' is no start_action"):
+        swanctl.start_file("start")
 
 
 def test_a_thousand_peers_stay_small() -> None:

@@ -131,8 +131,12 @@ def test_every_place_of_an_inventory(form: str, tmp_path: Path) -> None:
         if place in VARIABLES or place in CONNECTION:
             hosts[name][place] = text
         elif place == "any variable":
-            hosts[name] |= {"motd": text, "ansible_shell_executable": text, "ansible_ssh_executable": text,
-                            "vars": {"deep": [text]}}  # fmt: skip
+            hosts[name] |= {
+                "motd": text,
+                "ansible_shell_executable": text,
+                "ansible_ssh_executable": text,
+                "vars": {"deep": [text]},
+            }
     # not as a host's name, which Ansible itself expands and refuses, where that would hide the rest
     groups = {text: {"hosts": {"n3": {}}, "vars": {text: text}}, "g": {"hosts": {"n4": {}}, "vars": {"x": text}}}
     for with_name in (True, False):

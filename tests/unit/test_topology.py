@@ -16,8 +16,7 @@ from netplan.model.planfile import PlanFile
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
 from netplan.problems import ProblemError
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 TOPOLOGIES = {
     "full-mesh": lambda a, b: a != b,

@@ -11,8 +11,7 @@ from netplan.ipsec import swanctl, unmanaged_peer
 from netplan.ipsec.swanctl_parser import read
 from netplan.model.proposals import esp_proposal, ike_proposal
 from netplan.problems import ProblemError
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 FAR = {4: {"ipsecplan_managed": False}}
 
@@ -73,9 +72,11 @@ def test_the_words_of_the_field() -> None:
     ike = ike_proposal("aes256gcm16-prfsha384-x25519-ke1_mlkem768")
     assert not isinstance(ike, str)
     assert unmanaged_peer.words(ike) == unmanaged_peer.Words(
-        "AES_GCM_16-256", "none (AEAD)", "PRF_HMAC_SHA2_384",
+        "AES_GCM_16-256",
+        "none (AEAD)",
+        "PRF_HMAC_SHA2_384",
         "CURVE_25519 (group 31), ML_KEM_768 (group 36, additional key exchange 1, RFC 9370)",
-    )  # fmt: skip
+    )
     esp = esp_proposal("aes256-sha256")
     assert esp is not None
     assert unmanaged_peer.words(esp) == unmanaged_peer.Words(

@@ -16,8 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_one_wheel_has_everything(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
-        cwd=ROOT, check=True, capture_output=True, timeout=120,
-    )  # fmt: skip
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -30,8 +33,12 @@ def test_one_wheel_has_everything(tmp_path: Path) -> None:
     assert not [n for n in names if n.startswith(("tests/", "inventories/", "docs/", "benchmarks/"))]
     done = subprocess.run(
         [sys.executable, "-m", "netplan", "calc", "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4"],
-        cwd=tmp_path / "site", env={"PYTHONPATH": str(tmp_path / "site")}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path / "site",
+        env={"PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "1416" in done.stdout
 
 

@@ -18,8 +18,7 @@ from netplan.ipsec.swanctl_parser import read
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
 from netplan.problems import ProblemError
-
-from .conftest import make_planned
+from tests.support.plans import make_planned
 
 ANY = {"ipsec": {"topology": "trap-any"}}
 SMALL = {"strongswan_version": "5.9.8"}
@@ -91,9 +90,10 @@ def test_all_hosts_get_the_proposals_that_all_know() -> None:
 def test_nothing_in_common_is_refused_at_the_host_that_lacks_it() -> None:
     with pytest.raises(ProblemError) as raised:
         make_planned(
-            3, {1: LARGE, 2: SMALL, 3: LARGE},
+            3,
+            {1: LARGE, 2: SMALL, 3: LARGE},
             ipsec={"topology": "trap-any", "profile": "pq-hybrid", "esp": ["aes256gcm16-x25519-ke1_mlkem768"]},
-        )  # fmt: skip
+        )
     (problem,) = raised.value.problems
     assert problem.code == "IPP408"
     assert "strongSwan 5.9.8 has no additional key exchanges" in problem.message

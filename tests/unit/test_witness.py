@@ -20,9 +20,12 @@ def graph(edges: list[tuple[int, int]], nodes: int) -> dict[str, list[str]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 9).flatmap(lambda n: st.tuples(
-    st.just(n), st.sets(st.sampled_from(list(itertools.combinations(range(n), 2)) or [(0, 0)])))),
-    st.integers(30, 600))  # fmt: skip
+@given(
+    st.integers(1, 9).flatmap(
+        lambda n: st.tuples(st.just(n), st.sets(st.sampled_from(list(itertools.combinations(range(n), 2)) or [(0, 0)])))
+    ),
+    st.integers(30, 600),
+)
 def test_every_chain_of_witnesses_ends_at_one_who_decided_before(
     made: tuple[int, set[tuple[int, int]]], timer: int
 ) -> None:

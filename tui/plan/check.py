@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from netplan import pipeline
-from netplan.inputs.host_variables import nodes
+from netplan.inputs import inventory as inventories
+from netplan.inputs.host_variables import HostContext, TypedHosts, read_hosts
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.load import LoadedPlan, load_source
 from netplan.inputs.rules import validate
 from netplan.inputs.yaml_source import parse
-from netplan.model.node import Node
-from netplan.model.planfile import PlanFile
 from netplan.plan.types import Plan
 from netplan.problems import Problem, ProblemError, errors
 
@@ -33,20 +32,21 @@ class Checked:
 
 
 class Checker:
-    """Checks drafts of one plan file at typing speed: the inventory is read once, hosts are typed once.
+    """Checks drafts of one plan file at typing speed: the inventory is read once, hosts are typed once for a context.
 
-    The phases are those of :func:`netplan.pipeline.make`, in its order, and stop where it stops.
+    Rules run with every check. The phases are those of :func:`netplan.pipeline.make`, in its order, and stop where it
+    stops.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._inventories: dict[tuple[str, str], Inventory | ProblemError] = {}
-        self._nodes: tuple[PlanFile, Inventory, tuple[Node, ...]] | None = None
+        self._typed: tuple[HostContext, Inventory, TypedHosts] | None = None
 
     def forget(self) -> None:
         """Read the inventory anew next time."""
         self._inventories.clear()
-        self._nodes = None
+        self._typed = None
 
     def read_inventory(self, text: str) -> None:
         """Read the inventory that a draft names. Slow: it runs Ansible."""
@@ -56,8 +56,9 @@ class Checker:
             return
         found: Inventory | ProblemError
         try:
-            found = pipeline.read_inventory(loaded)
-        except ProblemError as error:
+            path, shown = pipeline.inventory_place(loaded)
+            found = inventories.read(path, loaded.plan.nodes, shown)
+        except ProblemError as error:  # kept as it is: each draft has its own line to show it at
             found = error
         self._inventories[loaded.plan.inventory, loaded.plan.nodes] = found
 
@@ -74,9 +75,10 @@ class Checker:
             if known is None:
                 return Checked(text=text, loaded=loaded, problems=tuple(problems), waiting=True)
             if isinstance(known, ProblemError):
-                raise ProblemError([*problems, *known.problems])
+                with pipeline.shown_in(loaded):
+                    raise ProblemError(known.problems)
             inventory = known
-            made = pipeline.planned(loaded, inventory, problems, self._hosts)
+            made = pipeline.planned(loaded, inventory, problems, self._read_hosts)
         except ProblemError as error:
             return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(error.problems))
         return Checked(text=text, loaded=loaded, inventory=inventory, plan=made.plan, problems=made.warnings)
@@ -84,17 +86,12 @@ class Checker:
     def _load(self, text: str) -> LoadedPlan:
         return load_source(parse(text.encode(), str(self.path)), self.path)
 
-    def _hosts(self, file: PlanFile, inventory: Inventory) -> tuple[Node, ...]:
-        """Type the hosts, or take those of last time when nothing that they depend on has changed."""
-        if self._nodes is not None and self._nodes[1] is inventory:
-            before, _, known = self._nodes
-            if (before.name, before.underlay.family) == (file.name, file.underlay.family):
-                if before.underlay.mtu == file.underlay.mtu:
-                    return known
-                own = {host.name for host in inventory.hosts if host.variables.get("underlay_mtu") is not None}
-                made = tuple(n if n.name in own else replace(n, link_mtu=file.underlay.mtu) for n in known)
-                self._nodes = (file, inventory, made)
-                return made
-        made = nodes(file, inventory)
-        self._nodes = (file, inventory, made)
-        return made
+    def _read_hosts(self, context: HostContext, inventory: Inventory) -> TypedHosts:
+        """Type the hosts, or take those of last time when nothing that typing sees has changed."""
+        if self._typed is not None:
+            known, of, typed = self._typed
+            if known == context and of is inventory:
+                return typed
+        typed = read_hosts(context, inventory)
+        self._typed = (context, inventory, typed)
+        return typed

@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from netplan.problems import present
+
 
 def start_detached(verb: Sequence[str], log: Path) -> int:
     """Start ``ipsecplan VERB`` in a session of its own: closing the terminal does not touch it. Returns its pid."""
@@ -65,8 +67,7 @@ class Child:
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of stdout until it ends."""
-        assert self._process.stdout is not None  # noqa: S101
-        for text in self._process.stdout:
+        for text in present(self._process.stdout, "the pipe of a process"):
             yield text.rstrip("\n")
 
     def end(self) -> tuple[int, str]:

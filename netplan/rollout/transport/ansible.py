@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from netplan.agent.protocol import Request
 from netplan.inputs.ansible_surroundings import can_use_ssh, temporary, utf8_locale
 from netplan.inputs.ansible_words import of_play
-from netplan.problems import ExitCode
+from netplan.problems import ExitCode, present
 from netplan.refusals import refusals, refused
 from netplan.rollout.nodes.targets import TEMPLATE, Target
 from netplan.rollout.pace import FORKS, Limits
@@ -99,6 +99,10 @@ class AnsibleTransport:
             shutil.rmtree(str(folder), ignore_errors=True)
         self.folder = self._control = None
 
+    def _private(self) -> Path:
+        """Return the private directory; there is one inside the ``with`` block alone."""
+        return present(self.folder, "the private directory")
+
     def step(
         self,
         requests: Mapping[str, Request],
@@ -134,9 +138,8 @@ class AnsibleTransport:
     ) -> None:
         import ansible_runner  # 0.3 s: only who applies pays for it
 
-        assert self.folder is not None  # noqa: S101
         self._count += 1
-        run = self.folder / f"r{self._count}"
+        run = self._private() / f"r{self._count}"
         for part in ("in", "out"):
             (run / part).mkdir(mode=0o700, parents=True)
         secret = {i: json.dumps(request).encode() for i, request in requests.items() if "secrets" in request}
@@ -156,8 +159,7 @@ class AnsibleTransport:
 
         with contextlib.ExitStack() as stack:
             if secret:
-                assert self._control is not None  # noqa: S101
-                hand = stack.enter_context(Handover(self._control, secret))
+                hand = stack.enter_context(Handover(present(self._control, "the directory of sockets"), secret))
                 (run / LINK).symlink_to(hand.path)
             stack.enter_context(own_environment())
             # No secret is here: what is private is a file in ``run``, looked up by path, or comes through the socket
@@ -187,7 +189,6 @@ class AnsibleTransport:
         return f"ansible ended with status {status}: {_tail(run)}"
 
     def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:
-        assert self.folder is not None  # noqa: S101
         shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self._control}/%C"
         own = "-o ControlMaster=no -o ControlPath=none"
         # a node that is cut off should be noticed soon, because its timer is running; a slow one must not count as one
@@ -195,7 +196,7 @@ class AnsibleTransport:
         alive = f" -o ForwardAgent=no -o ConnectTimeout={limits.connect_s}"
         alive += f" -o ServerAliveInterval={every} -o ServerAliveCountMax=3"
         return {
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(self._private() / "ansible.cfg"),
             "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "ANSIBLE_PIPELINING": "True",
@@ -204,7 +205,7 @@ class AnsibleTransport:
             "ANSIBLE_TIMEOUT": str(limits.prompt_s),  # for sudo on a slow node; a connection has its own limit
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_RETRY_FILES_ENABLED": "False",
-            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+            "ANSIBLE_LOCAL_TEMP": str(self._private() / "tmp"),
             "ANSIBLE_INVENTORY_ENABLED": "yaml",
             "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
             **self._locale,

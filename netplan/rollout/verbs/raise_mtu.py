@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netplan.problems import ExitCode
+from netplan.problems import ExitCode, present
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Failed, Outcome
@@ -10,8 +10,7 @@ from netplan.rollout.outcome import Failed, Outcome
 
 def raise_mtu(engine: Engine, outcome: Outcome) -> None:
     """Raise the MTU of every node from ``outcome.to_raise``; what does not prove itself goes down again."""
-    assert outcome.to_raise is not None  # noqa: S101 - callers ask only where something is to be raised
-    size, _ = outcome.to_raise
+    size, _ = present(outcome.to_raise, "an MTU to raise")  # callers ask only where there is one
     engine.participants.held_mtu = None
     try:
         for step in phases.RAISE:

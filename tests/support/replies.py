@@ -73,15 +73,38 @@ def added(phase: str, node: dict[str, Any]) -> dict[str, Any]:
 
 def node_json(node_id: str, peers: list[dict[str, Any]], **about: Any) -> dict[str, Any]:
     """node.json of a node with these peers, whose entries need no more than an id, a pair and a name."""
-    usual = {"address": "192.0.2.9", "initiator": True, "encap": False, "link_mtu": 1500, "inner_mtu": 1416,
-             "outer_packet": 1500, "negotiated": ["A"]}  # fmt: skip
+    usual = {
+        "address": "192.0.2.9",
+        "initiator": True,
+        "encap": False,
+        "link_mtu": 1500,
+        "inner_mtu": 1416,
+        "outer_packet": 1500,
+        "negotiated": ["A"],
+    }
     return {
-        "schema": 1, "id": node_id, "name": node_id, "cluster": "lab", "family": "ipv4",
+        "schema": 1,
+        "id": node_id,
+        "name": node_id,
+        "cluster": "lab",
+        "family": "ipv4",
         "underlay": {"address": "192.0.2.1", "mtu": 1500},
-        "overlay": {"type": "vxlan", "kind": "vxlan", "port": 4789, "vni": 1, "address": None, "pod_cidr": None,
-                    "devices": [], "bridge": None},
-        "mtu": {"pod": 1416}, "auth": "certificates", "needs": [], "protect": "overlay", "clear": [],
+        "overlay": {
+            "type": "vxlan",
+            "kind": "vxlan",
+            "port": 4789,
+            "vni": 1,
+            "address": None,
+            "pod_cidr": None,
+            "devices": [],
+            "bridge": None,
+        },
+        "mtu": {"pod": 1416},
+        "auth": "certificates",
+        "needs": [],
+        "protect": "overlay",
+        "clear": [],
         "esp": {"negotiated": ["A"], "mode": "TRANSPORT"},
         "peers": [{**usual, "children": [f"{peer['pair']}-out", f"{peer['pair']}-in"], **peer} for peer in peers],
         **about,
-    }  # fmt: skip
+    }

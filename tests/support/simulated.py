@@ -20,10 +20,9 @@ from netplan.agent.system.core import Done
 from netplan.agent.transaction import beacon, disk_reserve, lease, release, state
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.transport.reply import Answer
-
-from . import replies
-from .conftest import remember_in
-from .test_revert_script import moved
+from tests.support import replies
+from tests.support.agent_home import remember_in
+from tests.support.revert_script import moved
 
 REAL = ("arm", "await-confirm", "prepare", "confirm", "accept-both", "send-clear", "roll-back")
 GUARD = "table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter drop\n}"
@@ -84,13 +83,17 @@ class Nodes:
         node = replies.node_json(
             node_id,
             [
-                {"id": peer, "pair": "pair-" + min(node_id, peer)[2] + max(node_id, peer)[2], "name": peer[2:],
-                 "overlay_address": addresses[peer]}
+                {
+                    "id": peer,
+                    "pair": "pair-" + min(node_id, peer)[2] + max(node_id, peer)[2],
+                    "name": peer[2:],
+                    "overlay_address": addresses[peer],
+                }
                 for peer in peers
             ],
             name=node_id[2:],
             underlay={"address": f"192.0.2.{number + 1}", "mtu": 1500},
-        )  # fmt: skip
+        )
         node["overlay"] |= {"address": addresses[node_id], "devices": [{"name": "ov0", "mtu": 1416}]}
         return Target(node_id, node_id[2:], "f" * 64, node, (), Path("/"), {})
 
@@ -117,8 +120,12 @@ class Nodes:
             if phase == "status":
                 now = state.load()
                 same = now["state"] == "confirmed" and not self.stale
-                answer |= {"state": now, "transaction": state.progress(now), "lease": lease.load(),
-                           "differs": [] if same else ["x"]}  # fmt: skip
+                answer |= {
+                    "state": now,
+                    "transaction": state.progress(now),
+                    "lease": lease.load(),
+                    "differs": [] if same else ["x"],
+                }
             if phase == "enforce":
                 (home / "guard").write_text(GUARD + "\n")
             return answer
@@ -163,9 +170,14 @@ class Nodes:
         return Answer(results=said["results"], clock=said["clock"])
 
     def step(
-        self, requests: Mapping[str, dict[str, Any]], targets: Mapping[str, Target], *,
-        payload: bool, fresh: bool, arrived: Callable[[str, Answer], None],
-    ) -> dict[str, Answer]:  # fmt: skip
+        self,
+        requests: Mapping[str, dict[str, Any]],
+        targets: Mapping[str, Target],
+        *,
+        payload: bool,
+        fresh: bool,
+        arrived: Callable[[str, Answer], None],
+    ) -> dict[str, Answer]:
         del targets, fresh
         answers: dict[str, Answer] = {}
         self.under_way = [(i, request, b"x" if payload else b"") for i, request in requests.items()]
@@ -195,8 +207,9 @@ class Nodes:
         self.now = end
 
     def _timers(self) -> list[tuple[float, Path]]:
-        return [(float(t.read_text()), t) for target in self.targets
-                for t in (self.home(target.id) / "timers").iterdir()]  # fmt: skip
+        return [
+            (float(t.read_text()), t) for target in self.targets for t in (self.home(target.id) / "timers").iterdir()
+        ]
 
     def _fire(self, deadline: float, timer: Path) -> str:
         self.now = max(self.now, deadline)

@@ -1,0 +1,48 @@
+"""A network as a plan has it, for each adapter, and whose reader reads what it renders."""
+
+from __future__ import annotations
+
+from netplan.cni.adapter import OVERLAY, Adapter, CniRequest
+from netplan.model.cni_facts import PORTS
+from netplan.stack import parse as parse_stack
+from netplan.stack import solve
+
+LINK = 1500
+
+IPSEC = {
+    "none": ("", False),
+    "gcm": ("aes256gcm16", False),
+    "cbc": ("aes256-sha256", False),
+    "gcm+nat-t": ("aes256gcm16", True),
+    "cbc+nat-t": ("aes256-sha256", True),
+}
+
+# systems that read the artefacts of others
+READERS = {"openshift": "ovn-kubernetes", "docker-overlay": "docker", "k3s": "flannel"} | dict.fromkeys(
+    ("ptp", "macvlan", "ipvlan", "vlan", "host-device"), "bridge"
+)
+
+
+def stack(encap: str, family: str, ipsec: str) -> str:
+    suite, nat_t = IPSEC[ipsec]
+    ip = "ip4" if family == "ipv4" else "ip6"
+    overlay = {"gre": OVERLAY["gretap+key"]}.get(encap, OVERLAY[encap])
+    esp = ("udp/" if nat_t else "") + f"esp:{suite}" if suite else ""
+    # native traffic is protected in tunnel mode between pod networks; ipip carries an IP packet as it is
+    inner = "" if encap == "none" and not suite else "ip4"
+    return "/".join(part for part in (ip, esp, overlay, inner) if part)
+
+
+def planned(adapter: Adapter, encap: str, family: str, ipsec: str) -> CniRequest:
+    exact = solve(parse_stack(stack(encap, family, ipsec)), LINK).inner_mtu
+    return CniRequest(
+        pod_mtu=min(exact, LINK - adapter.facts.headroom),
+        link_mtu=LINK,
+        encap=encap,
+        family=family,
+        port=PORTS["vxlan"] if encap == "vxlan" else None,
+        vni=4096 if encap == "vxlan" else None,
+        host_ipsec=ipsec != "none",
+        pod_cidrs=("10.42.1.0/24",),
+        options={"from": "1400"},
+    )
