@@ -1,4 +1,4 @@
-"""Write docs/protocol.md from netplan/agent/protocol.py and the table of phases.
+"""Write docs/protocol.md from netplan/agent/protocol/ and the table of phases.
 
 python -m tests.protocol_doc
 """
@@ -10,13 +10,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from netplan.agent import phase_table, protocol
+from netplan.agent import phase_table
+from netplan.agent.protocol import node_json, reply, request, words
 
 DOC = Path(__file__).parents[1] / "docs" / "protocol.md"
+PARTS = (words, node_json, request, reply)
 HEAD = """# Protocol
 
-What the controller and a node say to each other. Made from `netplan/agent/protocol.py` by `python -m
-tests.protocol_doc`; change that file, not this one.
+What the controller and a node say to each other. Made from `netplan/agent/protocol/` by `python -m
+tests.protocol_doc`; change those files, not this one.
 
 A round trip is one SSH command. On its standard input: a line of JSON (`Header`), then the agent's code, the request
 (`Request`) and, where a phase needs them, the node's files as a tar. On its standard output: one line of JSON
@@ -28,7 +30,7 @@ checks it against these shapes where it arrives, drops what is not in them, and 
 
 def document() -> str:
     """Return the page."""
-    source = Path(protocol.__file__).read_text(encoding="utf-8")
+    source = "".join(Path(part.__file__).read_text(encoding="utf-8") for part in PARTS)
     return HEAD + "".join(_parts(source, ast.parse(source))) + _phases()
 
 

@@ -21,7 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .protocol import Answer, Finding, Header, Json, Request, Result
+    from .protocol.reply import Answer, Finding, Result
+    from .protocol.request import Header, Request
+    from .protocol.words import Json
 
 SENTINEL = "IPSECPLAN-RESULT "
 

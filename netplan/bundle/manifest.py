@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from netplan import __version__
-from netplan.agent.protocol import FileEntry, NodeJson
+from netplan.agent.protocol.node_json import FileEntry, NodeJson
 from netplan.bundle.node_json import SCHEMA
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import MANIFEST, plan_digest, wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netplan.agent.protocol import EspOptional, NodeJson, NodeJsonOptional, Peer, PeerOptional
+from netplan.agent.protocol.node_json import EspOptional, NodeJson, NodeJsonOptional, Peer, PeerOptional
 from netplan.bundle.overlay import overlay_facts
 from netplan.ipsec import swanctl, trap_any
 from netplan.ipsec.xfrm_interfaces import Interface, interfaces

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from netplan.agent.protocol import Device, OverlayOptional
-from netplan.agent.protocol import Overlay as NodeOverlay
+from netplan.agent.protocol.node_json import Device, OverlayOptional
+from netplan.agent.protocol.node_json import Overlay as NodeOverlay
 from netplan.host.overlay import Endpoint, Overlay, devices, kind
 from netplan.model.node import Node
 from netplan.plan.notes import sum_of

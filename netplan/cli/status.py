@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netplan.agent.protocol import Status
+from netplan.agent.protocol.reply import Status
 from netplan.bundle import manifest
 from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave

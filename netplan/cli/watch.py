@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from netplan.agent.protocol import Status
+from netplan.agent.protocol.reply import Status
 from netplan.cli.output import emit, note
 from netplan.problems import ExitCode, ProblemError, printable
 from netplan.verify.drift import changed

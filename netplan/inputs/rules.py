@@ -11,7 +11,6 @@ from netplan.inputs.load import LoadedPlan
 from netplan.inputs.yaml_source import Key
 from netplan.model.cni_facts import KERNEL_VXLAN, PORTS
 from netplan.model.lifetimes import duration, longest, seconds, shortest
-from netplan.model.planfile import SECOND
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
 from netplan.model.proposals.keywords import GROUPS, INTEGRITY
 from netplan.model.proposals.profiles import PROFILES
@@ -312,37 +311,6 @@ def _family(loaded: LoadedPlan) -> Iterator[Problem]:
             )
 
 
-def _networks(loaded: LoadedPlan) -> Iterator[Problem]:
-    plan, at = loaded.plan, ("underlay", "networks")
-    if plan.underlay.networks and plan.ipsec.protect != "hosts":
-        yield loaded.source.problem(
-            "IPP402",
-            "underlay.networks has no meaning with protect: overlay: the overlay runs over one network, and "
-            "nothing else is protected",
-            at,
-            hint="protect: hosts, or leave underlay.networks out",
-        )
-        return
-    names: set[str] = set()
-    for index, network in enumerate(plan.underlay.networks):
-        place: Key = (*at, index, "name")
-        if network.name == SECOND:
-            yield loaded.source.problem(
-                "IPP401", f"{quoted(SECOND)} is the network that underlay.family dual makes", place, hint="another name"
-            )
-        elif network.name in names:
-            yield loaded.source.problem("IPP401", f"two networks are called {quoted(network.name)}", place)
-        elif plan.ipsec.auth == "raw-keys":
-            yield loaded.source.problem(
-                "IPP402",
-                f"the network {network.name} can't have auth: raw-keys: an additional network needs a further identity "
-                "of each host, and charon knows a raw public key by one",
-                place,
-                hint="auth: certificates or psk",
-            )
-        names.add(network.name)
-
-
 def _rule_names(loaded: LoadedPlan, inventory: Inventory) -> Iterator[Problem]:
     known = sorted({g for host in inventory.hosts for g in host.groups | {host.name}})
     places: list[tuple[Key, str]] = [
@@ -398,7 +366,6 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _proposals,
     _lifetimes,
     _family,
-    _networks,
     rules_trap_any.rule,
     *rules_network.RULES,
 )

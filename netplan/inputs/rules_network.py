@@ -1,4 +1,4 @@
-"""What a plan file may say about its container network: the keys ``cni``, ``overlay`` and ``namespaces`` together."""
+"""Rules over networks: the container network (``cni``, ``overlay``, ``namespaces``) and ``underlay.networks``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.yaml_source import Key
 from netplan.model.cni_facts import NAMESPACE, NETWORKS, SYSTEM_NAMESPACES, CniFacts
+from netplan.model.planfile import SECOND
 from netplan.problems import Problem, closest, quoted
 
 _VERSION = re.compile(r"^v?(\d{1,4})\.(\d{1,4})(\.\d{1,6})?([.+-][A-Za-z0-9.+-]{1,40})?\Z", re.ASCII)
@@ -136,4 +137,36 @@ def _unknown_controller(loaded: LoadedPlan) -> Iterator[Problem]:
                 yield loaded.source.problem("IPP405", message, at, hint=hint, warning=True)
 
 
-RULES = (plugin, version, overlay, options, namespaces)
+def additional_networks(loaded: LoadedPlan) -> Iterator[Problem]:
+    """Refuse additional networks that nothing protects, and names that can't be told apart."""
+    plan, at = loaded.plan, ("underlay", "networks")
+    if plan.underlay.networks and plan.ipsec.protect != "hosts":
+        yield loaded.source.problem(
+            "IPP402",
+            "underlay.networks has no meaning with protect: overlay: the overlay runs over one network, and "
+            "nothing else is protected",
+            at,
+            hint="protect: hosts, or leave underlay.networks out",
+        )
+        return
+    names: set[str] = set()
+    for index, network in enumerate(plan.underlay.networks):
+        place: Key = (*at, index, "name")
+        if network.name == SECOND:
+            yield loaded.source.problem(
+                "IPP401", f"{quoted(SECOND)} is the network that underlay.family dual makes", place, hint="another name"
+            )
+        elif network.name in names:
+            yield loaded.source.problem("IPP401", f"two networks are called {quoted(network.name)}", place)
+        elif plan.ipsec.auth == "raw-keys":
+            yield loaded.source.problem(
+                "IPP402",
+                f"the network {network.name} can't have auth: raw-keys: an additional network needs a further identity "
+                "of each host, and charon knows a raw public key by one",
+                place,
+                hint="auth: certificates or psk",
+            )
+        names.add(network.name)
+
+
+RULES = (additional_networks, plugin, version, overlay, options, namespaces)

@@ -182,7 +182,8 @@ def documents(text: str, path: str, policy: Policy = LENIENT) -> Iterator[Source
         nodes = [yaml.compose(text, Loader=_LOADER)] if policy.strict else yaml.compose_all(text, Loader=_LOADER)
         left = [policy.max_values]
         for node in nodes:
-            if node is not None:
+            # a document of nothing is a null without a character, or no node at all, as PyYAML's two parsers have it
+            if node is not None and (policy.strict or node.value != "" or getattr(node, "style", None)):
                 source = Source(path, text=text, node=node)
                 source.data = _build(node, source, policy, left, 0)
                 yield source

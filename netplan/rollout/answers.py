@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netplan.agent.protocol import Finding, Last, Result
+from netplan.agent.protocol.reply import Finding, Last, Result
 from netplan.problems import Problem, printable
 from netplan.rollout.pace import Limits
 from netplan.rollout.phases import Step

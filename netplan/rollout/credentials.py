@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netplan.agent.protocol import Requested, RequestOptional
+from netplan.agent.protocol.reply import Requested
+from netplan.agent.protocol.request import RequestOptional
 from netplan.ipsec import rawkeys
 from netplan.ipsec.ca import Authority, open_authority
 from netplan.ipsec.psk import Store, open_store, secrets_file

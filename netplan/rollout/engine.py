@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from netplan.agent.protocol import Status
+from netplan.agent.protocol.reply import Status
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.credentials import Credentials
@@ -71,7 +71,7 @@ class Engine:
             nodes={target.id: target.name for target in self.targets.values()},
             timer_s=self.options.timer_s,
         )
-        self.recorder.open(self.run.transaction if journal else None, len(self.targets), first)
+        self.recorder.start(self.run.transaction if journal else None, len(self.targets), first)
 
     def end(self, outcome: Outcome) -> Outcome:
         """End a run: the last line of its journal."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from netplan.agent.protocol import Status
+from netplan.agent.protocol.reply import Status
 from netplan.problems import ExitCode, Problem
 from netplan.rollout.pace import KEEP_MARGIN_S
 from netplan.verify.verdict import Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-from netplan.agent.protocol import Request, RequestOptional
+from netplan.agent.protocol.request import Request, RequestOptional
 from netplan.rollout.credentials import Credentials
 from netplan.rollout.nodes.participants import Participants
 from netplan.rollout.nodes.targets import Target

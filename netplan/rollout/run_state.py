@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from netplan.agent.protocol import Facts, Heard, LeaseRequest, Preflight, Probe, Requested, Result, Status
+from netplan.agent.protocol.reply import Facts, Heard, Preflight, Probe, Requested, Result, Status
+from netplan.agent.protocol.request import LeaseRequest
 from netplan.rollout.record.journal import new_transaction
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from netplan.agent.protocol import Request, RequestOptional
+from netplan.agent.protocol.request import Request, RequestOptional
 from netplan.problems import printable
 from netplan.rollout.answers import clock_is_ahead, judge, problems_of
 from netplan.rollout.credentials import Credentials

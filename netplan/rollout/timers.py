@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netplan.agent.protocol import Last, NodeJson, Request, Result
+from netplan.agent.protocol.node_json import NodeJson
+from netplan.agent.protocol.reply import Last, Result
+from netplan.agent.protocol.request import Request
 from netplan.problems import Problem
 from netplan.rollout import pace as arithmetic
 from netplan.rollout.nodes.witness import deepest, witnesses

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netplan.agent.protocol import NodeJson, Status
+from netplan.agent.protocol.node_json import NodeJson
+from netplan.agent.protocol.reply import Status
 from netplan.ipsec.impact import Side
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read

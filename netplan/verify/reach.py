@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from netplan.agent.protocol import HeardRow, NodeJson, Severity
+from netplan.agent.protocol.node_json import NodeJson
+from netplan.agent.protocol.reply import HeardRow
+from netplan.agent.protocol.words import Severity
 from netplan.problems import Problem
 
 ENCAPSULATE = "set ipsec.nat_traversal: always in the plan (8 bytes more a packet) and render again"

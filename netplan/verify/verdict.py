@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netplan.agent.protocol import NodeJson, Peer, ProbeRow
+from netplan.agent.protocol.node_json import NodeJson, Peer
+from netplan.agent.protocol.reply import ProbeRow
 from netplan.problems import Problem
 
 

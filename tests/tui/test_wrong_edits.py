@@ -106,7 +106,7 @@ def test_wrong_value(desk, case):
         assert taken
         assert said[0].location.line == line
         assert said[0].location.column
-        assert said[0].path == "plan.yaml"
+        assert said[0].location.path == "plan.yaml"
     assert all("\x1b" not in row for p in problems for row in p.lines())
     assert Path("plan.yaml").read_text() == PLAN, "only ctrl+s writes"
     if taken:
@@ -148,9 +148,9 @@ Edit = tuple[str, str]  # a field and what is typed into it; without a field: th
 
 # what no host variable is wrong with, and the hosts break all the same
 BROKEN: dict[str, tuple[list[Edit], str]] = {
-    "a host that the mesh joins with nobody": ([("ipsec.mesh", "between: [[n1, n2]]")], "IPP408"),
-    "a plane on which no host stands": (
-        [("ipsec.protect", "hosts"), ("underlay.planes", "name: storage, mtu: 9000")],
+    "a host that the topology joins with no other": ([("ipsec.topology", "between: [[n1, n2]]")], "IPP408"),
+    "a network without hosts": (
+        [("ipsec.protect", "hosts"), ("underlay.networks", "name: storage, mtu: 9000")],
         "IPP306",
     ),
     "a profile that no host knows": (
@@ -165,7 +165,7 @@ BROKEN: dict[str, tuple[list[Edit], str]] = {
 # what else typed hosts depend on, and rules that read them
 VALID: list[Edit] = [
     ("name", "other"),
-    ("inventory", "planes.yml"),
+    ("inventory", "networks.yml"),
     ("inventory", "inventory.yml"),
     ("nodes", "zone_a"),
     ("nodes", "n1"),
@@ -174,9 +174,9 @@ VALID: list[Edit] = [
     ("underlay.family", "ipv6"),
     ("underlay.family", "dual"),
     ("underlay.family", "ipv4"),
-    ("ipsec.mesh", "trap-any"),
-    ("ipsec.mesh", "pairs"),
-    ("ipsec.mesh", "zones: [zone_a, zone_b]"),
+    ("ipsec.topology", "trap-any"),
+    ("ipsec.topology", "full-mesh"),
+    ("ipsec.topology", "zones: [zone_a, zone_b]"),
     ("ipsec.profile", "default"),
     ("ipsec.protect", "overlay"),
     ("ipsec.auth", "psk"),
@@ -193,7 +193,7 @@ EDITS: list[Edit] = [
     *VALID,
 ]
 OLD = "strongswan_version: 5.9.8"
-PLANES = "underlay_planes: {{storage: {{address: 10.1.0.{n}}}}}, underlay_address_ipv6: 'fd00::{n}'"
+NETWORKS = "underlay_networks: {{storage: {{address: 10.1.0.{n}}}}}, underlay_address_ipv6: 'fd00::{n}'"
 
 
 def edited(text: str, edit: Edit) -> str:
@@ -228,14 +228,14 @@ def warm(checker: Checker, text: str) -> tuple[bool, list[dict[str, object]]]:
 
 @pytest.fixture(scope="module")
 def two_inventories(tmp_path_factory):
-    """A working directory for a module: hosts with an old strongSwan, and some that stand on a plane."""
+    """A working directory for a module: hosts with an old strongSwan, and some that are on an additional network."""
     folder = tmp_path_factory.mktemp("plans")
     (folder / "inventory.yml").write_text(INVENTORY.replace("pod_cidr", f"{OLD}, pod_cidr"))
     lines = INVENTORY.splitlines()
     for n in (1, 2, 4):
         at = next(i for i, line in enumerate(lines) if f"n{n}:" in line)
-        lines[at] = lines[at].replace("{", "{" + PLANES.format(n=n) + ", ", 1)
-    (folder / "planes.yml").write_text("\n".join(lines) + "\n")
+        lines[at] = lines[at].replace("{", "{" + NETWORKS.format(n=n) + ", ", 1)
+    (folder / "networks.yml").write_text("\n".join(lines) + "\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder
@@ -264,7 +264,7 @@ def test_warm_check_of_one_edit_equals_lint(two_inventories, edit):
 
 
 @settings(max_examples=size(25, 400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@example([*VALID[6:9], *BROKEN["a plane on which no host stands"][0], ("inventory", "planes.yml")])
+@example([*VALID[6:9], *BROKEN["a network without hosts"][0], ("inventory", "networks.yml")])
 @example([("inventory", "none.yml"), ("", f"# one line more\n{PLAN}".replace("inventory.yml", "none.yml"))])
 @given(st.lists(st.sampled_from(EDITS), min_size=2, max_size=12))
 def test_warm_check_of_a_sequence_of_edits_equals_lint(two_inventories, edits):

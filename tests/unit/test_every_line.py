@@ -152,9 +152,9 @@ def test_two_begin_at_once_and_one_gives_way(monkeypatch: pytest.MonkeyPatch, tm
     with ClusterState(tmp_path / "one", "lab") as one, ClusterState(tmp_path / "other", "lab") as other:
         loser, winner = engine(nodes, other), engine(nodes, one)
         for both in (loser, winner):  # both have looked before either has begun
-            both.look()
+            both.read_state()
             both.begin("apply")
-            both.claim()
+            both.acquire_lease()
         loser.step(phases.APPLY[0], only=["n-b"])
         with pytest.raises(Failed, match="holds this node"):
             winner.step(phases.APPLY[0])

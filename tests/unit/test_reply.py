@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from netplan.agent import protocol
 from netplan.agent.phase_table import PHASES
+from netplan.agent.protocol import reply as protocol
 from netplan.problems import Problem
 from netplan.rollout.answers import judge
 from netplan.rollout.pace import Limits, Pace

@@ -105,8 +105,8 @@ def test_what_other_programs_write_has_limits_too(text: str, reason: str, line: 
 
 
 def test_what_other_programs_write_may_have_more() -> None:
-    text = "a: &x {b: 1, c: no}\nd: {<<: *x, b: 2}\na: TRUE\n---\n- 0777\n- !x 1\n---\n"
+    text = "a: &x {b: 1, c: no}\nd: {<<: *x, b: 2}\na: TRUE\n---\n- 0777\n- !x 1\n"
     first, second = documents(text, "t")
     assert first.data == {"a": True, "d": {"b": 2, "c": "no"}}
     assert second.data == ["0777", 1]
-    assert first.location(("d", "b"), on="key") == Location("t", 2, 12, 1, "d: {<<: *x, b: 2}")
+    assert first.location(("d", "b"), on="key") == Location("t", 2, 13, 1, "d: {<<: *x, b: 2}")

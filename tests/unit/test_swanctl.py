@@ -73,8 +73,8 @@ def test_control_characters_are_refused(bad: str) -> None:
 def test_every_connection_reads_back_as_planned(family: str, nat: str, mode: str) -> None:
     plan = make_planned(4, underlay={"family": family}, ipsec={"nat_traversal": nat, "mode": mode}).plan
     for node in plan.nodes:
-        found = swanctl.meaning(read(swanctl.connection_file(plan, node) + swanctl.start_file("none")))
-        assert found == {pair.id: swanctl.expected(plan, node, peer, pair) for peer, pair in plan.peers(node)}
+        found = swanctl.connections_of(read(swanctl.connection_file(plan, node) + swanctl.start_file("none")))
+        assert found == {c.pair.id: swanctl.expected(plan, c) for c in plan.connections(node)}
         assert len(found) == 3
         for one in found.values():
             assert one["encap"] == ("yes" if nat == "always" else "no")
@@ -86,7 +86,12 @@ WRONG = {
     "mode": ("swanctl", {}, "mode = transport", "mode = tunnel"),
     "selector": ("swanctl", {}, "remote_ts = dynamic[udp]", "remote_ts = dynamic"),
     "clear": ("swanctl", {"protect": "hosts"}, "[tcp/22]", "[tcp]"),
-    "wildcard": ("trap_any", {"mesh": "trap-any", "nat_traversal": "never"}, "rekey_packets = ", "rekey_packets = 1"),
+    "wildcard": (
+        "trap_any",
+        {"topology": "trap-any", "nat_traversal": "never"},
+        "rekey_packets = ",
+        "rekey_packets = 1",
+    ),
     "charon": ("charon", {}, "cookie_threshold = 30", "cookie_threshold = 3"),
     "plugin": ("charon", {}, "bypass-lan {\n", "bypass {\n"),
 }

@@ -13,7 +13,7 @@ BAR = 8
 COLUMNS = (
     ("node", 12),
     ("progress", 15),
-    ("phase", 12),
+    ("phase", 16),
     ("state", 12),
     ("age", 6),
     ("rolls back", 11),
@@ -70,7 +70,7 @@ class NodeTable(DataTable[object]):
         return [
             cell(node.name[:11]),
             cell(f"{'━' * filled}{'╌' * (BAR - filled)} {done:>2}/{len(wanted)}", colour),
-            cell(node.phase),
+            cell(node.phase[:15]),
             cell(node.word, f"bold {colour}" if node.word == "FAILED" else colour),
             cell(_age(node, now)),
             cell(self._clock(state, node, now)),

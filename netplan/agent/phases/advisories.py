@@ -12,7 +12,7 @@ from ..system.core import finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Finding
+    from ..protocol.reply import Finding
 
 # plugin (a prefix when it ends with "-"; "" is charon itself), first version without it, its number
 KNOWN = (

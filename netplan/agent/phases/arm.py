@@ -9,7 +9,8 @@ from . import reachability
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Request, Work
+    from ..protocol.reply import Work
+    from ..protocol.request import Request
 
 
 def arm(request: Request, archive: bytes | None) -> Work:

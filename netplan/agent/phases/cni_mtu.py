@@ -13,7 +13,8 @@ from ..system.core import Stop, finding, run_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Finding, LiveMtu, NodeJson, Peer, PodPort, Work
+    from ..protocol.node_json import NodeJson, Peer
+    from ..protocol.reply import Finding, LiveMtu, PodPort, Work
 
 
 def made_by(node: NodeJson) -> str:

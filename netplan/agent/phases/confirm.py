@@ -19,7 +19,9 @@ from . import guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import NodeJson, Peer, Request, Work
+    from ..protocol.node_json import NodeJson, Peer
+    from ..protocol.reply import Work
+    from ..protocol.request import Request
 
 
 def prepare(request: Request) -> Work:

@@ -13,7 +13,9 @@ from ..transaction.release import put, remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import NodeJson, Request, Work
+    from ..protocol.node_json import NodeJson
+    from ..protocol.reply import Work
+    from ..protocol.request import Request
 
 RENEW_DAYS = 132  # a third of the life that our CA gives a certificate
 

@@ -18,7 +18,9 @@ from . import ike, overlay_mtu, trap_any, xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import CertificateAge, DriftRow, FileEntry, Guard, Json, NodeJson, Severity, State
+    from ..protocol.node_json import FileEntry, NodeJson
+    from ..protocol.reply import CertificateAge, DriftRow, Guard, State
+    from ..protocol.words import Json, Severity
 
 AGAIN = "`ipsecplan apply` puts it right"
 LARGER = AGAIN + " where it is larger; where it is smaller, which harms nobody: ip link set dev NAME mtu N"

@@ -7,7 +7,9 @@ from ..system.core import finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import FactsWork, Finding, NodeJson, Request, Strongswan
+    from ..protocol.node_json import NodeJson
+    from ..protocol.reply import FactsWork, Finding, Strongswan
+    from ..protocol.request import Request
 
 
 def facts(_request: Request) -> FactsWork:

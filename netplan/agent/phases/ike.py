@@ -19,7 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..protocol import Json, Later, NodeJson, Peer, Request, TrapWork, Work
+    from ..protocol.node_json import Later, NodeJson, Peer
+    from ..protocol.reply import TrapWork, Work
+    from ..protocol.request import Request
+    from ..protocol.words import Json
 
 TRAPS_S = 60  # charon installs them after it has answered that it loaded the connections
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")

@@ -15,7 +15,8 @@ from . import xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Finding, NodeJson
+    from ..protocol.node_json import NodeJson
+    from ..protocol.reply import Finding
 
 NAME = "ipsecplan-test-%d"
 GUARD_TEST = (

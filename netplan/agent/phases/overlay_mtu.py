@@ -18,7 +18,9 @@ from . import cni_mtu, fdb_and_routes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Device, LiveMtu, NodeJson, Request, Work
+    from ..protocol.node_json import Device, NodeJson
+    from ..protocol.reply import LiveMtu, Work
+    from ..protocol.request import Request
 
 MADE_S = 60  # for systemd-networkd to read its files and make a device
 RAISE = state.ROOT + "/raise"  # the size that this node keeps while the one of its release waits to be raised to

@@ -15,7 +15,9 @@ from . import advisories, cni_mtu, facts, kernel_trial, overlay_mtu, reachabilit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Finding, HeardWork, NodeJson, Peer, PreflightWork, Request, Station, Strongswan
+    from ..protocol.node_json import NodeJson, Peer, Station
+    from ..protocol.reply import Finding, HeardWork, PreflightWork, Strongswan
+    from ..protocol.request import Request
 
 TOOLS = {
     "swanctl": "strongswan-swanctl",

@@ -24,7 +24,10 @@ from . import cni_mtu, ike, overlay_mtu, trap_any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Json, NodeJson, Peer, PingedRow, ProbeRow, ProbeWork, Request
+    from ..protocol.node_json import NodeJson, Peer
+    from ..protocol.reply import PingedRow, ProbeRow, ProbeWork
+    from ..protocol.request import Request
+    from ..protocol.words import Json
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 PREFIX = "ipsecplan-probe-"

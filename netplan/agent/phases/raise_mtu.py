@@ -18,7 +18,8 @@ from . import overlay_mtu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Request, Work
+    from ..protocol.reply import Work
+    from ..protocol.request import Request
 
 
 def _confirmed(release: str) -> str:

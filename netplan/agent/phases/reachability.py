@@ -23,7 +23,8 @@ from ..transaction import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import HeardRow, NodeJson
+    from ..protocol.node_json import NodeJson
+    from ..protocol.reply import HeardRow
 
 KINDS = ("esp", "esp_full", "udp", "udp_full")
 MAGIC = b"ipsecplan reach "

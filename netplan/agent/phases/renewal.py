@@ -16,7 +16,8 @@ from . import credentials
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Request, RequestWork, Work
+    from ..protocol.reply import RequestWork, Work
+    from ..protocol.request import Request
 
 NEXT_KEY = state.ROOT + "/next-key.pem"
 _NAME = re.compile(r"^\s*(?:ike-)(pair-[0-9a-f]{12}-[0-9]) \{\s*$", re.MULTILINE)

@@ -16,7 +16,8 @@ from .credentials import certificate_good, certificate_request, make_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Request, RequestWork
+    from ..protocol.reply import RequestWork
+    from ..protocol.request import Request
 
 
 def stage(request: Request, archive: bytes) -> RequestWork:

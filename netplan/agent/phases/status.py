@@ -10,7 +10,8 @@ from . import drift, ike, overlay_mtu, trap_any, xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import PairSas, Request, StatusWork
+    from ..protocol.reply import PairSas, StatusWork
+    from ..protocol.request import Request
 
 # what `ipsecplan diff --live` compares; a bundle's files hold no secret
 SWANCTL, GUARD = "/etc/swanctl/conf.d/ipsecplan.conf", "/etc/ipsecplan/guard-drop.nft"

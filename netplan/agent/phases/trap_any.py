@@ -18,7 +18,8 @@ from ..transaction import deferred_pairs, release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Json, Later, NodeJson, Peer
+    from ..protocol.node_json import Later, NodeJson, Peer
+    from ..protocol.words import Json
 
 NAME = "ipsecplan-any"
 CHILDREN = (NAME + "-out", NAME + "-in")  # in the order of a pair's children

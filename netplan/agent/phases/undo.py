@@ -13,7 +13,8 @@ from . import overlay_mtu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Request, State, Work
+    from ..protocol.reply import State, Work
+    from ..protocol.request import Request
 
 SCRIPT_S = 600  # nothing is worse than a way back that is cut short; its own commands have limits, and pairs are many
 

@@ -15,7 +15,9 @@ from ..transaction import deferred_pairs, release, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Finding, Json, NodeJson, Peer
+    from ..protocol.node_json import NodeJson, Peer
+    from ..protocol.reply import Finding
+    from ..protocol.words import Json
 
 FILE = paths.ETC + "/routes"  # what is in force; ``ALL`` is the release's
 ALL = FILE + "-all"

@@ -10,7 +10,8 @@ from .core import finding, run_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Finding, NodeJson, Peer, Station
+    from ..protocol.node_json import NodeJson, Peer, Station
+    from ..protocol.reply import Finding
 
 
 def stations(node: NodeJson) -> list[Station]:

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..protocol import NodeJson, Peer
+    from ..protocol.node_json import NodeJson, Peer
 
 ETH_P_ALL, PACKET_OUTGOING, SO_ATTACH_FILTER = 3, 4, 26
 LEAST = {0x0800: 28, 0x86DD: 44}  # of IPv4 and IPv6, what we look at; other protocols are nobody's packets

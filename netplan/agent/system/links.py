@@ -11,7 +11,7 @@ from .core import Stop, finding, run, run_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Json
+    from ..protocol.words import Json
 
 
 def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Json]:

@@ -11,7 +11,9 @@ from .core import Stop, finding, read, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Guard, Json, NodeJson
+    from ..protocol.node_json import NodeJson
+    from ..protocol.reply import Guard
+    from ..protocol.words import Json
 
 FLOOR_PRIORITY = 4_000_050
 _HEAD = re.compile(r"^src (\S+) dst (\S+)(.*)$")

@@ -20,7 +20,7 @@ from . import release, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Later, NodeJson
+    from ..protocol.node_json import Later, NodeJson
 
 LIST = paths.ETC + "/deferred"
 OVERRIDE = "/etc/swanctl/conf.d/ipsecplan-zz-deferred.conf"

@@ -10,7 +10,7 @@ from . import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Finding
+    from ..protocol.reply import Finding
 
 ETC = "/etc/ipsecplan"
 ALWAYS = ("/etc", "/etc/swanctl", ETC, "/var/lib", state.ROOT, "/run", "/usr/local")

@@ -18,7 +18,8 @@ from . import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Lease, LeaseRequest, Request, Work
+    from ..protocol.reply import Lease, Work
+    from ..protocol.request import LeaseRequest, Request
 
 PATH = "/lease"
 _OWNER = re.compile(r"^[0-9a-f]{16}$")

@@ -14,7 +14,7 @@ from . import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import FileEntry
+    from ..protocol.node_json import FileEntry
 
 TOOLS = (state.SCRIPT, BOOT_UNIT)
 _OWNER = re.compile(r"^root:root$")

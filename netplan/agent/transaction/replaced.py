@@ -15,7 +15,8 @@ from . import state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ..protocol import Later, NodeJson, Peer, State
+    from ..protocol.node_json import Later, NodeJson, Peer
+    from ..protocol.reply import State
 
 
 def remember(tx: str, peers: Sequence[Peer], later: Sequence[Later]) -> None:

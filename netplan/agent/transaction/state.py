@@ -26,7 +26,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..protocol import NodeJson, Progress, Request, State
+    from ..protocol.node_json import NodeJson
+    from ..protocol.reply import Progress, State
+    from ..protocol.request import Request
 
 ROOT = "/var/lib/ipsecplan"
 RUN = "/run/ipsecplan"

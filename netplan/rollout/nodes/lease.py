@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from netplan.agent.protocol import LeaseRequest, Status
+from netplan.agent.protocol.reply import Status
+from netplan.agent.protocol.request import LeaseRequest
 from netplan.problems import Problem, printable
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.record import at_work

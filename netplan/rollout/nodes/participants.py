@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from netplan.agent.protocol import NodeJson, Status
+from netplan.agent.protocol.node_json import NodeJson
+from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.view import fitted, order

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from netplan.agent.protocol import Status
+from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem, quoted
 from netplan.rollout.nodes.targets import Target
 

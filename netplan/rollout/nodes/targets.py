@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netplan.agent.protocol import FileEntry, NodeJson
+from netplan.agent.protocol.node_json import FileEntry, NodeJson
 from netplan.bundle.manifest import Bundle
 from netplan.inputs import inventory as inventory_module
 from netplan.inputs.inventory import Host, Inventory

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from netplan.agent.protocol import Device, Later, NodeJson, Peer, Status
+from netplan.agent.protocol.node_json import Device, Later, NodeJson, Peer
+from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.waves import Pair, Wave, waves

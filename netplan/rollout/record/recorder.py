@@ -26,7 +26,7 @@ class Recorder:
         """Keep the events that follow until the run begins."""
         self._kept = []
 
-    def open(self, transaction: str | None, nodes: int, first: Event) -> None:
+    def start(self, transaction: str | None, nodes: int, first: Event) -> None:
         """Begin: the journal of a transaction (None: without one), the first event, then what was kept.
 
         Raises ProblemError when there is no room for the journal of so many nodes.

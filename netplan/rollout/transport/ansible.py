@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from netplan.agent.protocol import Request
+from netplan.agent.protocol.request import Request
 from netplan.inputs.ansible_surroundings import can_use_ssh, temporary, utf8_locale
 from netplan.inputs.ansible_words import of_play
 from netplan.problems import ExitCode, present

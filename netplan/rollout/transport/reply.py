@@ -16,8 +16,9 @@ from typing import Any, NotRequired, Required, Union, get_args, get_origin, get_
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict, is_typeddict
 
-from netplan.agent import protocol
-from netplan.agent.protocol import Request, Result
+from netplan.agent.protocol import reply as shapes
+from netplan.agent.protocol.reply import Result
+from netplan.agent.protocol.request import Request
 
 CONFIG = ConfigDict(strict=True, allow_inf_nan=False)
 _make: Any = TypedDict  # its names are known at run time only
@@ -44,7 +45,7 @@ def parse(text: str, request: Request) -> Answer:
         found = {key: str(said[key]) for key in ("unreachable", "broken") if said.get(key) is not None}
         return Answer(unreachable=found.get("unreachable"), broken=found.get("broken"))
     try:
-        envelope: protocol.Answer = _adapter(protocol.Answer).validate_python(said)
+        envelope: shapes.Answer = _adapter(shapes.Answer).validate_python(said)
         results = [_result(short, raw) for short, raw in zip(envelope["results"], said["results"], strict=True)]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -63,7 +64,7 @@ def _may_end(last: Result, request: Request) -> bool:
 
 def _result(short: Result, raw: object) -> Result:
     """Return a result with what its phase adds to it; one that failed has no more than every result."""
-    shape = protocol.RESULTS.get(short["phase"])
+    shape = shapes.RESULTS.get(short["phase"])
     if not short["ok"] or shape is None:
         return short
     found: Result = _adapter(shape).validate_python(raw)

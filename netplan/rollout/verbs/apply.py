@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from netplan.agent.protocol import RequestOptional
+from netplan.agent.protocol.request import RequestOptional
 from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine

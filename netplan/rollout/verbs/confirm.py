@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from netplan.agent.protocol import RequestOptional, Status
+from netplan.agent.protocol.reply import Status
+from netplan.agent.protocol.request import RequestOptional
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine

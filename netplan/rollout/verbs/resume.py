@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netplan.agent.protocol import Status
+from netplan.agent.protocol.reply import Status
 from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine

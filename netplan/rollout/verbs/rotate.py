@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netplan.agent.protocol import RequestOptional
+from netplan.agent.protocol.request import RequestOptional
 from netplan.ipsec import ca
 from netplan.ipsec.ca import open_authority
 from netplan.ipsec.psk import LAST_PHASE
