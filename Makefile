@@ -40,7 +40,7 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.main
 
 setup: $(VENV)/.dev ## virtual environment with everything for development
 
-demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, plan, render, apply, proof, lab removed
+demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, plan, render, apply, verify, lab removed
 	$(call apt,$(APT_LAB))
 	$(BIN)/ipsecplan lab demo
 

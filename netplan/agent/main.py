@@ -45,7 +45,7 @@ def _alone(seconds: float) -> Iterator[None]:
 def _harmless(request: Request) -> bool:
     """Tell whether a request can do nothing here, so that it needs neither the lock nor the lease.
 
-    Such are a look, a measurement, and taking back a transaction that is not here (another one may be at work).
+    Such are a look, a measurement, and rolling back a transaction that is not here (another one may be at work).
     """
     if READ_ONLY.issuperset(request["phases"]):
         return not request["rearm"]
@@ -125,7 +125,7 @@ def main(header: Header, stream: Any) -> None:
         if _harmless(request):
             results = perform(request, archive)
         else:
-            # who begins is told soon that another one is at work; who takes back waits for a step that was given up
+            # who begins is told soon that another one is at work; who rolls back waits for a step that was given up
             with _alone(15 if "arm" in request["phases"] else 60):
                 if not {*ROLL_BACK, "confirm"}.isdisjoint(request["phases"]):
                     from .transaction import disk_reserve

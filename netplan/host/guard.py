@@ -1,8 +1,8 @@
 """The leak guard: an nftables table of our own that drops packets that should be protected but have no IPsec.
 
 Measured (Linux 6.1, nft 1.0.6): ``rt ipsec missing`` in the output hook and ``meta ipsec missing`` in the input hook
-stop clear packets in every failure state of charon and harm no ESP packet. Under it lies a floor of policies in the
-kernel's IPsec database, which stands while the table is away (`nft flush ruleset`).
+stop clear packets in every failure state of charon and harm no ESP packet. Block policies in the kernel's
+IPsec database hold while the table is missing (`nft flush ruleset`).
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ def _one_or_more(addresses: Sequence[str]) -> str:
 
 
 def floor(overlay: str, port: int, *, family: str, peers: Sequence[str]) -> str:
-    """Return the floor as ``ip -batch`` reads it: packets of the overlay to each of ``peers`` (underlay addresses) are
-    blocked where no other policy says more.
+    """Return the block policies as ``ip -batch`` reads them: each stops packets of the overlay to one of ``peers``.
 
+    ``peers`` are underlay addresses. A policy of charon for the same packets goes before them.
     The source is any, because the kernel takes one policy a selector and charon's own names our address.
     """
     anywhere, width = ("::/0", 128) if family == "ipv6" else ("0.0.0.0/0", 32)

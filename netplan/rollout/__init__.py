@@ -1,1 +1,1 @@
-"""Apply a bundle to a running cluster in an order that loses no packet and leaks none, or take it back."""
+"""Apply a bundle to a running cluster in an order that loses no packet and leaks none, or roll it back."""

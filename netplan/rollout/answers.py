@@ -57,8 +57,8 @@ def judge(
 ) -> tuple[list[Problem], list[str]]:
     """Return what went wrong in a step, and the names of nodes that can't be reached.
 
-    ``at``: node id -> when it answered, on our monotonic clock. Nodes whose own timer took them back under the run come
-    first: what the others lack may follow from it.
+    ``at``: node id -> when it answered, on our monotonic clock. Nodes whose own timer rolled them back during the run
+    come first: what the others lack may follow from it.
     """
     problems: list[Problem] = []
     gone: list[Problem] = []

@@ -13,7 +13,7 @@ from netplan.verify.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the operator chose: seconds of the dead-man timer for each step (None: by what is measured), of soak, and of
+    """What the operator chose: seconds of the rollback timer for each step (None: by what is measured), of soak, and of
     a try's wait for a yes.
 
     ``steal``: take the nodes over from another control process that still holds them.
@@ -46,7 +46,7 @@ class Outcome:
     left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
     to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
     raised: tuple[int, int] | None = None
-    timer_s: int | None = None  # the dead-man timer of the last steps
+    timer_s: int | None = None  # the rollback timer of the last steps
     keep_margin_s: int = KEEP_MARGIN_S  # so long before ``until`` a yes has to come
 
 

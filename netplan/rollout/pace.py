@@ -31,7 +31,7 @@ ASK_S = 4  # a node asks its witness so long before the moment by which it must 
 APART_S = 10  # between the deadlines of a node and of its witness: one has asked, and answers, before the other
 ASKING_S = 6.0  # of that, three pings; the rest is a shell script's, on a node that may be slow
 LEAST_S = 16  # the one who decides has so long for hearing the word
-AGAIN_S = 25  # to notice that a node is unreachable, and to reach the others for taking back
+AGAIN_S = 25  # to notice that a node is unreachable, and to reach the others for rolling back
 KEEP_MARGIN_S = 10  # a yes in the last seconds could not reach every node before its timer
 ALIVE_S, CONNECT_S, PROMPT_S, STEP_S = 15, 10, 60, 900  # see Limits; the last for each round of nodes
 MOST_ALIVE_S = 60
@@ -150,7 +150,7 @@ class Pace:
 
     @property
     def revert_timer_s(self) -> int:
-        """The timer of a node that is being taken back: until the last of three steps has reached it."""
+        """The timer of a node that is being rolled back: until the last of three steps has reached it."""
         first, second, last = phases.ROLL_BACK
         needed = self.wall(first) + self.wall(second) + self.reach(last)
         return min(LONGEST_TIMER_S, max(REVERT_TIMER_S, math.ceil(COMFORT * needed)))
@@ -161,7 +161,7 @@ class Pace:
 
     @property
     def again_s(self) -> int:
-        """To notice that a node is unreachable, and to reach the others for taking back."""
+        """To notice that a node is unreachable, and to reach the others for rolling back."""
         return max(AGAIN_S, math.ceil(self.limits().alive_s + self.reach(phases.ROLL_BACK[0])))
 
     @property

@@ -17,7 +17,7 @@ TURN_S = 150  # longest wait on a node for another measurement to end, where no 
 class Step:
     """One round trip to the nodes. After it the exit tests of all its phases hold on all nodes, or nothing goes on.
 
-    ``payload``: the node's files travel with it. ``rearm``: the dead-man timer starts anew before the first phase.
+    ``payload``: the node's files travel with it. ``rearm``: the rollback timer starts anew before the first phase.
     ``pairs``: ``canary`` is the first pair and its two nodes, a number that wave of pairs, ``all`` every pair.
     ``fresh``: over a new SSH connection.
     """

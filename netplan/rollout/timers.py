@@ -1,4 +1,4 @@
-"""The dead-man timers of one run: how long they are, who has which, and whose fired while the run went on."""
+"""The rollback timers of one run: how long they are, who has which, and whose fired while the run went on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netplan.rollout.phases import Step
 from netplan.rollout.record.events import Paced
 
 EARLY_S = 1.0  # how far two clocks may go apart while a timer runs
-# What a node says, or the transport of it, that was taken back by its own timer in the middle of a step: its agent was
+# What a node says, or the transport of it, that was rolled back by its own timer in the middle of a step: its agent was
 # ended (no answer), found its transaction gone, or files that had been there
 SYMPTOMS = frozenset({"IPP603", "IPP609", "IPP662"})
 
@@ -74,7 +74,7 @@ class Timers:
         return self.pace.limits(armed or 0) if self.pace.trip_s else Limits(step_s=self.pace.limits().step_s)
 
     def seconds(self, step: Step, soak_s: int) -> int:
-        """Return the seconds until a node that hears nothing more takes itself back."""
+        """Return the seconds until a node that hears nothing more rolls back by itself."""
         if "accept-both" in step.phases:
             return self.pace.revert_timer_s
         if "await-confirm" in step.phases:

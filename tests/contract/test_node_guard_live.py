@@ -54,7 +54,7 @@ def soon(check: Callable[[], bool], seconds: float) -> float:
 
 def test_the_guard_comes_back_within_a_second(pair: tuple[str, str], script: Path) -> None:
     node = pair[0]
-    keeper = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
+    watchdog = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
     try:
         soon(lambda: has_guard(node), 5)
         for words in (
@@ -65,16 +65,16 @@ def test_the_guard_comes_back_within_a_second(pair: tuple[str, str], script: Pat
             assert inside(node, "nft", *words).returncode == 0
             assert soon(lambda: has_guard(node), 5) < 1.5, words
     finally:
-        os.killpg(keeper.pid, 9)
-        keeper.wait()
+        os.killpg(watchdog.pid, 9)
+        watchdog.wait()
 
 
-def test_a_keeper_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[str, str], script: Path) -> None:
+def test_a_watchdog_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[str, str], script: Path) -> None:
     node = pair[0]
     slow = script.read_text().replace("\tunshare --net", "\tsleep 0.7\n\tunshare --net")
     assert slow != script.read_text()
     script.write_text(slow)
-    keeper = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
+    watchdog = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
     try:
         soon(lambda: has_guard(node), 8)
         inside(node, "nft", "flush", "ruleset")
@@ -87,8 +87,8 @@ def test_a_keeper_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[str
         time.sleep(1)
         assert not has_guard(node)
     finally:
-        os.killpg(keeper.pid, 9)
-        keeper.wait()
+        os.killpg(watchdog.pid, 9)
+        watchdog.wait()
 
 
 def sent(node: str, destination: str) -> bool:

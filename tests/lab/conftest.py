@@ -32,19 +32,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     A test says with ``weight(seconds)`` what it takes on a quiet machine; one that says nothing takes a moment. Tests
     of one module that use ``module_clusters`` share its labs, and all that use ``applied`` share one.
     """
-    groups = {item: _group(item) for item in items if item.get_closest_marker("lab")}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.timeout(TEST_S))
-        if group != item.nodeid:
-            item.add_marker(pytest.mark.xdist_group(group))
+    groups = {}  # by id: an item's hash is that of its name, and that gets the group's behind it while we wait
+    for item in items:
+        if item.get_closest_marker("lab"):
+            group = groups[id(item)] = _group(item)
+            item.add_marker(pytest.mark.timeout(TEST_S))
+            if group != item.nodeid:
+                item.add_marker(pytest.mark.xdist_group(group))
     yield  # now those are gone that were not asked for
     weights: dict[str, float] = defaultdict(float)
     for item in items:
-        if item in groups:
+        if id(item) in groups:
             marker = item.get_closest_marker("weight")
-            weights[groups[item]] += marker.args[0] if marker else 1
+            weights[groups[id(item)]] += marker.args[0] if marker else 1
     first = list(weights)
-    items.sort(key=lambda item: (-weights[groups[item]], first.index(groups[item])) if item in groups else (0, 0))
+
+    def place(item: pytest.Item) -> tuple[float, int]:
+        group = groups.get(id(item))
+        return (-weights[group], first.index(group)) if group is not None else (0, 0)
+
+    items.sort(key=place)
 
 
 def _group(item: pytest.Item) -> str:

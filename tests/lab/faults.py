@@ -90,7 +90,7 @@ FAULTS: tuple[Fault, ...] = (
     _look("other-port", "other-family", "the overlay device has another port", "IPP638 names both"),
     _look("foreign-policy", "both-initiate", "somebody else's IPsec policy", "IPP640"),
     _look("program-gone", "kernel-lacks", "nft is not installed", "IPP631 names the package"),
-    _look("timer-broken", "reboot-open", "systemd-run does nothing", "IPP633: no dead-man timer, no change"),
+    _look("timer-broken", "reboot-open", "systemd-run does nothing", "IPP633: no rollback timer, no change"),
     _look("clock-ahead", "clock", "the nodes' clock is a day ahead", "IPP632 says by how much"),
     _look("clock-1970", "clock", "the nodes' clock begins anew", "IPP632 says by how much"),
     _look("peer-off", "node-away", "a node has no power", "exit 8, nothing changed"),

@@ -59,7 +59,7 @@ def rollout_of(lab: Lab, folder: Path, addresses: dict[str, dict[str, str]]) -> 
     document = yaml.safe_load(lab.plan.read_text())
     document["inventory"] = str(folder / "inventory.yml")
     document["underlay"] = {"family": "dual", "networks": [{"name": "storage", "mtu": 9000}]}
-    document["ipsec"] = {"protect": "hosts", "auth": "raw-keys"}
+    document["ipsec"] = {"protect": "hosts"}
     (folder / "plan.yaml").write_text(yaml.safe_dump(document))
     inventory = yaml.safe_load(lab.inventory.read_text())
     for name, host in inventory["k8s_nodes"]["hosts"].items():

@@ -17,7 +17,7 @@ FILTER = "table inet f { chain i { type filter hook input priority 0; meta l4pro
 CHANGES = {
     "systemctl stop ipsecplan-watch": "ipsecplan-watch.service is not running",
     "nft insert rule inet ipsecplan output udp dport 4789 accept": "in the kernel has 'udp dport 4789 accept'",
-    "ip xfrm policy deleteall dir out action block priority 4000050": "the floor lacks 1 of 1 policies",
+    "ip xfrm policy deleteall dir out action block priority 4000050": "1 of 1 block policies are missing",
     "ip link set ov0 mtu 1450": "ov0 has MTU 1450, planned 1416",
     "ip netns exec pod1 ip link set eth0 mtu 1450": "the pod at",
     "ip route replace 10.244.1.0/24 via {o1} dev ov0 onlink mtu 1300": "the route to 10.244.1.0/24 has MTU 1300",

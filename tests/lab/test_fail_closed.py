@@ -48,12 +48,12 @@ def flush(lab: Lab) -> None:
     there = ["nft", "list", "table", "inet", "ipsecplan"]
     for _ in range(3):
         lab.exec("n1", ["nft", "flush", "ruleset"], check=True)
-        until("the keeper puts the guard back", lambda: lab.exec("n1", there).returncode == 0)
+        until("the watchdog reloads the guard", lambda: lab.exec("n1", there).returncode == 0)
     back(lab)
 
 
 def flush_and_stop(lab: Lab) -> None:
-    """Both at once, and nobody to put the guard back: the floor alone holds."""
+    """Both at once, and no watchdog: the block policies alone hold."""
     stop = "systemctl stop ipsecplan-watch; nft flush ruleset; systemctl stop strongswan"
     lab.exec("n1", ["sh", "-c", stop], check=True)
     time.sleep(HELD_S)
@@ -79,13 +79,13 @@ def expiry(lab: Lab) -> None:
 
 
 def masked(lab: Lab) -> None:
-    """A boot without charon: guard and floor are there before the network, and nothing else."""
+    """A boot without charon: guard and block policies are there before the network, and nothing else."""
     lab.exec("n1", ["systemctl", "mask", "strongswan"], check=True)
     lab.power_cut("n1")
     lab.wait("n1")
     lab.exec("n1", ["sh", "-c", f"{POD} ping -n -c 20 -i 0.2 -W 1 10.244.2.2"])
     blocked = lab.exec("n1", ["grep", "XfrmOutPolBlock", "/proc/net/xfrm_stat"]).stdout
-    assert int(blocked.split()[1]) > 0, "the pod tried nothing, or the floor was not there"
+    assert int(blocked.split()[1]) > 0, "the pod tried nothing, or the block policies were not there"
     lab.exec("n1", ["sh", "-c", "systemctl unmask strongswan; systemctl start strongswan"], check=True)
     back(lab)
 
@@ -95,7 +95,7 @@ ALL: dict[str, Callable[[Lab], None]] = {
     "SIGTERM, 3 s, start": stopped,
     "kill -9, start, peer restarts": crash,
     "nft flush ruleset, 3 x": flush,
-    "flush, no keeper, charon stopped": flush_and_stop,
+    "flush, no watchdog, charon stopped": flush_and_stop,
     "all SAs gone": expiry,
     "boot with charon masked": masked,
 }

@@ -117,7 +117,7 @@ def test_no_room_for_our_state(rollout: Rollout) -> None:
 @pytest.mark.parametrize("where", ["/var/lib/ipsecplan", "/etc/ipsecplan"])
 @pytest.mark.parametrize("phase", ["arm", "stage", "permissive", "prepare"])
 def test_a_disk_that_fills_in_mid_apply(rollout: Rollout, where: str, phase: str) -> None:
-    """Taken back at once on every node, by steps that need no room but what was set aside for them.
+    """Rolled back at once on every node, by steps that need no room but what was set aside for them.
 
     Once nodes are prepared they may confirm as well, all of them.
     """

@@ -84,7 +84,7 @@ def test_nothing_but_ssh_is_clear_and_ssh_always_is(clusters: ClusterFactory, tm
     assert all(is_old(node) for node in rollout.status().values())
     assert ping(lab, other)
 
-    # the controller dies after clear packets are dropped: every node takes itself back
+    # the controller dies after clear packets are dropped: every node rolls back by itself
     pace = Pace.of(lab)
     rollout.kill_at("trap", pace.unit, pace.timer)
     rollout.settled()

@@ -25,7 +25,7 @@ def test_controller_gone_power_gone_and_cable_gone(clusters: ClusterFactory, tmp
     lab.power_cut("n2")
     lab.wait("n2")
     rollout.settled("n1", "n2")
-    until("n3 takes itself back", lambda: '"reverted"' in lab.exec("guest", ["sh", "-c", SEEN.format("n3")]).stdout)
+    until("n3 rolls back by itself", lambda: '"reverted"' in lab.exec("guest", ["sh", "-c", SEEN.format("n3")]).stdout)
     lab.mend_link("n3")
     lab.wait("n3")
     rollout.settled("n3")
@@ -47,7 +47,7 @@ def test_a_node_cut_off_takes_itself_back(clusters: ClusterFactory, tmp_path: Pa
         said = rest(process)
     assert process.returncode == 7, said
     assert "n3 can't be reached" in said
-    until("n3 takes itself back", lambda: '"reverted"' in lab.exec("guest", ["sh", "-c", SEEN.format("n3")]).stdout)
+    until("n3 rolls back by itself", lambda: '"reverted"' in lab.exec("guest", ["sh", "-c", SEEN.format("n3")]).stdout)
     lab.mend_link("n3")
     lab.wait("n3")
     rollout.settled()

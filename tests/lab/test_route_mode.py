@@ -47,7 +47,7 @@ def gone(lab: Lab) -> None:
 
 
 def unguarded(lab: Lab) -> None:
-    """No guard, nobody who puts it back, and the interface away: the prohibition alone."""
+    """No guard, no watchdog, and the interface away: the prohibition alone."""
     script = "systemctl stop ipsecplan-watch; nft flush ruleset; ip link delete $(ls /sys/class/net | grep xi-)"
     lab.exec("n1", ["sh", "-c", script], check=True)
     time.sleep(HELD_S)
@@ -103,7 +103,7 @@ def test_on_proven_and_off(clusters: ClusterFactory, tmp_path: Path) -> None:
 
 @pytest.mark.drill
 def test_taken_apart_by_hand(clusters: ClusterFactory, tmp_path: Path) -> None:
-    """Interface and guard away together, then the rule: nothing in clear, the keeper mends it, status names it."""
+    """Interface and guard away together, then the rule: nothing in clear, the watchdog mends it, status names it."""
     lab = clusters(nodes=2)
     cluster = Cluster(lab, tmp_path)
     bundle = cluster.bundle("route", **ROUTE)
@@ -116,7 +116,7 @@ def test_taken_apart_by_hand(clusters: ClusterFactory, tmp_path: Path) -> None:
     assert report.planted() >= 2
     print("longest run of lost pings", {pair: stream.longest for pair, stream in report.streams.items()})
     assert all(stream.lost for stream in report.streams.values()), "nothing was cut: the test has seen nothing"
-    assert all(node["differs"] == [] for node in cluster.status(bundle).values()), "the keeper put it back"
+    assert all(node["differs"] == [] for node in cluster.status(bundle).values()), "the watchdog restored it"
     lab.exec("n1", ["sh", "-c", "systemctl stop ipsecplan-watch; ip link delete $(ls /sys/class/net | grep xi-)"])
     nodes = json.loads(cluster.call("status", str(bundle), "--json", code=4))["result"]["nodes"]
     said = " ".join(nodes["n1"]["differs"])

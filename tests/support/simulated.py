@@ -1,6 +1,6 @@
 """Three nodes in folders: the real agent and the real revert.sh, under a clock, timers and a network that are played.
 
-What a phase does to IPsec is left out, but for the guard; what remembers, arms, decides and takes back is all real.
+What a phase does to IPsec is left out, but for the guard; what remembers, arms, decides and rolls back is all real.
 """
 
 from __future__ import annotations

@@ -318,7 +318,7 @@ async def test_a_stop_right_behind_the_start_of_a_measurement_stops_it(make, fol
 
 
 def _declared() -> set[str]:
-    from tui.screens import ask, draft, help, jump, prompt, save
+    from tui.dialogs import ask, draft, help, jump, prompt, save
 
     owners = [Planner, *MODES.values(), Choice, HeatMap, LogView, PlanForm]
     owners += [ask.AskScreen, draft.DraftScreen, help.HelpScreen, jump.JumpScreen, prompt.PromptScreen, save.SaveScreen]

@@ -86,6 +86,18 @@ def test_graph_names_an_upward_import_and_a_circle() -> None:
     assert graph.cycles([("a", "b"), ("b", "c"), ("c", "a"), ("c", "d"), ("e", "e")]) == (("a", "b", "c"), ("e",))
 
 
+# named in docs/architecture.md, but made when the program runs
+MADE = {"cluster/"}
+
+
+def test_every_file_that_the_architecture_page_names_exists() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w/.~-])(?:[\w.-]+/)*[\w-]+(?:\.(?:py|toml|sh)\b|/(?![\w*]))", text)) - MADE
+    missing = [name for name in sorted(named) if not any((at / name).exists() for at in (ROOT, ROOT / "netplan"))]
+    assert missing == []
+    assert len(named) > 50, "the walks name their files"
+
+
 def _without_encoding(path: Path) -> list[int]:
     """Return the lines on which a file opens text, or starts a process in text mode, in the locale's encoding."""
     found = []

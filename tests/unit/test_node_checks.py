@@ -291,8 +291,8 @@ def test_the_floor_that_a_release_wants(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(guard_here, "guard_difference", lambda: None)
     monkeypatch.setattr(guard_here, "running", lambda: True)
     assert guard_here.gaps() == [
-        "the floor lacks 1 of 2 policies, first 10.0.0.3/32",
-        "the floor blocks 1 addresses that are no peers, first 10.0.0.9/32",
+        "1 of 2 block policies are missing, first 10.0.0.3/32",
+        "1 block policies are for addresses that are no peers, first 10.0.0.9/32",
     ]
     assert xfrm.ours(listed[0], {"protect": "hosts"}), "preflight must not take it for somebody else's"
     assert guard.floor("geneve", 6081, family="ipv6", peers=["fd00::2"]).startswith(

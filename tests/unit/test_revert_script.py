@@ -60,7 +60,7 @@ def test_silence_reverts(node: Node) -> None:
     assert node.state["last"] == {"tx": TX, "result": "reverted", "by": "timer", "at": node.state["last"]["at"]}
     assert said.count("ping") == 3
     assert "ip route delete 198.18.7.9" in said
-    assert "ip addr del 198.18.7.9/32 dev lo" in said, "who has taken it back answers nobody"
+    assert "ip addr del 198.18.7.9/32 dev lo" in said, "who has rolled back answers nobody"
 
 
 @pytest.mark.parametrize("how", ["not prepared", "coordinator", "guard counts", "no guard", "no route"])

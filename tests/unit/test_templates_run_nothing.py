@@ -187,7 +187,7 @@ SSH = """#!/bin/sh
 for word in "$@"; do printf '%s\\n' "$word" >>{log}; done
 case " $* " in *" -O "*) exit 0 ;; esac
 cat >/dev/null
-echo 'IPSECPLAN-RESULT {{"results": [{{"phase": "status", "ok": true, "changed": false, "detail": "{said}"}}]}}'
+echo 'IPSECPLAN-RESULT {{"results": [{result}], "clock": 1.0, "wall": 2.0}}'
 """
 
 
@@ -202,7 +202,8 @@ def test_a_step_of_real_ansible(form: str, tmp_path: Path, monkeypatch: pytest.M
     log = tmp_path / "calls"
     ssh = programs / "ssh"
     said = json.dumps(FORMS["expression"] % canary)[1:-1].replace("'", "'\\''")
-    ssh.write_text(SSH.format(log=log, said=said))
+    result = f'"phase": "soak", "ok": true, "changed": false, "detail": "{said}", "findings": [], "seconds": 0.1'
+    ssh.write_text(SSH.format(log=log, result="{" + result + "}"))
     ssh.chmod(ssh.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     targets, requests = {}, {}
@@ -213,7 +214,7 @@ def test_a_step_of_real_ansible(form: str, tmp_path: Path, monkeypatch: pytest.M
             connection[variable] = text
         facts = {"id": node_id, "name": text, "peers": [{"name": text, "address": text}], "motd": {text: [text]}}
         targets[node_id] = Target(node_id, text, "0" * 64, facts, (), tmp_path, connection)
-        requests[node_id] = {"phases": ["status"], "node": facts, "tx": text}
+        requests[node_id] = {"phases": ["soak"], "node": facts, "tx": text}
     arrived: dict[str, Answer] = {}
     with AnsibleTransport() as transport:
         transport.step(requests, targets, payload=False, fresh=True, arrived=arrived.__setitem__)

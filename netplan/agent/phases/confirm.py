@@ -2,7 +2,7 @@
 
 One node of each connected part of the mesh, the coordinator, decides: its ``confirm`` is the moment from which the
 transaction is kept. A node that is prepared and hears nothing more asks its witness, one hop nearer to the coordinator,
-before its timer takes it back (revert.sh). The question is a ping through the tunnel to an address that exists on a
+before its timer rolls it back (revert.sh). The question is a ping through the tunnel to an address that exists on a
 node only once it has confirmed this very transaction.
 """
 

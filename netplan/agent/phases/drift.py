@@ -190,7 +190,7 @@ def orphans(node: NodeJson) -> list[DriftRow]:
 
 
 def closed(node: NodeJson, guard: Guard, timers: list[str], now: State) -> list[DriftRow]:
-    """Guard, floor, their keeper; the permissive policy; a timer that is armed though nothing is open."""
+    """Guard, block policies, guard watchdog; the permissive policy; a timer that is armed though nothing is open."""
     out = []
     if guard["mode"] != "drop":
         out.append(differing("IPP683", f"the guard is in mode {guard['mode']}", guard["mode"], "drop"))
@@ -201,7 +201,7 @@ def closed(node: NodeJson, guard: Guard, timers: list[str], now: State) -> list[
     if xfrm.open_to(node):
         out.append(differing("IPP683", "the permissive policy lets clear packets in", "there", "absent"))
     if timers and now["state"] == "confirmed":
-        out.append(differing("IPP683", "a dead-man timer is armed", timers[0], "none", f"systemctl stop {timers[0]}"))
+        out.append(differing("IPP683", "a rollback timer is armed", timers[0], "none", f"systemctl stop {timers[0]}"))
     return out
 
 

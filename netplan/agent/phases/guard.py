@@ -1,7 +1,7 @@
-"""What keeps a node closed besides charon: the guard as it is loaded, the floor under it, and who puts them back.
+"""What keeps a node closed besides charon: the guard as it is loaded, the block policies, and the guard watchdog.
 
-The floor is a policy ``block`` for overlay packets to each peer, behind every policy of charon. It stands while the
-guard's table is away, and the guard stands where somebody flushes policies.
+A block policy stops overlay packets to one peer, behind every policy of charon. Block policies hold while the guard's
+table is missing, and the guard holds when policies are flushed. ``floor`` in names means these policies.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SCRIPT = "/usr/local/lib/ipsecplan/guard.sh"
 WATCH = "ipsecplan-watch.service"
 WATCH_S = 90  # systemd reads all its units anew before it starts it
 WATCH_UNIT = "/etc/systemd/system/" + WATCH
-RELAXED = state.RUN + "/relaxed"  # while it exists, nobody puts the guard back
+RELAXED = state.RUN + "/relaxed"  # while it exists, the watchdog doesn't reload the guard
 
 
 def installed() -> set[str]:
-    """Return the destinations (address/width) of the floor's policies in the kernel."""
+    """Return the destinations (address/width) of the block policies in the kernel."""
     return {p["dst"] for p in xfrm.policies() if xfrm.is_floor(p)}
 
 
@@ -38,10 +38,10 @@ def planned_policies() -> dict[str, str]:
 
 
 def close() -> bool:
-    """Load guard and floor as their files say, and have them kept. True when anything changed.
+    """Load guard and block policies from their files and start the watchdog. True when anything changed.
 
     Policies of peers that are no peers any more go; between old and new there is no moment without the others. The
-    keeper is started in the background, because systemd takes its time to read units anew:
+    watchdog is started in the background, because systemd takes its time to read units anew:
     :func:`require_watchdog` waits for it.
     """
     before, wants = installed(), set(planned_policies())
@@ -68,7 +68,7 @@ def close() -> bool:
             )
         lacking = wants - installed()
         if lacking:
-            raise Stop(finding("IPP612", f"the kernel did not take the floor to {sorted(lacking)[0]}"))
+            raise Stop(finding("IPP612", f"the kernel did not accept the block policy to {sorted(lacking)[0]}"))
     was = running()
     if not was:
         reread = f"systemctl daemon-reload; systemctl restart {WATCH}"  # the drop-in of strongswan.service too
@@ -79,33 +79,33 @@ def close() -> bool:
 
 
 def require_watchdog() -> None:
-    """Stop unless somebody puts the guard back when it is taken away."""
+    """Raise Stop unless ipsecplan-watch.service is running."""
     if not core.wait(running, WATCH_S):
-        text = f"{WATCH} does not run, {WATCH_S} s after it was started: nobody would put the guard back"
+        text = f"{WATCH} does not run, {WATCH_S} s after it was started: nothing would reload the guard"
         raise Stop(finding("IPP612", text, "journalctl -u " + WATCH))
 
 
 def running() -> bool:
-    """Tell whether the keeper runs; asks systemd only where its control group isn't seen."""
+    """Tell whether the watchdog runs; asks systemd only where its control group isn't seen."""
     if any(os.path.isdir(f"{root}/system.slice/{WATCH}") for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd")):
         return True
     return run("systemctl", "is-active", WATCH).out.strip() == "active"
 
 
 def gaps() -> list[str]:
-    """Return what is missing of guard, floor and their keeper, in words."""
+    """Return what is missing of guard, block policies and watchdog, in words."""
     words = []
     different = guard_difference()
     if different:
         words.append(different)
     lacking = sorted(set(planned_policies()) - installed())
     if lacking:
-        words.append(f"the floor lacks {len(lacking)} of {len(planned_policies())} policies, first {lacking[0]}")
+        words.append(f"{len(lacking)} of {len(planned_policies())} block policies are missing, first {lacking[0]}")
     more = sorted(installed() - set(planned_policies()))
     if more:
-        words.append(f"the floor blocks {len(more)} addresses that are no peers, first {more[0]}")
+        words.append(f"{len(more)} block policies are for addresses that are no peers, first {more[0]}")
     if not running():
-        words.append("ipsecplan-watch.service is not running: nobody puts the guard back")
+        words.append("ipsecplan-watch.service is not running: nothing reloads the guard")
     return words
 
 

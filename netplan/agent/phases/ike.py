@@ -283,7 +283,7 @@ def retire(node: NodeJson, tx: str, later: Sequence[Later]) -> int:
 
 
 def enforce(request: Request) -> Work:
-    """Phase ``enforce``: guard and floor drop what is clear, now and after a boot; then the permissive policy goes."""
+    """Phase ``enforce``: guard and block policies drop what is clear, also after a boot; the permissive policy goes."""
     node, tx = request["node"], request["tx"]
     text = deferred_pairs.guard(core.read(paths.ETC + "/guard-drop.nft") or "", node)
     changed = release_module.put(tx, paths.GUARD, text, 0o640)

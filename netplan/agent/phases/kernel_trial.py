@@ -134,7 +134,7 @@ def bypasses(device: str) -> list[Finding]:
             out.append(f"an eBPF program on {device} ({side})")
     if which("ethtool") and re.search(r"(?m)^\s*esp-hw-offload: on", run("ethtool", "-k", device).out):
         out.append(f"ESP offload in {device} (`ethtool -K {device} esp-hw-offload off`)")
-    hint = "prove it with `ipsecplan verify` after each change of that program or card; the floor holds before it"
+    hint = "prove it with `ipsecplan verify` after each change of that program or card; block policies act before it"
     return [
         finding("IPP646", f"{what} may take packets past netfilter: fail closed is not promised here", hint, "warning")
         for what in out

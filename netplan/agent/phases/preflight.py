@@ -67,7 +67,7 @@ def preflight(request: Request) -> PreflightWork:
         wrong += kernel_trial.bypasses(device)
     wrong += _paths(node, request.get("replaced", ()))
     if not _timer_fired(test):
-        text = f"a systemd-run timer of 1 s did not run the revert script within {FIRED_S} s: no dead-man timer here"
+        text = f"a systemd-run timer of 1 s did not run the revert script within {FIRED_S} s: no rollback timer here"
         wrong.append(finding("IPP633", text, "`systemctl status` and the journal say why"))
     heard = reachability.wait(talk, HEAR_S) if talk else []
     if any(f["severity"] == "error" for f in wrong):

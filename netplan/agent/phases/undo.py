@@ -28,7 +28,7 @@ def _script(word: str, timeout: float = SCRIPT_S, *, may_lack: bool = False) -> 
 
 
 def _ours(request: Request, now: State) -> bool:
-    """Tell whether a request may take back what is here: its own transaction, or what an operator's revert names.
+    """Tell whether a request may roll back what is here: its own transaction, or what an operator's revert names.
 
     Its own transaction may be confirmed already, where another node could not confirm: then it is opened again.
     """
@@ -68,7 +68,7 @@ def roll_back(request: Request) -> Work:
     if state.load()["state"] == "open":
         _script("operator")
         if state.load()["state"] == "confirmed" and _ours(request, state.load()):
-            _script("operator")  # its timer was faster and its witness still said yes; it is taken back elsewhere
+            _script("operator")  # its timer was faster and its witness still said yes; it is rolled back elsewhere
         state.disarm()
     else:
         _script("off")

@@ -56,7 +56,7 @@ def hosts(node: NodeJson) -> bool:
 
 
 def is_floor(policy: Json) -> bool:
-    """Tell a policy of the floor by its direction, action and priority."""
+    """Tell a block policy of ours by its direction, action and priority."""
     return bool(policy["dir"] == "out" and policy["action"] == "block" and policy["priority"] == FLOOR_PRIORITY)
 
 

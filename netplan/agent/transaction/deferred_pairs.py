@@ -99,6 +99,6 @@ def routes(text: str) -> str:
 
 
 def floor(text: str) -> str:
-    """Return a floor without the deferred pairs: one policy a line, by its destination."""
+    """Return the block policies without the deferred pairs: one policy a line, by its destination."""
     clear = {f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for _, address, *_ in current().values()}
     return "".join(line + "\n" for line in text.splitlines() if not clear & set(line.split()))

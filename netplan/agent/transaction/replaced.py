@@ -1,7 +1,7 @@
 """Another machine stands where a node was: same name and address, nothing of ours on it, another key.
 
 Its peers still have SAs with the machine before, which nobody answers any more. They end when the peers stage, before
-the new machine has loaded a connection: so nothing of its own can be hit. Traps, guard and floor stay as they are.
+the new machine has loaded a connection: so nothing of its own can be hit. Traps, guard and block policies stay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the node remembers: the open transaction, its snapshot, the releases, the dead-man timer.
+"""What the node remembers: the open transaction, its snapshot, the releases, the rollback timer.
 
 /var/lib/ipsecplan/state.json          none | open | confirmed, and how the last transaction ended
 /var/lib/ipsecplan/open                the id of the unconfirmed transaction; exists only while there is one
@@ -96,7 +96,7 @@ def reached(tx: str, step: str) -> None:
 
 
 def progress(now: State) -> Progress:
-    """Return how far the open transaction is; ``left_s``: seconds until this node takes it back by itself."""
+    """Return how far the open transaction is; ``left_s``: seconds until this node rolls it back by itself."""
     if now["state"] != "open":
         return {"kind": "", "release": "", "steps": [], "proven": False, "prepared": False, "left_s": None}
     folder = tx_folder(now["tx"])
@@ -156,7 +156,7 @@ def begin(tx: str, node: NodeJson, seconds: int, about: str, ended: Callable[[st
 
 
 def arm(tx: str, seconds: int) -> None:
-    """Arm the dead-man timer anew: the new one first, then the old one away. Monotonic, so no clock can move it."""
+    """Arm the rollback timer anew: the new one first, then the old one away. Monotonic, so no clock can move it."""
     private(RUN)
     unit = f"ipsecplan-revert-{tx}-{time.monotonic_ns()}"  # a name that no agent that was killed here has taken
     must(
@@ -201,14 +201,14 @@ def seconds_left(request: Request) -> int:
 
 
 def disarm() -> None:
-    """Stop the dead-man timer, and one that an agent that was killed left beside it."""
+    """Stop the rollback timer, and one that an agent that was killed left beside it."""
     _stop(*armed())
     core.remove(RUN + "/timer")
     core.remove(RUN + "/deadline")
 
 
 def armed() -> list[str]:
-    """Return the names of armed dead-man timers."""
+    """Return the names of armed rollback timers."""
     done = run("systemctl", "list-units", "--plain", "--no-legend", "--type=timer", "ipsecplan-revert-*")
     return [line.split()[0] for line in done.out.splitlines() if line.strip()]
 

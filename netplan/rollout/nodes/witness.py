@@ -21,7 +21,7 @@ def witnesses(peers: Mapping[str, Sequence[str]]) -> dict[str, Role]:
     """Return each node's role. ``peers``: node id -> ids it has a pair with.
 
     The coordinator of a connected part is its node with the most peers (the first of them), so that few hops are
-    asked over. Peers that are not nodes of ours (far ends that others configure) take no part.
+    asked over. Unmanaged peers take no part.
     """
     roles: dict[str, Role] = {}
     known = {node: [peer for peer in found if peer in peers] for node, found in peers.items()}

@@ -21,7 +21,7 @@ class Event:
 class RunStarted(Event):
     """A run begins: of a new transaction, or (confirm, resume, revert) of one that is open. ``nodes`` is id -> name.
 
-    ``timer_s``: seconds of the dead-man timer that the operator chose; None where it is set by what is measured, see
+    ``timer_s``: seconds of the rollback timer that the operator chose; None where it is set by what is measured, see
     Paced. What a phase arms, its PhaseStarted says.
     """
 
@@ -48,7 +48,7 @@ class Paced(Event):
 class PhaseStarted(Event):
     """A phase starts on these nodes (names).
 
-    ``timer_s``: these nodes take themselves back so many seconds after this line unless they hear more; None where
+    ``timer_s``: these nodes roll back by themselves so many seconds after this line unless they hear more; None where
     the phase leaves their timers as they are.
     """
 
@@ -93,7 +93,7 @@ class PhaseFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reverting(Event):
-    """The transaction is being taken back, and why."""
+    """The transaction is being rolled back, and why."""
 
     reason: str
 

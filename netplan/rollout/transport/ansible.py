@@ -114,7 +114,7 @@ class AnsibleTransport:
     ) -> dict[str, Answer]:
         """Carry one request to each node. Never raises for a node's sake: an answer says what happened.
 
-        Nor for this machine's (a full disk, say): what could not be sent is an answer, so that the rest is taken back.
+        Nor for this machine's (a full disk, say): what could not be sent is an answer, so that the rest is rolled back.
         """
         seen: dict[str, Answer] = {}
         try:

@@ -20,7 +20,7 @@ from netplan.rollout.verbs.raise_mtu import raise_mtu
 from netplan.rollout.verbs.revert import undo_after
 from netplan.verify.reach import judge
 
-# Asked with what was proven and the seconds that are left. True keeps, False takes back, None leaves the question to
+# Asked with what was proven and the seconds that are left. True keeps, False rolls back, None leaves the question to
 # `ipsecplan confirm`.
 Keep = Callable[[Outcome, int], bool | None]
 
@@ -122,7 +122,7 @@ def _look(engine: Engine) -> dict[str, Answer]:
 
 
 def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep | None) -> None:
-    """Do these steps, the last ones of the transaction, and confirm; or take everything back. Fills ``outcome``."""
+    """Do these steps, the last ones of the transaction, and confirm; or roll everything back. Fills ``outcome``."""
     try:
         for step in steps:
             engine.stop_if_cancelled()
@@ -167,7 +167,7 @@ def lost_race(failure: Failed) -> bool:
 
 
 def all_leased_by_other(engine: Engine, failure: Failed) -> bool:
-    """Tell whether another one has got every node: then there is nothing of ours to take back."""
+    """Tell whether another one has got every node: then there is nothing of ours to roll back."""
     armed = engine.run.results.get("arm", {})
     return (
         lost_race(failure) and len(armed) == len(engine.targets) and not any(result["ok"] for result in armed.values())

@@ -20,8 +20,8 @@ def confirm_all(engine: Engine) -> None:
     """Confirm on all nodes, in three rounds: all are prepared, one of each part of the mesh decides, the rest follows.
 
     A controller that dies before the second round leaves everything old, after it everything new: a node that hears
-    nothing more asks. Raises Failed where everything is to be taken back. Confirming twice does no harm, so a lost
-    answer is asked for again, as long as there is time to take back before a node would ask.
+    nothing more asks. Raises Failed where everything is to be rolled back. Confirming twice does no harm, so a lost
+    answer is asked for again, as long as there is time to roll back before a node would ask.
     """
     roles = witnesses({i: [peer["id"] for peer in target.node["peers"]] for i, target in engine.targets.items()})
     pace = engine.timers.pace

@@ -1,4 +1,4 @@
-"""The verb ``resume``: what a control process left behind when it died is finished, or taken back.
+"""The verb ``resume``: what a control process left behind when it died is finished, or rolled back.
 
 The nodes' own memory decides, not the journal: they know which steps they have done. Every phase does nothing where it
 is done already, so a step that only some nodes have finished is sent to all again.
@@ -98,7 +98,7 @@ def _reverted(node: Status, transaction: str) -> bool:
 def _what_to_do(
     engine: Engine, found: Found, transaction: str, outcome: Outcome, keep: Keep | None
 ) -> tuple[str, Callable[[], None]]:
-    """Decide between going on, finishing to confirm, and taking back; return it in words and as what does it.
+    """Decide between going on, finishing to confirm, and rolling back; return it in words and as what does it.
 
     Raises Failed when the timer that was asked for is too short to go on with.
     """

@@ -1,4 +1,4 @@
-"""Taking back: a failed transaction at once, an open one on request, or everything, to the state before ipsecplan."""
+"""Rolling back: a failed transaction at once, an open one on request, or everything, to the state before ipsecplan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netplan.rollout.record.events import Reverting
 
 
 def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
-    """Take the transaction back on every node, now; who can't be reached has its timer. Fills ``outcome``."""
+    """Roll the transaction back on every node, now; who can't be reached has its timer. Fills ``outcome``."""
     engine.emit(Reverting(reason=str(failure)))
     outcome.problems += failure.problems
     lost: list[str] = []
@@ -35,7 +35,7 @@ def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
 
 
 def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
-    """Take the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
+    """Roll the open transaction back, or, where the bundle is confirmed, everything; then raise the MTUs."""
     try:
         found = engine.read_state(before=True)
         stolen = engine.acquire_lease()

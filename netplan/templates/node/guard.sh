@@ -1,7 +1,7 @@
 #!/bin/sh
 # ipsecplan: keeps this node closed, whatever happens to charon and to nftables. Needs no network and no Python.
 #
-#   guard.sh load      guard and floor as the files say: at boot before the network, and after somebody took them away
+#   guard.sh load      guard and block policies as the files say: at boot before the network, and after a removal
 #   guard.sh watch     does that within a second of the guard's disappearance; sleeps until nftables reports something
 #   guard.sh orphans   before charon starts: removes the SAs that a killed charon left, which nobody would rekey
 #   guard.sh wake      after it started: tells those peers, who still send what nobody here can decrypt
@@ -28,7 +28,7 @@ fingerprint() {
 load() {
 	unshare --net /bin/sh "$0" learn >"$RUN/guard.sum.tmp" && mv -f "$RUN/guard.sum.tmp" "$RUN/guard.sum"
 	nft -f "$ETC/guard.nft" || return 1
-	grep -q ' drop$' "$ETC/guard.nft" || return 0 # a guard that only counts has no floor under it
+	grep -q ' drop$' "$ETC/guard.nft" || return 0 # a guard that only counts has no block policies
 	[ -r "$ETC/floor" ] && ip -force -batch "$ETC/floor"
 	tunnels
 	return 0
@@ -43,7 +43,7 @@ tunnels() {
 
 learn() { nft -f "$ETC/guard.nft" && fingerprint; }
 
-# One at a time. Who makes $RUN/relaxed and then has had this lock knows that nobody is about to put the guard back.
+# One at a time. Who makes $RUN/relaxed and then has had this lock knows that nothing is about to reload the guard.
 locked() {
 	(
 		flock -w 30 9
@@ -87,7 +87,7 @@ orphans() {
 }
 
 # A wildcard's traps don't take the place of the policies that the SAs of a killed charon had, which go before them
-# and ask for an SA that no charon knows. The floor and the wildcard's own policies have other selectors.
+# and ask for an SA that no charon knows. Block policies and the wildcard's own have other selectors.
 stale() {
 	while read -r local remote _; do
 		case $local in *:*) width=128 ;; *) width=32 ;; esac
@@ -109,8 +109,8 @@ wake() {
 }
 
 # A wildcard can't open IKE, and what its traps open says nothing of INITIAL_CONTACT, which is what makes peers forget.
-# So for a moment there is a connection for each peer instead, without traps, and no IKE_SA of before it. The guard and
-# the floor hold meanwhile.
+# So for a moment there is a connection for each peer instead, without traps, and no IKE_SA of before it. Guard and
+# block policies hold meanwhile.
 introduce() {
 	# swanctl takes no connection whose shared section is in another file
 	cat "$ETC/start-none.conf" "$ETC/pairs.conf" >"$RUN/introduce.conf"

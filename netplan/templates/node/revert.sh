@@ -105,7 +105,7 @@ accept_both() {
 	token del
 	: >"$RUN/relaxed" # guard.sh puts nothing back meanwhile; it may have looked just before this, so wait for it
 	flock -w 30 "$RUN/guard.lock" true 2>/dev/null
-	ip xfrm policy deleteall dir out action block priority 4000050 2>/dev/null # the floor
+	ip xfrm policy deleteall dir out action block priority 4000050 2>/dev/null # block policies
 	if [ "$what" != relax ] && [ -z "$old_release" ]; then # nothing will be encrypted here: no guard at all
 		nft delete table inet ipsecplan 2>/dev/null
 	elif guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
@@ -288,7 +288,7 @@ back() {
 		rm -f "$RUN/relaxed"
 		if [ -r "$GUARD" ]; then
 			sh "$GUARD" load || failed=1
-		elif [ -r /etc/ipsecplan/guard.nft ]; then # a release of before the floor
+		elif [ -r /etc/ipsecplan/guard.nft ]; then # a release of before the block policies
 			nft -f /etc/ipsecplan/guard.nft || failed=1
 		fi
 		[ ! -r "$ROUTE" ] || sh "$ROUTE" load || failed=1
