@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import platform
-import tempfile
 import time
 import traceback
 from collections.abc import Iterable
@@ -15,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from netplan import __version__
-from netplan.problems import ProblemError, printable
-
-LONGEST = 160  # characters of an error's own words in the line
+from netplan.cli.defect import write_report
 
 
 def as_error(renderables: Iterable[Any]) -> Exception:
@@ -37,40 +33,14 @@ def as_error(renderables: Iterable[Any]) -> Exception:
 def report(error: BaseException, about: dict[str, object], state_dir: str | None) -> Path | None:
     """Write what is needed to find the fault; None when it can't be written anywhere. Never raises OSError.
 
-    No local variables and no environment: both may hold secrets. Mode 0600, below the state directory, else a
-    temporary file.
+    No local variables and no environment: both may hold secrets.
     """
-    text = _text(error, about)
-    name = f"ui-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
-    with contextlib.suppress(OSError, ProblemError):  # ProblemError: a user without a home has no state directory
-        from netplan.rollout.record.journal import state_root
-
-        path = state_root(state_dir) / "crashes" / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as out:
-            out.write(text)
-        return path
-    with contextlib.suppress(OSError):
-        handle, made = tempfile.mkstemp(prefix="ipsecplan-ui-", suffix=".txt")
-        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as out:
-            out.write(text)
-        return Path(made)
-    return None
+    return write_report(_text(error, about), state_dir, "ui-")
 
 
 def trace(error: BaseException) -> str:
     """Return the traceback with everything that led to it."""
     return "".join(traceback.format_exception(error))
-
-
-def sentence(error: BaseException) -> str:
-    """Return what happened and where, in one line."""
-    words = printable(" ".join(str(error).split()))
-    words = f": {words[: LONGEST - 1]}…" if len(words) > LONGEST else f": {words}" if words else ""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({'/'.join(Path(frames[-1].filename).parts[-2:])}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}{words}{place}"
 
 
 def _text(error: BaseException, about: dict[str, object]) -> str:

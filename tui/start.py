@@ -80,6 +80,7 @@ def _ended(planner: Planner | None, fault: BaseException | None, terminal: Termi
     if number is not None:
         _say(f"ipsecplan ui: ended by {signal.Signals(number).name}{draft}")
         return 128 + number
+    from netplan.cli.defect import sentence
     from tui import crash
 
     error = present(error, "the error")  # a signal or a good end has returned above
@@ -95,7 +96,7 @@ def _ended(planner: Planner | None, fault: BaseException | None, terminal: Termi
     if report is None:
         _say(crash.trace(error))
     where = f"report: {report}" if report is not None else "its report, which can't be written anywhere, is above"
-    _say(f"ipsecplan ui: error in the planner: {crash.sentence(error)}; {where}{draft}")
+    _say(f"ipsecplan ui: error in the planner: {sentence(error)}; {where}{draft}")
     return int(ExitCode.FAILURE)
 
 

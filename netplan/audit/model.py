@@ -40,7 +40,6 @@ class Device:
     lower: str = ""
     master: str = ""
     loopback: bool = False
-    default_route: bool = False
     configured: bool = False
 
 

@@ -34,20 +34,24 @@ def tell(error: Exception, argv: Sequence[str]) -> None:
             sys.stderr.write(line + "\n")
 
 
-def problem(error: Exception, argv: Sequence[str]) -> Problem:
-    """Return the error as a Problem, its report written."""
+def sentence(error: BaseException) -> str:
+    """Return what happened and where, in one line."""
     words = printable(" ".join(str(error).split()))
     words = f": {words[: LONGEST - 1]}…" if len(words) > LONGEST else f": {words}" if words else ""
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({'/'.join(Path(frames[-1].filename).parts[-2:])}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{words}{place}"
+
+
+def problem(error: Exception, argv: Sequence[str]) -> Problem:
+    """Return the error as a Problem, its report written."""
     where = report(error, argv)
     hint = f"please send the report {where}" if where else f"{DEBUG}=1 shows the traceback"
-    message = f"this is a defect of ipsecplan: {type(error).__name__}{words}{place}"
-    return Problem(code=DefectError.code, message=message, hint=hint)
+    return Problem(code=DefectError.code, message=f"this is a defect of ipsecplan: {sentence(error)}", hint=hint)
 
 
 def report(error: Exception, argv: Sequence[str]) -> Path | None:
-    """Write a report (0600) below the state directory, else as a temporary file; None when neither can be written.
+    """Write a report on an error of the command line.
 
     No local variables and no environment but the locale: both may hold secrets.
     """
@@ -61,15 +65,23 @@ def report(error: Exception, argv: Sequence[str]) -> Path | None:
             "".join(traceback.format_exception(error)),
         ]
     )
-    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
-    with contextlib.suppress(OSError, ProblemError):
+    return write_report(text)
+
+
+def write_report(text: str, state_dir: str | None = None, kind: str = "") -> Path | None:
+    """Write a report (0600) below the state directory, else as a temporary file; ``kind`` begins its name.
+
+    Returns None when it can't be written anywhere. Never raises OSError.
+    """
+    name = f"{kind}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
+    with contextlib.suppress(OSError, ProblemError):  # ProblemError: a user without a home has no state directory
         from netplan.rollout.record.journal import state_root
 
-        path = state_root() / "crashes" / name
+        path = state_root(state_dir) / "crashes" / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _put(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path, text)
     with contextlib.suppress(OSError):
-        handle, made = tempfile.mkstemp(prefix="ipsecplan-crash-", suffix=".txt")
+        handle, made = tempfile.mkstemp(prefix=f"ipsecplan-{kind or 'crash-'}", suffix=".txt")
         return _put(handle, Path(made), text)
     return None
 

@@ -83,29 +83,69 @@ def as_json(enabled: bool) -> Iterator[None]:
         known = isinstance(error, ProblemError)
         if not enabled or (debugging() and not known):
             raise
-        caught = error if isinstance(error, ProblemError) else ProblemError(_unforeseen(error), ExitCode.FAILURE)
+        caught = (
+            error
+            if isinstance(error, ProblemError)
+            else ProblemError(_unforeseen(error, sys.argv[1:]), ExitCode.FAILURE)
+        )
         emit_json(None, caught.problems, caught.exit_code)
         raise click.exceptions.Exit(int(caught.exit_code)) from error
 
 
-def _unforeseen(error: Exception) -> Problem:
+def _unforeseen(error: Exception, argv: Sequence[str]) -> Problem:
     """Return the Problem for an exception that no verb handles: an error of the system, else a defect of ipsecplan."""
-    return refused(error) if isinstance(error, OSError) else defect.problem(error, sys.argv[1:])
+    return refused(error) if isinstance(error, OSError) else defect.problem(error, argv)
+
+
+# Options by their earlier names, too unlike for "Did you mean" to find the new one by itself
+_RENAMED = {
+    "--timer": "--rollback-timeout",
+    "--keep-for": "--confirm-timeout",
+    "--steal": "--take-over",
+    "--batch": "--wave-size",
+    "--defer-away": "--skip-unreachable",
+    "--raise": "--raise-mtu",
+    "--every": "--interval",
+    "--looks": "--count",
+}
+
+
+def _with_new_name(error: click.NoSuchOption) -> click.NoSuchOption:
+    """Return an error about an option's earlier name as one that says the name it has now."""
+    new = _RENAMED.get(error.option_name)
+    if new is None or error.ctx is None or not any(new in option.opts for option in error.ctx.command.params):
+        return error
+    said = f"No such option '{error.option_name}'. Did you mean '{new}'?"  # click names only what is spelt alike
+    return click.NoSuchOption(error.option_name, said, ctx=error.ctx)
+
+
+def _json_asked(argv: Sequence[str]) -> bool:
+    """Tell whether ``--json`` is among our arguments, even where click took it for the value of another option."""
+    return "--json" in (argv[: argv.index("--")] if "--" in argv else argv)  # what follows is for another command
 
 
 def _refuse(error: click.ClickException, argv: Sequence[str]) -> int:
     """Report an error of the command line, as the JSON object where ``--json`` is among the arguments."""
     code = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILURE
-    own = list(argv[: argv.index("--")]) if "--" in argv else argv  # what follows is for another command
-    if "--json" not in own:
+    if isinstance(error, click.NoSuchOption):
+        error = _with_new_name(error)
+    if not _json_asked(argv):
         error.show()
         return int(code)
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"'{context.command_path} --help' lists the options" if context else None
+    return _fail([Problem(code="IPP001", message=error.format_message(), hint=hint)], code, argv)
+
+
+def _fail(problems: Sequence[Problem], code: ExitCode, argv: Sequence[str]) -> int:
+    """Report what ended a verb, as the JSON object where ``--json`` is among the arguments; return the exit code."""
+    if not _json_asked(argv):
+        report(problems)
+        return int(code)
     try:
-        emit_json(None, [Problem(code="IPP001", message=error.format_message(), hint=hint)], code)
+        emit_json(None, problems, code)
     except ProblemError as full:
-        report(full.problems)
+        report([*problems, *full.problems])
     return int(code)
 
 
@@ -133,14 +173,12 @@ def run(cli: click.Command, argv: list[str]) -> int:
         note("interrupted")
         return int(ExitCode.INTERRUPTED)
     except ProblemError as error:
-        report(error.problems)
-        return int(error.exit_code)
+        return _fail(error.problems, error.exit_code, argv)
     except BrokenPipeError:  # `ipsecplan calc ... | head`
         sys.stderr.close()
         return int(ExitCode.OK)
     except Exception as error:  # noqa: BLE001  the last place before a traceback
-        if isinstance(error, OSError) and not debugging():
-            report([refused(error)])
-        else:
-            defect.tell(error, argv)
+        if not debugging():
+            return _fail([_unforeseen(error, argv)], ExitCode.FAILURE, argv)
+        defect.tell(error, argv)
         return int(ExitCode.FAILURE)

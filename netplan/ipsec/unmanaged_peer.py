@@ -13,7 +13,7 @@ from netplan.model.node import Node
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
 from netplan.model.proposals.keywords import GROUPS, INTEGRITY, PRF, group
 from netplan.plan.types import Plan
-from netplan.templates.render import render
+from netplan.templates.render import markdown_cell, render
 
 # IANA numbers, which is what appliances ask for
 _GROUP_NUMBERS = {
@@ -68,7 +68,7 @@ def parameters(plan: Plan, node: Node) -> str:
     ]
     return render(
         "review/unmanaged-peer.md.j2",
-        {"cell": _cell},
+        {"cell": markdown_cell},
         plan=plan,
         node=node,
         peers=peers,
@@ -103,11 +103,3 @@ def words(proposal: EspProposal | IkeProposal) -> Words:
 def _cipher(word: str) -> str:
     found = esp_proposal(word) or esp_proposal(f"{word}-sha256")
     return found.negotiated.split("/")[0] if found else word
-
-
-def _cell(value: object) -> str:
-    """Text that can't break a Markdown table or start markup in it."""
-    text = "".join(c if c.isprintable() else "?" for c in str(value))
-    for c in "\\|`*_<>[]":
-        text = text.replace(c, "\\" + c)
-    return text

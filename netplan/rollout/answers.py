@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netplan.agent.protocol.reply import Finding, Last, Result
-from netplan.problems import Problem, printable
+from netplan.problems import Problem, errors, printable
 from netplan.rollout.pace import Limits
 from netplan.rollout.phases import Step
 from netplan.rollout.timers import SYMPTOMS, Failure, Timers
@@ -16,7 +16,7 @@ def problems_of(name: str, result: Result) -> list[Problem]:
     """Return the findings of one phase of a node as Problems."""
     return [
         Problem(
-            code=f["code"],
+            code=printable(f["code"]),
             message=f"{name}: {printable(f['message'])}",
             hint=printable(f["hint"]) if f["hint"] else None,
             severity=f["severity"],
@@ -75,7 +75,7 @@ def judge(
             mine.append(Problem(code="IPP662", message=f"{name} gave no answer to {step.phases[0]}: {said}"))
         for result in answer.results:
             if not result["ok"]:
-                mine += [p for p in problems_of(name, result) if p.severity == "error"]
+                mine += errors(problems_of(name, result)) or [_no_reason(name, result)]
                 phase, ended = result["phase"], _ended(result)
         codes = {problem.code for problem in mine}
         refused = step.rearm and phase == step.phases[0] and "IPP603" in codes
@@ -85,6 +85,11 @@ def judge(
             mine = [p for p in mine if p.code not in SYMPTOMS]
         problems += mine
     return gone + problems, unreachable
+
+
+def _no_reason(name: str, result: Result) -> Problem:
+    """A node says that a phase failed, and no more: a failure all the same."""
+    return Problem(code="IPP662", message=f"{name} says that {result['phase']} failed, and not why")
 
 
 def _away(name: str, said: str, limits: Limits) -> Problem:

@@ -35,6 +35,7 @@ AGAIN_S = 25  # to notice that a node is unreachable, and to reach the others fo
 KEEP_MARGIN_S = 10  # a yes in the last seconds could not reach every node before its timer
 ALIVE_S, CONNECT_S, PROMPT_S, STEP_S = 15, 10, 60, 900  # see Limits; the last for each round of nodes
 MOST_ALIVE_S = 60
+MOST_CONNECT_S = 120  # keys are exchanged and a process is made for it: 27 s where a trip took 15 s
 
 # Own work of a node in a phase as a share of that of a look, measured on emulated nodes under load (a look had 91
 # and 109 s) and rounded up. Phases that wait for something have in here only what they do beside it.
@@ -180,8 +181,9 @@ class Pace:
         A node that is cut off should be noticed soon, but not one that is only slow.
         """
         slow = min(MOST_ALIVE_S, math.ceil(self.assumed_s))
+        anew = min(MOST_CONNECT_S, 2 * math.ceil(self.assumed_s))  # trips are over connections that are there
         step = max(STEP_S * self.rounds, timer_s + MOST_ALIVE_S + math.ceil(self.rounds * self.assumed_s))
-        return Limits(step_s=step, connect_s=max(CONNECT_S, slow), alive_s=max(ALIVE_S, slow))
+        return Limits(step_s=step, connect_s=max(CONNECT_S, anew), alive_s=max(ALIVE_S, slow))
 
 
 _ANY = Step(phases=("any",))
@@ -236,10 +238,13 @@ def automatic(pace: Pace, steps: Sequence[Step], deepest: int = 1) -> int:
 
 def patience(pace: Pace, steps: Sequence[Step], timer_s: int, deepest: int = 1) -> int:
     """Return how long a node may wait for its peers so that no timer of ``timer_s`` fires meanwhile."""
-    most = pace.full_patience_s
-    while most > pace.least_patience_s and longest(pace, steps, most, deepest) > timer_s:
-        most -= 1
-    return most
+    least, most = pace.least_patience_s, pace.full_patience_s
+    if longest(pace, steps, most, deepest) <= timer_s:
+        return most
+    while most - least > 1:  # halving: what nodes say of their work makes this range as long as they like
+        middle = (least + most) // 2
+        least, most = (middle, most) if longest(pace, steps, middle, deepest) <= timer_s else (least, middle)
+    return least
 
 
 def least_deadline_s(pace: Pace) -> int:

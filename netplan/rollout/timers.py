@@ -15,6 +15,7 @@ from netplan.rollout.pace import LONGEST_TIMER_S, USUAL_TIMER_S, Limits, Pace, T
 from netplan.rollout.phases import Step
 from netplan.rollout.record.events import Paced
 
+DAY_S = 86400.0  # longest work of a phase that is believed
 EARLY_S = 1.0  # how far two clocks may go apart while a timer runs
 # What a node says, or the transport of it, that was rolled back by its own timer in the middle of a step: its agent was
 # ended (no answer), found its transaction gone, or files that had been there
@@ -157,7 +158,10 @@ class Timers:
         wall_s: float,
     ) -> None:
         """Learn from a step over ``requests`` (node ids, in order): when each answered, and what it had worked."""
-        spent = {i: [(r["phase"], r["seconds"]) for r in results[i]] for i in seen if results.get(i)}
+        # a node that says less than nothing would make its trip as long as it likes
+        spent = {
+            i: [(r["phase"], min(max(r["seconds"], 0.0), DAY_S)) for r in results[i]] for i in seen if results.get(i)
+        }
         timings = {i: Timing(seen[i], sum(seconds for _, seconds in own)) for i, own in spent.items()}
         trip = arithmetic.trip(requests, timings, wall_s, self.pace.forks) if timings else 0.0
         work = max((arithmetic.look_work(own) for own in spent.values()), default=0.0)

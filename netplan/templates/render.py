@@ -41,3 +41,11 @@ def _with_filters(filters: tuple[tuple[str, Callable[[Any], str]], ...]) -> Sand
 def comment(value: object) -> str:
     """Return text that is safe inside a one-line comment of any of our formats."""
     return "".join(c if c.isprintable() else "?" for c in str(value))
+
+
+def markdown_cell(value: object) -> str:
+    """Return text that can't break a Markdown table or start markup in it."""
+    text = comment(value)
+    for c in "\\|`*_<>[]":
+        text = text.replace(c, "\\" + c)
+    return text

@@ -24,7 +24,7 @@ def problems(name: str, node: Status) -> list[Problem]:
         return []
     return [
         Problem(
-            code=d["code"],
+            code=printable(d["code"]),
             message=printable(f"{name}: {d['message']}"),
             hint=printable(d["hint"]) if d["hint"] else None,
             severity=d["severity"],

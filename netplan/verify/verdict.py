@@ -8,7 +8,7 @@ from typing import Any
 
 from netplan.agent.protocol.node_json import NodeJson, Peer
 from netplan.agent.protocol.reply import ProbeRow
-from netplan.problems import Problem
+from netplan.problems import Problem, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Verdict:
     def risen(self, node: str) -> str | None:
         """Return which XFRM error counters of a node rose, in words; None when they are flat."""
         found = self.rising.get(node)
-        return ", ".join(f"{name} rose by {n}" for name, n in found.items()) if found else None
+        return printable(", ".join(f"{name} rose by {n}" for name, n in found.items())) if found else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as data."""
@@ -162,9 +162,17 @@ def _pair(source: str, destination: str, node: NodeJson, peer: Peer, row: ProbeR
         algorithms=tuple(row["algorithms"]) if row else (),
         flow_sent=row.get("flow_sent", 0) if row else 0,
         flow_gap=row.get("flow_gap", 0) if row else 0,
-        checks=tuple(Check(name, check(node, peer, row) if row else "not measured") for name, check in CHECKS.items()),
+        checks=tuple(Check(name, _wrong(check, node, peer, row)) for name, check in CHECKS.items()),
         over=_over(peer),
     )
+
+
+def _wrong(
+    check: Callable[[NodeJson, Peer, ProbeRow], str | None], node: NodeJson, peer: Peer, row: ProbeRow | None
+) -> str | None:
+    """Return what a check finds wrong; the words in it may be a node's, who is not trusted."""
+    said = check(node, peer, row) if row else "not measured"
+    return said and printable(said)
 
 
 def _over(peer: Peer) -> int | None:

@@ -80,6 +80,7 @@ def node_json(node_id: str, peers: list[dict[str, Any]], **about: Any) -> dict[s
         "link_mtu": 1500,
         "inner_mtu": 1416,
         "outer_packet": 1500,
+        "packet": "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4",
         "negotiated": ["A"],
     }
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,6 +28,7 @@ from netplan.rollout.pace import (
     trip,
 )
 from netplan.rollout.phases import Step
+from netplan.rollout.timers import Timers
 
 ENDING = (phases.PREPARE, phases.CONFIRM)
 APPLY = (*phases.in_waves(phases.APPLY, 4), *ENDING)
@@ -62,7 +64,7 @@ def test_what_nothing_was_measured_for_is_as_it_always_was() -> None:
 
 def test_slow_nodes_are_waited_for() -> None:
     slow = Pace(trip_s=30, work_s=90, nodes=3, peers=2)
-    assert slow.limits(2000).connect_s == slow.limits(2000).alive_s == 45
+    assert (slow.limits(2000).connect_s, slow.limits(2000).alive_s) == (90, 45), "a new connection takes longer"
     assert slow.limits(2000).step_s > 2000 + 45
     assert slow.revert_timer_s > 3 * 30
     assert slow.apart_s == 36
@@ -70,7 +72,8 @@ def test_slow_nodes_are_waited_for() -> None:
     assert slow.again_s == 90
     assert slow.lease_s(180) == 225
     assert slow.least_keep_s > 45 + slow.keep_margin_s
-    assert Pace(trip_s=500).limits().alive_s == 60, "a node that is gone is noticed"
+    gone = Pace(trip_s=500).limits()
+    assert (gone.connect_s, gone.alive_s) == (120, 60), "a node that is gone is noticed"
 
 
 def played(sent: list[str], forks: int, took: dict[str, float], start: float) -> tuple[dict[str, float], float]:
@@ -167,3 +170,15 @@ def test_patience_never_outlasts_the_timer(timer: int) -> None:
     pace = Pace(trip_s=1, work_s=3, nodes=3, peers=2)
     assert timer >= smallest(pace, APPLY)
     assert arithmetic.longest(pace, APPLY, patience(pace, APPLY, timer)) <= timer
+
+
+def test_patience_is_found_at_once_whatever_a_node_says_of_its_work() -> None:
+    pace = Pace(trip_s=0.5, work_s=1e12)
+    assert patience(pace, APPLY, 180) == pace.least_patience_s
+
+
+def test_work_of_less_than_nothing_makes_no_trip_longer() -> None:
+    result: Any = {"phase": "arm", "seconds": -1e12}
+    timers = Timers(None, 600, Pace())
+    timers.learn(["n-a"], {"n-a": 0.5}, {"n-a": [result]}, 0.5)
+    assert timers.pace.trip_s == 0.5

@@ -55,6 +55,8 @@ def test_keys_that_nobody_knows_are_dropped() -> None:
         (result("arm", ok="yes"), "results.0.ok"),
         (result("arm", findings=[{"code": "IPP601"}]), "results.0.findings.0"),
         (result("arm", seconds=float("inf")), "results.0.seconds"),
+        (result("arm", seconds=1e308), "results.0.seconds"),
+        (result("status", ike_sas=10**30), "ike_sas"),
         ({"phase": "arm"}, "results.0.ok"),
     ],
 )
@@ -99,6 +101,14 @@ def test_a_broken_reply_becomes_a_problem() -> None:
     assert [(p.code, p.message) for p in problems if isinstance(p, Problem)] == [
         ("IPP662", "a gave no answer to status: its reply has another shape: lease: Input should be a valid dictionary")
     ]
+
+
+@pytest.mark.parametrize("findings", [[], [{"code": "IPP641", "message": "x", "hint": None, "severity": "warning"}]])
+def test_a_phase_that_failed_without_an_error_fails_the_step(findings: list[Any]) -> None:
+    found = reply(result("enforce", ok=False, findings=findings))
+    timers = Timers(None, 600, Pace())
+    problems, _ = judge(Step(phases=("enforce",)), {"n-a": found}, {"n-a": "a"}, {}, timers, Limits())
+    assert [(p.code, p.message) for p in problems] == [("IPP662", "a says that enforce failed, and not why")]
 
 
 def test_every_phase_that_says_more_has_a_shape_of_its_own() -> None:

@@ -20,6 +20,7 @@ from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
 from netplan.rollout.verbs.revert import revert
 from tests.lab.rollout_steps import LINES
+from tests.support import replies
 from tests.support.fake_nodes import IDS, FakeNodes, Run, failure, phases_sent, target
 
 
@@ -269,3 +270,21 @@ def test_a_full_disk_stops_an_apply_and_not_a_revert(tmp_path: Path, monkeypatch
         outcome = revert(engine, lambda _: True)
     assert outcome.outcome == "removed"
     assert [(p.code, p.severity) for p in outcome.problems] == [("IPP668", "warning")]
+
+
+@pytest.mark.parametrize("said", ["\x1b[2J", "\r\nverified: 6 directions measured"])
+def test_what_a_node_measured_is_printed_without_its_escapes(tmp_path: Path, said: str) -> None:
+    spoil = {"rows": [replies.row(peer=i, passes=False, said=said, unlike=[said], modes=[said]) for i in IDS]}
+    run = Run(tmp_path, FakeNodes(lambda phase, node: spoil if (phase, node) == ("probe", IDS[1]) else None))
+    assert run.outcome.outcome == "rolled-back"
+    assert all(problem.message.isprintable() for problem in run.outcome.problems)
+
+
+@pytest.mark.parametrize("size", [-1, 1, 67, 2**31])
+def test_mtu_that_no_device_can_have_is_not_kept(tmp_path: Path, size: int) -> None:
+    def spoil(phase: str, node: str) -> dict[str, Any] | None:
+        live = {"devices": {"ov0": size}, "bridge": None, "pods": [], "unknown_ports": []}
+        return {"mtu": live, "to_raise": size} if (phase, node) == ("status", IDS[1]) else None
+
+    run = Run(tmp_path, FakeNodes(spoil), soak_s=0.0)
+    assert (run.outcome.outcome, run.outcome.to_raise) == ("confirmed", None)

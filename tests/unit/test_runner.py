@@ -181,7 +181,7 @@ def test_what_is_waited_for_follows_from_the_pace(tmp_path: Path, monkeypatch: p
         transport.limits = Pace(trip_s=1, nodes=3).limits()
         quick = transport._environment(False, 3)
     assert "ConnectTimeout=30 -o ServerAliveInterval=10 -o ServerAliveCountMax=3" in first["ANSIBLE_SSH_ARGS"]
-    assert "ConnectTimeout=45 -o ServerAliveInterval=15 " in slow["ANSIBLE_SSH_ARGS"]
+    assert "ConnectTimeout=90 -o ServerAliveInterval=15 " in slow["ANSIBLE_SSH_ARGS"]
     assert "ConnectTimeout=10 -o ServerAliveInterval=5 " in quick["ANSIBLE_SSH_ARGS"]
     assert {env["ANSIBLE_TIMEOUT"] for env in (first, slow, quick)} == {"60"}
     assert (first["ANSIBLE_FORKS"], slow["ANSIBLE_FORKS"]) == ("50", "3")

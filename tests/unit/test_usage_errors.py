@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -68,6 +69,23 @@ def test_wrong_use_prints_json(argv: list[str], message: str, capsys: pytest.Cap
     assert message in refused(capsys, *argv, "--json")
 
 
+def test_json_as_the_value_of_another_option_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*CALC, "--mtu", "--json"]) == 3
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert (document["exit_code"], document["errors"][0]["code"], err) == (3, "IPP106", "")
+
+
+def test_unforeseen_error_outside_a_verb_prints_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("IPSECPLAN_STATE", str(tmp_path))
+    monkeypatch.setattr("netplan.cli.lint.as_json", lambda _: 1 / 0)
+    assert main(["lint", str(tmp_path), "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["errors"][0]["code"], err) == ("IPP699", "")
+
+
 def test_wrong_use_without_json_prints_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*CALC, "--reverse"]) == 2
     out, err = capsys.readouterr()
@@ -86,6 +104,13 @@ def test_json_of_another_command_does_not_count(capsys: pytest.CaptureFixture[st
         (["apply", "--raise"], "--raise-mtu"),
         (["apply", "--wave"], "--wave-size"),
         (["resume", "--confirm-timeuot"], "--confirm-timeout"),
+        (["apply", "--timer", "60"], "Did you mean '--rollback-timeout'?"),
+        (["try", "--keep-for=60"], "Did you mean '--confirm-timeout'?"),
+        (["resume", "--steal"], "Did you mean '--take-over'?"),
+        (["apply", "--batch", "3"], "Did you mean '--wave-size'?"),
+        (["apply", "--defer-away"], "Did you mean '--skip-unreachable'?"),
+        (["status", "--every", "3"], "Did you mean '--interval'?"),
+        (["status", "--looks", "3"], "Did you mean '--count'?"),
     ],
 )
 def test_option_with_a_near_name_is_suggested(argv: list[str], near: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-import tempfile
+import stat
 from pathlib import Path
 
+from netplan.files import write_atomic
 from netplan.inputs import yaml_source
 from netplan.problems import Location, Problem, ProblemError
 
@@ -84,7 +85,9 @@ class Draft:
                     )
                 )
             raw = self.text.encode()
-            _write(target, raw)
+            before = target.stat()
+            owner = (before.st_uid, before.st_gid) if os.geteuid() == 0 else None
+            write_atomic(target, raw, stat.S_IMODE(before.st_mode), owner=owner)
         except OSError as error:
             raise ProblemError(
                 Problem("IPP210", f"can't be written: {error.strerror or error}", location=Location(shown))
@@ -99,27 +102,3 @@ def _read(path: Path) -> bytes:
         hint = "`ipsecplan init` writes one" if isinstance(error, FileNotFoundError) else None
         message = "no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error.strerror}"
         raise ProblemError(Problem("IPP201", message, location=Location(str(path)), hint=hint)) from None
-
-
-def _write(target: Path, raw: bytes) -> None:
-    """Replace a file at once: the new content is complete and on disk before it takes the name."""
-    before = target.stat()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    fresh = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(raw)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.chmod(before.st_mode & 0o7777)
-        if os.geteuid() == 0:
-            os.chown(fresh, before.st_uid, before.st_gid)
-        fresh.replace(target)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

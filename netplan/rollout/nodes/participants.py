@@ -9,7 +9,7 @@ from netplan.agent.protocol.node_json import NodeJson
 from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.nodes.view import fitted, order
+from netplan.rollout.nodes.view import fitted, order, possible
 from netplan.rollout.nodes.waves import Wave, matches
 from netplan.rollout.outcome import Failed
 from netplan.rollout.phases import Step
@@ -63,7 +63,7 @@ class Participants:
     def adopt_node_state(self, found: Mapping[str, Status]) -> None:
         """Take over from the nodes (id -> status) which of them are deferred, and at which MTU they wait."""
         self.leave_out({i for node in found.values() for i in node["deferred"]})
-        self.held_mtu = min([node["to_raise"] for node in found.values() if node["to_raise"]], default=None)
+        self.held_mtu = min([n["to_raise"] for n in found.values() if possible(n["to_raise"])], default=None)
 
     def facts(self, target: Target) -> NodeJson:
         """Return ``node.json`` as this run needs it."""

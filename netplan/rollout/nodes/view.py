@@ -11,6 +11,13 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.waves import Pair, Wave, waves
 from netplan.stack import parse, wire_size
 
+LEAST_MTU, LARGEST_MTU = 68, 65535  # of IPv4
+
+
+def possible(size: int) -> bool:
+    """Tell whether an IP device can have this MTU in bytes: what a node says is not trusted."""
+    return LEAST_MTU <= size <= LARGEST_MTU
+
 
 def fitted(node: NodeJson, left_out: Collection[str], size: int | None) -> NodeJson:
     """Return ``node.json`` without peers that are left out and, with ``size``, as if pods had that MTU in bytes."""
@@ -75,7 +82,7 @@ def smallest_live_mtu(nodes: Sequence[NodeJson], found: Mapping[str, Status]) ->
         live = found[node["id"]]["mtu"]
         there = [*live["devices"].values(), live["bridge"]]
         there += [size for pod in live["pods"] for size in (pod["mtu"], pod["port_mtu"])]
-        sizes += [size for size in there if size and size < node["mtu"]["pod"]]
+        sizes += [size for size in there if size and possible(size) and size < node["mtu"]["pod"]]
     return min(sizes, default=None)
 
 

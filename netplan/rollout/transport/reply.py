@@ -11,9 +11,9 @@ import json
 import operator
 import types
 from dataclasses import dataclass, field
-from typing import Any, NotRequired, Required, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NotRequired, Required, Union, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict, is_typeddict
 
 from netplan.agent.protocol import reply as shapes
@@ -21,6 +21,11 @@ from netplan.agent.protocol.reply import Result
 from netplan.agent.protocol.request import Request
 
 CONFIG = ConfigDict(strict=True, allow_inf_nan=False)
+# no number overflows in what is reckoned with it; the kernel's counters have 64 bits
+NUMBERS: dict[Any, Any] = {
+    int: Annotated[int, Field(ge=-(2**63), lt=2**64)],
+    float: Annotated[float, Field(ge=-1e12, le=1e12)],
+}
 _make: Any = TypedDict  # its names are known at run time only
 
 
@@ -92,4 +97,4 @@ def _strict(shape: Any) -> Any:
         return functools.reduce(operator.or_, parts)
     if get_origin(shape) in (list, dict):
         return get_origin(shape)[parts]
-    return shape
+    return NUMBERS.get(shape, shape)

@@ -10,7 +10,7 @@ from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes import replaced
-from netplan.rollout.nodes.view import missing_devices, smallest_live_mtu
+from netplan.rollout.nodes.view import missing_devices, possible, smallest_live_mtu
 from netplan.rollout.outcome import Failed, Outcome
 from netplan.rollout.phases import Step
 from netplan.rollout.record.events import AwaitingConfirm
@@ -51,7 +51,7 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
     outcome.left_out = participants.pairs_left_out()
     held_mtu = smallest_live_mtu([target.node for target in engine.targets.values()], found)
-    waiting = [node["to_raise"] for node in found.values() if node["to_raise"]]
+    waiting = [node["to_raise"] for node in found.values() if possible(node["to_raise"])]
     if not changes:
         outcome.outcome = "unchanged"
         outcome.to_raise = (min(waiting), participants.planned_mtu) if waiting else None

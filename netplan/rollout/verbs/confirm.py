@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from netplan.agent.protocol.reply import Status
 from netplan.agent.protocol.request import RequestOptional
-from netplan.problems import ExitCode, Problem
+from netplan.problems import ExitCode, Problem, printable
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.witness import deadlines_of, witnesses
@@ -135,7 +135,7 @@ def state_words(node: Status) -> str:
     if state["state"] == "open":
         return "open"
     if last.get("result") == "reverted":
-        return f"rolled back by {last.get('by')} at {last.get('at')}"
+        return printable(f"rolled back by {last.get('by')} at {last.get('at')}")
     return "confirmed" if state["state"] == "confirmed" else "nothing is applied"
 
 
