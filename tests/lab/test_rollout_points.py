@@ -19,7 +19,11 @@ from .rollout_steps import LINES, Rollout, is_new, is_old
 pytestmark = pytest.mark.lab
 # The moments between which the nodes' states differ: a request about to go, one on its way, one answered by all
 BOUNDARIES = [
-    *[f"{event}:{phase}:1" for phase in ("arm", "mtu", "trap", "enforce") for event in ("PhaseStarted", "NodeResult")],
+    *[
+        f"{event}:{phase}:1"
+        for phase in ("arm", "lower-devices", "trap", "enforce")
+        for event in ("PhaseStarted", "NodeResult")
+    ],
     "PhaseFinished:stage:1",
     "PhaseFinished:permissive:1",
     "NodeResult:encrypt:3",
