@@ -8,7 +8,6 @@ from ..system import core, vici
 from ..system.core import Stop, finding, must, read, run, which
 from ..system.paths import CA, CA_NEXT, CERTIFICATE, KEY, PUBLIC, SECRETS
 from ..system.swanctl import load_connections, load_credentials
-from ..transaction import release as release_module
 from ..transaction.release import put, remember
 
 TYPE_CHECKING = False
@@ -108,4 +107,4 @@ def _pin(tx: str, publics: dict[str, str]) -> bool:
 
 def install_secrets(tx: str, text: str) -> bool:
     """Put the pre-shared keys where swanctl reads them, inside a transaction."""
-    return release_module.put(tx, SECRETS, text, 0o600)
+    return put(tx, SECRETS, text, 0o600)

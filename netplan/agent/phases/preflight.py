@@ -116,9 +116,7 @@ def _strongswan(node: NodeJson) -> tuple[Strongswan | None, list[Finding]]:
 
 
 def _devices(node: NodeJson) -> set[str]:
-    from ..system.links import underlay_device
-
-    return {underlay_device(peer["address"])[0] for peer in node["peers"]}
+    return {links_module.underlay_device(peer["address"])[0] for peer in node["peers"]}
 
 
 def _names() -> list[Finding]:
