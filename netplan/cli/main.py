@@ -8,10 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import click
-
-    cli: click.Group
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (see :class:`netplan.problems.ExitCode`)."""
@@ -33,15 +29,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         tell(error, arguments)
         return 1
-
-
-def __getattr__(name: str) -> object:
-    """Give out ``cli`` without importing click for those who don't ask for it."""
-    if name == "cli":
-        from netplan.cli.group import cli
-
-        return cli
-    raise AttributeError(name)
 
 
 def entry() -> None:

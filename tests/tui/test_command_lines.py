@@ -14,7 +14,8 @@ import pytest
 
 from netplan.bundle import build, manifest
 from netplan.bundle.manifest import File
-from netplan.cli.main import cli, main
+from netplan.cli.group import cli
+from netplan.cli.main import main
 from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Options
 from netplan.rollout.record.journal import ClusterState

@@ -12,7 +12,8 @@ import pytest
 from netplan.cli import apply as apply_verb
 from netplan.cli import resume as resume_verb
 from netplan.cli import try_
-from netplan.cli.main import cli, main
+from netplan.cli.group import cli
+from netplan.cli.main import main
 from netplan.cli.options import NODE_SELECTION
 from netplan.problems import ExitCode
 from netplan.rollout.outcome import Options, Outcome
