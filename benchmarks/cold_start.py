@@ -30,6 +30,7 @@ def measure() -> list[Result]:
         "calc": [*ours, "calc", STACK, "--mtu", "1500"],
         "calc --json": [*ours, "calc", STACK, "--mtu", "1500", "--json"],
         "calc --explain": [*ours, "calc", STACK, "--mtu", "1500", "--explain"],
+        "plan --help": [*ours, "plan", "--help"],
     }
     spent = dict.fromkeys(commands, 0.0)
     for command in commands.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from netplan.problems import ExitCode, Location, Problem, ProblemError, closest,
 from netplan.stack import Stack, parse, parse_size, required_link, solve
 
 DEFAULT_LINK = 1500
+STACKS_KEPT = 1024  # of a batch, each a few kilobytes
 Answer = tuple[list[str], Any]  # lines for people, and the result for --json
 
 
@@ -168,6 +170,7 @@ def _batch(lines: Iterable[str]) -> ExitCode:
 
 
 def _answers(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], bool]]:
+    parsed = lru_cache(STACKS_KEPT)(parse)  # a batch asks for few stacks, with many link MTUs
     for number, line in enumerate(lines, start=1):
         content = line.strip()
         if not content or content.startswith("#"):
@@ -185,7 +188,7 @@ def _answers(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], bool]]:
                         hint="such as: ip4/esp:aes256gcm16/ip4 1500",
                     )
                 )
-            yield solve(parse(stack), parse_size(mtu, "link MTU")).as_json(ledger=False), True
+            yield solve(parsed(stack), parse_size(mtu, "link MTU")).as_json(ledger=False), True
         except ProblemError as error:
             problem = {**error.problems[0].as_json(), "line": number}
             yield {"stack": stack, "error": problem}, False

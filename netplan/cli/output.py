@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -161,6 +162,7 @@ def run(cli: click.Command, argv: list[str]) -> int:
     An unexpected error is one line and a report; IPSECPLAN_DEBUG=1 prints the traceback instead.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret that a process had
+    gc.set_threshold(100_000, 20, 100)  # a plan of 10,000 hosts is all kept: looking for garbage takes a third of it
     prepare_streams()
     try:
         result = cli.main(args=argv, prog_name="ipsecplan", standalone_mode=False)

@@ -1,7 +1,7 @@
-"""The quick path of ``calc``: a plain question with a valid stack imports only the engine.
+"""The quick paths: ``calc`` with a valid stack imports only the engine, a help page nothing at all.
 
-click alone costs four times an empty Python process. For other arguments, and for any error, this
-module returns None before anything is printed, and click takes over.
+click alone costs as much again as an empty Python process, and most verbs import pydantic. For other arguments, and
+for any error, this module returns None before anything is printed, and click takes over.
 """
 
 from __future__ import annotations
@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
+# Help pages at click's full width, made from the commands by `make golden`: "ipsecplan VERB", line feed, the page
+PAGES = __file__[: -len("cli/quick.py")] + "data/help.txt"
+BETWEEN_PAGES = "\f"
+FULL_WIDTH = 80  # columns; click breaks lines at 80 at most
+
+
 def quick(argv: list[str]) -> int | None:
-    """Answer ``calc STACK [--mtu N] [--explain | --json]``; None for anything else."""
+    """Answer ``calc STACK [--mtu N] [--explain | --json]`` and ``[VERB ...] --help``; None for anything else."""
+    if argv and argv[-1] in ("--help", "-h"):
+        return _help(" ".join(["ipsecplan", *argv[:-1]]))
     if len(argv) < 2 or argv[0] != "calc":
         return None
     stack_text, mtu, explain, as_json = "", "1500", False, False
@@ -56,6 +64,32 @@ def quick(argv: list[str]) -> int | None:
             text = "\n".join(explained(solution, advice(solution)))
         else:
             text = "\n".join(answer(solution))
+    return _say(text)
+
+
+def _help(command: str) -> int | None:
+    """Print the page of a command; None where there is none, or where a narrow terminal breaks lines earlier."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "0")) or os.get_terminal_size(1).columns
+    except ValueError:
+        return None
+    except OSError:  # no terminal: click takes 80
+        columns = FULL_WIDTH
+    if columns < FULL_WIDTH:
+        return None
+    try:
+        with open(PAGES, encoding="utf-8") as pages:
+            for page in pages.read().split(BETWEEN_PAGES):
+                name, _, text = page.partition("\n")
+                if name == command:
+                    return _say(text.rstrip("\n"))
+    except OSError:
+        return None
+    return None
+
+
+def _say(text: str) -> int:
+    """Print a text; return the exit code."""
     if sys.stdout is None:  # closed by whoever started us
         return 0
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from netplan.model.node import Node
 from netplan.plan.types import Plan
@@ -105,9 +105,9 @@ def firewalld(openings: Openings) -> tuple[dict[str, str], list[str]]:
     service = [
         '<?xml version="1.0" encoding="utf-8"?>',
         "<service>",
-        f"  <short>{escape('ipsecplan')}</short>",
+        "  <short>ipsecplan</short>",
         "  <description>IKE, ESP and the overlay between cluster nodes</description>",
-        *(f"  <port protocol={quoteattr(protocol)} port={quoteattr(port)}/>" for port, protocol in ports),
+        *(f'  <port protocol="{escape(protocol)}" port="{escape(port)}"/>' for port, protocol in ports),
         *(['  <protocol value="esp"/>'] if openings.plain_esp else []),
         "</service>",
     ]

@@ -12,11 +12,13 @@ from typing import Any, Literal
 
 from netplan.inputs import network_variables
 from netplan.inputs.inventory import Host, Inventory
+from netplan.model import addresses
+from netplan.model.addresses import Address, Subnet
 from netplan.model.cni_facts import OverlayFacts
 from netplan.model.ids import node_id
 from netplan.model.node import Node
 from netplan.model.planfile import SECOND, AdditionalNetwork, PlanFile
-from netplan.model.proposals.capabilities import OLDEST, Capabilities, algorithms, version
+from netplan.model.proposals.capabilities import OLDEST, UNKNOWN, Capabilities, algorithms, version
 from netplan.problems import Problem, closest, quoted
 
 _NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
@@ -124,7 +126,7 @@ class _Reader:
             if former in self.host.variables:
                 self.wrong("IPP304", f"unknown variable {former}", former, f"did you mean {variable}?")
         for variable in VARIABLES:
-            if _TEMPLATE.search(str(self.host.variables.get(variable, ""))):
+            if variable in self.host.variables and _TEMPLATE.search(str(self.host.variables[variable])):
                 self.wrong(
                     "IPP307",
                     f"{variable} holds a template; what a plan reads must be literal",
@@ -166,7 +168,7 @@ class _Reader:
         )
         return f"there is {near}: did you mean {variable}?" if near else None
 
-    def _address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    def _address(self) -> Address | None:
         version = 4 if self.context.carrier == "ipv4" else 6
         variable, text = "underlay_address", self.value("underlay_address")
         if text is None:
@@ -178,12 +180,10 @@ class _Reader:
         hint = f"underlay.family is {self.context.family}; set underlay_address to an IPv{version} address"
         return self.usable(text, variable, variable, version, hint)
 
-    def usable(
-        self, text: Any, variable: str, said: str, version: int, hint: str
-    ) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    def usable(self, text: Any, variable: str, said: str, version: int, hint: str) -> Address | None:
         """Return an address that a host can have in the family; ``said`` is what it is called in a message."""
         try:
-            address = ipaddress.ip_address(str(text))
+            address = addresses.address(str(text))
         except ValueError:
             self.wrong("IPP304", f"{said} {quoted(text)} is not an IP address", variable)
             return None
@@ -199,7 +199,7 @@ class _Reader:
             return None
         return address
 
-    def _pod_cidr(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    def _pod_cidr(self) -> Subnet | None:
         text, made = self.value("pod_cidr"), self.context.made
         if text is None and made is not None and made.target is None:
             return None  # this network has no pod subnet for each node
@@ -208,7 +208,7 @@ class _Reader:
             self.wrong("IPP304", "no pod_cidr", hint=near)
             return None
         try:
-            network = ipaddress.ip_network(str(text))
+            network = addresses.subnet(str(text))
         except ValueError as error:
             hint = None
             if "host bits" in str(error):
@@ -219,12 +219,12 @@ class _Reader:
             hint = "cni.plugin names a network that makes its own overlay: that may carry IPv6 pods"
             self.wrong("IPP304", "pod_cidr is IPv6; our own overlay carries IPv4 pods", "pod_cidr", hint)
             return None
-        if network.num_addresses < 4:
+        if network.max_prefixlen - network.prefixlen < 2:
             self.wrong("IPP304", f"pod_cidr {network} has no room for pods", "pod_cidr", "use /29 or larger")
             return None
         return network
 
-    def _overlay_address(self, pods: ipaddress.IPv4Network | ipaddress.IPv6Network | None) -> str:
+    def _overlay_address(self, pods: Subnet | None) -> str:
         """The address that answers a probe: told, or known from how the network counts, or found when it runs."""
         text, made = self.value("overlay_address"), self.context.made
         if text is None:
@@ -234,7 +234,7 @@ class _Reader:
             known = "our own overlay's is the first address of pod_cidr" if made is None else "not an IP address"
             self.wrong("IPP304", f"overlay_address {quoted(text)}: {known}", "overlay_address")
             return ""
-        return str(ipaddress.ip_address(str(text)))
+        return str(addresses.address(str(text)))
 
     def _mtu(self) -> int:
         """The IP MTU of the host's link in bytes, 0 where the plan's counts."""
@@ -262,6 +262,8 @@ class _Reader:
 
     def _capabilities(self) -> Capabilities:
         text, listed = self.value("strongswan_version"), self.value("strongswan_algorithms")
+        if text is None and listed is None:
+            return UNKNOWN
         found = version(str(text)) if text is not None else ()
         if found is None or (found and found < OLDEST):
             hint = "the version that `swanctl --version` prints; the oldest we render for is 5.9.5"
@@ -281,7 +283,7 @@ class _Reader:
 
 def _literal(text: object) -> bool:
     try:
-        ipaddress.ip_address(str(text))
+        addresses.address(str(text))
     except ValueError:
         return False
     return True

@@ -1,8 +1,9 @@
-"""Hosts and their variables from any Ansible inventory, read by Ansible itself and never templated.
+"""Hosts and their variables from any Ansible inventory, never templated.
 
-``ansible-inventory --list`` prints variables as they are written; a value such as ``{{ lookup('pipe', ...) }}`` stays
-text here and is refused where we would use it. Inventory plugins would evaluate templates of their own: they are off.
-Positions are looked up afterwards in the inventory's own files.
+What is plain data ``static_inventory`` reads, all else Ansible itself: ``ansible-inventory --list`` prints variables as
+they are written. A value such as ``{{ lookup('pipe', ...) }}`` stays text here and is refused where we would use it.
+Inventory plugins would evaluate templates of their own: they are off. Positions are looked up afterwards in the
+inventory's own files.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from netplan.inputs import yaml_source
+from netplan.inputs import static_inventory, yaml_source
 from netplan.inputs.ansible_surroundings import private_folder, utf8_locale
 from netplan.inputs.ansible_words import of_inventory
 from netplan.inputs.path_kinds import wanted
-from netplan.inputs.yaml_source import Source
+from netplan.inputs.static_inventory import Members
+from netplan.inputs.yaml_source import Key, Source
 from netplan.problems import Location, Problem, ProblemError, fail, quoted
 from netplan.refusals import here, refusals
 
@@ -61,24 +63,41 @@ class Inventory:
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
     @functools.cached_property
-    def _sources(self) -> list[Source]:
-        return list(_yaml_sources(self.path, self.shown))
+    def _sources(self) -> list[tuple[Source, dict[Key, Key]]]:
+        """The files of YAML and JSON; in each, what a key path ends with -> the first path that ends so."""
+        found = []
+        for source in _yaml_sources(self.path, self.shown):
+            ends: dict[Key, Key] = {}
+            for at in source.keys:
+                for length in (2, 3):
+                    if at[-length : -length + 1] == ("hosts",):
+                        ends.setdefault(at[-length:], at)
+            found.append((source, ends))
+        return found
+
+    @functools.cached_property
+    def _lines(self) -> dict[str, tuple[str, int, str]]:
+        """Host -> the line of INI that begins with its name: how messages name the file, number from 1, text."""
+        return dict(reversed(list(_host_lines(self.path, self.shown))))
 
     def problem(
         self, code: str, message: str, host: str | None = None, variable: str | None = None, hint: str | None = None
     ) -> Problem:
         """Return a Problem at the variable of the host where it is written, else at the host, else at the file."""
-        for found in self._sources:
-            tails = [("hosts", host, variable), ("hosts", host)] if host else []
-            for tail in tails:
-                for at in found.keys:
-                    if at[-len(tail) :] == tail:
-                        return found.problem(code, message, at, on="value" if len(tail) == 3 else "key", hint=hint)
+        for found, ends in self._sources:
+            for tail in [("hosts", host, variable), ("hosts", host)] if host else []:
+                if (at := ends.get(tail)) is not None:  # type: ignore[arg-type]
+                    where = found.place(at, on="value" if len(tail) == 3 else "key")
+                    return Problem(code, message, location=where, hint=hint)
             if host and variable and Path(found.path).stem == host and (variable,) in found.keys:
                 return found.problem(code, message, (variable,), hint=hint)
-        return _text_problem(self.path, self.shown, code, message, host, variable, hint) or Problem(
-            code, message, location=Location(self.shown), hint=hint
-        )
+        if host not in self._lines:
+            return Problem(code, message, location=Location(self.shown), hint=hint)
+        file, number, text = self._lines[host]
+        setting = re.search(rf"\b{re.escape(variable)}=(\S*)", text) if variable else None
+        column = setting.start(1) + 1 if setting else text.index(host) + 1
+        width = len(setting[1]) if setting else len(host)
+        return Problem(code, message, location=Location(file, number, column, max(1, width), text), hint=hint)
 
 
 def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventory:
@@ -92,22 +111,23 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     wanted("inventory", path, name)
     if pattern.startswith(("-", "@")) or not pattern.strip():  # an option; the name of a file to read
         fail("IPP303", f"not a host pattern: {quoted(pattern)}", location=Location(name))
+    members = static_inventory.read(path, pattern) or _members(path, pattern, name)
+    seen = _seen(path, name)
+    # inventory variables override collected facts
+    hosts = (Host(host, {**seen.get(host, {}), **own}, groups) for host, (own, groups) in sorted(members.items()))
+    return Inventory(path, name, pattern, tuple(hosts))
+
+
+def _members(path: Path, pattern: str, name: str) -> Members:
+    """Ask Ansible for the hosts that a pattern selects."""
     answer = _run(path, pattern, name)
     variables = answer.get("_meta", {}).get("hostvars", {})
     groups = _membership(answer)
-    names = sorted(set(groups))
-    if not names:
+    if not groups:
         known = sorted(set(answer.get("all", {}).get("children", ())) - {"ungrouped"})
         hint = f"groups in it: {' '.join(known)}" if known else "the inventory has no groups"
         fail("IPP303", f"no host matches the pattern {quoted(pattern)}", location=Location(name), hint=hint)
-    seen = _seen(path, name)
-    # inventory variables override collected facts
-    return Inventory(
-        path,
-        name,
-        pattern,
-        tuple(Host(n, {**seen.get(n, {}), **variables.get(n, {})}, frozenset(groups[n])) for n in names),
-    )
+    return {host: (variables.get(host, {}), frozenset(around)) for host, around in groups.items()}
 
 
 def facts_file(path: Path) -> Path:
@@ -272,18 +292,13 @@ def _yaml_sources(path: Path, shown: str) -> Iterator[Source]:
     for found in _files(path):
         if found.suffix in (".yml", ".yaml", ".json"):
             try:
-                yield yaml_source.read(found, _shown(found, path, shown))
+                yield yaml_source.read(found, _shown(found, path, shown), yaml_source.INVENTORY)
             except ProblemError:  # Ansible accepts more YAML than we do (tags, anchors): then without positions
                 continue
 
 
-def _text_problem(
-    path: Path, shown: str, code: str, message: str, host: str | None, variable: str | None, hint: str | None
-) -> Problem | None:
-    """Find the host in an INI inventory: the line that begins with its name."""
-    if host is None:
-        return None
-    begins = re.compile(rf"^\s*{re.escape(host)}(\s|$)")
+def _host_lines(path: Path, shown: str) -> Iterator[tuple[str, tuple[str, int, str]]]:
+    """Generate the first word of each line of the files of INI, with where it stands."""
     for found in _files(path):
         if found.suffix in (".yml", ".yaml", ".json") or os.access(found, os.X_OK):
             continue
@@ -291,15 +306,7 @@ def _text_problem(
             rows = found.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
+        name = _shown(found, path, shown)
         for number, text in enumerate(rows, 1):
-            if begins.match(text):
-                setting = re.search(rf"\b{re.escape(variable)}=(\S*)", text) if variable else None
-                column = setting.start(1) + 1 if setting else text.index(host) + 1
-                width = len(setting[1]) if setting else len(host)
-                return Problem(
-                    code,
-                    message,
-                    location=Location(_shown(found, path, shown), number, column, max(1, width), text),
-                    hint=hint,
-                )
-    return None
+            if words := text.split(maxsplit=1):
+                yield words[0], (name, number, text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bisect
-import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from netplan.inputs import network_variables, rules_trap_any
 from netplan.inputs.host_variables import HostContext, TypedHosts, read_hosts
 from netplan.inputs.inventory import Inventory
+from netplan.model import addresses
+from netplan.model.addresses import Subnet, subnet
 from netplan.model.node import Node
 from netplan.model.planfile import SECOND, PlanFile
 from netplan.model.proposals import EspProposal, IkeProposal
@@ -17,7 +18,6 @@ from netplan.model.proposals.capabilities import Capabilities
 from netplan.model.topology import Roles, esp_of, ike_of, offer, protected, roles
 from netplan.problems import Problem, ProblemError, quoted
 
-Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 Typing = Callable[[HostContext, Inventory], TypedHosts]
 
 
@@ -147,12 +147,13 @@ def _no_common(plan: PlanFile, inventory: Inventory, found: Sequence[Node]) -> I
 
 def _overlaps(inventory: Inventory, found: Sequence[Node]) -> Iterator[Problem]:
     # sorted by first address, only neighbours can overlap first: sort and sweep, not all pairs
-    subnets = [(ipaddress.ip_network(n.pod_cidr), n) for n in found if n.pod_cidr]
+    subnets = [(subnet(n.pod_cidr), n) for n in found if n.pod_cidr]
     spans = sorted(subnets, key=lambda s: (s[0].version, int(s[0].network_address), -s[0].prefixlen))
     widest: tuple[int, Subnet, Node] | None = None
     for network, node in spans:
-        last = int(network.broadcast_address)
-        if widest is not None and int(network.network_address) <= widest[0]:
+        start = int(network.network_address)
+        last = start + (1 << network.max_prefixlen - network.prefixlen) - 1
+        if widest is not None and start <= widest[0]:
             yield inventory.problem(
                 "IPP309",
                 f"pod_cidr {network} of host {quoted(node.name)} overlaps {widest[1]} of host {quoted(widest[2].name)}",
@@ -165,13 +166,13 @@ def _overlaps(inventory: Inventory, found: Sequence[Node]) -> Iterator[Problem]:
     starts = [int(network.network_address) for network in pods]
     for node in found:
         for text, variable in network_variables.addresses(node):
-            address = ipaddress.ip_address(text)
-            place = bisect.bisect_right(starts, int(address)) - 1
+            own = addresses.address(text)
+            place = bisect.bisect_right(starts, int(own)) - 1
             inside = pods[place] if place >= 0 else None
-            if inside is not None and address in inside:
+            if inside is not None and own in inside:
                 yield inventory.problem(
                     "IPP309",
-                    f"underlay address {address} of host {quoted(node.name)} lies in the pod subnet {inside}",
+                    f"underlay address {own} of host {quoted(node.name)} lies in the pod subnet {inside}",
                     node.name,
                     variable,
                     "pods and hosts need separate subnets",

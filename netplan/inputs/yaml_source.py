@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
@@ -63,6 +63,7 @@ LENIENT = Policy(
     integer=re.compile(r"^[-+]?(0|[1-9][0-9]{0,17})$"),
     number=re.compile(r"^[-+]?[0-9]{1,18}\.[0-9]{1,18}$"),
 )
+INVENTORY = replace(STRICT, max_bytes=64 << 20, max_values=1 << 23)  # 10,000 hosts with all that others keep there
 MAX_BYTES = STRICT.max_bytes
 
 
@@ -111,6 +112,12 @@ class Source:
             key, node = found
         return self._at(node if on == "value" or key is None else key)
 
+    def place(self, at: Key, *, on: Literal["key", "value"]) -> Location:
+        """Return where the key or value at a path of ``keys`` stands: at once, also among 10,000 hosts."""
+        span = (self.keys if on == "key" else self.values)[at]
+        line = self.lines[span.line - 1] if span.line <= len(self.lines) else None
+        return Location(self.path, span.line, span.column, span.width, line)
+
     def problem(
         self,
         code: str,
@@ -141,8 +148,8 @@ def _span(node: yaml.Node) -> Span:
     return Span(start.line + 1, start.column + 1, max(1, width))
 
 
-def read(path: Path, shown: str | None = None) -> Source:
-    """Read a plan file; ``shown`` is how messages name it. Raises ProblemError with the position of the fault."""
+def read(path: Path, shown: str | None = None, policy: Policy = STRICT) -> Source:
+    """Read a plan file, or an inventory; ``shown`` is how messages name it. Raises ProblemError with the position."""
     name = shown or str(path)
     try:
         raw = path.read_bytes()
@@ -150,19 +157,19 @@ def read(path: Path, shown: str | None = None) -> Source:
         fail("IPP201", "no such file", location=Location(name), hint="`ipsecplan init` writes one")
     except OSError as error:
         raise ProblemError(refused(error, name, "read", "IPP201")) from error
-    return parse(raw, name)
+    return parse(raw, name, policy)
 
 
-def parse(raw: bytes, name: str) -> Source:
-    """Parse the bytes of a plan file by the policy ``STRICT``. Raises ProblemError with the position of the fault."""
-    if len(raw) > MAX_BYTES:
-        message = f"{len(raw)} bytes are more than the {MAX_BYTES} that a plan may have"
-        fail(STRICT.code, message, location=Location(name))
+def parse(raw: bytes, name: str, policy: Policy = STRICT) -> Source:
+    """Parse the bytes of a plan file by a strict policy. Raises ProblemError with the position of the fault."""
+    if len(raw) > policy.max_bytes:
+        message = f"{len(raw)} bytes are more than the {policy.max_bytes} that a plan may have"
+        fail(policy.code, message, location=Location(name))
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         fail(STRICT.code, f"not UTF-8 text (byte {error.start})", location=Location(name))
-    found = next(documents(text, name, STRICT), None)
+    found = next(documents(text, name, policy), None)
     if found is None:
         hint = "`ipsecplan init` writes an annotated plan"
         fail(STRICT.code, "the file is empty", location=Location(name), hint=hint)

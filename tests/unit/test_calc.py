@@ -87,7 +87,6 @@ def test_the_quick_path_prints_what_click_prints(extra: list[str], capsys: pytes
         [],
         ["lint"],
         ["calc"],
-        ["calc", "--help"],
         ["calc", "ip4", "ip6"],
         ["calc", "ip4", "--mtu"],
         ["calc", "ip4", "--mtu", "x"],

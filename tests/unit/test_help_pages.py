@@ -1,0 +1,55 @@
+"""The help pages that are printed without click are those of click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from netplan.cli import quick
+from netplan.cli.group import cli
+from tests.support import golden
+
+
+def _pages(command: click.Command, words: str, parent: click.Context | None) -> Iterator[str]:
+    context = click.Context(command, info_name=words.rsplit(" ", 1)[-1], parent=parent, terminal_width=None)
+    context.help_option_names = ["-h", "--help"]
+    context.max_content_width = None
+    yield f"{words}\n{command.get_help(context)}\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from _pages(inner, f"{words} {name}", context)
+
+
+@pytest.fixture
+def full_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(quick.FULL_WIDTH))
+
+
+@pytest.mark.usefixtures("full_width")
+def test_help_pages_kept_equal_those_of_click() -> None:
+    golden.check(Path(quick.PAGES), quick.BETWEEN_PAGES.join(_pages(cli, "ipsecplan", None)))
+
+
+@pytest.mark.usefixtures("full_width")
+@pytest.mark.parametrize("words", [["plan", "--help"], ["ca", "show", "-h"], ["-h"], ["lab", "up", "--help"]])
+def test_help_of_a_verb_prints_its_page(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert quick.quick(words) == 0
+    shown = capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        cli.main(args=words, prog_name="ipsecplan")
+    assert (stop.value.code, shown) == (0, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("words", [["plan", "x", "--help"], ["nothing", "--help"], ["\f", "-h"], ["lab\nup", "-h"]])
+def test_help_of_anything_else_is_left_to_click(words: list[str]) -> None:
+    assert quick.quick(words) is None
+
+
+def test_help_on_a_narrow_terminal_is_left_to_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert quick.quick(["plan", "--help"]) is None
