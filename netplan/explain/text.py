@@ -6,7 +6,8 @@ The command line, the planner and REVIEW.md print what stands here, so there is 
 from __future__ import annotations
 
 from netplan.stack.headers import MAX_PACKET
-from netplan.stack.solve import Solution, largest_inner, wire_size
+from netplan.stack.kernel import as_counted
+from netplan.stack.solve import Solution, largest_inner, linux_limits, required_link
 from netplan.stack.transforms import ESP_TRAILER
 
 TYPE_CHECKING = False
@@ -60,21 +61,30 @@ def steps(solution: Solution) -> list[str]:
     lines = [f"  {left:>6}  link MTU"]
     for token in stack.tokens[: stack.absorbed]:
         lines.append(f"  {left:>6}  {token.text}: {token.head_bytes} bytes outside the link MTU")
+    if linux_limits(stack, solution.link_mtu):
+        rows, headers = as_counted(list(stack.tokens)), stack.counted.headers if stack.counted else 0
+    else:
+        rows, headers = [(t.head_bytes + t.tail_bytes, t.transform) for t in stack.tokens], stack.inner_headers
     for index, token in enumerate(stack.tokens[stack.absorbed :], stack.absorbed):
-        left -= token.head_bytes + token.tail_bytes
-        parts = [f"{part.bytes} {part.name}" for part in (*token.head, *token.tail)]
-        lines.append(f"  {left:>6}  - {' - '.join(parts)}")
+        counted, transform = rows[index]
+        kept = counted - token.head_bytes - token.tail_bytes
+        left -= counted
+        parts = [f"{part.bytes} {part.name}" for part in (*token.head, *token.tail)] if kept >= 0 else []
+        parts += [f"{kept} kept free by Linux"] if kept > 0 else []
+        if parts:
+            lines.append(f"  {left:>6}  - {' - '.join(parts)}")
         if index == stack.outer - 1 and left > MAX_PACKET:
             left = MAX_PACKET
-        if token.transform:
-            align = token.transform.align
-            left = left // align * align
-            lines.append(f"  {left:>6}  rounded down to a multiple of {align}")
+        if transform:
+            left = left // transform.align * transform.align
+            lines.append(f"  {left:>6}  rounded down to a multiple of {transform.align}")
             left -= ESP_TRAILER
             lines.append(f"  {left:>6}  - {ESP_TRAILER} ESP pad length and next header")
-    back = " + ".join(
-        str(stack.tokens[index].head_bytes) for index in (stack.inner, *range(stack.carried, len(stack.tokens)))
-    )
+    for size, _ in rows[len(stack.tokens) :]:
+        left -= size
+        lines.append(f"  {left:>6}  - {size} IPv6 options in front of ESP, which Linux subtracts here")
+    behind = [stack.tokens[index].head_bytes for index in range(stack.carried, len(stack.tokens))]
+    back = " + ".join(str(size) for size in (headers - sum(behind), *behind))
     lines.append(f"  {solution.inner_mtu:>6}  + {back}: the header{'s' if '+' in back else ''} of the inner packet")
     return lines
 
@@ -86,9 +96,9 @@ def probes(solution: Solution) -> list[str]:
     gain = solution.next_gain_at
     if gain is not None:
         lines.append(f"  {inner + 1:>6}  must not pass in one piece; if it does, the link MTU is {gain} or more")
-    below = largest_inner(stack, wire_size(stack, inner) + stack.link_bytes - 1)
+    below = largest_inner(stack, required_link(stack, inner) - 1)
     if below >= stack.inner_headers:
-        need = wire_size(stack, below) + stack.link_bytes
+        need = required_link(stack, below)
         lines.append(f"  {below:>6}  the step below: passes from a link MTU of {need} on")
     return lines
 

@@ -13,7 +13,8 @@ from netplan.explain.presets import UNDERLAYS
 from netplan.explain.text import explained
 from netplan.problems import closest, fail, quoted
 from netplan.stack import Stack, parse, solve
-from netplan.stack.headers import HEADERS, MACROS, Header
+from netplan.stack.header_types import Header
+from netplan.stack.headers import EXTENSIONS, HEADERS, IP_PAYLOAD, MACROS
 from netplan.stack.transforms import (
     AH_ALIGN,
     ESP_HEADER,
@@ -24,6 +25,7 @@ from netplan.stack.transforms import (
     ah_size,
     esp_transform,
 )
+from netplan.stack.types import ESP_ONLY
 
 Page = tuple[list[str], Any]  # lines for people, and the object for --json
 DEFAULT_LINK = 1500
@@ -142,10 +144,11 @@ def _header(header: Header) -> Page:
     lines += [f"  type {kind}: {more:+} bytes {name}".rstrip() for kind, (more, name) in header.kinds.items()]
     lines += [f"  {header.name}:{flag}: {more:+} bytes, {name}" for flag, (more, name) in header.flags.items()]
     lines += [f"  after {place}: {more:+} bytes, {name}" for place, (more, name) in header.after.items()]
-    if header.note or header.warning:
-        lines.append(f"  note: {header.note or header.warning}")
+    lines += [f"  note: {text}" for text in (header.note, header.warning) if text]
     lines.append(f"  carries: {', '.join(header.carries) or 'nothing that counts'}")
     before = [row.name for row in HEADERS.values() if header.name in row.carries]
+    before += ["esp"] if header.name in (*IP_PAYLOAD, *EXTENSIONS, *ESP_ONLY) else []
+    before += ["ah"] if header.name in (*IP_PAYLOAD, *EXTENSIONS) else []
     lines.append(f"  follows: {', '.join(before) or 'the link'}")
     return lines, {"token": header.name, "bytes": header.bytes, "trailer": header.trailer, "source": header.source}
 

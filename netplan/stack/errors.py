@@ -10,7 +10,7 @@ from netplan.stack.headers import EXTENSIONS, HEADERS, MACROS, STARTS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netplan.problems import ProblemError
-    from netplan.stack.headers import Header
+    from netplan.stack.header_types import Header
     from netplan.stack.transforms import UnknownAlgorithm
     from netplan.stack.types import Spot
 
@@ -82,11 +82,7 @@ def unknown(name: str, previous: str, fits: tuple[str, ...], spot: Spot) -> Prob
 def misfit(name: str, previous: str, fits: tuple[str, ...], spot: Spot) -> ProblemError:
     """A header that can't follow the one before it."""
     hint: str | None = None
-    if name == "esp" and previous == "tcp":
-        hint = (
-            "ESP in TCP (RFC 9329) is a byte stream: TCP cuts it where it likes, so it has no MTU; size the TCP packet"
-        )
-    elif name == "ah" and previous == "udp":
+    if name == "ah" and previous == "udp":
         hint = "AH covers the IP addresses, so it can't pass a NAT and has no UDP form; use esp"
     elif previous in ("", "eth", "vlan", "qinq") and name not in STARTS:
         hint = f"begin with the IP header: ip4/{name}"

@@ -60,7 +60,7 @@ def packet_rows(stack: Stack, body: int) -> tuple[LedgerRow, ...]:
     for index in range(stack.outer, len(stack.tokens)):
         token = stack.tokens[index]
         if index == stack.inner and whole:
-            size = stack.inner_headers + body
+            size = token.head_bytes + sum(other.head_bytes for other in stack.tokens[stack.carried :]) + body
             note = f"its {token.head_bytes}-byte header and {size - token.head_bytes} bytes it carries"
             add(
                 Part(

@@ -6,8 +6,10 @@ The grammar is data (``carries`` and ``ends`` of :mod:`netplan.stack.headers`); 
 from __future__ import annotations
 
 from netplan.stack.headers import EXTENSIONS, HEADERS, IP_PAYLOAD, MACROS, STARTS
+from netplan.stack.kernel import as_counted, as_sent, outer_of_beet
 from netplan.stack.sizing import measure, secure, wrong
-from netplan.stack.types import FRAME, IP, SECURITY, Spot, Stack, Token
+from netplan.stack.transforms import Transform
+from netplan.stack.types import ESP_ONLY, FRAME, IP, SECURITY, Count, Spot, Stack, Token
 
 MAX_TOKENS = 64
 
@@ -37,7 +39,7 @@ def fitting(before: list[Token]) -> tuple[str, ...]:
     name = before[-1].name
     if name not in SECURITY:
         return HEADERS[name].carries
-    carries = (*IP_PAYLOAD, "beet", "iptfs") if name == "esp" else IP_PAYLOAD
+    carries = (*IP_PAYLOAD, *ESP_ONLY) if name == "esp" else IP_PAYLOAD
     return carries + EXTENSIONS if _family(before) == "ip6" else carries
 
 
@@ -82,13 +84,13 @@ def _token(word: str, given: str, column: int, before: list[Token], text: str) -
     # options of a short name such as gretap:key stand where they were written
     at = column + given.find(":") + 1 if colon and ":" in given else column
     spot = Spot(text=text, column=at, width=len(given))
-    transform = None
+    transform, unsent = None, 0
     if name in SECURITY:
         kind = "security"
         head, tail, transform, notes = secure(name, options, _family(before), spot)
     else:
         kind = HEADERS[name].kind
-        head, tail, notes = measure(HEADERS[name], options, previous, spot)
+        head, tail, notes, unsent = measure(HEADERS[name], options, previous, spot)
     return Token(
         text=word,
         name=name,
@@ -99,6 +101,7 @@ def _token(word: str, given: str, column: int, before: list[Token], text: str) -
         tail=tail,
         transform=transform,
         notes=notes,
+        unsent=unsent,
     )
 
 
@@ -111,24 +114,40 @@ def _compile(text: str, tokens: list[Token]) -> Stack:
     carried = len(tokens)
     while carried - 1 > inner and tokens[carried - 1].kind == "transport":
         carried -= 1
-    steps: list[tuple[int, int]] = []
-    fixed = 0
-    for token in tokens[outer:]:
-        fixed += token.head_bytes + token.tail_bytes
-        if token.transform:
-            steps.append((fixed, token.transform.align))
-            fixed = 0
-    if fixed:
-        steps.append((fixed, 0))
+    behind = sum(token.head_bytes for token in tokens[carried:])
+    sent = as_sent(tokens)
+    wire = Count(
+        link_bytes=sum(token.head_bytes + token.tail_bytes for token in sent[absorbed:outer]),
+        headers=HEADERS[names[inner]].bytes + behind,
+        steps=_steps([(token.head_bytes + token.tail_bytes, token.transform) for token in sent[outer:]]),
+    )
+    counted = Count(
+        link_bytes=wire.link_bytes + sum(token.unsent for token in sent[absorbed:outer]),
+        headers=HEADERS[names[outer_of_beet(names, inner)]].bytes + behind,
+        steps=_steps(as_counted(sent[outer:])),
+    )
     return Stack(
         source=text,
         text="/".join(token.text for token in tokens),
-        tokens=tuple(tokens),
+        tokens=tuple(sent),
         absorbed=absorbed,
         outer=outer,
         inner=inner,
         carried=carried,
-        link_bytes=sum(token.head_bytes + token.tail_bytes for token in tokens[absorbed:outer]),
-        inner_headers=tokens[inner].head_bytes + sum(token.head_bytes for token in tokens[carried:]),
-        steps=tuple(steps),
+        wire=wire,
+        counted=None if counted == wire else counted,
     )
+
+
+def _steps(rows: list[tuple[int, Transform | None]]) -> tuple[tuple[int, int], ...]:
+    """Return (bytes taken, alignment of what is left) from (bytes, transform) of each token."""
+    steps: list[tuple[int, int]] = []
+    fixed = 0
+    for size, transform in rows:
+        fixed += size
+        if transform:
+            steps.append((fixed, transform.align))
+            fixed = 0
+    if fixed:
+        steps.append((fixed, 0))
+    return tuple(steps)

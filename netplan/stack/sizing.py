@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netplan.stack.headers import Header
+from netplan.stack.header_types import Header
 from netplan.stack.transforms import (
     AH_ALIGN,
     AH_ALIGN_LINUX,
@@ -30,8 +30,11 @@ def wrong() -> ModuleType:
 
 def measure(
     header: Header, options: tuple[str, ...], previous: str, spot: Spot
-) -> tuple[tuple[Part, ...], tuple[Part, ...], tuple[str, ...]]:
-    """Return the rows before the payload, those after it, and notes; ``spot``: the first option."""
+) -> tuple[tuple[Part, ...], tuple[Part, ...], tuple[str, ...], int]:
+    """Return the rows before the payload, those after it, notes, and the bytes that Linux counts without sending them.
+
+    ``spot`` is the first option.
+    """
     amount = header.number.default if header.number else 0
     flags: list[str] = []
     numbered = False
@@ -49,19 +52,24 @@ def measure(
     extras = [header.after[previous]] if previous in header.after else []
     if header.kinds:
         extras.append(header.kinds[amount])
-    extras += [header.flags[flag] for flag in flags]
+    extras += [header.flags[flag] for flag in flags if flag not in header.trailer_flags]
     size = header.bytes + sum(more for more, _ in extras if more < 0)
+    unsent = header.bytes - size
     if header.number and not header.kinds:
+        if header.reduced in flags:  # the first unit isn't sent, and without a second one the header isn't either
+            unsent = header.number.per_unit + (header.bytes if amount == 1 else 0)
+            amount, size = amount - 1, header.bytes if amount > 1 else 0
         variable = amount * header.number.per_unit
-        if header.bytes:
+        if size or header.bytes:
             extras.append((variable, header.number.row))
         else:
             size = variable
     title = header.title if amount < 2 or not header.plural else header.plural.format(amount)
     head = [Part(name=title, bytes=size, source=header.source, note=header.note)]
     head += [Part(name=name, bytes=more, source=header.source) for more, name in extras if more > 0]
-    tail = [Part(name=header.trailer_title, bytes=header.trailer, source=header.source)] if header.trailer else []
-    return tuple(head), tuple(tail), (header.warning,) if header.warning else ()
+    behind = header.trailer + sum(header.flags[flag][0] for flag in flags if flag in header.trailer_flags)
+    tail = [Part(name=header.trailer_title, bytes=behind, source=header.source)] if behind else []
+    return tuple(head), tuple(tail), (header.warning,) if header.warning else (), unsent
 
 
 def _amount(header: Header, option: str, spot: Spot) -> int:

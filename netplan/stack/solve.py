@@ -6,7 +6,7 @@ from netplan.stack.frozen import frozen
 from netplan.stack.headers import HEADERS, MAX_PACKET, MIN_MTU
 from netplan.stack.ledger import LedgerRow, link_rows, packet_rows
 from netplan.stack.transforms import ESP_TRAILER, largest_payload, padding
-from netplan.stack.types import Stack
+from netplan.stack.types import Count, Stack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Solution:
 
     @property
     def slack(self) -> int:
-        """Link bytes that the largest packet leaves unused, because ESP pads in steps."""
+        """Link bytes that the largest packet leaves unused: ESP pads in steps, and Linux reserves what it may send."""
         return self.link_mtu - self.stack.link_bytes - self.outer_packet
 
     @property
@@ -57,7 +57,7 @@ class Solution:
         """ESP padding bytes in the largest packet."""
         size = self.inner_mtu - self.stack.inner_headers
         total = 0
-        for taken, align in reversed(self.stack.steps):
+        for taken, align in reversed(self.stack.wire.steps):
             if align:
                 total += padding(size, align)
                 size += padding(size, align) + ESP_TRAILER
@@ -67,8 +67,9 @@ class Solution:
     @property
     def next_gain_at(self) -> int | None:
         """The smallest larger link MTU with a larger inner MTU; None when no packet can be larger."""
-        link = _wire(self.stack, self.inner_mtu + 1) + self.stack.link_bytes
-        return link if link - self.stack.link_bytes <= MAX_PACKET else None
+        if _wire(self.stack.wire, self.inner_mtu + 1) > MAX_PACKET:
+            return None
+        return _link(self.stack, self.inner_mtu + 1)
 
     @property
     def ledger(self) -> tuple[LedgerRow, ...]:
@@ -116,12 +117,21 @@ class Solution:
 
 def largest_inner(stack: Stack, link_mtu: int) -> int:
     """Return the largest innermost IP packet for a link; below its headers when not even those fit."""
-    space = min(link_mtu - stack.link_bytes, MAX_PACKET)
-    for taken, align in stack.steps:
+    return min(_inside(count, link_mtu) for count in stack.counts)
+
+
+def linux_limits(stack: Stack, link_mtu: int) -> bool:
+    """Tell whether what Linux counts, and not what is on the wire, decides how large the innermost packet can be."""
+    return stack.counted is not None and _inside(stack.counted, link_mtu) < _inside(stack.wire, link_mtu)
+
+
+def _inside(count: Count, link_mtu: int) -> int:
+    space = min(link_mtu - count.link_bytes, MAX_PACKET)
+    for taken, align in count.steps:
         space -= taken
         if align:
             space = largest_payload(space, align)
-    return space + stack.inner_headers
+    return space + count.headers
 
 
 def solve(stack: Stack, link_mtu: int) -> Solution:
@@ -140,7 +150,7 @@ def solve(stack: Stack, link_mtu: int) -> Solution:
             f"IPv4 inside needs a link of {required_link(stack, max(MIN_MTU['ip4'], stack.inner_headers))}, "
             f"IPv6 inside {required_link(stack, MIN_MTU['ip6'])}",
         )
-    return Solution(stack=stack, link_mtu=link_mtu, inner_mtu=inner, outer_packet=_wire(stack, inner))
+    return Solution(stack=stack, link_mtu=link_mtu, inner_mtu=inner, outer_packet=_wire(stack.wire, inner))
 
 
 def wire_size(stack: Stack, inner: int) -> int:
@@ -150,7 +160,7 @@ def wire_size(stack: Stack, inner: int) -> int:
     the result larger than an IP packet can be.
     """
     _in_range(inner, stack.inner_headers, "inner packet size")
-    wire = _wire(stack, inner)
+    wire = _wire(stack.wire, inner)
     if wire > MAX_PACKET:
         raise _problem(
             "IPP106",
@@ -162,7 +172,8 @@ def wire_size(stack: Stack, inner: int) -> int:
 
 def required_link(stack: Stack, inner: int) -> int:
     """Return the smallest link MTU that lets inner packets of ``inner`` bytes through."""
-    return wire_size(stack, inner) + stack.link_bytes
+    wire_size(stack, inner)  # in range
+    return _link(stack, inner)
 
 
 def parse_size(text: str, what: str) -> int:
@@ -175,9 +186,13 @@ def parse_size(text: str, what: str) -> int:
     return int(word)
 
 
-def _wire(stack: Stack, inner: int) -> int:
-    size = inner - stack.inner_headers
-    for taken, align in reversed(stack.steps):
+def _link(stack: Stack, inner: int) -> int:
+    return max(_wire(count, inner) + count.link_bytes for count in stack.counts)
+
+
+def _wire(count: Count, inner: int) -> int:
+    size = inner - count.headers
+    for taken, align in reversed(count.steps):
         if align:
             size += padding(size, align) + ESP_TRAILER
         size += taken

@@ -96,8 +96,8 @@ def job(text: str, link: int, via: str = "") -> Job:
         "tunnel": tunnel,
         "protect": [_layer(stack, i, via) for i in reversed(secure)],
         "device": device,
-        # the kernel's own limit is lower than what fits when its encapsulation limit option stands before ESP
-        "limit": "length" if limit_option else "pass",
+        # with the option before ESP and IPv6 inside, the kernel's own limit can be lower than what fits: calc says so
+        "limit": "length" if device_option and inner == 6 and "eth" not in names else "pass",
         # how far below the link the search begins; a device with less than 1280 loses its IPv6 addresses
         "reach": 200 if "wireguard" in names else 440,
     }

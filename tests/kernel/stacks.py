@@ -27,6 +27,7 @@ SINGLE = (
     # the kernel's encapsulation limit option
     *("ip6/dstopts:8/ip4", "ip6/dstopts:8/gre/ip4", "ip6/dstopts:8/gre/eth/ip6"),
     *(f"ip6/dstopts:8/{GCM}/ip6", f"ip6/dstopts:8/{CBC}/gre/ip6", f"ip6/dstopts:8/udp/{CBC}/ip4"),
+    *(f"ip6/dstopts:8/{CBC}/{inside}" for inside in ("ip4", "ip6", "gre/ip4", "gre/eth/ip4", "gre/eth/ip6")),
     *(f"ip6/{CBC}/ip6/dstopts:8/gre/eth/ip4",),
     # AH around ESP
     *(

@@ -22,7 +22,7 @@ thorough = settings(max_examples=size(2_000, 10_000), deadline=None, suppress_he
 
 def check(text: str, link: int) -> None:
     stack = parse(text)
-    assert parse(stack.text).steps == stack.steps
+    assert parse(stack.text).counts == stack.counts
     try:
         solution = solve(stack, link)
     except ProblemError as error:

@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 
+from netplan.explain.text import steps
 from netplan.problems import ProblemError
 from netplan.stack import largest_inner, parse, required_link, solve, wire_size
 from netplan.stack.frozen import replace
@@ -199,7 +200,9 @@ def test_the_end_of_the_scale_has_no_next_gain() -> None:
         ("ip4/vxlan/eth/ip4", "IPP103", "vxlan"),
         ("esp:aes128gcm16/ip4", "IPP103", "esp:aes128gcm16"),
         ("ip4/udp/ah:sha256/ip4", "IPP103", "ah:sha256"),
-        ("ip4/tcp/esp:aes128gcm16/ip4", "IPP103", "esp:aes128gcm16"),
+        ("ip4/tcp/ah:sha256/ip4", "IPP103", "ah:sha256"),
+        ("ip4/esp:aes128gcm16/beet/esp:aes128gcm16", "IPP103", "esp:aes128gcm16"),
+        ("macsec:icv4/ip4", "IPP102", "icv4"),
         ("ip4/dstopts:8/ip4", "IPP103", "dstopts:8"),
         ("ip4/udp/geneve:6/eth/ip4", "IPP102", "6"),
         ("ip4/udp/geneve:256/eth/ip4", "IPP102", "256"),
@@ -250,3 +253,25 @@ def test_values_are_frozen_and_copy_well() -> None:
     with pytest.raises(TypeError, match="does not take"):
         replace(solution, colour="red")
     assert "link_mtu=1500" in repr(solution)
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        *("ip4/esp:aes128-sha256/beet", "ip6/esp:aes128-sha256/beet/ip4", "ip6/esp:aes128gcm16/beet/ip4"),
+        *("ip4/esp:aes128gcm16/beet/ip6", "ip6/dstopts:8/esp:aes128-sha256/gre/ip4", "ip6/srh:2:red/ip6"),
+        *("macsec:nosci/ip4", "ip4/tcp/esp:aes128gcm16/ip4", "ip4/udp/vxlan/eth/ip4/esp:aes128-sha256/beet"),
+        "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4",
+    ],
+)
+def test_the_calculation_ends_at_the_inner_mtu(stack: str) -> None:
+    solution = solve(parse(stack), 1500)
+    *_, before, last = steps(solution)
+    added = last.partition(": ")[0].split()
+    assert int(before.split()[0]) + sum(int(word) for word in added[1:] if word.isdigit()) == solution.inner_mtu
+    assert int(last.split()[0]) == solution.inner_mtu
+
+
+def test_esp_in_tcp_beet_and_reduced_srh_say_what_is_not_on_the_wire() -> None:
+    for stack in ("ip4/tcp/esp:aes128gcm16/ip4", "ip4/esp:aes128gcm16/beet", "ip6/dstopts:8/esp:aes128-sha256/ip6"):
+        assert solve(parse(stack), 1500).notes, stack
