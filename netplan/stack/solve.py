@@ -117,7 +117,8 @@ class Solution:
 
 def largest_inner(stack: Stack, link_mtu: int) -> int:
     """Return the largest innermost IP packet for a link; below its headers when not even those fit."""
-    return min(_inside(count, link_mtu) for count in stack.counts)
+    inner = _inside(stack.wire, link_mtu)
+    return inner if stack.counted is None else min(inner, _inside(stack.counted, link_mtu))
 
 
 def linux_limits(stack: Stack, link_mtu: int) -> bool:
@@ -187,7 +188,8 @@ def parse_size(text: str, what: str) -> int:
 
 
 def _link(stack: Stack, inner: int) -> int:
-    return max(_wire(count, inner) + count.link_bytes for count in stack.counts)
+    needed = _wire(stack.wire, inner) + stack.wire.link_bytes
+    return needed if stack.counted is None else max(needed, _wire(stack.counted, inner) + stack.counted.link_bytes)
 
 
 def _wire(count: Count, inner: int) -> int:

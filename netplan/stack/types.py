@@ -102,11 +102,6 @@ class Stack:
         return self.wire.headers
 
     @property
-    def counts(self) -> tuple[Count, ...]:
-        """What a packet has to fit, that on the wire first."""
-        return (self.wire,) if self.counted is None else (self.wire, self.counted)
-
-    @property
     def family(self) -> str:
         """Family of the innermost packet, ``ip4`` or ``ip6``."""
         return self.tokens[self.inner].name

@@ -22,7 +22,8 @@ thorough = settings(max_examples=size(2_000, 10_000), deadline=None, suppress_he
 
 def check(text: str, link: int) -> None:
     stack = parse(text)
-    assert parse(stack.text).counts == stack.counts
+    again = parse(stack.text)
+    assert (again.wire, again.counted) == (stack.wire, stack.counted)
     try:
         solution = solve(stack, link)
     except ProblemError as error:
