@@ -135,6 +135,7 @@ CODES: dict[str, str] = {
     "IPP702": "no route to a peer",
     "IPP703": "a pair is not as planned",
     "IPP704": "XFRM error counters rose during a measurement",
+    "IPP705": "a node was left out of a measurement",
     # lab
     "IPP801": "a name, path or option of the lab is not valid",
     "IPP802": "a program that the lab needs is not installed",

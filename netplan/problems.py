@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Any, Literal, NoReturn, TypeVar
 
 T = TypeVar("T")
+WINDOW = 160  # characters of a source line that are shown
 Severity = Literal["error", "warning"]
 
 
@@ -54,7 +55,7 @@ NOWHERE = Location()
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding about an input or a node."""
+    """One finding about an input or a node. Its texts are printable, whoever wrote them."""
 
     code: str  # one of netplan.codes.CODES
     message: str
@@ -62,6 +63,11 @@ class Problem:
     location: Location = NOWHERE
     hint: str | None = None
     severity: Severity = "error"
+
+    def __post_init__(self) -> None:
+        for name, text in (("code", self.code), ("message", self.message), ("hint", self.hint)):
+            if text and not text.isprintable():
+                object.__setattr__(self, name, printable(text))
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that ``--json`` prints in ``errors`` and ``warnings``."""
@@ -78,16 +84,30 @@ class Problem:
     def lines(self) -> list[str]:
         """Return the message as people read it: position, source line with caret, hint."""
         at = self.location
-        where = str(at)
+        where = printable(str(at))
         out = [f"{where + ': ' if where else ''}{self.severity} {self.code}: {self.message}"]
         if at.source is not None:
             gutter = f"  {at.line} | " if at.line is not None else "  "
-            out.append(gutter + printable(at.source))
-            if at.column is not None:
-                out.append(" " * (len(gutter) + at.column - 1) + "^" * max(1, at.width))
+            text, column = window(at.source, at.column)
+            out.append(gutter + text)
+            if column is not None:
+                out.append(" " * (len(gutter) + column - 1) + "^" * max(1, min(at.width, len(text) - column + 1)))
         if self.hint:
             out.append(f"  hint: {self.hint}")
         return out
+
+
+def window(source: str, column: int | None = None) -> tuple[str, int | None]:
+    """Return what is shown of a source line, printable, and the column (from 1) in that.
+
+    Of a long line that is what is around the column.
+    """
+    if len(source) <= WINDOW:
+        return printable(source), column
+    begin = min(max(0, (column or 1) - 1 - WINDOW // 2), len(source) - WINDOW)
+    shown = source[begin : begin + WINDOW]
+    shown = ("…" + shown[1:] if begin else shown)[: WINDOW - 1] + ("…" if begin + WINDOW < len(source) else shown[-1])
+    return printable(shown), None if column is None else column - begin
 
 
 class ProblemError(Exception):
@@ -129,7 +149,11 @@ def present(value: T | None, what: str) -> T:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control characters (escape sequences above all) replaced, safe for a terminal."""
+    """Return ``text`` with characters that are not to be seen (control, escape, direction) replaced.
+
+    It makes a text of somebody else safe for a terminal, Markdown, SVG, HTML and XML. Problem does it to its words,
+    ``netplan.cli.output`` to each line, ``netplan.rollout.transport.reply`` to what nodes say.
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in text.replace("\t", " "))

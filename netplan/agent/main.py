@@ -112,35 +112,86 @@ def _failed(phase: str, findings: list[Finding], seconds: float = 0) -> Result:
     }
 
 
-def main(header: Header, stream: Any) -> None:
-    """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys that a request may have
-    request: Request = json.loads(stream.read(header["request"]))
+# the keys that every request has, and those of a lease, with what they are
+_NUMBER = (int, float)
+_REQUEST = {
+    "phases": list,
+    "tx": str,
+    "node": dict,
+    "release": str,
+    "files": list,
+    "timer": int,
+    "rearm": bool,
+    "time": _NUMBER,
+    "patience": _NUMBER,
+    "soak": _NUMBER,
+    "kind": str,
+}
+_LEASE = {"owner": str, "who": str, "epoch": int, "seconds": int, "steal": bool}
+
+
+def _whole(said: Any, keys: Json, what: str) -> None:
+    """Stop unless ``said`` is an object that has these keys, each of its type."""
+    if not isinstance(said, dict):
+        raise Stop(finding("IPP601", f"{what} is no object"))
+    for key, kind in keys.items():
+        found = said.get(key)
+        if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
+            raise Stop(finding("IPP601", f"{what} has no usable `{key}`"))
+
+
+def read_request(text: bytes) -> Request:
+    """Return a request that has what every request has. Raises Stop."""
+    try:
+        request: Request = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Stop(finding("IPP601", "the request is not JSON")) from None
+    _whole(request, _REQUEST, "the request")
+    phases = request["phases"]
+    if not phases or not all(isinstance(name, str) and name in PHASES for name in phases):
+        raise Stop(finding("IPP601", "the request names no phase, or one that is not known here"))
+    if "lease" in request:
+        _whole(request["lease"], _LEASE, "the lease of the request")
     request["skew"] = time.time() - request["time"]  # the way here included
-    archive = stream.read(header["archive"]) if header["archive"] else None
+    return request
+
+
+def serve(request: Request, archive: bytes | None) -> list[Result]:
+    """Run the phases of a request, alone and for the holder of the lease where they can change something."""
+    if _harmless(request):
+        return perform(request, archive)
+    # who begins is told soon that another one is at work; who rolls back waits for a step that was given up
+    with _alone(15 if "arm" in request["phases"] else 60):
+        if not {*ROLL_BACK, "confirm"}.isdisjoint(request["phases"]):
+            from .transaction import disk_reserve
+
+            disk_reserve.release_if_full()
+        lease.hold(request.get("lease"))
+        if request["rearm"]:
+            with state.deciding():
+                state.require_open(request["tx"])
+                state.arm(request["tx"], state.seconds_left(request))
+        return perform(request, archive)
+
+
+def main(header: Header, stream: Any) -> None:
+    """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``.
+
+    Whatever is wrong with it, or with this node, is an answer.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys that a request may have
     with contextlib.suppress(OSError):
         os.setsid()
     os.umask(0o077)
+    first = ""
     try:
-        if _harmless(request):
-            results = perform(request, archive)
-        else:
-            # who begins is told soon that another one is at work; who rolls back waits for a step that was given up
-            with _alone(15 if "arm" in request["phases"] else 60):
-                if not {*ROLL_BACK, "confirm"}.isdisjoint(request["phases"]):
-                    from .transaction import disk_reserve
-
-                    disk_reserve.release_if_full()
-                lease.hold(request.get("lease"))
-                if request["rearm"]:
-                    with state.deciding():
-                        state.require_open(request["tx"])
-                        state.arm(request["tx"], state.seconds_left(request))
-                results = perform(request, archive)
+        request = read_request(stream.read(header["request"]))
+        first = request["phases"][0]
+        results = serve(request, stream.read(header["archive"]) if header["archive"] else None)
     except Stop as stop:
-        results = [_failed(request["phases"][0], stop.findings)]
-    except OSError as error:
-        results = [_failed(request["phases"][0], [_broken(error)])]
+        results = [_failed(first, stop.findings)]
+    except Exception as error:  # noqa: BLE001  a defect of ours must still come back as an answer
+        results = [_failed(first, [_broken(error)])]
     answer: Answer = {"results": results, "clock": time.monotonic(), "wall": time.time()}
     sys.stdout.write("\n" + SENTINEL + json.dumps(answer) + "\n")
     sys.stdout.flush()

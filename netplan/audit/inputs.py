@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
+import signal
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from netplan.audit.model import Skipped
-from netplan.problems import printable
+from netplan.problems import present, printable
 
 MAX_FILE = 16 << 20
 MAX_TOTAL = 96 << 20
@@ -71,27 +75,58 @@ def _remote(path: str) -> Iterator[Text | Skipped]:
         return
     mark = f"--ipsecplan-{secrets.token_hex(8)}--"
     script = "".join(f"printf '\\n{mark}{name}\\n'\n{command}\n" for name, command in ASKED.items())
+    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "--", target, "LC_ALL=C sh -s"]
     try:
-        done = subprocess.run(
-            ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "--", target, "LC_ALL=C sh -s"],
-            input=script.encode(),
-            capture_output=True,
-            timeout=SSH_SECONDS,
-            check=False,
+        code, out, err = _ask(ssh, script)
+    except OSError:
+        yield Skipped(path, "ssh is not installed")
+        return
+    if code is None:
+        reason = (
+            f"no end of an answer in {SSH_SECONDS} s"
+            if max(len(out), len(err)) <= MAX_FILE
+            else f"more than {MAX_FILE >> 20} MiB"
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = "ssh is not installed" if isinstance(error, OSError) else f"no answer in {SSH_SECONDS} s"
         yield Skipped(path, reason)
         return
-    pieces = done.stdout[: MAX_FILE + 1].split(b"\n" + mark.encode())
+    pieces = out.split(b"\n" + mark.encode())
     if len(pieces) < 2:
-        said = printable(done.stderr.decode(errors="replace").strip().splitlines()[-1:][0] if done.stderr else "")
-        yield Skipped(path, f"ssh failed: {said[:200] or f'exit code {done.returncode}'}")
+        said = printable(" ".join(err.decode(errors="replace").strip().splitlines()[-1:]))
+        yield Skipped(path, f"ssh failed: {said[:200] or f'exit code {code}'}")
         return
     for piece in pieces[1:]:
         name, _, body = piece.partition(b"\n")
         if body.strip():  # what a node does not have is not worth a word
             yield _decoded(f"{path}/{name.decode(errors='replace')}", body, MAX_FILE)
+
+
+def _ask(command: list[str], script: str) -> tuple[int | None, bytes, bytes]:
+    """Run a command with a script on its input; return its exit code and what it printed.
+
+    The code is None where it did not end within SSH_SECONDS or printed more than MAX_FILE, and was ended. Both outputs
+    are counted while they arrive. Raises OSError where there is no such program.
+    """
+    found = {"out": b"", "err": b""}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        end = threading.Timer(SSH_SECONDS, process.kill)
+        end.start()
+
+        def take(name: str, stream: IO[bytes]) -> None:
+            found[name] = stream.read(MAX_FILE + 1)
+            if len(found[name]) > MAX_FILE:
+                process.kill()
+
+        outputs = ((name, present(stream, name)) for name, stream in (("out", process.stdout), ("err", process.stderr)))
+        threads = [threading.Thread(target=take, args=one) for one in outputs]
+        for thread in threads:
+            thread.start()
+        with contextlib.suppress(BrokenPipeError), present(process.stdin, "its input") as stdin:
+            stdin.write(script.encode())
+        for thread in threads:
+            thread.join()
+        code = process.wait()
+        end.cancel()
+    return None if code == -signal.SIGKILL else code, found["out"], found["err"]
 
 
 def _files(path: str) -> Iterator[str | Skipped]:

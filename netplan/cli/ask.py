@@ -21,6 +21,8 @@ def asking(yes: bool, question: Callable[[Outcome], str]) -> Callable[[Outcome],
 
     def agree(outcome: Outcome) -> bool:
         if yes:
+            if outcome.held:
+                note(stays(outcome.held))
             return True
         note(question(outcome))
         try:
@@ -56,10 +58,16 @@ def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcom
 
 def to_change(outcome: Outcome) -> str:
     """Return the question before the first change."""
+    size = f"{stays(outcome.held)}; " if outcome.held else ""
     return (
-        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; "
+        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; {size}"
         "each rolls back by itself unless this is confirmed."
     )
+
+
+def stays(held: tuple[int, int, str]) -> str:
+    """Return in words at which MTU all nodes stay, and because of which device."""
+    return f"all nodes stay at {held[0]} bytes instead of {held[1]}, because of {held[2]}"
 
 
 def need_yes(yes: bool, bundle: Path) -> None:

@@ -13,7 +13,7 @@ from netplan.audit.sarif import sarif
 from netplan.cli.envelope import document
 from netplan.cli.output import as_json, colour_wanted, emit, note, report
 from netplan.explain.text import ledger_table
-from netplan.problems import ExitCode, Location, Problem, ProblemError, printable
+from netplan.problems import ExitCode, Location, Problem, ProblemError, printable, window
 from netplan.stack import parse, parse_size, solve
 
 
@@ -135,7 +135,7 @@ def _show_finding(finding: Finding, explain: bool) -> None:
     colour = tint is not None and colour_wanted(sys.stdout)
     emit(click.style(head, fg=tint, bold=True) if colour else head, colour=colour or None)
     if finding.location.source is not None:
-        emit(f"  {finding.location.line} | {printable(finding.location.source)}")
+        emit(f"  {finding.location.line} | {window(finding.location.source)[0]}")
     if finding.solution is not None:
         emit(f"  why: {finding.solution.stack.text} on a link of {finding.solution.link_mtu}")
         if explain:

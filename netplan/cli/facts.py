@@ -13,7 +13,7 @@ from netplan.cli.output import emit
 from netplan.cli.session import opened
 from netplan.files import write_atomic
 from netplan.inputs.inventory import facts_file
-from netplan.problems import ProblemError, printable
+from netplan.problems import ProblemError
 from netplan.refusals import refusals
 from netplan.rollout import phases
 from netplan.rollout.outcome import Failed, Options
@@ -50,5 +50,5 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None
     for name, found in hosts.items():
         versions.setdefault(str(found["strongswan_version"]), []).append(name)
     for version, names in sorted(versions.items()):
-        emit(printable(f"strongSwan {version}: {', '.join(sorted(names)[:8])}" + (" ..." if len(names) > 8 else "")))
+        emit(f"strongSwan {version}: {', '.join(sorted(names)[:8])}" + (" ..." if len(names) > 8 else ""))
     emit(f"{path}: plan and render again to use it")

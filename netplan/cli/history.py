@@ -7,7 +7,6 @@ import click
 from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.cli.table import table_lines
-from netplan.problems import printable
 from netplan.rollout.record.history import Past, transactions
 from netplan.rollout.record.journal import state_root
 
@@ -31,7 +30,7 @@ def command(cluster: str | None, state_dir: str | None, json_: bool) -> None:
     if not found:
         emit("no transaction yet")
     for line in lines(found):
-        emit(printable(line))
+        emit(line)
 
 
 def lines(found: list[Past]) -> list[str]:

@@ -72,6 +72,9 @@ TAKE_OVER = click.option(
     help="Take over nodes that a control process on another machine still holds.",
 )
 LIMIT = click.option("--limit", metavar="PATTERN", help="Only these nodes: names or groups, *, commas.")
+EXCLUDE = click.option(
+    "--exclude", metavar="PATTERN", default="", help="Not these nodes; their pairs stay as they are."
+)
 RAISE_MTU = click.option(
     "--raise-mtu",
     "lift",
@@ -88,7 +91,7 @@ NODE_SELECTION = (
         help="Largest number of nodes whose pairs switch in one wave (default: 2, 4, 8, ...).",
     ),
     LIMIT,
-    click.option("--exclude", metavar="PATTERN", default="", help="Not these nodes; their pairs stay as they are."),
+    EXCLUDE,
     click.option(
         "--skip-unreachable",
         "defer_away",
@@ -96,6 +99,12 @@ NODE_SELECTION = (
         help="Leave out nodes that can't be reached; their pairs stay as they are.",
     ),
     RAISE_MTU,
+    click.option(
+        "--hold-mtu",
+        "hold",
+        is_flag=True,
+        help="Let all nodes go down to the smallest live MTU, also below the one that was confirmed.",
+    ),
     click.option(
         "--replace",
         metavar="NAMES",

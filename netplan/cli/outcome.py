@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netplan.cli.output import emit, emit_json, report
-from netplan.problems import ExitCode, printable
+from netplan.problems import ExitCode
 from netplan.rollout.outcome import Outcome
 
 
@@ -21,6 +21,7 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
             "verdict": verdict.as_json() if verdict else None,
             "left_out": outcome.left_out,
             "timer_s": outcome.timer_s,
+            "held": _held(outcome),
             "to_raise": outcome.to_raise,
             "raised": outcome.raised,
         }
@@ -48,19 +49,21 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
     )
     if outcome.outcome in ("unchanged", "confirmed", "awaiting-confirm"):
         _left(outcome)
+    elif outcome.left_out:
+        emit(f"left out: {', '.join(outcome.left_out)}")
     if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
         emit("see `ipsecplan status`; an unreachable node rolls back by its own timer")
     leave(outcome.exit_code)
 
 
+def _held(outcome: Outcome) -> dict[str, int | str] | None:
+    return dict(zip(("mtu", "planned", "because"), outcome.held, strict=True)) if outcome.held else None
+
+
 def _left(outcome: Outcome) -> None:
     """Print what this bundle has still to do."""
     for name, pairs in outcome.left_out.items():
-        emit(
-            printable(
-                f"{name} deferred: {' '.join(pairs) or 'no pair'} as before; `ipsecplan apply` again completes it"
-            )
-        )
+        emit(f"{name} deferred: {' '.join(pairs) or 'no pair'} as before; `ipsecplan apply` again completes it")
     if outcome.raised:
         emit(f"raised: {outcome.raised[0]} -> {outcome.raised[1]}, receivers first, measured")
     if outcome.to_raise:

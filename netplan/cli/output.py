@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -17,18 +18,20 @@ from netplan.cli import defect
 from netplan.cli.defect import debugging
 from netplan.cli.envelope import SCHEMA_VERSION as SCHEMA_VERSION
 from netplan.cli.envelope import document
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.refusals import refused
+
+MOST_OF_A_KIND = 50  # problems with the same code that are printed
 
 
 def emit(text: str, *, colour: bool | None = None) -> None:
-    """Write a line of data to stdout; with ``colour`` its escape sequences are kept where stdout is no terminal.
+    """Write lines of data to stdout, made printable; with ``colour`` their escape sequences are ours and are kept.
 
     Raises ProblemError when the line can't be written (a full disk). If the reader has gone (``| head``), the verb
     continues to its own exit code.
     """
     try:
-        click.echo(text, color=colour)
+        click.echo(text if colour is not None else _lines(text), color=colour)
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -38,8 +41,17 @@ def emit(text: str, *, colour: bool | None = None) -> None:
 
 
 def note(text: str) -> None:
-    """Write a line of progress or explanation to stderr."""
-    click.echo(text, err=True)
+    """Write lines of progress or explanation to stderr, made printable."""
+    click.echo(_lines(text), err=True)
+
+
+def _lines(text: str) -> str:
+    """Return text made printable, with its line breaks and tabs."""
+    return "\n".join(line if line.isprintable() else _tabbed(line) for line in text.split("\n"))
+
+
+def _tabbed(line: str) -> str:
+    return "\t".join(map(printable, line.split("\t")))
 
 
 def emit_json(
@@ -52,14 +64,21 @@ def emit_json(
 
 
 def report(problems: Sequence[Problem]) -> None:
-    """Write Problems for people to stderr, in the order given."""
+    """Write Problems for people to stderr, in the order given; of one kind, a code, no more than people read."""
     colour = bool(problems) and colour_wanted(sys.stderr)
+    seen, more = Counter[str](), Counter[str]()
     for problem in problems:
+        seen[problem.code] += 1
+        if seen[problem.code] > MOST_OF_A_KIND:
+            more[problem.code] += 1
+            continue
         first, *rest = problem.lines()
         tint = "red" if problem.severity == "error" else "yellow"
         click.echo(click.style(first, fg=tint, bold=True) if colour else first, err=True, color=colour)
         for line in rest:
             click.echo(line, err=True)
+    for code, number in more.items():
+        note(f"{code}: and {number} more of this kind")
 
 
 def colour_wanted(stream: IO[str]) -> bool:

@@ -14,7 +14,6 @@ from netplan.explain.text import ledger_table
 from netplan.plan.fabric import PairClass
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
-from netplan.problems import printable
 
 MAX_PAIRS_SHOWN = 24
 CLASSES = ("class", ">pairs", ">link", ">NAT-T", ">inner", ">outer", "ESP proposals")
@@ -48,7 +47,7 @@ def describe(plan: Plan) -> list[str]:
         f"{overlay.type}{f' port {overlay.udp_port}' if overlay.udp_port else ''} over {plan.file.underlay.family}",
         "",
         f"pod MTU {plan.pod_mtu}   set by class {limiting.name}: link {limiting.link_mtu} "
-        f"({printable(limiting.limited_by)}), {worst.proposal.text}",
+        f"({limiting.limited_by}), {worst.proposal.text}",
         f"packet  {worst.stack.text}",
         "",
         *ledger_table(worst.solution),
@@ -67,8 +66,8 @@ def describe(plan: Plan) -> list[str]:
     lines += ["", *(f"- {sentence}" for sentence in consequences(plan))]
     rows: list[tuple[object, ...]] = []
     for n in plan.nodes[:MAX_PAIRS_SHOWN]:
-        rows.append((printable(n.name), n.id, n.address, n.link_mtu, n.pod_cidr))
-        rows += [("", printable(at.network), at.address, at.link_mtu, "") for at in n.network_addresses]
+        rows.append((n.name, n.id, n.address, n.link_mtu, n.pod_cidr))
+        rows += [("", at.network, at.address, at.link_mtu, "") for at in n.network_addresses]
     lines += ["", *table_lines(("node", "id", "underlay address", ">link", "pods"), rows)]
     if len(plan.nodes) > MAX_PAIRS_SHOWN:
         lines.append(f"... and {len(plan.nodes) - MAX_PAIRS_SHOWN} more (--json has all)")

@@ -35,7 +35,12 @@ def command(
     with as_json(json_), opened(bundle, inventory, state_dir, Options(limit=limit, steal=steal), quiet=json_) as engine:
         outcome = revert(engine, asking(yes, _question))
     if json_:
-        document = {"outcome": outcome.outcome, "transaction": outcome.transaction, "touched": outcome.changes}
+        document: dict[str, object] = {
+            "outcome": outcome.outcome,
+            "transaction": outcome.transaction,
+            "touched": outcome.changes,
+        }
+        document["left_out"] = outcome.left_out
         emit_json(document, outcome.problems, outcome.exit_code)
     else:
         report(outcome.problems)

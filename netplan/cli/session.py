@@ -14,6 +14,8 @@ from typing import Any
 import click
 
 from netplan.bundle import manifest
+from netplan.cli import defect
+from netplan.cli.output import note
 from netplan.cli.progress import Lines, Live
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.targets import read_inventory, targets
@@ -50,9 +52,19 @@ def opened(
             state.note(event)
             observer(event)
 
-        yield Engine(
+        engine = Engine(
             read.cluster, read.digest, chosen, transport, state, observer if reading else told, options, cancelled
         )
+        try:
+            yield engine
+        except BaseException:
+            engine.abandon()
+            raise
+        unheard = engine.recorder.unheard
+        if unheard is not None and not isinstance(unheard, OSError):
+            engine.run.defects.append(unheard)
+        for error in engine.run.defects:
+            note(f"please send the report {defect.report(error, sys.argv[1:]) or '(none could be written)'}")
 
 
 @contextlib.contextmanager

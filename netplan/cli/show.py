@@ -9,7 +9,7 @@ import click
 from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.cli.table import table_lines
-from netplan.problems import Problem, ProblemError, closest, printable
+from netplan.problems import Problem, ProblemError, closest
 from netplan.rollout.record.history import Past, Phase, matching, past
 from netplan.rollout.record.journal import state_root
 
@@ -32,13 +32,13 @@ def command(transaction: str, state_dir: str | None, json_: bool) -> None:
             near = names[:4] if found else [name for name in (closest(transaction, names),) if name]
             hint = f"did you mean {', '.join(near)}?" if near else "`ipsecplan history` lists them"
             said = "several transactions begin" if found else "no transaction begins"
-            raise ProblemError(Problem(code="IPP666", message=f"{said} with {printable(transaction)!r}", hint=hint))
+            raise ProblemError(Problem(code="IPP666", message=f"{said} with {transaction!r}", hint=hint))
         one = past(found[0])
     if json_:
         emit_json({**one.as_json(), "runs": [run.as_json() for run in one.runs]})
         return
     for line in lines(one):
-        emit(printable(line))
+        emit(line)
 
 
 def lines(one: Past) -> list[str]:

@@ -13,7 +13,7 @@ from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.watch import watch
-from netplan.problems import ExitCode, errors, printable
+from netplan.problems import ExitCode, errors
 from netplan.rollout.nodes import replaced
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.at_work import Holder
@@ -72,7 +72,7 @@ def command(
         note(f"at work: {other.words()}" + ("; it waits for confirmation" if other.waits else ""))
     for name, node in nodes.items():
         for line in lines(name, node):
-            emit(printable(line))
+            emit(line)
     report([*outcome.problems, *drift])
     if nodes and not outcome.problems:
         emit(f"{outcome.changes} to change")

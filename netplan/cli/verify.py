@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
+from netplan.cli.options import BUNDLE, EXCLUDE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.files import write_atomic
+from netplan.problems import ExitCode
 from netplan.refusals import refusals
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.measure import measure
@@ -25,34 +26,52 @@ from netplan.verify.junit import junit
 @BUNDLE
 @INVENTORY
 @STATE_DIR
+@EXCLUDE
 @click.option("--junit", "report_file", type=click.Path(path_type=Path), help="Write the verdict as JUnit XML.")
 @JSON
-def command(bundle: Path, inventory: Path | None, state_dir: str | None, report_file: Path | None, json_: bool) -> None:
+def command(
+    bundle: Path, inventory: Path | None, state_dir: str | None, exclude: str, report_file: Path | None, json_: bool
+) -> None:
     """Measure every pair of BUNDLE's nodes in both directions; exit 5 when something is not as planned.
 
     From a pod made by the real CNI plugins: a DF packet of the planned size arrives, one byte more is refused; a
     capture on the underlay NIC sees ESP of the planned size and no plaintext, and does see one planted on purpose;
     meanwhile a flow goes on and no XFRM error counter rises.
 
-    Waits for a running apply or verify, with a message. Changes nothing.
+    A node that the last apply left out is not measured: exit 5, unless --exclude names it. Waits for a running apply or
+    verify, with a message. Changes nothing.
     """
     begin, at = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
+    with (
+        as_json(json_),
+        opened(bundle, inventory, state_dir, Options(exclude=exclude), quiet=True, reading=True) as engine,
+    ):
         outcome = measure(engine, "verify", note)
     if report_file:
         seconds = time.monotonic() - begin
-        text = junit(outcome.verdict, cluster=engine.cluster, at=at, seconds=seconds, problems=outcome.problems)
+        text = junit(
+            outcome.verdict,
+            cluster=engine.cluster,
+            at=at,
+            seconds=seconds,
+            problems=outcome.problems,
+            left_out=outcome.left_out,
+        )
         with as_json(json_):
             _write(report_file, text)
     if json_:
-        emit_json(outcome.verdict.as_json() if outcome.verdict else None, outcome.problems, outcome.exit_code)
+        verdict = outcome.verdict.as_json() if outcome.verdict else None
+        document = {**verdict, "ok": outcome.exit_code == 0, "left_out": outcome.left_out} if verdict else None
+        emit_json(document, outcome.problems, outcome.exit_code)
         leave(outcome.exit_code)
         return
     if outcome.verdict:
         for pair in outcome.verdict.pairs:
             emit(pair.line())
+    for name, left in outcome.left_out.items():
+        emit(f"{name} left out: {' '.join(left) or 'no pair'} not measured")
     report(outcome.problems)
-    if outcome.verdict and outcome.verdict.ok:
+    if outcome.verdict and outcome.exit_code == ExitCode.OK:
         pings = sum(pair.flow_sent for pair in outcome.verdict.pairs)
         emit(f"flows: {pings} pings, none interrupted; XFRM error counters flat on {len(outcome.verdict.nodes)} nodes")
         emit(f"verified: {len(outcome.verdict.pairs)} directions measured")

@@ -9,7 +9,7 @@ from typing import Any
 
 from netplan.agent.protocol.reply import Status
 from netplan.cli.output import emit, note
-from netplan.problems import ExitCode, ProblemError, printable
+from netplan.problems import ExitCode, ProblemError
 from netplan.verify.drift import changed
 
 Nodes = dict[str, Status]
@@ -41,7 +41,7 @@ def watch(look: Look, names: list[str], *, interval_s: float, count: int = 0) ->
                 stamp = time.strftime("%H:%M:%S")
                 said = [*lines(before, nodes, names), *trouble]
                 for text in said:
-                    emit(f"{stamp} {printable(text)}")
+                    emit(f"{stamp} {text}")
                 before = nodes
                 done += 1
                 if count and done >= count:

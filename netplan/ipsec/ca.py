@@ -247,6 +247,18 @@ def issued(folder: Path) -> dict[str, x509.Certificate]:
     return {path.stem: x509.load_pem_x509_certificate(path.read_bytes()) for path in files}
 
 
+def issued_key(folder: Path, node: str) -> str | None:
+    """Return the public key (PEM) of the newest certificate issued to a node (id); None where none is good any more."""
+    try:
+        found = x509.load_pem_x509_certificate((folder / ISSUED / f"{node}.pem").read_bytes())
+        public = found.public_key()
+    except (OSError, ValueError, UnsupportedAlgorithm):
+        return None
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = public.public_bytes(serialization.Encoding.PEM, form).decode("ascii")
+    return pem if _now() < found.not_valid_after_utc else None
+
+
 def renewal(certificate: x509.Certificate) -> datetime.datetime:
     """Return when a certificate should be renewed: after two thirds of its life."""
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netplan.agent.protocol.reply import Finding, Last, Result
-from netplan.problems import Problem, errors, printable
+from netplan.problems import Problem, errors
 from netplan.rollout.pace import Limits
 from netplan.rollout.phases import Step
 from netplan.rollout.timers import SYMPTOMS, Failure, Timers
@@ -16,9 +16,9 @@ def problems_of(name: str, result: Result) -> list[Problem]:
     """Return the findings of one phase of a node as Problems."""
     return [
         Problem(
-            code=printable(f["code"]),
-            message=f"{name}: {printable(f['message'])}",
-            hint=printable(f["hint"]) if f["hint"] else None,
+            code=f["code"],
+            message=f"{name}: {f['message']}",
+            hint=f["hint"],
             severity=f["severity"],
         )
         for f in result["findings"]
@@ -71,8 +71,11 @@ def judge(
             unreachable.append(name)
             mine.append(_away(name, answer.unreachable, limits))
         elif not answer.results:
-            said = printable(answer.broken or "no answer")[:300]
-            mine.append(Problem(code="IPP662", message=f"{name} gave no answer to {step.phases[0]}: {said}"))
+            mine.append(
+                Problem(
+                    code="IPP662", message=f"{name} gave no answer to {step.phases[0]}: {answer.broken or 'no answer'}"
+                )
+            )
         for result in answer.results:
             if not result["ok"]:
                 mine += errors(problems_of(name, result)) or [_no_reason(name, result)]
@@ -93,9 +96,8 @@ def _no_reason(name: str, result: Result) -> Problem:
 
 
 def _away(name: str, said: str, limits: Limits) -> Problem:
-    last = printable(said.strip().splitlines()[-1] if said.strip() else "")
     waited = f"waited {limits.connect_s} s for a connection, {limits.alive_s} s for a sign of life on one"
-    return Problem(code="IPP661", message=f"{name} can't be reached: {last}", hint=waited)
+    return Problem(code="IPP661", message=f"{name} can't be reached: {said}", hint=waited)
 
 
 def _ended(result: Result) -> Last:

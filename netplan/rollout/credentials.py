@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from netplan.agent.protocol.reply import Requested
 from netplan.agent.protocol.request import RequestOptional
-from netplan.ipsec import rawkeys
+from netplan.ipsec import ca, rawkeys
 from netplan.ipsec.ca import Authority, open_authority
 from netplan.ipsec.psk import Store, open_store, secrets_file
-from netplan.problems import ProblemError
+from netplan.problems import Problem, ProblemError
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.view import psk_owners
 from netplan.rollout.outcome import Failed
 from netplan.rollout.phases import Step
 from netplan.rollout.record.journal import ClusterState
+
+
+def _replaced(name: str) -> Problem:
+    text = f"{name} has another key than the one that was confirmed on it: it is another machine"
+    hint = f"if you reinstalled it, `--replace {name}` admits it; a `rotate` that was interrupted is finished by itself"
+    return Problem(code="IPP674", message=text, hint=hint)
 
 
 class Credentials:
@@ -53,9 +59,17 @@ class Credentials:
             self._authority = open_authority(self._state.ca, self._cluster)
         return self._authority
 
-    def take(self, asked: Mapping[str, Requested]) -> None:
-        """Sign what nodes (ids) asked for, or collect their public keys; the next request brings it. Raises Failed."""
+    def take(self, asked: Mapping[str, Requested], known: Collection[str] = ()) -> None:
+        """Sign what nodes (ids) asked for, or collect their public keys; the next request brings it. Raises Failed.
+
+        ``known``: nodes that may have no other key than the one that we know. A node's own word that it is the same
+        machine is not asked for: whoever stands in its place would say so.
+        """
         try:
+            if others := [
+                i for i in known if "request" in asked.get(i, {}) and self._other_key(i, asked[i]["request"])
+            ]:
+                raise Failed([_replaced(self._targets[i].name) for i in others])
             if any(self._targets[node_id].node["auth"] == "raw-keys" for node_id in asked):
                 self._pin({i: result["request"] for i, result in asked.items() if "request" in result})
             else:
@@ -64,6 +78,14 @@ class Credentials:
                 }
         except ProblemError as error:
             raise Failed(error.problems) from None
+
+    def _other_key(self, node_id: str, request: str) -> bool:
+        """Tell whether a node's key is another one than that of its certificate or list entry, which is still good."""
+        if self._targets[node_id].node["auth"] == "raw-keys":
+            before = rawkeys.read(self._state.folder / "pubkeys.json").get(node_id)
+        else:
+            before = ca.issued_key(self._state.ca, node_id)
+        return before is not None and before != ca.public_key(request, node_id)
 
     def _sign(self, node_id: str, request: str) -> RequestOptional:
         authority = self.open_authority()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from netplan.agent.protocol.reply import Status
-from netplan.problems import ExitCode, Problem
+from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
 from netplan.rollout.credentials import Credentials
 from netplan.rollout.nodes import lease
@@ -18,6 +18,7 @@ from netplan.rollout.pace import Pace
 from netplan.rollout.phases import Step
 from netplan.rollout.record.events import Event, Observer, RunFinished, RunStarted
 from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.record.memory import Memory, Remembered
 from netplan.rollout.record.recorder import Recorder
 from netplan.rollout.run_state import RunState
 from netplan.rollout.step_loop import StepLoop
@@ -48,6 +49,9 @@ class Engine:
         self.participants = Participants(targets, self.options.batch)
         self.credentials = Credentials(state, cluster, {target.id: target for target in targets})
         self.recorder = Recorder(state, observer)
+        self.memory = Memory(state.folder)
+        before = self.memory.confirmed
+        self.participants.known = before.nodes if before else frozenset()
         pace = Pace(nodes=len(targets), soak_s=self.options.soak_s)
         self.timers = Timers(self.options.timer_s, self.options.keep_s, pace)
         self.step = StepLoop(transport, self.run, self.participants, self.credentials, self.recorder, self.timers).step
@@ -81,6 +85,12 @@ class Engine:
         self.recorder.close()
         return outcome
 
+    def abandon(self) -> None:
+        """End a run that an exception ended: its journal has an end, too."""
+        if self.recorder.begun:
+            self.emit(RunFinished(outcome="failed", exit_code=int(ExitCode.FAILURE)))
+            self.recorder.close()
+
     def emit(self, event: Event) -> None:
         """Tell an event to the journal, then to whoever watches."""
         self.recorder.emit(event)
@@ -101,20 +111,54 @@ class Engine:
     def read_state(self, *, texts: bool = False, before: bool = False) -> dict[str, Status]:
         """Ask every node for its state (``texts``: with its files). Raises Failed.
 
-        A node that can't be reached but is deferred on all its peers is no failure. ``before``: it is not known yet
-        which transaction this run is about; what is told meanwhile is told again, in its place, by :meth:`begin`.
+        ``before``: it is not known yet which transaction this run is about; what is told meanwhile is told again, in
+        its place, by :meth:`begin`.
         """
         if before:
             self.recorder.keep()
-        try:
-            self.step(phases.STATUS, {"texts": True} if texts else {})
-        except Failed as failure:
-            late = {i for node in self.run.results.status.values() for i in node["deferred"]}
-            away = {i for i, target in self.targets.items() if target.name in failure.unreachable}
-            if not away or not away <= late or len(failure.problems) > len(away):
-                raise
-            self.participants.leave_out(away)
+        self.step(phases.STATUS, {"texts": True} if texts else {})
         return self.run.results.status
+
+    def read_begun(self, *, before: bool = False) -> dict[str, Status]:
+        """Ask every node for its state, and go on with the nodes of the transaction that they know. Raises Failed.
+
+        A node that can't be reached is no failure where we remember that it was left out of that transaction.
+        """
+        try:
+            self.read_state(before=before)
+        except Failed as failure:
+            away = {i for i, target in self.targets.items() if target.name in failure.unreachable}
+            memory = self._of_status()
+            if not away or memory is None or not away <= memory.left_out or len(failure.problems) > len(away):
+                raise
+        self.participants.adopt_state(self.run.results.status, self._of_status())
+        return {i: node for i, node in self.run.results.status.items() if i in self.targets}
+
+    def _of_status(self) -> Remembered | None:
+        """Return what we remember of the newest transaction that a node has."""
+        return self.memory.of({node["state"]["tx"] for node in self.run.results.status.values()})
+
+    def remember(self) -> None:
+        """Remember this transaction before its first change: who takes part, at which size. Raises OSError."""
+        held = self.participants.held_mtu
+        self.memory.begin(
+            Remembered(
+                transaction=self.run.transaction,
+                nodes=frozenset(self.targets),
+                left_out=frozenset(self.participants.left_out),
+                mtu=held or self.participants.planned_mtu,
+                held=held is not None,
+            )
+        )
+
+    def confirmed(self, outcome: Outcome) -> None:
+        """End a transaction that every node has confirmed. Fills ``outcome``."""
+        outcome.outcome = "confirmed"
+        outcome.to_raise = self.participants.to_raise
+        with contextlib.suppress(OSError):  # the nodes know it, and nothing is to be rolled back any more
+            if self.memory.of([self.run.transaction]) is None:  # another control machine began it
+                self.remember()
+            self.memory.confirm(self.run.transaction)
 
     def verdict(self) -> Verdict:
         """Judge what the last probe measured."""
@@ -124,19 +168,19 @@ class Engine:
         return measured.judge(nodes, rows, rising)
 
     def acquire_lease(self) -> list[Problem]:
-        """Begin to hold the nodes: a new epoch, above all that their states (seen before) tell. Raises Failed.
+        """Begin to hold the nodes: on each a new epoch, above what its state (seen before) tells. Raises Failed.
 
         Returns warnings about whom they were taken over from.
         """
         found = self.run.results.status
-        self.run.lease, problems = lease.acquire(self.state.folder, self.targets, found, steal=self.options.steal)
-        if self.run.lease is None:
+        self.run.leases, problems = lease.acquire(self.state.folder, self.targets, found, steal=self.options.steal)
+        if errors(problems):
             raise Failed(problems)
         return problems
 
     def release_lease(self) -> None:
         """Give the lease back where no transaction has ended it; a node that does not hear of it waits for its end."""
-        if self.run.lease:
+        if self.run.leases:
             with contextlib.suppress(Failed):
                 self.step(phases.RELEASE_LEASE)
 

@@ -28,6 +28,7 @@ class Options:
     exclude: str = ""  # and of nodes to leave out
     defer_away: bool = False  # leave out nodes that can't be reached
     lift: bool = False  # raise MTUs afterwards
+    hold: bool = False  # all nodes may go down to the smallest live MTU, also below what was confirmed
     replace: str = ""  # names of nodes that are other machines than before
 
 
@@ -44,6 +45,7 @@ class Outcome:
     transaction: str = ""
     until: str = ""  # awaiting-confirm: the UTC time by which a yes must have reached the nodes
     left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
+    held: tuple[int, int, str] | None = None  # MTU in bytes that all nodes keep, the planned one, because of what
     to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one
     raised: tuple[int, int] | None = None
     timer_s: int | None = None  # the rollback timer of the last steps
@@ -51,7 +53,7 @@ class Outcome:
 
 
 class Failed(Exception):
-    """A step failed on at least one node."""
+    """A step failed on at least one node, or on this machine: whatever was changed has to be rolled back."""
 
     def __init__(self, problems: Sequence[Problem], unreachable: Sequence[str] = ()) -> None:
         super().__init__("; ".join(p.message for p in problems))

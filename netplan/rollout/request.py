@@ -66,6 +66,7 @@ def build(
 
 def with_lease(request: Request, run: RunState, timers: Timers) -> Request:
     """Return a request that says who wants the change, for longer than the timer that it arms."""
-    if run.lease:
-        request["lease"] = {**run.lease, "seconds": timers.pace.lease_s(request["timer"])}
+    lease = run.leases.get(request["node"]["id"])
+    if lease:
+        request["lease"] = {**lease, "seconds": timers.pace.lease_s(request["timer"])}
     return request

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.agent.protocol.reply import Facts, Heard, Preflight, Probe, Requested, Result, Status
 from netplan.agent.protocol.request import LeaseRequest
+from netplan.problems import DefectError, Problem, ProblemError
+from netplan.refusals import refused
+from netplan.rollout.outcome import Failed
 from netplan.rollout.record.journal import new_transaction
 
 
@@ -48,18 +53,36 @@ class Results(dict[str, dict[str, Result]]):
 
 @dataclass
 class RunState:
-    """``kind``: what the nodes remember their transaction to be. ``lease``: None while we only look.
+    """``kind``: what the nodes remember their transaction to be. ``leases``: node id -> its lease; empty while we only
+    look.
 
-    ``clocks``: node id -> its monotonic clock minus ours, in seconds, rounded down.
+    ``clocks``: node id -> its monotonic clock minus ours, in seconds, rounded down. ``defects``: exceptions that nobody
+    foresaw; the run has dealt with each as with a failure.
     """
 
     transaction: str = field(default_factory=new_transaction)
     kind: str = "apply"
-    lease: LeaseRequest | None = None
+    leases: dict[str, LeaseRequest] = field(default_factory=dict)
     results: Results = field(default_factory=Results)
     clocks: dict[str, float] = field(default_factory=dict)
+    defects: list[Exception] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """Let everything that is raised inside be a Failed: there may be something to roll back, whatever it is."""
+        try:
+            yield
+        except Failed:
+            raise
+        except ProblemError as error:
+            raise Failed(error.problems) from error
+        except OSError as error:
+            raise Failed([refused(error)]) from error
+        except Exception as error:
+            self.defects.append(error)
+            text = f"this is a defect of ipsecplan: {type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            raise Failed([Problem(code=DefectError.code, message=text)]) from error
 
     def next_epoch(self) -> None:
         """Go on to the next epoch: what another one got in this one is free once it has given way."""
-        if self.lease:
-            self.lease = {**self.lease, "epoch": self.lease["epoch"] + 1}
+        self.leases = {i: {**lease, "epoch": lease["epoch"] + 1} for i, lease in self.leases.items()}

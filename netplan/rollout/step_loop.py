@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from netplan.agent.protocol.request import Request, RequestOptional
-from netplan.problems import printable
 from netplan.rollout.answers import clock_is_ahead, judge, problems_of
 from netplan.rollout.credentials import Credentials
 from netplan.rollout.nodes.participants import Participants
@@ -49,11 +48,23 @@ class StepLoop:
         timers: Mapping[str, int] | None = None,
         patience: float | None = None,
     ) -> dict[str, Answer]:
-        """Make one round trip and hold every phase's exit test over all its nodes. Raises Failed.
+        """Make one round trip and hold every phase's exit test over all its nodes. Raises Failed, and nothing else.
 
         ``extra``: what every request has besides. ``only``: these nodes. ``each``: node id -> what only its request
         has; ``timers``: node id -> its timer, where it is not that of the step; ``patience``: for peers; in seconds.
         """
+        with self.run.failing():
+            return self._step(step, extra, only, each or {}, timers or {}, patience)
+
+    def _step(
+        self,
+        step: Step,
+        extra: RequestOptional | None,
+        only: Sequence[str] | None,
+        each: Mapping[str, RequestOptional],
+        timers: Mapping[str, int],
+        patience: float | None,
+    ) -> dict[str, Answer]:
         chosen = self.participants.chosen(step) if only is None else list(only)
         armed = self._arm(step)
         names = tuple(self.participants.targets[i].name for i in chosen)
@@ -63,12 +74,12 @@ class StepLoop:
         seconds = self.timers.seconds(step, math.ceil(self.timers.pace.soak_s))
         requests: dict[str, Request] = {}
         for i in chosen:
-            timer = (timers or {}).get(i, seconds)
+            timer = timers.get(i, seconds)
             own = build(
                 step, self.participants.targets[i], self.run, self.participants, self.credentials, self.timers, timer
             )
             own["patience"] = own["patience"] if patience is None else patience
-            whole = cast(Request, {**own, **(extra or {}), **(each or {}).get(i, {})})
+            whole = cast(Request, {**own, **(extra or {}), **each.get(i, {})})
             requests[i] = with_lease(whole, self.run, self.timers)
         if armed is not None:
             self.timers.sent(requests, step.key, self._begin)
@@ -89,7 +100,8 @@ class StepLoop:
             raise Failed(problems, unreachable)
         for phase in {"stage", "new-key"} & set(step.phases):
             asked = self.run.results.requested(phase)
-            self.credentials.take({i: asked[i] for i in answers})
+            ours = self.participants.known - self.participants.replaced if phase == "stage" else ()
+            self.credentials.take({i: asked[i] for i in answers}, ours)
         return answers
 
     def _arm(self, step: Step) -> int | None:
@@ -117,7 +129,7 @@ class StepLoop:
                     node=name,
                     ok=result["ok"],
                     changed=result["changed"],
-                    detail=printable(result["detail"]),
+                    detail=result["detail"],
                     seconds=result["seconds"],
                     problems=tuple(problems_of(name, result)),
                 )

@@ -10,7 +10,7 @@ from netplan.agent.protocol.reply import Status
 from netplan.ipsec.impact import Side
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
-from netplan.problems import Problem, printable
+from netplan.problems import Problem
 
 START = "\nipsecplan-start {\n}\n"  # the section that the rollout keeps in a file of its own
 
@@ -24,9 +24,9 @@ def problems(name: str, node: Status) -> list[Problem]:
         return []
     return [
         Problem(
-            code=printable(d["code"]),
-            message=printable(f"{name}: {d['message']}"),
-            hint=printable(d["hint"]) if d["hint"] else None,
+            code=d["code"],
+            message=f"{name}: {d['message']}",
+            hint=d["hint"],
             severity=d["severity"],
         )
         for d in node["drift"]

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as Xml
 
 from netplan.problems import Problem, printable
 from netplan.verify.verdict import Verdict
 
+NOT_MEASURED = "IPP705"
 ERRORS = "the XFRM error counters are flat"
 
 
-def junit(verdict: Verdict | None, *, cluster: str, at: str, seconds: float, problems: list[Problem]) -> str:
+def junit(
+    verdict: Verdict | None,
+    *,
+    cluster: str,
+    at: str,
+    seconds: float,
+    problems: list[Problem],
+    left_out: Iterable[str] = (),
+) -> str:
     """Return the report as text.
 
-    ``at`` is the time of the measurement (ISO 8601, UTC), ``seconds`` how long it took. Without a verdict (no node
-    could measure) each of ``problems`` is a test case that could not run, an ``error`` in JUnit's words.
+    ``left_out``: names of nodes that were not measured: each a test case that could not run where a problem (IPP705) is
+    about it, else one that was skipped because somebody wanted it. ``at`` is the time of the measurement (ISO 8601,
+    UTC), ``seconds`` how long it took. Without a verdict (no node could measure) each of ``problems`` is a test case
+    that could not run, an ``error`` in JUnit's words.
     """
     cases = list(_cases(verdict)) if verdict and verdict.pairs else [_error(problem) for problem in problems]
+    unwanted = [problem for problem in problems if problem.code == NOT_MEASURED]
+    if verdict and verdict.pairs:
+        cases += map(_error, unwanted)
+    skipped = [_skipped(name) for name in left_out if not any(p.message.startswith(f"{name} ") for p in unwanted)]
+    cases += skipped
     failures = sum(case.find("failure") is not None for case in cases)
     errors = sum(case.find("error") is not None for case in cases)
     counts = {
@@ -29,7 +45,9 @@ def junit(verdict: Verdict | None, *, cluster: str, at: str, seconds: float, pro
         "time": f"{seconds if math.isfinite(seconds) else 0:.3f}",
     }
     root = Xml.Element("testsuites", counts)
-    suite = Xml.SubElement(root, "testsuite", {**counts, "skipped": "0", "timestamp": at, "hostname": "localhost"})
+    suite = Xml.SubElement(
+        root, "testsuite", {**counts, "skipped": str(len(skipped)), "timestamp": at, "hostname": "localhost"}
+    )
     suite.extend(cases)
     Xml.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(root, encoding="unicode") + "\n"
@@ -49,6 +67,12 @@ def _case(subject: str, name: str, wrong: str | None, line: str) -> Xml.Element:
     if wrong:
         failed = Xml.SubElement(case, "failure", {"message": printable(wrong), "type": "not as planned"})
         failed.text = printable(line)
+    return case
+
+
+def _skipped(name: str) -> Xml.Element:
+    case = Xml.Element("testcase", {"classname": printable(name), "name": "left out", "time": "0"})
+    Xml.SubElement(case, "skipped", {"message": "left out of the measurement on request"})
     return case
 
 

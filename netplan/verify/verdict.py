@@ -8,7 +8,7 @@ from typing import Any
 
 from netplan.agent.protocol.node_json import NodeJson, Peer
 from netplan.agent.protocol.reply import ProbeRow
-from netplan.problems import Problem, printable
+from netplan.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Verdict:
     def risen(self, node: str) -> str | None:
         """Return which XFRM error counters of a node rose, in words; None when they are flat."""
         found = self.rising.get(node)
-        return printable(", ".join(f"{name} rose by {n}" for name, n in found.items())) if found else None
+        return ", ".join(f"{name} rose by {n}" for name, n in found.items()) if found else None
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as data."""
@@ -170,9 +170,8 @@ def _pair(source: str, destination: str, node: NodeJson, peer: Peer, row: ProbeR
 def _wrong(
     check: Callable[[NodeJson, Peer, ProbeRow], str | None], node: NodeJson, peer: Peer, row: ProbeRow | None
 ) -> str | None:
-    """Return what a check finds wrong; the words in it may be a node's, who is not trusted."""
-    said = check(node, peer, row) if row else "not measured"
-    return said and printable(said)
+    """Return what a check finds wrong; the words in it may be a node's."""
+    return check(node, peer, row) if row else "not measured"
 
 
 def _over(peer: Peer) -> int | None:
@@ -196,6 +195,8 @@ def _esp(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
         return "no ESP packet left the node"
     if not row["esp_full"]:
         return f"no ESP packet of {planned} bytes left the node, the largest has {outer}"
+    if outer < planned or row["esp_full"] > row["esp"]:
+        return f"the measurement contradicts itself: {row['esp_full']} of {row['esp']} ESP packets have {planned} bytes"
     most = max(planned, peer["link_mtu"] if "host_mtu" in peer else 0)  # packets between the hosts may be larger
     return f"an ESP packet of {outer} bytes left the node, planned are {most}" if outer > most else None
 
@@ -213,16 +214,18 @@ def _clear(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
 
 
 def _sees(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
-    if row["planted"] and row["planted_seen"] == row["planted"]:
+    if row["planted_seen"] == row["planted"] == PLANTED:
         return None
     return "the leak probe did not see the plaintext packet planted for it, so it proves nothing"
 
 
-def _flow(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
-    sent, gap = row.get("flow_sent"), row.get("flow_gap", 0)
-    if sent != 0 and gap < GAP:
+def _flow(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
+    if peer.get("network"):  # no pod sends there
         return None
-    return f"a flow was interrupted: {gap} of {sent} pings lost in a row"
+    sent, gap = row.get("flow_sent", 0), row.get("flow_gap")
+    if not sent or gap is None:
+        return "no flow was measured"
+    return f"a flow was interrupted: {gap} of {sent} pings lost in a row" if gap >= GAP else None
 
 
 def _algorithms(node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
@@ -234,7 +237,7 @@ def _algorithms(node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
 
 def _mode(node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
     found = row["modes"]
-    return f"the SAs are in {', '.join(found)} mode" if set(found) - {node["esp"]["mode"]} else None
+    return None if set(found) == {node["esp"]["mode"]} else f"the SAs are in {', '.join(found) or 'no'} mode"
 
 
 def _selectors(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
@@ -256,6 +259,7 @@ def _hosts(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
     return "; ".join(wrong) or None
 
 
+PLANTED = 1  # plaintext packets that a node sends on purpose to each peer
 GAP = 2  # pings lost in a row that are an interruption; one may be the first packet after a rekey
 # every assert about a direction, in the order of the packet's way
 CHECKS: dict[str, Callable[[NodeJson, Peer, ProbeRow], str | None]] = {

@@ -8,12 +8,18 @@ answers travel as files beside the private data of the run, so no node data ever
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -49,14 +55,71 @@ def agent_files() -> dict[str, str]:
     return {p.relative_to(AGENT).as_posix(): p.read_text(encoding="utf-8") for p in sorted(AGENT.rglob("*.py"))}
 
 
-class ActionModule(ActionBase):
-    """``ipsecplan_node: exchange=DIR``: send DIR/in/HOST (and DIR/in/HOST.tar), write DIR/out/HOST."""
+class TooLongError(Exception):
+    """A node sends more than an answer may have."""
+
+
+class _Counted:
+    """One output of a process, of which no more than ``most`` bytes are taken: then the process is ended."""
+
+    def __init__(self, output: IO[bytes], process: subprocess.Popen[bytes], most: int) -> None:
+        self._output, self._process, self._left = output, process, most
+
+    def fileno(self) -> int:
+        return self._output.fileno()
+
+    @property
+    def closed(self) -> bool:
+        return self._output.closed
+
+    def close(self) -> None:
+        self._output.close()
+
+    def read(self) -> bytes:
+        """Return what has arrived, or nothing at the end; called when there is something."""
+        chunk = os.read(self.fileno(), 1 << 16)
+        self._left -= len(chunk)
+        if self._left < 0:
+            self._process.kill()
+            self._process.wait()
+            raise TooLongError
+        return chunk
+
+
+@contextlib.contextmanager
+def counted(connection: Any, most: int) -> Iterator[None]:
+    """Inside this block a connection takes ``most`` bytes of each output of the process that it starts, and no more.
+
+    Ansible's connection plugins collect all that a node sends, and have no limit of their own; they start their
+    process as ``subprocess.Popen``. Each node has a worker process of its own, so no other connection is meant.
+    """
+    plugin = sys.modules[type(connection).__module__]
+    before = getattr(plugin, "subprocess", None)
+
+    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **words: Any) -> None:
+            super().__init__(*args, **words)
+            self.stdout: Any = _Counted(self.stdout, self, most) if self.stdout else None
+            self.stderr: Any = _Counted(self.stderr, self, most) if self.stderr else None
+
+    if before is subprocess:
+        plugin.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": Popen})  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if before is subprocess:
+            plugin.subprocess = before  # type: ignore[attr-defined]
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """``ipsecplan_node: exchange=DIR most=BYTES``: send DIR/in/HOST (and DIR/in/HOST.tar), write DIR/out/HOST, of at
+    most so many bytes."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("exchange",))
+    _VALID_ARGS = frozenset(("exchange", "most"))
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
+        result: dict[str, Any] = super().run(tmp, task_vars)
         host = task_vars["inventory_hostname"]
         exchange = Path(self._task.args["exchange"])
         request = self._request(exchange, host)
@@ -77,7 +140,11 @@ class ActionModule(ActionBase):
         command = f'{python} -I -S -c "{loader}" ipsecplan'
         data = json.dumps(header).encode() + b"\n" + code + request + archive
         try:
-            done = self._low_level_execute_command(command, in_data=data)
+            with counted(self._connection, int(self._task.args["most"])):
+                done = self._low_level_execute_command(command, in_data=data)
+        except TooLongError:
+            self._answer(exchange, host, {"broken": "it is too long"})
+            return {**result, "failed": True, "msg": "the answer is too long"}
         except AnsibleConnectionFailure as error:
             self._answer(exchange, host, {"unreachable": str(error)})
             raise

@@ -4,6 +4,7 @@ They prove what the engine sends, in which order, and what it does with an answe
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.events import Event, silent
 from netplan.rollout.record.journal import ClusterState
-from netplan.rollout.transport.reply import Answer
+from netplan.rollout.transport.reply import Answer, parse
 from netplan.rollout.verbs.apply import Keep, apply
 from tests.support import replies
 
@@ -78,9 +79,21 @@ class FakeNodes:
         self.fresh.append(fresh)
         answers = {}
         for node_id, request in requests.items():
-            answers[node_id] = self._answer(node_id, request)
+            answers[node_id] = self._sent(node_id, request)
             arrived(node_id, answers[node_id])
         return answers
+
+    def _sent(self, node_id: str, request: dict[str, Any]) -> Answer:
+        """What arrives of a node's answer: it passes the check that every reply passes."""
+        answer = self._answer(node_id, request)
+        if not answer.results:
+            return answer
+        for result in answer.results:
+            whole: Any = result
+            if result["phase"] == "status" and result["ok"]:
+                for key in ("state", "transaction", "lease", "mtu"):
+                    whole[key] = {**replies.status()[key], **whole[key]}
+        return parse(json.dumps({"results": answer.results, "clock": answer.clock, "wall": answer.wall}), request)  # type: ignore[arg-type]
 
     def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:
         results = []
@@ -177,6 +190,18 @@ class Cluster(FakeNodes):
     def __init__(self, spoil: Callable[[str, str], Any] = lambda *_: None, **status: Any) -> None:
         super().__init__(spoil)
         self.status = {"mtu": LIVE, "deferred": [], "to_raise": 0, **status}
+
+    def _sent(self, node_id: str, request: dict[str, Any]) -> Answer:
+        """What arrives of a node's answer: it passes the check that every reply passes."""
+        answer = self._answer(node_id, request)
+        if not answer.results:
+            return answer
+        for result in answer.results:
+            whole: Any = result
+            if result["phase"] == "status" and result["ok"]:
+                for key in ("state", "transaction", "lease", "mtu"):
+                    whole[key] = {**replies.status()[key], **whole[key]}
+        return parse(json.dumps({"results": answer.results, "clock": answer.clock, "wall": answer.wall}), request)  # type: ignore[arg-type]
 
     def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:
         answer = super()._answer(node_id, request)

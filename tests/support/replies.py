@@ -56,6 +56,8 @@ def row(**about: Any) -> dict[str, Any]:
         "algorithms": ["A"],
         "unlike": [],
         "modes": ["TRANSPORT"],
+        "flow_sent": 20,
+        "flow_gap": 0,
         **about,
     }
 

@@ -229,6 +229,8 @@ ROW: dict[str, Any] = {
     "unlike": [],
     "n": 1416,
     "modes": ["TRANSPORT"],
+    "flow_sent": 20,
+    "flow_gap": 0,
     "host": {"passes": True, "refused": True, "said": ""},
 }
 

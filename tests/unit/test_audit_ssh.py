@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from netplan.audit import Given, Text, audit
+from netplan.audit import Given, Text, audit, inputs
 from netplan.audit.inputs import ASKED, texts
 from netplan.audit.model import Skipped
 
@@ -83,3 +83,19 @@ def test_an_unreachable_node_is_a_reason(node):
 def test_hidden_keys_hide_no_algorithm(state, exact):
     outcome = audit([Text("a.json", json.dumps(DEVICES)), Text("x.txt", state)], Given())
     assert [f.exact for f in outcome.findings] == [exact]
+
+
+def test_a_node_that_sends_without_end_is_cut_off(node, monkeypatch):
+    monkeypatch.setattr(inputs, "MAX_FILE", 1 << 20)
+    for output in (1, 2):
+        program(node, "ssh", f"exec cat /dev/zero >&{output}")
+        (found,) = texts(["ssh://root@node-a"])
+        assert isinstance(found, Skipped)
+        assert "more than 1 MiB" in found.reason
+
+
+def test_a_node_that_does_not_end_is_given_up(node, monkeypatch):
+    monkeypatch.setattr(inputs, "SSH_SECONDS", 0.2)
+    program(node, "ssh", "exec sleep 60")
+    (found,) = texts(["ssh://root@node-a"])
+    assert found.reason == "no end of an answer in 0.2 s"

@@ -20,8 +20,20 @@ from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.verbs.resume import resume
 from tests.support.fake_nodes import STEPS, Cluster, closed, engine, mesh, opened, phases_sent
 
-WORDS = ["--wave-size", "3", "--limit", "a*", "--exclude", "ab", "--skip-unreachable", "--raise-mtu", "--replace", "x"]
-CHOSEN = {"batch": 3, "limit": "a*", "exclude": "ab", "defer_away": True, "lift": True, "replace": "x"}
+WORDS = [
+    "--wave-size",
+    "3",
+    "--limit",
+    "a*",
+    "--exclude",
+    "ab",
+    "--skip-unreachable",
+    "--raise-mtu",
+    "--replace",
+    "x",
+    "--hold-mtu",
+]
+CHOSEN = {"batch": 3, "limit": "a*", "exclude": "ab", "defer_away": True, "lift": True, "replace": "x", "hold": True}
 
 
 @pytest.fixture

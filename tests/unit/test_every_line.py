@@ -126,7 +126,17 @@ def test_taking_back_what_is_not_there_waits_for_nobody(monkeypatch: pytest.Monk
     nodes = Nodes(monkeypatch, tmp_path / "nodes", MESH)
     dies(nodes, "NodeResult:trap:1", monkeypatch, tmp_path / "state")
     monkeypatch.setattr(main, "_alone", lambda: pytest.fail("waited for the one who is at work"))
-    foreign = {"phases": ["accept-both"], "tx": "tx-other", "time": 0, "timer": 60, "node": nodes.targets[0].node}
+    usual = {
+        "release": "",
+        "files": [],
+        "rearm": False,
+        "patience": 1,
+        "soak": 0,
+        "kind": "apply",
+        "time": 0,
+        "timer": 60,
+    }
+    foreign = {**usual, "phases": ["accept-both"], "tx": "tx-other", "node": nodes.targets[0].node}
     (result,) = nodes.serve("n-a", foreign, b"").results
     assert (result["ok"], result["detail"]) == (True, "nothing to roll back")
 

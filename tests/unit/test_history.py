@@ -71,3 +71,30 @@ def test_try_without_terminal_is_refused(tmp_path: Path) -> None:
     code, text = run(tmp_path, "try", "bundle", "--yes")
     assert code == 2
     assert "give --detach, then run `ipsecplan confirm`" in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"event": "RunStarted", "nodes": []}',
+        '{"event": "RunStarted", "nodes": null}',
+        '{"event": "NodeResult", "phase": "arm", "seconds": "x"}',
+        '{"event": "NodeResult", "phase": "arm", "seconds": null, "problems": 5}',
+        '{"event": "NodeResult", "problems": [3]}',
+        '{"event": "PhaseFinished", "phase": "arm", "seconds": NaN}',
+        '{"event": "RunFinished", "exit_code": "x"}',
+        '{"event": "RunFinished", "exit_code": Infinity}',
+        '{"event": "RunFinished", "exit_code": 1' + "0" * 400 + "}",
+        '{"event": "RunFinished", "exit_code": 1' + "0" * 5000 + "}",
+        "[" * 100_000,
+        "null",
+        '{"at": 5, "event": 3}',
+        "\\udc00\\x00",
+    ],
+)
+def test_a_damaged_line_hides_no_transaction(past: Path, line: str) -> None:
+    for path in past.glob("clusters/lab/journal/*"):
+        with open(path, "a") as journal:
+            journal.write(line + "\n" + "half a line")
+        assert run(past, "show", path.stem)[0] == 0
+    assert len(run(past, "history")[1].splitlines()) == 3

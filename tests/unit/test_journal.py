@@ -103,3 +103,35 @@ def test_a_full_disk_is_found_before_any_change(tmp_path: Path) -> None:
     done = subprocess.run([*apart, "sh", "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("IPP668 no room for the journal in"), done.stderr
     assert "No space left" in done.stdout
+
+
+def test_a_short_write_is_finished_and_half_a_line_does_not_hide_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    with ClusterState(tmp_path, "lab") as state:
+        journal = state.journal("tx-1")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", lambda handle, data: write(handle, bytes(data)[:7]))
+            journal.write({"event": "A"})
+        calls = [0]
+
+        def full(handle: int, data: memoryview) -> int:
+            calls[0] += 1
+            if calls[0] > 1:
+                raise OSError(28, "No space left on device")
+            return write(handle, bytes(data)[:7])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            with pytest.raises(OSError, match="No space"):
+                journal.write({"event": "B"})
+        journal.write({"event": "C"})
+        journal.close()
+        assert [record["event"] for record in state.last()] == ["A", "C"]
+        with open(journal.path, "a") as cut:
+            cut.write('{"event": "D", "half')
+        journal = state.journal("tx-1")
+        journal.write({"event": "E"})
+        journal.close()
+        assert [record["event"] for record in state.last()] == ["A", "C", "E"]

@@ -171,3 +171,31 @@ def test_who_gets_no_node_has_nothing_to_take_back(tmp_path: Path) -> None:
         outcome = apply(engine(state, nodes), lambda _: True)
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
     assert "accept-both" not in phases_sent(nodes)
+
+
+def test_what_one_node_says_of_its_epoch_is_used_for_no_other_node(tmp_path: Path) -> None:
+    def spoil(phase: str, node: str) -> dict[str, Any] | None:
+        told = {"epoch": 2**53 - 1 if node == IDS[2] else 4}
+        return {"lease": told} if phase == "status" else None
+
+    nodes = FakeNodes(spoil)
+    with ClusterState(tmp_path, "lab") as state:
+        assert apply(engine(state, nodes), lambda _: True).outcome == "confirmed"
+    assert [request["lease"]["epoch"] for request in nodes.requests[1].values()] == [5, 5, 2**53]
+
+
+def test_a_node_whose_epochs_are_used_up_is_refused_by_name(tmp_path: Path) -> None:
+    nodes = FakeNodes(lambda phase, node: {"lease": {"epoch": 2**53}} if (phase, node) == ("status", IDS[2]) else None)
+    with ClusterState(tmp_path, "lab") as state:
+        outcome = apply(engine(state, nodes), lambda _: pytest.fail("asked"))
+    (problem,) = outcome.problems
+    assert (problem.code, problem.message[:3]) == ("IPP671", "c: ")
+    assert "/var/lib/ipsecplan/lease" in str(problem.hint)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"epoch": "x"}', "[" * 50, '{"owner": 1, "until": 1e999}'])
+def test_a_damaged_lease_file_is_nobody_s_lease(home: Path, text: str) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "lease").write_text(text)
+    assert lease.load() == {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": "", "left_s": 0}
+    lease.hold(asks(A, 1))

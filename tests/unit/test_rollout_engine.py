@@ -280,11 +280,15 @@ def test_what_a_node_measured_is_printed_without_its_escapes(tmp_path: Path, sai
     assert all(problem.message.isprintable() for problem in run.outcome.problems)
 
 
-@pytest.mark.parametrize("size", [-1, 1, 67, 2**31])
-def test_mtu_that_no_device_can_have_is_not_kept(tmp_path: Path, size: int) -> None:
+@pytest.mark.parametrize("size", [1, 67, 68, 575])
+def test_mtu_below_which_no_cluster_is_held_is_refused_by_name(tmp_path: Path, size: int) -> None:
     def spoil(phase: str, node: str) -> dict[str, Any] | None:
         live = {"devices": {"ov0": size}, "bridge": None, "pods": [], "unknown_ports": []}
         return {"mtu": live, "to_raise": size} if (phase, node) == ("status", IDS[1]) else None
 
-    run = Run(tmp_path, FakeNodes(spoil), soak_s=0.0)
-    assert (run.outcome.outcome, run.outcome.to_raise) == ("confirmed", None)
+    nodes = FakeNodes(spoil)
+    run = Run(tmp_path, nodes, soak_s=0.0)
+    assert (run.outcome.outcome, run.outcome.exit_code, run.asked) == ("failed", ExitCode.FAILURE, [])
+    (problem,) = run.outcome.problems
+    assert problem.message == f"b: ov0 has an MTU of {size} bytes; no cluster is held below 576"
+    assert "arm" not in phases_sent(nodes)

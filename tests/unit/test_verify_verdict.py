@@ -36,6 +36,12 @@ def test_all_good() -> None:
         ({"algorithms": ["NULL"]}, "negotiated NULL"),
         ({"algorithms": []}, "negotiated nothing"),
         ({"modes": ["TUNNEL"]}, "TUNNEL mode"),
+        ({"modes": []}, "in no mode"),
+        ({"planted": 10**9, "planted_seen": 10**9}, "proves nothing"),
+        ({"outer": 0, "esp_full": 1}, "contradicts itself"),
+        ({"esp": 1, "esp_full": 2}, "contradicts itself"),
+        ({"flow_sent": 0}, "no flow was measured"),
+        ({"flow_sent": 20, "flow_gap": 2}, "2 of 20 pings lost in a row"),
     ],
 )
 def test_one_thing_wrong(change: dict[str, Any], words: str) -> None:
@@ -44,6 +50,13 @@ def test_one_thing_wrong(change: dict[str, Any], words: str) -> None:
     (problem,) = verdict.problems()
     assert words in problem.message
     assert problem.message.startswith("a -> b: ")
+
+
+@pytest.mark.parametrize("key", ["flow_sent", "flow_gap"])
+def test_a_row_without_a_flow_proves_nothing(key: str) -> None:
+    row = {name: value for name, value in ROW.items() if name != key}
+    verdict = judge(NODES, {"n-a": [row], "n-b": [{**ROW, "peer": "n-a"}]})
+    assert "no flow was measured" in verdict.problems()[0].message
 
 
 def test_silence_proves_nothing() -> None:

@@ -5,11 +5,11 @@ So a planner can end at any time, and the next one finds the same transaction.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from netplan.rollout.record.journal import ClusterState
+from netplan.rollout.record.lines import record_of
 
 CHUNK = 1 << 16  # bytes read at once: some 400 events, so that no turn is long
 
@@ -55,10 +55,7 @@ class JournalTail:
         *lines, self._rest = (self._rest + data).split(b"\n")
         records = []
         for line in lines:
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
+            record = record_of(line)
+            if record is not None:
                 records.append(record)
         return records

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from ..protocol.limits import least_mtu
 from ..system import core
 from ..system.core import Stop, finding, read, run, write
 from ..system.links import Pod, links, pods
@@ -69,7 +70,7 @@ def differences(node: NodeJson) -> list[str]:
     if now["bridge"] not in (None, wanted):
         words.append(f"{node['overlay']['bridge']} has MTU {now['bridge']}, planned {wanted}")
     for pod in now["pods"]:
-        if pod["mtu"] != wanted or pod["port_mtu"] != wanted:
+        if max(pod["mtu"], pod["port_mtu"]) > wanted:  # one that wants to be smaller hinders nobody
             words.append(f"the pod at {pod['port']} has MTU {pod['mtu']}, planned {wanted}")
     return words
 
@@ -180,6 +181,8 @@ def lower_devices(request: Request) -> Work:
     """
     node, release, hold = request["node"], request["release"], request.get("held_mtu")
     changed = False
+    if hold and hold < least_mtu(node):
+        raise Stop(finding("IPP639", f"no cluster is held at {hold} bytes: {least_mtu(node)} is the least"))
     if hold:
         write(RAISE, f"{hold}\n")
     else:

@@ -13,6 +13,7 @@ import json
 import re
 import time
 
+from ..protocol.limits import MOST_EPOCH
 from ..system.core import Stop, finding, read, write
 from . import state
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from ..protocol.request import LeaseRequest, Request
 
 PATH = "/lease"
-_OWNER = re.compile(r"^[0-9a-f]{16}$")
-_WHO = re.compile(r"^[A-Za-z0-9._@-]{1,80}$")
+LONGEST_S = 90000  # a day, and what a controller that comes back needs
+_OWNER = re.compile(r"[0-9a-f]{16}")
+_WHO = re.compile(r"[A-Za-z0-9._@-]{1,80}")
 
 
 def _boot() -> str:
@@ -32,12 +34,13 @@ def _boot() -> str:
 
 def load() -> Lease:
     """Return the lease; ``left_s`` is 0 when nobody holds it. A node that was never touched has epoch 0."""
-    lease: Lease = {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": "", "left_s": 0}
-    with contextlib.suppress(ValueError):
-        lease.update(json.loads(read(state.ROOT + PATH) or "{}"))
-    left = float(lease["until"]) - time.monotonic() if lease["boot"] == _boot() else 0.0
-    lease["left_s"] = max(0, round(left))
-    return lease
+    with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError):  # a damaged file is nobody's lease
+        said = json.loads(read(state.ROOT + PATH) or "{}")
+        until, boot = float(said["until"]), str(said["boot"])
+        left = min(LONGEST_S, max(0, round(until - time.monotonic()))) if boot == _boot() else 0
+        owner, who, epoch = str(said["owner"]), str(said["who"]), int(said["epoch"])
+        return {"owner": owner, "who": who, "epoch": epoch, "until": until, "boot": boot, "left_s": left}
+    return {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": "", "left_s": 0}
 
 
 def hold(asked: LeaseRequest | None) -> None:
@@ -45,7 +48,7 @@ def hold(asked: LeaseRequest | None) -> None:
     if not asked:
         raise Stop(finding("IPP601", "a request for a change without a lease"))
     owner, who, epoch = str(asked["owner"]), str(asked["who"]), int(asked["epoch"])
-    if not _OWNER.fullmatch(owner) or not _WHO.fullmatch(who):
+    if not _OWNER.fullmatch(owner) or not _WHO.fullmatch(who) or not 0 <= epoch <= MOST_EPOCH:
         raise Stop(finding("IPP601", "not a lease"))
     now = load()
     same = now["owner"] == owner
@@ -54,7 +57,7 @@ def hold(asked: LeaseRequest | None) -> None:
         raise Stop(finding("IPP671", f"{now['who']} holds this node for {now['left_s']} s yet", hint))
     if epoch < now["epoch"] or (epoch == now["epoch"] and not same):
         raise Stop(finding("IPP671", f"this request is of epoch {epoch}, older than {now['who']}'s ({now['epoch']})"))
-    until = time.monotonic() + min(90000, max(15, int(asked["seconds"])))
+    until = time.monotonic() + min(LONGEST_S, max(15, int(asked["seconds"])))
     _put(owner, who, epoch, round(until, 1), _boot())
 
 

@@ -8,9 +8,10 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from netplan.agent.protocol.limits import MOST_EPOCH
 from netplan.agent.protocol.reply import Status
 from netplan.agent.protocol.request import LeaseRequest
-from netplan.problems import Problem, printable
+from netplan.problems import Problem, errors
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.record import at_work
 
@@ -40,19 +41,25 @@ def who() -> str:
 
 def acquire(
     folder: Path, targets: Mapping[str, Target], found: Mapping[str, Status], *, steal: bool
-) -> tuple[LeaseRequest | None, list[Problem]]:
-    """Return what every changing request carries (``seconds`` is each request's own), and warnings
+) -> tuple[dict[str, LeaseRequest], list[Problem]]:
+    """Return node id -> what every changing request to it carries (``seconds`` is each request's own), and warnings
     about whom it is taken from.
 
-    ``found``: node id -> its state. None, with errors, when another holds a node and ``steal`` is not wanted.
+    ``found``: node id -> its state. None of them, with errors, when another holds a node and ``steal`` is not wanted.
+    Each node's epoch goes on from what that node told: what it says of itself can't burn an epoch of another one.
     """
     mine = owner(folder)
-    epochs, problems = [0], []
+    leases: dict[str, LeaseRequest] = {}
+    problems = []
     for node_id, node in found.items():
         held = node["lease"]
-        epochs.append(held["epoch"])
-        if held["left_s"] and held["owner"] != mine:
-            holder = printable(held["who"])
+        epoch = held["epoch"] + 1
+        leases[node_id] = {"owner": mine, "who": who(), "epoch": epoch, "seconds": 0, "steal": steal}
+        if epoch > MOST_EPOCH:
+            said = f"{targets[node_id].name}: the epoch of its lease is {held['epoch']}, and none comes after that"
+            problems.append(Problem(code="IPP671", message=said, hint="remove /var/lib/ipsecplan/lease on that node"))
+        elif held["left_s"] and held["owner"] != mine:
+            holder = held["who"]
             if steal:
                 said = f"{targets[node_id].name}: taken over from {holder}"
                 problems.append(Problem(code="IPP671", message=said, severity="warning"))
@@ -60,6 +67,4 @@ def acquire(
                 said = f"{targets[node_id].name}: {holder} holds it for {held['left_s']} s yet"
                 hint = "wait for it to end; or, when it is dead, take over: resume, confirm or revert with --take-over"
                 problems.append(Problem(code="IPP671", message=said, hint=hint))
-    if problems and not steal:
-        return None, problems
-    return {"owner": mine, "who": who(), "epoch": max(epochs) + 1, "seconds": 0, "steal": steal}, problems
+    return ({} if errors(problems) else leases), problems

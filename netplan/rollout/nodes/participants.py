@@ -9,17 +9,19 @@ from netplan.agent.protocol.node_json import NodeJson
 from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.nodes.view import fitted, order, possible
+from netplan.rollout.nodes.view import agreed_hold, deferred_by_both, fitted, has_release, order
 from netplan.rollout.nodes.waves import Wave, matches
 from netplan.rollout.outcome import Failed
 from netplan.rollout.phases import Step
+from netplan.rollout.record.memory import Remembered
 
 
 class Participants:
     """The nodes of one run: ``targets`` take part, ``left_out`` stay as they are, with all their pairs.
 
     ``held_mtu``: MTU in bytes that the cluster keeps until it is raised to the planned one; None where none is kept.
-    ``replaced``: ids of nodes that are other machines than before.
+    ``replaced``: ids of nodes that are other machines than before. ``known``: those that we have confirmed something
+    on, and that have a key because of it.
     """
 
     def __init__(self, targets: Sequence[Target], wave_size: int | None) -> None:
@@ -27,6 +29,7 @@ class Participants:
         self.left_out: dict[str, Target] = {}
         self.held_mtu: int | None = None
         self.replaced: set[str] = set()
+        self.known: frozenset[str] = frozenset()
         self._wave_size = wave_size
         self._waves: tuple[Wave, ...] | None = None
 
@@ -60,10 +63,19 @@ class Participants:
             for target in self.left_out.values()
         }
 
-    def adopt_node_state(self, found: Mapping[str, Status]) -> None:
-        """Take over from the nodes (id -> status) which of them are deferred, and at which MTU they wait."""
-        self.leave_out({i for node in found.values() for i in node["deferred"]})
-        self.held_mtu = min([n["to_raise"] for n in found.values() if possible(n["to_raise"])], default=None)
+    def adopt_state(self, found: Mapping[str, Status], memory: Remembered | None) -> None:
+        """Take over which nodes are left out and at which MTU they wait, for a transaction that was begun before.
+
+        Both come from our own ``memory`` of it. Where there is none (another control machine began it), they come from
+        what nodes (id -> status) say of themselves; no node is believed about another one alone.
+        """
+        if memory is None:
+            self.leave_out(deferred_by_both(self.targets, found))
+            self.held_mtu = agreed_hold([target.node for target in self.targets.values()], found)
+            return
+        late = memory.left_out & self.targets.keys()
+        self.leave_out({i for i in late if i not in found or not has_release(self.targets[i], found[i])})
+        self.held_mtu = memory.held_mtu
 
     def facts(self, target: Target) -> NodeJson:
         """Return ``node.json`` as this run needs it."""

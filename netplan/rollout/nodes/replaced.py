@@ -5,7 +5,7 @@ An attacker's machine at the address of a node looks the same, so no certificate
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem, quoted
@@ -43,8 +43,17 @@ def nodes_without_state(targets: Mapping[str, Target], found: Mapping[str, Statu
     return out
 
 
-def check(targets: Mapping[str, Target], found: Mapping[str, Status], wanted: Iterable[str]) -> list[Problem]:
-    """Return what is wrong between what the operator said was replaced (ids) and what the nodes say."""
+def check(
+    targets: Mapping[str, Target],
+    found: Mapping[str, Status],
+    wanted: Iterable[str],
+    remembered: Collection[str] = (),
+) -> list[Problem]:
+    """Return what is wrong between what the operator said was replaced (ids) and what the nodes say.
+
+    ``remembered``: nodes that we have confirmed something on. A new machine may tell anything of how it came to have
+    nothing of it, so the operator may name it, too.
+    """
     known, wanted = nodes_without_state(targets, found), set(wanted)
     problems = []
     for node_id, holders in known.items():
@@ -54,9 +63,9 @@ def check(targets: Mapping[str, Target], found: Mapping[str, Status], wanted: It
             hint = f"if you reinstalled it, `--replace {name}` admits the new machine with a new key"
             problems.append(Problem(code="IPP674", message=text, hint=hint))
     for node_id in sorted(wanted - set(known)):
-        if node_id in found:
+        fresh = node_id in found and found[node_id]["state"]["state"] == "none"
+        if node_id in found and not (fresh and node_id in remembered):
             text = f"{targets[node_id].name} was not replaced: "
-            fresh = found[node_id]["state"]["state"] == "none"
             text += "no other node keeps a pair with it" if fresh else "it still has ipsecplan state"
             problems.append(Problem(code="IPP674", message=text, hint="apply without --replace"))
     return problems

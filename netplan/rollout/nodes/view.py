@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
+from netplan.agent.protocol.limits import least_mtu
 from netplan.agent.protocol.node_json import Device, Later, NodeJson, Peer
 from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem
@@ -11,12 +14,13 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.waves import Pair, Wave, waves
 from netplan.stack import parse, wire_size
 
-LEAST_MTU, LARGEST_MTU = 68, 65535  # of IPv4
 
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The size in bytes that all nodes keep, and because of which device (node name and device)."""
 
-def possible(size: int) -> bool:
-    """Tell whether an IP device can have this MTU in bytes: what a node says is not trusted."""
-    return LEAST_MTU <= size <= LARGEST_MTU
+    size: int
+    because: str
 
 
 def fitted(node: NodeJson, left_out: Collection[str], size: int | None) -> NodeJson:
@@ -69,21 +73,58 @@ def order(targets: Mapping[str, Target], limit: int | None) -> tuple[Wave, ...]:
     return waves(list(targets), list(pairs.values()), last=last, limit=limit)
 
 
-def smallest_live_mtu(nodes: Sequence[NodeJson], found: Mapping[str, Status]) -> int | None:
-    """Return the size in bytes that the cluster must keep because a live device is smaller than planned, else None.
+def smallest_live_mtu(nodes: Sequence[NodeJson], found: Mapping[str, Status]) -> tuple[Hold | None, list[Problem]]:
+    """Return the size that the cluster must keep because a live device is smaller than planned (None: no device is),
+    and a Problem for each device that is too small for any cluster to be held at.
 
-    ``found``: what each node (by id) answered to ``status``. A device larger than planned is no obstacle.
+    ``found``: what each node (by id) answered to ``status``. A device larger than planned is no obstacle; nor is a pod
+    that wants to be smaller than the bridge: what it sends fits.
     """
-    sizes = []
+    small: list[Hold] = []
+    problems = []
     for node in nodes:
         # a network that makes the overlay sets its MTU, and preflight judges it
         if node["overlay"].get("made_by") or node["id"] not in found:
             continue
         live = found[node["id"]]["mtu"]
-        there = [*live["devices"].values(), live["bridge"]]
-        there += [size for pod in live["pods"] for size in (pod["mtu"], pod["port_mtu"])]
-        sizes += [size for size in there if size and possible(size) and size < node["mtu"]["pod"]]
-    return min(sizes, default=None)
+        for name, size in {**live["devices"], node["overlay"]["bridge"] or "the bridge": live["bridge"]}.items():
+            if size is None or size >= node["mtu"]["pod"]:
+                continue
+            small.append(Hold(size, f"{node['name']}: {name}"))
+            if size < least_mtu(node):
+                text = f"{small[-1].because} has an MTU of {size} bytes; no cluster is held below {least_mtu(node)}"
+                hint = f"`ip link set dev {name} mtu {node['mtu']['pod']}` there, or --exclude {node['name']}"
+                problems.append(Problem(code="IPP639", message=text, hint=hint))
+    return min(small, key=lambda hold: hold.size, default=None), problems
+
+
+def agreed_hold(nodes: Sequence[NodeJson], found: Mapping[str, Status]) -> int | None:
+    """Return the size in bytes at which the cluster waits to be raised, by what at least two nodes say of themselves.
+
+    One node alone says nothing about the others. ``found``: what each node (by id) answered to ``status``.
+    """
+    said = Counter(
+        found[node["id"]]["to_raise"]
+        for node in nodes
+        if node["id"] in found and least_mtu(node) <= found[node["id"]]["to_raise"] < node["mtu"]["pod"]
+    )
+    return min((size for size, times in said.items() if times > 1), default=None)
+
+
+def deferred_by_both(targets: Mapping[str, Target], found: Mapping[str, Status]) -> set[str]:
+    """Return the ids of nodes that another one waits for, and that say themselves that they don't have the release.
+
+    ``found``: what each node (by id) answered to ``status``; who did not answer is not among them.
+    """
+    waited = {late for i, node in found.items() for late in node["deferred"] if late != i}
+    return {i for i in waited & targets.keys() & found.keys() if not has_release(targets[i], found[i])}
+
+
+def has_release(target: Target, node: Status) -> bool:
+    """Tell whether a node has the release of this bundle, confirmed or open."""
+    open_there = node["state"]["state"] == "open"
+    release = node["transaction"]["release"] if open_there else node["state"]["release"]
+    return node["state"]["state"] != "none" and release == target.digest
 
 
 def missing_devices(targets: Mapping[str, Target], found: Mapping[str, Status], held_mtu: int | None) -> list[Problem]:

@@ -94,7 +94,7 @@ def past(path: Path) -> Past:
         times.append(str(record.get("at", "")))
         if kind == "RunStarted":
             found.cluster, found.digest = str(record.get("cluster")), str(record.get("digest"))
-            found.nodes = tuple(map(str, record.get("nodes", {}).values()))
+            found.nodes = tuple(record["nodes"].values())
             found.runs.append(Run(str(record.get("verb")), times[-1]))
         elif found.runs:
             _fold(found.runs[-1], record)
@@ -110,18 +110,18 @@ def _fold(run: Run, record: dict[str, Any]) -> None:
     elif kind == "NodeResult":
         phase = next((p for p in reversed(run.phases) if p.name == name), None)
         if phase:
-            phase.nodes[str(record.get("node"))] = (bool(record.get("ok")), float(record.get("seconds", 0)))
-        run.problems += [p for p in record.get("problems", ()) if isinstance(p, dict)]
+            phase.nodes[record["node"]] = (record["ok"], float(record["seconds"]))
+        run.problems += record.get("problems", ())
     elif kind == "PhaseFinished":
         phase = next((p for p in reversed(run.phases) if p.name == name), None)
         if phase:
-            phase.ok, phase.seconds = bool(record.get("ok")), float(record.get("seconds", 0))
+            phase.ok, phase.seconds = record["ok"], float(record["seconds"])
     elif kind == "Reverting":
         run.reason = str(record.get("reason"))
     elif kind == "AwaitingConfirm":
         run.until = str(record.get("until"))
     elif kind == "RunFinished":
-        run.outcome, run.exit_code = str(record.get("outcome")), int(record.get("exit_code", 0))
+        run.outcome, run.exit_code = record["outcome"], record["exit_code"]
 
 
 def _seconds(first: str, last: str) -> int:

@@ -5,6 +5,7 @@
     measuring                        held while packets are measured
     owner                            who this state directory is to the nodes, see netplan.rollout.nodes.lease
     journal/<transaction>.jsonl      0600
+    memory.json                      what of it is in force, see netplan.rollout.record.memory
     ca/                              the cluster's CA, see netplan.ipsec.ca
 """
 
@@ -27,6 +28,7 @@ from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.refusals import home
 from netplan.rollout.record.at_work import LOCK, Holder, Lock, holder
 from netplan.rollout.record.events import AwaitingConfirm, Event, PhaseStarted, RunStarted
+from netplan.rollout.record.lines import record_of
 
 _SAFE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
@@ -125,8 +127,10 @@ class Journal:
 
     def __init__(self, path: Path, room: int = 0) -> None:
         self.path = path
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
+            size = os.fstat(self._handle).st_size
+            self._cut = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
             _reserve(self._handle, room)
         except OSError as error:
             self.close()
@@ -139,8 +143,13 @@ class Journal:
     def write(self, record: dict[str, Any]) -> None:
         """Append one record and wait until it is on disk. Raises OSError."""
         stamped = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}
-        line = json.dumps(stamped, sort_keys=True, default=str) + "\n"
-        os.write(self._handle, line.encode())
+        # behind half a line, which a full disk or a crash left, the next one begins anew
+        line = ("\n" if self._cut else "") + json.dumps(stamped, sort_keys=True, default=str) + "\n"
+        left = memoryview(line.encode())
+        self._cut = True
+        while left:
+            left = left[os.write(self._handle, left) :]
+        self._cut = False
         os.fsync(self._handle)
 
     def close(self) -> None:
@@ -171,13 +180,10 @@ def _reserve(handle: int, room: int) -> None:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a journal; a last line cut by a crash is left out."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict):
+    """Yield the records of a journal; a line that was cut by a crash, or is none of ours, is left out."""
+    for line in path.read_bytes().split(b"\n"):
+        record = record_of(line)
+        if record is not None:
             yield record
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netplan.rollout.record.events import Event, Observer
+from netplan.rollout.record.events import Event, Observer, silent
 from netplan.rollout.record.journal import ClusterState, Journal
 
 ROOM = 1 << 16  # bytes of disk kept free for a journal, and for each node in it
@@ -12,12 +12,14 @@ ROOM_A_NODE = 1 << 13
 class Recorder:
     """Events before :meth:`open` are kept, and told in their place: a run looks before it knows its transaction.
 
-    ``unwritten``: why the journal could not be written, once it could not.
+    ``unwritten``: why the journal could not be written, once it could not. ``unheard``: what the observer raised, which
+    is told nothing more then: a run doesn't end because nobody can watch it any more.
     """
 
     def __init__(self, state: ClusterState, observer: Observer) -> None:
         self.observer = observer
         self.unwritten: OSError | None = None
+        self.unheard: Exception | None = None
         self._state = state
         self._journal: Journal | None = None
         self._kept: list[Event] | None = None
@@ -47,7 +49,15 @@ class Recorder:
                 self._journal.write(event.as_json())
             except OSError as error:  # its room was kept free; whatever it is, rolling back must still work
                 self.unwritten = self.unwritten or error
-        self.observer(event)
+        try:
+            self.observer(event)
+        except Exception as error:  # noqa: BLE001  nothing is rolled back because a terminal is gone
+            self.unheard, self.observer = error, silent
+
+    @property
+    def begun(self) -> bool:
+        """Tell whether a journal is open, which wants an end."""
+        return self._journal is not None
 
     def close(self) -> None:
         """End the journal."""

@@ -27,7 +27,7 @@ from netplan.problems import ExitCode, present
 from netplan.refusals import refusals, refused
 from netplan.rollout.nodes.targets import TEMPLATE, Target
 from netplan.rollout.pace import FORKS, Limits
-from netplan.rollout.transport.reply import Answer, parse
+from netplan.rollout.transport.reply import MOST_BYTES, Answer, parse
 from netplan.rollout.transport.secret_socket import LINK, Handover, own_environment
 
 PREFIX = "ipsecplan-run-"
@@ -167,7 +167,7 @@ class AnsibleTransport:
                 private_data_dir=str(run),
                 playbook=str(playbooks() / "step.yml"),
                 inventory=str(run / "hosts.yml"),
-                extravars={"ipsecplan_exchange": str(run)},
+                extravars={"ipsecplan_exchange": str(run), "ipsecplan_most_bytes": MOST_BYTES},
                 envvars=self._environment(fresh, len(requests)),
                 quiet=True,
                 event_handler=look,

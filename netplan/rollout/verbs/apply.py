@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from netplan.agent.protocol.reply import Status
 from netplan.agent.protocol.request import RequestOptional
 from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes import replaced
-from netplan.rollout.nodes.view import missing_devices, possible, smallest_live_mtu
+from netplan.rollout.nodes.view import Hold, agreed_hold, missing_devices, smallest_live_mtu
 from netplan.rollout.outcome import Failed, Outcome
 from netplan.rollout.phases import Step
 from netplan.rollout.record.events import AwaitingConfirm
@@ -50,12 +51,13 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     changes = sum(1 for result in found.values() if result["differs"])
     outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
     outcome.left_out = participants.pairs_left_out()
-    held_mtu = smallest_live_mtu([target.node for target in engine.targets.values()], found)
-    waiting = [node["to_raise"] for node in found.values() if possible(node["to_raise"])]
+    held, too_small = smallest_live_mtu([target.node for target in engine.targets.values()], found)
+    held_mtu = held.size if held else None
+    outcome.held = (held.size, participants.planned_mtu, held.because) if held else None
     if not changes:
-        outcome.outcome = "unchanged"
-        outcome.to_raise = (min(waiting), participants.planned_mtu) if waiting else None
-    elif hindered := missing_devices(engine.targets, found, held_mtu):
+        outcome.outcome, outcome.held = "unchanged", None
+        outcome.to_raise = _waits_at(engine, found)
+    elif hindered := too_small or missing_devices(engine.targets, found, held_mtu) or _below_confirmed(engine, held):
         return engine.end(engine.nothing_changed(Failed(hindered)))
     elif short := engine.fit((*_steps(engine), *ending(keep))):
         return engine.end(engine.nothing_changed(Failed(short)))
@@ -63,12 +65,30 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
         outcome.outcome = "declined"
     else:
         participants.held_mtu = held_mtu
+        engine.remember()
         finish(engine, _steps(engine), outcome, keep)
     if outcome.outcome in ("confirmed", "awaiting-confirm"):
         outcome.problems += replaced.warnings(engine.targets, participants.replaced)
     if outcome.to_raise and engine.options.lift and outcome.outcome in ("unchanged", "confirmed"):
         raise_mtu(engine, outcome)
     return engine.end(outcome)
+
+
+def _waits_at(engine: Engine, found: Mapping[str, Status]) -> tuple[int, int] | None:
+    """Return the MTU at which the nodes wait to be raised and the planned one; None where they don't."""
+    memory = engine.memory.of({node["state"]["tx"] for node in found.values()})
+    size = memory.held_mtu if memory else agreed_hold([target.node for target in engine.targets.values()], found)
+    return (size, engine.participants.planned_mtu) if size else None
+
+
+def _below_confirmed(engine: Engine, held: Hold | None) -> list[Problem]:
+    """Return why all nodes do not go below the size that was confirmed, unless the operator wants it."""
+    before = engine.memory.confirmed
+    if held is None or before is None or held.size >= before.mtu or engine.options.hold:
+        return []
+    text = f"all nodes would go down from {before.mtu} bytes, which were confirmed, to {held.size}: {held.because}"
+    hint = "raise that device again; or `--hold-mtu`, if all nodes are to have its size"
+    return [Problem(code="IPP639", message=text, hint=hint)]
 
 
 def _agreed(engine: Engine, agree: Callable[[Outcome], bool], outcome: Outcome) -> bool:
@@ -96,7 +116,7 @@ def _look_for_replaced(engine: Engine) -> dict[str, Answer]:
         raise Failed(unknown)
 
     def wrong() -> list[Problem]:
-        return replaced.check(engine.targets, engine.run.results.status, participants.replaced)
+        return replaced.check(engine.targets, engine.run.results.status, participants.replaced, participants.known)
 
     try:
         seen = _look(engine)
@@ -124,18 +144,12 @@ def _look(engine: Engine) -> dict[str, Answer]:
 def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep | None) -> None:
     """Do these steps, the last ones of the transaction, and confirm; or roll everything back. Fills ``outcome``."""
     try:
-        for step in steps:
+        with engine.run.failing():
+            if not _proven_and_kept(engine, steps, outcome, keep):
+                outcome.outcome = "awaiting-confirm"
+                return
             engine.stop_if_cancelled()
-            arm_with_retry(engine, step) if "arm" in step.phases else engine.step(step)
-            if "probe" in step.phases:
-                outcome.verdict = engine.verdict()
-                if not outcome.verdict.ok:
-                    raise Failed(outcome.verdict.problems())
-        if keep and not ask_to_confirm(engine, outcome, keep):
-            outcome.outcome = "awaiting-confirm"
-            return
-        engine.stop_if_cancelled()
-        confirm_all(engine)
+            confirm_all(engine)
     except Failed as failure:
         if all_leased_by_other(engine, failure):
             outcome.outcome, outcome.exit_code = "failed", ExitCode.FAILURE
@@ -143,8 +157,19 @@ def finish(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep |
         else:
             undo_after(engine, failure, outcome)
         return
-    outcome.outcome = "confirmed"
-    outcome.to_raise = engine.participants.to_raise
+    engine.confirmed(outcome)
+
+
+def _proven_and_kept(engine: Engine, steps: Sequence[Step], outcome: Outcome, keep: Keep | None) -> bool:
+    """Do the steps up to the proof, and ask. False when the answer comes later and from elsewhere. Raises Failed."""
+    for step in steps:
+        engine.stop_if_cancelled()
+        arm_with_retry(engine, step) if "arm" in step.phases else engine.step(step)
+        if "probe" in step.phases:
+            outcome.verdict = engine.verdict()
+            if not outcome.verdict.ok:
+                raise Failed(outcome.verdict.problems())
+    return keep is None or ask_to_confirm(engine, outcome, keep)
 
 
 def arm_with_retry(engine: Engine, step: Step) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 from netplan.agent.protocol.reply import Status
 from netplan.agent.protocol.request import RequestOptional
-from netplan.problems import ExitCode, Problem, printable
+from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.view import has_release
 from netplan.rollout.nodes.witness import deadlines_of, witnesses
 from netplan.rollout.outcome import Failed, Outcome
 from netplan.rollout.pace import least_deadline_s
@@ -51,17 +52,16 @@ def confirm_these(engine: Engine, nodes: list[str], *, again: Callable[[], bool]
 def confirm(engine: Engine) -> Outcome:
     """Confirm the open and proven transaction of this bundle, proving it once more first."""
     try:
-        found = engine.read_state(before=True)
+        found = engine.read_begun(before=True)
         stolen = engine.acquire_lease()
     except Failed as failure:
         engine.begin("confirm", journal=False)
         return engine.end(engine.nothing_changed(failure))
-    engine.participants.adopt_node_state(found)
-    found = {i: node for i, node in found.items() if i in engine.targets}
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
+    outcome.left_out = engine.participants.pairs_left_out()
     states = {node["state"]["state"] for node in found.values()}
     transactions = {node["state"]["tx"] for node in found.values()}
-    if states == {"confirmed"} and all(_is_bundle(engine, i, node) for i, node in found.items()):
+    if states == {"confirmed"} and all(has_release(engine.targets[i], node) for i, node in found.items()):
         engine.begin("confirm", journal=False)
         outcome.outcome, outcome.changes = "unchanged", 0
         return engine.end(outcome)
@@ -75,23 +75,18 @@ def confirm(engine: Engine) -> Outcome:
         outcome.outcome, outcome.exit_code, outcome.problems = "failed", ExitCode.FAILURE, [*stolen, *short]
         return engine.end(outcome)
     try:
-        engine.step(phases.PROBE)
-        outcome.verdict = engine.verdict()
-        if not outcome.verdict.ok:
-            raise Failed(outcome.verdict.problems())
-        engine.stop_if_cancelled()
-        confirm_all(engine)
+        with engine.run.failing():
+            engine.step(phases.PROBE)
+            outcome.verdict = engine.verdict()
+            if not outcome.verdict.ok:
+                raise Failed(outcome.verdict.problems())
+            engine.stop_if_cancelled()
+            confirm_all(engine)
     except Failed as failure:
         undo_after(engine, failure, outcome)
         return engine.end(outcome)
-    outcome.outcome = "confirmed"
+    engine.confirmed(outcome)
     return engine.end(outcome)
-
-
-def _is_bundle(engine: Engine, node_id: str, node: Status) -> bool:
-    """Tell whether a node's transaction is about this bundle."""
-    about = node["transaction"]["release"] if node["state"]["state"] == "open" else node["state"]["release"]
-    return bool(about == engine.targets[node_id].digest)
 
 
 def _refusals(engine: Engine, found: Mapping[str, Status]) -> list[Problem]:
@@ -115,7 +110,7 @@ def _refusals(engine: Engine, found: Mapping[str, Status]) -> list[Problem]:
                     hint="they roll back by themselves, or `ipsecplan resume` does it now",
                 )
             )
-        elif not _is_bundle(engine, node_id, node):
+        elif not has_release(engine.targets[node_id], node):
             problems.append(Problem(code="IPP665", message=f"{name}: what is open there is not this bundle"))
         elif not node["transaction"]["proven"]:
             problems.append(
@@ -135,7 +130,7 @@ def state_words(node: Status) -> str:
     if state["state"] == "open":
         return "open"
     if last.get("result") == "reverted":
-        return printable(f"rolled back by {last.get('by')} at {last.get('at')}")
+        return f"rolled back by {last.get('by')} at {last.get('at')}"
     return "confirmed" if state["state"] == "confirmed" else "nothing is applied"
 
 

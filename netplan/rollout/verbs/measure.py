@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from netplan.problems import ExitCode, Problem, printable
+from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Failed, Outcome
@@ -22,17 +22,38 @@ def status(engine: Engine, *, texts: bool = False) -> Outcome:
 
 
 def verify(engine: Engine) -> Outcome:
-    """Measure every ordered pair on the wire; changes nothing."""
+    """Measure every ordered pair on the wire; changes nothing.
+
+    Nodes that the transaction left out are not measured, and that is a failure unless ``Options.exclude`` names them.
+    """
     engine.begin("verify", journal=False)
+    participants = engine.participants
     try:
-        engine.participants.adopt_node_state(engine.read_state())
+        participants.keep_only(None, engine.options.exclude)
+        meant = set(participants.left_out)
+        engine.read_begun()
+        left_out = participants.pairs_left_out()
+        not_meant = [target.name for i, target in participants.left_out.items() if i not in meant]
+        _enough(engine, not_meant)
         engine.step(phases.MEASURE, patience=phases.TURN_S)
     except Failed as failure:
         code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
-        return Outcome("failed", code, failure.problems)
+        return Outcome("failed", code, failure.problems, left_out=participants.pairs_left_out())
     verdict = engine.verdict()
-    code = ExitCode.OK if verdict.ok else ExitCode.VERIFY_FAILED
-    return Outcome("verified" if verdict.ok else "failed", code, verdict.problems(), verdict)
+    problems = [*verdict.problems(), *map(_not_measured, not_meant)]
+    code = ExitCode.VERIFY_FAILED if problems else ExitCode.OK
+    return Outcome("failed" if problems else "verified", code, problems, verdict, left_out=left_out)
+
+
+def _not_measured(name: str) -> Problem:
+    hint = f"`ipsecplan apply` completes it once it can be reached; `verify --exclude {name}` leaves it out"
+    return Problem(code="IPP705", message=f"{name} was left out of the transaction, and is not measured", hint=hint)
+
+
+def _enough(engine: Engine, not_meant: Sequence[str]) -> None:
+    """Raise Failed where no pair is left to measure."""
+    if len(engine.targets) < 2:
+        raise Failed([*map(_not_measured, not_meant), Problem(code="IPP701", message="nothing was measured")])
 
 
 def measure(engine: Engine, verb: str, say: Callable[[str], object], *, wait_s: float = WAIT_S) -> Outcome:
@@ -61,7 +82,7 @@ def meanwhile(engine: Engine) -> list[Problem]:
     return [
         Problem(
             code="IPP671",
-            message=f"{name}: a transaction of {printable(lease['who'])} is open",
+            message=f"{name}: a transaction of {lease['who']} is open",
             hint=hint,
             severity="warning",
         )

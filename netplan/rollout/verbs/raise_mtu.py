@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from netplan.problems import ExitCode, present
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
@@ -13,12 +15,13 @@ def raise_mtu(engine: Engine, outcome: Outcome) -> None:
     size, _ = present(outcome.to_raise, "an MTU to raise")  # callers ask only where there is one
     engine.participants.held_mtu = None
     try:
-        for step in phases.RAISE:
-            engine.stop_if_cancelled()
-            engine.step(step)
-        outcome.verdict = engine.verdict()
-        if not outcome.verdict.ok:
-            raise Failed(outcome.verdict.problems())
+        with engine.run.failing():
+            for step in phases.RAISE:
+                engine.stop_if_cancelled()
+                engine.step(step)
+            outcome.verdict = engine.verdict()
+            if not outcome.verdict.ok:
+                raise Failed(outcome.verdict.problems())
     except Failed as failure:
         outcome.problems += failure.problems
         outcome.exit_code = ExitCode.VERIFY_FAILED
@@ -31,3 +34,5 @@ def raise_mtu(engine: Engine, outcome: Outcome) -> None:
     finally:
         engine.release_lease()
     outcome.raised, outcome.to_raise = outcome.to_raise, None
+    with contextlib.suppress(OSError):  # it is raised, and measured
+        engine.memory.raised(engine.participants.planned_mtu)

@@ -26,18 +26,13 @@ Found = dict[str, Status]
 def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) -> Outcome:
     """Go on with the transaction of this bundle. ``agree`` is asked once, with what will be done in words."""
     try:
-        found = engine.read_state(before=True)
+        found = engine.read_begun(before=True)
         stolen = engine.acquire_lease()
     except Failed as failure:
         engine.begin("resume", journal=False)
         return engine.end(engine.nothing_changed(failure))
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), problems=stolen)
-    engine.participants.adopt_node_state(found)
-    participants = engine.participants
-    live = smallest_live_mtu([target.node for target in engine.targets.values()], found)
-    participants.held_mtu = participants.held_mtu or live
-    found = {i: node for i, node in found.items() if i in engine.targets}
-    outcome.nodes = found
+    outcome.left_out = engine.participants.pairs_left_out()
     transaction, problem = _transaction(engine, found)
     if transaction is None:
         engine.begin("resume", journal=False)
@@ -116,6 +111,7 @@ def _what_to_do(
         said = f"confirmed on {len(done)} of {len(found)} nodes; confirm on the others"
         return said, lambda: _confirm(engine, rest, outcome)
     steps = unfinished(found, engine.participants.chosen)
+    stays = _held(engine, found) if steps else ""
     short = engine.fit((*(steps or (phases.PROBE,)), *ending(keep)))
     if short:
         raise Failed(short)
@@ -123,7 +119,19 @@ def _what_to_do(
         if keep is None:
             return "verified on every node; confirm it", lambda: finish(engine, (phases.PROBE,), outcome, None)
         return "verified on every node; ask whether to keep it", lambda: finish(engine, (phases.PROBE,), outcome, keep)
-    return f"go on at {steps[0].phases[0]}", lambda: finish(engine, steps, outcome, keep)
+    return f"go on at {steps[0].phases[0]}{stays}", lambda: finish(engine, steps, outcome, keep)
+
+
+def _held(engine: Engine, found: Found) -> str:
+    """Return in words that all nodes stay at a size; one that nobody has told yet is found again. Raises Failed."""
+    participants = engine.participants
+    if participants.held_mtu is None and engine.memory.of([engine.run.transaction]) is None:
+        held, wrong = smallest_live_mtu([target.node for target in engine.targets.values()], found)
+        if wrong:
+            raise Failed(wrong)
+        participants.held_mtu = held.size if held else None
+        return f"; all nodes stay at {held.size} bytes, because of {held.because}" if held else ""
+    return f"; all nodes stay at {participants.held_mtu} bytes" if participants.held_mtu else ""
 
 
 def _confirm(engine: Engine, nodes: list[str], outcome: Outcome) -> None:
@@ -132,8 +140,7 @@ def _confirm(engine: Engine, nodes: list[str], outcome: Outcome) -> None:
     except Failed as failure:
         undo_after(engine, failure, outcome)
         return
-    outcome.outcome = "confirmed"
-    outcome.to_raise = engine.participants.to_raise
+    engine.confirmed(outcome)
 
 
 def unfinished(found: Found, chosen: Callable[[Step], list[str]]) -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
@@ -56,7 +57,7 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
         engine.begin("revert", journal=False)
         return engine.end(engine.nothing_changed(failure))
     opened = {node["state"]["tx"] for node in found.values() if node["state"]["state"] == "open"}
-    transaction = opened.pop() if len(opened) == 1 else None
+    transaction = next(iter(opened)) if len(opened) == 1 else None
     try:
         engine.begin("revert", transaction=transaction)
     except ProblemError as error:  # a full disk here is no reason to leave the nodes as they are
@@ -64,6 +65,7 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
         engine.begin("revert", transaction=transaction, journal=False)
     touched = [i for i, node in found.items() if node["state"]["state"] != "none" or node["mtu_before"]]
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(touched), problems=stolen)
+    outcome.left_out = engine.participants.pairs_left_out()
     if not touched:
         outcome.outcome = "unchanged"
         return engine.end(outcome)
@@ -73,14 +75,20 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     # an open transaction over a confirmed release goes back to that release, and its MTU stays
     upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
     live = any(node["state"]["state"] != "none" for node in found.values())
-    try:
-        for step in (phases.ROLL_BACK if live else ()) + (() if upgrade else phases.RESTORE):
+    for step in (phases.ROLL_BACK if live else ()) + (() if upgrade else phases.RESTORE):
+        if outcome.exit_code and (not opened or step in phases.RESTORE):
+            break  # what is confirmed stays protected, and MTUs stay low, until all nodes follow
+        try:
             engine.step(step, {"off": not upgrade, "any": True})
-    except Failed as failure:
-        outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
-        outcome.problems += failure.problems
+        except Failed as failure:  # the others are not left to their timers because of one
+            outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
+            outcome.problems += failure.problems
+    if outcome.exit_code:
         return engine.end(outcome)
     outcome.outcome = "rolled-back" if upgrade else "removed"
+    if not upgrade:
+        with contextlib.suppress(OSError):  # the nodes know it
+            engine.memory.forget(engine.targets)
     return engine.end(outcome)
 
 
