@@ -12,7 +12,7 @@ APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitc
   busybox-static nftables iputils-ping $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check pythons slow kernel lab bench graph format golden drills clean .types .fast .test-setup
+.PHONY: help setup demo test check pythons slow kernel lab bench graph format golden sbom advisories drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,27 @@ bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 drills: $(VENV)/.dev ## what takes longer than a change should wait for
 	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
 	$(BIN)/python -m tests.ci.pythons --all
+
+# Two environments of their own: the tools, and nothing but what a user installs
+SUPPLY := .venvs/supply/bin
+.venvs/supply/.done: requirements/supply.txt
+	$(PYTHON) -m venv --clear .venvs/supply
+	$(SUPPLY)/pip -q install --disable-pip-version-check --require-hashes -r requirements/supply.txt
+	@touch $@
+
+.venvs/product/.done: requirements/main.txt .venvs/supply/.done
+	$(PYTHON) -m venv --clear --without-pip .venvs/product
+	$(SUPPLY)/pip -q --python .venvs/product/bin/python install --require-hashes -r requirements/main.txt
+	@touch $@
+
+sbom: .venvs/product/.done ## software bill of materials of what a user installs: dist/ipsecplan.cdx.json (CycloneDX)
+	@mkdir -p dist
+	$(SUPPLY)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --spec-version 1.6 \
+	  --output-reproducible --validate -o dist/ipsecplan.cdx.json .venvs/product/bin/python
+
+advisories: .venvs/supply/.done ## ask the network for known faults of the locked versions; never part of a test
+	$(SUPPLY)/pip-audit --require-hashes --disable-pip -r requirements/main.txt
+	$(SUPPLY)/pip-audit --require-hashes --disable-pip -r requirements/build.txt
 
 graph: $(VENV)/.dev ## the import graph as numbers: rooms, arrows, upward imports, cycles
 	$(BIN)/python -m tests.ci.graph

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from netplan.files import read_regular
 from netplan.problems import ExitCode, Location, Problem, ProblemError, printable
 
 # errno -> what to do; ``{user}`` is who we are
@@ -95,6 +96,15 @@ def refusals(
         raise
     except OSError as error:
         raise ProblemError(refused(error, path, doing, code), exit_code) from error
+
+
+def read_named(path: Path, limit: int, code: str = "IPP201", shown: str | None = None) -> bytes:
+    """Return the bytes of a file that a user named: a regular one, of at most ``limit`` bytes; ``shown`` is its name.
+
+    Raises ProblemError, also for a pipe and a device, which would be waited for.
+    """
+    with refusals(shown or path, "read", code):
+        return read_regular(path, limit, follow=True)
 
 
 def home(wanted: str, code: str) -> Path:

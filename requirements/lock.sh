@@ -1,6 +1,7 @@
 #!/bin/sh
 # Refresh the locked requirement files: versions, hashes and markers for every supported Python, no download address.
 #   main.txt  what a user needs      build.txt  what installs the checkout      dev.txt  checks and tests
+#   supply.txt  what looks at the dependencies: `make sbom`, `make advisories`
 # Needs uv, which is not among them: pip install uv==0.13.9
 #   UPGRADE=1 requirements/lock.sh     the newest versions; without it a version stays for as long as it fits the ranges
 set -eu
@@ -13,7 +14,7 @@ trap 'rm -f requirements/build.in' EXIT
 "$PY" -c '
 import tomllib
 with open("pyproject.toml", "rb") as f:
-    print(*tomllib.load(f)["build-system"]["requires"], "editables", sep="\n")' >requirements/build.in
+    print(*tomllib.load(f)["build-system"]["requires"], "editables", "pip", "setuptools", sep="\n")' >requirements/build.in
 
 # compile OUTPUT INPUT...: --universal asks for every Python from the oldest on, and writes markers where they differ
 compile() {
@@ -24,3 +25,4 @@ compile() {
 compile main.txt pyproject.toml
 compile build.txt requirements/build.in
 compile dev.txt -c requirements/main.txt -c requirements/build.txt pyproject.toml requirements/build.in --group dev
+compile supply.txt --group supply

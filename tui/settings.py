@@ -6,7 +6,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from netplan.files import read_regular
 from netplan.problems import Location, Problem, ProblemError, closest, quoted
+
+MAX_BYTES = 1 << 20  # of a file of settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def read(path: Path, known_keys: set[str], known_themes: set[str]) -> Settings:
     import tomllib
 
     try:
-        raw = path.read_text(encoding="utf-8")
+        raw = read_regular(path, MAX_BYTES, follow=True).decode("utf-8")
         found = tomllib.loads(raw)
     except FileNotFoundError:
         return Settings()

@@ -7,13 +7,12 @@ import errno
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
 
 from .phase_table import PHASES, READ_ONLY, ROLL_BACK, Phase
-from .system import core
+from .system import core, memory
 from .system.core import Stop, finding
 from .transaction import lease, state
 
@@ -179,7 +178,7 @@ def main(header: Header, stream: Any) -> None:
 
     Whatever is wrong with it, or with this node, is an answer.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the keys that a request may have
+    memory.hide()
     with contextlib.suppress(OSError):
         os.setsid()
     os.umask(0o077)

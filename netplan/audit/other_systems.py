@@ -98,6 +98,8 @@ def neutron(path: str, text: str, evidence: Evidence) -> str | None:
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0")
     try:
         parser.read_string(text)
+    except AttributeError:  # configparser's own: a line that goes on with a key that has no value
+        return "not an ini file: a line goes on with a key that has no value"
     except configparser.Error as error:
         return f"not an ini file: {str(error).splitlines()[0]}"
 
@@ -302,7 +304,7 @@ def ios(path: str, text: str, evidence: Evidence) -> None:
                 _ios_tunnel(path, lines, inside, mtu, key, evidence)
             inside, mtu, key = start.group(1) if start else "", (0, 0), False
         words = line.split()
-        if inside and words[:2] == ["ip", "mtu"] and len(words) == 3 and words[2].isdigit():
+        if inside and words[:2] == ["ip", "mtu"] and len(words) == 3 and words[2].isdecimal():
             mtu = (int(words[2][:6]), index)
         key = key or words[:2] == ["tunnel", "key"]
 

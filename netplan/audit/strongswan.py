@@ -18,7 +18,7 @@ from netplan.problems import Location
 DEFAULT = "aes256gcm16"
 _ASSUMED = "the proposals are strongSwan's defaults; two strongSwans agree on AES-GCM with a 16-byte ICV"
 _RAW = re.compile(r"^\s*list-(conn|sa) event \{", re.M)
-_PORT = re.compile(r"\[(?:udp|tcp|17|6)?/([0-9]+|[a-z-]+)\]")
+_PORT = re.compile(r"\[(?:udp|tcp|17|6)?/([0-9]{1,5}|[a-z-]+)\]")
 MAX_TOKENS = 400_000
 
 
@@ -73,7 +73,7 @@ def _esps(
     *,
     live: bool = False,
 ) -> Iterator[Esp]:
-    found = [PORTS.get(p, int(p) if p.isdigit() else 0) for p in _PORT.findall(selectors)]
+    found = [PORTS.get(p, int(p) if p.isdecimal() else 0) for p in _PORT.findall(selectors)]
     networks = "/" in re.sub(r"\[[^\]]*\]|/32\b|/128\b", "", selectors)
     kind: Literal["transport", "tunnel"] = "tunnel" if mode == "tunnel" else "transport"
     for suite in dict.fromkeys(suites or [DEFAULT]):
@@ -213,7 +213,7 @@ def strongswan_conf(path: str, text: str, evidence: Evidence) -> str | None:
         plugin = root.section("kernel-netlink") if plugin is None else plugin
         for key in ("mtu", "mss"):
             value = plugin.values.get(key, "")
-            if value.isdigit() and len(value) < 7 and int(value):
+            if value.isdecimal() and len(value) < 7 and int(value):
                 line = next((i for i, t in enumerate(lines) if re.match(rf"\s*{key}\s*=", t)), 0)
                 evidence.settings.append(
                     Setting(

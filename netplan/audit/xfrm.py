@@ -11,13 +11,13 @@ from netplan.cni.yaml_document import find_word
 
 _HEAD = re.compile(r"^src (\S+) dst (\S+)")
 _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")
-_PORT = re.compile(r"\b(?:sport|dport) (\d+)")
-_REQID = re.compile(r"\breqid (\d+)")
+_PORT = re.compile(r"\b(?:sport|dport) (\d{1,5})\b")
+_REQID = re.compile(r"\breqid (\d{1,10})\b")
 _MODE = re.compile(r"\bmode (transport|tunnel|beet)")
 _KEY = r"(?:<<Keys hidden>>|\S+)"  # `nokeys` hides them
-_AEAD = re.compile(rf"^\s*aead (\S+) {_KEY} (\d+)")
+_AEAD = re.compile(rf"^\s*aead (\S+) {_KEY} (\d{{1,6}})\b")
 _ENC = re.compile(r"^\s*enc (\S+)")
-_AUTH = re.compile(rf"^\s*auth(-trunc)? (\S+)(?: {_KEY})?(?: (\d+))?")
+_AUTH = re.compile(rf"^\s*auth(-trunc)? (\S+)(?: {_KEY})?(?: (\d{{1,6}})\b)?")
 _DOCKER_MARK = "0xd0c4e3"
 _AEADS = {
     "rfc4106(gcm(aes))": "aes256gcm{}",

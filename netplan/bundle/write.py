@@ -69,7 +69,9 @@ def _put(directory: Path, files: Iterable[File]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with open(target, "x", encoding="utf-8", newline="") as out:
                 out.write(file.text)
-        fresh.chmod(0o755)
+                os.fchmod(out.fileno(), 0o644)
+        for folder in [fresh, *(path for path in fresh.rglob("*") if path.is_dir())]:
+            folder.chmod(0o755)  # whatever the umask is: a bundle is for others to read, and for nobody to change
         if directory.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{directory.name}.old.", dir=directory.parent))
             directory.rename(old / "bundle")

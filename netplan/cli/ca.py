@@ -1,4 +1,4 @@
-"""``ipsecplan ca``: show, encrypt and certify the cluster's certificate authority, and sign for unmanaged peers."""
+"""``ipsecplan ca``: make, show, encrypt, certify and back up the cluster's CA, and sign for unmanaged peers."""
 
 from __future__ import annotations
 
@@ -9,36 +9,57 @@ import click
 
 from netplan.cli.options import JSON
 from netplan.cli.output import as_json, emit, emit_json
-from netplan.ipsec import ca
+from netplan.ipsec import ca, ca_store, credentials_backup
+from netplan.ipsec.ca_rollover import under_way
+from netplan.ipsec.passphrase import read_passphrase
 from netplan.model.ids import ID
-from netplan.problems import Location, Problem, ProblemError, quoted
-from netplan.refusals import refused
+from netplan.problems import Location, Problem, ProblemError, printable, quoted
+from netplan.refusals import read_named
 from netplan.rollout.record.journal import ClusterState, state_root
 
 CLUSTER = click.argument("cluster")
+PASSPHRASE = click.option(
+    "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="File (0600) with it; else asked."
+)
 STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory. [env: IPSECPLAN_STATE]")
 
 
 @click.group(
     "ca",
     epilog="\b\nExamples:\n  ipsecplan ca show prod-eu1\n  ipsecplan ca request prod-eu1 > ca.csr\n"
-    "  ipsecplan ca install prod-eu1 ca.crt\n  ipsecplan ca encrypt prod-eu1 --passphrase-file pass",
+    "  ipsecplan ca install prod-eu1 ca.crt\n  ipsecplan ca encrypt prod-eu1 --passphrase-file pass\n"
+    "  ipsecplan ca backup prod-eu1 prod-eu1.vault --passphrase-file pass",
 )
 def command() -> None:
     """Manage the certificate authority of a cluster. Its key stays on this machine, keys of nodes on the nodes.
 
-    The first `apply` creates it. An encrypted key's passphrase is read from the file that
+    The first `apply` creates it, or `ca init`. An encrypted key's passphrase is read from the file that
     IPSECPLAN_CA_PASSPHRASE_FILE names, or asked for.
     """
 
 
-def _folder(state_dir: str | None, cluster: str) -> Path:
-    folder = ClusterState(state_root(state_dir), cluster).ca
-    if not (folder / ca.CERTIFICATE).is_file():
-        raise ProblemError(
-            Problem("IPP607", "this cluster has no CA yet", location=Location(str(folder)), hint="`apply` makes it")
-        )
-    return folder
+def _locked(state_dir: str | None, cluster: str, verb: str) -> ClusterState:
+    """Return the cluster's state, which ``with`` locks: a rollout may sign at this moment."""
+    return ClusterState(state_root(state_dir), cluster, f"ca {verb}")
+
+
+def _need(state: ClusterState) -> None:
+    """Raise ProblemError where the cluster has no CA: none is made but by `ca init` and `apply`."""
+    if ca_store.settle(state.ca) is None:
+        hint = f"`ipsecplan ca init {state.folder.name}`, or the first `apply`, makes it"
+        raise ProblemError(Problem("IPP607", "this cluster has no CA yet", location=Location(str(state.ca)), hint=hint))
+
+
+@command.command("init")
+@CLUSTER
+@STATE_DIR
+def init(cluster: str, state_dir: str | None) -> None:
+    """Make the CA of CLUSTER before its first `apply`, so that `ca sign` can serve unmanaged peers. Prints it (PEM).
+
+    Where there is one already, it stays.
+    """
+    with _locked(state_dir, cluster, "init") as state:
+        emit(ca.open_authority(state.ca, cluster).pem.rstrip())
 
 
 @command.command("show")
@@ -48,7 +69,7 @@ def _folder(state_dir: str | None, cluster: str) -> Path:
 def show(cluster: str, state_dir: str | None, json_: bool) -> None:
     """Show CLUSTER's CA and every certificate that it issued, with the days left."""
     with as_json(json_):
-        folder = _folder(state_dir, cluster)
+        folder = ClusterState(state_root(state_dir), cluster).ca
         certificate = ca.load_certificate(folder)
     now = datetime.datetime.now(datetime.UTC)
     own = certificate.issuer == certificate.subject
@@ -63,8 +84,8 @@ def show(cluster: str, state_dir: str | None, json_: bool) -> None:
         for node, leaf in ca.issued(folder).items()
     ]
     about = {
-        "subject": certificate.subject.rfc4514_string(),
-        "issuer": "itself" if own else certificate.issuer.rfc4514_string(),
+        "subject": printable(certificate.subject.rfc4514_string()),
+        "issuer": "itself" if own else printable(certificate.issuer.rfc4514_string()),
         "expires": f"{certificate.not_valid_after_utc:%Y-%m-%d}",
         "days_left": (certificate.not_valid_after_utc - now).days,
         "key_encrypted": ca.encrypted(folder),
@@ -83,18 +104,17 @@ def show(cluster: str, state_dir: str | None, json_: bool) -> None:
 
 @command.command("encrypt")
 @CLUSTER
-@click.option(
-    "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="File (0600) with it; else asked."
-)
+@PASSPHRASE
 @STATE_DIR
 def encrypt(cluster: str, passphrase_file: Path | None, state_dir: str | None) -> None:
     """Encrypt the key of CLUSTER's CA, or give it another passphrase."""
-    folder = _folder(state_dir, cluster)
-    if passphrase_file is not None:
-        passphrase = ca.read_passphrase(passphrase_file)
-    else:
-        passphrase = str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True)).encode()
-    ca.encrypt(folder, passphrase)
+    with _locked(state_dir, cluster, "encrypt") as state:
+        _need(state)
+        found = under_way(state.ca)
+        authorities = [found.old, found.new] if found else [ca.open_authority(state.ca, cluster)]
+        words = _new_passphrase(passphrase_file)
+        for authority in authorities:
+            ca.encrypt(authority, words)
     emit(f"encrypted; from now on `apply` asks for it, or reads the file that {ca.PASSPHRASE_FILE} names")
 
 
@@ -103,7 +123,9 @@ def encrypt(cluster: str, passphrase_file: Path | None, state_dir: str | None) -
 @STATE_DIR
 def request(cluster: str, state_dir: str | None) -> None:
     """Print a certificate request for CLUSTER's CA, for your organisation's CA to sign as a subordinate CA."""
-    emit(ca.request(ca.open_authority(_folder(state_dir, cluster), cluster)).rstrip())
+    with _locked(state_dir, cluster, "request") as state:
+        _need(state)
+        emit(ca.request(ca.open_authority(state.ca, cluster)).rstrip())
 
 
 @command.command("install")
@@ -112,12 +134,12 @@ def request(cluster: str, state_dir: str | None) -> None:
 @STATE_DIR
 def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
     """Install the CERTIFICATE (PEM) that your organisation's CA issued for the request."""
-    try:
-        pem = certificate.read_bytes()
-    except OSError as error:
-        raise ProblemError(refused(error, certificate, "read", "IPP201")) from None
-    found = ca.install(ca.open_authority(_folder(state_dir, cluster), cluster), pem)
-    emit(f"installed: certified by {found.issuer.rfc4514_string()}, until {found.not_valid_after_utc:%Y-%m-%d}")
+    pem = read_named(certificate, ca_store.LIMIT)
+    with _locked(state_dir, cluster, "install") as state:
+        _need(state)
+        found = ca.install(ca.open_authority(state.ca, cluster), pem)
+    issuer = printable(found.issuer.rfc4514_string())
+    emit(f"installed: certified by {issuer}, until {found.not_valid_after_utc:%Y-%m-%d}")
     emit("certificates of nodes stay valid; `apply` installs this one with the next certificates it issues")
 
 
@@ -141,10 +163,49 @@ def sign(cluster: str, node: str, request_file: Path, identities: tuple[str, ...
         if not ID.match(name):
             hint = "REVIEW.md and unmanaged-peers/ have them"
             raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is not a node id", hint=hint))
-    try:
-        asked = request_file.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ProblemError(refused(error, request_file, "read", "IPP201")) from None
-    authority = ca.open_authority(_folder(state_dir, cluster), cluster)
-    emit(authority.sign(asked, node, identities).rstrip())
-    emit(authority.pem.rstrip())
+    asked = read_named(request_file, ca.MAX_REQUEST).decode("utf-8", "replace")
+    with _locked(state_dir, cluster, "sign") as state:
+        _need(state)
+        found = under_way(state.ca)
+        authority, _ = found.signer() if found else (ca.open_authority(state.ca, cluster), 0)
+        emit(authority.sign(asked, node, identities).rstrip())
+    for pem in found.trusted if found else [authority.pem]:
+        emit(pem.rstrip())
+
+
+@command.command("backup")
+@CLUSTER
+@click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+@PASSPHRASE
+@STATE_DIR
+def backup(cluster: str, archive: Path, passphrase_file: Path | None, state_dir: str | None) -> None:
+    """Write the CAs, the pre-shared keys and the public keys of CLUSTER into ARCHIVE, encrypted (an ansible-vault).
+
+    Make one after each `rotate`, and whenever a node joins with pre-shared keys.
+    """
+    words = _new_passphrase(passphrase_file)
+    with _locked(state_dir, cluster, "backup") as state:
+        files = credentials_backup.backup(state.folder, cluster, archive, words)
+    emit(f"{archive}: {files} files, encrypted; `ipsecplan ca restore {cluster} {archive}` puts them back")
+
+
+@command.command("restore")
+@CLUSTER
+@click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
+@PASSPHRASE
+@STATE_DIR
+def restore(cluster: str, archive: Path, passphrase_file: Path | None, state_dir: str | None) -> None:
+    """Put back what `ca backup` wrote into ARCHIVE. Nothing that is there and differs is replaced."""
+    if passphrase_file is not None:
+        words = read_passphrase(passphrase_file)
+    else:
+        words = str(click.prompt(f"Passphrase of {archive.name}", hide_input=True)).encode()
+    with _locked(state_dir, cluster, "restore") as state:
+        files = credentials_backup.restore(state.folder, cluster, archive, words)
+    emit(f"{files} files restored; `ipsecplan status` shows whether the nodes have these credentials")
+
+
+def _new_passphrase(file: Path | None) -> bytes:
+    if file is not None:
+        return read_passphrase(file)
+    return str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True)).encode()

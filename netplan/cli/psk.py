@@ -8,8 +8,9 @@ import click
 
 from netplan.cli.output import emit
 from netplan.ipsec import psk, vault
+from netplan.ipsec.stored import LIMIT
 from netplan.problems import Location, Problem, ProblemError
-from netplan.refusals import refusals
+from netplan.refusals import read_named
 from netplan.rollout.record.journal import ClusterState, state_root
 
 CLUSTER = click.argument("cluster")
@@ -35,8 +36,7 @@ def take(cluster: str, file: Path, state_dir: str | None) -> None:
 
     From then on no key is generated here. A pair that already has another key gets the new one by `rotate psk`.
     """
-    with refusals(file, "read", "IPP201"):
-        data = file.read_bytes()
+    data = read_named(file, LIMIT)
     if not vault.sealed(data):
         raise ProblemError(
             Problem(

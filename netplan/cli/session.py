@@ -15,9 +15,10 @@ import click
 
 from netplan.bundle import manifest
 from netplan.cli import defect
-from netplan.cli.output import note
+from netplan.cli.output import note, report
 from netplan.cli.progress import Lines, Live
 from netplan.rollout.engine import Engine
+from netplan.rollout.nodes.host_keys import unchecked
 from netplan.rollout.nodes.targets import read_inventory, targets
 from netplan.rollout.outcome import Options
 from netplan.rollout.record.events import (
@@ -37,7 +38,9 @@ def opened(
     With ``reading`` no lock is taken and no state directory is needed. Raises ProblemError.
     """
     read = manifest.read(bundle)
-    chosen = targets(read, read_inventory(read, inventory))
+    hosts = read_inventory(read, inventory)
+    chosen = targets(read, hosts)
+    report(unchecked(chosen, hosts))
     observer: Any = silent if quiet else (Live() if sys.stderr.isatty() else Lines())
     cancelled = threading.Event()
     context = click.get_current_context(silent=True)

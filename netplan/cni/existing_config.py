@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netplan.cni.yaml_document import Piece, parse
-from netplan.problems import Location, ProblemError, fail
-from netplan.refusals import refused
+from netplan.problems import Location, fail
+from netplan.refusals import read_named
+
+MAX_BYTES = 16 << 20  # of one file: a dump of many objects
 
 
 def texts(paths: Sequence[Path]) -> dict[str, str]:
@@ -17,12 +19,11 @@ def texts(paths: Sequence[Path]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for path in paths:
+        data = read_named(path, MAX_BYTES)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = data.decode("utf-8")
             documents = list(parse(text, str(path)))
-        except OSError as error:
-            raise ProblemError(refused(error, path, "read", "IPP201")) from None
-        except ValueError:  # not UTF-8, or a name that no file can have
+        except UnicodeDecodeError:
             fail("IPP201", "can't be read as text", location=Location(str(path)))
         found[path.name] = text
         for document in documents:

@@ -8,9 +8,11 @@ inventory's own files.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netplan.files import parse_json, read_regular
 from netplan.inputs import static_inventory, yaml_source
 from netplan.inputs.ansible_surroundings import private_folder, utf8_locale
 from netplan.inputs.ansible_words import of_inventory
@@ -33,8 +36,13 @@ from netplan.refusals import here, refusals
 
 TIMEOUT_S = 600  # of wall time: a program that asks a cloud for its hosts is slow, and so is a busy machine
 # Not `auto`: the configuration of an inventory plugin (`plugin: constructed`, `generator`) holds templates, which the
-# plugin evaluates while it is read. A program is a program: whoever names it as inventory means to run it.
-READERS = "ansible.builtin.script,ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
+# plugin evaluates while it is read. A program is a program: whoever names it as inventory means to
+# run it; below a folder that is named, nothing is run.
+READERS_OF_FOLDERS = "ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
+READERS = f"ansible.builtin.script,{READERS_OF_FOLDERS}"
+LONGEST_PATTERN = 4096  # characters
+MAX_FILES = 20_000  # below a folder that is named as inventory
+MAX_FACTS = 64 << 20  # bytes
 _GOT = re.compile(r"\bgot: (?P<word>[^\s'\"]+)$")
 
 
@@ -106,11 +114,16 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     with refusals(name, "read", "IPP301"):
         if not path.exists():
             fail("IPP301", "no such inventory", location=Location(name))
+        if not path.is_dir() and not path.is_file():
+            fail("IPP301", "neither a file nor a directory", location=Location(name), hint="write it into a file")
         if not os.access(path, os.R_OK) and not os.access(path, os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     wanted("inventory", path, name)
-    if pattern.startswith(("-", "@")) or not pattern.strip():  # an option; the name of a file to read
+    # an option; the name of a file to read; what can't be an argument of a process
+    strange = pattern.startswith(("-", "@")) or not pattern.strip() or not pattern.isprintable()
+    if strange or len(pattern) > LONGEST_PATTERN:
         fail("IPP303", f"not a host pattern: {quoted(pattern)}", location=Location(name))
+    refuse_programs(path, name)
     members = static_inventory.read(path, pattern) or _members(path, pattern, name)
     seen = _seen(path, name)
     # inventory variables override collected facts
@@ -130,16 +143,40 @@ def _members(path: Path, pattern: str, name: str) -> Members:
     return {host: (variables.get(host, {}), frozenset(around)) for host, around in groups.items()}
 
 
+def refuse_programs(path: Path, shown: str) -> None:
+    """Raise ProblemError for a program below a folder that is named as inventory: no reader would run it.
+
+    Also for a pipe or a device where Ansible looks for files.
+    """
+    for found in _everything(path):
+        if not found.is_file() and not found.is_dir():  # Ansible would wait for it
+            fail("IPP302", "neither a file nor a directory", location=Location(_shown(found, path, shown)))
+    if not path.is_dir() or "ANSIBLE_INVENTORY_ENABLED" in os.environ:
+        return
+    for found in _files(path):
+        if os.access(found, os.X_OK) and _head(found).startswith((b"#!", b"\x7fELF")):
+            where = _shown(found, path, shown)
+            hint = f"name it itself to run it, `inventory: {where}`; or chmod -x, or write down what it prints"
+            fail("IPP302", "a program in an inventory directory is not run", location=Location(where), hint=hint)
+
+
+def _head(path: Path) -> bytes:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(4)
+    return b""
+
+
 def facts_file(path: Path) -> Path:
     """Return where `ipsecplan facts` writes what the hosts of an inventory can do: beside it."""
-    return path.with_name(path.name + ".facts.json")
+    path = path if path.name not in ("", "..") else path.resolve()
+    return path.with_name((path.name or "root") + ".facts.json")
 
 
 def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
     """Return host -> the variables that `ipsecplan facts` found, nothing where it never looked."""
     file = facts_file(path)
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = parse_json(read_regular(file, MAX_FACTS, follow=True))
         if document["schema"] != 1:
             raise ValueError
         return {
@@ -161,7 +198,12 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
 def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
     program = Path(sys.executable).with_name("ansible-inventory")
     with private_folder("ipsecplan-inventory-") as folder:
-        done = _ask(program, path, pattern, name, {**utf8_locale(), "ANSIBLE_LOCAL_TEMP": str(folder)})
+        config = folder / "ansible.cfg"  # none of the working directory's: it may name plugins, which are programs
+        config.write_text("[defaults]\n", encoding="utf-8")
+        own = {"ANSIBLE_LOCAL_TEMP": str(folder), **utf8_locale()}
+        done = _ask(
+            program, path, pattern, name, {"ANSIBLE_CONFIG": os.environ.get("ANSIBLE_CONFIG", str(config)), **own}
+        )
     if done.returncode != 0:
         raise ProblemError(_unparsed(done.stderr, path, name))
     try:
@@ -174,7 +216,7 @@ def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
 
 def _ask(program: Path, path: Path, pattern: str, name: str, extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
     env = {
-        "ANSIBLE_INVENTORY_ENABLED": READERS,
+        "ANSIBLE_INVENTORY_ENABLED": READERS_OF_FOLDERS if path.is_dir() else READERS,
         # who wants plugins to run says so there; what goes into a log, or between the lines of JSON, is not wanted
         **{name: value for name, value in os.environ.items() if name != "ANSIBLE_LOG_PATH"},
         "ANSIBLE_DEBUG": "0",
@@ -278,6 +320,15 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         for folder in ("host_vars", "group_vars"):
             yield from sorted(p for p in (path.parent / folder).glob("*") if p.is_file())
+
+
+def _everything(path: Path) -> Iterator[Path]:
+    """Generate what Ansible may open: below a folder; beside a file, the variables of hosts and groups."""
+    folders = [path] if path.is_dir() else [path.parent / "host_vars", path.parent / "group_vars"]
+    found = [path for folder in folders for path in itertools.islice(folder.rglob("*"), MAX_FILES + 1)]
+    if len(found) > MAX_FILES:
+        fail("IPP302", f"more than {MAX_FILES} files: is this an inventory?", location=Location(str(folders[0])))
+    yield from sorted(path for path in found if path.exists())
 
 
 def _shown(found: Path, path: Path, shown: str) -> str:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from netplan.files import parse_json, read_regular
 from netplan.inputs import yaml_source
 from netplan.model.planfile import PlanFile
 from netplan.problems import Location, Problem, ProblemError, quoted
 
 Kind = Literal["plan", "bundle", "inventory", "directory", "file", "missing"]
 MANIFEST = "manifest.json"
+MAX_MANIFEST = 64 << 20  # bytes
 NEIGHBOURS = 200  # entries of a folder that are looked at
 _NAMES = {
     "plan": "a plan file",
@@ -196,7 +197,7 @@ def _plans(folder: Path) -> Iterator[Path]:
 def _manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a bundle, unchecked; empty when there is none."""
     with contextlib.suppress(OSError, ValueError):
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        found = parse_json(read_regular(folder / MANIFEST, MAX_MANIFEST))
         if isinstance(found, dict) and "digest" in found and "cluster" in found:
             return found
     return {}

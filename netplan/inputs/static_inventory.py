@@ -51,7 +51,6 @@ _HARMLESS = frozenset(
         *("ANSIBLE_DEBUG", "ANSIBLE_VERBOSITY", "ANSIBLE_DEPRECATION_WARNINGS", "ANSIBLE_DEVEL_WARNING"),
     )
 )
-_CONFIGURATION = ("ansible.cfg", "~/.ansible.cfg", "/etc/ansible/ansible.cfg")
 _PLUGINS = ("~/.ansible/plugins/vars", "/usr/share/ansible/plugins/vars", "/etc/ansible/vars_plugins")
 
 DEPTH = 20  # of mappings and lists in each other
@@ -111,7 +110,7 @@ def _alone(path: Path) -> bool:
     if any(name.startswith("ANSIBLE_") and name not in _HARMLESS for name in os.environ):
         return False
     folders = [path.resolve().parent / name for name in ("group_vars", "host_vars")]
-    others = [Path(name).expanduser() for name in (*_CONFIGURATION, *_PLUGINS)]
+    others = [Path(name).expanduser() for name in _PLUGINS]
     return not any(map(os.path.lexists, [*folders, *others]))
 
 

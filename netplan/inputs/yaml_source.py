@@ -8,6 +8,7 @@ of bytes, depth and values after anchors are expanded; the last one stops a "bil
 
 from __future__ import annotations
 
+import errno
 import functools
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 import yaml
 
+from netplan.files import read_regular
 from netplan.problems import DefectError, Location, Problem, ProblemError, fail, printable, quoted
 from netplan.refusals import refused
 
@@ -152,10 +154,12 @@ def read(path: Path, shown: str | None = None, policy: Policy = STRICT) -> Sourc
     """Read a plan file, or an inventory; ``shown`` is how messages name it. Raises ProblemError with the position."""
     name = shown or str(path)
     try:
-        raw = path.read_bytes()
-    except (FileNotFoundError, ValueError):  # a name that no file can have
+        raw = read_regular(path, MAX_BYTES, follow=True)
+    except FileNotFoundError:
         fail("IPP201", "no such file", location=Location(name), hint="`ipsecplan init` writes one")
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            fail(STRICT.code, f"more than the {MAX_BYTES} bytes that a plan may have", location=Location(name))
         raise ProblemError(refused(error, name, "read", "IPP201")) from error
     return parse(raw, name, policy)
 

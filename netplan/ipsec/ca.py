@@ -1,8 +1,8 @@
 """The cluster's certificate authority on the control machine: it takes public keys from nodes, and nothing else.
 
 A node sends a certificate request made with a key that never leaves it. Only the public key is taken from it: subject
-and extensions are ours. The CA's key is made here once, lies under the state directory with mode 0600 and is never
-part of a bundle, a run or a message. It is encrypted when there is a passphrase (a file named by
+and extensions are ours. The CA's key is made here once, lies under the state directory (netplan.ipsec.ca_store) with
+mode 0600 and is never part of a bundle, a run or a message. It is encrypted when there is a passphrase (a file named by
 ``IPSECPLAN_CA_PASSPHRASE_FILE``, or `ipsecplan ca encrypt`), and an organisation's own CA can certify it (`ca request`,
 `ca install`): then it is a subordinate CA, and nodes still trust it alone.
 """
@@ -10,13 +10,9 @@ part of a bundle, a run or a message. It is encrypted when there is a passphrase
 from __future__ import annotations
 
 import datetime
-import getpass
-import json
+import functools
 import os
-import secrets
-import shutil
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,27 +22,28 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from netplan.files import write_atomic
+from netplan.files import read_regular
+from netplan.ipsec import ca_store, passphrase
+from netplan.ipsec.ca_store import CERTIFICATE, ISSUED, KEY, put
 from netplan.model.ids import ID
-from netplan.problems import DefectError, ExitCode, fail, present
+from netplan.problems import DefectError, Location, fail, present, quoted
 from netplan.refusals import refusals
 
 CA_DAYS = 3650
 LEAF_DAYS = 397
 BACKDATE = datetime.timedelta(hours=1)  # a node's clock may be a little behind ours
-KEY, CERTIFICATE, ISSUED, NEXT, PHASES = "ca-key.pem", "ca.pem", "issued", "next", "phases.json"
 PASSPHRASE_FILE = "IPSECPLAN_CA_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
-LEAST_PASSPHRASE = 12
 MAX_REQUEST = 16 * 1024  # bytes
 
 
 @dataclass(frozen=True)
 class Authority:
-    """A loaded CA: certificate and private key."""
+    """A loaded CA: certificate and private key. ``beside``: the folder of the other CA that nodes trust, if any."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
     folder: Path | None = None
+    beside: Path | None = None
 
     @property
     def pem(self) -> str:
@@ -54,7 +51,9 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
     def sign(self, request_pem: str, node: str, identities: Iterable[str] = ()) -> str:
-        """Return a certificate (PEM) for ``node`` (an id) from its request; raises ProblemError on a bad one.
+        """Return a certificate (PEM) for ``node`` (an id) from its request.
+
+        Raises ProblemError on a bad request, and for a key that another node has a certificate for.
 
         ``identities``: further names that it goes by on some networks. A certificate that was issued for the same key
         and names and is not due (:func:`renewal`) is returned again: with a new one charon takes the connection
@@ -72,6 +71,7 @@ class Authority:
             raise DefectError(f"a request with a key of another kind passed: {type(public).__name__}")
         if good := self._issued(node, public, names):
             return good
+        self._refuse_another_name(node, public)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -93,8 +93,29 @@ class Authority:
         certificate = builder.sign(self.key, hashes.SHA384())
         pem = certificate.public_bytes(serialization.Encoding.PEM)
         if self.folder is not None:
-            _put(self.folder / ISSUED / f"{node}.pem", pem, 0o644)
+            put(self.folder / ISSUED / f"{node}.pem", pem, 0o644)
+            self._owners[ca_store.public_bytes(public)] = node
         return pem.decode("ascii")
+
+    def _refuse_another_name(self, node: str, public: ec.EllipticCurvePublicKey) -> None:
+        other = self._owners.get(ca_store.public_bytes(public), node)
+        if other != node:
+            fail(
+                "IPP607",
+                f"{node} has the key of {other}: one could pose as the other",
+                hint=f"make a new key on one of them; if {other} is no node any more, remove its file in {ISSUED}/",
+            )
+
+    @functools.cached_property
+    def _owners(self) -> dict[bytes, str]:
+        """Public key -> the node that has a certificate for it, of the CAs that nodes trust."""
+        found: dict[bytes, str] = {}
+        for folder in filter(None, (self.beside, self.folder)):
+            for node, certificate in ca_store.certificates(folder).items():
+                public = certificate.public_key()
+                if isinstance(public, ec.EllipticCurvePublicKey):
+                    found[ca_store.public_bytes(public)] = node
+        return found
 
     def _issued(self, node: str, public: ec.EllipticCurvePublicKey, names: list[str]) -> str | None:
         """Return what was issued to ``node`` before, if it still is what it needs."""
@@ -105,22 +126,27 @@ class Authority:
             old = x509.load_pem_x509_certificate(pem)
             old.verify_directly_issued_by(self.certificate)
             named = old.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+            holder = old.public_key()
+        except (OSError, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.ExtensionNotFound):
             return None
-        same = old.public_key() == public and named.get_values_for_type(x509.DNSName) == names
+        same = holder == public and named.get_values_for_type(x509.DNSName) == names
         return pem.decode("ascii") if same and _now() < renewal(old) else None
 
 
 def open_authority(folder: Path, cluster: str) -> Authority:
-    """Load the CA of a cluster from ``folder``, or make it on first use. ``cluster`` names it for people."""
-    key_path, certificate_path = folder / KEY, folder / CERTIFICATE
-    if key_path.exists() and certificate_path.exists():
-        return _load(key_path, certificate_path)
-    return _make(folder, f"ipsecplan CA {cluster}"[:64])
+    """Load the CA of a cluster that signs, or make it on first use. ``cluster`` names it for people.
+
+    Raises ProblemError (IPP607), which names the file to restore, where a part of it is missing.
+    """
+    index = ca_store.settle(folder)
+    if index is None:
+        index = ca_store.Index(make(folder, f"ipsecplan CA {cluster}"[:64]))
+        index.save(folder)
+    return load(folder / index.current)
 
 
-def _make(folder: Path, common_name: str) -> Authority:
-    key_path, certificate_path = folder / KEY, folder / CERTIFICATE
+def make(folder: Path, common_name: str, announce: Callable[[str], object] = lambda _: None) -> str:
+    """Make a CA below ``folder`` and return the name of its folder, which ``announce`` gets before there is one."""
     key = ec.generate_private_key(ec.SECP384R1())
     now = _now()
     name = x509.Name(
@@ -142,58 +168,26 @@ def _make(folder: Path, common_name: str) -> Authority:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA384())
     )
-    _put(key_path, _private(key, _passphrase_file()), 0o600)
-    _put(certificate_path, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-    return Authority(certificate, key, folder)
+    name_of_folder = ca_store.fingerprint(key.public_key())
+    announce(name_of_folder)
+    files = {
+        KEY: (_private(key, passphrase.known(PASSPHRASE_FILE)), 0o600),
+        CERTIFICATE: (certificate.public_bytes(serialization.Encoding.PEM), 0o644),
+    }
+    ca_store.make(folder / name_of_folder, files)
+    return name_of_folder
 
 
-@dataclass(slots=True)
-class Rollover:
-    """A new CA that is taking over, and the phase that each node (by id) is known to have reached."""
-
-    folder: Path
-    authority: Authority
-    phases: dict[str, int]
-
-    def reached(self, nodes: list[str], phase: int) -> None:
-        """Remember, on disk, that nodes have reached a phase."""
-        self.phases.update(dict.fromkeys(nodes, phase))
-        _put(self.folder / NEXT / PHASES, json.dumps(self.phases, sort_keys=True).encode(), 0o600)
-
-    def finish(self) -> None:
-        """The new CA takes the place of the old one, whose files are kept under its serial number."""
-        old = self.folder / f"old-{load_certificate(self.folder).serial_number:x}"[:24]
-        old.mkdir(mode=0o700, exist_ok=True)
-        for name in (ISSUED, KEY, CERTIFICATE):
-            if (self.folder / NEXT / name).exists():  # else a finish that was interrupted between the two
-                if (self.folder / name).exists():
-                    (self.folder / name).rename(old / name)
-                (self.folder / NEXT / name).rename(self.folder / name)
-        shutil.rmtree(self.folder / NEXT)
-
-
-def rollover(folder: Path, cluster: str) -> Rollover:
-    """Begin the change to a new CA, or go on with the one that was begun. Its name has a number of its own."""
-    fresh = folder / NEXT
-    if (fresh / KEY).exists() and (fresh / CERTIFICATE).exists():
-        authority = _load(fresh / KEY, fresh / CERTIFICATE)
-    else:
-        authority = _make(fresh, f"ipsecplan CA {cluster}"[:50] + f" {secrets.token_hex(4)}")
-    known = json.loads((fresh / PHASES).read_text(encoding="utf-8")) if (fresh / PHASES).exists() else {}
-    return Rollover(folder, authority, {str(node): int(phase) for node, phase in known.items()})
-
-
-def encrypt(folder: Path, passphrase: bytes) -> None:
-    """Encrypt the CA's key at rest, or give it another passphrase."""
-    authority = _load(folder / KEY, folder / CERTIFICATE)
-    if len(passphrase) < LEAST_PASSPHRASE:
-        fail("IPP607", f"a passphrase has at least {LEAST_PASSPHRASE} characters")
-    _put(folder / KEY, _private(authority.key, passphrase), 0o600)
+def encrypt(authority: Authority, words: bytes) -> None:
+    """Encrypt the CA's key at rest, or give it another passphrase. Raises ProblemError for a short one."""
+    if len(words) < passphrase.LEAST:
+        fail("IPP607", f"a passphrase has at least {passphrase.LEAST} characters")
+    put(present(authority.folder, "the folder of the CA") / KEY, _private(authority.key, words), 0o600)
 
 
 def encrypted(folder: Path) -> bool:
-    """Tell whether the CA's key is encrypted at rest."""
-    return b"ENCRYPTED" in (folder / KEY).read_bytes()
+    """Tell whether the key of the CA that signs is encrypted at rest."""
+    return b"ENCRYPTED" in _read(_current(folder) / KEY)
 
 
 def request(authority: Authority) -> str:
@@ -216,47 +210,64 @@ def install(authority: Authority, pem: bytes) -> x509.Certificate:
     folder = present(authority.folder, "the folder of the CA")
     try:
         found = x509.load_pem_x509_certificate(pem)
+        public = found.public_key()
         constraints = found.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = found.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (ValueError, x509.ExtensionNotFound) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound) as error:
         fail("IPP607", f"not the certificate of a CA: {type(error).__name__}")
-    if found.public_key() != authority.key.public_key():
+    if public != authority.key.public_key():
         fail("IPP607", "the certificate is for another key", hint="make it from `ipsecplan ca request`")
     if found.subject != authority.certificate.subject:
         fail(
             "IPP607",
-            f"the certificate names {found.subject.rfc4514_string()}; issued certificates name "
+            f"the certificate names {quoted(found.subject.rfc4514_string(), 200)}; issued certificates name "
             f"{authority.certificate.subject.rfc4514_string()}",
         )
     if not constraints.ca or not usage.key_cert_sign:
         fail("IPP607", "the certificate does not allow to sign others (CA:TRUE and keyCertSign)")
     if not found.not_valid_before_utc <= _now() < found.not_valid_after_utc:
         fail("IPP607", f"the certificate is valid from {found.not_valid_before_utc} to {found.not_valid_after_utc}")
-    _put(folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
+    put(folder / CERTIFICATE, found.public_bytes(serialization.Encoding.PEM), 0o644)
     return found
 
 
+def _current(folder: Path) -> Path:
+    index = ca_store.read_index(folder)
+    if index is None and folder.is_dir() and any(folder.iterdir()):
+        hint = "`ipsecplan ca init`, or the next `apply`, makes it from what is there"
+        fail("IPP607", "it is missing", location=Location(str(folder / ca_store.INDEX)), hint=hint)
+    if index is None:
+        hint = "`ipsecplan ca init`, or the first `apply`, makes it"
+        fail("IPP607", "this cluster has no CA yet", location=Location(str(folder)), hint=hint)
+    return folder / index.current
+
+
 def load_certificate(folder: Path) -> x509.Certificate:
-    """Return the CA's certificate."""
-    return x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+    """Return the certificate of the CA that signs. Raises ProblemError."""
+    return ca_store.load_certificate(_current(folder))
 
 
 def issued(folder: Path) -> dict[str, x509.Certificate]:
-    """Return the newest certificate issued to each node id."""
-    files = sorted((folder / ISSUED).glob("*.pem")) if (folder / ISSUED).is_dir() else []
-    return {path.stem: x509.load_pem_x509_certificate(path.read_bytes()) for path in files}
+    """Return the newest certificate that the CA that signs issued to each node id. Raises ProblemError."""
+    return ca_store.certificates(_current(folder))
 
 
 def issued_key(folder: Path, node: str) -> str | None:
-    """Return the public key (PEM) of the newest certificate issued to a node (id); None where none is good any more."""
-    try:
-        found = x509.load_pem_x509_certificate((folder / ISSUED / f"{node}.pem").read_bytes())
-        public = found.public_key()
-    except (OSError, ValueError, UnsupportedAlgorithm):
-        return None
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    pem = public.public_bytes(serialization.Encoding.PEM, form).decode("ascii")
-    return pem if _now() < found.not_valid_after_utc else None
+    """Return the public key (PEM) of the newest certificate issued to a node (id); None where none is good any more.
+
+    Newest is that of the CA that takes over, where one does. Raises ProblemError for a damaged index.
+    """
+    index = ca_store.read_index(folder)
+    for name in filter(None, (index.following, index.current) if index else ()):
+        try:
+            found = x509.load_pem_x509_certificate(read_regular(folder / name / ISSUED / f"{node}.pem", ca_store.LIMIT))
+            public = found.public_key()
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
+            continue
+        if _now() < found.not_valid_after_utc:
+            form = serialization.PublicFormat.SubjectPublicKeyInfo
+            return public.public_bytes(serialization.Encoding.PEM, form).decode("ascii")
+    return None
 
 
 def renewal(certificate: x509.Certificate) -> datetime.datetime:
@@ -270,57 +281,38 @@ def _private(key: ec.EllipticCurvePrivateKey, passphrase: bytes | None) -> bytes
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
 
 
-def _passphrase_file() -> bytes | None:
-    """Return the passphrase from the file that the environment names; its path is no secret, its content is."""
-    named = os.environ.get(PASSPHRASE_FILE)
-    return read_passphrase(Path(named)) if named else None
-
-
-def read_passphrase(path: Path) -> bytes:
-    """Return the passphrase in a file that only we can read."""
+def load(folder: Path, beside: Path | None = None) -> Authority:
+    """Load one CA from its folder. Raises ProblemError (IPP607)."""
+    ca_store.need_whole(folder)
+    path = folder / KEY
+    about = path.stat()
+    if about.st_uid != os.geteuid():
+        fail("IPP607", f"{path} belongs to another user")
+    if about.st_mode & 0o077:
+        message = f"{path} is readable by others (mode {about.st_mode & 0o777:04o})"
+        fail("IPP607", message, hint=f"chmod 600 {path}")
+    certificate = ca_store.load_certificate(folder)
+    raw = _read(path)
+    words = passphrase.asked(PASSPHRASE_FILE, "the cluster's CA") if b"ENCRYPTED" in raw else None
+    if words is None and b"ENCRYPTED" in raw:
+        hint = f"name a file (0600) with its passphrase in {PASSPHRASE_FILE}"
+        fail("IPP607", "the CA's key is encrypted", hint=hint)
     try:
-        if path.stat().st_mode & 0o077:
-            fail("IPP607", f"{path} can be read by others", hint=f"chmod 600 {path}")
-        found = path.read_bytes().strip()
-    except OSError as error:
-        fail("IPP607", f"{path} can't be read: {error.strerror}")
-    if len(found) < LEAST_PASSPHRASE:
-        fail("IPP607", f"the passphrase in {path} has less than {LEAST_PASSPHRASE} characters")
-    return found
-
-
-def _asked() -> bytes | None:
-    """Return the passphrase of an encrypted key: from the file, else typed by the operator."""
-    found = _passphrase_file()
-    if found is None and sys.stdin.isatty():
-        found = getpass.getpass("Passphrase of the cluster's CA: ").encode()
-    return found
-
-
-def _load(key_path: Path, certificate_path: Path) -> Authority:
-    mode = key_path.stat().st_mode & 0o777
-    if mode & 0o077:
-        fail("IPP607", f"{key_path} is readable by others (mode {mode:04o})", hint=f"chmod 600 {key_path}")
-    if key_path.stat().st_uid != os.geteuid():
-        fail("IPP607", f"{key_path} belongs to another user")
-    try:
-        raw = key_path.read_bytes()
-        passphrase = _asked() if b"ENCRYPTED" in raw else None
-        if passphrase is None and b"ENCRYPTED" in raw:
-            fail(
-                "IPP607",
-                "the CA's key is encrypted",
-                hint=f"name a file (0600) with its passphrase in {PASSPHRASE_FILE}",
-            )
-        key = serialization.load_pem_private_key(raw, password=passphrase)
-        certificate = x509.load_pem_x509_certificate(certificate_path.read_bytes())
+        key = serialization.load_pem_private_key(raw, password=words)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        fail("IPP607", f"{key_path.parent} holds no usable CA, or the passphrase is wrong")
+        fail("IPP607", f"{path} is no key that can be used, or the passphrase is wrong")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate.public_key() != key.public_key():
-        fail("IPP607", f"the CA's key and certificate in {key_path.parent} don't belong together")
+        fail("IPP607", f"the CA's key and certificate in {folder} don't belong together")
+    if ca_store.fingerprint(key.public_key()) != folder.name:
+        fail("IPP607", f"{folder} holds another CA than its name says", hint=ca_store.RESTORE)
     if certificate.not_valid_after_utc <= _now():
-        fail("IPP607", "the CA's certificate has expired", hint=f"move {key_path.parent} away and apply again")
-    return Authority(certificate, key, key_path.parent)
+        fail("IPP607", "the CA's certificate has expired", hint=f"move {folder.parent} away and apply again")
+    return Authority(certificate, key, folder, beside)
+
+
+def _read(path: Path) -> bytes:
+    with refusals(path, "read", "IPP607"):
+        return read_regular(path, ca_store.LIMIT)
 
 
 def _checked(request_pem: str, node: str) -> x509.CertificateSigningRequest:
@@ -359,13 +351,6 @@ def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _put(path: Path, data: bytes, mode: int) -> None:
-    """Write a file of the CA. Raises ProblemError, on which apply rolls back, when the disk refuses."""
-    with refusals(path, "written", "IPP607", ExitCode.FAILURE):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(path, data, mode)
 
 
 def _now() -> datetime.datetime:

@@ -17,7 +17,6 @@ Nodes one phase apart can always authenticate each other; two phases apart they 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -26,19 +25,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+from pydantic import Field
 
-from netplan.files import write_atomic
+from netplan.files import make_private, read_regular, write_atomic
 from netplan.ipsec import vault
+from netplan.ipsec.stored import LAST_PHASE, LIMIT, Document, NodeId, PairId, Phase, Version, checked, parsed
 from netplan.ipsec.swanctl import quote
-from netplan.model.ids import ID, node_id, pair_id
-from netplan.problems import ExitCode, fail, quoted
+from netplan.model.ids import node_id, pair_id
+from netplan.problems import ExitCode, Location, ProblemError, fail, quoted
 from netplan.refusals import refusals
 
-SCHEMA = 1
 BYTES = 32  # 256 bits; NIST SP 800-77r1 asks for at least 112 bits of strength, unique for each pair
 LEAST = 32  # characters of a key that somebody else made
-LAST_PHASE = 3
+LEAST_DIFFERENT = 10  # of its characters
+RESTORE = "restore it from a backup (`ipsecplan ca restore`): new keys would cut every pair"
 _HEX = re.compile(r"^[0-9a-f]{64}\Z")
+
+
+class _Pair(Document):
+    current: str
+    next: str | None
+
+
+class _Stored(Document):
+    schema_: Version = Field(alias="schema")
+    pairs: dict[PairId, _Pair]
+    phases: dict[NodeId, Phase]
+    given: bool = False
 
 
 class Secret:
@@ -107,12 +120,15 @@ class Store:
             )
         for pair in pairs:
             if pair not in self.pairs:
-                self.pairs[_checked(pair)] = PairKeys(_new())
+                self.pairs[checked(pair)] = PairKeys(_new())
                 made += 1
         return made
 
     def begin(self, nodes: Iterable[str]) -> None:
-        """Begin a rotation of every pair, or go on with the one that was begun."""
+        """Begin a rotation of every pair, or go on with the one that was begun.
+
+        ``nodes``: all of the bundle that is confirmed; one that has left has no pair with them any more.
+        """
         if self.given and not self.rotating:
             fail(
                 "IPP670",
@@ -123,8 +139,7 @@ class Store:
             for keys in self.pairs.values():
                 keys.following = _new()
             self.phases = {}
-        for node in nodes:
-            self.phases.setdefault(_checked(node), 0)
+        self.phases = {checked(node): self.phases.get(node, 0) for node in nodes}
 
     def may(self, node: str, phase: int) -> None:
         """Refuse a step that would put two nodes two phases apart, or one node two phases on."""
@@ -169,45 +184,47 @@ class Store:
 
     def save(self) -> None:
         """Write the store, 0600, in one step."""
-        document = {
-            "schema": SCHEMA,
-            "pairs": {
-                pair: {"current": k.current.reveal(), "next": k.following.reveal() if k.following else None}
+        document = _Stored(
+            schema=1,
+            pairs={
+                pair: _Pair(current=k.current.reveal(), next=k.following.reveal() if k.following else None)
                 for pair, k in sorted(self.pairs.items())
             },
-            "phases": dict(sorted(self.phases.items())),
-            "given": self.given,
-        }
-        data = (json.dumps(document, indent=1) + "\n").encode()
+            phases=dict(sorted(self.phases.items())),
+            given=self.given,
+        )
+        data = (document.model_dump_json(by_alias=True, indent=1) + "\n").encode()
         with refusals(self.path, "written", "IPP670", ExitCode.FAILURE):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path.parent)
             write_atomic(self.path, vault.seal(data, str(self.path)) if self.sealed else data, 0o600)
 
 
 def open_store(path: Path) -> Store:
     """Read the store of a cluster, or return an empty one. Refuses one that others can read."""
     try:
-        status = path.stat()
+        about = path.stat()
     except FileNotFoundError:
         return Store(path)
-    if status.st_mode & 0o077 or status.st_uid != os.geteuid():
-        fail("IPP670", f"{path} can be read by others", hint=f"chmod 600 {path}")
-    raw = path.read_bytes()
+    where = Location(str(path))
+    if about.st_uid != os.geteuid():
+        fail("IPP670", "it belongs to another user", location=where, hint=RESTORE)
+    if about.st_mode & 0o077:
+        fail("IPP670", "it can be read by others", location=where, hint=f"chmod 600 {path}")
+    with refusals(path, "read", "IPP670"):
+        raw = read_regular(path, LIMIT)
     sealed = vault.sealed(raw)
     if sealed:
         raw = vault.unseal(raw, str(path))
+    found = parsed(_Stored, raw, path, "IPP670", "store of keys", RESTORE)
     try:
-        document = json.loads(raw)
-        if document["schema"] != SCHEMA:
-            raise ValueError
         pairs = {
-            _checked(pair): PairKeys(_usable(k["current"]), _usable(k["next"]) if k["next"] is not None else None)
-            for pair, k in document["pairs"].items()
+            pair: PairKeys(_usable(pair, keys.current), _usable(pair, keys.next) if keys.next is not None else None)
+            for pair, keys in found.pairs.items()
         }
-        phases = {_checked(node): int(phase) for node, phase in document["phases"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        fail("IPP670", f"{path} is no store of keys", hint="restore it from a backup: new keys would cut every pair")
-    return Store(path, pairs, phases, given=bool(document.get("given")), sealed=sealed)
+        _refuse_repeated(pairs)
+    except ProblemError as error:
+        fail("IPP670", f"no store of keys: {error}", location=where, hint=RESTORE)
+    return Store(path, pairs, found.phases, given=found.given, sealed=sealed)
 
 
 def take(store: Store, given: Mapping[str, str]) -> tuple[int, int]:
@@ -217,15 +234,12 @@ def take(store: Store, given: Mapping[str, str]) -> tuple[int, int]:
         fail("IPP670", "a rotation is under way", hint="end it first: `ipsecplan rotate psk`")
     before, changed = len(store.pairs), 0
     for pair, text in given.items():
-        if len(text) < LEAST or len(set(text)) < 10:
-            fail("IPP670", f"the key of {pair} is too weak: at least {LEAST} characters, made by a generator")
-        known = store.pairs.setdefault(_checked(pair), PairKeys(_usable(text)))
-        if known.current != Secret(text):
-            known.following = _usable(text)
+        key = _usable(pair, text)
+        known = store.pairs.setdefault(checked(pair), PairKeys(key))
+        if known.current != key:
+            known.following = key
             changed += 1
-    keys = [k for pair in store.pairs.values() for k in (pair.current, pair.following) if k is not None]
-    if len({key.reveal() for key in keys}) != len(keys):
-        fail("IPP670", "two pairs have the same key: a node could pose as another one", hint="one key for each pair")
+    _refuse_repeated(store.pairs)
     store.given = True
     return len(store.pairs) - before, changed
 
@@ -234,7 +248,7 @@ def by_names(cluster: str, data: bytes) -> dict[str, str]:
     """Read keys from YAML: two host names with a space between them -> key. Returns pair id -> key."""
     try:
         document = yaml.safe_load(data)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not document:
         fail("IPP670", "this is no list of keys", hint='YAML such as: "n1 n2": KEY')
@@ -267,8 +281,8 @@ def secrets_file(
         for number, secret in enumerate(store.keys(key, phase), 1):
             text = secret.reveal()
             value = f"0x{text}" if _HEX.match(text) else quote(text)
-            lines.append(f"  ike-{_checked(pair)}-{number} {{")
-            lines += [f"    id-1 = {quote(_checked(own))}", f"    id-2 = {quote(_checked(peer))}"]
+            lines.append(f"  ike-{checked(pair)}-{number} {{")
+            lines += [f"    id-1 = {quote(checked(own))}", f"    id-2 = {quote(checked(peer))}"]
             lines += [f"    secret = {value}", "  }"]
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -277,12 +291,18 @@ def _new() -> Secret:
     return Secret(secrets.token_hex(BYTES))
 
 
-def _usable(text: str) -> Secret:
-    quote(text)  # raises ValueError on what no file of ours may hold
+def _usable(pair: str, text: str) -> Secret:
+    """Return a key. Raises ProblemError for a weak one, and for one that no file of ours may hold."""
+    if len(text) < LEAST or len(set(text)) < LEAST_DIFFERENT:
+        fail("IPP670", f"the key of {pair} is too weak: at least {LEAST} characters, made by a generator")
+    try:
+        quote(text)
+    except ValueError:
+        fail("IPP670", f"the key of {pair} has a line break or another control character in it")
     return Secret(text)
 
 
-def _checked(name: str) -> str:
-    if not ID.match(name):
-        raise ValueError("not an id")
-    return name
+def _refuse_repeated(pairs: Mapping[str, PairKeys]) -> None:
+    keys = [k for pair in pairs.values() for k in (pair.current, pair.following) if k is not None]
+    if len({key.reveal() for key in keys}) != len(keys):
+        fail("IPP670", "two pairs have the same key: a node could pose as another one", hint="one key for each pair")

@@ -6,17 +6,21 @@ so that a node that made no new key need not be asked.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from netplan.files import write_atomic
+from pydantic import Field
+
+from netplan.files import read_regular, write_atomic
 from netplan.ipsec.ca import public_key
-from netplan.model.ids import ID
+from netplan.ipsec.stored import LIMIT, Document, NodeId, Version, parsed
 from netplan.problems import ExitCode, fail
 from netplan.refusals import refusals
 
-SCHEMA = 1
+
+class _Stored(Document):
+    schema_: Version = Field(alias="schema")
+    keys: dict[NodeId, str]
 
 
 def collect(path: Path, requests: Mapping[str, str]) -> dict[str, str]:
@@ -26,23 +30,21 @@ def collect(path: Path, requests: Mapping[str, str]) -> dict[str, str]:
     known.update(fresh)
     if len(set(known.values())) != len(known):
         fail("IPP607", "two nodes have the same key: one could pose as the other", hint="make a new key on one of them")
-    document = {"schema": SCHEMA, "keys": dict(sorted(known.items()))}
+    document = _Stored(schema=1, keys=dict(sorted(known.items())))
     with refusals(path, "written", "IPP607", ExitCode.FAILURE):
-        write_atomic(path, (json.dumps(document, indent=1) + "\n").encode(), 0o600)
+        write_atomic(path, (document.model_dump_json(by_alias=True, indent=1) + "\n").encode(), 0o600)
     return known
 
 
 def read(path: Path) -> dict[str, str]:
     """Return node id -> public key of a cluster, empty when there is none yet."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA or not all(ID.match(node) for node in document["keys"]):
-            raise ValueError
-        return {str(node): str(key) for node, key in document["keys"].items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        fail("IPP607", f"{path} is no list of public keys", hint="remove it: the next apply asks the nodes")
+    with refusals(path, "read", "IPP607"):
+        try:
+            data = read_regular(path, LIMIT)
+        except FileNotFoundError:
+            return {}
+    hint = "remove it: the next apply asks the nodes"
+    return parsed(_Stored, data, path, "IPP607", "list of public keys", hint).keys
 
 
 def of_peers(known: Mapping[str, str], peers: Iterable[str]) -> dict[str, str]:

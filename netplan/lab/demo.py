@@ -69,7 +69,7 @@ def _step(
         shown = shown.replace(home, "~")
     print(f"\n## {time.monotonic() - began:.0f} s: {title}\n$ {shown}", flush=True)  # noqa: T201
     process = subprocess.Popen(
-        [sys.executable, "-m", "netplan", *argv],
+        [sys.executable, "-P", "-m", "netplan", *argv],
         env=environment,
         cwd=work,
         stdout=subprocess.PIPE,

@@ -68,7 +68,7 @@ class DirectMachine:
                         fail("IPP805", f"the lab did not start: {why}", exit_code=ExitCode.FAILURE)
                     time.sleep(0.02)
                 pairs = [f"{listener.fileno()}={addresses[name]}" for name, listener in listeners.items()]
-                argv = [sys.executable, "-m", "netplan.lab.forward", self._marker, str(self.pid()), *pairs]
+                argv = [sys.executable, "-P", "-m", "netplan.lab.forward", self._marker, str(self.pid()), *pairs]
                 _background(argv, log.fileno(), tuple(listener.fileno() for listener in listeners.values()))
             except BaseException:
                 self.kill()

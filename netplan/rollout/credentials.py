@@ -8,6 +8,7 @@ from netplan.agent.protocol.reply import Requested
 from netplan.agent.protocol.request import RequestOptional
 from netplan.ipsec import ca, rawkeys
 from netplan.ipsec.ca import Authority, open_authority
+from netplan.ipsec.ca_rollover import Rollover, under_way
 from netplan.ipsec.psk import Store, open_store, secrets_file
 from netplan.problems import Problem, ProblemError
 from netplan.rollout.nodes.targets import Target
@@ -32,6 +33,7 @@ class Credentials:
     def __init__(self, state: ClusterState, cluster: str, targets: Mapping[str, Target]) -> None:
         self._state, self._cluster, self._targets = state, cluster, targets
         self._authority: Authority | None = None
+        self._rollover: Rollover | None = None  # one that was interrupted
         self._keys: Store | None = None
         self._ready: dict[str, RequestOptional] = {}  # node id -> what the next request brings
         self.key_phase = 0
@@ -88,9 +90,17 @@ class Credentials:
         return before is not None and before != ca.public_key(request, node_id)
 
     def _sign(self, node_id: str, request: str) -> RequestOptional:
-        authority = self.open_authority()
-        certificate = authority.sign(request, node_id, self._targets[node_id].node.get("identities", ()))
-        return {"certificate": certificate, "authority": authority.pem}
+        identities = self._targets[node_id].node.get("identities", ())
+        if self._authority is None:
+            self._rollover = self._rollover or under_way(self._state.ca)
+        if self._rollover is None:
+            authority = self.open_authority()
+            return {"certificate": authority.sign(request, node_id, identities), "authority": authority.pem}
+        # a rotation of the CA was interrupted: this node has to fit to the others, wherever each of them is
+        authority, phase = self._rollover.signer()
+        certificate = authority.sign(request, node_id, identities)
+        self._rollover.reached([node_id], phase)
+        return {"certificate": certificate, "authority": authority.pem, "authorities": self._rollover.trusted}
 
     def _pin(self, asked: Mapping[str, str]) -> None:
         known = rawkeys.collect(self._state.folder / "pubkeys.json", asked)

@@ -152,10 +152,6 @@ def test_settings_programs_and_patterns_are_left_to_ansible(tmp_path: Path, monk
     monkeypatch.setenv("ANSIBLE_HASH_BEHAVIOUR", "merge")
     assert static_inventory.read(path, "all") is None
     monkeypatch.delenv("ANSIBLE_HASH_BEHAVIOUR")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "ansible.cfg").touch()
-    assert static_inventory.read(path, "all") is None
-    (tmp_path / "ansible.cfg").unlink()
     assert static_inventory.read(path, "all") is not None
     path.chmod(0o700)
     assert static_inventory.read(path, "all") is None

@@ -4,16 +4,13 @@ They prove what the engine sends, in which order, and what it does with an answe
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
@@ -24,16 +21,16 @@ from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.transport.reply import Answer, parse
 from netplan.rollout.verbs.apply import Keep, apply
 from tests.support import replies
+from tests.support.certificates import csr
 
 IDS = [f"n-{c * 12}" for c in "abc"]
 
-REQUEST = (
-    x509.CertificateSigningRequestBuilder()
-    .subject_name(x509.Name([]))
-    .sign(ec.generate_private_key(ec.SECP384R1()), hashes.SHA384())
-    .public_bytes(serialization.Encoding.PEM)
-    .decode()
-)
+
+@functools.cache
+def request_of(node_id: str) -> str:
+    """Return the certificate request of a node: no two nodes have the same key."""
+    del node_id
+    return csr()
 
 
 def target(node_id: str) -> Target:
@@ -107,7 +104,7 @@ class FakeNodes:
                 state, progress = self.nodes.get(node_id, (self.state, {"steps": [], "proven": False, "kind": ""}))
                 result |= {"state": state, "transaction": progress, "differs": self.differs}
             if phase == "stage":
-                result["request"] = REQUEST
+                result["request"] = request_of(node_id)
             result |= spoiled or {}
             results.append(result)
             if not result["ok"] or (phase == "status" and request.get("stop_when_same") and not result["differs"]):

@@ -64,10 +64,9 @@ def test_what_serves_is_not_issued_again(tmp_path: Path, monkeypatch: pytest.Mon
         later = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=passed)
         monkeypatch.setattr("netplan.ipsec.ca._now", lambda later=later: later)
         assert (authority.sign(request(key), NODE) == current) is same, passed
-    (tmp_path / "other").mkdir()
     other = open_authority(tmp_path / "other", "lab")
-    (tmp_path / "other" / "issued").mkdir()
-    (tmp_path / "other" / "issued" / f"{NODE}.pem").write_text(current)
+    assert other.folder is not None
+    (other.folder / "issued" / f"{NODE}.pem").write_text(current)
     assert other.sign(request(key), NODE) != current, "another CA issued it"
 
 
@@ -139,17 +138,19 @@ def test_only_ids_are_named(authority: Authority) -> None:
 def test_the_key_is_private_and_stays(tmp_path: Path) -> None:
     folder = tmp_path / "ca"
     first = open_authority(folder, "lab")
-    assert (folder / "ca-key.pem").stat().st_mode & 0o777 == 0o600
+    assert first.folder is not None
+    key = first.folder / "ca-key.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
     assert folder.stat().st_mode & 0o777 == 0o700
     assert open_authority(folder, "lab").pem == first.pem
-    (folder / "ca-key.pem").chmod(0o640)
+    key.chmod(0o640)
     with pytest.raises(ProblemError, match="readable by others"):
         open_authority(folder, "lab")
 
 
 def test_a_key_of_another_ca_is_refused(tmp_path: Path) -> None:
-    open_authority(tmp_path / "a", "lab")
-    open_authority(tmp_path / "b", "lab")
-    (tmp_path / "a" / "ca.pem").write_bytes((tmp_path / "b" / "ca.pem").read_bytes())
+    one, other = (open_authority(tmp_path / name, "lab") for name in "ab")
+    assert one.folder is not None
+    (one.folder / "ca.pem").write_text(other.pem)
     with pytest.raises(ProblemError, match="don't belong together"):
         open_authority(tmp_path / "a", "lab")

@@ -95,7 +95,9 @@ def test_a_full_disk_is_found_before_any_change(tmp_path: Path) -> None:
         " except ProblemError as error: print(error.problems[0].code, error.problems[0].message)\n"
     )
     (tmp_path / "code.py").write_text(code)
-    script = f"exec <{tmp_path}/code.py; mount -t tmpfs -o size=128k none {tmp_path} && exec {sys.executable} -"
+    script = (
+        f"exec <{tmp_path}/code.py; mount -t tmpfs -o size=128k,mode=700 none {tmp_path} && exec {sys.executable} -"
+    )
     apart = ["unshare", "--mount"]
     refused = subprocess.run([*apart, "true"], capture_output=True, text=True, timeout=60)
     if refused.returncode != 0:  # in a chroot whose root is no mount point, and in containers without that right

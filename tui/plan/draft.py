@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from netplan.files import write_atomic
+from netplan.files import read_regular, write_atomic
 from netplan.inputs import yaml_source
 from netplan.problems import Location, Problem, ProblemError
 
@@ -75,7 +75,7 @@ class Draft:
         target = Path(os.path.realpath(self.path))
         shown = str(self.path)
         try:
-            if target.read_bytes() != self.raw_saved:
+            if read_regular(target, yaml_source.MAX_BYTES) != self.raw_saved:
                 raise ProblemError(
                     Problem(
                         "IPP210",
@@ -97,7 +97,7 @@ class Draft:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, yaml_source.MAX_BYTES, follow=True)
     except OSError as error:
         hint = "`ipsecplan init` writes one" if isinstance(error, FileNotFoundError) else None
         message = "no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error.strerror}"

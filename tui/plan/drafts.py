@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from netplan.files import write_atomic
+from netplan.files import read_regular, write_atomic
+from netplan.inputs import yaml_source
 from netplan.problems import ProblemError
 
 _HEAD = re.compile(rb"# unsaved draft of ipsecplan ui, kept at (\S+), made from sha256:([0-9a-f]{64})\n")
@@ -70,7 +71,7 @@ def found(plan: Path, state_dir: str | None = None) -> list[Kept]:
     for _, names in _places(plan, state_dir):
         drafts += [kept for kept in map(_read, names) if kept is not None]
     with contextlib.suppress(OSError):
-        now = plan.read_bytes()
+        now = read_regular(plan, yaml_source.MAX_BYTES, follow=True)
         for kept in [kept for kept in drafts if kept.text.encode() == now]:
             drafts.remove(kept)
             kept.path.unlink()

@@ -12,16 +12,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from netplan.files import make_private
 from netplan.problems import present
 
 
 def start_detached(verb: Sequence[str], log: Path) -> int:
     """Start ``ipsecplan VERB`` in a session of its own: closing the terminal does not touch it. Returns its pid."""
-    log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    make_private(log.parent)
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "netplan", *verb],
+            [sys.executable, "-P", "-m", "netplan", *verb],
             stdin=subprocess.DEVNULL,
             stdout=handle,
             stderr=handle,
@@ -87,7 +88,7 @@ class Child:
 
 def module(name: str, *arguments: str) -> Child:
     """Start a Python module with this interpreter."""
-    return Child([sys.executable, "-m", name, *arguments])
+    return Child([sys.executable, "-P", "-m", name, *arguments])
 
 
 def shown(verb: Sequence[str]) -> str:

@@ -72,9 +72,10 @@ def credentials(request: Request) -> Work:
     if publics:
         changed = _pin(tx, publics) or changed
     elif certificate and authority:
+        trusted = request.get("authorities") or [authority, authority]
         changed = put(tx, CERTIFICATE, certificate, 0o644)
-        changed = put(tx, CA, authority, 0o644) or changed
-        put(tx, CA_NEXT, authority, 0o644)
+        changed = put(tx, CA, trusted[0], 0o644) or changed
+        put(tx, CA_NEXT, trusted[1], 0o644)
     elif not secrets and not os.path.exists(CA_NEXT):
         put(tx, CA_NEXT, read(CA) or "", 0o644)
     load_credentials()

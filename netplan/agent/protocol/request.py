@@ -47,7 +47,7 @@ class RequestOptional(TypedDict, total=False):
     witness: str | None  # prepare: id of the peer to ask; None decides for the others
     certificate: str  # credentials, install-certificate: PEM
     authority: str  # credentials: PEM of the CA
-    authorities: list[str]  # load-ca: two PEMs, which may be the same
+    authorities: list[str]  # load-ca, credentials: two PEMs, which may be the same; without it twice `authority`
     publics: dict[str, str]  # credentials: public keys of the peers by id, PEM
     secrets: str  # credentials, load-psk: a file of pre-shared keys; never in a file on its way
     size: int  # lower-senders-again, lower-devices-again: bytes

@@ -56,7 +56,7 @@ class Holder:
 def holder(file: Path) -> Holder | None:
     """Return who holds a lock file; None when nobody does, or when it can't be looked at. Never waits."""
     try:
-        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -96,7 +96,7 @@ class Lock:
     def take(self, seconds: float | None = None) -> bool:
         """Take it; False when it was not free for ``seconds`` (GRACE_S). Raises OSError when it can't be made."""
         seconds = GRACE_S if seconds is None else seconds
-        handle = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         end = time.monotonic() + seconds
         while True:
             try:

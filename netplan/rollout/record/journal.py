@@ -29,7 +29,9 @@ from netplan.refusals import home
 from netplan.rollout.record.at_work import LOCK, Holder, Lock, holder
 from netplan.rollout.record.events import AwaitingConfirm, Event, PhaseStarted, RunStarted
 from netplan.rollout.record.lines import record_of
+from netplan.rollout.record.private import hide_memory, need_private
 
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 _SAFE = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 
 
@@ -59,17 +61,16 @@ class ClusterState:
 
     def __init__(self, root: Path, cluster: str, verb: str = "", *, reading: bool = False) -> None:
         name = cluster if _SAFE.fullmatch(cluster) else hashlib.sha256(cluster.encode()).hexdigest()[:16]
-        self.folder = root / "clusters" / name
+        self._root, self.folder = root, root / "clusters" / name
         self.reading = reading
         self._lock = Lock(self.folder / LOCK, verb)
 
     def __enter__(self) -> ClusterState:
         if self.reading:
             return self
+        hide_memory()  # who changes nodes holds the CA or their keys
         try:
-            for folder in (self.folder, self.folder / "journal"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                folder.chmod(0o700)
+            need_private(self._root, self.folder / "journal")
             free = self._lock.take()
         except OSError as error:
             said = f"the state directory {self.folder} can't be used: {error.strerror}"
@@ -127,7 +128,7 @@ class Journal:
 
     def __init__(self, path: Path, room: int = 0) -> None:
         self.path = path
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._handle = os.open(path, _APPEND, 0o600)
         try:
             size = os.fstat(self._handle).st_size
             self._cut = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"

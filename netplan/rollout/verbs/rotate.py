@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netplan.agent.protocol.request import RequestOptional
-from netplan.ipsec import ca
-from netplan.ipsec.ca import open_authority
-from netplan.ipsec.psk import LAST_PHASE
+from netplan.ipsec.ca_rollover import rollover, under_way
+from netplan.ipsec.stored import LAST_PHASE
 from netplan.problems import ExitCode, Problem, ProblemError
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
@@ -28,10 +27,8 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
         return engine.end(_stopped(engine, failure, "failed"))
     found = engine.run.results.status
     outcome = Outcome("planned", ExitCode.OK, nodes=found, changes=len(found), transaction=engine.run.transaction)
-    wrong = [name for name in map(str, found) if found[name]["state"]["state"] != "confirmed"]
-    if wrong:
-        names = ", ".join(engine.targets[node].name for node in wrong)
-        problem = Problem(code="IPP603", message=f"nothing is confirmed on {names}", hint="apply the bundle first")
+    problem = _not_confirmed(engine)
+    if problem:
         return engine.end(_stopped(engine, Failed([problem]), "failed"))
     if not agree(outcome):
         outcome.outcome = "declined"
@@ -48,6 +45,19 @@ def rotate(engine: Engine, what: str, agree: Callable[[Outcome], bool]) -> Outco
         return engine.end(_stopped(engine, stopped, "interrupted"))
     outcome.outcome = "rotated"
     return engine.end(outcome)
+
+
+def _not_confirmed(engine: Engine) -> Problem | None:
+    """Return why nothing can be rotated: a node has nothing confirmed, or another bundle, which may have more nodes."""
+    states = [(target, engine.run.results.status[i]["state"]) for i, target in engine.targets.items()]
+    nothing = [target.name for target, state in states if state["state"] != "confirmed"]
+    if nothing:
+        return Problem("IPP603", f"nothing is confirmed on {', '.join(nothing)}", hint="apply the bundle first")
+    another = [target.name for target, state in states if state["release"] != target.digest]
+    if another:
+        message = f"another bundle is confirmed on {', '.join(another)}"
+        return Problem("IPP603", message, hint="name that bundle, or apply this one first")
+    return None
 
 
 def _keys(engine: Engine) -> None:
@@ -74,6 +84,9 @@ def _keys(engine: Engine) -> None:
 
 def _leaves(engine: Engine) -> None:
     """A new key on every node, signed here, taken into use: certificates of one CA accept each other in any mixture."""
+    if under_way(engine.state.ca):
+        message, hint = "a change to a new CA is under way", "end it first: `ipsecplan rotate ca`"
+        raise ProblemError(Problem("IPP607", message, hint=hint))
     engine.step(phases.LOAD_CA, {"authorities": [engine.credentials.open_authority().pem] * 2})
     engine.step(phases.NEW_KEY)
     engine.step(phases.INSTALL_CERTIFICATE)
@@ -81,15 +94,16 @@ def _leaves(engine: Engine) -> None:
 
 def _authority(engine: Engine) -> None:
     """A new CA: trusted everywhere beside the old one, then certificates from it, then the old one goes."""
-    old, roll = open_authority(engine.state.ca, engine.cluster), ca.rollover(engine.state.ca, engine.cluster)
+    roll = rollover(engine.state.ca, engine.cluster)
+    roll.begin(engine.targets)
     moves = (
-        (1, [phases.LOAD_CA], [old.pem, roll.authority.pem]),
+        (1, [phases.LOAD_CA], roll.trusted),
         (2, [phases.NEW_KEY, phases.INSTALL_CERTIFICATE], None),
-        (3, [phases.LOAD_CA], [roll.authority.pem] * 2),
+        (3, [phases.LOAD_CA], [roll.new.pem] * 2),
     )
-    engine.credentials.open_authority(roll.authority)
+    engine.credentials.open_authority(roll.new)
     for phase, steps, trusted in moves:
-        late = [node for node in engine.targets if roll.phases.get(node, 0) < phase]
+        late = [node for node in engine.targets if roll.phases[node] < phase]
         for step in steps if late else ():
             engine.run.results.pop(step.phases[0], None)
             extra: RequestOptional = {"authorities": trusted} if trusted else {}
