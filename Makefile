@@ -12,7 +12,7 @@ APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitc
   busybox-static nftables iputils-ping $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check pythons slow kernel lab bench graph format golden sbom advisories drills clean .types .fast .test-setup
+.PHONY: help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden sbom advisories drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,7 @@ bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 
 drills: $(VENV)/.dev ## what takes longer than a change should wait for
 	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
+	$(BIN)/python -m tests.fuzz --minutes 60
 	$(BIN)/python -m tests.ci.pythons --all
 
 # Two environments of their own: the tools, and nothing but what a user installs
@@ -107,6 +108,19 @@ sbom: .venvs/product/.done ## software bill of materials of what a user installs
 advisories: .venvs/supply/.done ## ask the network for known faults of the locked versions; never part of a test
 	$(SUPPLY)/pip-audit --require-hashes --disable-pip -r requirements/main.txt
 	$(SUPPLY)/pip-audit --require-hashes --disable-pip -r requirements/build.txt
+
+fuzz: $(VENV)/.dev ## damaged inputs for every reader, ten minutes; more: python -m tests.fuzz --minutes N --reader NAME
+	$(BIN)/python -m tests.fuzz --minutes 10
+
+.venvs/mutants/.made: requirements/mutants.txt requirements/dev.txt requirements/main.txt
+	$(PYTHON) -m venv .venvs/mutants
+	.venvs/mutants/bin/pip -q install --disable-pip-version-check --require-hashes \
+	  -r requirements/main.txt -r requirements/dev.txt -r requirements/mutants.txt
+	@touch $@
+
+mutants: .venvs/mutants/.made ## hours: change the arithmetic in thousands of small ways; each has to make a test fail
+	.venvs/mutants/bin/mutmut run
+	.venvs/mutants/bin/mutmut results
 
 graph: $(VENV)/.dev ## the import graph as numbers: rooms, arrows, upward imports, cycles
 	$(BIN)/python -m tests.ci.graph

@@ -46,6 +46,7 @@ CODES: dict[str, str] = {
     "IPP309": "address ranges overlap",
     "IPP310": "the file of collected host facts is unusable",
     "IPP311": "this machine lacks a program or setting that Ansible needs",
+    "IPP312": "the inventory that a bundle names is a program",
     # cross-field rules
     "IPP401": "a name that can't be used",
     "IPP402": "a choice that this version does not support",
@@ -60,6 +61,8 @@ CODES: dict[str, str] = {
     "IPP501": "the target of render is not a bundle",
     "IPP502": "there is no readable bundle",
     "IPP503": "a bundle is not what its manifest says",
+    "IPP504": "a bundle has a file, a place or a mode that no bundle of ours has",
+    "IPP505": "a bundle is older than its plan",
     # nodes and rollout
     "IPP601": "a request that a node does not understand",
     "IPP602": "another transaction or controller is active on a node",

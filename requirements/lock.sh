@@ -2,6 +2,7 @@
 # Refresh the locked requirement files: versions, hashes and markers for every supported Python, no download address.
 #   main.txt  what a user needs      build.txt  what installs the checkout      dev.txt  checks and tests
 #   supply.txt  what looks at the dependencies: `make sbom`, `make advisories`
+#   mutants.txt  what `make mutants` needs besides
 # Needs uv, which is not among them: pip install uv==0.13.9
 #   UPGRADE=1 requirements/lock.sh     the newest versions; without it a version stays for as long as it fits the ranges
 set -eu
@@ -26,3 +27,4 @@ compile main.txt pyproject.toml
 compile build.txt requirements/build.in
 compile dev.txt -c requirements/main.txt -c requirements/build.txt pyproject.toml requirements/build.in --group dev
 compile supply.txt --group supply
+compile mutants.txt -c requirements/main.txt -c requirements/build.txt -c requirements/dev.txt --group mutants

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from . import places
 from .phase_table import PHASES, READ_ONLY, ROLL_BACK, Phase
 from .system import core, memory
 from .system.core import Stop, finding
@@ -51,6 +52,13 @@ def _harmless(request: Request) -> bool:
     if request.get("any") or not set(ROLL_BACK).issuperset(request["phases"]):
         return False
     return bool(state.load()["tx"] != request["tx"])
+
+
+def _check_files(request: Request) -> None:
+    """Stop where the release has a file that may not be installed, before anything is written. Ways back have none."""
+    wrong = None if set(ROLL_BACK).issuperset(request["phases"]) else places.first_refused(request["files"])
+    if wrong:
+        raise Stop(finding("IPP605", "the release is refused: " + wrong))
 
 
 def function_of(phase: Phase) -> Callable[..., Json]:
@@ -186,6 +194,7 @@ def main(header: Header, stream: Any) -> None:
     try:
         request = read_request(stream.read(header["request"]))
         first = request["phases"][0]
+        _check_files(request)
         results = serve(request, stream.read(header["archive"]) if header["archive"] else None)
     except Stop as stop:
         results = [_failed(first, stop.findings)]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from netplan.bundle.build import build
-from netplan.bundle.manifest import Bundle, File, dump, manifest
+from netplan.bundle.manifest import File, dump, manifest
+from netplan.bundle.reader import Bundle
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import MANIFEST
 from netplan.plan.types import Plan

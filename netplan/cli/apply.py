@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from netplan.cli.ask import asking, need_yes, to_change
+from netplan.cli.ask import asking, need_yes, older_than_plan, to_change
 from netplan.cli.options import NODE_SELECTION, SOAK, YES, rollout_options
 from netplan.cli.outcome import ended
-from netplan.cli.output import as_json
+from netplan.cli.output import as_json, report
 from netplan.cli.session import opened
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.apply import apply
@@ -28,6 +28,10 @@ def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | No
     node rolls back every node, in every wave.
     """
     need_yes(yes, bundle)
+    older = older_than_plan(bundle)
+    if not json_:
+        report(older)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(**chosen), quiet=json_) as engine:
         outcome = apply(engine, asking(yes, to_change))
+    outcome.problems += older if json_ else []
     ended(outcome, json_=json_)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import click
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.cli.output import note
+from netplan.inputs.path_kinds import newer_plan
+from netplan.problems import Location, Problem, printable
 from netplan.rollout.outcome import Outcome
 
 
@@ -57,9 +59,10 @@ def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcom
 
 
 def to_change(outcome: Outcome) -> str:
-    """Return the question before the first change."""
+    """Return the question before the first change: what it is, then how many nodes it is about."""
+    what = "".join(line + "\n" for line in (outcome.change.lines() if outcome.change else ()))
     size = f"{stays(outcome.held)}; " if outcome.held else ""
-    return (
+    return what + (
         f"{outcome.changes} of {len(outcome.nodes)} nodes to change; {size}"
         "each rolls back by itself unless this is confirmed."
     )
@@ -70,8 +73,20 @@ def stays(held: tuple[int, int, str]) -> str:
     return f"all nodes stay at {held[0]} bytes instead of {held[1]}, because of {held[2]}"
 
 
+def older_than_plan(bundle: Path) -> list[Problem]:
+    """Return a warning where the plan beside a bundle was changed after it was rendered."""
+    plan = newer_plan(bundle)
+    if plan is None:
+        return []
+    hint = f"`ipsecplan render {plan} --to {bundle}` makes it anew; what is applied is what was rendered"
+    said = f"the bundle is older than {plan}, which was changed after it was rendered"
+    return [
+        Problem("IPP505", printable(said), location=Location(str(bundle)), hint=printable(hint), severity="warning")
+    ]
+
+
 def need_yes(yes: bool, bundle: Path) -> None:
     """Raise UsageError where no terminal can answer the question; problems of the bundle are raised first."""
     if not yes and not sys.stdin.isatty():
-        manifest.read(bundle)
+        reader.read(bundle)
         raise click.UsageError("this changes nodes: give --yes where there is no terminal to ask on")

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
-from netplan.bundle import manifest
-from netplan.bundle.manifest import Bundle
+from netplan.bundle import reader
+from netplan.bundle.compare import FileChange, file_changes, file_lines
+from netplan.bundle.reader import Bundle
 from netplan.cli.options import INVENTORY, JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
 from netplan.ipsec.impact import Change, Side, changes
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
-from netplan.problems import ExitCode, Problem, ProblemError, errors, printable
+from netplan.problems import ExitCode, Location, Problem, ProblemError, errors, fail, printable, quoted
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.measure import status
 from netplan.verify.drift import START, live_side, problems
@@ -39,33 +40,42 @@ FOLDER = click.Path(path_type=Path)
 def command(
     old: Path, new: Path | None, live: bool, inventory: Path | None, state_dir: str | None, json_: bool
 ) -> None:
-    """Compare the bundles OLD (applied) and NEW: every changed pair with what it does to traffic.
+    """Compare the bundles OLD (applied) and NEW: every changed pair with what it does to traffic, then every file.
 
     Two labels each: what a bare `swanctl --load-all` of the new file on that node alone would do, and what
     `ipsecplan apply` does. With --live, OLD is what the nodes have now, and the only bundle is NEW; then every other
-    difference from it follows too. Exit 0: nothing differs; 4: something does.
+    difference from it follows too. Exit 0: no file and nothing else differs; 4: something does.
     """
     if live == (new is not None):
         raise click.UsageError("give two bundles, or one with --live")
     drift: list[Problem] = []
+    files: list[FileChange] = []
+    names: dict[str, str] = {}
     with as_json(json_):
         if new is not None:
-            found = compare(manifest.read(old), manifest.read(new))
+            before, after = reader.read(old), reader.read(new)
+            found, files = compare(before, after), list(file_changes(before.entries, after.entries))
+            names = names_of(before, after)
         else:
             found, drift = against_nodes(old, inventory, state_dir)
-    code = ExitCode.DIFFERENCE if found or errors(drift) else ExitCode.OK
+    code = ExitCode.DIFFERENCE if found or files or errors(drift) else ExitCode.OK
     if json_:
-        emit_json({"changes": [change.as_json() for change in found]}, drift, exit_code=code)
+        document = {"changes": [change.as_json() for change in found], "files": [file.as_json() for file in files]}
+        emit_json(document, drift, exit_code=code)
     else:
         for line in lines(found):
             emit(line)
+        if files:
+            emit(f"\n{len(files)} files differ:")
+        for line in file_lines(files, names):
+            emit(printable(line))
         report(drift)
     raise click.exceptions.Exit(int(code))
 
 
 def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -> tuple[list[Change], list[Problem]]:
     """Return what applying ``bundle`` would change for traffic, and every difference of the nodes from it."""
-    read_bundle = manifest.read(bundle)
+    read_bundle = reader.read(bundle)
     with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         outcome = status(engine, texts=True)
     if outcome.problems:
@@ -77,7 +87,7 @@ def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -
         drift += problems(about["name"], state)
         try:
             before = live_side(state, read_bundle.node(node_id))
-        except (ProblemError, ValueError):
+        except (ProblemError, ValueError, RecursionError):
             text = f"{printable(about['name'])}: its swanctl.conf can't be read; apply replaces it"
             drift.append(Problem(code="IPP680", message=text))
             continue
@@ -87,22 +97,35 @@ def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -
 
 def compare(old: Bundle, new: Bundle) -> list[Change]:
     """Return every change between two bundles, by node name."""
-    names = {**{i: n["name"] for i, n in old.nodes.items()}, **{i: n["name"] for i, n in new.nodes.items()}}
+    names = names_of(old, new)
     found: list[Change] = []
     for node in sorted(names, key=lambda i: names[i]):
         found += changes(_side(old, node), _side(new, node))
     return found
 
 
+def names_of(*bundles: Bundle) -> dict[str, str]:
+    """Return node id -> name; of the last bundle that has the node."""
+    return {node: about["name"] for bundle in bundles for node, about in bundle.nodes.items()}
+
+
 def _side(bundle: Bundle, node: str) -> Side | None:
     if node not in bundle.nodes:
         return None
-    folder = bundle.directory / "nodes" / node
-    # the reader wants the section that the rollout adds; its start_action is the same on both sides
-    conf = next(folder / path for path in CONFS if (folder / path).is_file())
-    connections = connections_of(read(conf.read_text(encoding="utf-8") + START))
-    partial = "@protected" in (folder / GUARD).read_text(encoding="utf-8")
-    return Side(connections=connections, facts=bundle.node(node), partial=partial)
+    folder = f"nodes/{node}"
+    conf = f"{folder}/{next((path for path in CONFS if f'{folder}/{path}' in bundle.entries), CONFS[0])}"
+    facts = bundle.node(node)
+    try:
+        # the reader wants the section that the rollout adds; its start_action is the same on both sides
+        connections = connections_of(read(bundle.content(conf).decode("utf-8") + START))
+    except (ValueError, RecursionError) as error:
+        fail("IPP502", f"unreadable: {quoted(error, 160)}", location=Location(str(bundle.directory / conf)))
+    pairs = {peer["pair"] for peer in facts["peers"]}
+    if not pairs >= connections.keys() or not all(connection["children"] for connection in connections.values()):
+        said = "its connections are not those of node.json"
+        fail("IPP502", said, location=Location(str(bundle.directory / conf)))
+    partial = b"@protected" in bundle.content(f"{folder}/{GUARD}")
+    return Side(connections=connections, facts=facts, partial=partial)
 
 
 def lines(found: list[Change]) -> list[str]:

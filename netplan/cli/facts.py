@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.cli.options import BUNDLE, INVENTORY, STATE_DIR
 from netplan.cli.output import emit
 from netplan.cli.session import opened
@@ -42,7 +42,7 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None
             }
             for node, target in engine.targets.items()
         }
-    path = facts_file(inventory or Path(manifest.read(bundle).manifest["inventory"]["path"]))
+    path = facts_file(inventory or Path(reader.read(bundle).manifest["inventory"]["path"]))
     text = json.dumps({"schema": 1, "hosts": dict(sorted(hosts.items()))}, indent=1) + "\n"
     with refusals(path, "written"):
         write_atomic(path, text.encode(), 0o644)

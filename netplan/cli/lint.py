@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netplan import pipeline
 from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.inputs.inventory import Host
+from netplan.inputs.variable_names import VARIABLES
+from netplan.problems import printable, quoted
 
 
 @click.command(
     "lint",
-    epilog="\b\nExamples:\n  ipsecplan lint plan.yaml\n  ipsecplan lint --json plan.yaml",
+    epilog="\b\nExamples:\n  ipsecplan lint plan.yaml\n  ipsecplan lint --verbose\n  ipsecplan lint --json plan.yaml",
 )
 @PLAN
+@click.option("--verbose", "-v", is_flag=True, help="List what was read of each host, and from where.")
 @JSON
-def command(plan: Path, json_: bool) -> None:
+def command(plan: Path, verbose: bool, json_: bool) -> None:
     """Check PLAN (default: plan.yaml) and its inventory; exit 3 when something is wrong."""
     with as_json(json_):
         made = pipeline.make(plan)
+        read = [what_was_read(host) for host in made.inventory.hosts] if verbose else []
         if json_:
-            emit_json({"nodes": len(made.plan.nodes), "pod_mtu": made.plan.pod_mtu}, made.warnings)
+            more = {"hosts": read} if verbose else {}
+            emit_json({"nodes": len(made.plan.nodes), "pod_mtu": made.plan.pod_mtu, **more}, made.warnings)
             return
+        for host in read:
+            emit(printable(f"{host['name']}: {', '.join(host['read']) or 'nothing'}"))
+            if host["not_read"]:
+                emit(printable(f"  not read: {', '.join(host['not_read'])}"))
         report(made.warnings)
         warned = f", {len(made.warnings)} warnings" if made.warnings else ""
         emit(f"{plan}: ok, {len(made.plan.nodes)} nodes, pod MTU {made.plan.pod_mtu}{warned}")
+
+
+def what_was_read(host: Host) -> dict[str, Any]:
+    """Return the variables of a host that the plan reads, with their values, and the names of all others.
+
+    Those that Ansible itself takes are left out, but for an ``ansible_host`` that stands for ``underlay_address``.
+    """
+    names = [*VARIABLES] if "underlay_address" in host.variables else ["ansible_host", *VARIABLES]
+    read = [f"{name}={quoted(host.variables[name])}" for name in names if name in host.variables]
+    facts = [f"{text} (by `ipsecplan facts`)" if text.split("=")[0] in host.collected else text for text in read]
+    others = sorted(str(name) for name in host.variables if name not in names and not str(name).startswith("ansible_"))
+    return {"name": host.name, "read": facts, "not_read": others}

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.cli import defect
 from netplan.cli.output import note, report
 from netplan.cli.progress import Lines, Live
@@ -37,7 +37,7 @@ def opened(
 
     With ``reading`` no lock is taken and no state directory is needed. Raises ProblemError.
     """
-    read = manifest.read(bundle)
+    read = reader.read(bundle)
     hosts = read_inventory(read, inventory)
     chosen = targets(read, hosts)
     report(unchecked(chosen, hosts))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netplan.agent.protocol.reply import Status
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
@@ -56,7 +56,7 @@ def command(
     if watching:
         if json_:
             raise click.UsageError("--watch and --json can't be combined")
-        names = [str(node["name"]) for node in manifest.read(bundle).nodes.values()]
+        names = [str(node["name"]) for node in reader.read(bundle).nodes.values()]
         leave(watch(lambda: _watched(bundle, inventory, state_dir), names, interval_s=interval_s, count=count or 0))
         return
     with as_json(json_):

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from netplan.cli.ask import asking, asking_to_keep, need_yes, to_change
+from netplan.cli.ask import asking, asking_to_keep, need_yes, older_than_plan, to_change
 from netplan.cli.options import CONFIRM_TIMEOUT, DETACH, NODE_SELECTION, SOAK, YES, rollout_options
 from netplan.cli.outcome import ended
-from netplan.cli.output import as_json
+from netplan.cli.output import as_json, report
 from netplan.cli.session import opened
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.apply import apply
@@ -43,6 +43,10 @@ def command(
         raise click.UsageError(
             "--raise-mtu works after the confirmation, and --detach ends before it: `ipsecplan apply --raise-mtu` then"
         )
+    older = older_than_plan(bundle)
+    if not json_:
+        report(older)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(**chosen), quiet=json_) as engine:
         outcome = apply(engine, asking(yes, to_change), keep=asking_to_keep(detach, engine.cancelled))
+    outcome.problems += older if json_ else []
     ended(outcome, json_=json_)

@@ -12,34 +12,18 @@ from typing import Any, Literal
 
 from netplan.inputs import network_variables
 from netplan.inputs.inventory import Host, Inventory
+from netplan.inputs.variable_names import VARIABLES, meant
 from netplan.model import addresses
 from netplan.model.addresses import Address, Subnet
 from netplan.model.cni_facts import OverlayFacts
-from netplan.model.ids import node_id
+from netplan.model.ids import HOST_NAME, node_id
 from netplan.model.node import Node
 from netplan.model.planfile import SECOND, AdditionalNetwork, PlanFile
 from netplan.model.proposals.capabilities import OLDEST, UNKNOWN, Capabilities, algorithms, version
 from netplan.problems import Problem, closest, quoted
 
-_NAME = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
 _ALGORITHM = re.compile(r"^[A-Z0-9_]{2,40}\Z")
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
-
-# host variables that the plan reads, for "did you mean"
-VARIABLES = (
-    "underlay_address",
-    "underlay_mtu",
-    "behind_nat",
-    "pod_cidr",
-    "overlay_address",
-    "strongswan_version",
-    "strongswan_algorithms",
-    "ipsecplan_managed",
-    "underlay_address_ipv6",
-    "underlay_networks",
-)
-# variables of earlier inventories: read past in silence, a host's NAT or its further addresses would be missing
-_RENAMED = {"underlay_nat": "behind_nat", "underlay_planes": "underlay_networks"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +97,7 @@ class _Reader:
     def __init__(self, context: HostContext, inventory: Inventory, host: Host) -> None:
         self.context, self.inventory, self.host = context, inventory, host
         self.problems: list[Problem] = []
+        self.misspelt = {name: known for name in host.variables if isinstance(name, str) and (known := meant(name))}
 
     def wrong(self, code: str, message: str, variable: str | None = None, hint: str | None = None) -> None:
         text = f"host {quoted(self.host.name)}: {message}"
@@ -120,11 +105,8 @@ class _Reader:
 
     def node(self) -> Node | None:
         name = self.host.name
-        if not _NAME.match(name):
+        if not re.fullmatch(HOST_NAME, name):
             self.wrong("IPP305", "not a usable host name", hint="letters, digits, '.', '_' and '-', at most 253")
-        for former, variable in _RENAMED.items():
-            if former in self.host.variables:
-                self.wrong("IPP304", f"unknown variable {former}", former, f"did you mean {variable}?")
         for variable in VARIABLES:
             if variable in self.host.variables and _TEMPLATE.search(str(self.host.variables[variable])):
                 self.wrong(
@@ -135,6 +117,8 @@ class _Reader:
                 )
         if self.problems:
             return None
+        for variable, known in self.misspelt.items():
+            self.wrong("IPP304", f"unknown variable {quoted(variable)}", variable, f"did you mean {known}?")
         address = self._address()
         pod_cidr = self._pod_cidr()
         overlay_address = self._overlay_address(pod_cidr)
@@ -162,7 +146,12 @@ class _Reader:
     def value(self, variable: str) -> Any:
         return self.host.variables.get(variable)
 
-    def near(self, variable: str) -> str | None:
+    def absent(self, variable: str, message: str, hint: str) -> None:
+        """Keep a Problem about a variable that is not there, unless a misspelt one says so already."""
+        if variable not in self.misspelt.values():
+            self.wrong("IPP304", message, hint=self._near(variable) or hint)
+
+    def _near(self, variable: str) -> str | None:
         near = closest(
             variable, [v for v in self.host.variables if not v.startswith("ansible_") and v not in VARIABLES]
         )
@@ -174,8 +163,8 @@ class _Reader:
         if text is None:
             variable, text = "ansible_host", self.value("ansible_host")
             if text is None or not _literal(text):
-                hint = self.near("underlay_address") or f"underlay_address: the host's IPv{version} address"
-                self.wrong("IPP304", "no underlay_address, and ansible_host is no IP address", hint=hint)
+                hint = f"underlay_address: the host's IPv{version} address"
+                self.absent("underlay_address", "no underlay_address, and ansible_host is no IP address", hint)
                 return None
         hint = f"underlay.family is {self.context.family}; set underlay_address to an IPv{version} address"
         return self.usable(text, variable, variable, version, hint)
@@ -204,8 +193,7 @@ class _Reader:
         if text is None and made is not None and made.target is None:
             return None  # this network has no pod subnet for each node
         if text is None:
-            near = self.near("pod_cidr") or "pod_cidr: the node's pod subnet, such as 10.244.1.0/24"
-            self.wrong("IPP304", "no pod_cidr", hint=near)
+            self.absent("pod_cidr", "no pod_cidr", "pod_cidr: the node's pod subnet, such as 10.244.1.0/24")
             return None
         try:
             network = addresses.subnet(str(text))

@@ -17,11 +17,13 @@ import json
 import os
 import re
 import shlex
+import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from netplan.files import parse_json, read_regular
@@ -30,6 +32,7 @@ from netplan.inputs.ansible_surroundings import private_folder, utf8_locale
 from netplan.inputs.ansible_words import of_inventory
 from netplan.inputs.path_kinds import wanted
 from netplan.inputs.static_inventory import Members
+from netplan.inputs.variable_names import VARIABLES
 from netplan.inputs.yaml_source import Key, Source
 from netplan.problems import Location, Problem, ProblemError, fail, quoted
 from netplan.refusals import here, refusals
@@ -48,11 +51,31 @@ _GOT = re.compile(r"\bgot: (?P<word>[^\s'\"]+)$")
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host: its inventory name, its variables (raw, untemplated) and the groups that hold it."""
+    """One host: its inventory name, its variables (raw, untemplated) and the groups that hold it.
+
+    ``collected``: names of the variables that are not the inventory's but what `ipsecplan facts` found.
+    """
 
     name: str
     variables: dict[str, Any]
     groups: frozenset[str]
+    collected: frozenset[str] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what a plan reads of the inventory about this host: variables of ours, and groups.
+
+        What was collected is left out: collecting it for the next plan makes no bundle wrong.
+        """
+        names = set(VARIABLES) - self.collected
+        if "underlay_address" not in self.variables:
+            names.add("ansible_host")
+        ours = {name: self.variables[name] for name in sorted(names & self.variables.keys())}
+        return _digest([self.name, ours, sorted(self.groups)])
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -65,10 +88,14 @@ class Inventory:
     hosts: tuple[Host, ...]
 
     @functools.cached_property
+    def digests(self) -> dict[str, str]:
+        """Host name -> SHA-256 over what a plan reads of the inventory about it."""
+        return {host.name: host.digest for host in self.hosts}
+
+    @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 over everything that we read from the inventory: names, variables and groups."""
-        content = [[h.name, h.variables, sorted(h.groups)] for h in self.hosts]
-        return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+        """SHA-256 over what a plan reads of the inventory."""
+        return _digest(self.digests)
 
     @functools.cached_property
     def _sources(self) -> list[tuple[Source, dict[Key, Key]]]:
@@ -108,8 +135,11 @@ class Inventory:
         return Problem(code, message, location=Location(file, number, column, max(1, width), text), hint=hint)
 
 
-def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventory:
-    """Read an inventory file or directory. Raises ProblemError when Ansible can't parse it or the pattern is empty."""
+def read(path: Path, pattern: str = "all", shown: str | None = None, *, programs: bool = True) -> Inventory:
+    """Read an inventory file or directory. Raises ProblemError when Ansible can't parse it or the pattern is empty.
+
+    Without ``programs``, one that is a program or has one in it is refused, and no plugin that runs any is on.
+    """
     name = shown or str(path)
     with refusals(name, "read", "IPP301"):
         if not path.exists():
@@ -124,16 +154,17 @@ def read(path: Path, pattern: str = "all", shown: str | None = None) -> Inventor
     if strange or len(pattern) > LONGEST_PATTERN:
         fail("IPP303", f"not a host pattern: {quoted(pattern)}", location=Location(name))
     refuse_programs(path, name)
-    members = static_inventory.read(path, pattern) or _members(path, pattern, name)
+    if not programs:
+        _refuse_any_program(path, name)
+    members = static_inventory.read(path, pattern) or _members(path, pattern, name, programs=programs)
     seen = _seen(path, name)
-    # inventory variables override collected facts
-    hosts = (Host(host, {**seen.get(host, {}), **own}, groups) for host, (own, groups) in sorted(members.items()))
+    hosts = (_host(host, own, seen.get(host, {}), groups) for host, (own, groups) in sorted(members.items()))
     return Inventory(path, name, pattern, tuple(hosts))
 
 
-def _members(path: Path, pattern: str, name: str) -> Members:
-    """Ask Ansible for the hosts that a pattern selects."""
-    answer = _run(path, pattern, name)
+def _members(path: Path, pattern: str, name: str, *, programs: bool = True) -> Members:
+    """Ask Ansible for the hosts that a pattern selects; without ``programs`` no plugin is on that runs any."""
+    answer = _run(path, pattern, name, {} if programs else {"ANSIBLE_INVENTORY_ENABLED": READERS_OF_FOLDERS})
     variables = answer.get("_meta", {}).get("hostvars", {})
     groups = _membership(answer)
     if not groups:
@@ -166,6 +197,11 @@ def _head(path: Path) -> bytes:
     return b""
 
 
+def _host(name: str, own: dict[str, Any], seen: dict[str, Any], groups: frozenset[str]) -> Host:
+    """Return a host; its own variables override collected facts."""
+    return Host(name, {**seen, **own}, groups, frozenset(seen.keys() - own.keys()))
+
+
 def facts_file(path: Path) -> Path:
     """Return where `ipsecplan facts` writes what the hosts of an inventory can do: beside it."""
     path = path if path.name not in ("", "..") else path.resolve()
@@ -185,7 +221,7 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
         }
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         where = str(Path(shown).with_name(file.name))
         fail(
             "IPP310",
@@ -195,12 +231,24 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
         )
 
 
-def _run(path: Path, pattern: str, name: str) -> dict[str, Any]:
+def _refuse_any_program(path: Path, name: str) -> None:
+    """Raise ProblemError for an inventory that holds more than plain files which nobody may execute."""
+    hint = f"if you know what it does: --inventory {shlex.quote(name)}"
+    with refusals(name, "read", "IPP301"):
+        for found in [path, *(sorted(path.rglob("*")) if path.is_dir() else ())]:
+            mode = found.stat().st_mode
+            if not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or mode & 0o111):
+                said = "is a program" if stat.S_ISREG(mode) else "is no regular file"
+                said = f"the inventory that the bundle names {said}, and is not run on a bundle's word"
+                fail("IPP312", said, location=Location(_shown(found, path, name)), hint=hint)
+
+
+def _run(path: Path, pattern: str, name: str, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     program = Path(sys.executable).with_name("ansible-inventory")
     with private_folder("ipsecplan-inventory-") as folder:
         config = folder / "ansible.cfg"  # none of the working directory's: it may name plugins, which are programs
         config.write_text("[defaults]\n", encoding="utf-8")
-        own = {"ANSIBLE_LOCAL_TEMP": str(folder), **utf8_locale()}
+        own = {**more, "ANSIBLE_LOCAL_TEMP": str(folder), **utf8_locale()}
         done = _ask(
             program, path, pattern, name, {"ANSIBLE_CONFIG": os.environ.get("ANSIBLE_CONFIG", str(config)), **own}
         )

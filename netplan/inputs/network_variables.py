@@ -41,8 +41,8 @@ class Reader(Protocol):
     def value(self, variable: str) -> Any:
         """Return a variable, None without it."""
 
-    def near(self, variable: str) -> str | None:
-        """Return a hint when a variable looks misspelt."""
+    def absent(self, variable: str, message: str, hint: str) -> None:
+        """Keep a Problem about a variable that is not there."""
 
     def usable(
         self, text: Any, variable: str, said: str, version: int, hint: str
@@ -59,9 +59,8 @@ def read(reader: Reader, link_mtu: int) -> tuple[NetworkAddress, ...]:
     if reader.context.second:
         text = reader.value(SECOND_ADDRESS)
         if text is None:
-            hint = reader.near(SECOND_ADDRESS) or f"{SECOND_ADDRESS}: the host's IPv6 address; or family: ipv4"
             message = f"no {SECOND_ADDRESS}, and protect: hosts with family dual covers both families"
-            reader.wrong("IPP304", message, hint=hint)
+            reader.absent(SECOND_ADDRESS, message, f"{SECOND_ADDRESS}: the host's IPv6 address; or family: ipv4")
         else:
             hint = f"{SECOND_ADDRESS} is the IPv6 one of the host's two addresses"
             address = reader.usable(text, SECOND_ADDRESS, SECOND_ADDRESS, 6, hint)

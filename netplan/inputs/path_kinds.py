@@ -21,7 +21,7 @@ from netplan.problems import Location, Problem, ProblemError, quoted
 
 Kind = Literal["plan", "bundle", "inventory", "directory", "file", "missing"]
 MANIFEST = "manifest.json"
-MAX_MANIFEST = 64 << 20  # bytes
+MAX_MANIFEST = 256 << 20  # bytes; a manifest of 1,000 nodes with a tunnel for each pair has less
 NEIGHBOURS = 200  # entries of a folder that are looked at
 _NAMES = {
     "plan": "a plan file",
@@ -149,6 +149,23 @@ def bundle_of(plan: Path, shown: str | None = None) -> str:
     if older is not None:
         return f"{older} is a bundle of it, made before the plan was changed: `ipsecplan render {name} --to {older}`"
     return f"it has no bundle yet: `ipsecplan render {name}` writes one"
+
+
+def newer_plan(bundle: Path) -> Path | None:
+    """Return the plan beside a bundle, or in the working directory, that was changed after the bundle was rendered.
+
+    None where a plan there is still the one that it was made from, and where none is of its cluster.
+    """
+    manifest, changed = _manifest(bundle), None
+    here = [Path("plan.yaml")] if kind(Path("plan.yaml")) == "plan" else []
+    for plan in (*_plans(bundle.absolute().parent), *here):
+        with contextlib.suppress(ProblemError, ValueError):
+            found = PlanFile.model_validate(yaml_source.read(plan).data)
+            if found.name == manifest.get("cluster"):
+                if plan_digest(found) == manifest.get("plan_digest"):
+                    return None
+                changed = changed or _short(plan)
+    return changed
 
 
 def _plan_of(bundle: Path) -> str:

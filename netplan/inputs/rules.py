@@ -10,6 +10,7 @@ from netplan.inputs.inventory import Inventory
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.yaml_source import Key
 from netplan.model.cni_facts import KERNEL_VXLAN, PORTS
+from netplan.model.ids import CLUSTER_NAME
 from netplan.model.lifetimes import duration, longest, seconds, shortest
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
 from netplan.model.proposals.keywords import GROUPS, INTEGRITY
@@ -18,7 +19,6 @@ from netplan.model.topology import rules
 from netplan.problems import Problem, ProblemError, closest, quoted
 from netplan.stack import parse
 
-_CLUSTER = re.compile(r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
 
 
@@ -33,7 +33,7 @@ def validate_with(loaded: LoadedPlan, inventory: Inventory) -> list[Problem]:
 
 
 def _cluster_name(loaded: LoadedPlan) -> Iterator[Problem]:
-    if not _CLUSTER.match(loaded.plan.name):
+    if not re.fullmatch(CLUSTER_NAME, loaded.plan.name):
         yield loaded.source.problem(
             "IPP401",
             f"{quoted(loaded.plan.name)} is not a cluster name",

@@ -154,7 +154,7 @@ def read(path: Path, shown: str | None = None, policy: Policy = STRICT) -> Sourc
     """Read a plan file, or an inventory; ``shown`` is how messages name it. Raises ProblemError with the position."""
     name = shown or str(path)
     try:
-        raw = read_regular(path, MAX_BYTES, follow=True)
+        raw = read_regular(path, policy.max_bytes, follow=True)
     except FileNotFoundError:
         fail("IPP201", "no such file", location=Location(name), hint="`ipsecplan init` writes one")
     except OSError as error:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+DEEPEST = 50  # sections in sections, references to references; charon's own configuration has five
+
 
 class SettingsError(ValueError):
     """The text is not in the settings grammar; the message holds the line number."""
@@ -53,6 +55,7 @@ class _Tokens:
     def __init__(self, text: str) -> None:
         self.all = list(_lex(text))
         self.at = 0
+        self.depth = 0
 
     def peek(self) -> _Token:
         return self.all[self.at]
@@ -160,7 +163,11 @@ def _statement(tokens: _Tokens, into: Settings, name: str, line: int) -> None:
         raise SettingsError(f"line {line}: a section name can't hold '.'")
     section = into.sections.setdefault(name, Settings())
     section.parents += parents
+    tokens.depth += 1
+    if tokens.depth > DEEPEST:
+        raise SettingsError(f"line {line}: more than {DEEPEST} sections in each other")
     _body(tokens, section, top=False)
+    tokens.depth -= 1
 
 
 def _resolved(section: Settings, root: Settings, trail: tuple[str, ...], known: dict[str, Settings]) -> Settings:
@@ -170,6 +177,8 @@ def _resolved(section: Settings, root: Settings, trail: tuple[str, ...], known: 
     """
     if section.whole:
         return section
+    if len(trail) > DEEPEST:
+        raise SettingsError(f"more than {DEEPEST} references to each other, from {trail[0]!r} on")
     merged = Settings(dict(section.values), dict(section.sections))
     for parent in section.parents:
         if parent in trail:

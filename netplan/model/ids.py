@@ -10,6 +10,9 @@ import hashlib
 import re
 
 ID = re.compile(r"^(n|pair)-[0-9a-f]{12}\Z")
+# names that people choose, each to be matched as a whole
+CLUSTER_NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
+HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 
 
 def _short(*parts: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from netplan.agent.protocol.reply import Status
 from netplan.problems import ExitCode, Problem
+from netplan.rollout.change_summary import ChangeSummary
 from netplan.rollout.pace import KEEP_MARGIN_S
 from netplan.verify.verdict import Verdict
 
@@ -42,6 +43,7 @@ class Outcome:
     verdict: Verdict | None = None
     nodes: dict[str, Status] = field(default_factory=dict)
     changes: int = 0
+    change: ChangeSummary | None = None  # what is asked about before the first change
     transaction: str = ""
     until: str = ""  # awaiting-confirm: the UTC time by which a yes must have reached the nodes
     left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were

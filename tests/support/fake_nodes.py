@@ -44,7 +44,7 @@ def target(node_id: str) -> Target:
         if other != node_id
     ]
     node = replies.node_json(node_id, peers, name=node_id[2])
-    return Target(node_id, node_id[2], "0" * 64, node, (), Path("/"), {})
+    return Target(node_id, node_id[2], "0" * 64, node, (), {}, {})
 
 
 class FakeNodes:
@@ -177,7 +177,7 @@ def mesh(number: int, control: tuple[int, ...] = ()) -> list[Target]:
         node = replies.node_json(node_id, peers, name=f"h{at}")
         node["overlay"] |= {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "br"}
         groups = frozenset({"k8s_nodes", "kube_control_plane"} if at in control else {"k8s_nodes"})
-        out.append(Target(node_id, f"h{at}", f"{at:064}", node, (), Path("/"), {}, groups))
+        out.append(Target(node_id, f"h{at}", f"{at:064}", node, (), {}, {}, groups))
     return out
 
 

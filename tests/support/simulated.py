@@ -95,7 +95,7 @@ class Nodes:
             underlay={"address": f"192.0.2.{number + 1}", "mtu": 1500},
         )
         node["overlay"] |= {"address": addresses[node_id], "devices": [{"name": "ov0", "mtu": 1416}]}
-        return Target(node_id, node_id[2:], "f" * 64, node, (), Path("/"), {})
+        return Target(node_id, node_id[2:], "f" * 64, node, (), {}, {})
 
     def _make(self, target: Target) -> None:
         home = self.home(target.id)

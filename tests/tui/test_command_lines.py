@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan.bundle import build, manifest
+from netplan.bundle import build, reader
 from netplan.bundle.manifest import File
 from netplan.cli.group import cli
 from netplan.cli.main import main
@@ -117,7 +117,7 @@ async def test_pairs(shown, capsys):
 async def test_files(shown, capsys):
     line, texts = await shown("files", "", lambda app: (app.screen.command_line(), app.screen.now.texts))
     run(capsys, line)
-    written = manifest.read(Path("bundle"))
+    written = reader.read(Path("bundle"))
     assert {f["path"] for f in written.manifest["files"]} == set(texts)
     assert all((Path("bundle") / path).read_text() == text for path, text in texts.items())
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.rollout.record import events
 from netplan.rollout.record.journal import ClusterState, read
 from tests.sizes import size
@@ -199,7 +199,8 @@ async def test_accept_and_revert_of_a_try(make, folder, settle, monkeypatch):
 async def test_what_is_typed_for_a_try_is_never_an_option(make, folder, settle, monkeypatch):
     started = []
     monkeypatch.setattr("tui.run.processes.start_detached", lambda verb, _log: started.append(verb) or 1)
-    monkeypatch.setattr(manifest, "read", lambda _: SimpleNamespace(digest="d" * 64, nodes={}, cluster="prod-eu1"))
+    found = {"nodes": {}, "cluster": "prod-eu1", "directory": Path("bundle"), "manifest": {"plan_digest": "d" * 64}}
+    monkeypatch.setattr(reader, "read", lambda _: SimpleNamespace(digest="d" * 64, **found))
     app = make(mode="rollout")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)

@@ -208,7 +208,7 @@ def test_a_run_fits_networks_too() -> None:
     away = plan.nodes[1].id
     assert {p.get("network", "") for p in fitted(known, (away,), None)["peers"]} == {"", "ipv6"}
     assert [p["address"] for p in deferred_peers(known, (away,))] == ["10.77.0.12", "fd00:77::2", "10.1.0.2"]
-    targets = {n.id: Target(n.id, n.name, "", facts(plan, i), (), Path("/"), {}) for i, n in enumerate(plan.nodes)}
+    targets = {n.id: Target(n.id, n.name, "", facts(plan, i), (), {}, {}) for i, n in enumerate(plan.nodes)}
     assert sum(len(wave.pairs) for wave in order(targets, None)) == 3 + 3 + 1
 
 

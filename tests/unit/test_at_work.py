@@ -248,7 +248,7 @@ def test_status_during_an_apply(
     def transport() -> Iterator[Any]:
         yield nodes
 
-    monkeypatch.setattr(session.manifest, "read", lambda _: Bundle())
+    monkeypatch.setattr(session.reader, "read", lambda _: Bundle())
     monkeypatch.setattr(session, "read_inventory", lambda *_: None)
     monkeypatch.setattr(session, "targets", lambda *_: [target(i) for i in IDS])
     monkeypatch.setattr(session, "AnsibleTransport", transport)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan.bundle import build, write
+from netplan.bundle import build, reader, write
 from netplan.bundle import manifest as manifest_module
 from netplan.bundle.node_json import node_facts
 from netplan.pipeline import Planned
@@ -23,7 +23,7 @@ def test_same_input_same_bytes(planned: Planned, tmp_path: Path) -> None:
     one = write.write(tmp_path / "one", planned.plan, planned.inventory)
     two = write.write(tmp_path / "two", planned.plan, planned.inventory)
     assert snapshot(one.directory) == snapshot(two.directory)
-    assert manifest_module.read(one.directory).digest == two.digest
+    assert reader.read(one.directory).digest == two.digest
 
 
 def test_only_the_nodes_that_change_get_a_new_digest(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_damaged_bundle_is_refused(planned: Planned, tmp_path: Path, damage: s
         document["files"][0]["mode"] = "0777"
         manifest.write_text(json.dumps(document))
     with pytest.raises(ProblemError) as raised:
-        manifest_module.read(directory)
+        reader.read(directory)
     assert raised.value.problems[0].code in ("IPP502", "IPP503")
 
 
@@ -67,7 +67,7 @@ def test_an_earlier_bundle_is_replaced_whole(planned: Planned, tmp_path: Path) -
     other = make_planned(2)
     write.write(target, other.plan, other.inventory)
     written = write.write(target, planned.plan, planned.inventory)
-    assert manifest_module.read(target).digest == written.digest
+    assert reader.read(target).digest == written.digest
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 
@@ -97,7 +97,7 @@ def test_an_interrupted_write_leaves_the_old_one(
     )
     with pytest.raises(KeyboardInterrupt):
         write.write(target, planned.plan, planned.inventory)
-    assert manifest_module.read(target).digest == before.digest
+    assert reader.read(target).digest == before.digest
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".b")] == []
 
 

@@ -102,7 +102,7 @@ def test_a_step_writes_no_secret_and_takes_no_setting(
         return type("Ended", (), {"status": "successful"})
 
     monkeypatch.setattr(ansible_runner, "run", run)
-    target = Target(ID, "n1", "0" * 64, {}, (), tmp_path, {"ansible_host": "192.0.2.1"})
+    target = Target(ID, "n1", "0" * 64, {}, (), {}, {"ansible_host": "192.0.2.1"})
     with AnsibleTransport() as transport:
         transport.step({ID: request}, {ID: target}, payload=False, fresh=False, arrived=lambda *_: None)
     assert seen == [request]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from netplan.bundle import write
 from netplan.cli.main import main
 from netplan.pipeline import Planned
+from tests.support.forged import forge
 from tests.support.plans import make_planned
 
 GCM: dict[str, object] = {"ipsec": {"esp": ["aes256gcm16-x25519"]}}
@@ -88,4 +90,39 @@ def test_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new")]) == 4
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("ESP proposals: aes256gcm16-x25519 -> chacha20poly1305-x25519   (n1 -> n2, n1 -> n3")
-    assert said[-1] == "by apply: 12 x SA rebuilt"
+    assert "by apply: 12 x SA rebuilt" in said
+
+
+def _bundle(folder: Path, planned: Planned) -> Path:
+    return write.write(folder, planned.plan, planned.inventory).directory
+
+
+def test_files_that_no_label_explains_are_a_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another way to the same MTU and cipher: no word about IPsec, but files come and go."""
+    old = _bundle(tmp_path / "old", make_planned(3))
+    new = _bundle(tmp_path / "new", make_planned(3, cni={"plugin": "calico"}))
+    assert main(["diff", str(old), str(new)]) == 4
+    said = capsys.readouterr().out
+    assert "  gone    /etc/cni/net.d/10-ipsecplan.conflist 0644   (n1, n2, n3)" in said
+    assert "  new     cluster/calico/installation.patch.yaml 0644" in said
+    assert main(["diff", "--json", str(old), str(new)]) == 4
+    files = json.loads(capsys.readouterr().out)["result"]["files"]
+    assert {file["change"] for file in files} == {"new", "gone", "changed"}
+    assert all(file["sha256_before"] != file["sha256_after"] for file in files)
+    assert main(["diff", str(old), str(old)]) == 0
+
+
+def test_each_entry_that_is_not_the_same_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A changed script, a file more: digests are right, and nothing about IPsec says so."""
+    old, new = (_bundle(tmp_path / name, make_planned(2)) for name in ("old", "new"))
+    node = make_planned(2).plan.nodes[0].id
+    more = {"path": "cluster/x", "sha256": hashlib.sha256(b"x").hexdigest(), "mode": "0644", "owner": "root:root"}
+    script = f"nodes/{node}/usr/local/lib/ipsecplan/revert.sh"
+    forge(new, lambda document: document["files"].append(more), {script: b"#!/bin/sh\n", "cluster/x": b"x"})
+    assert main(["diff", str(old), str(new)]) == 4
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "no difference that concerns IPsec or the MTU"
+    assert said[2] == "2 files differ:"
+    assert said[3] == "  new     cluster/x 0644"
+    assert said[4].startswith("  changed /usr/local/lib/ipsecplan/revert.sh ")
+    assert said[4].endswith("   (n1)")

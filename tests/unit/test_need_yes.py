@@ -19,6 +19,6 @@ def test_what_is_asked_and_what_is_wrong(
     runner = CliRunner()
     lacking = runner.invoke(cli, [*verb, str(tmp_path / "not-there")])
     assert (getattr(lacking.exception, "problems", None) or [None])[0].code == "IPP502", lacking.output
-    monkeypatch.setattr("netplan.bundle.manifest.read", lambda _: None)
+    monkeypatch.setattr("netplan.bundle.reader.read", lambda _: None)
     asked = runner.invoke(cli, [*verb, str(tmp_path)])
     assert (asked.exit_code, "give --yes where there is no terminal" in asked.output) == (2, True), asked.output

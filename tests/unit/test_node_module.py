@@ -16,6 +16,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
 
 from netplan import agent
+from netplan.agent import main as agent_main
 from netplan.agent.phases import ike, overlay_mtu
 from netplan.agent.system import capture, core, vici, xfrm
 from netplan.agent.system.core import Stop
@@ -140,16 +141,17 @@ def members(raw: bytes, *entries: dict[str, str]) -> list[Any]:
 
 
 def test_an_archive_is_exactly_what_the_manifest_says() -> None:
-    good = entry("/etc/a", b"1")
-    assert members(archive(("etc/a", b"1")), good) == [(good, b"1")]
+    name = "etc/ipsecplan/peers"
+    good = entry("/" + name, b"1")
+    assert members(archive((name, b"1")), good) == [(good, b"1")]
     for raw, entries in [
-        (archive(("etc/a", b"2")), [good]),
-        (archive(("etc/a", b"1"), ("etc/b", b"1")), [good]),
-        (archive(("etc/a", b"1"), ("etc/a", b"1")), [good]),
+        (archive((name, b"2")), [good]),
+        (archive((name, b"1"), ("etc/b", b"1")), [good]),
+        (archive((name, b"1"), (name, b"1")), [good]),
         (archive(), [good]),
-        (archive(("../etc/a", b"1")), [good]),
-        (archive(("etc/a", b"1"), link=True), [good]),
-        (archive(("etc/a", b"1")), [entry("/etc/a", b"1", "mallory:root")]),
+        (archive(("../" + name, b"1")), [good]),
+        (archive((name, b"1"), link=True), [good]),
+        (archive((name, b"1")), [entry("/" + name, b"1", "mallory:root")]),
     ]:
         with pytest.raises(Stop) as caught:
             members(raw, *entries)
@@ -390,3 +392,26 @@ def test_commands_are_words_and_never_raise() -> None:
     assert core.must("/bin/true").code == 0
     with pytest.raises(Stop, match=r"/bin/false failed \(exit 1\)"):
         core.must("/bin/false")
+
+
+@pytest.mark.parametrize(
+    ("entry_", "said"),
+    [
+        (entry("/etc/cron.d/x", b""), "no place"),
+        (entry("/etc/ipsecplan/../cron.d/x", b""), "no place"),
+        (entry("/root/.ssh/authorized_keys", b""), "no place"),
+        ({**entry("/etc/ipsecplan/peers", b""), "mode": "4755"}, "another mode"),
+        (entry("/etc/ipsecplan/peers", b"", "mallory:root"), "another owner"),
+        ({**entry("/etc/ipsecplan/peers", b""), "sha256": "../x"}, "no SHA-256"),
+        ({"path": 5}, "no place"),
+    ],
+)
+def test_a_node_refuses_a_release_before_it_writes_anything(entry_: dict[str, Any], said: str) -> None:
+    good = entry("/etc/ipsecplan/floor-all", b"")
+    with pytest.raises(Stop, match=said):
+        agent_main._check_files({"phases": ["arm"], "files": [good, entry_]})
+    with pytest.raises(Stop, match=said):
+        release.unpack("0" * 64, [good, entry_], b"")
+    with pytest.raises(Stop, match="twice"):
+        agent_main._check_files({"phases": ["arm"], "files": [good, good]})
+    agent_main._check_files({"phases": ["roll-back"], "files": [entry_]})

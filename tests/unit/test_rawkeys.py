@@ -50,7 +50,7 @@ def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
     plan = make_planned(3, ipsec={"auth": "raw-keys", "topology": {"hub": "n1"}}).plan
     from netplan.bundle.node_json import node_facts
 
-    targets = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), tmp_path, {}) for n in plan.nodes]
+    targets = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), {}, {}) for n in plan.nodes]
     state = ClusterState(tmp_path / "state", "demo")
     state.folder.mkdir(parents=True)
     credentials = Credentials(state, "demo", {target.id: target for target in targets})

@@ -74,7 +74,7 @@ def engine(tmp_path: Path) -> Callable[[Nodes], Engine]:
     plan = make_planned(3, ipsec={"auth": "psk"}).plan
 
     def make(nodes: Nodes) -> Engine:
-        found = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), tmp_path, {}) for n in plan.nodes]
+        found = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), {}, {}) for n in plan.nodes]
         state = ClusterState(tmp_path / "state", "demo")
         (state.folder / "journal").mkdir(parents=True, exist_ok=True)
         return Engine("demo", "d" * 64, found, nodes, state, silent, Options())
@@ -159,7 +159,7 @@ def test_a_new_ca_is_trusted_before_it_signs_and_alone_at_the_end(tmp_path: Path
     nodes = Certified()
     state = ClusterState(tmp_path / "state", "demo")
     (state.folder / "journal").mkdir(parents=True)
-    found = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), tmp_path, {}) for n in plan.nodes]
+    found = [Target(n.id, n.name, "d" * 64, node_facts(plan, n), (), {}, {}) for n in plan.nodes]
 
     def run() -> str:
         return rotate(Engine("demo", "d" * 64, found, nodes, state, silent, Options()), "ca", lambda _: True).outcome

@@ -35,7 +35,7 @@ def inventory(tmp_path: Path, **variables: object) -> tuple[Host, Inventory]:
 
 
 def target(**connection: object) -> Target:
-    return Target(ID, "web1", "0" * 64, {}, (), Path("/"), dict(connection))
+    return Target(ID, "web1", "0" * 64, {}, (), {}, dict(connection))
 
 
 def test_only_connection_variables_are_taken(tmp_path: Path) -> None:
@@ -216,14 +216,6 @@ def test_answers(tmp_path: Path) -> None:
     assert ansible._answer(path, request) == Answer(broken="its reply is not JSON")
 
 
-def test_an_archive_is_checked_while_it_is_packed(tmp_path: Path) -> None:
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "x").write_text("changed")
-    entry = {"path": "/etc/x", "sha256": "0" * 64, "mode": "0644", "owner": "root:root"}
-    with pytest.raises(ProblemError, match="just changed"):
-        Target(ID, "web1", "0" * 64, {}, (entry,), tmp_path, {}).archive()
-
-
 def test_the_plays_are_found() -> None:
     assert (ansible.playbooks() / "step.yml").is_file()
 
@@ -248,9 +240,9 @@ def test_an_inventory_that_changed_after_the_bundle_is_refused(tmp_path: Path, m
 
     recorded = {"path": str(tmp_path / "hosts.yml"), "pattern": "all", "digest": now("192.0.2.1").digest}
     bundle: Any = SimpleNamespace(manifest={"inventory": recorded})
-    monkeypatch.setattr(targets.inventory_module, "read", lambda *_: now("192.0.2.1"))
+    monkeypatch.setattr(targets.inventory_module, "read", lambda *_, **__: now("192.0.2.1"))
     assert read_inventory(bundle, None).digest == recorded["digest"]
-    monkeypatch.setattr(targets.inventory_module, "read", lambda *_: now("192.0.2.9"))
+    monkeypatch.setattr(targets.inventory_module, "read", lambda *_, **__: now("192.0.2.9"))
     with pytest.raises(ProblemError, match="changed after the bundle was rendered"):
         read_inventory(bundle, None)
     assert read_inventory(bundle, tmp_path / "hosts.yml"), "unless it is given by hand"

@@ -18,7 +18,7 @@ import pytest
 from netplan import pipeline
 from netplan.bundle import write
 from netplan.inputs import inventory
-from netplan.inputs.host_variables import VARIABLES
+from netplan.inputs.variable_names import VARIABLES
 from netplan.model.planfile import PlanFile
 from netplan.problems import ProblemError
 from netplan.rollout.nodes.targets import CONNECTION, Target, connection_of
@@ -213,7 +213,7 @@ def test_a_step_of_real_ansible(form: str, tmp_path: Path, monkeypatch: pytest.M
         if variable != "none":
             connection[variable] = text
         facts = {"id": node_id, "name": text, "peers": [{"name": text, "address": text}], "motd": {text: [text]}}
-        targets[node_id] = Target(node_id, text, "0" * 64, facts, (), tmp_path, connection)
+        targets[node_id] = Target(node_id, text, "0" * 64, facts, (), {}, connection)
         requests[node_id] = {"phases": ["soak"], "node": facts, "tx": text}
     arrived: dict[str, Answer] = {}
     with AnsibleTransport() as transport:

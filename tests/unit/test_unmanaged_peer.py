@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan.bundle import manifest, write
+from netplan.bundle import reader, write
 from netplan.ipsec import swanctl, unmanaged_peer
 from netplan.ipsec.swanctl_parser import read
 from netplan.model.proposals import esp_proposal, ike_proposal
@@ -24,7 +24,7 @@ def test_its_files_are_handed_out_and_it_is_no_target(tmp_path: Path) -> None:
     assert len(written.nodes) == 3
     names = {f["path"] for f in written.manifest["files"] if far.id in f["path"]}
     assert names == {f"unmanaged-peers/{far.id}/PARAMETERS.md", f"unmanaged-peers/{far.id}/ipsecplan.conf"}
-    assert manifest.read(tmp_path / "b").digest == written.digest
+    assert reader.read(tmp_path / "b").digest == written.digest
     for node in written.nodes:
         peers = written.node(node)["peers"]
         assert [p["id"] == far.id for p in peers] == [False, False, True]  # managed ones first

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.bundle.manifest import File
 from netplan.inputs.path_kinds import MANIFEST
 from netplan.problems import Location, Problem, ProblemError
@@ -40,7 +40,7 @@ def of_directory(path: Path, closed: frozenset[str] = frozenset()) -> Tree:
     about = ""
     if (path / MANIFEST).is_file():
         try:
-            about = f"bundle {manifest.read(path).digest[:16]}"
+            about = f"bundle {reader.read(path).digest[:16]}"
         except ProblemError as error:
             about = f"! {error.problems[0].message}: {error.problems[0].location.path}"
     elif not path.is_dir():

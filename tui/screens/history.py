@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Input
 from textual.worker import get_current_worker
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.cli import show
 from netplan.problems import ProblemError, printable
 from netplan.rollout.record.history import Past, transactions
@@ -62,7 +62,7 @@ class HistoryScreen(PlannerScreen):
     def show(self, checked: Checked | None) -> None:
         """Read the journals of the bundle's cluster, else of the plan's, else of all."""
         try:
-            self.cluster = manifest.read(self.planner.bundle).cluster
+            self.cluster = reader.read(self.planner.bundle).cluster
         except ProblemError:
             self.cluster = checked.loaded.plan.name if checked and checked.loaded else None
         self.action_read()

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.cli.status import lines as status_lines
 from netplan.problems import ProblemError, printable
 from tui.plan.check import Checked
@@ -95,7 +95,7 @@ class RolloutScreen(RolloutActions):
     def show(self, checked: Checked | None) -> None:
         """Find the cluster whose transactions are shown: the bundle's, else the plan's."""
         try:
-            self.cluster = manifest.read(self.planner.bundle).cluster
+            self.cluster = reader.read(self.planner.bundle).cluster
         except ProblemError:
             self.cluster = checked.loaded.plan.name if checked and checked.loaded else ""
         self.tick()

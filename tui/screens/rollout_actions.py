@@ -8,13 +8,14 @@ from pathlib import Path
 from textual import work
 from textual.worker import get_current_worker
 
-from netplan.bundle import manifest
+from netplan.bundle import reader
 from netplan.problems import ProblemError, printable
 from netplan.rollout.outcome import Options
 from netplan.rollout.pace import USUAL_TIMER_S
 from netplan.rollout.record.journal import state_root
 from tui.dialogs.ask import AskScreen
 from tui.dialogs.prompt import PromptScreen
+from tui.draw import bundle_words
 from tui.run import processes
 from tui.run.journal_tail import controller, folder
 from tui.run.rollout_state import RolloutState
@@ -61,18 +62,33 @@ class RolloutActions(PlannerScreen):
     def _about(self) -> str | None:
         """Return what would be changed, in words; complains when there is no whole bundle."""
         try:
-            found = manifest.read(self.planner.bundle)
+            found = reader.read(self.planner.bundle)
         except ProblemError as error:
             self.planner.complain(error)
             return None
         return f"{self.planner.bundle} ({found.digest[:16]}) on {len(found.nodes)} nodes of {found.cluster}"
+
+    def _what(self) -> str:
+        """Return size, cipher and pairs of the bundle, and whether the open plan is still the one that it is from."""
+        desk = self.planner.desk
+        loaded = desk.saved.loaded if desk.saved else None
+        try:
+            found = reader.read(self.planner.bundle)
+            lines = [
+                *bundle_words.about(found),
+                *bundle_words.unlike_plan(found, loaded.plan if loaded else None, desk.path),
+            ]
+        except ProblemError as error:
+            return f"! {error.problems[0].message}\n"
+        return "".join(f"{line}\n" for line in lines)
 
     def action_apply(self) -> None:
         """Apply the bundle, after asking."""
         about = None if self._busy() else self._about()
         if about is not None:
             question = (
-                f"Apply {about}?\nEach node rolls back by itself {USUAL_TIMER_S} s after the last step that "
+                f"Apply {about}?\n{self._what()}"
+                f"Each node rolls back by itself {USUAL_TIMER_S} s after the last step that "
                 "reached it (later where round trips are slow), unless every check passed."
             )
             self._ask(question, "apply", ["apply", str(self.planner.bundle), "--yes"])
@@ -82,7 +98,8 @@ class RolloutActions(PlannerScreen):
         about = None if self._busy() else self._about()
         if about is not None:
             question = (
-                f"Try {about}?\nOnce verified, it waits for C to confirm, and rolls back after this many seconds:"
+                f"Try {about}?\n{self._what()}"
+                "Once verified, it waits for C to confirm, and rolls back after this many seconds:"
             )
             self.app.push_screen(PromptScreen(question, str(DEFAULTS.keep_s)), self._try)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from ..system import addresses, paths, vici, xfrm
 from ..system.core import digest, finding, read, run_json, wait
 from ..transaction import deferred_pairs
+from ..transaction import release as release_module
 from . import guard as floor
 from . import ike, overlay_mtu, trap_any, xfrm_interfaces
 
@@ -48,6 +49,19 @@ def release(now: State, wanted: str) -> list[DriftRow]:
     text = _WORDS.get(now["state"], "another release is applied")
     hint = "wait for it, or `ipsecplan revert`" if now["state"] == "open" else AGAIN
     return [differing("IPP680", text, (now["release"] or now["state"])[:12], wanted[:12], hint)]
+
+
+def former(now: State, entries: Iterable[FileEntry], waits: int) -> list[DriftRow]:
+    """Files of the release that is in force which this one does not have: installing it removes them.
+
+    While the cluster ``waits`` for a larger MTU, those about MTUs stay.
+    """
+    if now["state"] != "confirmed":
+        return []
+    kept = {entry["path"] for entry in entries}
+    gone = [path for path in release_module.paths(now["release"]) if path not in kept and digest(path) is not None]
+    gone = [path for path in gone if not (waits and release_module.kind(path) == "mtu")]
+    return [differing("IPP680", f"{path} is not in this bundle", "a file", "nothing") for path in gone]
 
 
 def files(entries: Iterable[FileEntry], node: NodeJson) -> list[DriftRow]:

@@ -23,7 +23,13 @@ def status(request: Request) -> StatusWork:
     now, guard, timers = state.load(), xfrm.guard(), state.armed()
     waits = overlay_mtu.to_raise(node)
     entries = [f for f in files if not (waits and release_module.kind(f["path"]) == "mtu")]
-    found = drift.release(now, release) + drift.files(entries, node) + drift.mtus(node) + drift.deferrals(node)
+    found = (
+        drift.release(now, release)
+        + drift.former(now, files, waits)
+        + drift.files(entries, node)
+        + drift.mtus(node)
+        + drift.deferrals(node)
+    )
     late, node = deferred_pairs.current(), deferred_pairs.without(node)
     loaded, traps, ike_up = set(), set(), 0
     pairs: list[PairSas] = []

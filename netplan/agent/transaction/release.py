@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
+from .. import places
 from ..system import core
 from ..system.core import Stop, finding, read, write
 from ..system.paths import BOOT_UNIT
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ..protocol.node_json import FileEntry
 
 TOOLS = (state.SCRIPT, BOOT_UNIT)
-_OWNER = re.compile(r"^root:root$")
 
 
 def kind(path: str) -> str:
@@ -34,17 +34,28 @@ def folder(release: str) -> str:
     return f"{state.ROOT}/releases/{release}"
 
 
+def paths(release: str) -> list[str]:
+    """Return where the files of an installed release are; none where it is not known."""
+    return [entry["path"] for entry in json.loads((release and read(folder(release) + "/files.json")) or "[]")]
+
+
 def _members(archive: bytes, wanted: dict[str, FileEntry]) -> Iterator[tuple[FileEntry, bytes]]:
-    """Yield (manifest entry, content) of every file in the tar; stop when it is not exactly what is wanted."""
+    """Yield (manifest entry, content) of every file in the tar; stop when it is not exactly what is wanted.
+
+    Every place is looked at before the first file is yielded.
+    """
     import io
     import tarfile
 
+    wrong = places.first_refused(wanted.values())
+    if wrong:
+        raise Stop(finding("IPP605", "the release is refused: " + wrong))
     wanted = dict(wanted)
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
         for member in tar:
             entry = wanted.pop("/" + member.name, None)
             source = tar.extractfile(member) if entry and member.isreg() else None
-            if entry is None or source is None or not _OWNER.fullmatch(entry["owner"]):
+            if entry is None or source is None:
                 raise Stop(finding("IPP605", "the archive holds something that the manifest does not"))
             data = source.read()
             if core.sha256(data) != entry["sha256"]:
@@ -67,10 +78,9 @@ def install(tx: str, release: str, kinds: tuple[str, ...]) -> bool:
     """Install the files of some kinds from the release; files of an older release that are gone now go too."""
     files = json.loads(read(folder(release) + "/files.json") or "[]")
     old = state.load()["release"]
-    before = json.loads((old and read(folder(old) + "/files.json")) or "[]")
     changed = False
     names = {entry["path"] for entry in files}
-    for path in [entry["path"] for entry in before if entry["path"] not in names and kind(entry["path"]) in kinds]:
+    for path in [path for path in paths(old) if path not in names and kind(path) in kinds]:
         remember(tx, path)
         changed = core.remove(path) or changed
     for entry in files:

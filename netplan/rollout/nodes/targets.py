@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import tarfile
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from netplan.agent.protocol.node_json import FileEntry, NodeJson
-from netplan.bundle.manifest import Bundle
+from netplan.bundle.reader import Bundle, unpacked
 from netplan.inputs import inventory as inventory_module
 from netplan.inputs.inventory import Host, Inventory
-from netplan.problems import Location, Problem, ProblemError, quoted
+from netplan.problems import Location, Problem, ProblemError, present, printable, quoted
 
 # What we take from an inventory to reach a node. Everything else in it is none of a rollout's business; passwords
 # above all: they would have to lie in a file or in an argument.
@@ -47,14 +46,14 @@ _PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password",
 @dataclass(frozen=True)
 class Target:
     """One node: id, name for people, digest of its release, ``node.json``, files to install, connection variables,
-    inventory groups."""
+    inventory groups. ``contents``: SHA-256 -> content of the files, as the bundle keeps it."""
 
     id: str
     name: str
     digest: str
     node: NodeJson
     files: tuple[FileEntry, ...]
-    folder: Path
+    contents: Mapping[str, bytes]
     connection: dict[str, Any]
     groups: frozenset[str] = frozenset()
 
@@ -64,43 +63,35 @@ class Target:
         return bool(self.groups & CONTROL_PLANE)
 
     def archive(self) -> bytes:
-        """Return the files as an uncompressed tar, each checked against its digest once more while it is read."""
+        """Return the files as an uncompressed tar, as they were when the bundle was read."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
             for entry in self.files:
-                data = (self.folder / entry["path"].lstrip("/")).read_bytes()
-                if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-                    raise ProblemError(Problem(code="IPP605", message=f"{entry['path']} of {self.name} just changed"))
+                data = self._content(entry)
                 member = tarfile.TarInfo(entry["path"].lstrip("/"))
                 member.size, member.mode = len(data), int(entry["mode"], 8)
                 tar.addfile(member, io.BytesIO(data))
         return out.getvalue()
 
+    def _content(self, entry: FileEntry) -> bytes:
+        return unpacked(present(self.contents.get(entry["sha256"]), f"the content of {entry['path']}"))
+
     def revert_script(self) -> str | None:
         """Return the text of revert.sh, which preflight has a timer run; None when the release has none."""
-        return next(
-            (
-                (self.folder / f["path"].lstrip("/")).read_text(encoding="utf-8")
-                for f in self.files
-                if f["path"].endswith("/revert.sh")
-            ),
-            None,
-        )
+        found = next((f for f in self.files if f["path"].endswith("/revert.sh")), None)
+        return self._content(found).decode("utf-8", "replace") if found else None
 
 
 def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
     """Join a bundle with an inventory by host name. Raises ProblemError when a node is not in it."""
     hosts = {host.name: host for host in inventory.hosts}
     found, problems = [], []
+    files = bundle.installed()
     for node_id, about in sorted(bundle.nodes.items(), key=lambda item: _natural(item[1]["name"])):
         host = hosts.get(about["name"])
         if host is None:
             problems.append(inventory.problem("IPP650", f"the bundle's node {quoted(about['name'])} is not here"))
             continue
-        prefix = f"nodes/{node_id}"
-        files: tuple[FileEntry, ...] = tuple(
-            {**entry, "path": entry["path"].removeprefix(prefix)} for entry in bundle.files_of(node_id)
-        )
         connection, wrong = connection_of(host, inventory)
         problems += wrong
         found.append(
@@ -109,8 +100,8 @@ def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
                 about["name"],
                 about["digest"],
                 bundle.node(node_id),
-                files,
-                bundle.directory / prefix,
+                tuple(files.get(node_id, ())),
+                bundle.contents,
                 connection,
                 host.groups,
             )
@@ -121,20 +112,41 @@ def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
 
 
 def read_inventory(bundle: Bundle, override: Path | None) -> Inventory:
-    """Read the inventory that the bundle was made from, or another one; refuse one that changed since."""
-    recorded: Mapping[str, str] = bundle.manifest["inventory"]
+    """Read the inventory that the bundle was made from, or another one; refuse one that changed since.
+
+    The one that the bundle names is not run: who wrote the bundle says what it is, and a program is nobody's to name.
+    """
+    recorded = bundle.manifest["inventory"]
     path = override or Path(recorded["path"])
-    inventory = inventory_module.read(path, recorded["pattern"])
+    inventory = inventory_module.read(path, recorded["pattern"], programs=override is not None)
     if override is None and inventory.digest != recorded["digest"]:
         raise ProblemError(
             Problem(
                 "IPP651",
-                "the inventory changed after the bundle was rendered",
+                f"the inventory changed after the bundle was rendered{_what_changed(recorded.get('hosts'), inventory)}",
                 location=Location(str(path)),
                 hint="render again and review it; or give the inventory to use with --inventory",
             )
         )
     return inventory
+
+
+def _what_changed(recorded: Mapping[str, str] | None, inventory: Inventory) -> str:
+    """Return which hosts are not as the bundle's manifest has them, as the end of a sentence."""
+    if recorded is None:
+        return ""
+    now = inventory.digests
+    words = {
+        "new": sorted(now.keys() - recorded.keys()),
+        "gone": sorted(recorded.keys() - now.keys()),
+        "changed": sorted(name for name in now.keys() & recorded.keys() if now[name] != recorded[name]),
+    }
+    parts = [f"{word}: {_some(names)}" for word, names in words.items() if names]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _some(names: list[str]) -> str:
+    return printable(", ".join(names[:6])) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], list[Problem]]:

@@ -23,7 +23,8 @@ from typing import Any, Protocol
 from netplan.agent.protocol.request import Request
 from netplan.inputs.ansible_surroundings import can_use_ssh, temporary, utf8_locale
 from netplan.inputs.ansible_words import of_play
-from netplan.problems import ExitCode, present
+from netplan.model.ids import ID
+from netplan.problems import DefectError, ExitCode, present, quoted
 from netplan.refusals import refusals, refused
 from netplan.rollout.nodes.targets import TEMPLATE, Target
 from netplan.rollout.pace import FORKS, Limits
@@ -63,9 +64,14 @@ def playbooks() -> Path:
 
 
 def inventory_text(targets: Mapping[str, Target]) -> str:
-    """Return the inventory of a step as YAML; every string is marked unsafe, which Ansible never templates."""
+    """Return the inventory of a step as YAML; every string is marked unsafe, which Ansible never templates.
+
+    Raises DefectError for a host name that is no id of a node: it alone stands there as it is.
+    """
     lines = ["all:", "  hosts:"]
     for node_id, target in targets.items():
+        if not ID.fullmatch(node_id):
+            raise DefectError(f"{quoted(node_id)} is no id of a node")
         lines.append(f"    {node_id}:")
         for name, value in sorted(target.connection.items()):
             text = json.dumps(value)

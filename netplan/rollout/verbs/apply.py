@@ -9,6 +9,7 @@ from netplan.agent.protocol.reply import Status
 from netplan.agent.protocol.request import RequestOptional
 from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
+from netplan.rollout.change_summary import summary
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes import replaced
 from netplan.rollout.nodes.view import Hold, agreed_hold, missing_devices, smallest_live_mtu
@@ -54,6 +55,8 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
     held, too_small = smallest_live_mtu([target.node for target in engine.targets.values()], found)
     held_mtu = held.size if held else None
     outcome.held = (held.size, participants.planned_mtu, held.because) if held else None
+    facts = {i: participants.facts(target) for i, target in engine.targets.items()}
+    outcome.change = summary(facts, {i: target.digest for i, target in engine.targets.items()}, found, held_mtu)
     if not changes:
         outcome.outcome, outcome.held = "unchanged", None
         outcome.to_raise = _waits_at(engine, found)
