@@ -130,6 +130,7 @@ CODES: dict[str, str] = {
     "IPP683": "guard, block policies or the guard watchdog are not as confirmed",
     "IPP684": "a certificate is due for renewal, or expired",
     "IPP685": "SAs in the kernel that charon doesn't know",
+    "IPP686": "what a rollback left on a node",
     "IPP690": "XFRM interfaces, or the routes into them, are not as planned",
     "IPP691": "a routing table or an interface that route-based tunnels need is in use",
     "IPP699": "a defect of ipsecplan",

@@ -45,13 +45,14 @@ def _alone(seconds: float) -> Iterator[None]:
 def _harmless(request: Request) -> bool:
     """Tell whether a request can do nothing here, so that it needs neither the lock nor the lease.
 
-    Such are a look, a measurement, and rolling back a transaction that is not here (another one may be at work).
+    Such are a look, a measurement, and rolling back a transaction that never was here (another one may be at work).
     """
     if READ_ONLY.issuperset(request["phases"]):
         return not request["rearm"]
     if request.get("any") or not set(ROLL_BACK).issuperset(request["phases"]):
         return False
-    return bool(state.load()["tx"] != request["tx"])
+    now = state.load()
+    return request["tx"] not in (now["tx"], now["last"].get("tx"))
 
 
 def _check_files(request: Request) -> None:

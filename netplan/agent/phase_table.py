@@ -114,6 +114,14 @@ _PHASES = (
         undoes=("arm", "stage", "credentials", "ike-check", "permissive"),
     ),
     Phase(
+        "read-back",
+        "nothing of it is left, read over a new connection",
+        "phases.undo",
+        "read_back",
+        needs_open=False,
+        read_only=True,
+    ),
+    Phase(
         "restore-devices",
         "devices take the old size again",
         "phases.overlay_mtu",

@@ -114,6 +114,8 @@ def lines(name: str, node: Status) -> list[str]:
         progress = node["transaction"]
         word = "verified, " if progress["proven"] else "prepared, " if progress["prepared"] else ""
         left = "" if progress["left_s"] is None else f", rolls back in {max(0, round(progress['left_s']))} s"
+        if progress.get("rolling_back"):
+            left = f", being rolled back, again in {max(0, round(progress['left_s'] or 0))} s"
         said = f"UNCONFIRMED {state['tx']} ({word}{len(progress['steps'])} steps done{left})"
     elif last.get("result") == "reverted":
         said += f" (rolled back by {last.get('by')} at {last.get('at')})"

@@ -20,7 +20,8 @@ UNITS = {
     "etc/systemd/system/ipsecplan-watch.service": "systemd/ipsecplan-watch.service.j2",
     "etc/systemd/system/strongswan.service.d/ipsecplan-orphans.conf": "systemd/strongswan-ipsecplan.conf.j2",
 }
-SCRIPTS = ("revert.sh", "guard.sh")  # POSIX shell, installed as they are
+SCRIPTS = ("revert.sh", "guard.sh")  # POSIX shell
+PARTS = {"revert.sh": ("revert-acts.sh", "revert-looks.sh")}  # put into it, so that a node has all of it or nothing
 ROUTE_SCRIPT = "route.sh"  # with XFRM interfaces only
 PROTOCOLS = {"gre": 47, "ipip": 4}  # overlays without ports, by IANA protocol number
 FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a number that nobody else would choose
@@ -104,7 +105,12 @@ def units() -> dict[str, str]:
 
 
 def script(name: str) -> str:
-    """Return a shell script of the node, which is no template."""
+    """Return a shell script of the node, which is no template, with its parts."""
     if name not in (*SCRIPTS, ROUTE_SCRIPT):
         raise DefectError(f"{quoted(name)} is no script of a node")
+    parts = "\n".join(_source(part).partition("\n")[2] for part in PARTS.get(name, ()))  # without a line for shellcheck
+    return _source(name).replace("# [parts]\n", parts)
+
+
+def _source(name: str) -> str:
     return present(environment().loader, "the templates' loader").get_source(environment(), f"node/{name}")[0]

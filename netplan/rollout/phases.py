@@ -58,6 +58,7 @@ NEW_KEY = Step(phases=("new-key",), rearm=False)
 INSTALL_CERTIFICATE = Step(phases=("install-certificate",), rearm=False)
 RELEASE_LEASE = Step(phases=("release-lease",), rearm=False)
 ROLL_BACK = tuple(Step(phases=(phase,), rearm=False) for phase in phase_table.ROLL_BACK)
+READ_BACK = Step(phases=("read-back",), rearm=False, fresh=True)
 RESTORE: tuple[Step, ...] = (Step(phases=("restore-devices",), rearm=False), Step(phases=("clean-up",), rearm=False))
 RAISE: tuple[Step, ...] = (
     Step(phases=("raise-devices",), rearm=False),

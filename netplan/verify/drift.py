@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from netplan.agent.protocol.node_json import NodeJson
-from netplan.agent.protocol.reply import Status
+from netplan.agent.protocol.reply import DriftRow, Status
 from netplan.ipsec.impact import Side
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
@@ -18,10 +18,8 @@ START = "\nipsecplan-start {\n}\n"  # the section that the rollout keeps in a fi
 def problems(name: str, node: Status) -> list[Problem]:
     """Return a Problem for each difference that the node ``name`` found between itself and its confirmed release.
 
-    A node on which nothing is applied has none: there is nothing to drift from.
+    A node on which nothing is applied has nothing to drift from; but a rollback may have left something on it.
     """
-    if node["state"]["state"] == "none":
-        return []
     return [
         Problem(
             code=d["code"],
@@ -29,7 +27,7 @@ def problems(name: str, node: Status) -> list[Problem]:
             hint=d["hint"],
             severity=d["severity"],
         )
-        for d in node["drift"]
+        for d in _told(node)
     ]
 
 
@@ -70,7 +68,11 @@ def changed(name: str, before: Status | None, after: Status | None) -> Iterator[
 
 
 def _words(node: Status) -> list[str]:
-    return [] if node["state"]["state"] == "none" else [d["message"] for d in node["drift"]]
+    return [d["message"] for d in _told(node)]
+
+
+def _told(node: Status) -> list[DriftRow]:
+    return [d for d in node["drift"] if node["state"]["state"] != "none" or d["code"] == "IPP686"]
 
 
 def live_side(node: Status, planned: NodeJson) -> Side | None:

@@ -28,23 +28,50 @@ SENTINEL = "IPSECPLAN-RESULT "
 _PACKAGE = Path(__file__).resolve().parents[2]  # an installed package has the playbooks inside, a checkout beside it
 AGENT = next(path for path in (_PACKAGE / "agent", _PACKAGE / "netplan" / "agent") if path.is_dir())
 # Runs on the node. The agent's files are unpacked once a boot into a folder named by their digest, so that Python
-# compiles them once; /run/ipsecplan is root's alone.
+# compiles them once; /run/ipsecplan is root's alone. What is left of others goes then, but for one that may be at work
+# (of the last hour). Where there is no room for them, they run from memory: a rollback needs no disk.
 BOOTSTRAP = """
-import sys, os, json
+import sys, os, json, time
 s = sys.stdin.buffer
 h = json.loads(s.readline())
-c = s.read(h["code"])
+c = json.loads(s.read(h["code"]))
 d = "/run/ipsecplan/agent-" + h["digest"]
-if not os.path.isdir(d):
+r = os.path.dirname(d)
+def gone(p):
+    import shutil
+    shutil.rmtree(p, ignore_errors=True)
+def unpack():
     os.umask(0o077)
     t = "%s.%d" % (d, os.getpid())
-    for n, x in json.loads(c).items():
-        n = t + "/ipsecplan_node/" + n
-        os.makedirs(os.path.dirname(n), exist_ok=True)
-        with open(n, "w", encoding="utf-8") as f: f.write(x)
-    try: os.rename(t, d)
-    except OSError: pass
-sys.path.insert(0, d)
+    try:
+        for n, x in c.items():
+            n = t + "/ipsecplan_node/" + n
+            os.makedirs(os.path.dirname(n), exist_ok=True)
+            with open(n, "w", encoding="utf-8") as f: f.write(x)
+        os.rename(t, d)
+    except OSError:
+        gone(t)
+    for n in os.listdir(r) if os.path.isdir(d) else ():
+        n = r + "/" + n
+        half = n.startswith(d + ".") and not os.path.isdir("/proc/" + n[len(d) + 1:])
+        if half or n.startswith(r + "/agent-") and not n.startswith(d) and time.time() - os.stat(n).st_mtime > 3600:
+            gone(n)
+class Memory:
+    def find_spec(self, name, path=None, target=None):
+        n = name.split(".")
+        if n[0] != "ipsecplan_node": return None
+        import importlib.machinery
+        n = "/".join(n[1:])
+        p = (n + "/" if n else "") + "__init__.py"
+        k = n + ".py" if n + ".py" in c else p
+        if k not in c: return None
+        return importlib.machinery.ModuleSpec(name, self, origin=k, is_package=k == p)
+    def create_module(self, spec): return None
+    def exec_module(self, module):
+        exec(compile(c[module.__spec__.origin], module.__spec__.origin, "exec"), module.__dict__)
+if not os.path.isdir(d): unpack()
+if os.path.isdir(d): sys.path.insert(0, d)
+else: sys.meta_path.insert(0, Memory())
 from ipsecplan_node.main import main
 main(h, s)
 """

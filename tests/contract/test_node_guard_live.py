@@ -81,7 +81,7 @@ def test_a_watchdog_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[s
         time.sleep(0.3)
         relax = guard.script("revert.sh").split("\naccept_both() {")[1].splitlines()[2:4]
         assert ["relaxed" in relax[0], "flock" in relax[1]] == [True, True], relax
-        words = "\n".join(relax).replace("$RUN", str(script.parent / "run"))
+        words = "\n".join(relax).replace("${RUN}", str(script.parent / "run"))
         assert inside(node, "sh", "-c", words).returncode == 0
         inside(node, "nft", "flush", "ruleset")
         time.sleep(1)

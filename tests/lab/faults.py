@@ -234,4 +234,21 @@ FAULTS: tuple[Fault, ...] = (
         must="4 SAs a pair and node, none twice",
         tests=(MESH + "test_enable_mtu_and_disable",),
     ),
+    Fault(
+        name="timers-while-reverting",
+        row="starved",
+        how="a load of 15; timers fire while the controller reverts",
+        must="50 runs, nothing left on any node",
+        tests=("tests/lab/test_rollback_drills.py::test_timers_fire_while_the_controller_rolls_back",),
+    ),
+    Fault(
+        name="rollback-hindered",
+        row="module-fails",
+        how="in a rollback charon hangs, nft deletes nothing, disks are read-only or full, a connection stays",
+        must="the transaction stays open, what is left is named, the node's own timers finish it",
+        tests=(
+            "tests/lab/test_rollback_drills.py::test_what_a_rollback_can_not_take_away_is_named_until_it_is_gone",
+            UNIT + "test_rolled_back.py",
+        ),
+    ),
 )

@@ -54,7 +54,7 @@ def _back(lab: Lab) -> None:
     lab.wait(VICTIM)
 
 
-AGENT = 'read -r p </run/ipsecplan/agent && kill -9 -- "-$p" || kill -9 "$p"'
+AGENT = 'read -r p </run/ipsecplan/agent && kill -s KILL -- "-$p" || kill -9 "$p"'
 INJECTIONS: dict[str, Injection] = {
     "charon-killed": Injection(on("kill -9 $(pidof charon-systemd)"), on("systemctl restart strongswan")),
     "charon-stopped": Injection(on("systemctl stop strongswan"), on("systemctl start strongswan")),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "netplan" / "templates" / "node" / "revert.sh"
+from netplan.host import guard
 
 TX = "tx-20260102030405-abcd"
 
@@ -15,9 +16,16 @@ DROPS = 'table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter name "
 COUNTS = 'table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter name "clear_out"\n}\n'
 
 
-def moved(folder: Path) -> str:
+# the script's times in seconds, where a test would wait for them
+QUICK = {"ASK_S": "1", "LOCK_S": "1", "PAUSES": '"0.1 0.2"', "SETTLE_S": "0.2"}
+
+
+def moved(folder: Path, *, quick: bool = False) -> str:
     """Return the script with all its paths below a folder, and its commands looked for in ``bin`` there first."""
-    text = SCRIPT.read_text()
+    text = guard.script("revert.sh")
+    for name, value in QUICK.items() if quick else ():
+        text, found = re.subn(f"^{name}=[^#\n]*", f"{name}={value} ", text, flags=re.MULTILINE)
+        assert found == 1, name
     for old, new in (
         ("/var/run/charon.vici", f"{folder}/vici"),
         ("/run/charon.vici", f"{folder}/vici"),
@@ -32,7 +40,10 @@ def moved(folder: Path) -> str:
 
 
 class Node:
-    """A node in a folder: the script with its paths moved there, and commands that only write down their words."""
+    """A node in a folder: the script with its paths moved there, and commands that write down their words.
+
+    They answer what they are told to, until what they list is deleted.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.root, self.bin, self.said = folder / "lib", folder / "bin", folder / "said"
@@ -40,8 +51,8 @@ class Node:
         for made in (self.tx, self.bin, folder / "run"):
             made.mkdir(parents=True)
         self.script = folder / "revert.sh"
-        self.script.write_text(moved(folder))
-        for name in ("ip", "nft", "ping", "systemctl", "swanctl"):
+        self.script.write_text(moved(folder, quick=True))
+        for name in ("ip", "nft", "ping", "systemctl", "systemd-run", "swanctl"):
             self.play(name)
         self.put(open=TX, last=TX)
         self.put(
@@ -65,8 +76,18 @@ class Node:
             (self.root.parent / path).write_text(path)
 
     def play(self, name: str, *, answer: str = "", code: int = 0) -> None:
-        path = self.bin / name
-        path.write_text(f"#!/bin/sh\necho \"{name} $*\" >>{self.said}\nprintf %s '{answer}'\nexit {code}\n")
+        """Let a command answer this, with this exit code."""
+        path, gone = self.bin / name, self.root.parent / f"gone-{name}"
+        path.write_text(f"""#!/bin/sh
+echo "{name} $*" >>{self.said}
+case "{name} $*" in
+"systemctl is-active"*) exit 3 ;;
+"nft delete"* | *"state deleteall"*) : >{gone} ;;
+*) [ ! -e {gone} ] || exit {1 if name == "nft" else 0} ;;
+esac
+printf %s '{answer}'
+exit {code}
+""")
         path.chmod(0o755)
 
     def prepare(self, *, witness: bool = True) -> None:

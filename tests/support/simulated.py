@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from netplan.agent import main
-from netplan.agent.phases import confirm, guard
+from netplan.agent.phases import confirm, guard, leftovers
+from netplan.agent.system import xfrm
 from netplan.agent.system.core import Done
 from netplan.agent.transaction import beacon, disk_reserve, lease, release, state
 from netplan.rollout.nodes.targets import Target
@@ -24,7 +25,7 @@ from tests.support import replies
 from tests.support.agent_home import remember_in
 from tests.support.revert_script import moved
 
-REAL = ("arm", "await-confirm", "prepare", "confirm", "accept-both", "send-clear", "roll-back")
+REAL = ("arm", "await-confirm", "prepare", "confirm", "accept-both", "send-clear", "roll-back", "read-back")
 GUARD = "table inet ipsecplan {\n udp dport 4789 rt ipsec missing counter drop\n}"
 # Each command sees $NODE, its node's folder. An answer to a ping needs an address there and drop mode on both ends.
 COMMANDS = {
@@ -50,8 +51,10 @@ delete) rm -f $NODE/guard ;;
 esac""",
     "systemctl": """case $1 in
 list-units) ls $NODE/timers ;;
+is-active) exit 3 ;;
 *) shift; cd $NODE/timers && rm -f $@ ;;
 esac""",
+    "systemd-run": "exit 1",
     "swanctl": "exit 0",
 }
 
@@ -104,7 +107,7 @@ class Nodes:
         for name, text in COMMANDS.items():
             (home / "bin" / name).write_text(f"#!/bin/sh\nNODE={home}\n{text}\n")
             (home / "bin" / name).chmod(0o755)
-        (home / "revert.sh").write_text(moved(home))
+        (home / "revert.sh").write_text(moved(home, quick=True))
         (home / "revert.sh").chmod(0o755)
         by = self.folder / "by-address"
         by.mkdir(exist_ok=True)
@@ -151,8 +154,11 @@ class Nodes:
             deadline = self.now + float(told["on-active"].rstrip("s"))
             (home / "timers" / (told["unit"] + ".timer")).write_text(f"{deadline}")
 
-        for module in (state, beacon, confirm):
+        for module in (state, beacon, confirm, leftovers, xfrm):
             self.patch.setattr(module, "run", run)
+        loaded = home / "guard"
+        self.patch.setattr(xfrm, "guard", lambda: {"mode": "drop" if loaded.exists() else "absent", "clear": {}})
+        self.patch.setattr(leftovers, "_there", lambda: False)
         self.patch.setattr(state, "must", must)
 
     def serve(self, node_id: str, request: dict[str, Any], archive: bytes) -> Answer:

@@ -51,7 +51,7 @@ def test_one_of_them(past: Path) -> None:
     assert "error IPP614: b: no" in text
     assert "rolled back: b: no" in text
     whole = json.loads(run(past, "show", "--json", failed)[1])["result"]
-    assert whole["runs"][0]["phases"][-1]["phase"] == "roll-back"
+    assert whole["runs"][0]["phases"][-1]["phase"] == "read-back"
 
 
 @pytest.mark.parametrize(("prefix", "said"), [("tx-2", "several transactions begin"), ("zz", "no transaction begins")])

@@ -120,7 +120,7 @@ def test_what_is_held_for_a_revert_is_really_held(tmp_path: Path, monkeypatch: p
     disk_reserve.release()
     assert not path.exists()
     script = guard.script("revert.sh")
-    assert 'rm -f "$ROOT/reserve" /etc/ipsecplan/reserve' in script, "revert.sh frees what we hold"
+    assert 'rm -f "${ROOT}/reserve" /etc/ipsecplan/reserve' in script, "revert.sh frees what we hold"
 
 
 @pytest.mark.parametrize(("free", "kept"), [(0, False), (2**20, True)])

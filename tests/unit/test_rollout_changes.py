@@ -169,7 +169,7 @@ def test_a_node_that_left_is_turned_off_alone_but_not_while_others_hold_it(tmp_p
     nodes.state = {"state": "confirmed", "tx": "tx-1", "release": "f" * 64, "last": {}}
     outcome = revert(engine(tmp_path / "b", targets, nodes, limit="h2"), yes)
     assert outcome.outcome == "removed"
-    assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * len(phases.ROLL_BACK + phases.RESTORE)
+    assert [who for _, who in nodes.calls[1:]] == [(targets[2].id,)] * (len(phases.ROLL_BACK + phases.RESTORE) + 1)
 
 
 def test_sizes_and_pairs_of_a_fitted_node() -> None:

@@ -118,12 +118,12 @@ def test_a_failure_on_one_node_takes_every_node_back(tmp_path: Path, phase: str)
     nodes = FakeNodes(lambda now, node: failure() if (now, node) == (phase, IDS[1]) else None)
     run = Run(tmp_path, nodes)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
-    undone = nodes.calls[-len(phases.ROLL_BACK) :]
-    assert [sent for sent, _ in undone] == [("accept-both",), ("send-clear",), ("roll-back",)]
+    undone = nodes.calls[-len(phases.ROLL_BACK) - 1 :]
+    assert [sent for sent, _ in undone] == [("accept-both",), ("send-clear",), ("roll-back",), ("read-back",)]
     assert all(set(who) == set(IDS) for _, who in undone)
     failed = next(i for i, (sent, who) in enumerate(nodes.calls) if phase in sent and IDS[1] in who)
     tries = 2 if phase == "confirm" else 1
-    assert len(nodes.calls) == failed + tries + len(phases.ROLL_BACK), "nothing goes on behind a failed exit test"
+    assert len(nodes.calls) == failed + tries + len(phases.ROLL_BACK) + 1, "nothing goes on behind a failed exit test"
     assert "Reverting" in run.journal
     finished = [e for e in run.events if isinstance(e, PhaseFinished) and e.phase == phase]
     assert finished[-1].ok is False
@@ -148,7 +148,7 @@ def test_a_failed_proof_is_taken_back(tmp_path: Path) -> None:
 
 def test_who_can_not_be_taken_back_is_said(tmp_path: Path) -> None:
     def spoil(phase: str, node: str) -> dict[str, Any] | Answer | None:
-        if phase in ("trap", "accept-both", "send-clear", "roll-back") and node == IDS[2]:
+        if phase in ("trap", "accept-both", "send-clear", "roll-back", "read-back") and node == IDS[2]:
             return Answer(unreachable="timed out")
         return None
 
@@ -173,7 +173,7 @@ def test_the_operator_stops_at_a_phase_boundary(tmp_path: Path) -> None:
         outcome = apply(engine, lambda _: True)
     del run
     assert outcome.exit_code == ExitCode.REVERTED
-    assert phases_sent(nodes)[-5:] == ["ike-check", "permissive", "accept-both", "send-clear", "roll-back"]
+    assert phases_sent(nodes)[-6:] == ["ike-check", "permissive", "accept-both", "send-clear", "roll-back", "read-back"]
 
 
 def test_declined(tmp_path: Path) -> None:
@@ -213,7 +213,15 @@ def test_off_raises_the_mtu_last(tmp_path: Path) -> None:
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         outcome = revert(engine, lambda _: True)
     assert outcome.outcome == "removed"
-    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back", "restore-devices", "clean-up"]
+    assert phases_sent(nodes) == [
+        "status",
+        "accept-both",
+        "send-clear",
+        "roll-back",
+        "restore-devices",
+        "clean-up",
+        "read-back",
+    ]
     assert all(request["off"] for request in nodes.requests[1].values())
 
 
@@ -224,7 +232,7 @@ def test_an_open_upgrade_goes_back_to_its_release_and_keeps_the_mtu(tmp_path: Pa
         engine = Engine("lab", "d", [target(i) for i in IDS], nodes, state, silent)
         outcome = revert(engine, lambda _: True)
     assert outcome.outcome == "rolled-back"
-    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back"]
+    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back", "read-back"]
 
 
 def test_a_journal_can_be_read_back(tmp_path: Path) -> None:
@@ -248,7 +256,7 @@ def test_a_journal_that_can_not_be_written_ends_the_change(tmp_path: Path, monke
     run = Run(tmp_path, nodes)
     assert run.outcome.exit_code == ExitCode.REVERTED
     assert [p.code for p in run.outcome.problems] == ["IPP668"]
-    assert phases_sent(nodes)[-4:] == ["permissive", "accept-both", "send-clear", "roll-back"]
+    assert phases_sent(nodes)[-5:] == ["permissive", "accept-both", "send-clear", "roll-back", "read-back"]
 
 
 def test_the_drills_know_every_line_of_the_journal(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Again:
 
 @pytest.mark.parametrize(
     ("answer", "said", "last"),
-    [(True, "confirmed", "confirm"), (False, "rolled-back", "roll-back"), (None, "awaiting-confirm", "await-confirm")],
+    [(True, "confirmed", "confirm"), (False, "rolled-back", "read-back"), (None, "awaiting-confirm", "await-confirm")],
 )
 def test_a_try_asks_after_the_proof(tmp_path: Path, answer: bool | None, said: str, last: str) -> None:
     asked = []
@@ -100,7 +100,7 @@ def test_confirm_takes_back_what_it_can_not_prove(tmp_path: Path) -> None:
     nodes.nodes = {i: opened([*STEPS, "await-confirm"], "try", proven=True) for i in IDS}
     outcome = Again(tmp_path, nodes).confirm()
     assert outcome.exit_code == ExitCode.REVERTED
-    assert phases_sent(nodes) == ["status", "probe", "accept-both", "send-clear", "roll-back"]
+    assert phases_sent(nodes) == ["status", "probe", "accept-both", "send-clear", "roll-back", "read-back"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_resume_takes_back_what_one_node_took_back(
     again = Again(tmp_path, nodes)
     outcome = again.resume()
     assert (outcome.outcome, outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
-    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back"]
+    assert phases_sent(nodes) == ["status", "accept-both", "send-clear", "roll-back", "read-back"]
     assert again.words == ["b rolled back; roll back the others"]
     assert any("rolled back by timer" in p.message for p in outcome.problems)
 

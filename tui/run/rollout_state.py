@@ -14,7 +14,8 @@ from netplan.problems import printable
 from netplan.rollout import phases
 
 LOG_LINES = 20_000
-DONE = {"confirm": "kept", "roll-back": "rolled back", "clean-up": "rolled back"}  # phases after which no timer runs
+# phases after which no timer runs
+DONE = {"confirm": "kept", "roll-back": "rolled back", "clean-up": "rolled back", "read-back": "rolled back"}
 # how a node stands, and the theme's colour for it
 WORDS = {
     "ok": "success",
@@ -27,7 +28,7 @@ WORDS = {
 PLANS: dict[str, tuple[phases.Step, ...]] = {
     "apply": (phases.LOOK, *phases.APPLY, phases.CONFIRM),
     "try": (phases.LOOK, *phases.APPLY, phases.AWAIT_CONFIRM, phases.CONFIRM),
-    "revert": (*phases.ROLL_BACK, *phases.RESTORE),
+    "revert": (*phases.ROLL_BACK, *phases.RESTORE, phases.READ_BACK),
 }
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..system import paths
+from ..system import core, paths
 from ..system.core import Stop, finding
 from ..transaction import beacon, disk_reserve, release, replaced, state
-from . import reachability
+from . import leftovers, reachability
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ def arm(request: Request, archive: bytes | None) -> Work:
         raise Stop(finding("IPP601", "no archive in the request"))
     reachability.stop()
     release.tools(request["files"], archive)
+    _self_test()
     now = state.load()
+    gone = leftovers.clean(request["node"]) if now["state"] != "open" else []
     seconds = state.seconds_left(request)
     about = f"{'try' if request['kind'] == 'try' else 'apply'} {request['release']}"
     everyone = [*request["node"]["peers"], *request.get("deferred", ())]
@@ -28,7 +30,25 @@ def arm(request: Request, archive: bytes | None) -> Work:
         replaced.remember(request["tx"], request["node"]["peers"], request.get("deferred", ()))
     disk_reserve.reserve()
     state.enable(paths.BOOT_UNIT, request["tx"])
-    return {"changed": now["state"] != "open", "detail": f"reverts by itself in {seconds} s unless confirmed"}
+    detail = f"reverts by itself in {seconds} s unless confirmed"
+    answer: Work = {
+        "changed": now["state"] != "open",
+        "detail": "; ".join(filter(None, (detail, leftovers.words(gone)))),
+    }
+    if gone:
+        answer["notes"] = [finding("IPP686", leftovers.words(gone), severity="warning")]
+    return answer
+
+
+def _self_test() -> None:
+    """Run the script as the timer will, in the place where the timer will. Raises Stop."""
+    mark = f"{state.RUN}/self-test"
+    done = core.run("/bin/sh", state.SCRIPT, "self-test", mark)
+    passed = (core.read(mark) or "").strip() == "passed"
+    core.remove(mark)
+    if done.code != 0 or not passed:
+        hint = "no rollback timer could roll this node back, so nothing was changed"
+        raise Stop(finding("IPP633", f"the installed {state.SCRIPT} fails its self-test: {done.said}", hint))
 
 
 def await_confirm(request: Request) -> Work:

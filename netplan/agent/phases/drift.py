@@ -12,10 +12,10 @@ from collections.abc import Iterable
 
 from ..system import addresses, paths, vici, xfrm
 from ..system.core import digest, finding, read, run_json, wait
-from ..transaction import deferred_pairs
+from ..transaction import deferred_pairs, state
 from ..transaction import release as release_module
 from . import guard as floor
-from . import ike, overlay_mtu, trap_any, xfrm_interfaces
+from . import ike, leftovers, overlay_mtu, trap_any, xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +62,20 @@ def former(now: State, entries: Iterable[FileEntry], waits: int) -> list[DriftRo
     gone = [path for path in release_module.paths(now["release"]) if path not in kept and digest(path) is not None]
     gone = [path for path in gone if not (waits and release_module.kind(path) == "mtu")]
     return [differing("IPP680", f"{path} is not in this bundle", "a file", "nothing") for path in gone]
+
+
+def left_behind(now: State, node: NodeJson) -> list[DriftRow]:
+    """What a rollback left, or has not done yet: where one has begun, and where nothing is applied."""
+    if now["state"] == "confirmed":
+        return []
+    left: list[str] = []
+    if now["state"] == "open":
+        begun, left = state.rolling_back(now["tx"])
+        if begun and not left:
+            return [differing("IPP686", "its rollback is under way", hint="wait for it", severity="warning")]
+    else:
+        left = leftovers.look(node)[1]
+    return [differing("IPP686", f"left by a rollback: {text}", text, "nothing", leftovers.HINT) for text in left]
 
 
 def files(entries: Iterable[FileEntry], node: NodeJson) -> list[DriftRow]:

@@ -11,7 +11,7 @@ from ..system import addresses, core, vici, xfrm
 from ..system import links as links_module
 from ..system.core import Stop, finding, read, remove, run, run_json, which
 from ..transaction import disk_reserve, state
-from . import advisories, cni_mtu, facts, kernel_trial, overlay_mtu, reachability, trap_any, xfrm_interfaces
+from . import advisories, cni_mtu, facts, kernel_trial, leftovers, overlay_mtu, reachability, trap_any, xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,25 +249,27 @@ def _other(node: NodeJson, tx: str) -> list[Finding]:
     # a peer that the new release has no more is still ours
     before = (read(state.tx_folder(now["tx"]) + "/peers") or "").splitlines() if now["tx"] else []
     former = [line.split()[1] for line in before]
-    policies = xfrm.policies()
-    mine = [p for p in policies if xfrm.ours(p, node, former)]
+    policies, memory = xfrm.policies(), leftovers.Memory()
+    mine = [p for p in policies if (xfrm.ours(p, node, former) if ours else leftovers.policy(p, node, memory))]
     foreign = len(policies) - len(mine)
     peers = {*addresses.addresses(node), *(peer["address"] for peer in node["peers"]), *former}
-    strange = [s for s in xfrm.states() if not (ours and s[0] in peers and s[1] in peers)]
-    if foreign or (mine and not ours) or strange:
-        count = foreign + (0 if ours else len(mine))
+    states = xfrm.states()
+    strange = [s for s in states if not (s[0] in peers and s[1] in peers if ours else memory.between(s[0], s[1]))]
+    if foreign or strange:
         hint = "another IPsec program is at work; ipsecplan does not share a host with it yet"
-        wrong.append(finding("IPP640", f"{count} IPsec policies and {len(strange)} states here are not ours", hint))
+        wrong.append(finding("IPP640", f"{foreign} IPsec policies and {len(strange)} states here are not ours", hint))
     try:
         loaded = vici.connections()
     except Stop as stop:
         return wrong + stop.findings
     old = set((read(state.tx_folder(now["tx"]) + "/pairs") or "").split()) if now["tx"] else set()
-    alien = sorted(set(loaded) - {peer["pair"] for peer in node["peers"]} - old - {CLEAR, trap_any.NAME})
-    if alien or (loaded and not ours):
-        wrong.append(
-            finding("IPP640", f"charon has connections that are not ours: {', '.join(alien or sorted(loaded))}")
-        )
+    known = {*(peer["pair"] for peer in node["peers"]), *old, CLEAR, trap_any.NAME} if ours else set()
+    left = leftovers.connections(loaded, known, memory)
+    alien = sorted(set(loaded) - known - set(left))
+    if alien:
+        wrong.append(finding("IPP640", f"charon has connections that are not ours: {', '.join(alien)}"))
+    if not wrong and (left or not ours):
+        wrong += _left(node, left, ours=ours)
     for peer in node["peers"]:
         found = trap_any.protected(peer, loaded)
         if found and found != set(peer["children"]):
@@ -275,6 +277,13 @@ def _other(node: NodeJson, tx: str) -> list[Finding]:
             hint = "ipsec.protect can't change under way: revert first, then apply"
             return [*wrong, finding("IPP642", text, hint)]
     return wrong
+
+
+def _left(node: NodeJson, names: Sequence[str], *, ours: bool) -> list[Finding]:
+    """Name what an earlier rollback left; where it is all of what is here, ``arm`` takes it away."""
+    said = [f"charon has the connection {name}" for name in names] if ours else leftovers.look(node)[1]
+    hint = "it goes with the first change, before anything else"
+    return [finding("IPP686", f"left by an earlier rollback: {'; '.join(said)}", hint, "warning")] if said else []
 
 
 def _paths(node: NodeJson, replaced: Sequence[str] = ()) -> list[Finding]:

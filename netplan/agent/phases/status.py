@@ -44,6 +44,7 @@ def status(request: Request) -> StatusWork:
         found += drift.ipsec(node, *here, children) + drift.strangers(node)
         if now["state"] == "confirmed":
             found += drift.orphans(node)
+        found += drift.left_behind(now, node)
     except Stop as stop:
         found += [
             drift.differing(f["code"], f["message"], hint=f["hint"], severity=f["severity"]) for f in stop.findings

@@ -9,7 +9,7 @@ import shutil
 from ..system import core
 from ..system.core import Stop, finding
 from ..transaction import lease, state
-from . import overlay_mtu
+from . import leftovers, overlay_mtu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SCRIPT_S = 600  # nothing is worse than a way back that is cut short; its own co
 
 def _script(word: str, timeout: float = SCRIPT_S, *, may_lack: bool = False) -> bool:
     """Run revert.sh. ``may_lack``: one of an earlier release does not know the word, which returns False."""
-    done = core.run(state.SCRIPT, word, timeout=timeout)
+    done = core.run("/bin/sh", state.SCRIPT, word, timeout=timeout)
     if done.code != 0 and not (may_lack and done.code == 2):
         raise Stop(finding("IPP604", f"revert.sh {word} failed (exit {done.code}): {done.said}"))
     return done.code == 0
@@ -46,8 +46,10 @@ def accept_both(request: Request) -> Work:
     now = state.load()
     if not os.path.exists(state.SCRIPT) or not _ours(request, now):
         return {"changed": False, "detail": "nothing to roll back"}
-    if state.load()["state"] == "open":
-        state.arm(now["tx"], request["timer"])
+    # a timer may be at work, or be faster: what is closed meanwhile is armed no more
+    with state.deciding(SCRIPT_S):
+        if state.load()["state"] == "open":
+            state.arm(now["tx"], request["timer"])
     _script("relax")
     return {"changed": True, "detail": "accepts clear and ESP"}
 
@@ -64,7 +66,8 @@ def roll_back(request: Request) -> Work:
     """Phase ``roll-back``: this transaction away (to the release before it, if there was one)."""
     now = state.load()
     if not _ours(request, now):
-        return {"changed": False, "detail": "nothing to roll back"}
+        gone = leftovers.clean(request["node"]) if now["state"] == "none" else []
+        return {"changed": bool(gone), "detail": leftovers.words(gone) or "nothing to roll back"}
     if state.load()["state"] == "open":
         _script("operator")
         if state.load()["state"] == "confirmed" and _ours(request, state.load()):
@@ -73,7 +76,17 @@ def roll_back(request: Request) -> Work:
     else:
         _script("off")
     lease.release()
-    return {"changed": True, "detail": state.load()["state"]}
+    gone = leftovers.clean(request["node"]) if state.load()["state"] == "none" else []
+    return {"changed": True, "detail": leftovers.words(gone) or state.load()["state"]}
+
+
+def read_back(request: Request) -> Work:
+    """Phase ``read-back``: what is left of a rollback, looked at once more; over a new connection."""
+    now = state.load()
+    wrong = leftovers.after_rollback(request, now)
+    if wrong:
+        raise Stop(*[finding("IPP686", f"left by the rollback: {text}", leftovers.HINT) for text in wrong])
+    return {"changed": False, "detail": f"{now['state']}; nothing is left of it"}
 
 
 def clean_up(request: Request) -> Work:

@@ -75,7 +75,12 @@ class State(StateOptional):
     last: Last
 
 
-class Progress(TypedDict):
+class ProgressOptional(TypedDict, total=False):
+    rolling_back: bool  # its rollback has begun: nobody may go on with it
+    left: list[str]  # what that rollback could not take away yet
+
+
+class Progress(ProgressOptional):
     """How far the open transaction is."""
 
     kind: str  # apply or try; empty where none is open

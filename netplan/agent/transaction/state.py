@@ -6,6 +6,7 @@
 /var/lib/ipsecplan/tx/<tx>/            snapshot and facts that revert.sh needs, as plain words
 /var/lib/ipsecplan/base/               the world before the first transaction: files, live MTUs
 /var/lib/ipsecplan/releases/<digest>/  the files of a release
+/run/ipsecplan/reverting               the transaction whose rollback has begun, then a line for what is left of it
 """
 
 from __future__ import annotations
@@ -78,11 +79,21 @@ def save(**changes: Any) -> None:
 def require_open(tx: str) -> None:
     """Stop unless ``tx`` is the open transaction: it may have been reverted by its timer meanwhile."""
     state = load()
+    begun, left = rolling_back(tx)
+    if begun and state["state"] == "open" and state["tx"] == tx:
+        said = f"; still there: {left[0]}" if left else ""
+        raise Stop(finding("IPP603", f"the transaction is being rolled back on this node{said}"))
     if state["state"] != "open" or state["tx"] != tx:
         last = state["last"]
         ended = f": it was reverted by {last.get('by')} at {last.get('at')}" if last.get("tx") == tx else ""
         told = finding("IPP603", f"the transaction is not open on this node any more{ended}")
         raise Stop({**told, "ended": last if ended else {}})
+
+
+def rolling_back(tx: str) -> tuple[bool, list[str]]:
+    """Return (whether the rollback of a transaction has begun here, what revert.sh found that is left of it)."""
+    lines = (read(RUN + "/reverting") or "").splitlines()
+    return (True, [line for line in lines[1:] if line]) if lines and lines[0] == tx else (False, [])
 
 
 def reached(tx: str, step: str) -> None:
@@ -98,7 +109,8 @@ def reached(tx: str, step: str) -> None:
 def progress(now: State) -> Progress:
     """Return how far the open transaction is; ``left_s``: seconds until this node rolls it back by itself."""
     if now["state"] != "open":
-        return {"kind": "", "release": "", "steps": [], "proven": False, "prepared": False, "left_s": None}
+        nothing: Progress = {"kind": "", "release": "", "steps": [], "proven": False, "prepared": False, "left_s": None}
+        return nothing
     folder = tx_folder(now["tx"])
     steps = (read(folder + "/steps") or "").splitlines()
     kind, release = (read(folder + "/about") or "apply ").split(" ")[:2]
@@ -106,6 +118,7 @@ def progress(now: State) -> Progress:
     deadline = (read(RUN + "/deadline") or "").strip()
     left = round(float(deadline) - time.monotonic(), 1) if deadline else None
     prepared = os.path.exists(folder + "/confirmed.json")
+    undoing, rest = rolling_back(now["tx"])
     return {
         "kind": kind,
         "release": release,
@@ -113,6 +126,8 @@ def progress(now: State) -> Progress:
         "proven": "await-confirm" in steps,
         "prepared": prepared,
         "left_s": left,
+        "rolling_back": undoing,
+        "left": rest,
     }
 
 
@@ -126,6 +141,8 @@ def begin(tx: str, node: NodeJson, seconds: int, about: str, ended: Callable[[st
     state = load()
     if state["state"] == "open" and state["tx"] != tx:
         raise Stop(finding("IPP602", f"another transaction is open on this node: {state['tx']}"))
+    if rolling_back(tx)[0]:
+        require_open(tx)
     if state["state"] != "open" and state["last"].get("tx") == tx:
         raise Stop(finding("IPP603", f"the transaction has ended here: {state['last'].get('result')}"))
     if state["tx"] not in ("", tx):
@@ -138,7 +155,6 @@ def begin(tx: str, node: NodeJson, seconds: int, about: str, ended: Callable[[st
         before = f"confirmed {state['tx']} {state['release']}" if confirmed else "none - -"
         overlay, own = node["overlay"], addresses.addresses(node)
         write(folder + "/about", about + "\n")
-        write(folder + "/before", before + "\n")
         write(folder + "/pairs", "".join(p["pair"] + "\n" for p in node["peers"]))
         ends = [f"{addresses.local(node, p)} {p['address']} {p.get('if_id', '')}".rstrip() for p in node["peers"]]
         write(folder + "/peers", "".join(line + "\n" for line in ends))
@@ -150,6 +166,7 @@ def begin(tx: str, node: NodeJson, seconds: int, about: str, ended: Callable[[st
             address = node["underlay"]["address"]
             width = 128 if ":" in address else 32
             write(folder + "/wildcard", f"{address}/{width} {node['wildcard']}\n")
+        write(folder + "/before", before + "\n")  # the last one: a snapshot that has it is whole
     arm(tx, seconds)
     write(OPEN, tx + "\n")
     write(LAST, tx + "\n")
@@ -166,6 +183,7 @@ def arm(tx: str, seconds: int) -> None:
         "--unit=" + unit,
         f"--on-active={seconds}s",
         "--timer-property=AccuracySec=100ms",
+        "/bin/sh",  # as in the self-test and at boot: a file system may be mounted noexec
         SCRIPT,
         "timer",
         tx,
@@ -183,10 +201,13 @@ def _stop(*timers: str) -> None:
 
 
 @contextlib.contextmanager
-def deciding() -> Iterator[None]:
-    """Keep revert.sh out while it is decided whether a transaction is open, and in which way it ends."""
+def deciding(seconds: float = 60) -> Iterator[None]:
+    """Keep revert.sh out while it is decided whether a transaction is open, and in which way it ends.
+
+    ``seconds``: the longest wait for one that is at work. Raises Stop after it.
+    """
     busy = finding("IPP603", "the node is rolling its transaction back at this moment")
-    with core.locked(RUN + "/revert.lock", 60, busy):
+    with core.locked(RUN + "/revert.lock", seconds, busy):
         yield
 
 

@@ -102,7 +102,7 @@ def _refusals(engine: Engine, found: Mapping[str, Status]) -> list[Problem]:
         if node["state"]["state"] == "confirmed" and node["state"]["tx"] in {n["state"]["tx"] for n in opened.values()}:
             hint = "`ipsecplan resume` confirms it on the others"
             problems.append(Problem(code="IPP665", message=f"{name}: confirmed already, and others are not", hint=hint))
-        elif node_id not in opened:
+        elif node_id not in opened or node["transaction"].get("rolling_back"):
             problems.append(
                 Problem(
                     code="IPP665",
@@ -128,7 +128,7 @@ def state_words(node: Status) -> str:
     state = node["state"]
     last = state["last"]
     if state["state"] == "open":
-        return "open"
+        return "being rolled back" if node["transaction"].get("rolling_back") else "open"
     if last.get("result") == "reverted":
         return f"rolled back by {last.get('by')} at {last.get('at')}"
     return "confirmed" if state["state"] == "confirmed" else "nothing is applied"

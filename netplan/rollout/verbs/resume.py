@@ -86,6 +86,8 @@ def _transaction(engine: Engine, found: Found) -> tuple[str | None, Problem | No
 
 
 def _reverted(node: Status, transaction: str) -> bool:
+    if node["state"]["state"] == "open" and node["state"]["tx"] == transaction:
+        return node["transaction"].get("rolling_back", False)
     last = node["state"]["last"]
     return bool(node["state"]["state"] != "open" and last.get("tx") == transaction and last.get("result") == "reverted")
 

