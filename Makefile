@@ -42,7 +42,7 @@ setup: $(VENV)/.dev ## virtual environment with everything for development
 
 demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, plan, render, apply, verify, lab removed
 	$(call apt,$(APT_LAB))
-	$(BIN)/ipsecplan lab demo
+	$(BIN)/ipsecplan lab demo $(if $(RELEASE),--release $(RELEASE)) $(if $(MIX),--mix $(MIX)) $(if $(KERNEL),--kernel $(KERNEL))
 
 check: $(VENV)/.dev ## every commit: format, lint, types, import contracts, fast tests
 	$(call apt,$(APT_CHECK))

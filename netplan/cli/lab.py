@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from netplan.cli import output
+from netplan.lab.releases import RELEASES, STABLE
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
 from netplan.refusals import refusals
 
@@ -47,6 +48,41 @@ name_option = click.option("--name", default="lab", show_default=True, metavar="
 json_option = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 
 
+def _mix(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, str]:
+    """Read ``n1=bookworm,n2=trixie``; what the words mean is checked with the other parameters."""
+    pairs = [word.strip().partition("=") for word in (value or "").split(",") if word.strip()]
+    for name, equals, release in pairs:
+        if not (name and equals and release):
+            raise click.BadParameter("write it as n1=bookworm,n2=trixie")
+    if len({name for name, _, _ in pairs}) < len(pairs):
+        raise click.BadParameter("it names a node twice")
+    return {name: release for name, _, release in pairs}
+
+
+def system_options(function: Any) -> Any:
+    """Add the options that say which Debian the nodes run."""
+    for option in (
+        click.option(
+            "--kernel",
+            default="",
+            metavar="VERSION",
+            help="Kernel of all nodes, such as 6.12 (default: that of the newest release).",
+        ),
+        click.option(
+            "--mix",
+            callback=_mix,
+            default="",
+            metavar="NODE=RELEASE,...",
+            help="Nodes that run another release than the rest.",
+        ),
+        click.option(
+            "--release", type=click.Choice(RELEASES), default=STABLE, show_default=True, help="Debian of the nodes."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 @click.group()
 def command() -> None:
     """Run a small real cluster on this machine: nodes with their own systemd, network, SSH and strongSwan."""
@@ -58,15 +94,16 @@ def command() -> None:
 @click.option("--family", type=click.Choice(["ipv4", "ipv6"]), default="ipv4", show_default=True, help="Underlay.")
 @click.option("--mtu", default=1500, show_default=True, metavar="BYTES", help="IP MTU of the underlay.")
 @click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
+@system_options
 @click.option("--backend", type=click.Choice(["auto", "direct", "kvm", "emulated"]), default="auto", show_default=True)
 @click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
 @json_option
-def up(name: str, nodes: int, family: str, mtu: int, overlay: str, backend: str, fresh: bool, json_: bool) -> None:
+def up(name: str, json_: bool, **parameters: Any) -> None:
     """Start a lab, or say that it runs. The first time builds an image (half a minute, as root)."""
     from netplan.lab.cluster import Lab
 
     with output.as_json(json_), Progress() as say:
-        lab = Lab.up(name, nodes=nodes, family=family, mtu=mtu, overlay=overlay, backend=backend, fresh=fresh, say=say)
+        lab = Lab.up(name, **parameters, say=say)
     if json_:
         output.emit_json(_facts(lab))
         return
@@ -95,10 +132,13 @@ def status(name: str, json_: bool) -> None:
 
     with output.as_json(json_):
         lab = Lab.attach(name)
+        facts = _facts(lab)
+        systems = lab.systems()
+        for node in facts["nodes"]:
+            node["system"] = systems[node["name"]]
         if json_:
-            output.emit_json(_facts(lab))
+            output.emit_json(facts)
             return
-    facts = _facts(lab)
     config = lab.config
     output.emit(f"lab {name}: {config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}")
     output.emit(f"backend:   {facts['backend']} ({facts['reason']}), {facts['origin']}, pid {facts['pid']}")
@@ -108,6 +148,9 @@ def status(name: str, json_: bool) -> None:
     output.emit(f"plan:      {facts['plan']}")
     for node in facts["nodes"]:
         output.emit(f"{node['name']:<5} port {node['port']:<6} {node['underlay_address']:<15} pods {node['pod_cidr']}")
+    for node in facts["nodes"]:
+        words = ", ".join(f"{what} {version}" for what, version in node["system"].items())
+        output.emit(f"{node['name']:<5} {words or 'did not answer'}")
 
 
 @command.command("list")
@@ -203,12 +246,13 @@ def exec_(node: str, argv: tuple[str, ...], name: str) -> None:
 @click.option("--family", type=click.Choice(["ipv4", "ipv6"]), default="ipv4", show_default=True)
 @click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
 @click.option("--mtu", default=1500, show_default=True, metavar="BYTES")
+@system_options
 @click.option("--keep", is_flag=True, help="Leave the lab up.")
-def demo(nodes: int, family: str, overlay: str, mtu: int, keep: bool) -> None:
+def demo(**parameters: Any) -> None:
     """Show the whole job on a lab: start, plan, render, apply, proof, and apply again."""
     from netplan.lab.demo import run
 
-    raise click.exceptions.Exit(run(nodes=nodes, family=family, overlay=overlay, mtu=mtu, keep=keep))
+    raise click.exceptions.Exit(run(**parameters))
 
 
 def _facts(lab: Any) -> dict[str, Any]:
@@ -230,6 +274,7 @@ def _facts(lab: Any) -> dict[str, Any]:
         "nodes": [
             {
                 "name": node.name,
+                "release": lab.config.releases[node.name],
                 "port": lab.state.ports[node.name],
                 "underlay_address": node.underlay_address,
                 "pod_cidr": node.pod_cidr,

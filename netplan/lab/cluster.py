@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -15,13 +15,14 @@ from types import TracebackType
 from netplan.lab import guest_config, snapshots
 from netplan.lab.backend import Backend, choose, machine
 from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
-from netplan.lab.image import Image, built, ensure_image
+from netplan.lab.image import Image, built, ensure_images
 from netplan.lab.lab_control import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say
 from netplan.lab.namespaces_backend import DirectMachine
 from netplan.lab.packages import require_programs
 from netplan.lab.paths import cache_home, labs_home, locked, private_dir, remove_tree
 from netplan.lab.process import Progress
 from netplan.lab.qemu import Machine
+from netplan.lab.releases import STABLE
 from netplan.lab.ssh import KEY_FILE, Ssh, names_with_guest
 from netplan.lab.state import State, write_product_files
 from netplan.problems import DefectError, ExitCode, ProblemError, fail, quoted
@@ -51,17 +52,22 @@ class Lab(Handle):
         family: str = "ipv4",
         mtu: int = 1500,
         overlay: str = "vxlan",
+        release: str = STABLE,
+        mix: Mapping[str, str] | None = None,
+        kernel: str = "",
         backend: str = "auto",
         fresh: bool = False,
         say: Say | None = None,
     ) -> Lab:
         """Start a lab and return it when every node answers; ``mtu`` is the underlay's, in bytes.
 
+        ``release``, ``mix`` and ``kernel`` are those of :class:`~netplan.lab.config.LabConfig`.
         A lab of that name that already runs with these parameters is returned as it is. What a crash left behind is
         cleared away. ``fresh`` boots the cluster even if a saved one could be restored.
         """
         tell = say or _silent
-        config = LabConfig.from_dict({"nodes": nodes, "family": family, "mtu": mtu, "overlay": overlay})
+        size = {"nodes": nodes, "family": family, "mtu": mtu, "overlay": overlay}
+        config = LabConfig.from_dict(size | {"release": release, "mix": mix or {}, "kernel": kernel})
         folder = labs_home() / check_name(name)
         require_programs(build=False)
         private_dir(labs_home())
@@ -71,7 +77,7 @@ class Lab(Handle):
                 tell("already running")
                 return running
             try:
-                image = ensure_image(tell)
+                image = ensure_images({*config.releases.values()}, config.kernel, tell)
                 chosen = choose(backend, image, tell)
                 tell(f"backend: {chosen.name} ({chosen.reason})")
                 return cls._start(name, config, image, chosen, fresh, tell)
@@ -170,7 +176,7 @@ class Lab(Handle):
                         lab._replace(found)
                         return lab
                     chosen = Backend("kvm" if found.backend == "kvm" else "emulated", "as it was saved")
-                    return cls._from_saved(name, found, built(found.image), chosen, tell)
+                    return cls._from_saved(name, found, built(found.image, found.others), chosen, tell)
             except BaseException:
                 if _alive(folder) is None:
                     clear(folder)
@@ -213,7 +219,7 @@ class Lab(Handle):
             if file is None and self.state.backend == "direct":
                 self.ssh.close()
                 self._machine.kill()
-                self._boot_here(built(self.state.image))
+                self._boot_here(built(self.state.image, self.state.others))
                 return
             if file is None:
                 found = snapshots.load(Path(self.state.clean)) if self.state.clean else None
@@ -227,7 +233,7 @@ class Lab(Handle):
     # -- parts of the above -------------------------------------------------------------------------------------
 
     def _replace(self, found: snapshots.Saved) -> None:
-        image = built(found.image)
+        image = built(found.image, found.others)
         self.ssh.close()
         self._machine.kill()
         chosen = Backend("kvm" if found.backend == "kvm" else "emulated", self.state.reason)
@@ -320,8 +326,7 @@ class Lab(Handle):
         for partial in folder.glob(f".{snapshots.MEMORY}.*"):
             partial.unlink()
         seconds = self._machine.save(folder / snapshots.MEMORY)
-        about = snapshots.describe(self.state.image, self.state.backend, self.config, self.state.host_keys)
-        snapshots.finish(folder, self.directory, about)
+        snapshots.finish(folder, self.directory, snapshots.describe(self.state))
         size = (folder / snapshots.MEMORY).stat().st_size
         self._say(f"saved{purpose} ({size // 1_000_000} MB, {seconds:.1f} s)")
 
@@ -366,6 +371,7 @@ def _new_state(config: LabConfig, image: Image, chosen: Backend) -> State:
         backend=chosen.name,
         reason=chosen.reason,
         image=image.key,
+        others=image.keys,
         clean=str(snapshots.clean_folder(image, chosen.name, config)),
         ports=free_ports(names_with_guest(config.names)),
         host_keys={},
@@ -380,7 +386,11 @@ def _alive(folder: Path) -> State | None:
 
 
 def _words(config: LabConfig) -> str:
-    return f"{config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}"
+    systems = ", ".join(f"{name} {release}" for name, release in config.mix)
+    systems = (
+        config.release + (f" ({systems})" if systems else "") + (f", kernel {config.kernel}" if config.kernel else "")
+    )
+    return f"{config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}, Debian {systems}"
 
 
 def _silent(text: str) -> None:

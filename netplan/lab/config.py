@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
+from netplan.lab.releases import KERNEL_VERSION, RELEASES, STABLE, by_age
 from netplan.model.cni_facts import PORTS
 from netplan.problems import Problem, ProblemError, fail, quoted
 
@@ -67,12 +68,19 @@ class LabNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabConfig:
-    """What a lab is made of. ``mtu`` is the underlay's IP MTU in bytes."""
+    """What a lab is made of. ``mtu`` is the underlay's IP MTU in bytes.
+
+    Nodes run Debian ``release``, those in ``mix`` (name -> release) another one. ``kernel`` is the version of the
+    kernel that they share, such as ``6.12``; "" means that of the newest release among them.
+    """
 
     nodes: int = 3
     family: Family = "ipv4"
     mtu: int = 1500
     overlay: OverlayType = "vxlan"
+    release: str = STABLE
+    mix: tuple[tuple[str, str], ...] = ()
+    kernel: str = ""
 
     def __post_init__(self) -> None:
         problems = []
@@ -84,6 +92,14 @@ class LabConfig:
             problems.append(f"the lab's family is ipv4 or ipv6, not {quoted(self.family)}")
         if self.overlay not in ("vxlan", "geneve"):
             problems.append(f"the lab's overlay is vxlan or geneve, not {quoted(self.overlay)}")
+        for release in dict.fromkeys((self.release, *dict(self.mix).values())):
+            if release not in RELEASES:
+                problems.append(f"a release is one of {', '.join(RELEASES)}, not {quoted(release)}")
+        strangers = [name for name, _ in self.mix if not NODE.fullmatch(name) or int(name[1:]) > self.nodes]
+        if strangers:
+            problems.append(f"the mix names {quoted(strangers[0])}, which is none of the lab's {self.nodes} nodes")
+        if self.kernel and not KERNEL_VERSION.fullmatch(self.kernel):
+            problems.append(f"a kernel is a version such as 6.12 or 6.12.118, not {quoted(self.kernel)}")
         if problems:
             raise ProblemError([Problem(code="IPP801", message=text) for text in problems])
 
@@ -94,6 +110,16 @@ class LabConfig:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(node.name for node in self.members)
+
+    @property
+    def releases(self) -> dict[str, str]:
+        """Name of a node -> release that it runs."""
+        return dict.fromkeys(self.names, self.release) | dict(self.mix)
+
+    @property
+    def guest_release(self) -> str:
+        """Release of the machine around the nodes, the newest of theirs: its kernel has what all of them ask for."""
+        return by_age(self.releases.values())[-1]
 
     @property
     def overlay_mtu(self) -> int:
@@ -110,7 +136,7 @@ class LabConfig:
         return 1024 + 96 * max(0, self.nodes - 6)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"mix": dict(self.mix)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> LabConfig:
@@ -119,4 +145,7 @@ class LabConfig:
             family=cast(Family, str(data["family"])),
             mtu=int(data["mtu"]),
             overlay=cast(OverlayType, str(data["overlay"])),
+            release=str(data["release"]),
+            mix=tuple(sorted((str(name), str(release)) for name, release in dict(data["mix"]).items())),
+            kernel=str(data["kernel"]),
         )

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from netplan.lab.paths import labs_home
@@ -28,8 +28,21 @@ class _Failed(Exception):
         self.code = code
 
 
-def run(*, nodes: int, family: str, overlay: str, mtu: int, keep: bool) -> int:
-    """Run the demonstration; returns the exit code of the first step that failed, or 0. ``keep`` leaves the lab up."""
+def run(
+    *,
+    nodes: int,
+    family: str,
+    overlay: str,
+    mtu: int,
+    release: str,
+    mix: Mapping[str, str],
+    kernel: str,
+    keep: bool,
+) -> int:
+    """Run the demonstration; returns the exit code of the first step that failed, or 0. ``keep`` leaves the lab up.
+
+    The rest are :meth:`netplan.lab.cluster.Lab.up`'s.
+    """
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ipsecplan-demo-") as work:
         environment = {**os.environ, "IPSECPLAN_STATE": str(Path(work) / "state")}
@@ -42,7 +55,10 @@ def run(*, nodes: int, family: str, overlay: str, mtu: int, keep: bool) -> int:
         code = 0
         try:
             size = ("--nodes", str(nodes), "--family", family, "--overlay", overlay, "--mtu", str(mtu))
-            step("a running cluster without encryption", "lab", "up", *lab, *size)
+            system = ["--release", release]
+            system += ["--mix", ",".join(f"{name}={other}" for name, other in mix.items())] if mix else []
+            system += ["--kernel", kernel] if kernel else []
+            step("a running cluster without encryption", "lab", "up", *lab, *size, *system)
             step("its nodes", "lab", "status", *lab)
             step("what the plan computes, and why", "plan", plan)
             step("the files that people review", "render", plan, "--to", "bundle")

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from netplan.cni.adapters.bridge import conflist
 from netplan.host.overlay import Endpoint, Overlay, networkd_files
 from netplan.lab.config import DEVICE, GUEST, NETWORK, NETWORK6, PLAN_NAME, VNI, LabConfig, LabNode
+from netplan.lab.releases import by_age
 from netplan.model.ids import node_id
 
 
@@ -82,6 +83,8 @@ def first_boot(config: LabConfig, keys: Keys) -> bytes:
     archive = Archive()
     archive.add("guest/lab.env", _environment(config))
     _add_keys(archive, keys)
+    for name, release in config.releases.items():
+        archive.add(f"guest/{name}.release", release + "\n")
     for name in config.names:
         archive.add(f"nodes/{name}/etc/machine-id", uuid.uuid4().hex + "\n", 0o444)
     for path, text in cluster_files(config).items():
@@ -109,7 +112,14 @@ def _add_keys(archive: Archive, keys: Keys) -> None:
 
 
 def _environment(config: LabConfig) -> str:
-    return f"LAB_MTU={config.mtu}\nLAB_GUEST_ADDRESS={NETWORK}.2/24\nLAB_NODES='{' '.join(config.names)}'\n"
+    others = by_age(config.releases.values())[:-1]
+    lines = (
+        f"LAB_MTU={config.mtu}",
+        f"LAB_GUEST_ADDRESS={NETWORK}.2/24",
+        f"LAB_NODES='{' '.join(config.names)}'",
+        f"LAB_ROOTS='{' '.join(others)}'",  # the order of the disks
+    )
+    return "\n".join(lines) + "\n"
 
 
 def cluster_files(config: LabConfig) -> dict[str, str]:

@@ -1,31 +1,34 @@
-"""Builds the lab's disk image: Debian with the programs of a node. It is built once and kept in the cache.
+"""Builds the lab's disk images, which the cache keeps: a release of Debian with the programs of a node, and a kernel.
 
-One read-only root file system serves the virtual machine and is the lowest layer of every node.
+One read-only root file system serves the virtual machine and is the lowest layer of its nodes. In a cluster of several
+releases the virtual machine has the newest one's image; of the others only the root file system is used.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from netplan.lab import sources
+from netplan.lab import archive, sources
 from netplan.lab.aptfiles import redacted
-from netplan.lab.packages import IMAGE_PACKAGES, KERNEL_PACKAGE, SUITE, find_program, require_programs
+from netplan.lab.packages import IMAGE_PACKAGES, find_program, require_programs
 from netplan.lab.paths import GUEST_FILES, cache_home, is_plain, locked, private_dir, remove_tree, write
+from netplan.lab.releases import by_age
 from netplan.problems import ExitCode, fail
 
 Say = Callable[[str], None]
 
-FORMAT = 1  # raise it when this file builds something else from the same inputs
+FORMAT = 2  # raise it when this file builds something else from the same inputs
 _WORK = "ipsecplan-image-"
 _SPACE = 1_500_000_000  # bytes that a build needs while it runs
 _EXCLUDED = (
@@ -40,10 +43,15 @@ _EXCLUDED = (
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Paths of one built image; ``key`` names everything that went into it."""
+    """Paths of one built image; ``key`` names everything that went into it.
+
+    ``others`` are (release, image) of further releases in the same lab: only their root file systems are used, each
+    the lowest layer of the nodes of that release.
+    """
 
     key: str
     folder: Path
+    others: tuple[tuple[str, Image], ...] = ()
 
     @property
     def root(self) -> Path:
@@ -69,13 +77,22 @@ class Image:
             return str(json.loads((self.folder / "image.json").read_text(encoding="utf-8"))["source"])
         return ""
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """Release -> key of the other images."""
+        return {release: image.key for release, image in self.others}
+
     def complete(self) -> bool:
         return (self.folder / "image.json").exists()
 
 
-def built(key: str) -> Image:
-    """Return an image that was built before, which a running lab or a saved cluster belongs to."""
-    image = Image(key, cache_home() / key)
+def built(key: str, others: Mapping[str, str] | None = None) -> Image:
+    """Return an image that was built before, which a running lab or a saved cluster belongs to.
+
+    ``others`` are release -> key of the other images of that cluster.
+    """
+    more = tuple((release, built(other)) for release, other in (others or {}).items())
+    image = Image(key, cache_home() / key, more)
     if not image.complete():
         fail(
             "IPP803",
@@ -91,20 +108,30 @@ def prune(used: Iterable[str], *, days: float) -> list[str]:
 
     The image that ``up`` would use now and those in ``used`` stay.
     """
-    keep = {image_key(), *used}
+    keep = set(used)
     old = []
     for note in sorted(cache_home().glob("*/image.json")):
         idle = time.time() - note.stat().st_mtime
-        if note.parent.name not in keep and idle > days * 86400:
+        if note.parent.name not in keep and idle > days * 86400 and not _is_current(note):
             remove_tree(note.parent)
             old.append(note.parent.name)
     return old
 
 
-def image_key() -> str:
-    """Return the key of the image that would be built now: packages, kernel, our own files."""
+def _is_current(note: Path) -> bool:
+    """Tell whether an image is what ``up`` would build now, from what is known of its two suites."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        data = json.loads(note.read_text(encoding="utf-8"))
+        suites = [archive.noted(data[name]) for name in ("release", "kernel_suite")]
+        return None not in suites and image_key(*suites) == note.parent.name  # type: ignore[arg-type]
+    return False
+
+
+def image_key(release: archive.Contents, kernel: archive.Contents) -> str:
+    """Return the key of the image that would be built now: the suites' versions, the kernel's, our own files."""
     digest = hashlib.sha256()
-    for part in (str(FORMAT), SUITE, sources.kernel_version(), *IMAGE_PACKAGES, *_EXCLUDED):
+    versions = [f"{name} {version}" for name, version in sorted(release.versions.items())]
+    for part in (str(FORMAT), release.suite, *versions, kernel.suite, kernel.kernel, *IMAGE_PACKAGES, *_EXCLUDED):
         digest.update(part.encode() + b"\0")
     for path in sorted(GUEST_FILES.iterdir()):
         if path.is_file():
@@ -112,20 +139,45 @@ def image_key() -> str:
     return digest.hexdigest()[:16]
 
 
-def ensure_image(say: Say, *, rebuild: bool = False) -> Image:
-    """Return the image, building it first when the cache has none (about half a minute, needs root and the network)."""
-    key = image_key()
-    image = Image(key, cache_home() / key)
-    if image.complete() and not rebuild:
-        os.utime(image.folder / "image.json")  # what nobody uses is pruned one day
-        return image
-    require_programs(build=True)
-    _require_builder()
-    with locked(image.folder):
-        if rebuild or not image.complete():
-            say("building the image (once; kept in the cache)")
-            _build(image, say)
+def ensure_images(releases: Iterable[str], kernel: str, say: Say) -> Image:
+    """Return the newest release's image, with those of the other ``releases`` in it.
+
+    ``kernel`` is a version (``6.12``, ``6.12.118``), "" for the newest release's own. What the cache lacks is built
+    (half a minute to two minutes an image, needs root and the network).
+    """
+    names = by_age(releases)
+    main = names.pop()
+    others = tuple((name, _ensure(name, "", say)) for name in names)
+    return replace(_ensure(main, kernel, say), others=others)
+
+
+def _ensure(release: str, kernel: str, say: Say) -> Image:
+    suites = _suites(release, kernel, archive.contents)
+    image = _in_cache(suites)
+    if not image.complete():
+        require_programs(build=True)
+        _require_builder()
+        suites = _suites(release, kernel, functools.partial(archive.contents, now=True))
+        image = _in_cache(suites)
+        with locked(image.folder):
+            if not image.complete():
+                say(f"building the image of Debian {release} (once; kept in the cache)")
+                _build(image, *suites, say)
+    os.utime(image.folder / "image.json")  # what nobody uses is pruned one day
     return image
+
+
+def _suites(
+    release: str, kernel: str, ask: Callable[[str], archive.Contents]
+) -> tuple[archive.Contents, archive.Contents]:
+    """Return what the release has and what the suite of the kernel has."""
+    nodes = ask(release)
+    return nodes, archive.find_kernel(kernel, release, ask) if kernel else nodes
+
+
+def _in_cache(suites: tuple[archive.Contents, archive.Contents]) -> Image:
+    key = image_key(*suites)
+    return Image(key, cache_home() / key)
 
 
 def _require_builder() -> None:
@@ -133,35 +185,40 @@ def _require_builder() -> None:
         fail("IPP803", "building the lab's image needs root (running it does not)", exit_code=ExitCode.FAILURE)
 
 
-def _build(image: Image, say: Say) -> None:
+def _build(image: Image, release: archive.Contents, kernel: archive.Contents, say: Say) -> None:
     space = Path(_work_space())
     _clear_abandoned(space)
     work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=space))
     log = image.folder / "build.log"
     try:
-        root, kernel, scripts = work / "root", work / "kernel", str(GUEST_FILES)
-        found = sources.find(work)
-        say(f"  packages: {found.words}")
+        work.chmod(0o755)  # apt fetches as a user of its own
+        root, tree, scripts = work / "root", work / "kernel", str(GUEST_FILES)
+        say(f"  packages: {release.source}")
         with log.open("wb") as out:
-            _debootstrap(work, root, found, out)
+            _debootstrap(work, release.suite, root, out)
             say("  packages installed")
-            package = next(iter(work.glob("linux-image-*.deb")))
-            _run(["dpkg-deb", "-x", str(package), str(kernel)], out)
-            _run(["sh", str(GUEST_FILES / "customize.sh"), str(root), str(kernel), scripts], out)
+            packages = _unpack_kernel(work, kernel.suite, tree, out)
+            _run(["sh", str(GUEST_FILES / "customize.sh"), str(root), str(tree), scripts], out)
             build = [str(root), str(work / "initrd"), scripts, str(work / "initrd.d")]
             _run(["sh", str(GUEST_FILES / "initrd-build.sh"), *build], out)
             _make_disk(root, work / "root.ext4", out)
         say("  disk made")
-        (vmlinuz,) = (kernel / "boot").glob("vmlinuz-*")
+        (vmlinuz,) = (*tree.glob("boot/vmlinuz-*"), *tree.glob("usr/lib/modules/*/vmlinuz"))
         for name, source in (("root.ext4", work / "root.ext4"), ("initrd", work / "initrd"), ("vmlinuz", vmlinuz)):
             partial = image.folder / f".{name}"
             subprocess.run(["cp", "--sparse=always", "--", str(source), str(partial)], check=True, timeout=300)
             partial.replace(image.folder / name)
         remove_tree(image.saved)
         private_dir(image.saved)
-        about = {"key": image.key, "kernel": package.name, "source": found.words}
+        about = {
+            "key": image.key,
+            "release": release.suite,
+            "kernel_suite": kernel.suite,
+            "kernel": ", ".join(packages),
+            "source": release.source,
+        }
         write(image.folder / "image.json", json.dumps(about, indent=2) + "\n")
-    except (subprocess.SubprocessError, OSError, StopIteration) as error:
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-4:] if log.exists() else []
         fail(
             "IPP803",
@@ -174,13 +231,10 @@ def _build(image: Image, say: Say) -> None:
         remove_tree(work)
 
 
-def _debootstrap(work: Path, root: Path, found: sources.Sources, out: IO[bytes]) -> None:
-    """Fill ``root`` with Debian; the kernel's package is fetched from the same sources, but not installed."""
-    (work / "sources.list").write_text(found.lines, encoding="utf-8")
+def _debootstrap(work: Path, suite: str, root: Path, out: IO[bytes]) -> None:
+    """Fill ``root`` with Debian."""
+    (work / "sources.list").write_text(sources.find(work, suite).lines, encoding="utf-8")
     (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
-    fetch = work / "fetch-kernel.sh"
-    fetch.write_text((GUEST_FILES / "fetch-kernel.sh").read_text(encoding="utf-8"), encoding="utf-8")
-    fetch.chmod(0o755)
     _run(
         [
             find_program("mmdebstrap") or "mmdebstrap",
@@ -190,14 +244,26 @@ def _debootstrap(work: Path, root: Path, found: sources.Sources, out: IO[bytes])
             sources.keyrings(work),
             f"--aptopt={work / 'apt.conf'}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),
-            f"--customize-hook={fetch}",
-            SUITE,
+            suite,
             str(root),
             str(work / "sources.list"),
         ],
         out,
-        {"LAB_WORK": str(work), "LAB_KERNEL": KERNEL_PACKAGE, "TMPDIR": str(work)},
+        {"TMPDIR": str(work)},
     )
+
+
+def _unpack_kernel(work: Path, suite: str, tree: Path, out: IO[bytes]) -> list[str]:
+    """Unpack a suite's kernel into ``tree`` and return the names of its packages.
+
+    It is not installed: a kernel package would drag in tools that build an initrd.
+    """
+    folder = work / "kernel.d"
+    folder.mkdir()
+    packages = archive.Archive(work, suite).fetch_kernel(folder)
+    for package in packages:
+        _run(["dpkg-deb", "-x", str(package), str(tree)], out)
+    return [package.name for package in packages]
 
 
 def _make_disk(root: Path, disk: Path, out: IO[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,15 @@ Say = Callable[[str], None]
 
 ANSWER_LIMIT = 900.0  # seconds until a node that runs must have answered: only one that hangs takes so long
 RUN_CLUSTER = ("systemctl", "is-system-running", "--wait")  # fails when a unit has failed
+# prints WHAT=VERSION lines; the words around the numbers are each program's own
+_VERSIONS = """
+. /etc/os-release; echo "system=$PRETTY_NAME"
+echo "kernel=$(uname -r)"
+echo "strongSwan=$(swanctl --version | grep -o '[0-9][0-9.]*' | head -n1)"
+echo "systemd=$(systemctl --version | sed -n '1s/^systemd \\([^ ]*\\).*/\\1/p')"
+echo "nftables=$(nft --version | grep -o '[0-9][0-9.]*' | head -n1)"
+echo "OpenSSH=$(sshd -V 2>&1 | grep -o 'OpenSSH_[^ ,]*' | cut -d_ -f2 | head -n1)"
+"""
 _STARTED = ("sh", "-c", "systemctl is-system-running --wait | grep -q -e running -e degraded")
 
 
@@ -96,6 +106,24 @@ class Handle:
                 exit_code=ExitCode.FAILURE,
             )
         return result
+
+    def systems(self) -> dict[str, dict[str, str]]:
+        """Return for every node what it runs, asked now: system, kernel, strongSwan, systemd, nftables, OpenSSH.
+
+        A node that doesn't answer has nothing.
+        """
+        names = self.config.names
+
+        def ask(name: str) -> dict[str, str]:
+            try:
+                done = self.exec(name, ["sh", "-c", _VERSIONS])
+            except subprocess.TimeoutExpired:
+                return {}
+            rows = (line.partition("=") for line in done.stdout.splitlines())
+            return {what: version for what, equals, version in rows if equals and version}
+
+        with ThreadPoolExecutor(max_workers=len(names)) as pool:
+            return dict(zip(names, pool.map(ask, names), strict=True))
 
     def spawn(
         self, node: str, argv: Sequence[str], stdout: IO[bytes] | int = subprocess.PIPE

@@ -57,7 +57,8 @@ class DirectMachine:
             log = stack.enter_context((self.folder / "console.log").open("wb"))
             script = ["sh", str(GUEST_FILES / "direct.sh"), str(self.folder), str(image.root)]
             spaces = ["unshare", "--mount", "--net", "--uts", "--ipc", "--"]
-            _background([*spaces, *script, _cgroup(self.folder), program, self._marker], log.fileno())
+            roots = [f"{release}={other.root}" for release, other in image.others]
+            _background([*spaces, *script, _cgroup(self.folder), program, self._marker, *roots], log.fileno())
             if not listeners:
                 return
             try:

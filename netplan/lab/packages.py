@@ -56,8 +56,8 @@ IMAGE_PACKAGES = (
 )
 # The metapackage follows Debian's security updates; its dependency is the kernel itself.
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
-SUITE = "bookworm"
-KERNEL_SERIES = "6.1"  # that suite's
+# A new version of one of these is a new image: they decide what a node does.
+VERSIONED = ("charon-systemd", "iproute2", "nftables", "openssh-server", "systemd")
 
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 

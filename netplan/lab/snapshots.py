@@ -22,6 +22,7 @@ from netplan.lab.config import LabConfig
 from netplan.lab.image import Image
 from netplan.lab.paths import private_dir, remove_tree, write
 from netplan.lab.ssh import KEY_FILE
+from netplan.lab.state import State
 from netplan.problems import ExitCode, fail, quoted
 
 MEMORY = "state.zst"
@@ -38,6 +39,7 @@ class Saved:
     config: LabConfig
     backend: str
     image: str
+    others: dict[str, str]
     host_keys: dict[str, str]
 
     @property
@@ -48,7 +50,8 @@ class Saved:
 def state_key(image: Image, backend: str, config: LabConfig) -> str:
     """Return the key of the clean cluster of a configuration: it loads only where all of this is the same."""
     digest = hashlib.sha256()
-    parts: list[Any] = [image.key, qemu.version(), qemu.processors(), backend, config.as_dict(), config.memory]
+    parts: list[Any] = [image.key, image.keys, qemu.version(), qemu.processors(), qemu.hardware(backend)]
+    parts += [backend, config.as_dict(), config.memory]
     parts.append(guest_config.cluster_files(config))
     digest.update(json.dumps(parts, sort_keys=True).encode())
     return digest.hexdigest()[:16]
@@ -59,15 +62,17 @@ def clean_folder(image: Image, backend: str, config: LabConfig) -> Path:
     return image.saved / state_key(image, backend, config)
 
 
-def describe(image: str, backend: str, config: LabConfig, host_keys: dict[str, str]) -> dict[str, Any]:
+def describe(state: State) -> dict[str, Any]:
     """Return the content of saved.json."""
     return {
-        "config": config.as_dict(),
-        "backend": backend,
-        "image": image,
+        "config": state.config.as_dict(),
+        "backend": state.backend,
+        "image": state.image,
+        "others": state.others,
         "qemu": qemu.version(),
         "processors": qemu.processors(),
-        "host_keys": host_keys,
+        "hardware": qemu.hardware(state.backend),
+        "host_keys": state.host_keys,
     }
 
 
@@ -83,11 +88,13 @@ def load(folder: Path) -> Saved | None:
     """Return the saved cluster in a folder, or None when there is none that this QEMU can load."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         data = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if data["qemu"] != qemu.version() or data["processors"] != qemu.processors():
+        machine = (qemu.version(), qemu.processors(), qemu.hardware(str(data["backend"])))
+        if (data["qemu"], data["processors"], data["hardware"]) != machine:
             return None
         if all((folder / name).exists() for name in _MEMBERS):
             config = LabConfig.from_dict(data["config"])
-            return Saved(folder, config, str(data["backend"]), str(data["image"]), dict(data["host_keys"]))
+            images = (str(data["image"]), dict(data["others"]))
+            return Saved(folder, config, str(data["backend"]), *images, dict(data["host_keys"]))
     return None
 
 
@@ -124,7 +131,7 @@ def unpacked(file: Path, scratch: Path) -> Iterator[Saved]:
             fail("IPP808", f"{useless}: {error}", exit_code=ExitCode.FAILURE, cause=error)
         saved = load(scratch)
         if saved is None:
-            why = "it was made by another version of QEMU or on another kind of machine"
+            why = "it was made by another version of QEMU or of ipsecplan, or on another kind of machine"
             fail("IPP808", f"{useless}: {why}", exit_code=ExitCode.FAILURE)
         yield saved
     finally:

@@ -1,14 +1,14 @@
-"""Debian package sources for the image, taken from this machine's own apt configuration at run time.
+"""Debian package sources of a suite, taken from this machine's own apt configuration at run time.
 
 A local mirror, a proxy and relaxed date checks of this machine so apply to the image too, and no host name
-has to be written here. A machine of another Debian release has no source for our suite, but its mirror does as a rule:
-then its own entries are taken with our suite in place of theirs. IPSECPLAN_LAB_APT_SOURCES names a file instead.
+has to be written here. A machine of another Debian release has no source for the suite, but its mirror does as a rule:
+then its own entries are taken with the suite in place of theirs. IPSECPLAN_LAB_APT_SOURCES names a file whose entries
+are taken instead of this machine's.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import platform
 import re
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from netplan.lab.aptfiles import Entry, entries, parse, redacted, source_files
-from netplan.lab.packages import ARCHIVE_KEYRINGS, KERNEL_PACKAGE, KERNEL_SERIES, SUITE, find_program
-from netplan.lab.paths import cache_home, private_dir, write
+from netplan.lab.packages import ARCHIVE_KEYRINGS, find_program
+from netplan.lab.releases import RELEASES, with_updates
 from netplan.problems import ExitCode, fail, quoted
 
 # What of the host's apt settings matters for fetching packages; the rest is about the host's own system.
@@ -31,11 +31,10 @@ _SETTINGS = re.compile(
     r"|M(in|ax)-ValidTime|By-Hash|Retries|ForceIPv[46]|Allow(Insecure|Weak|DowngradeToInsecure)Repositories))\b",
     re.IGNORECASE,
 )
-_LISTS = ("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/var/lib/apt/lists")
 _VARIABLE = "IPSECPLAN_LAB_APT_SOURCES"
 # Names of Debian's suites; /etc/os-release adds that of a release that is younger than this list.
-_RELEASES = {"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"} | {
-    *("stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke")
+_RELEASES = {"stable", "oldstable", "oldoldstable", "testing", "unstable", *RELEASES} | {
+    *("stretch", "buster", "bullseye", "duke")
 }
 _ASK_LIMIT = 120  # seconds for the index of one suite, which is a few hundred kilobytes
 _SUITES_KEYRING = re.compile(r"/usr/share/keyrings/debian-archive-(?!keyring\.)[a-z-]+\.(gpg|pgp)")
@@ -49,14 +48,14 @@ class Sources:
     words: str
 
 
-def find(work: Path, suite: str = SUITE) -> Sources:
-    """Return the sources for the image; ``work`` is a private folder in which keys and apt's scratch files are put.
+def find(work: Path, suite: str, *, variable: bool = True) -> Sources:
+    """Return the sources of a suite; ``work`` is a private folder in which keys and apt's scratch files are put.
 
-    ``suite``: another one than that of the lab's nodes, for which the variable doesn't hold.
+    ``variable`` False: IPSECPLAN_LAB_APT_SOURCES, which is for the lab's nodes, doesn't count.
     """
-    own = os.environ.get(_VARIABLE)
-    if own and suite == SUITE:
-        return _from_file(Path(own), work)
+    own = os.environ.get(_VARIABLE) if variable else None
+    if own:
+        return _from_file(Path(own), suite, work)
     if find_program("apt-get") is None:
         fail(
             "IPP803",
@@ -68,11 +67,10 @@ def find(work: Path, suite: str = SUITE) -> Sources:
     configured = _configured()
     candidates = derived(configured, suite)
     if not any(entry.suite == suite for entry in candidates):
-        whose = f", whose {SUITE} the lab's nodes run" if suite == SUITE else ""
         fail(
             "IPP803",
-            f"this machine's apt ({system()}) has no source of Debian{whose}",
-            hint=f"write `deb http://YOUR-MIRROR/debian {SUITE} main` into a file, name it in {_VARIABLE}, "
+            f"this machine's apt ({system()}) has no source of Debian, so none of {suite} for the lab's nodes",
+            hint=f"write `deb http://YOUR-MIRROR/debian {suite} main` into a file, name it in {_VARIABLE}, "
             "and install debian-archive-keyring; everything but the lab works without",
             exit_code=ExitCode.FAILURE,
         )
@@ -81,20 +79,19 @@ def find(work: Path, suite: str = SUITE) -> Sources:
     mirrors = _hosts(entry for entry in found if entry.suite == suite)
     words = f"Debian {suite} from {mirrors}, as this machine's apt has it"
     if not any(entry.suite == suite for entry in configured):
-        parts = (f"{suite}-updates", f"{suite}-security")
-        lacking = [part for part in parts if suite != "sid" and not any(entry.suite == part for entry in found)]
+        lacking = [part for part in with_updates(suite)[1:] if not any(entry.suite == part for entry in found)]
         words = f"Debian {suite} from {mirrors}, the mirror of this machine's own release"
         words += f" (without {' and '.join(lacking)})" if lacking else ""
     return Sources(_lines(found, work), words)
 
 
-def derived(configured: Sequence[Entry], suite: str = SUITE) -> list[Entry]:
-    """Return this machine's entries for the suite or, when it has none, its Debian entries with the suite put in place.
+def derived(configured: Sequence[Entry], suite: str) -> list[Entry]:
+    """Return the entries for the suite or, when there are none, the entries of Debian with the suite put in place.
 
     Entries of the base suite also give that of its updates; those of the security archive stay at their own mirror.
     """
-    updates, security = f"{suite}-updates", f"{suite}-security"
-    exact = [entry for entry in configured if entry.suite in (suite, updates, security) and "main" in entry.components]
+    wanted = with_updates(suite)
+    exact = [entry for entry in configured if entry.suite in wanted and "main" in entry.components]
     if any(entry.suite == suite for entry in exact):
         return list(dict.fromkeys(exact))
     out: list[Entry] = []
@@ -102,9 +99,7 @@ def derived(configured: Sequence[Entry], suite: str = SUITE) -> list[Entry]:
         kind = _kind(entry.suite)
         if "main" not in entry.components or kind is None:
             continue
-        suites = {"": (suite, updates), "updates": (updates,), "security": (security,)}[kind]
-        if suite == "sid":  # has neither updates nor a security archive
-            suites = suites[:1] if kind == "" else ()
+        suites = {"": wanted[:2], "updates": wanted[1:2], "security": wanted[2:]}[kind]
         out += [replace(entry, suite=part, options=_with_archive_keys(entry.options)) for part in suites]
     return [entry for number, entry in enumerate(out) if _place(entry) not in map(_place, out[:number])]
 
@@ -146,31 +141,44 @@ def ask(entry: Entry, work: Path) -> AptAnswer:
     It is asked with all of this machine's settings, but not with its hooks.
     """
     scratch = work / "ask"
-    shutil.rmtree(scratch, ignore_errors=True)
-    (scratch / "lists" / "partial").mkdir(parents=True)
-    (scratch / "sources.list").write_text(_lines([entry], work), encoding="utf-8")
-    trust = keyrings(work).removeprefix("--keyring=")
-    settings = (
-        "#clear APT::Update;",
-        "#clear Acquire::IndexTargets;",
-        f'Dir::Etc::SourceList "{scratch / "sources.list"}";',
-        'Dir::Etc::SourceParts "/dev/null";',
-        f'Dir::Etc::TrustedParts "{trust}";',
-        f'Dir::State::Lists "{scratch / "lists"}";',
-        f'Dir::Cache "{scratch}";',
-        'Dir::Cache::pkgcache "";',
-        'Dir::Cache::srcpkgcache "";',
-        'APT::Architecture "amd64";',
-        'APT::Architectures "amd64";',
-    )
-    (scratch / "apt.conf").write_text("\n".join(settings) + "\n", encoding="utf-8")
-    said = _apt("apt-get", "-q", "-c", str(scratch / "apt.conf"), "update", limit=_ASK_LIMIT)
+    config = private_apt(scratch, _lines([entry], work), keyrings(work).removeprefix("--keyring="), indexes=False)
+    said = apt("apt-get", "-q", "-c", str(config), "update", limit=_ASK_LIMIT)
     for index in (scratch / "lists").glob("*Release"):
         found = re.search(r"^Origin:\s*(.*)$", index.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
         return AptAnswer(origin=found[1].strip() if found else "unknown")
     complaints = [line for line in said.splitlines() if re.match(r"(E|W|Err:\d+)[: ]|  ", line)]
     complaints = [line.strip() for line in complaints if "unsandboxed" not in line]
     return AptAnswer(refusal=redacted("; ".join(complaints)) or "apt fetched no index and doesn't say why")
+
+
+def private_apt(scratch: Path, lines: str, trust: str, *, indexes: bool) -> Path:
+    """Make ``scratch`` anew as the state of an apt of its own with the sources ``lines``; return its apt.conf.
+
+    The configuration is read after this machine's and leaves out its hooks. ``trust`` is a folder of keys;
+    ``indexes`` False: only a suite's own index is fetched, not those of its packages.
+    """
+    shutil.rmtree(scratch, ignore_errors=True)
+    for name in ("lists", "archives"):
+        (scratch / name / "partial").mkdir(parents=True)
+    (scratch / "sources.list").write_text(lines, encoding="utf-8")
+    settings = (
+        "#clear APT::Update;",
+        'Acquire::Languages "none";' if indexes else "#clear Acquire::IndexTargets;",
+        f'Dir::Etc::SourceList "{scratch / "sources.list"}";',
+        'Dir::Etc::SourceParts "/dev/null";',
+        f'Dir::Etc::TrustedParts "{trust}";',
+        f'Dir::State::Lists "{scratch / "lists"}";',
+        'Dir::State::status "/dev/null";',
+        f'Dir::Cache "{scratch}";',
+        f'Dir::Cache::archives "{scratch / "archives"}";',
+        'Dir::Cache::pkgcache "";',
+        'Dir::Cache::srcpkgcache "";',
+        'APT::Architecture "amd64";',
+        'APT::Architectures "amd64";',
+    )
+    config = scratch / "apt.conf"
+    config.write_text("\n".join(settings) + "\n", encoding="utf-8")
+    return config
 
 
 def _choose(answers: Sequence[tuple[Entry, AptAnswer]], suite: str) -> list[Entry]:
@@ -186,20 +194,19 @@ def _choose(answers: Sequence[tuple[Entry, AptAnswer]], suite: str) -> list[Entr
 def _refuse(answers: Sequence[tuple[Entry, AptAnswer]], suite: str) -> NoReturn:
     """Raise ProblemError with why no entry of a suite can be used, and what apt says of it."""
     entry, answer = next((entry, answer) for entry, answer in answers if entry.suite == suite)
-    use = ", which the lab's nodes run" if suite == SUITE else ""
     where = quoted(redacted(entry.uri), 200)
     if re.search(r"NO_PUBKEY|\bsqv\b|\bgpgv\b|GPG error|OpenPGP|[Nn]o good signature", answer.refusal):
         why = f"this machine's apt doesn't trust the signature of Debian {suite} at {where}"
     elif re.search(r"\b404\b|does not have a Release file|File not found", answer.refusal):
-        why = f"{where}, this machine's mirror, does not have Debian {suite}{use}"
+        why = f"{where}, this machine's mirror, does not have Debian {suite}"
     else:
-        why = f"Debian {suite}{use}, can't be fetched from {where}, this machine's mirror"
+        why = f"Debian {suite} can't be fetched from {where}, this machine's mirror"
     other = f"write `deb http://ANOTHER-MIRROR/debian {suite} main` into a file and name it in {_VARIABLE}; "
-    hint = (other if use else "") + f"apt says: {answer.refusal[:400]}"
+    hint = other + f"apt says: {answer.refusal[:400]}"
     fail("IPP803", why, hint=hint, exit_code=ExitCode.FAILURE)
 
 
-def _from_file(path: Path, work: Path) -> Sources:
+def _from_file(path: Path, suite: str, work: Path) -> Sources:
     try:
         found = parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -214,10 +221,11 @@ def _from_file(path: Path, work: Path) -> Sources:
         fail(
             "IPP803",
             f"{_VARIABLE} names {quoted(path)}, in which there is no package source",
-            hint=f"it needs lines as in sources.list(5), such as `deb http://YOUR-MIRROR/debian {SUITE} main`",
+            hint=f"it needs lines as in sources.list(5), such as `deb http://YOUR-MIRROR/debian {suite} main`",
             exit_code=ExitCode.FAILURE,
         )
-    return Sources(_lines(found, work), f"Debian {SUITE} from {_hosts(found)}, as {path} has it ({_VARIABLE})")
+    taken = derived(found, suite) or found  # suites with names of their own are taken as they are
+    return Sources(_lines(taken, work), f"Debian {suite} from {_hosts(taken)}, by {path} ({_VARIABLE})")
 
 
 def _lines(found: Iterable[Entry], work: Path) -> str:
@@ -238,7 +246,7 @@ def _hosts(found: Iterable[Entry]) -> str:
 
 
 def _configured() -> list[Entry]:
-    text = _apt("apt-config", "shell", "main", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d")
+    text = apt("apt-config", "shell", "main", "Dir::Etc::sourcelist/f", "parts", "Dir::Etc::sourceparts/d")
     paths = dict(word.split("=", 1) for word in shlex.split(text) if "=" in word)
     main = Path(paths.get("main") or "/etc/apt/sources.list")
     try:
@@ -266,7 +274,7 @@ def _os_release() -> dict[str, str]:
 
 def settings() -> str:
     """Return this machine's apt settings for fetching (proxy, certificates, credentials file), in apt.conf form."""
-    lines = [line for line in _apt("apt-config", "dump").splitlines() if _SETTINGS.match(line)]
+    lines = [line for line in apt("apt-config", "dump").splitlines() if _SETTINGS.match(line)]
     lines.append('Dir::Etc::netrc "/etc/apt/auth.conf";')
     lines.append('Dir::Etc::netrcparts "/etc/apt/auth.conf.d";')
     lines.append('Apt::Install-Recommends "false";')
@@ -282,7 +290,7 @@ def keyrings(work: Path) -> str:
     folder = work / "trusted"
     if not folder.exists():
         folder.mkdir()
-        trusted = shlex.split(_apt("apt-config", "shell", "parts", "Dir::Etc::trustedparts/d"))
+        trusted = shlex.split(apt("apt-config", "shell", "parts", "Dir::Etc::trustedparts/d"))
         parts = Path(trusted[0].split("=", 1)[1] if trusted else "/etc/apt/trusted.gpg.d")
         for path in sorted(parts.iterdir()) if parts.is_dir() else ():
             if path.suffix in (".asc", ".gpg") and path.is_file():
@@ -293,40 +301,22 @@ def keyrings(work: Path) -> str:
     return f"--keyring={folder}"
 
 
-def kernel_version() -> str:
-    """Return "PACKAGE VERSION" of the kernel that apt would install now, or "unknown" where apt doesn't list it.
+def apt(*argv: str, limit: float = 60, folder: Path | None = None) -> str:
+    """Return what a command of apt prints in ``folder``, apt-get's complaints included; nothing where there is no apt.
 
-    Asking apt takes over half a second, so the answer is kept until the package lists change.
+    ``limit`` is in seconds.
     """
-    stamp = hashlib.sha256(json.dumps([_stamp(path) for path in _LISTS]).encode()).hexdigest()[:16]
-    note = cache_home() / "kernel.json"
-    try:
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["stamp"] == stamp:
-            return str(known["kernel"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    text = _apt("apt-cache", "show", "--no-all-versions", KERNEL_PACKAGE)
-    found = re.search(r"^Depends:.*?(linux-image-\S+)\s+\(=\s*([^)\s]+)\)", text, re.MULTILINE)
-    kernel = f"{found[1]} {found[2]}" if found and found[1].startswith(f"linux-image-{KERNEL_SERIES}.") else "unknown"
-    private_dir(note.parent)
-    write(note, json.dumps({"stamp": stamp, "kernel": kernel}))
-    return kernel
-
-
-def _stamp(path: str) -> list[float]:
-    try:
-        return [Path(path).stat().st_mtime]
-    except OSError:
-        return []
-
-
-def _apt(*argv: str, limit: float = 60) -> str:
-    """Return what a command of apt prints, its complaints included; nothing where there is no apt."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
-            argv, check=False, capture_output=True, encoding="utf-8", errors="replace", timeout=limit, env=environment
+            argv,
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit,
+            env=environment,
+            cwd=folder,
         )
     except FileNotFoundError:
         return ""

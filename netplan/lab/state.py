@@ -16,20 +16,22 @@ from netplan.lab.paths import labs_home, write
 from netplan.lab.ssh import KEY_FILE, KNOWN_HOSTS
 
 STATE_FILE = "state.json"
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """One running (or starting) lab, as the state file has it.
 
-    ``ports`` are of 127.0.0.1; ``clean`` is the folder of the saved clean cluster of this configuration.
+    ``image`` is the key of the guest's image, ``others`` release -> key of the others that nodes run on. ``ports`` are
+    of 127.0.0.1; ``clean`` is the folder of the saved clean cluster of this configuration.
     """
 
     config: LabConfig
     backend: str
     reason: str
     image: str
+    others: dict[str, str]
     clean: str = ""
     ports: dict[str, int]
     host_keys: dict[str, str]
@@ -40,7 +42,7 @@ class State:
         return replace(self, phase="ready", origin=origin)
 
     def write(self, folder: Path) -> None:
-        document = {"schema": _SCHEMA, **asdict(self)}
+        document = {"schema": _SCHEMA, **asdict(self), "config": self.config.as_dict()}
         write(folder / STATE_FILE, json.dumps(document, indent=2) + "\n")
 
     @classmethod

@@ -45,7 +45,8 @@ def build(
         request["sent"] = time.monotonic() + run.clocks[target.id]
     if "preflight" in phases:
         request["payload_bytes"] = sum(len(entry["path"]) + 4096 for entry in target.files)
-        request["script"] = target.revert_script()
+        request["script"] = target.script("revert.sh")
+        request["watchdog"] = target.script("guard.sh")
     if {"preflight", "reachability"} & phases:
         request["run"] = run.transaction
     if "encrypt" in phases:

@@ -86,7 +86,7 @@ def _make(suite: str, version: str, folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="ipsecplan-root-") as scratch, log.open("wb") as out:
             work = Path(scratch)
             work.chmod(0o755)  # apt fetches as a user of its own
-            found = sources.find(work, suite)
+            found = sources.find(work, suite, variable=False)
             (work / "sources.list").write_text(found.lines, encoding="utf-8")
             (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
             command = [

@@ -44,6 +44,23 @@ def has_guard(name: str) -> bool:
     return "drop" in inside(name, "nft", "list", "table", "inet", "ipsecplan").stdout
 
 
+def opened(name: str) -> bool:
+    """Tell whether a chain of the guard begins with a rule that takes everything."""
+    listed = inside(name, "nft", "list", "table", "inet", "ipsecplan").stdout
+    return "\t\taccept\n" in listed
+
+
+def with_nft(script: Path, monitor: str) -> None:
+    """Give the script an nft whose ``monitor`` is these lines of shell; all else is the real one's."""
+    folder = script.parent / "bin"
+    folder.mkdir()
+    (folder / "nft").write_text(f'#!/bin/sh\ncase $1 in monitor) {monitor} ;; *) exec /usr/sbin/nft "$@" ;; esac\n')
+    (folder / "nft").chmod(0o755)
+    text = script.read_text().replace("PATH=/usr/sbin", f"PATH={folder}:/usr/sbin")
+    assert str(folder) in text
+    script.write_text(text)
+
+
 def soon(check: Callable[[], bool], seconds: float) -> float:
     begin = time.monotonic()
     while not check():
@@ -61,9 +78,82 @@ def test_the_guard_comes_back_within_a_second(pair: tuple[str, str], script: Pat
             ("flush", "ruleset"),
             ("delete", "table", "inet", "ipsecplan"),
             ("flush", "table", "inet", "ipsecplan"),
+            ("insert", "rule", "inet", "ipsecplan", "output", "accept"),
         ):
             assert inside(node, "nft", *words).returncode == 0
-            assert soon(lambda: has_guard(node), 5) < 1.5, words
+            assert soon(lambda: has_guard(node) and not opened(node), 5) < 1.5, words
+    finally:
+        os.killpg(watchdog.pid, 9)
+        watchdog.wait()
+
+
+def test_a_removed_table_is_heard_by_an_nft_that_reports_it(pair: tuple[str, str], script: Path) -> None:
+    heard = inside(pair[0], "sh", "-s", "hears", input=script.read_text())
+    assert (heard.returncode, heard.stdout) == (0, ""), heard
+    assert list((script.parent / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("monitor", "words"),
+    [
+        ("echo 'Error: syntax error, unexpected monitor' >&2; exit 1", "syntax error"),
+        ("exec sleep 60", ""),  # listens and reports nothing
+    ],
+)
+def test_an_nft_that_reports_nothing_is_no_use_and_says_why(
+    pair: tuple[str, str], script: Path, monitor: str, words: str
+) -> None:
+    with_nft(script, monitor)
+    script.write_text(script.read_text().replace("sleep $tries", "sleep 0"))
+    heard = inside(pair[0], "sh", "-s", "hears", input=script.read_text())
+    assert heard.returncode == 1
+    assert words in heard.stdout
+
+
+def test_a_watchdog_that_hears_nothing_looks_ever_less_often_and_says_so(
+    pair: tuple[str, str], script: Path, tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    with_nft(script, f"echo . >>{starts}; echo 'Error: syntax error, unexpected destroy' >&2; exit 1")
+    script.write_text(script.read_text().replace("for seconds in 1 4", "for seconds in 0.1"))
+    said = tmp_path / "said"
+    with said.open("w") as out:
+        watchdog = subprocess.Popen(
+            ["ip", "netns", "exec", pair[0], "sh", str(script), "watch"],
+            start_new_session=True,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        soon(lambda: has_guard(pair[0]), 5)
+        soon(lambda: said.read_text().count("nft monitor ended") >= 3, 30)  # with pauses of 1 and 2 s between them
+        assert len(starts.read_text().split()) == 3
+        assert "syntax error, unexpected destroy" in said.read_text()
+        assert (tmp_path / "run" / "deaf").exists()
+        assert (tmp_path / "run" / "watching").read_text() == script.read_text()
+    finally:
+        os.killpg(watchdog.pid, 9)
+        watchdog.wait()
+
+
+def test_a_change_of_many_lines_is_looked_at_once(pair: tuple[str, str], script: Path, tmp_path: Path) -> None:
+    """Reading the table costs more than hearing of it."""
+    text = script.read_text().replace("\nkeep() {", f"\nkeep() {{\n\techo . >>{tmp_path}/looks", 1)
+    script.write_text(text.replace("for seconds in 1 4", "for seconds in 1"))
+    watchdog = subprocess.Popen(["ip", "netns", "exec", pair[0], "sh", str(script), "watch"], start_new_session=True)
+    try:
+        soon(lambda: has_guard(pair[0]), 8)
+        soon(lambda: (tmp_path / "looks").read_text().count(".") == 2, 8)  # the first look, and after our own reload
+        rules = "".join(f"add rule inet other out ip daddr 192.0.2.{number % 250} drop\n" for number in range(500))
+        table = "add table inet other\nadd chain inet other out\n"
+        assert inside(pair[0], "nft", "-f", "-", input=table + rules).returncode == 0
+        time.sleep(0.5)
+        assert (tmp_path / "looks").read_text().count(".") == 2, "not our table"
+        inside(pair[0], "nft", "flush", "ruleset")  # of some ten chains and rules of ours
+        soon(lambda: has_guard(pair[0]), 8)
+        soon(lambda: (tmp_path / "looks").read_text().count(".") == 4, 8)
+        time.sleep(0.5)
+        assert (tmp_path / "looks").read_text().count(".") == 4
     finally:
         os.killpg(watchdog.pid, 9)
         watchdog.wait()
@@ -71,7 +161,7 @@ def test_the_guard_comes_back_within_a_second(pair: tuple[str, str], script: Pat
 
 def test_a_watchdog_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[str, str], script: Path) -> None:
     node = pair[0]
-    slow = script.read_text().replace("\tunshare --net", "\tsleep 0.7\n\tunshare --net")
+    slow = script.read_text().replace('\tnft -f "$ETC', '\tsleep 0.7\n\tnft -f "$ETC', 1)
     assert slow != script.read_text()
     script.write_text(slow)
     watchdog = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)

@@ -18,6 +18,7 @@ from netplan.lab.paths import labs_home
 from netplan.lab.qemu import Machine
 from netplan.problems import ProblemError
 
+from .conftest import RELEASE
 from .pace import HANG_S, Pace, until
 
 pytestmark = [pytest.mark.lab, pytest.mark.weight(6)]
@@ -110,7 +111,18 @@ EOF
     """
     done = lab.exec("n1", ["sh", "-c", script])
     assert done.returncode == 0, done.stderr
-    assert "5.9.8" in done.stdout
+    assert "strongSwan swanctl" in done.stdout
+
+
+def test_time_runs_as_fast_inside_as_outside(lab):
+    """On a machine that was busy when it booted, too: rollback timers and certificates go by it."""
+    read = []
+    for _ in range(2):
+        before = time.monotonic()
+        read.append((before, float(lab.exec(GUEST, ["date", "+%s.%N"], check=True).stdout), time.monotonic()))
+        time.sleep(10)
+    (began, one, asked), (again, other, ended) = read
+    assert 0.98 * (again - asked) <= other - one <= 1.02 * (ended - began)
 
 
 def test_captures_show_true_frames(lab):
@@ -224,7 +236,7 @@ def test_up_after_a_crash_clears_and_starts_and_down_leaves_nothing(clusters):
     until("QEMU has ended", lambda: not lab.alive())
     with pytest.raises(ProblemError):
         Lab.attach(lab.name)
-    again = Lab.up(lab.name)
+    again = Lab.up(lab.name, release=RELEASE)
     pid = again.pid()
     assert pid != crashed
     again.exec("n1", ["true"], check=True)  # leaves a kept connection
@@ -242,7 +254,20 @@ def test_up_that_was_stopped_on_the_way(clusters, how):
     """Ctrl-C leaves nothing; a kill leaves a machine, which the next command ends."""
     name = f"test-{os.getpid()}-stopped"
     folder = labs_home() / name
-    argv = [sys.executable, "-m", "netplan", "lab", "up", "--name", name, "--fresh", "--backend", "emulated"]
+    argv = [
+        sys.executable,
+        "-m",
+        "netplan",
+        "lab",
+        "up",
+        "--name",
+        name,
+        "--fresh",
+        "--backend",
+        "emulated",
+        "--release",
+        RELEASE,
+    ]
     stopped = subprocess.Popen(
         argv,
         stderr=subprocess.DEVNULL,
@@ -271,9 +296,9 @@ def test_up_that_was_stopped_on_the_way(clusters, how):
 
 
 def test_up_of_a_running_lab_keeps_it_or_refuses_other_parameters(lab):
-    assert Lab.up(lab.name).pid() == lab.pid()
+    assert Lab.up(lab.name, release=RELEASE).pid() == lab.pid()
     with pytest.raises(ProblemError, match="other parameters"):
-        Lab.up(lab.name, nodes=2)
+        Lab.up(lab.name, release=RELEASE, nodes=2)
     assert lab.alive()
 
 
@@ -304,6 +329,11 @@ def test_status_as_json(lab):
     assert facts["origin"] == "restored"
     assert facts["overlay_mtu"] == 1450
     assert [node["name"] for node in facts["nodes"]] == ["n1", "n2", "n3"]
+    for node in facts["nodes"]:
+        system = node["system"]
+        assert sorted(system) == ["OpenSSH", "kernel", "nftables", "strongSwan", "system", "systemd"]
+        assert RELEASE in system["system"]
+        assert all(version[0].isdigit() for what, version in system.items() if what != "system"), system
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a lab on the host's own kernel needs root")

@@ -9,20 +9,21 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from netplan.lab import guest_config, image, packages, sources
+from netplan.lab import archive, guest_config, image, packages, qemu, snapshots, sources
 from netplan.lab.cluster import Lab, down, free_ports
 from netplan.lab.config import LabConfig, check_name
-from netplan.lab.paths import labs_home, locked, write
+from netplan.lab.paths import cache_home, labs_home, locked, write
 from netplan.lab.qemu import Machine
 from netplan.lab.ssh import Ssh
 from netplan.lab.state import State, write_product_files
 from netplan.model.planfile import PlanFile
-from netplan.problems import ProblemError
+from netplan.problems import Problem, ProblemError
 
 CONFIGS = [
     LabConfig(nodes=nodes, family=family, overlay=overlay)
@@ -35,7 +36,16 @@ CONFIGS = [
 def state(config):
     ports = {name: 40000 + index for index, name in enumerate(("guest", *config.names))}
     keys = {name: f"ssh-ed25519 key-of-{name}" for name in ports}
-    return State(config=config, backend="emulated", reason="a test", image="0", clean="/0", ports=ports, host_keys=keys)
+    return State(
+        config=config,
+        backend="emulated",
+        reason="a test",
+        image="0",
+        others={},
+        clean="/0",
+        ports=ports,
+        host_keys=keys,
+    )
 
 
 @pytest.fixture
@@ -53,7 +63,12 @@ def test_a_name_that_could_be_more_than_a_name_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"nodes": 0}, {"nodes": 17}, {"mtu": 576}, {"mtu": 65535}, {"family": "ipx"}, {"overlay": "gre"}]
+    "wrong",
+    [
+        *({"nodes": 0}, {"nodes": 17}, {"mtu": 576}, {"mtu": 65535}, {"family": "ipx"}, {"overlay": "gre"}),
+        *({"release": "buster"}, {"release": "../sid"}, {"mix": {"n4": "sid"}}, {"mix": {"n1": "woody"}}),
+        *({"mix": {"guest": "sid"}}, {"kernel": "6"}, {"kernel": "6.12; id"}, {"kernel": "newest"}),
+    ],
 )
 def test_parameters_out_of_range_are_refused_before_anything_starts(home, wrong):
     with pytest.raises(ProblemError) as caught:
@@ -112,10 +127,11 @@ def test_the_product_accepts_the_plan_and_the_inventory_names_every_node(tmp_pat
 
 
 def test_the_state_file_is_read_back_and_nonsense_is_no_state(tmp_path):
-    one = state(LabConfig(nodes=2)).ready("restored")
-    one.write(tmp_path)
-    assert State.read(tmp_path) == one
-    for text in ("", "{}", '{"schema": 99}', '{"schema": 1}', "[]"):
+    for config in (LabConfig(nodes=2), LabConfig(nodes=2, mix=(("n2", "sid"),), kernel="6.12")):
+        one = replace(state(config).ready("restored"), others={"bookworm": "1"})
+        one.write(tmp_path)
+        assert State.read(tmp_path) == one
+    for text in ("", "{}", '{"schema": 99}', '{"schema": 2}', "[]"):
         (tmp_path / "state.json").write_text(text)
         assert State.read(tmp_path) is None
 
@@ -218,7 +234,7 @@ def test_proxy_and_date_settings_of_the_host_are_kept_and_its_hooks_are_not(monk
     dump = (
         'Acquire::http::Proxy "http://proxy.example:3128";\nAcquire::Check-Date "false";\nDPkg::Post-Invoke:: "rm";\n'
     )
-    monkeypatch.setattr(sources, "_apt", lambda *_: dump)
+    monkeypatch.setattr(sources, "apt", lambda *_: dump)
     settings = sources.settings()
     assert "proxy.example" in settings
     assert "Check-Date" in settings
@@ -230,17 +246,161 @@ def test_free_ports_are_different():
     assert len(set(ports.values())) == 30
 
 
-def test_pruning_keeps_what_is_new_or_in_use(home, monkeypatch):
-    monkeypatch.setattr(image, "image_key", lambda: "now")
-    for key, days in (("now", 99), ("used", 99), ("recent", 1), ("old", 99)):
-        note = home / "cache/ipsecplan/lab" / key / "image.json"
+def noted(suite, kernel="6.12.118-1", systemd="257"):
+    """Note what a suite has, as asking its archive does."""
+    found = archive.Contents(suite, kernel, {"systemd": systemd}, "a mirror")
+    note = cache_home() / "suites" / f"{suite}.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(asdict(found)))
+    return found
+
+
+def test_pruning_keeps_what_is_new_or_in_use(home):
+    key = image.image_key(noted("trixie"), noted("sid", "7.2.13-1"))
+    for name, days in ((key, 99), ("used", 99), ("recent", 1), ("old", 99)):
+        note = home / "cache/ipsecplan/lab" / name / "image.json"
         note.parent.mkdir(parents=True)
-        note.touch()
+        note.write_text(json.dumps({"release": "trixie", "kernel_suite": "sid"}))
         os.utime(note, (time.time() - days * 86400,) * 2)
     assert image.prune(["used"], days=14) == ["old"]
-    assert sorted(path.name for path in (home / "cache/ipsecplan/lab").iterdir()) == ["now", "recent", "used"]
+    assert {path.parent.name for path in home.glob("cache/ipsecplan/lab/*/image.json")} == {key, "recent", "used"}
+    noted("sid", "7.2.14-1")
+    assert sorted(image.prune([], days=14)) == sorted([key, "used"]), "no more what `up` would build"
     with pytest.raises(ProblemError):
         image.built("old")
+
+
+def test_an_image_follows_its_release_and_its_kernel_whatever_their_versions(home):
+    one = noted("trixie")
+    keys = {
+        image.image_key(one, one),
+        image.image_key(one, noted("sid", "7.2.13-1")),
+        image.image_key(one, noted("sid", "7.2.14-1")),
+        image.image_key(noted("trixie", systemd="257.1"), one),
+        image.image_key(noted("bookworm"), one),
+    }
+    assert len(keys) == 5
+
+
+def test_a_suite_is_asked_once_a_week_and_not_needed_to_start_what_is_there(home, monkeypatch):
+    asked = []
+
+    class Archive:
+        def __init__(self, _, suite):
+            asked.append(suite)
+            if len(asked) > 2:
+                raise ProblemError(Problem(code="IPP803", message="no mirror"))
+
+        def contents(self):
+            return archive.Contents("sid", f"7.2.{len(asked)}-1", {}, "a mirror")
+
+    monkeypatch.setattr(archive, "Archive", Archive)
+    assert [archive.contents("sid").kernel for _ in range(3)] == ["7.2.1-1"] * 3
+    assert archive.contents("sid", now=True).kernel == "7.2.2-1"
+    note = cache_home() / "suites" / "sid.json"
+    os.utime(note, (time.time() - 8 * 86400,) * 2)
+    assert archive.contents("sid").kernel == "7.2.2-1", "the mirror is away, what is known stays"
+    assert asked == ["sid"] * 3
+    note.unlink()
+    with pytest.raises(ProblemError, match="no mirror"):
+        archive.contents("sid")
+
+
+@pytest.mark.parametrize(
+    ("version", "release", "suite"),
+    [
+        ("6.1", "trixie", "bookworm"),
+        ("6.12", "trixie", "trixie"),
+        ("6.12.118", "sid", "trixie"),
+        ("6.12", "bookworm", "bookworm-backports"),
+        ("7.3", "bookworm", "trixie-backports"),
+        ("7.2", "sid", "sid"),
+    ],
+)
+def test_a_kernel_is_taken_from_the_first_suite_that_has_it(version, release, suite):
+    have = {
+        "bookworm": "6.1.192-2",
+        "bookworm-backports": "6.12.113-1~bpo12+1",
+        "trixie": "6.12.118-1",
+        "trixie-backports": "7.3.4-1~bpo13+1",
+        "forky": "7.2.12-1",
+        "sid": "7.2.13-1",
+    }
+    found = archive.find_kernel(version, release, lambda name: archive.Contents(name, have[name], {}, ""))
+    assert found.suite == suite
+
+
+def test_a_kernel_that_no_suite_has_is_named_with_those_that_there_are():
+    with pytest.raises(ProblemError) as caught:
+        archive.find_kernel("6.1", "sid", lambda name: archive.Contents(name, "6.12.118-1", {}, ""))
+    assert "kernel 6.1 now" in caught.value.problems[0].message
+    assert "trixie 6.12.118-1" in (caught.value.problems[0].hint or "")
+
+
+METAPACKAGES = {
+    "one package": {
+        "linux-image-cloud-amd64": "linux-image-6.12.118+deb13-cloud-amd64 (= 6.12.118-1)",
+        "linux-image-6.12.118+deb13-cloud-amd64": "kmod, initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool",
+    },
+    "split": {
+        "linux-image-cloud-amd64": "linux-base-cloud-amd64 (= 7.2-1), linux-image-7.2+deb14-cloud-amd64 (= 7.2-1)",
+        "linux-image-7.2+deb14-cloud-amd64": "dracut | initramfs-tools, linux-base-7.2+deb14-cloud-amd64 (= 7.2-1), "
+        "linux-binary-7.2+deb14-cloud-amd64 (= 7.2-1), linux-modules-7.2+deb14-cloud-amd64 (= 7.2-1)",
+        "linux-binary-7.2+deb14-cloud-amd64": "linux-base-7.2+deb14-cloud-amd64 (= 7.2-1)",
+        "linux-modules-7.2+deb14-cloud-amd64": "kmod, linux-base-7.2+deb14-cloud-amd64 (= 7.2-1)",
+    },
+}
+
+
+@pytest.mark.parametrize("layout", METAPACKAGES)
+def test_all_packages_of_a_kernel_are_fetched_at_one_version(monkeypatch, tmp_path, layout):
+    depends = METAPACKAGES[layout]
+    (tmp_path / "work").mkdir()
+    (tmp_path / "debs").mkdir()
+
+    def apt(program, *words, limit=0, folder=None):
+        if "show" in words:
+            name = words[-1]
+            return f"Package: {name}\nVersion: 1\nDepends: {depends[name]}\n" if name in depends else ""
+        for word in words[words.index("download") + 1 :] if "download" in words else ():
+            (folder / f"{word.replace('=', '_')}_amd64.deb").touch()
+        return ""
+
+    monkeypatch.setattr(sources, "apt", apt)
+    monkeypatch.setattr(sources, "find", lambda *_: sources.Sources("deb http://m.example/d sid main\n", "a mirror"))
+    fetched = archive.Archive(tmp_path / "work", "sid").fetch_kernel(tmp_path / "debs")
+    numbered = {name for name in depends if any(mark.isdigit() for mark in name.replace("amd64", ""))}
+    numbered |= {"linux-base-7.2+deb14-cloud-amd64"} if layout == "split" else set()
+    assert {path.name.split("_")[0] for path in fetched} == numbered
+
+
+def test_in_a_mix_the_newest_release_is_around_the_others_and_each_node_is_told_its_own():
+    config = LabConfig(nodes=4, release="bookworm", mix=(("n2", "sid"), ("n3", "trixie")))
+    assert config.guest_release == "sid"
+    with tarfile.open(fileobj=io.BytesIO(guest_config.first_boot(config, guest_config.Keys.make(config)))) as tar:
+        texts = {
+            name: tar.extractfile(name).read().decode() for name in tar.getnames() if name.endswith((".env", "se"))
+        }
+    assert "LAB_ROOTS='bookworm trixie'\n" in texts["guest/lab.env"], "in the order of the disks"
+    assert [texts[f"guest/n{number}.release"] for number in (1, 2, 3, 4)] == [
+        *("bookworm\n", "sid\n", "trixie\n", "bookworm\n")
+    ]
+    assert LabConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_a_saved_cluster_of_another_machine_is_not_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(qemu, "version", lambda: "QEMU 1")
+    about = snapshots.describe(state(LabConfig(nodes=1)))
+    for name in ("state.zst", "config.tar", "id_ed25519"):
+        (tmp_path / name).touch()
+    (tmp_path / "saved.json").write_text(json.dumps(about))
+    assert snapshots.load(tmp_path).config == LabConfig(nodes=1)
+    for other in ({"qemu": "QEMU 2"}, {"processors": 99}, {"hardware": ["clocksource=tsc"]}):
+        (tmp_path / "saved.json").write_text(json.dumps(about | other))
+        assert snapshots.load(tmp_path) is None, other
+    del about["hardware"]  # as of an earlier version
+    (tmp_path / "saved.json").write_text(json.dumps(about))
+    assert snapshots.load(tmp_path) is None
 
 
 def test_a_lock_is_waited_for_no_longer_than_asked(tmp_path):

@@ -178,14 +178,14 @@ def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", TABLE)
 def test_the_suite_is_put_in_place_and_all_else_is_kept(name: str) -> None:
     text, wanted = TABLE[name]
-    assert [entry.line() for entry in sources.derived(parse(text))] == wanted
+    assert [entry.line() for entry in sources.derived(parse(text), "bookworm")] == wanted
 
 
 def test_a_release_younger_than_this_program_is_known_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "deb http://m.example/debian zurg main\n"
-    assert sources.derived(parse(text)) == []
+    assert sources.derived(parse(text), "bookworm") == []
     monkeypatch.setattr(sources, "_os_release", lambda: {"VERSION_CODENAME": "zurg"})
-    assert sources.derived(parse(text))[0].suite == "bookworm"
+    assert sources.derived(parse(text), "bookworm")[0].suite == "bookworm"
 
 
 def test_a_key_in_the_stanza_becomes_a_file_that_the_line_names(
@@ -203,13 +203,17 @@ def test_a_key_in_the_stanza_becomes_a_file_that_the_line_names(
 
 
 def taken(
-    monkeypatch: pytest.MonkeyPatch, work: Path, text: str, answers: dict[str, AptAnswer] | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    work: Path,
+    text: str,
+    answers: dict[str, AptAnswer] | None = None,
+    suite: str = "bookworm",
 ) -> sources.Sources:
     """Sources of a machine whose apt has ``text``; ``answers`` is what its mirrors say about suites."""
     known = answers or {}
     monkeypatch.setattr(sources, "_configured", lambda: parse(text))
     monkeypatch.setattr(sources, "ask", lambda entry, _: known.get(entry.suite, AptAnswer(origin="Debian")))
-    return sources.find(work)
+    return sources.find(work, suite)
 
 
 def test_what_was_taken_is_said_and_passwords_are_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -256,9 +260,9 @@ def test_other_archives_of_the_same_name_are_left_out_where_debian_answers(
     text = "deb http://m.example/debian bookworm main\ndeb http://soft.example/debian/12/prod bookworm main\n"
     monkeypatch.setattr(sources, "_configured", lambda: parse(text))
     monkeypatch.setattr(sources, "ask", lambda entry, _: AptAnswer("Debian" if "//m." in entry.uri else "soft-prod"))
-    assert sources.find(tmp_path).lines == "deb http://m.example/debian bookworm main\n"
+    assert sources.find(tmp_path, "bookworm").lines == "deb http://m.example/debian bookworm main\n"
     monkeypatch.setattr(sources, "ask", lambda *_: AptAnswer("our own mirror"))  # all signed anew: no better is known
-    assert sources.find(tmp_path).lines == text
+    assert sources.find(tmp_path, "bookworm").lines == text
 
 
 @pytest.mark.parametrize("text", [TABLE["Ubuntu"][0], ""])
@@ -279,17 +283,46 @@ def test_a_machine_without_apt_is_told_that_the_lab_is_all_it_lacks(
 ) -> None:
     monkeypatch.setattr(sources, "find_program", lambda _: None)
     with pytest.raises(ProblemError) as caught:
-        sources.find(tmp_path)
+        sources.find(tmp_path, "bookworm")
     (problem,) = caught.value.problems
     assert "Testix 1" in problem.message
     assert "everything else of ipsecplan works here" in (problem.hint or "")
 
 
 @pytest.mark.parametrize(
+    ("suite", "wanted"),
+    [
+        ("sid", ["sid"]),
+        ("forky", ["forky", "forky-updates", "forky-security"]),
+        ("trixie-backports", ["trixie-backports"]),
+        ("bookworm-backports", ["bookworm-backports"]),
+    ],
+)
+def test_a_suite_gets_what_debian_keeps_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suite: str, wanted: list[str]
+) -> None:
+    text = "deb http://m.example/debian trixie main\ndeb http://s.example/security trixie-security main\n"
+    found = taken(monkeypatch, tmp_path, text, suite=suite)
+    assert [line.split()[-2] for line in found.lines.splitlines()] == wanted
+    assert "without" not in found.words
+
+
+def test_a_file_of_ones_own_gives_every_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "mine"
+    file.write_text("deb http://m.example/d trixie main\ndeb http://m.example/d bookworm main\n")
+    monkeypatch.setenv("IPSECPLAN_LAB_APT_SOURCES", str(file))
+    lines = {suite: sources.find(tmp_path, suite).lines for suite in ("bookworm", "trixie", "sid")}
+    assert lines == {suite: f"deb http://m.example/d {suite} main\n" for suite in lines}
+    monkeypatch.setattr(sources, "_configured", lambda: parse("deb http://n.example/d sid main\n"))
+    monkeypatch.setattr(sources, "ask", lambda *_: AptAnswer(origin="Debian"))
+    assert sources.find(tmp_path, "sid", variable=False).lines == "deb http://n.example/d sid main\n"
+
+
+@pytest.mark.parametrize(
     "text",
     [
-        "deb http://m.example/d oldstable main\n",
-        "Types: deb\nURIs: http://m.example/d\nSuites: oldstable\nComponents: main\n",
+        "deb http://m.example/d own-name main\n",
+        "Types: deb\nURIs: http://m.example/d\nSuites: own-name\nComponents: main\n",
     ],
 )
 def test_a_file_of_ones_own_is_taken_in_either_format_as_it_is(
@@ -298,8 +331,8 @@ def test_a_file_of_ones_own_is_taken_in_either_format_as_it_is(
     file = tmp_path / "mine"
     file.write_text(text)
     monkeypatch.setenv("IPSECPLAN_LAB_APT_SOURCES", str(file))
-    found = sources.find(tmp_path)
-    assert found.lines == "deb http://m.example/d oldstable main\n"
+    found = sources.find(tmp_path, "bookworm")
+    assert found.lines == "deb http://m.example/d own-name main\n"
     assert str(file) in found.words
 
 
@@ -315,7 +348,7 @@ def test_a_file_of_ones_own_that_is_no_use_is_named(
         file.write_bytes(content)
     monkeypatch.setenv("IPSECPLAN_LAB_APT_SOURCES", str(file))
     with pytest.raises(ProblemError) as caught:
-        sources.find(tmp_path)
+        sources.find(tmp_path, "bookworm")
     (problem,) = caught.value.problems
     assert str(file)[:40] in problem.message
     assert words in problem.message
@@ -335,7 +368,7 @@ def test_apt_is_asked_with_this_machines_settings_and_without_its_hooks(
 ) -> None:
     seen: list[str] = []
 
-    def answers(*argv: str, limit: float = 0) -> str:
+    def answers(*argv: str, limit: float = 0, folder: Path | None = None) -> str:
         if argv[0] == "apt-config":
             return ""
         config = Path(argv[argv.index("-c") + 1])
@@ -343,12 +376,12 @@ def test_apt_is_asked_with_this_machines_settings_and_without_its_hooks(
         (config.parent / "lists" / "x_InRelease").write_text("Hash: SHA256\n\nOrigin: Debian\nLabel: Debian\n")
         return ""
 
-    monkeypatch.setattr(sources, "_apt", answers)
+    monkeypatch.setattr(sources, "apt", answers)
     assert sources.ask(Entry("http://m.example/debian", "bookworm"), tmp_path) == AptAnswer(origin="Debian")
     assert "#clear APT::Update;" in seen[0]
     assert seen[0].endswith("deb http://m.example/debian bookworm main\n")
     complaint = "Err:1 http://u:p@m.example x\n  404  Not Found\nW: Download is performed unsandboxed\nReading\n"
-    monkeypatch.setattr(sources, "_apt", lambda *argv, **_: complaint if argv[0] == "apt-get" else "")
+    monkeypatch.setattr(sources, "apt", lambda *argv, **_: complaint if argv[0] == "apt-get" else "")
     refused = sources.ask(Entry("http://m.example/debian", "bookworm"), tmp_path)
     assert refused == AptAnswer(refusal="Err:1 http://***@m.example x; 404  Not Found")
 

@@ -294,12 +294,56 @@ def test_the_floor_that_a_release_wants(monkeypatch: pytest.MonkeyPatch) -> None
         "1 of 2 block policies are missing, first 10.0.0.3/32",
         "1 block policies are for addresses that are no peers, first 10.0.0.9/32",
     ]
+    monkeypatch.setattr(guard_here, "DEAF", "/dev/null")  # is there
+    assert guard_here.gaps()[2].startswith("`nft monitor` ends by itself")
     assert xfrm.ours(listed[0], {"protect": "hosts"}), "preflight must not take it for somebody else's"
     assert guard.floor("geneve", 6081, family="ipv6", peers=["fd00::2"]).startswith(
         "xfrm policy update dir out src ::/0 dst fd00::2/128 proto udp dport 6081 action block"
     )
     with pytest.raises(ValueError, match="does not appear"):
         guard.floor("vxlan", 4789, family="ipv4", peers=["10.0.0.1\nxfrm policy flush"])
+
+
+@pytest.mark.parametrize(("watching", "restarts"), [("new\n", 0), ("old\n", 1), (None, 1)])
+def test_a_watchdog_of_an_earlier_file_is_started_anew(
+    monkeypatch: pytest.MonkeyPatch, watching: str | None, restarts: int
+) -> None:
+    texts = {guard_here.SCRIPT: "new\n", guard_here.WATCHING: watching}
+    started: list[object] = []
+    monkeypatch.setattr(guard_here, "read", texts.get)
+    monkeypatch.setattr(guard_here, "installed", set)
+    monkeypatch.setattr(guard_here, "running", lambda: True)
+    monkeypatch.setattr(guard_here, "guard_difference", lambda: None)
+    monkeypatch.setattr(guard_here.xfrm, "guard", lambda: {"mode": "drop"})
+    monkeypatch.setattr(guard_here.core, "remove", lambda _: None)
+    monkeypatch.setattr(guard_here.subprocess, "Popen", lambda argv, **_: started.append(argv))
+    assert guard_here.close() is bool(restarts)
+    assert len(started) == restarts
+
+
+def test_an_nft_that_the_watchdog_would_not_hear_is_an_error_of_preflight(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[Any, ...]] = []
+
+    def run(*argv: Any, **options: Any) -> Any:
+        ran.append((argv, options.get("stdin")))
+        return Done(1, "Error: syntax error\n", "") if "hears" in argv else Done(0, "", "")
+
+    monkeypatch.setattr(kernel_trial, "run", run)
+    monkeypatch.setattr(kernel_trial.xfrm_interfaces, "kernel_supports", lambda *_: [])
+    monkeypatch.setattr(kernel_trial.addresses, "addresses", lambda _: [])
+    node: Any = {"esp": {"negotiated": [], "mode": "TRANSPORT"}, "peers": []}
+    assert kernel_trial.trial(node) == []
+    (found,) = kernel_trial.trial(node, "#!/bin/sh\n")
+    assert (found["code"], found["severity"]) == ("IPP636", "error")
+    assert "Error: syntax error" in found["message"]
+    assert [stdin for argv, stdin in ran if "hears" in argv] == [b"#!/bin/sh\n"], "the script that will be installed"
+    assert ran[-1][0][:3] == ("ip", "netns", "delete")
+
+
+def test_the_counters_are_those_that_the_kernel_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "XfrmInError             \t0\nXfrmInIptfsError        \t3\nXfrmOutNoQueueSpace     \t1\nXfrmNew x\n\n"
+    monkeypatch.setattr(xfrm, "read", lambda path: text if path == "/proc/net/xfrm_stat" else None)
+    assert xfrm.errors() == {"XfrmInIptfsError": 3, "XfrmOutNoQueueSpace": 1}
 
 
 # what preflight says over the wire

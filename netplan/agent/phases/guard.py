@@ -19,6 +19,8 @@ SCRIPT = "/usr/local/lib/ipsecplan/guard.sh"
 WATCH = "ipsecplan-watch.service"
 WATCH_S = 90  # systemd reads all its units anew before it starts it
 WATCH_UNIT = "/etc/systemd/system/" + WATCH
+WATCHING = state.RUN + "/watching"  # the file that the running watchdog was started from
+DEAF = state.RUN + "/deaf"  # while it exists, the watchdog only looks now and then
 RELAXED = state.RUN + "/relaxed"  # while it exists, the watchdog doesn't reload the guard
 
 
@@ -69,7 +71,7 @@ def close() -> bool:
         lacking = wants - installed()
         if lacking:
             raise Stop(finding("IPP612", f"the kernel did not accept the block policy to {sorted(lacking)[0]}"))
-    was = running()
+    was = running() and read(SCRIPT) == read(WATCHING)  # one that was started from an earlier file goes on with it
     if not was:
         reread = f"systemctl daemon-reload; systemctl restart {WATCH}"  # the drop-in of strongswan.service too
         none = subprocess.DEVNULL
@@ -106,6 +108,8 @@ def gaps() -> list[str]:
         words.append(f"{len(more)} block policies are for addresses that are no peers, first {more[0]}")
     if not running():
         words.append("ipsecplan-watch.service is not running: nothing reloads the guard")
+    elif os.path.exists(DEAF):
+        words.append(f"`nft monitor` ends by itself: a removed guard comes back late; `journalctl -u {WATCH}` says why")
     return words
 
 

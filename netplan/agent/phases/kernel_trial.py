@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..protocol.reply import Finding
 
 NAME = "ipsecplan-test-%d"
+WATCH_S = 120  # of which a healthy machine needs one
 GUARD_TEST = (
     "table inet ipsecplan_test {\n"
     "chain out { type filter hook output priority 0; udp dport 4789 rt ipsec missing counter drop; }\n"
@@ -62,8 +63,11 @@ def _key(octets: int) -> str:
     return "0x" + "00" * octets  # an SA that no packet ever meets
 
 
-def trial(node: NodeJson) -> list[Finding]:
-    """Make and remove a state and a policy for every planned algorithm, in the planned mode, and load a guard."""
+def trial(node: NodeJson, watchdog: str | None = None) -> list[Finding]:
+    """Make and remove a state and a policy for every planned algorithm, in the planned mode, and load a guard.
+
+    ``watchdog`` is the text of guard.sh, which says whether it would hear that the guard was removed.
+    """
     name, wrong = NAME % os.getpid(), []
     made = run("ip", "netns", "add", name)
     if made.code != 0:
@@ -76,10 +80,22 @@ def trial(node: NodeJson) -> list[Finding]:
         done = run("nsenter", "--net=/run/netns/" + name, "nft", "-f", "-", stdin=GUARD_TEST.encode())
         if done.code != 0:
             wrong.append(finding("IPP636", f"the kernel refuses the guard: {done.said}", "modprobe nf_tables nft_xfrm"))
+        elif watchdog:
+            wrong += _hears(name, watchdog)
         wrong += xfrm_interfaces.kernel_supports(name, node)
     finally:
         run("ip", "netns", "delete", name)
     return wrong
+
+
+def _hears(name: str, watchdog: str) -> list[Finding]:
+    done = run(
+        "nsenter", "--net=/run/netns/" + name, "/bin/sh", "-s", "hears", stdin=watchdog.encode(), timeout=WATCH_S
+    )
+    if done.code == 0:
+        return []
+    text = f"`nft monitor` doesn't report that a table was removed, so nothing would put the guard back: {done.said}"
+    return [finding("IPP636", text, "try it by hand: nft monitor, and nft add and delete a table beside it")]
 
 
 def _one(name: str, node: NodeJson, algorithm: str, six: bool) -> list[Finding]:

@@ -57,7 +57,7 @@ def preflight(request: Request) -> PreflightWork:
         + disk_reserve.check([entry["path"] for entry in request["files"]], request["payload_bytes"])
     )
     wrong += (
-        kernel_trial.trial(node)
+        kernel_trial.trial(node, request.get("watchdog"))
         + _overlay(node)
         + _other(node, request["tx"])
         + xfrm_interfaces.preflight(node)

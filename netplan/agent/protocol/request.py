@@ -39,6 +39,7 @@ class RequestOptional(TypedDict, total=False):
     stop_when_same: bool  # status: no phase after it where nothing differs
     payload_bytes: int  # preflight: how much the release has at most
     script: str | None  # preflight: revert.sh, to be tried
+    watchdog: str | None  # preflight: guard.sh, to be tried
     run: str  # preflight, reachability: the words that packets of this run carry
     held_mtu: int  # lower-devices: the size in bytes that is kept instead of the release's
     pairs: list[str]  # encrypt: the pairs whose turn it is

@@ -1,14 +1,16 @@
 #!/bin/sh
 # customize.sh ROOT KERNEL_TREE SCRIPTS: turn a fresh Debian tree into the lab's root (guest and nodes alike).
-# KERNEL_TREE is an unpacked linux-image package; SCRIPTS is the folder this file is in.
+# KERNEL_TREE is the unpacked packages of a kernel; SCRIPTS is the folder this file is in.
 set -eu
 root=$1
 kernel=$2
 scripts=$3
 
-# Kernel modules: all of the network and cryptography, none of the hardware.
-release=$(ls "$kernel/lib/modules")
-from=$kernel/lib/modules/$release/kernel
+# Kernel modules: all of the network and cryptography, none of the hardware. Packages before Debian 13 have them in /lib.
+modules=$kernel/usr/lib/modules
+[ -d "$modules" ] || modules=$kernel/lib/modules
+release=$(ls "$modules")
+from=$modules/$release/kernel
 to=$root/lib/modules/$release/kernel
 for part in arch crypto lib net fs/overlayfs drivers/block drivers/char drivers/crypto drivers/net drivers/virtio; do
     [ -d "$from/$part" ] || continue
@@ -18,7 +20,7 @@ done
 for part in drivers/net/ethernet drivers/net/wireless drivers/net/usb drivers/net/phy net/bluetooth net/can net/sctp net/9p arch/x86/kvm; do
     rm -rf "${to:?}/$part"
 done
-cp "$kernel/lib/modules/$release"/modules.* "$root/lib/modules/$release/"
+cp "$modules/$release"/modules.* "$root/lib/modules/$release/"
 depmod -b "$root" "$release"
 
 # Our own programs.
@@ -41,9 +43,17 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     dev-hugepages.mount dev-mqueue.mount sys-fs-fuse-connections.mount kmod-static-nodes.service \
     systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-random-seed.service systemd-pstore.service \
     systemd-firstboot.service systemd-remount-fs.service systemd-journal-flush.service systemd-machined.service \
-    systemd-networkd-wait-online.service systemd-resolved.service systemd-timesyncd.service; do
+    sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount modprobe@configfs.service systemd-creds.socket \
+    systemd-networkd-wait-online.service systemd-resolved.service systemd-timesyncd.service \
+    ldconfig.service systemd-hostnamed.service systemd-hostnamed.socket systemd-hwdb-update.service \
+    systemd-importd.service systemd-importd.socket systemd-journal-catalog-update.service systemd-mountfsd.socket \
+    systemd-networkd-persistent-storage.service systemd-nsresourced.socket systemd-sysext.service \
+    systemd-sysext.socket systemd-confext.service systemd-update-done.service systemd-userdbd.socket; do
     ln -sf /dev/null "$units/$unit"
 done
+# It makes sockets for SSH that nobody here connects to.
+mkdir -p "$root/etc/systemd/system-generators"
+ln -sf /dev/null "$root/etc/systemd/system-generators/systemd-ssh-generator"
 rm -f "$root/lib/systemd/network/80-container-host0.network" # would ask for an address on every start
 
 # Logging in costs processor time, and under emulation that is what a lab has least of.
@@ -59,19 +69,26 @@ PrintMotd no
 EOF
 rm -f "$root"/etc/ssh/ssh_host_*
 
-# Loading all of strongSwan's plugins takes seconds under emulation; these are the ones host-to-host IPsec uses.
+# Loading all of strongSwan's plugins takes seconds under emulation; these are the ones host-to-host IPsec uses. Which of
+# them are files differs from version to version: one that is not there was built into another, or is not needed.
+there() {
+    for plugin; do
+        [ ! -e "$root/usr/lib/ipsec/plugins/libstrongswan-$plugin.so" ] || printf '%s ' "$plugin"
+    done
+}
+common='random nonce openssl pem x509 pubkey pkcs1 pkcs8'
 cat >"$root/etc/strongswan.d/zz-lab.conf" <<EOF
 charon-systemd {
   load_modular = no
-  load = random nonce openssl pem x509 revocation constraints pubkey pkcs1 pkcs8 kdf kernel-netlink socket-default vici updown
+  load = $(there $common revocation constraints kdf kernel-netlink socket-default vici updown)
 }
 swanctl {
   load_modular = no
-  load = random nonce openssl pem x509 pubkey pkcs1 pkcs8
+  load = $(there $common)
 }
 pki {
   load_modular = no
-  load = random nonce openssl pem x509 pubkey pkcs1 pkcs8
+  load = $(there $common)
 }
 EOF
 

@@ -1,14 +1,15 @@
 #!/bin/sh
-# direct.sh FOLDER IMAGE CGROUP PROGRAM MARKER: become "the guest" on the host's own kernel and run PROGRAM of the image as
+# direct.sh FOLDER IMAGE CGROUP PROGRAM MARKER [RELEASE=IMAGE...]: become "the guest" on the host's own kernel and run PROGRAM of the image as
 # process 1. To be started in mount, network, UTS and IPC namespaces of its own, so that nothing here reaches the host and all
 # of it is gone with its last process. FOLDER has config.tar, console.log and the empty folders root and cgroup. MARKER is not
-# used: by that word the process is known.
+# used: by that word the process is known. Further images are the roots of nodes of other releases.
 set -eu
 folder=$1
 image=$2
 cgroup=$3
 program=$4
 marker=$5
+shift 5
 
 if [ -z "${LAB_STAGE:-}" ]; then
     mount --make-rprivate /
@@ -16,7 +17,7 @@ if [ -z "${LAB_STAGE:-}" ]; then
     mkdir -p "$folder/cgroup/$cgroup"
     echo $$ >"$folder/cgroup/$cgroup/cgroup.procs"
     export LAB_STAGE=2
-    exec unshare --pid --cgroup --fork --kill-child=KILL -- sh "$0" "$folder" "$image" "$cgroup" "$program" "$marker"
+    exec unshare --pid --cgroup --fork --kill-child=KILL -- sh "$0" "$folder" "$image" "$cgroup" "$program" "$marker" "$@"
 fi
 
 root=$folder/root
@@ -29,6 +30,10 @@ mount -t tmpfs -o mode=755 dev "$root/dev"
 mount -t tmpfs -o mode=755 run "$root/run"
 mount -t tmpfs tmp "$root/tmp"
 mount -t tmpfs -o mode=755 nodes "$root/var/lib/lab"
+for other; do
+    mkdir -p "$root/run/lab-roots/${other%%=*}"
+    mount -o ro,loop "${other#*=}" "$root/run/lab-roots/${other%%=*}"
+done
 mkdir "$root/dev/pts" "$root/dev/shm" "$root/dev/net"
 mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"

@@ -35,6 +35,15 @@ tar -x -C /run/lab -f "${LAB_DISK:-/dev/vdb}" || say "no configuration on the se
 # shellcheck source=/dev/null
 . /run/lab/guest/lab.env
 say modules
+# Roots of the nodes that run another release than this machine: the disks after the second, in the order of $LAB_ROOTS.
+# On the host's own kernel, direct.sh has mounted them.
+set -- c d e f
+for release in $LAB_ROOTS; do
+    [ -z "${LAB_DIRECT:-}" ] || break
+    mkdir -p "/run/lab-roots/$release"
+    mount -t ext4 -o ro "/dev/vd$1" "/run/lab-roots/$release" || say "no root of $release"
+    shift
+done
 
 hostname lab-guest
 ulimit -n 65536 2>/dev/null || :

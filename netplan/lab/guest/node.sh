@@ -9,9 +9,12 @@ cgroup=/sys/fs/cgroup/$node
 # shellcheck source=/dev/null
 . /run/lab/guest/lab.env
 
+release=$(cat "/run/lab/guest/$node.release")
+lower=/run/lab-roots/$release
+[ -d "$lower" ] || lower=/
 if ! mountpoint -q "$root"; then
     mkdir -p "$home/upper" "$home/work" "$root"
-    mount -t overlay -o "lowerdir=/,upperdir=$home/upper,workdir=$home/work" overlay "$root" || exit 1
+    mount -t overlay -o "lowerdir=$lower,upperdir=$home/upper,workdir=$home/work" overlay "$root" || exit 1
     cp -a "/run/lab/nodes/$node/." "$root/" || exit 1
 fi
 
@@ -38,13 +41,16 @@ ip link set "vb-$node" master br0 up || exit 1
 mkdir -p /run/udev/data
 echo I:1 >"/run/udev/data/n$(cat "/sys/class/net/nic-$node/ifindex")"
 
+# The modules in a node's own root may be of another kernel than the one that runs.
 # In a virtual machine a node may do all; on the host's own kernel only what nspawn gives by default, and its own network.
 capabilities=all
 console=/dev/ttyS0
+set -- --bind-ro=/usr/lib/modules
 if [ -n "${LAB_DIRECT:-}" ]; then
     capabilities=CAP_NET_ADMIN,CAP_NET_RAW
     console=/run/lab-console
+    set --
 fi
 exec env SYSTEMD_NSPAWN_API_VFS_WRITABLE=network systemd-nspawn --quiet --directory="$root" --machine="$node" \
-    --bind="$console:/dev/lab" --boot --register=no --keep-unit --link-journal=no --network-interface="nic-$node" --capability="$capabilities" \
+    --bind="$console:/dev/lab" "$@" --boot --register=no --keep-unit --link-journal=no --network-interface="nic-$node" --capability="$capabilities" \
     --resolv-conf=off --timezone=off --console=pipe

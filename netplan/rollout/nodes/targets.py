@@ -76,9 +76,9 @@ class Target:
     def _content(self, entry: FileEntry) -> bytes:
         return unpacked(present(self.contents.get(entry["sha256"]), f"the content of {entry['path']}"))
 
-    def revert_script(self) -> str | None:
-        """Return the text of revert.sh, which preflight has a timer run; None when the release has none."""
-        found = next((f for f in self.files if f["path"].endswith("/revert.sh")), None)
+    def script(self, name: str) -> str | None:
+        """Return the text of ``revert.sh`` or ``guard.sh``, which preflight tries; None when the release has none."""
+        found = next((f for f in self.files if f["path"].endswith(f"/{name}")), None)
         return self._content(found).decode("utf-8", "replace") if found else None
 
 

@@ -3,6 +3,7 @@
 #
 #   guard.sh load      guard and block policies as the files say: at boot before the network, and after a removal
 #   guard.sh watch     does that within a second of the guard's disappearance; sleeps until nftables reports something
+#   guard.sh hears     in a network namespace of its own: does nftables here report what `watch` waits for?
 #   guard.sh orphans   before charon starts: removes the SAs that a killed charon left, which nobody would rekey
 #   guard.sh wake      after it started: tells those peers, who still send what nobody here can decrypt
 #
@@ -17,17 +18,27 @@ ETC=/etc/ipsecplan
 RUN=/run/ipsecplan
 TABLE="inet ipsecplan"
 ROUTE=/usr/local/lib/ipsecplan/route.sh # with route-based tunnels only
-RECHECK_S=60
+RECHECK_S=300 # nftables reports every change, and says so when reports were lost
+# lines among those of nft monitor
+LOOK="ipsecplan: look"
+ENDED="ipsecplan: nft monitor ended"
 
-fingerprint() {
+# The table as nft lists it; exit code 1 and nothing when there is none.
+listing() {
 	# shellcheck disable=SC2086  # two words
-	nft -s list table ${TABLE} 2>/dev/null | cksum
+	listed=$(nft -s list table ${TABLE} 2>&1) && echo "${listed}" && return 0
+	case ${listed} in
+	*"No such file or directory"*) ;;
+	*) echo "ipsecplan: ${listed}" >&2 ;;
+	esac
+	return 1
 }
 
-# What the table has to look like is learned in a namespace of its own: here, somebody may flush at the wrong moment.
+# First the guard, then all else. What the table has to look like is learned in a namespace of its own: here, somebody may
+# flush at the wrong moment.
 load() {
-	unshare --net /bin/sh "$0" learn >"${RUN}/guard.sum.tmp" && mv -f "${RUN}/guard.sum.tmp" "${RUN}/guard.sum"
 	nft -f "${ETC}/guard.nft" || return 1
+	unshare --net /bin/sh "$0" learn >"${RUN}/guard.list.tmp" && mv -f "${RUN}/guard.list.tmp" "${RUN}/guard.list"
 	grep -q ' drop$' "${ETC}/guard.nft" || return 0 # a guard that only counts has no block policies
 	[ -r "${ETC}/floor" ] && ip -force -batch "${ETC}/floor"
 	tunnels
@@ -41,7 +52,7 @@ tunnels() {
 	sh "${ROUTE}" check && echo "ipsecplan: ways into the interfaces were gone; they are back"
 }
 
-learn() { nft -f "${ETC}/guard.nft" && fingerprint; }
+learn() { nft -f "${ETC}/guard.nft" && listing; }
 
 # One at a time. Who makes $RUN/relaxed and then has had this lock knows that nothing is about to reload the guard.
 locked() {
@@ -54,37 +65,111 @@ locked() {
 # While revert.sh accepts clear packets, the file $RUN/relaxed says so.
 keep() {
 	[ -e "${RUN}/relaxed" ] || [ ! -r "${ETC}/guard.nft" ] && return
-	loaded=$(fingerprint)
-	learned=$(cat "${RUN}/guard.sum" 2>/dev/null)
-	if [ "${loaded}" = "${learned}" ]; then
+	if now=$(listing) && [ -r "${RUN}/guard.list" ] && learned=$(cat "${RUN}/guard.list") &&
+		[ "${now}" = "${learned}" ]; then
 		tunnels
 		return
 	fi
 	load && echo "ipsecplan: the guard was gone or changed; it is back"
 }
 
-watch() {
-	while :; do
-		# a line of our own after a second: what happened before nft listened
-		{
-			timeout "${RECHECK_S}" nft monitor destroy 2>/dev/null &
-			sleep 1
-			echo "${TABLE}"
-			wait
-		} | grep --line-buffered -F "${TABLE}" | while read -r _; do locked keep; done
+# Standard output: what nft reports in $1 seconds, and how it ended; what it complains of goes to the journal. Without a
+# word for the kind of event: which words there are differs from version to version.
+listen() {
+	timeout "$1" nft monitor
+	echo "${ENDED} $?"
+}
+
+# Of that, the lines that matter: of our table, the end of a change, reports that were lost, and our own.
+matters() { grep --line-buffered -F -e "${TABLE}" -e "# new generation" -e "lost some" -e "${ENDED}" -e "${LOOK}"; }
+
+# Standard input: these lines. Puts back what is gone at the end of each change to our table, however many lines it has.
+# Exit code 1: nft ended by itself, so nothing is heard.
+heed() {
+	changed=
+	while read -r line; do
+		case ${line} in
+		"${ENDED} 124") return 0 ;; # by timeout(1)
+		"${ENDED} "*)
+			locked keep
+			return 1
+			;;
+		"${LOOK}" | *"lost some"*)
+			changed=
+			locked keep
+			;;
+		*"${TABLE}"*) changed=1 ;;
+		*)
+			[ -z "${changed}" ] || locked keep
+			changed=
+			;;
+		esac
 	done
+	return 1
+}
+
+watch() {
+	cp "$0" "${RUN}/watching" # which version of this file it is that runs
+	rm -f "${RUN}/deaf"
+	pause=1
+	while :; do
+		# lines of our own: what happened before nft listened, on a slow machine too
+		if {
+			listen "${RECHECK_S}" &
+			for seconds in 1 4; do
+				sleep "${seconds}"
+				echo "${LOOK}"
+			done
+			wait
+		} | matters | heed; then
+			pause=1
+			rm -f "${RUN}/deaf"
+			continue
+		fi
+		: >"${RUN}/deaf"
+		echo "ipsecplan: nft monitor ended, so a removed guard comes back only after up to ${pause} s" >&2
+		sleep "${pause}"
+		pause=$((pause * 2))
+		[ "${pause}" -le "${RECHECK_S}" ] || pause=${RECHECK_S}
+	done
+}
+
+# In a namespace that can be thrown away: is the removal of our table heard? Says why not. Few tries, so that lines which
+# wait in a buffer until there are more don't count as heard.
+hears() {
+	heard=${RUN}/heard.$$
+	timeout 60 nft monitor >"${heard}" 2>&1 &
+	monitor=$!
+	tries=0
+	result=1
+	while [ "${tries}" -lt 10 ]; do
+		sleep 0.2
+		# shellcheck disable=SC2086  # two words
+		{ nft add table ${TABLE} && nft delete table ${TABLE}; } || break
+		sleep 0.2
+		if grep -q "delete table ${TABLE}" "${heard}" && grep -q "^# new generation" "${heard}"; then
+			result=0
+			break
+		fi
+		kill -0 "${monitor}" || break
+		sleep "${tries}"
+		tries=$((tries + 1))
+	done
+	kill "${monitor}" && wait "${monitor}"
+	[ "${result}" = 0 ] || head -c 300 "${heard}"
+	rm -f "${heard}"
+	return "${result}"
 }
 
 orphans() {
 	[ -e "${RUN}/relaxed" ] || tunnels
 	# somebody does IKE here: the SAs are in use
-	ike=$(ss -Hlun 'sport = :500' 2>/dev/null)
-	[ -z "${ike}" ] || return 0
+	used=$(ss -Hlun 'sport = :500') && [ -z "${used}" ] || return 0
 	[ -r "${ETC}/any.conf" ] && stale
-	[ -r "${ETC}/peers" ] && ip xfrm state list nokeys 2>/dev/null | grep -q . || return 0
+	[ -r "${ETC}/peers" ] && ip xfrm state list nokeys | grep -q . || return 0
 	while read -r local remote _; do
-		ip xfrm state deleteall src "${local}" dst "${remote}" proto esp 2>/dev/null
-		ip xfrm state deleteall src "${remote}" dst "${local}" proto esp 2>/dev/null
+		ip xfrm state deleteall src "${local}" dst "${remote}" proto esp
+		ip xfrm state deleteall src "${remote}" dst "${local}" proto esp
 	done <"${ETC}/peers"
 	: >"${RUN}/orphans"
 }
@@ -94,8 +179,8 @@ orphans() {
 stale() {
 	while read -r local remote _; do
 		case ${local} in *:*) width=128 ;; *) width=32 ;; esac
-		ip xfrm policy deleteall dir out src "${local}/${width}" dst "${remote}/${width}" 2>/dev/null
-		ip xfrm policy deleteall dir in src "${remote}/${width}" dst "${local}/${width}" 2>/dev/null
+		ip xfrm policy deleteall dir out src "${local}/${width}" dst "${remote}/${width}"
+		ip xfrm policy deleteall dir in src "${remote}/${width}" dst "${local}/${width}"
 	done <"${ETC}/peers"
 }
 
@@ -107,7 +192,7 @@ wake() {
 		return
 	fi
 	while read -r _ _ pair; do # a negative time: charon answers at once and goes on by itself
-		timeout 10 swanctl --initiate --ike "${pair}" --timeout -1 >/dev/null 2>&1
+		timeout 10 swanctl --initiate --ike "${pair}" --timeout -1 >/dev/null
 	done <"${ETC}/peers"
 }
 
@@ -117,26 +202,26 @@ wake() {
 introduce() {
 	# swanctl takes no connection whose shared section is in another file
 	cat "${ETC}/start-none.conf" "${ETC}/pairs.conf" >"${RUN}/introduce.conf"
-	swanctl --load-conns --file "${RUN}/introduce.conf" >/dev/null 2>&1
-	timeout 10 swanctl --terminate --ike ipsecplan-any --force >/dev/null 2>&1
+	swanctl --load-conns --file "${RUN}/introduce.conf" >/dev/null
+	timeout 10 swanctl --terminate --ike ipsecplan-any --force >/dev/null
 	while read -r _ _ pair; do
-		timeout 10 swanctl --initiate --ike "${pair}" --timeout -1 >/dev/null 2>&1
+		timeout 10 swanctl --initiate --ike "${pair}" --timeout -1 >/dev/null
 	done <"${ETC}/peers"
 	all=$(grep -c . "${ETC}/peers")
 	for _ in 1 2 3 4 5 6; do
 		sleep 0.5
-		up=$(swanctl --list-sas 2>/dev/null | grep -c '^pair-.* ESTABLISHED')
+		up=$(swanctl --list-sas | grep -c '^pair-.* ESTABLISHED')
 		[ "${up}" -lt "${all}" ] || break
 	done
-	swanctl --load-conns >/dev/null 2>&1
+	swanctl --load-conns >/dev/null
 }
 
 mkdir -p "${RUN}"
 case ${1:-} in
 load) locked load ;;
-watch | orphans | wake | learn) "$1" ;;
+watch | orphans | wake | learn | hears) "$1" ;;
 *)
-	echo "usage: guard.sh load | watch | orphans | wake" >&2
+	echo "usage: guard.sh load | watch | hears | orphans | wake" >&2
 	exit 2
 	;;
 esac

@@ -26,7 +26,7 @@ WORSE=4000050
 family() { case $1 in *:*) echo -6 ;; *) echo -4 ;; esac; }
 
 # batch: runs the lines of standard input with ip, all of them; what is there already is no fault, and `check` judges
-batch() { ip -force -batch - 2>/dev/null; }
+batch() { ip -force -batch -; }
 
 make() {
 	while read -r _ _ _ device number mtu; do
@@ -46,7 +46,21 @@ ways() {
 	done <"${from}" | batch
 }
 
-ruled() { ip "$1" rule show 2>/dev/null | grep -q "^${RULE}:.* dport $2 lookup ${TABLE}"; }
+# ways_now FAMILY [WORDS]: the table's routes; that there is no table yet is no fault
+ways_now() {
+	family=$1
+	shift
+	said=$(ip "${family}" route show table "${TABLE}" "$@" 2>&1) || case ${said} in
+	*"table does not exist"*) said= ;;
+	*)
+		echo "ipsecplan: ${said}" >&2
+		said=
+		;;
+	esac
+	[ -z "${said}" ] || echo "${said}"
+}
+
+ruled() { ip "$1" rule show | grep -q "^${RULE}:.* dport $2 lookup ${TABLE}"; }
 
 # rule FILE: the table counts, for what this node sends to the overlay's port
 rule() {
@@ -72,7 +86,7 @@ load() {
 	[ -r "${FILE}" ] || return 0
 	hold
 	for family in -4 -6; do # peers that are no peers any more
-		ip "${family}" route show table "${TABLE}" type prohibit 2>/dev/null | while read -r _ peer _; do
+		ways_now "${family}" type prohibit | while read -r _ peer _; do
 			grep -q " ${peer} xi-" "${FILE}" || ip "${family}" route delete prohibit "${peer}" table "${TABLE}" metric "${WORSE}"
 		done
 	done
@@ -88,7 +102,7 @@ check() {
 	read -r port _ peer _ <"${FILE}" || return 0
 	family=$(family "${peer}")
 	ruled "${family}" "${port}" || return 1
-	found=$(ip "${family}" route show table "${TABLE}" 2>/dev/null)
+	found=$(ways_now "${family}")
 	while read -r _ _ peer device _; do
 		case ${found} in *"prohibit ${peer} "*) ;; *) return 1 ;; esac
 		case ${found} in *"${peer} dev ${device} "*) ;; *) return 1 ;; esac
