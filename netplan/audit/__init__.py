@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from netplan.audit.formats import precedence
 from netplan.audit.inputs import Text, texts
 from netplan.audit.judge import Given, findings
 from netplan.audit.model import Evidence, Finding, Skipped
@@ -34,6 +35,7 @@ def audit(inputs: Iterable[Text | Skipped], given: Given) -> Report:
             evidence.skipped.append(each)
         else:
             read(each, evidence)
+    precedence.settle(evidence)
     return Report(
         tuple(findings(evidence, given)), tuple(evidence.skipped), evidence.understood, len(evidence.settings)
     )

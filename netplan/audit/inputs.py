@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from netplan.audit import archives
 from netplan.audit.model import Skipped
 from netplan.problems import present, printable
 
@@ -57,6 +58,11 @@ def texts(paths: Iterable[str]) -> Iterator[Text | Skipped]:
             if isinstance(name, Skipped):
                 yield name
                 continue
+            if archives.is_archive(name) and Path(name).is_file():
+                for found in _archive(name, left):
+                    left -= len(found.text) if isinstance(found, Text) else 0
+                    yield found
+                continue
             files += 1
             if files > MAX_FILES:
                 yield Skipped(path, f"more than {MAX_FILES} files; the rest was left out")
@@ -65,6 +71,22 @@ def texts(paths: Iterable[str]) -> Iterator[Text | Skipped]:
             if isinstance(found, Text):
                 left -= len(found.text)
             yield found
+
+
+def _archive(path: str, left: int) -> Iterator[Text | Skipped]:
+    """Generate the texts in a tar or zip of a diagnosis tool, under ``archive/member``."""
+    found = False
+    try:
+        for name, raw in archives.members(path, MAX_FILE):
+            found = True
+            text = _decoded(f"{path}/{name}", raw, min(MAX_FILE, max(left, 0)))
+            left -= len(text.text) if isinstance(text, Text) else 0
+            yield text
+    except (OSError, ValueError) as error:
+        found = True
+        yield Skipped(path, f"can't be read to its end: {printable(str(error))[:200]}")
+    if not found:
+        yield Skipped(path, "an archive without a file that audit reads; give the files themselves")
 
 
 def _remote(path: str) -> Iterator[Text | Skipped]:

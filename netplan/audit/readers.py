@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from netplan.audit import host_links, linux, other_systems, strongswan, xfrm
+from netplan.audit.formats import ifupdown2, recognised, refused, sections
+from netplan.audit.formats import registry as formats
 from netplan.audit.inputs import Text
 from netplan.audit.model import Evidence, Skipped
 from netplan.cni import ADAPTERS
@@ -18,13 +20,29 @@ from netplan.host import ifupdown, networkd, networkmanager
 from netplan.problems import ProblemError
 
 _Reader = Callable[[str, str, Evidence], "str | None"]
-_OTHERS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (other_systems.submariner, other_systems.talos)
+_OTHERS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (other_systems.submariner, *formats.OBJECTS)
 # Kubernetes objects that say nothing about MTU are read in passing, without a word
 _MAX_ITEMS = 50_000
 
 
 def read(text: Text, evidence: Evidence) -> None:
-    """Read one text into the evidence."""
+    """Read one text into the evidence; of a text with the output of several commands, each part."""
+    text = sections.plain(text)
+    parts = sections.split(text)
+    if not parts:
+        _read(text, evidence)
+        return
+    understood, skipped = evidence.understood, len(evidence.skipped)
+    for part in parts:
+        _read(part, evidence)
+    if evidence.understood > understood:
+        evidence.understood = understood + 1
+        return
+    del evidence.skipped[skipped:]
+    _read(text, evidence)
+
+
+def _read(text: Text, evidence: Evidence) -> None:
     for fits, reader in _TEXTS:
         if fits(text.path, text.text):
             reason = reader(text.path, text.text, evidence)
@@ -34,7 +52,7 @@ def read(text: Text, evidence: Evidence) -> None:
                 evidence.understood += 1
             return
     if not _structured(text):
-        evidence.skipped.append(Skipped(text.path, _unknown(text.text)))
+        evidence.skipped.append(Skipped(text.path, recognised.reason(text.text)))
         return
     try:
         documents = list(parse(text.text, text.path))
@@ -60,15 +78,6 @@ def _structured(text: Text) -> bool:
     return bool(re.search(r"^\s*(- )?[\"']?[A-Za-z_][\w./-]*[\"']?:(\s|$)", head, re.M))
 
 
-def _unknown(text: str) -> str:
-    head = text.lstrip()[:400]
-    if "{{" in head:
-        return "a template; audit reads what it renders to"
-    if re.match(r"\d+: \S+: <", head):
-        return "plain output of ip; give `ip -d -j link` (JSON)"
-    return "no format that audit knows"
-
-
 def pieces(document: Document) -> Iterator[Piece]:
     """Generate the objects of a document: the items of a List, the members of a JSON list."""
     root = Piece(document, (), document.data)
@@ -90,19 +99,26 @@ def _audits() -> tuple[Callable[[Piece], list[Setting | Clue]], ...]:
 
 def _piece(piece: Piece, evidence: Evidence) -> bool:
     if linux.is_link(piece.data):
-        linux.links(piece, evidence)
+        linux.links(formats.with_kinds(piece), evidence)
         return True
     if linux.is_route(piece.data):
         linux.routes(piece, evidence)
         return True
     if not isinstance(piece.data, dict):
         return False
+    for fits, reader in formats.WHOLE:
+        if fits(piece.data):
+            reader(piece, evidence)
+            return True
+    refused.check(piece, evidence)
     known = bool(piece.kind and piece.text("apiVersion")) or is_daemon(piece)
     for audit in _audits():
         known = evidence.add(audit(piece)) or known
     for other in _OTHERS:
         known = evidence.add(other(piece)) or known
-    return known or piece.has("network") or piece.has("Name", "Driver") or piece.has("cniVersion")
+    return (
+        known or piece.has("network") or piece.has("Name", "Driver") or piece.has("cniVersion") or piece.has("nftables")
+    )
 
 
 def _nothing(reader: Callable[[str, str, Evidence], None]) -> _Reader:
@@ -114,12 +130,6 @@ def _nothing(reader: Callable[[str, str, Evidence], None]) -> _Reader:
 
 
 def _rules(path: str, text: str, evidence: Evidence) -> str | None:
-    linux.clamps(path, text, evidence)
-    return None
-
-
-def _router(path: str, text: str, evidence: Evidence) -> str | None:
-    other_systems.ios(path, text, evidence)
     linux.clamps(path, text, evidence)
     return None
 
@@ -146,10 +156,10 @@ _TEXTS: tuple[tuple[Callable[[str, str], bool], _Reader], ...] = (
     (lambda p, t: p.endswith("calico/mtu") and bool(re.fullmatch(r"\s*\d{2,5}\s*", t)), _nothing(linux.calico_mtu)),
     (lambda _p, t: networkd.is_unit(t), _nothing(host_links.network_unit)),
     (lambda _p, t: networkmanager.is_keyfile(t), _nothing(host_links.keyfile)),
+    (lambda _p, t: ifupdown2.is_interfaces(t), ifupdown2.read),
     (lambda _p, t: ifupdown.is_interfaces(t), _nothing(host_links.interfaces)),
     (_is_netplan, _nothing(host_links.canonical_file)),
-    (lambda _p, t: other_systems.is_vyos(t), other_systems.vyos),
-    (lambda _p, t: other_systems.is_ios(t), _router),
+    *formats.TEXTS,
     (lambda _p, t: other_systems.is_neutron(t), other_systems.neutron),
     (_is_rules, _rules),
     (lambda _p, t: "ovs-vsctl" in t and not t.lstrip().startswith(("{", "apiVersion")), _script),

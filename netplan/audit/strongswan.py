@@ -146,7 +146,24 @@ _INTEGRITY = {
 }
 
 
+def _proposed(child: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Generate (cipher, integrity) of ``esp_proposals``, which ``--list-conns --raw`` has since strongSwan 6.1."""
+    proposals = child.get("esp_proposals")
+    known = [p for p in proposals.values() if isinstance(p, dict)] if isinstance(proposals, dict) else []
+    if len(known) > 1 and all(len(_words(p, "encr")) > 2 for p in known):
+        return  # strongSwan's own list: nothing was configured
+    for proposal in known:
+        for cipher in _words(proposal, "encr"):
+            for integrity in _words(proposal, "integ") or [""]:
+                yield re.sub(r"^((?:AES|CAMELLIA|SERPENT|TWOFISH)_(?:CBC|CTR))_\d+$", r"\1", cipher), integrity
+
+
 def _child(child: dict[str, Any], live: bool, family: Family | None, location: Location) -> Iterator[Esp]:
+    for cipher, integrity in _proposed(child):
+        told = {**child, "encr-alg": cipher, "integ-alg": integrity, "esp_proposals": {}}
+        yield from _child(told, live, family, location)
+    if any(_proposed(child)):
+        return
     mode = str(child.get("mode", "TUNNEL")).lower()
     selectors = " ".join(_words(child, "local-ts", "remote-ts"))
     cipher, integrity = str(child.get("encr-alg", "")), str(child.get("integ-alg", ""))

@@ -36,6 +36,7 @@ OVERLAY: Mapping[str, str] = {
     "stt": "stt/eth",
     "wireguard": "udp/wireguard",
     "udp": "udp",
+    "gue": "udp/gue",
 }
 BOTH: tuple[Family, ...] = ("ipv4", "ipv6")
 
@@ -191,6 +192,7 @@ class Adapter:
     brings_ipsec: str = ""  # why its own IPsec and that of the hosts exclude each other; empty: it has none
     largest: int = 65535
     unverified: str = ""
+    writes_backend: bool = False  # it compares port and VNI with what there is by itself, and writes them where new
     rules: Callable[[CniRequest], list[Problem]] | None = None
 
     @property

@@ -72,8 +72,8 @@ def patch(
     """Return a patch of ``kind/namespace/name``; ``object`` is a whole object that is applied."""
     kind, namespace, name = target.split("/")
     head: dict[str, Any] = {}
-    if api:
-        head = {"apiVersion": api, "kind": kind, "metadata": {"name": name}}
+    if api:  # a target may name the API group behind the kind, where a cluster can have two kinds of that name
+        head = {"apiVersion": api, "kind": kind.partition(".")[0], "metadata": {"name": name}}
         if namespace:
             head["metadata"]["namespace"] = namespace
     return Artifact(

@@ -13,7 +13,7 @@ from netplan.cni.adapters import bridge
 from netplan.cni.kubernetes import commands, ordered
 from netplan.cni.policies import Baseline, policies
 from netplan.cni.schema_check import check
-from netplan.model.cni_facts import overlay_facts
+from netplan.model.cni_facts import NETWORKS, overlay_facts
 from netplan.plan.types import Plan
 from netplan.problems import Problem, ProblemError, closest, errors, fail, quoted
 from netplan.stack import Stack, parse, solve
@@ -31,7 +31,10 @@ _ENCAPS: dict[str, Encap] = {
 # option -> what it is, and what its value looks like
 OPTIONS: dict[str, tuple[str, str]] = {
     "name": ("name of a network, attachment or container network", r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"),
-    "namespace": ("namespace of an attachment", r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"),
+    "namespace": (
+        "namespace of an attachment, or of a network's objects where none was given",
+        r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?",
+    ),
     "subnet": ("kube-ovn Subnet", r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?"),
     "network": ("flannel's whole pod network", r"[0-9a-fA-F.:]+/\d{1,3}"),
     "bridge": ("bridge of the CNI plugin or of Podman", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}"),
@@ -43,7 +46,7 @@ OPTIONS: dict[str, tuple[str, str]] = {
     "links": ("Calico's mtuIfacePattern", r"[A-Za-z0-9_.^$()|*?+\[\]-]{1,200}"),
     "from": ("the pod MTU that OpenShift has now", r"\d{2,5}"),
     "machine": ("the machine MTU that OpenShift gets", r"\d{2,5}"),
-    "version": ("Docker's version", r"\d+(\.\d+)*"),
+    "version": ("version of Docker or Cilium", r"\d+(\.\d+)*"),
     "cniVersion": ("version of the CNI list", r"\d\.\d\.\d"),
 }
 
@@ -60,6 +63,40 @@ def options_problems(options: Mapping[str, str]) -> list[Problem]:
             message = f"{quoted(value)} can't be the option {key}: {OPTIONS[key][0]}"
             found.append(Problem(code="IPP905", message=message))
     return found
+
+
+# option -> the networks that it means something to; of the others it is said that it has no effect
+_LISTS = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "host-device")
+_MEANT: dict[str, tuple[str, ...]] = {
+    "subnet": ("kube-ovn",),
+    "network": ("flannel", "canal", "k3s"),
+    "links": ("calico", "calico-manifest"),
+    "from": ("openshift",),
+    "machine": ("openshift",),
+    "attach": ("multus",),
+    "vlan": ("vlan", "multus"),
+    "port": ("ovs",),
+    "name": ("podman", "docker-overlay", "multus", *_LISTS),
+    "namespace": tuple(n for n, f in NETWORKS.items() if f.kubernetes and n not in (*_LISTS, "k3s", "openshift")),
+}
+
+
+def unused_options(plugin: str, options: Mapping[str, str]) -> list[Problem]:
+    """Return a warning for every option that a network ignores."""
+    return [
+        Problem(code="IPP905", severity="warning", message=f"option {key} has no effect on {plugin}")
+        for key in options
+        if key in _MEANT and plugin not in _MEANT[key]
+    ]
+
+
+def left_alone(chosen: Adapter, request: CniRequest) -> list[Problem]:
+    """Return a warning for a port that the network does not have by itself: a patch changes the MTU alone."""
+    made = chosen.facts.overlays.get(request.encap.partition(":")[0])
+    if made is None or not request.port or request.port == made.port or chosen.writes_backend:
+        return []
+    message = f"the patches change the MTU alone: port {request.port} (its own is {made.port}) is for you to set"
+    return [Problem(code="IPP905", severity="warning", message=message)]
 
 
 def adapter(plugin: str) -> Adapter:
@@ -126,6 +163,8 @@ def request_for_stack(
     for token in stack.tokens:
         found = _ENCAPS.get(token.text) or _ENCAPS.get(token.text.partition(":")[0])
         encap = found or encap
+    if encap == "none" and names[-2:] in (["ip4", "ip4"], ["ip6", "ip4"]):
+        encap = "ipip"
     return CniRequest(
         pod_mtu=solve(stack, link_mtu).inner_mtu,
         link_mtu=link_mtu,
@@ -163,7 +202,11 @@ class NetworkPlan:
     @functools.cached_property
     def problems(self) -> list[Problem]:
         """What stands against the request, warnings too."""
-        return options_problems(self.request.options) or self.adapter.supports(self.request)
+        said = options_problems(self.request.options)
+        if said:
+            return said
+        found = [*self.adapter.supports(self.request), *unused_options(self.adapter.name, self.request.options)]
+        return [*found, *left_alone(self.adapter, self.request)]
 
     @functools.cached_property
     def own(self) -> list[Artifact]:

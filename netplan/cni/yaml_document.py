@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,7 +46,7 @@ def shown_line(line: str | None) -> str | None:
     return printable(line)[:_SHOWN] if line is not None else None
 
 
-def find_word(path: str, lines: list[str], line: int, word: str = "") -> Location:
+def find_word(path: str, lines: Sequence[str], line: int, word: str = "") -> Location:
     """Return the location of a word in a line (from 0) of a text, or of the line's first character without one."""
     source = lines[line] if line < len(lines) else None
     column = None

@@ -97,14 +97,14 @@ def evaluate(claim: Claim, link: int, stack: Stack | None = None) -> ClaimResult
 
 
 _GCM, _CBC = "esp:aes128gcm16", "esp:aes128-sha256"
-_CILIUM = "cilium/cilium pkg/mtu/mtu.go"
+_CILIUM = "cilium/cilium 1.18 to 1.21.0-pre.0, pkg/mtu/mtu.go"
 _FLANNEL = "flannel-io/flannel@cdf76059 pkg/backend/"
 _CNO = "openshift/cluster-network-operator@2a6a57f pkg/network/ovn_kubernetes.go"
-_OVNK = "ovn-org/ovn-kubernetes@6c366bb go-controller"
+_OVNK = "ovn-kubernetes/ovn-kubernetes@8871cd9 go-controller (v1.3.0)"
 _KUBEOVN = "kubeovn/kube-ovn@1533681d pkg/util/const.go, pkg/daemon/config.go"
 _ANTREA = "antrea-io/antrea@fc70f2bb pkg/agent/config/node_config.go"
 _CALICO = "projectcalico/calico@87c15906 felix/dataplane/linux/int_dataplane.go"
-_MOBY = "moby/moby@b985e231 daemon/libnetwork/drivers/overlay/encryption.go"
+_MOBY = "moby/moby v29.7.2 daemon/libnetwork/drivers/overlay/encryption.go"
 _SUBM = "submariner-io/submariner@5b70b1e pkg/routeagent_driver/handlers/"
 _AWS = "AWS Site-to-Site VPN guide, your-cgw.md (awsdocs@ab01e94)"
 _GCPVPN = "Google Cloud VPN, MTU considerations"
@@ -112,6 +112,10 @@ _VYOS = "vyos/vyos-1x@3710c58 "
 _CISCO = "Cisco tech note 25885 (read through copies)"
 _OVN = "udp/geneve:8/eth/ip4"
 _VX = "udp/vxlan/eth/ip4"
+_WG = "ip4/udp/wireguard/ip4"
+_PVE = "proxmox/pve-network@ecf98c5 VxlanPlugin.pm"
+_INCUS = "lxc/incus@be7afc5 and canonical/lxd@a83edf2 driver_ovn.go"
+_ROUTER = "cloudnativelabs/kube-router@7c2c277 pkg/utils/node.go"
 
 
 def _c(system: str, when: str, stack: str, source: str, minus: int, note: str = "", measure: str = "mtu") -> Claim:
@@ -136,7 +140,10 @@ CLAIMS: tuple[Claim, ...] = (
     _c("cilium", "VXLAN + IPsec, 1.18 and later", f"ip4/{_GCM}/ip4/{_VX}", _CILIUM, 127, "VXLAN inside an ESP tunnel"),
     _c("cilium", "VXLAN + IPsec, before 1.18", f"ip4/{_VX}/{_GCM}/ip4", _CILIUM, 127, "ESP inside VXLAN"),
     _c("cilium", "VXLAN, IPv6 nodes", f"ip6/{_VX}", _CILIUM, 70),
-    _c("cilium", "WireGuard", "ip4/udp/wireguard/ip4", _CILIUM, 80, "assumes IPv6 outside"),
+    _c("cilium", "WireGuard, up to 1.19.4", _WG, _CILIUM, 80, "assumes IPv6 outside, and no padding"),
+    _c("cilium", "WireGuard, 1.19.5 and later", _WG, _CILIUM, 95, "IPv6 outside, and 15 bytes of padding"),
+    _c("cilium", "WireGuard, IPv6 nodes", "ip6/udp/wireguard/ip6", _CILIUM, 95, "padding is not in the exact value"),
+    _c("cilium", "VXLAN + WireGuard, 1.19.5 and later", f"{_WG[:-3]}ip4/{_VX}", _CILIUM, 145),
     _c("flannel", "ipsec", f"ip4/{_GCM}/ip4", _FLANNEL + "ipsec/ipsec_network.go", 77, "77 fits AES-CBC with SHA-256"),
     _c("flannel", "ipsec, UDPEncap", f"ip4/udp/{_GCM}/ip4", _FLANNEL + "ipsec/ipsec_network.go", 85),
     _c("flannel", "ipsec, aes128-sha256", f"ip4/{_CBC}/ip4", _FLANNEL + "ipsec/ipsec_network.go", 77),
@@ -154,7 +161,9 @@ CLAIMS: tuple[Claim, ...] = (
     _c("calico", "VXLAN, IPv6 nodes", f"ip6/{_VX}", _CALICO, 70),
     _c("calico", "WireGuard", "ip4/udp/wireguard/ip4", _CALICO, 60),
     _c("calico", "WireGuard, IPv6 nodes", "ip6/udp/wireguard/ip6", _CALICO, 80),
+    _c("canal", "veth_mtu 0, VXLAN", f"ip4/{_VX}", "rancher/rke2-charts PR 670", 0, "Felix writes the link's MTU"),
     _c("openshift", "OVN-Kubernetes", f"ip4/{_OVN}", _CNO, 100),
+    _c("openshift", "transport NoOverlay", "ip4", _CNO, 0, "since March 2026, behind a feature gate"),
     _c(
         *("openshift", "OVN-Kubernetes + IPsec Full", f"ip4/{_GCM}/{_OVN}", _CNO, 146),
         "46 counts 8 bytes of sequence number and a 4-byte salt that are not on the wire",
@@ -165,11 +174,13 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     _c("ovn-kubernetes", "start check", f"ip4/{_OVN}", _OVNK + "/pkg/types/const.go", 58),
     _c("ovn-kubernetes", "start check, IPv6 nodes", f"ip6/{_OVN}", _OVNK + "/pkg/types/const.go", 78),
+    _c("ovn-kubernetes", "start check, dual stack", f"ip4/{_OVN}", _OVNK + "/pkg/node", 78, "78 for dual stack too"),
     _c("ovn-kubernetes", "start check with IPsec on", f"ip4/{_GCM}/{_OVN}", _OVNK + "/pkg/node", 58, "ignores ESP"),
     _c("antrea", "Geneve + IPsec", f"ip4/{_GCM}/udp/geneve/eth/ip4", _ANTREA, 88, "50 + 38"),
     _c("antrea", "Geneve + IPsec, NAT-T", f"ip4/udp/{_GCM}/udp/geneve/eth/ip4", _ANTREA, 88, "no NAT-T term"),
     _c("antrea", "GRE + IPsec", f"ip4/{_GCM}/gre:key/eth/ip4", _ANTREA, 80, "42 + 38"),
     _c("antrea", "VXLAN, IPv6 nodes", f"ip6/{_VX}", _ANTREA, 70),
+    _c("antrea", "STT", "ip4/stt/eth/ip4", _ANTREA, 0, "still accepted, and nothing is subtracted"),
     _c("kube-ovn", "Geneve", f"ip4/{_OVN}", _KUBEOVN, 100),
     _c("kube-ovn", "VXLAN", f"ip4/{_VX}", _KUBEOVN, 50),
     _c("kube-ovn", "STT", "ip4/stt/eth/ip4", _KUBEOVN, 72),
@@ -219,7 +230,7 @@ CLAIMS: tuple[Claim, ...] = (
         system="weave",
         when="encrypted fast datapath",
         stack=f"ip4/{_GCM}/{_VX}",
-        source="weaveworks/weave@8c84763 net/bridge.go",
+        source="weaveworks/weave 2.8.1 (archived) and rajch/weave 2.9.0, net/bridge.go",
         fixed=1376,
         link=1460,
         note="a constant, made for links of 1460",
@@ -234,6 +245,7 @@ CLAIMS: tuple[Claim, ...] = (
         Claim(system="gcp-vpn", when=when, stack=stack, source=source, fixed=fixed, link=link)
         for when, stack, source, fixed, link in (
             ("AEAD, gateway MTU 1460", f"ip4/{_GCM}/ip4", _GCPVPN, 1406, 1460),
+            ("AEAD, NAT-T, gateway MTU 1460", f"ip4/udp/{_GCM}/ip4", _GCPVPN + " (newer text: 8 less)", 1398, 1460),
             ("AEAD, IPv6 gateway, MTU 1460", f"ip6/{_GCM}/ip4", _GCPVPN, 1386, 1460),
             ("AEAD, over Interconnect, gateway MTU 1440", f"ip4/{_GCM}/ip4", _GCPVPN, 1386, 1440),
             ("older advice for hosts", f"ip4/{_CBC}/ip4", _GCPVPN + " (older text)", 1390, 1460),
@@ -262,6 +274,39 @@ CLAIMS: tuple[Claim, ...] = (
     _f("vyos", "gretap", "ip4/gre/eth/ip4", _VYOS + "interfaces_tunnel.xml.in", 1476, "one default for all tunnels"),
     _c("vyos", "VXLAN, IPv6", f"ip6/{_VX}", _VYOS + "interfaces_vxlan.py", 70),
     _c("vyos", "MACsec", "macsec/ip4", _VYOS + "interfaces_macsec.py", 40),
+    *(
+        Claim(
+            system=system,
+            when="VXLAN on its device",
+            stack=f"ip4/{_VX}",
+            source=source,
+            fixed=mtu - 50,
+            link=mtu,
+            note=n,
+        )
+        for system, mtu, source, n in (
+            ("tailscale", 1280, "tailscale 1.102.3 net/tstun/mtu.go", "1280 on the device: 1230 is too small for IPv6"),
+            ("netbird", 1280, "netbird 0.77.1 client/iface/iface.go", "1280 on the device: 1230 is too small for IPv6"),
+            ("netmaker", 1280, "netmaker@006dfdc cli/cmd/network/create.go", "gateways have 1420"),
+            ("nebula", 1300, "nebula 1.11.1 overlay/tun.go", "1300 on the device: 1250 is too small for IPv6"),
+        )
+    ),
+    _f("tailscale", "device", _WG, "tailscale 1.102.3 net/tstun/mtu.go", 1280, "whatever the link is"),
+    _f("netbird", "device", _WG, "netbird 0.77.1 client/iface/iface.go", 1280, "whatever the link is"),
+    _f("netmaker", "device", _WG, "netmaker@006dfdc cli/cmd/network/create.go", 1280, "gateways 1420"),
+    _c("kilo", "WireGuard", _WG, "squat/kilo@944dff5 (0.7.0) --mtu auto", 80, "its CNI lists keep 1420"),
+    _f("liqo", "gateway", _WG, "liqotech/liqo@557c199 (1.2.0)", 1340, "a constant; MSS is clamped"),
+    _f("proxmox", "VXLAN and EVPN zone", f"ip4/{_VX}", _PVE, 1450, "link - 50 only where its mtu is written down"),
+    _f("proxmox", "VXLAN zone, IPv6 peers", f"ip6/{_VX}", _PVE, 1450, "no IPv6 term"),
+    _f("proxmox", "documented strongSwan, IPv4", f"ip4/esp:aes256-sha1/{_VX}", "pve-docs pvesdn.adoc", 1370),
+    _f("incus", "OVN", f"ip4/{_OVN}", _INCUS, 1442, "1500 on a link of 1558 and more; never less than 1442"),
+    _f("incus", "OVN, IPv6", f"ip6/{_OVN}", _INCUS, 1422),
+    _f("incus", "OVN with IPsec", f"ip4/{_GCM}/{_OVN}", _INCUS, 1442, "no IPsec term"),
+    _f("incus", "bridge with a VXLAN tunnel", f"ip4/{_VX}", _INCUS, 1400),
+    _c("kube-router", "IPIP, auto-mtu", "ip4/ip4", _ROUTER, 0, "the link's MTU; the guide says IPIP is counted"),
+    _c("kube-router", "FOU (GUE), auto-mtu", "ip4/udp/gue/ip4", _ROUTER, 0, "only PMTUD saves it"),
+    _f("k0s", "calico section without mtu", f"ip4/{_VX}", "k0s documentation", 1450),
+    _f("neutron", "without global_physnet_mtu", f"ip4/{_VX}", "openstack/neutron@2131d26 conf/common.py", 1450),
     _c("neutron", "VXLAN", f"ip4/{_VX}", "openstack/neutron@2131d26 ml2 type drivers", 50),
     _c("neutron", "Geneve for OVN", f"ip4/{_OVN}", "openstack/neutron@2131d26 ml2 type drivers", 58),
     _f(
@@ -303,6 +348,8 @@ HARMLESS: dict[str, str] = {
     "istio": "Istio's mTLS works inside TCP: packets are cut to the MSS of the connection, so it needs no MTU of its"
     " own. Its ambient mode (HBONE) is HTTP/2 over TCP as well. In both, each TLS record costs about 22 bytes of"
     " throughput, not of MTU.",
+    "ztunnel": "Cilium's ztunnel and Istio's ambient mode carry pods' TCP inside HBONE, which is HTTP/2 over TCP: no"
+    " header is added to the packet, so the MTU stays.",
     "linkerd": "Linkerd's mTLS works inside TCP between proxies; no header is added to the packet, so the MTU stays.",
     "consul": "Consul Connect proxies speak mTLS inside TCP; no header is added to the packet, so the MTU stays.",
     "tls": "TLS records live inside the TCP stream. TCP cuts the stream to its MSS anyway, so the MTU stays.",

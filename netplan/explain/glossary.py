@@ -52,11 +52,16 @@ WORDS: dict[str, str] = {
     " Linux 7.3.4; Debian's kernels don't build it.",
     "netkit": "netkit is a pair of devices like veth (Cilium's pods may have it). It adds nothing; its MTU is 1500"
     " until somebody sets it. Measured on Linux 7.3.4.",
+    "zerotier": "ZeroTier's device has an MTU of 2800 and ZeroTier cuts what is larger than its UDP packets by itself,"
+    " so a tunnel on it is never told of a smaller path; measure with DF probes, and count on what passes.",
     "encaplimit": "ip6tnl and ip6gre add an 8-byte destination option by default: write ip6/dstopts:8/... It stays in"
     " clear before ESP in transport mode. 'encaplimit none' removes it.",
 }
 
 ALIASES: dict[str, str] = {
+    "hbone": "ztunnel",
+    "lxd": "incus",
+    "kuberouter": "kube-router",
     **dict.fromkeys(("natt", "nat", "udpencap", "encap", "forceencaps"), "nat-t"),
     **dict.fromkeys(("pad", "block", "alignment"), "padding"),
     **dict.fromkeys(("steps", "slack"), "step"),

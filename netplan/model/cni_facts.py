@@ -178,9 +178,9 @@ _WEAVE = {
     "vxlan": OverlayFacts(port=6784, tunnel="vxlan-6784", device="weave", sends_pmtu_errors=False, pod_master="weave")
 }
 
-_CNI_PLUGINS = "containernetworking/plugins 1.1.1 (ran) and 3d27709f (read); CNI 0.3.1 to 1.1.0"
-_CALICO_AT = "Calico master 87c15906; tigera/operator 40788b9b"
-_RKE2_AT = "RKE2 docs 9477b7b1; charts rke2-calico, rke2-cilium, rke2-flannel, rke2-canal"
+_CNI_PLUGINS = "containernetworking/plugins 1.1.1 and 1.9.1 (ran); CNI 0.3.1 to 1.1.0"
+_CALICO_AT = "Calico 3.32.1 and master 87c15906; tigera/operator 1.45.0-0.dev (40788b9b)"
+_RKE2_AT = "RKE2 1.36.4-rc1 (6ce1a80), rke2-charts 262e21a: templates of calico, cilium, flannel, canal"
 
 # the same names as netplan.cni.ADAPTERS; a contract test compares the two
 NETWORKS: Mapping[str, CniFacts] = {
@@ -196,7 +196,9 @@ NETWORKS: Mapping[str, CniFacts] = {
     "host-device": CniFacts(checked_against=_CNI_PLUGINS, refused=_PAST),
     "calico": CniFacts(checked_against=_CALICO_AT, overlays={"vxlan": _CALICO}),
     "calico-manifest": CniFacts(checked_against=_CALICO_AT, overlays={"vxlan": _CALICO}),
-    "cilium": CniFacts(checked_against="Cilium chart 1.20.0; pkg/mtu/mtu.go", overlays=_CILIUM, newest="1.20"),
+    "cilium": CniFacts(
+        checked_against="Cilium chart 1.20.0 (009b5e9); pkg/mtu/mtu.go, PR 45940", overlays=_CILIUM, newest="1.20"
+    ),
     "flannel": CniFacts(
         checked_against="flannel 0.28.9 (cdf76059)",
         overlays={"vxlan": _FLANNEL},
@@ -205,13 +207,13 @@ NETWORKS: Mapping[str, CniFacts] = {
         policies=False,
     ),
     "canal": CniFacts(
-        checked_against="flannel 0.28.9 (cdf76059), Calico master 87c15906",
+        checked_against="flannel 0.28.9 (cdf76059), Calico master 87c15906, rke2-charts PR 670",
         overlays={"vxlan": _FLANNEL},
         needs=("network",),
         newest="0.28",
     ),
     "k3s": CniFacts(
-        checked_against="k3s documentation of Aug 2026 and issue k3s#7297",
+        checked_against="k3s 05f0cdf, pkg/agent/flannel/setup.go (Aug 2026)",
         overlays={"vxlan": _FLANNEL},
         needs=("network",),
     ),
@@ -232,29 +234,39 @@ NETWORKS: Mapping[str, CniFacts] = {
             ),
         },
     ),
-    "antrea": CniFacts(checked_against="Antrea fc70f2bb", overlays=_ANTREA),
-    "kube-ovn": CniFacts(checked_against="kube-ovn 1533681d", overlays=_KUBE_OVN),
-    "ovn-kubernetes": CniFacts(checked_against="OVN-Kubernetes 8871cd9c", overlays=_OVNKUBE),
+    "antrea": CniFacts(checked_against="Antrea 2.7.0 (fc70f2bb)", overlays=_ANTREA),
+    "kube-ovn": CniFacts(
+        checked_against="kube-ovn 1.16.2 (1533681d), charts kube-ovn and kube-ovn-v2", overlays=_KUBE_OVN
+    ),
+    "ovn-kubernetes": CniFacts(checked_against="ovn-kubernetes/ovn-kubernetes 1.3.0 (8871cd9c)", overlays=_OVNKUBE),
     "openshift": CniFacts(
         checked_against="openshift/api 2a3d7391; cluster-network-operator 2a6a57fe",
         overlays=_OVNKUBE,
         headroom=100,  # pkg/network/ovn_kubernetes.go
     ),
-    "weave": CniFacts(checked_against="Weave Net 2.8.1 (8c847638, archived)", overlays=_WEAVE, newest="2.8"),
+    "weave": CniFacts(
+        checked_against="Weave Net 2.8.1 (8c847638, archived) and the fork rajch/weave 2.9.0 (83972220)",
+        overlays=_WEAVE,
+        newest="2.8",
+    ),
     "docker": CniFacts(
-        checked_against="moby b985e231; default-network-opts needs 24.0 (option version=20.10 leaves it out)",
+        checked_against="Docker 28.5.2 (ran), moby 29.7.2 (read); default-network-opts needs 24.0 (--option version=)",
         bridge="docker0",
         kubernetes=False,
     ),
     "docker-overlay": CniFacts(
-        checked_against="moby b985e231", overlays={"vxlan": OverlayFacts(port=PORTS["vxlan"])}, kubernetes=False
+        checked_against="Docker 28.5.2 (ran), moby 29.7.2 (read)",
+        overlays={"vxlan": OverlayFacts(port=PORTS["vxlan"])},
+        kubernetes=False,
     ),
-    "podman": CniFacts(checked_against="netavark 9a10e462", bridge="podman1", kubernetes=False),
+    "podman": CniFacts(
+        checked_against="Podman 5.8.6 and 6.1.1, netavark 1.17.2 and 2.0.0 (ran)", bridge="podman1", kubernetes=False
+    ),
     "multus": CniFacts(
         checked_against="network-attachment-definition-client 46fcc411; plugins as for CNI",
         refused=f"it adds further interfaces; name the network that carries the pods ({_PAST})",
     ),
-    "ovs": CniFacts(checked_against="Open vSwitch d6a632a9", overlays=_OVS, kubernetes=False),
+    "ovs": CniFacts(checked_against="Open vSwitch 4.0.0, OVN 26.03.1 (ran)", overlays=_OVS, kubernetes=False),
 }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
@@ -22,8 +24,9 @@ from netplan.plan.types import Plan
 from netplan.problems import errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import solve
-from tests.support.networks import READERS
+from tests.support.networks import READERS, existing
 from tests.support.plans import make_planned
+from tests.support.present import merge
 
 LINK = 1500
 NEEDED = {
@@ -51,13 +54,14 @@ CASES = [
 
 def plan_of(name: str, kind: str, family: str, ipsec: str, mode: str) -> Plan:
     esp, nat = IPSEC[ipsec]
-    return make_planned(
+    plan = make_planned(
         2,
         underlay={"mtu": LINK, "family": family},
         ipsec={"mode": mode, "esp": esp, "nat_traversal": nat},
         overlay={"type": kind},
         cni={"plugin": name, "options": {"from": "1400"} if name == "openshift" else NEEDED.get(name, {})},
     ).plan
+    return replace(plan, existing=existing(name, kind, family))
 
 
 def packet(plan: Plan, ipsec: str) -> str:
@@ -73,21 +77,23 @@ def packet(plan: Plan, ipsec: str) -> str:
     return "/".join([ip, *nat_t, f"esp:{suite}", *tunnel, "udp", overlay, "eth", "ip4"])
 
 
-def settings_in(name: str, files: dict[str, str]) -> list[Setting]:
-    """What audit reads in the files of a bundle."""
+def settings_in(plan: Plan, files: Mapping[str, str]) -> list[Setting]:
+    """What audit reads in the files of a bundle, values added to those of the release."""
+    name = plan.file.cni.plugin
     reader, found = ADAPTERS[READERS.get(name, name)], []
     for path, text in files.items():
         if path.endswith(".sh"):
             found += audit_text(path, text)
         elif not path.endswith(".md"):
+            given = yaml.safe_load(plan.existing.get("values.yaml", "")) if path.endswith("/values.yaml") else None
             for document in parse(text, path):
-                found += reader.audit(Piece(document, (), document.data))
+                found += reader.audit(Piece(document, (), merge(given, document.data) if given else document.data))
     return [s for s in found if isinstance(s, Setting)]
 
 
-def pods_of(name: str, files: dict[str, str], encap: str, family: str) -> set[int | None]:
+def pods_of(plan: Plan, files: dict[str, str], encap: str, family: str) -> set[int | None]:
     """The pod MTUs that the network makes of what a bundle holds, read by audit."""
-    settings = settings_in(name, files)
+    name, settings = plan.file.cni.plugin, settings_in(plan, files)
     forced = any(s.semantics == "pod" and s.value for s in settings)
     settings = [s for s in settings if not (forced and s.semantics == "underlay" and s.value is None)]
     return {s.resulting_mtu(LINK, encap, family) for s in settings if s.semantics != "device" or name == "ovs"}
@@ -105,7 +111,7 @@ def test_pods_end_with_the_number_of_the_plan(name, kind, family, ipsec, mode):
     made = NETWORKS[name].overlays.get(kind)
     if name != "bridge":
         encap = "geneve:8" if made and made.options else kind
-        assert pods_of(name, cluster, encap, family) == {plan.pod_mtu}
+        assert pods_of(plan, cluster, encap, family) == {plan.pod_mtu}
         assert "cluster/STEPS.md" in files
     ours = [path for path in files if "/systemd/network/" in path or path.endswith(".conflist")]
     assert bool(ours) == (made is None), "our own overlay's files, and only where the overlay is ours"
@@ -138,7 +144,7 @@ def test_the_newest_version_is_one_that_was_checked():
         assert network.newest in checked.checked_against, name
 
 
-WITH_A_PORT = ("calico", "calico-manifest", "cilium", "flannel", "canal", "k3s", "antrea", "rke2-cilium")
+WITH_A_PORT = ("flannel", "canal", "k3s")  # their whole configuration is written where there is none yet
 
 
 @pytest.mark.parametrize(("name", "kind"), [(n, k) for n, network in USABLE.items() for k in network.overlays])
@@ -148,7 +154,7 @@ def test_an_adapter_says_the_values_of_the_facts(name, kind):
     plan = plan_of(name, kind, "ipv4", "gcm", "transport")
     network = network_plan(plan)
     assert (network.request.port, plan.file.overlay.udp_port) == (made.port, made.port)
-    for setting in settings_in(name, network.files):
+    for setting in settings_in(plan, network.files):
         assert setting.port in (None, made.port)
     if name in WITH_A_PORT:
         assert str(made.port) in "".join(network.files.values())
@@ -199,10 +205,15 @@ def test_the_devices_are_the_networks_own(name):
         ("rke2-cilium", {"port": 4789}),
     ],
 )
-def test_what_a_plan_may_change_reaches_the_networks_own_files(name, overlay):
+def test_what_a_plan_may_change_is_written_or_said(name, overlay):
     plan = make_planned(2, overlay=overlay, cni={"plugin": name, "options": NEEDED.get(name, {})}).plan
-    text = "".join(network_plan(plan).files.values())
+    files = network_plan(plan).files
+    text = "".join(files.values())
     assert all(str(value) in text for value in overlay.values())
+    if name != "flannel":  # a new configuration has the plan's port; a patch leaves the one that there is
+        patches = "".join(text for path, text in files.items() if path != "STEPS.md")
+        assert str(overlay["port"]) not in patches
+        assert f"port {overlay['port']}" in files["STEPS.md"]
     assert plan.file.overlay.udp_port == overlay["port"]
     if name == "flannel":
         assert node_facts(plan, plan.nodes[0])["overlay"]["tunnel"] == "flannel.7"

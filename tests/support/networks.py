@@ -44,5 +44,20 @@ def planned(adapter: Adapter, encap: str, family: str, ipsec: str) -> CniRequest
         vni=4096 if encap == "vxlan" else None,
         host_ipsec=ipsec != "none",
         pod_cidrs=("10.42.1.0/24",),
-        options={"from": "1400"},
+        options={"from": "1400", "network": "10.42.0.0/16"},
+        existing=existing(adapter.name, encap, family),
     )
+
+
+def existing(name: str, encap: str, family: str) -> dict[str, str]:
+    """What the cluster has already where a patch is the MTU alone: routing and tunnel, in the words of the network."""
+    kind = encap.partition(":")[0]
+    tunnel = "" if encap == "none" else f"tunnelProtocol: {kind}\n"
+    cilium = f"routingMode: {'native' if encap == 'none' else 'tunnel'}\n{tunnel}underlayProtocol: {family}\n"
+    mode = "noEncap" if encap == "none" else f"encap\ntunnelType: {kind}"
+    return {
+        "cilium": {"values.yaml": cilium},
+        "rke2-cilium": {"valuesContent": cilium},
+        "antrea": {"antrea-agent.conf": f"trafficEncapMode: {mode}\n"},
+        "kube-ovn": {"values.yaml": f"networking:\n  tunnelType: {kind}\n"},
+    }.get(name, {})

@@ -28,7 +28,8 @@ def run_link(capsys, *argv):
 
 @pytest.mark.parametrize("plugin", [n for n, a in ADAPTERS.items() if ("vxlan", "ipv4") in a.overhead.by])
 def test_every_vxlan_network_from_a_stack(plugin, capsys):
-    code, out, _ = run(capsys, plugin, *VXLAN, "--json")
+    new = ("--option", "network=10.244.0.0/16") if plugin in ("flannel", "canal", "k3s") else ()
+    code, out, _ = run(capsys, plugin, *VXLAN, *new, "--json")
     result = json.loads(out)["result"]
     assert code == 0
     assert result["pod_mtu"] == 1416
@@ -65,6 +66,38 @@ def test_openshift_gets_what_it_accepts(capsys):
     assert code == 0
     assert "pods get 1400, not 1408" in err
     assert "mtu: 1400" in out
+    assert "ipsecConfig" not in out
+
+
+@pytest.mark.parametrize("plugin", ["flannel", "canal", "k3s"])
+def test_a_backend_that_was_not_given_is_not_replaced(plugin, capsys):
+    code, _, err = run(capsys, plugin, *VXLAN)
+    assert code == 3
+    assert "--existing" in err
+
+
+def test_an_option_that_a_network_ignores_is_said(capsys):
+    code, _, err = run(capsys, "calico", *VXLAN, "--option", "subnet=x")
+    assert code == 0
+    assert "option subnet has no effect on calico" in err
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"metadata": {"name": "kube-flannel-cfg", "namespace": "kube-system"}}, "patch -n kube-system configmap"),
+        ({"metadata": {"name": "kube-flannel-cfg", "namespace": "kube-flannel"}}, "ds/kube-flannel-ds"),
+    ],
+)
+def test_the_object_that_was_given_is_patched_in_its_namespace(files, says, tmp_path, capsys):
+    dump = tmp_path / "cm.yaml"
+    conf = '{"Network": "10.9.0.0/16", "Backend": {"Type": "wireguard"}}'
+    dump.write_text(yaml.safe_dump({"kind": "ConfigMap", "apiVersion": "v1", **files, "data": {"net-conf.json": conf}}))
+    code, out, err = run(capsys, "flannel", *VXLAN, "--existing", str(dump))
+    assert code == 0
+    assert says.replace("ds/", "daemonset/") in out
+    assert '"Type": "wireguard"' in out, "a backend is never another one afterwards"
+    assert "the object has backend wireguard, asked for vxlan" in err
 
 
 def test_from_a_plan_with_ovn_options(tmp_path, capsys):

@@ -110,7 +110,7 @@ def _without_encoding(path: Path) -> list[int]:
         words = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
         mode = next((k.value.value for k in call.keywords if k.arg == "mode" and isinstance(k.value, ast.Constant)), "")
         binary = any("b" in word and len(word) < 4 for word in [*words, str(mode)])
-        opens = last in ("open", "fdopen") and name not in ("os.open", "tarfile.open") and not binary
+        opens = last in ("open", "fdopen") and name not in ("os.open", "tarfile.open", "archive.open") and not binary
         text = last in ("run", "Popen", "check_output") and given & {"text", "universal_newlines"}
         if (opens or text or last in ("read_text", "write_text")) and "encoding" not in given:
             found.append(call.lineno)

@@ -73,7 +73,7 @@ def test_a_patch_keeps_what_the_cluster_has(cluster: Cluster) -> None:
     patch = yaml.safe_load(network_plan(made).files["flannel/kube-flannel-cfg.patch.yaml"])
     kept = yaml.safe_load(patch["data"]["net-conf.json"])
     assert (kept["Network"], kept["EnableNFTables"]) == ("10.244.0.0/16", True)
-    assert kept["Backend"] == {"Type": "vxlan", "Learning": True, "MTU": 1466, "Port": 8472, "VNI": 1}
+    assert kept["Backend"] == {"Type": "vxlan", "Learning": True, "MTU": 1466}
 
 
 def test_networks_without_an_overlay_get_a_file_for_each_node() -> None:

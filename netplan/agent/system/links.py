@@ -44,8 +44,14 @@ class Pod:
 
 
 def pods(bridge: str | None) -> tuple[list[Pod], list[str]]:
-    """Return (pods found, ports whose other end was not found): on a bridge, or behind any veth of this host."""
-    ours = links(extra=("master", bridge) if bridge else ("type", "veth"))
+    """Return (pods found, ports whose other end was not found): on a bridge, or behind any pair of this host.
+
+    A pair is veth, or netkit where the network uses that (Cilium's bpf.datapathMode, Calico's linuxPodInterfaceType).
+    """
+    if bridge:
+        ours = links(extra=("master", bridge))
+    else:
+        ours = {**links(extra=("type", "veth")), **links(extra=("type", "netkit"))}
     ports = {link["ifindex"]: link for link in ours.values() if "link_index" in link}
     found = []
     for netns in _namespaces():

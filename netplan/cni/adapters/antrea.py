@@ -3,7 +3,7 @@ for AES-GCM, 4 too few behind NAT."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from netplan.cni.adapter import (
     Adapter,
@@ -17,7 +17,8 @@ from netplan.cni.adapter import (
     Setting,
     whole,
 )
-from netplan.cni.kubernetes import config_map, dump, live_link, loaded, merged, recreate_pods, rollout
+from netplan.cni.kubernetes import config_map, dump, live_link, loaded, recreate_pods, rollout
+from netplan.cni.present import first, namespace_of, numbers_in, target, text, with_number
 from netplan.cni.yaml_document import Piece
 from netplan.model.cni_facts import NETWORKS
 
@@ -30,9 +31,11 @@ AUTOMATIC: OverheadTable = {
     ("geneve", "ipv4"): 50,
     ("geneve", "ipv6"): 70,
     ("gre", "ipv4"): 42,
+    ("stt", "ipv4"): 0,  # still accepted, and nothing is subtracted
+    ("stt", "ipv6"): 20,
     ("gretap+key", "ipv4"): 42,  # how audit calls it: the frame and the key are in the packet
 }
-TAKES = {key: 0 for key in AUTOMATIC if key[0] != "gretap+key"}
+TAKES = {key: 0 for key in AUTOMATIC if key[0] not in ("gretap+key", "stt")}
 IPSEC_TAKES = 38
 WIREGUARD: OverheadTable = {("wireguard", "ipv4"): 60, ("wireguard", "ipv6"): 80}
 GATEWAY = NETWORKS["antrea"].overlays["geneve"].device  # whatever the tunnel is
@@ -40,30 +43,47 @@ OVS_ESP = "aes256gcm16"
 _WHY = "its antrea-ipsec daemon starts a strongSwan of its own, which takes UDP 500 and 4500 from the hosts' charon"
 
 
-def agent_conf(request: CniRequest, existing: dict[str, Any]) -> dict[str, Any]:
-    """Return antrea-agent.conf with the plan's values; what it holds beside is kept."""
-    changes: dict[str, Any] = {
-        "defaultMTU": request.pod_mtu,
-        "trafficEncapMode": "noEncap" if request.encap == "none" else "encap",
-        "trafficEncryptionMode": "ipsec" if request.own_ipsec else "none",
-    }
-    if request.encap != "none":
-        changes["tunnelType"] = request.encap
-        changes["tunnelPort"] = request.port if request.encap != "gre" and request.port else 0
-    return merged(existing, changes)
+_LINE = re.compile(r"^#?[ ]?defaultMTU:.*$", re.MULTILINE)
+
+
+def agent_conf(existing: str, mtu: int) -> str:
+    """Return antrea-agent.conf with another ``defaultMTU``; every other line is kept, comments too."""
+    line = f"defaultMTU: {mtu}"
+    if _LINE.search(existing):
+        # the last one that is no comment counts; a commented one is used where there is no other
+        active = re.compile(r"^defaultMTU:.*$", re.MULTILINE)
+        return active.sub(line, existing) if active.search(existing) else _LINE.sub(line, existing, count=1)
+    return f"{existing.rstrip()}\n{line}\n" if existing.strip() else f"{line}\n"
 
 
 def _render(request: CniRequest) -> list[Artifact]:
-    text = dump(agent_conf(request, loaded(request.existing.get("antrea-agent.conf"))))
-    data = {"antrea-agent.conf": text}
-    target = "ConfigMap/kube-system/antrea-config"
-    return [config_map("antrea/antrea-config.patch.yaml", target, data, "antrea/config")]
+    given = first(request, "ConfigMap", "antrea-config")
+    conf = text(request, given, "antrea-agent.conf")
+    if not conf:  # a patch would replace the whole file, encryption and all; the chart's value is the MTU alone
+        values = dump({"defaultMTU": request.pod_mtu})
+        return [Artifact(path="antrea/values.yaml", text=values, patch="values", schema="antrea/agent")]
+    loaded(conf)  # its limits hold before it is copied
+    data = {"antrea-agent.conf": agent_conf(conf, request.pod_mtu)}
+    cni = text(request, given, "antrea-cni.conflist")
+    if numbers_in(cni):
+        data["antrea-cni.conflist"] = with_number(cni, request.pod_mtu)
+    goal = target(given, request, "ConfigMap/kube-system/antrea-config")
+    return [config_map("antrea/antrea-config.patch.yaml", goal, data, "antrea/config")]
 
 
 def _steps(request: CniRequest) -> list[ManualStep]:
+    given = first(request, "ConfigMap", "antrea-config")
+    namespace = namespace_of(given, request, "kube-system")
+    helm = any(artifact.patch == "values" for artifact in _render(request))
+    config = ManualStep(stage="config", text="patch ConfigMap antrea-config; the conflist's mtu must agree")
+    upgrade = ManualStep(
+        stage="config",
+        text="upgrade the Helm release with the value added; of a manifest's install give the ConfigMap (--existing)",
+        command=f"helm upgrade antrea antrea/antrea -n {namespace} --reuse-values -f antrea/values.yaml",
+    )
     return [
-        ManualStep(stage="config", text="patch ConfigMap antrea-config; defaultMTU and the conflist's mtu must agree"),
-        rollout("daemonset", "kube-system", "antrea-agent"),
+        upgrade if helm else config,
+        rollout("daemonset", namespace, "antrea-agent"),
         recreate_pods("a new value applies to new pods only"),
         live_link(GATEWAY, request.pod_mtu, "the agent does it when it starts; set it where it has not"),
     ]
@@ -74,7 +94,7 @@ def audit(piece: Piece) -> list[Setting | Clue]:
     if piece.kind == "ConfigMap" and piece.name.startswith("antrea-config"):
         conf = piece.nested("data", "antrea-agent.conf")
         return _found(conf, piece) if conf else []
-    if (not piece.kind and piece.has("trafficEncapMode")) or (not piece.kind and piece.has("defaultMTU", "tunnelType")):
+    if not piece.kind and (piece.has("trafficEncapMode") or piece.has("defaultMTU")):
         return _found(piece, piece)
     return []
 

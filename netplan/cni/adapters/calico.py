@@ -26,6 +26,16 @@ from netplan.cni.adapter import (
     whole,
 )
 from netplan.cni.kubernetes import config_map, live_link, patch, recreate_pods, rollout
+from netplan.cni.present import (
+    environment_patch,
+    first,
+    namespace_of,
+    numbers_in,
+    objects,
+    target,
+    text,
+    with_number,
+)
 from netplan.cni.yaml_document import Piece
 
 # felix/dataplane/linux/int_dataplane.go: overhead by encapsulation in use
@@ -49,66 +59,102 @@ _DEVICES: dict[str, tuple[Encap, Family]] = {
     "wireguardMTU": ("wireguard", "ipv4"),
     "wireguardMTUV6": ("wireguard", "ipv6"),
 }
-_ENV = {
+ENVIRONMENT = {
     "FELIX_VXLANMTU": "vxlanMTU",
     "FELIX_VXLANMTUV6": "vxlanMTUV6",
     "FELIX_IPINIPMTU": "ipipMTU",
     "FELIX_WIREGUARDMTU": "wireguardMTU",
     "FELIX_WIREGUARDMTUV6": "wireguardMTUV6",
 }
+# the pools that calico-node makes where there are none
+_POOL_VARIABLES: tuple[tuple[str, Encap, Family], ...] = (
+    ("CALICO_IPV4POOL_IPIP", "ipip", "ipv4"),
+    ("CALICO_IPV4POOL_VXLAN", "vxlan", "ipv4"),
+    ("CALICO_IPV6POOL_VXLAN", "vxlan", "ipv6"),
+)
 _IPIP_DEVICE = "tunl0"
 
 
 def _operator(request: CniRequest) -> list[Artifact]:
-    installation = {"spec": {"calicoNetwork": {"mtu": request.pod_mtu}}}
-    return [
-        patch(
-            "calico/installation.patch.yaml",
-            installation,
-            "Installation//default",
-            "calico/installation",
-            api="operator.tigera.io/v1",
-        ),
-        *_felix(request),
-    ]
+    """The operator copies its ``mtu`` into every device variable, which beat a FelixConfiguration."""
+    given = first(request, "Installation")
+    goal = target(given, request, "Installation//default")
+    mtu = {"spec": {"calicoNetwork": {"mtu": request.pod_mtu}}}
+    path = "calico/installation.patch.yaml"
+    made = [patch(path, mtu, goal, "calico/installation", api="operator.tigera.io/v1")]
+    return [*made, *_felix(request, {})]
 
 
 def _manifest(request: CniRequest) -> list[Artifact]:
-    data = {"veth_mtu": str(request.pod_mtu)}
-    target = "ConfigMap/kube-system/calico-config"
-    return [config_map("calico/calico-config.patch.yaml", target, data, "calico/config"), *_felix(request)]
+    given = first(request, "ConfigMap", "calico-config")
+    cni = text(request, given, "cni_network_config")
+    data = {}
+    if given is None or given.get("data", "veth_mtu") is not None or "__CNI_MTU__" in cni:
+        data["veth_mtu"] = str(request.pod_mtu)
+    if numbers_in(cni):  # a number in the list itself wins over veth_mtu
+        data["cni_network_config"] = with_number(cni, request.pod_mtu)
+    goal = target(given, request, "ConfigMap/kube-system/calico-config")
+    made = [config_map("calico/calico-config.patch.yaml", goal, data, "calico/config")] if data else []
+    found: list[Artifact] = []
+    for workload in objects(request, "DaemonSet", "calico-node"):
+        values = _variables(workload, request)
+        if values:
+            path = "calico/calico-node.patch.yaml"
+            found.append(environment_patch(path, workload, values))
+    return [*made, *found, *_felix(request, _device_fields(request))]
 
 
-def _felix(request: CniRequest) -> list[Artifact]:
-    """Felix's own device MTUs, so that a device never stays larger than the pods."""
-    field = next((f for f, key in _DEVICES.items() if key == (request.encap, request.family)), None)
-    spec: dict[str, object] = {field: request.pod_mtu} if field else {}
-    if request.encap == "vxlan":
-        spec |= {"vxlanPort": request.port} if request.port else {}
-    # only where told: with an explicit MTU the pattern decides over nothing but a warning in Felix's log
+def _variables(workload: Piece, request: CniRequest) -> dict[str, dict[str, str]]:
+    """The variables of calico-node that hold a device's MTU as a number: all get the pods', as the operator does it."""
+    found: dict[str, dict[str, str]] = {}
+    for container in containers(workload):
+        for name in (n for n, field in ENVIRONMENT.items() if _in_use(field, request)):
+            entry = environment(container, name)
+            if entry is not None and whole(entry.data):
+                found.setdefault(container.text("name"), {})[name] = str(request.pod_mtu)
+    return found
+
+
+def _device_fields(request: CniRequest) -> dict[str, object]:
+    """Felix's own device MTUs that the object which was given holds, so that none stays larger than the pods."""
+    given = first(request, "FelixConfiguration")
+    if given is None:
+        return {}
+    return {f: request.pod_mtu for f in _DEVICES if _in_use(f, request) and whole(given.get("spec", f))}
+
+
+def _in_use(field: str, request: CniRequest) -> bool:
+    """Tell whether pods' packets may pass this device: WireGuard's only where the object that was given enables it."""
+    if _DEVICES[field][0] != "wireguard":
+        return True
+    key = "wireguardEnabledV6" if _DEVICES[field][1] == "ipv6" else "wireguardEnabled"
+    return any(felix.get("spec", key) is True for felix in objects(request, "FelixConfiguration"))
+
+
+def _felix(request: CniRequest, spec: dict[str, object]) -> list[Artifact]:
+    # the pattern only where told: with an explicit MTU it decides over nothing but a warning in Felix's log
     spec |= {"mtuIfacePattern": request.options["links"]} if request.options.get("links") else {}
     if not spec:
         return []
-    return [
-        patch(
-            "calico/felixconfiguration.patch.yaml",
-            {"spec": spec},
-            "FelixConfiguration//default",
-            "calico/felix",
-            api="projectcalico.org/v3",
-        )
-    ]
+    given = first(request, "FelixConfiguration")
+    # a cluster without Calico's API server has only the group of the raw CRDs; one with native v3 CRDs only the other
+    api = given.text("apiVersion") if given else "crd.projectcalico.org/v1"
+    goal = target(given, request, f"FelixConfiguration.{api.partition('/')[0]}//default")
+    return [patch("calico/felixconfiguration.patch.yaml", {"spec": spec}, goal, "calico/felix", api=api)]
 
 
 def _steps(manifest: bool) -> Callable[[CniRequest], list[ManualStep]]:
     def steps(request: CniRequest) -> list[ManualStep]:
         what = "patch ConfigMap calico-config" if manifest else "patch Installation; the operator rolls calico-node"
         found = [
-            ManualStep(stage="config", text=f"{what}, and FelixConfiguration"),
+            ManualStep(stage="config", text=what + _beside(request, manifest)),
             recreate_pods("a new value applies to new pods only"),
         ]
         if manifest:
-            found.append(rollout("daemonset", "kube-system", "calico-node"))
+            workload = first(request, "DaemonSet", "calico-node")
+            where = workload or first(request, "ConfigMap", "calico-config")
+            namespace = namespace_of(where, request, "kube-system")
+            found.append(rollout("daemonset", namespace, workload.name if workload else "calico-node"))
         device = _IPIP_DEVICE if request.encap == "ipip" else (MANIFEST if manifest else OPERATOR).device(request)
         if device:
             why = "Felix follows by itself within about 10 s; set it where it does not (eBPF mode)"
@@ -116,6 +162,15 @@ def _steps(manifest: bool) -> Callable[[CniRequest], list[ManualStep]]:
         return found
 
     return steps
+
+
+def _beside(request: CniRequest, manifest: bool) -> str:
+    """The other objects that a patch is written for."""
+    if not manifest:
+        return ""
+    more = [a.target.partition("/")[0].partition(".")[0] for a in _manifest(request)]
+    more = [kind for kind in more if kind != "ConfigMap"]
+    return f", and {' and '.join(more)}" if more else ""
 
 
 def setting(
@@ -162,10 +217,21 @@ def installation(piece: Piece, *under: str, system: str = "calico") -> list[Sett
     for pool in piece.items(*at, "ipPools"):
         mode = pool.text("encapsulation").lower()
         family: Family = "ipv6" if ":" in pool.text("cidr") else "ipv4"
-        # the default of an IPv4 pool without the field is IPIP
-        encap: Encap = "none" if mode == "none" else _POOL.get(mode, "ipip")
+        # the default of an IPv4 pool without the field is IPIP, on EKS VXLAN; of an IPv6 pool none
+        usual: Encap = "none" if family == "ipv6" else _usual_pool(piece, *under)
+        encap: Encap = "none" if mode == "none" else _POOL.get(mode, usual)
         found.append(Clue(system=system, location=pool.location("encapsulation"), encap=encap, family=family))
+    if under == ("spec",) and not isinstance(piece.get(*at, "ipPools"), list):
+        where = piece.location("spec")
+        found.append(Clue(system=system, location=where, encap=_usual_pool(piece, *under), family="ipv4"))
     return found
+
+
+def _usual_pool(piece: Piece, *under: str) -> Encap:
+    """The operator's choice where nothing is said (pkg/controller/ippool/defaults.go)."""
+    if piece.text(*under, "cni", "type") not in ("", "Calico"):
+        return "none"
+    return "vxlan" if piece.text(*under, "kubernetesProvider") == "EKS" else "ipip"
 
 
 def _felix_configuration(piece: Piece) -> list[Setting | Clue]:
@@ -182,6 +248,32 @@ def _felix_configuration(piece: Piece) -> list[Setting | Clue]:
     return found
 
 
+def _config_map(piece: Piece) -> Setting:
+    """The pods' number: one in the CNI list itself wins; else ``veth_mtu``, which takes the placeholder's place."""
+    literal = next((n for n in numbers_in(piece.text("data", "cni_network_config")) if n), None)
+    if literal is not None:
+        change = "set mtu in data.cni_network_config and restart calico-node"
+        at = ("data", "cni_network_config")
+        return setting(piece, literal, *at, field="data.cni_network_config mtu", change=change)
+    change = "set data.veth_mtu (text in quotes) and restart calico-node"
+    value = piece.get("data", "veth_mtu")
+    return setting(piece, value, "data", "veth_mtu", field="data.veth_mtu", change=change)
+
+
+def _node(container: Piece) -> list[Setting | Clue]:
+    """Read calico-node's variables: devices' MTUs, and the pool that it makes at its first start."""
+    found: list[Setting | Clue] = [
+        _felix_setting(entry, entry.data, (), field, name)
+        for name, field in ENVIRONMENT.items()
+        if (entry := environment(container, name)) is not None and whole(entry.data)
+    ]
+    for name, encap, family in _POOL_VARIABLES:
+        pool = environment(container, name)
+        if pool is not None and str(pool.data) in ("Always", "CrossSubnet"):
+            found.append(Clue(system="calico", location=pool.location(), encap=encap, family=family))
+    return found
+
+
 def audit(piece: Piece) -> list[Setting | Clue]:
     """Read Installation, FelixConfiguration, IPPool, calico-config and calico-node."""
     if piece.kind == "Installation" and piece.api == "operator.tigera.io":
@@ -195,16 +287,9 @@ def audit(piece: Piece) -> list[Setting | Clue]:
         family: Family = "ipv6" if ":" in piece.text("spec", "cidr") else "ipv4"
         return [Clue(system="calico", location=piece.location("spec", "cidr"), encap=encap, family=family)]
     if piece.kind == "ConfigMap" and piece.name == "calico-config":
-        change = "set data.veth_mtu (text in quotes) and restart calico-node"
-        value = piece.get("data", "veth_mtu")
-        return [setting(piece, value, "data", "veth_mtu", field="data.veth_mtu", change=change)]
+        return [_config_map(piece)]
     if piece.kind == "DaemonSet" and piece.name == "calico-node":
-        return [
-            _felix_setting(entry, entry.data, (), field, name)
-            for container in containers(piece)
-            for name, field in _ENV.items()
-            if (entry := environment(container, name)) is not None and whole(entry.data)
-        ]
+        return [found for container in containers(piece) for found in _node(container)]
     if piece.has("installation") and isinstance(piece.get("installation", "calicoNetwork"), dict):
         return installation(piece, "installation")
     return []

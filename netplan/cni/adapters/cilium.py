@@ -19,8 +19,10 @@ from netplan.cni.adapter import (
     Setting,
     whole,
 )
-from netplan.cni.kubernetes import dump, rollout
+from netplan.cni.kubernetes import config_map, dump, rollout
+from netplan.cni.present import first, mappings, namespace_of, roots, target
 from netplan.cni.yaml_document import Piece
+from netplan.problems import Problem
 
 # pkg/mtu/mtu.go: what the default route of a pod loses
 TAKES: OverheadTable = {
@@ -32,39 +34,80 @@ TAKES: OverheadTable = {
     ("geneve", "ipv6"): 70,
 }
 IPSEC_TAKES = 77  # constant for a 16-byte authentication key, whatever the cipher
-WIREGUARD_TAKES = 80
+WIREGUARD_TAKES = 95  # since 1.19.5 and 1.20
+WIREGUARD_TOOK = 80  # up to 1.19.4
 LARGEST = 65520
 _WHY = "it installs XFRM policies and states of its own that match all traffic between nodes"
 
 
-def values(request: CniRequest) -> dict[str, object]:
-    """Return the Helm values that a plan sets."""
-    found: dict[str, object] = {
-        "MTU": ADAPTER.field_value(request),
-        "routingMode": "native" if request.encap == "none" else "tunnel",
-        "underlayProtocol": request.family,
-        "pmtuDiscovery": {"enabled": True},
-    }
-    if request.encap != "none":
-        found["tunnelProtocol"] = request.encap
-        found["tunnelPort"] = request.port or 0
-    return found
+def constant(ipsec: bool, wireguard: bool) -> int:
+    """Return what Cilium subtracts for its own encryption beside the tunnel."""
+    return (IPSEC_TAKES if ipsec else 0) + (WIREGUARD_TAKES if wireguard else 0)
+
+
+def number(request: CniRequest, given: Piece | None, adapter: Adapter) -> int:
+    """Return the field's value: Cilium subtracts the tunnel and encryption that are configured, not those asked for."""
+    if given is None:
+        return adapter.field_value(request)
+    setting = next(found for found in audit(given) if isinstance(found, Setting))
+    size = setting.overhead.size(setting.encap, request.family) or 0
+    if "wireguard" in setting.encap and not _takes_more(request):
+        # an older one would leave the pods 15 bytes more than fit; too small is safe
+        size -= WIREGUARD_TAKES - WIREGUARD_TOOK
+    return request.pod_mtu + size
+
+
+def _takes_more(request: CniRequest) -> bool:
+    """Tell whether the version that was named has the larger WireGuard overhead."""
+    parts = [int(p) for p in request.options.get("version", "").split(".") if p.isdigit()]
+    return parts[:2] >= [1, 20] or parts[:3] >= [1, 19, 5]
 
 
 def _render(request: CniRequest) -> list[Artifact]:
-    return [
-        Artifact(path="cilium/values.yaml", text=dump(values(request)), patch="values", schema="cilium/values"),
-    ]
+    config = first(request, "ConfigMap", "cilium-config")
+    chart = next((v for v in roots(request.existing) if is_values(v)), None)
+    made: list[Artifact] = []
+    if config is not None:
+        goal = target(config, request, "ConfigMap/kube-system/cilium-config")
+        data = {"mtu": str(number(request, config, ADAPTER))}
+        made.append(config_map("cilium/cilium-config.patch.yaml", goal, data, "cilium/config"))
+    if config is None or chart is not None:
+        text = dump({"MTU": number(request, chart or config, ADAPTER)})
+        made.append(Artifact(path="cilium/values.yaml", text=text, patch="values", schema="cilium/values"))
+    return made
 
 
-def _steps(_network: CniRequest) -> list[ManualStep]:
+def _rules(request: CniRequest) -> list[Problem]:
+    found: list[Problem] = []
+    if first(request, "ConfigMap", "cilium-config") and not any(is_values(v) for v in roots(request.existing)):
+        message = "cilium-config is written by Helm: without MTU in the release's values the next upgrade takes it away"
+        found.append(Problem(code="IPP905", severity="warning", message=message))
+    encrypted = any(
+        isinstance(f, Setting) and "wireguard" in f.encap for v in roots(request.existing) for f in audit(v)
+    )
+    if encrypted and not request.options.get("version"):
+        message = "computed for Cilium up to 1.19.4; 1.19.5 and later leave pods 15 bytes less"
+        hint = "--option version=1.20"
+        found.append(Problem(code="IPP905", severity="warning", message=message, hint=hint))
+    for conf in mappings(request, "plugins", "cniVersion"):
+        if any(isinstance(p, dict) and p.get("type") == "cilium-cni" and p.get("mtu") for p in conf["plugins"] or ()):
+            message = "left as it is: mtu of plugin cilium-cni in the CNI list, which beats the agent's number"
+            found.append(Problem(code="IPP905", severity="warning", message=message))
+    return found
+
+
+def _steps(request: CniRequest) -> list[ManualStep]:
+    config = first(request, "ConfigMap", "cilium-config")
+    namespace = namespace_of(config, request, "kube-system")
+    upgrade = ManualStep(
+        stage="config",
+        text="upgrade the Helm release with the values added",
+        command=f"helm upgrade cilium cilium/cilium -n {namespace} --reuse-values -f cilium/values.yaml",
+    )
+    helm = any(artifact.patch == "values" for artifact in _render(request))
     return [
-        ManualStep(
-            stage="config",
-            text="upgrade the Helm release with the values added",
-            command="helm upgrade cilium cilium/cilium -n kube-system --reuse-values -f cilium/values.yaml",
-        ),
-        rollout("daemonset", "kube-system", "cilium"),
+        upgrade if helm else ManualStep(stage="config", text="patch ConfigMap cilium-config"),
+        rollout("daemonset", namespace, "cilium"),
         ManualStep(
             stage="check",
             text="read the default route inside a pod: its mtu is the planned one (1.16 and older: restart the pods)",
@@ -96,9 +139,12 @@ def is_values(piece: Piece) -> bool:
     if not isinstance(piece.data, dict) or piece.kind:
         return False
     own = {"tunnelProtocol", "routingMode", "kubeProxyReplacement", "underlayProtocol", "ipv4NativeRoutingCIDR"}
-    return bool(own & piece.data.keys()) or (
-        "MTU" in piece.data and bool({"ipam", "cni", "hubble"} & piece.data.keys())
-    )
+    return bool(own & piece.data.keys()) or isinstance(piece.data.get("MTU"), (int, str)) or _encrypts(piece)
+
+
+def _encrypts(piece: Piece) -> bool:
+    """Tell whether the values switch on Cilium's encryption; charts of others have no such pair."""
+    return piece.text("encryption", "type") in ("ipsec", "wireguard", "ztunnel")
 
 
 def _found(
@@ -107,9 +153,8 @@ def _found(
     number = whole(piece.get(key)) or None
     # VXLAN lies inside ESP tunnel mode since 1.18; before, ESP lay inside the overlay
     own = BuiltinIpsec(suite="aes128gcm16", mode="tunnel") if ipsec else None
-    constant = (IPSEC_TAKES if ipsec else 0) + (WIREGUARD_TAKES if wireguard else 0)
     # of the tunnel alone, whatever else the encapsulation is called below
-    overhead = Overhead(otherwise=TAKES.get((encap, family)), extra=constant)
+    overhead = Overhead(otherwise=TAKES.get((encap, family)), extra=constant(ipsec, wireguard))
     location = piece.location(key)
     found: list[Setting | Clue] = [
         Setting(
@@ -124,6 +169,7 @@ def _found(
             overhead=overhead,
             automatic=overhead,
             change=f"set {key} (the underlay's size as Cilium shall see it) and restart ds/cilium",
+            note="Cilium up to 1.19.4 subtracts 80 for WireGuard, 15 less" if wireguard else "",
         )
     ]
     if ipsec:
@@ -144,6 +190,6 @@ ADAPTER = Adapter(
     steps=_steps,
     audit=audit,
     brings_ipsec=_WHY,
+    rules=_rules,
     largest=LARGEST,
-    unverified="what it subtracts for its own WireGuard: 80 in the versions read, 95 in newer text",
 )

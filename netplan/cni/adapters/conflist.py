@@ -8,6 +8,7 @@ Pods on macvlan, ipvlan, vlan and host-device send past the host's IP stack, and
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from netplan.cni.adapter import (
@@ -22,7 +23,7 @@ from netplan.cni.adapter import (
     same,
     whole,
 )
-from netplan.cni.kubernetes import compact
+from netplan.cni.kubernetes import compact, loaded, merged
 from netplan.cni.yaml_document import Piece
 from netplan.model.cni_facts import NETWORKS
 from netplan.problems import Problem
@@ -31,6 +32,7 @@ VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
 KERNEL_DEFAULT = 1500
 # the device hangs on a link of the host and its packets do not pass the host's IP stack
 PAST_THE_HOST = ("macvlan", "ipvlan", "vlan", "host-device")
+_WITH_MTU = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "tap", "calico", "antrea", "ovn-k8s-cni-overlay", "kube-ovn")
 # plugin type in a conflist -> the system its number belongs to; meta plugins have none
 SYSTEMS = {
     "calico": "calico",
@@ -76,12 +78,33 @@ def conflist(kind: str, request: CniRequest) -> dict[str, Any]:
     return {"cniVersion": request.options.get("cniVersion", "0.4.0"), "name": name, "plugins": plugins(kind, request)}
 
 
+def with_mtu(present: dict[str, Any], mtu: int) -> dict[str, Any]:
+    """Return a list, or a single plugin's configuration, with the MTU in its first plugin and nothing else changed.
+
+    Where that plugin has no ``mtu`` (host-device), ``tuning`` behind it gets the number.
+    """
+    members = present.get("plugins")
+    if not isinstance(members, list):
+        return merged(present, {"mtu": mtu})
+    known = [p if isinstance(p, dict) else {} for p in members]
+    tuned = next((i for i, p in enumerate(known) if p.get("type") == "tuning" and "mtu" in p), None)
+    at = tuned if tuned is not None and known[0].get("type") not in _WITH_MTU else 0
+    if at == 0 and known and known[0].get("type") not in _WITH_MTU:
+        return {**present, "plugins": [*members, {"type": "tuning", "mtu": mtu}]}
+    changed = [merged(p, {"mtu": mtu}) if i in (at, tuned) else p for i, p in enumerate(members)]
+    return {**present, "plugins": changed}
+
+
 def _default(cidr: str) -> str:
     return "::/0" if ":" in cidr else "0.0.0.0/0"
 
 
 def _render(kind: str) -> Callable[[CniRequest], list[Artifact]]:
     def render(request: CniRequest) -> list[Artifact]:
+        for name, text in request.existing.items():
+            if name.endswith((".conflist", ".conf")) and isinstance(loaded(text).get("plugins"), list):
+                body = compact(with_mtu(loaded(text), request.pod_mtu))
+                return [Artifact(path=f"etc/cni/net.d/{name}", text=body)]
         path = "etc/cni/net.d/10-ipsecplan.conflist"
         return [Artifact(path=path, text=compact(conflist(kind, request)), schema="cni/conflist")]
 
@@ -145,14 +168,30 @@ def audit(piece: Piece) -> list[Setting | Clue]:
         return []
     found: list[Setting | Clue] = []
     for member in members:
-        kind = member.text("type")
-        number = whole(member.get("mtu"))
-        if kind in SYSTEMS and "mtu" in (member.data if isinstance(member.data, dict) else {}) and number:
+        kind, key = member.text("type"), _key(member)
+        number = whole(member.get(key)) if not isinstance(member.get(key), str) else None
+        if kind in SYSTEMS and number:
             found.append(setting(member, number, kind))
+        elif kind in SYSTEMS and isinstance(member.get(key), str):
+            found.append(replace(setting(member, None, kind), note=_TEXT, default=KERNEL_DEFAULT))
+        elif kind in _KERNELS and not any(p.text("type") == "tuning" and whole(p.get(_key(p))) for p in members):
+            note = "no mtu: the pod gets the kernel's 1500, whatever the link is"
+            found.append(replace(setting(member, None, kind), note=note, default=KERNEL_DEFAULT))
     return found
 
 
-def setting(member: Piece, number: int, kind: str) -> Setting:
+_TEXT = "the plugin refuses a text for mtu; no pod can be added"
+# plugins whose device gets the kernel's default without mtu; macvlan, ipvlan and vlan get their master's
+_KERNELS = ("bridge", "ptp", "tap")
+
+
+def _key(member: Piece) -> str:
+    """The key as it is written: Go finds ``mtu`` in any case."""
+    data = member.data if isinstance(member.data, dict) else {}
+    return next((k for k in data if isinstance(k, str) and k.lower() == "mtu"), "mtu")
+
+
+def setting(member: Piece, number: int | None, kind: str) -> Setting:
     """Return the finding of one plugin's ``mtu``."""
     note = "macvlan, ipvlan and vlan send past the host's IPsec" if kind in PAST_THE_HOST else ""
     if kind == "tuning":
@@ -160,7 +199,7 @@ def setting(member: Piece, number: int, kind: str) -> Setting:
     return Setting(
         system=SYSTEMS[kind],
         field=f"plugins[type={kind}].mtu",
-        location=member.location("mtu"),
+        location=member.location(_key(member)) if number else member.location("type"),
         value=number,
         semantics="pod",
         encap="none" if kind in PAST_THE_HOST else "",

@@ -21,8 +21,10 @@ from netplan.cni.adapter import (
     whole,
 )
 from netplan.cni.kubernetes import compact, dump, loaded, merged
+from netplan.cni.present import mappings
 from netplan.cni.yaml_document import Piece
 from netplan.model.cni_facts import NETWORKS
+from netplan.problems import Problem
 
 OPTION = "com.docker.network.driver.mtu"
 DEFAULT_MTU = 1500
@@ -58,6 +60,13 @@ def _major(request: CniRequest) -> int:
     return whole(request.options.get("version", "").partition(".")[0]) or NETWORK_OPTS_SINCE
 
 
+def _bridge_rules(request: CniRequest) -> list[Problem]:
+    if request.existing.get("daemon.json"):
+        return []
+    message = "daemon.json is written whole: where there is one, give it with --existing to keep the rest of it"
+    return [Problem(code="IPP905", severity="warning", message=message)]
+
+
 def _bridge_steps(request: CniRequest) -> list[ManualStep]:
     check = _major(request) >= VALIDATE_SINCE
     return [
@@ -74,13 +83,24 @@ def _bridge_steps(request: CniRequest) -> list[ManualStep]:
     ]
 
 
+def _given_overlay(request: CniRequest) -> tuple[str, dict[str, Any]]:
+    """Name and options of the overlay network that was given, as ``docker network inspect`` prints it."""
+    known = [n for n in mappings(request, "Name", "Driver", "Options") if n["Driver"] == "overlay"]
+    wanted = request.options.get("name")
+    found = next((n for n in known if n["Name"] == wanted), None) if wanted else next(iter(known), None)
+    options = found["Options"] if found and isinstance(found["Options"], dict) else {}
+    # the VNIs are given out by the swarm when a network is created
+    kept = {k: v for k, v in options.items() if k != "com.docker.network.driver.overlay.vxlanid_list"}
+    return str(found["Name"]) if found else str(wanted or "backend"), kept
+
+
 def _overlay(request: CniRequest) -> list[Artifact]:
-    value = str(OVERLAY_ADAPTER.field_value(request))
-    options: dict[str, Any] = {OPTION: value}
-    if request.own_ipsec:
-        options["encrypted"] = ""
-    name = request.options.get("name", "backend")
-    body = {"networks": {name: {"driver": "overlay", "attachable": True, "driver_opts": options}}}
+    name, options = _given_overlay(request)
+    encrypted = request.own_ipsec or "encrypted" in options
+    takes = ENCRYPTED_OVERLAY if encrypted else OVERLAY
+    options |= {OPTION: str(takes.field_value(request.pod_mtu, request.encap, request.family))}
+    options |= {"encrypted": ""} if request.own_ipsec and "encrypted" not in options else {}
+    body = {"networks": {name: {"driver": "overlay", "driver_opts": options}}}
     return [Artifact(path="docker/stack.networks.yaml", text=dump(body), patch="object", schema="docker/compose")]
 
 
@@ -204,11 +224,12 @@ def _overlay_setting(piece: Piece, number: int | None, at: tuple[str, ...], fiel
         value=number or DEFAULT_MTU,
         semantics="underlay",
         encap="vxlan",
-        port=PORT,
         own=BuiltinIpsec(suite=OWN_ESP) if encrypted else None,
         overhead=ENCRYPTED_OVERLAY if encrypted else OVERLAY,
         change=f"recreate the network with {OPTION}, and its containers",
-        note="" if number else "not set: Docker starts from 1500, whatever the link is",
+        note=""
+        if number
+        else "not set: Docker starts from 1500, or from default-network-opts in daemon.json, whatever the link is",
     )
 
 
@@ -224,6 +245,7 @@ BRIDGE_ADAPTER = Adapter(
     render=_bridge,
     steps=_bridge_steps,
     audit=audit,
+    rules=_bridge_rules,
 )
 OVERLAY_ADAPTER = Adapter(
     name="docker-overlay",

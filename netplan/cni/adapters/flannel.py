@@ -24,8 +24,10 @@ from netplan.cni.adapter import (
     whole,
 )
 from netplan.cni.kubernetes import compact, config_map, live_link, loaded, merged, recreate_pods, rollout
+from netplan.cni.present import first, namespace_of, target, text
 from netplan.cni.yaml_document import Piece
 from netplan.model.cni_facts import NETWORKS
+from netplan.problems import Problem
 
 PORT = NETWORKS["flannel"].overlays["vxlan"].port
 TAKES: OverheadTable = {**same(("vxlan",), 50), **same(("none",), 0)}
@@ -39,23 +41,35 @@ BACKENDS: dict[str, tuple[str, int, bool]] = {
     "ipsec": ("none", 77, False),
 }
 UDP_ENCAP_TAKES = 8
+NAMES = ("kube-flannel-cfg",)
 DEFAULT_ESP = "aes128gcm16"
 _WHY = "its ipsec backend starts a charon of its own, which takes UDP 500 and 4500 from the hosts' charon"
 
 
 def backend(request: CniRequest, existing: dict[str, Any]) -> dict[str, Any]:
-    """Return net-conf.json with the plan's backend; what it holds beside is kept."""
-    changes: dict[str, Any] = {"Network": request.options.get("network", request.pod_cidrs[0])}
+    """Return net-conf.json with the plan's MTU.
+
+    Of an existing one only ``Backend.MTU`` is changed, and only where its backend has that field: its type, port and
+    VNI stay, and what is subtracted is what that type subtracts. Without one it is the plan's whole backend.
+    """
     if existing:
-        changes = {}
-    if request.encap == "vxlan":
-        kind: dict[str, Any] = {"Type": "vxlan", "MTU": request.pod_mtu + TAKES["vxlan", request.family]}
-        kind |= {"Port": request.port} if request.port else {}
-        kind |= {"VNI": request.vni} if request.vni else {}
-        changes["Backend"] = kind
-    else:
-        changes["Backend"] = {"Type": "host-gw"}
-    return merged(existing, changes)
+        kind = backend_type(existing)
+        _, takes, settable = BACKENDS.get(kind, ("", 0, False))
+        return merged(existing, {"Backend": {"MTU": request.pod_mtu + takes}}) if settable else existing
+    whole_network = request.options.get("network", request.pod_cidrs[0])
+    if request.encap != "vxlan":
+        return {"Network": whole_network, "Backend": {"Type": "host-gw"}}
+    made: dict[str, Any] = {"Type": "vxlan", "MTU": request.pod_mtu + TAKES["vxlan", request.family]}
+    made |= {"Port": request.port} if request.port else {}
+    made |= {"VNI": request.vni} if request.vni else {}
+    return {"Network": whole_network, "Backend": made}
+
+
+def backend_type(conf: dict[str, Any]) -> str:
+    """Return the backend's type in lower case; flannel uses udp where none is written."""
+    section = next((v for k, v in conf.items() if k.lower() == "backend"), None)
+    found = next((v for k, v in section.items() if k.lower() == "type"), "") if isinstance(section, dict) else ""
+    return str(found or "udp").lower()
 
 
 def cni_conf(request: CniRequest, existing: dict[str, Any]) -> dict[str, Any]:
@@ -76,12 +90,52 @@ def cni_conf(request: CniRequest, existing: dict[str, Any]) -> dict[str, Any]:
 
 
 def _render(request: CniRequest) -> list[Artifact]:
+    given = first(request, "ConfigMap", *NAMES)
     data = {
-        "net-conf.json": compact(backend(request, loaded(request.existing.get("net-conf.json")))),
-        "cni-conf.json": compact(cni_conf(request, loaded(request.existing.get("cni-conf.json")))),
+        "net-conf.json": compact(backend(request, loaded(text(request, given, "net-conf.json")))),
+        "cni-conf.json": compact(cni_conf(request, loaded(text(request, given, "cni-conf.json")))),
     }
-    target = "ConfigMap/kube-flannel/kube-flannel-cfg"
-    return [config_map("flannel/kube-flannel-cfg.patch.yaml", target, data, "flannel/config")]
+    goal = target(given, request, "ConfigMap/kube-flannel/kube-flannel-cfg")
+    return [config_map("flannel/kube-flannel-cfg.patch.yaml", goal, data, "flannel/config")]
+
+
+def differences(request: CniRequest, conf: dict[str, Any]) -> list[Problem]:
+    """Return what an existing net-conf.json has other than the request, which a patch leaves alone."""
+    if not conf:
+        return []
+    encap = BACKENDS.get(backend_type(conf), ("", 0, False))[0]
+    section: Any = next((v for k, v in conf.items() if k.lower() == "backend"), None)
+    section = section if isinstance(section, dict) else {}
+    said = [f"backend {backend_type(conf)}, asked for {request.encap}"] if encap != request.encap else []
+    for key, asked in (("Port", request.port), ("VNI", request.vni)):
+        has = next((v for k, v in section.items() if k.lower() == key.lower()), None)
+        usual = {"Port": PORT, "VNI": NETWORKS["flannel"].overlays["vxlan"].vni}[key]
+        if asked and encap == "vxlan" and (has or usual) != asked:
+            said.append(f"{key} {has or usual}, asked for {asked}")
+    message = f"the patch changes the MTU alone; the object has {'; '.join(said)}"
+    return [Problem(code="IPP905", severity="warning", message=message)] if said else []
+
+
+def whole_file(request: CniRequest, conf: dict[str, Any], what: str) -> list[Problem]:
+    """Return what stands against writing a net-conf.json whole, which it is where no existing one was given."""
+    if conf:
+        return []
+    if not request.options.get("network"):
+        return [
+            Problem(
+                code="IPP905",
+                message=f"a patch of {what} replaces net-conf.json, and what it has now was not given",
+                hint="--existing with the present object, or --option network=CIDR for a new one",
+            )
+        ]
+    message = f"net-conf.json is written whole: give the present {what} with --existing to keep the rest of it"
+    return [Problem(code="IPP905", severity="warning", message=message)]
+
+
+def rules(request: CniRequest) -> list[Problem]:
+    """Return what stands against the patch, and where it leaves something that was asked for."""
+    conf = loaded(text(request, first(request, "ConfigMap", *NAMES), "net-conf.json"))
+    return whole_file(request, conf, "ConfigMap kube-flannel-cfg") + differences(request, conf)
 
 
 def device_steps(adapter: Adapter, request: CniRequest) -> list[ManualStep]:
@@ -91,9 +145,14 @@ def device_steps(adapter: Adapter, request: CniRequest) -> list[ManualStep]:
 
 
 def _steps(request: CniRequest) -> list[ManualStep]:
+    given = first(request, "ConfigMap", *NAMES)
+    workload = first(request, "DaemonSet", "kube-flannel")
+    namespace = namespace_of(workload or given, request, "kube-flannel")
+    # Talos and older installations have it in kube-system, where Talos calls it kube-flannel
+    usual = "kube-flannel-ds" if namespace == "kube-flannel" else "kube-flannel"
     return [
-        ManualStep(stage="config", text="patch ConfigMap kube-flannel-cfg"),
-        rollout("daemonset", "kube-flannel", "kube-flannel-ds"),
+        ManualStep(stage="config", text=f"patch ConfigMap {given.name if given else NAMES[0]} in {namespace}"),
+        rollout("daemonset", namespace, workload.name if workload else usual),
         recreate_pods(),
         *device_steps(ADAPTER, request),
     ]
@@ -192,9 +251,30 @@ def audit(piece: Piece) -> list[Setting | Clue]:
         return config(piece, "flannel")
     if not piece.kind and isinstance(lower(piece, "backend"), dict):
         return net_conf(piece)
+    if not piece.kind and isinstance(piece.get("flannel", "backend"), str):
+        return [_chart(piece)]
     if not piece.kind and piece.get("plugins") and piece.get("cniVersion") is not None:
         return delegate(piece)
     return []
+
+
+def _chart(piece: Piece) -> Setting:
+    """Values of flannel's chart, whose ``flannel.mtu`` is Backend.MTU."""
+    encap, takes, settable = BACKENDS.get(piece.text("flannel", "backend"), BACKENDS["vxlan"])
+    number = whole(piece.get("flannel", "mtu")) or None
+    return Setting(
+        system="flannel",
+        field="flannel.mtu",
+        location=piece.location("flannel", "mtu" if number else "backend"),
+        value=number if settable else None,
+        semantics="underlay",
+        encap=encap,
+        port=whole(piece.get("flannel", "backendPort")) or (PORT if encap == "vxlan" else None),
+        overhead=Overhead(otherwise=takes),
+        automatic=Overhead(otherwise=takes),
+        may_be_set=settable,
+        change="set flannel.mtu (the underlay's size) and restart the DaemonSet",
+    )
 
 
 def as_clue(found: Setting) -> Clue:
@@ -231,4 +311,6 @@ ADAPTER = Adapter(
     render=_render,
     steps=_steps,
     audit=audit,
+    writes_backend=True,
+    rules=rules,
 )

@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from netplan.cni.adapter import Adapter, Artifact, Clue, CniRequest, ManualStep, Overhead, Setting
 from netplan.cni.adapters import flannel
 from netplan.cni.kubernetes import compact, dump, loaded, recreate_pods
+from netplan.cni.present import mappings
 from netplan.cni.yaml_document import Piece
+from netplan.problems import Problem
 
 CONF = "/etc/rancher/k3s/flannel-conf.json"
 CNI_CONF = "/etc/rancher/k3s/flannel-cni-conf.json"
 
 
+# pkg/agent/flannel/setup.go: what --flannel-backend writes; a file of one's own replaces it whole
+BACKENDS: dict[str, dict[str, Any]] = {
+    "vxlan": {"Type": "vxlan"},
+    "wireguard-native": {"Type": "wireguard", "PersistentKeepaliveInterval": 25, "Mode": "separate"},
+    "host-gw": {"Type": "host-gw"},
+}
+
+
+def _present(request: CniRequest) -> dict[str, Any]:
+    """The net-conf.json in use: the file that was given, else what the backend in k3s' own configuration stands for."""
+    given = next((found for found in mappings(request, "Backend") if "Network" in found), None)
+    if given:
+        return given
+    if request.existing.get("net-conf.json"):
+        return loaded(request.existing["net-conf.json"])
+    configured = next((found["flannel-backend"] for found in mappings(request, "flannel-backend")), None)
+    kind = BACKENDS.get(str(configured))
+    network = request.options.get("network")
+    return {"Network": network, "Backend": dict(kind)} if kind and network else {}
+
+
 def _render(request: CniRequest) -> list[Artifact]:
     settings = {"flannel-conf": CONF, "flannel-cni-conf": CNI_CONF}
-    net_conf = flannel.backend(request, loaded(request.existing.get("net-conf.json")))
-    cni_conf = flannel.cni_conf(request, loaded(request.existing.get("cni-conf.json")))
+    net_conf = flannel.backend(request, _present(request))
+    given = next((found for found in mappings(request, "plugins", "cniVersion")), None)
+    cni_conf = flannel.cni_conf(request, given or loaded(request.existing.get("cni-conf.json")))
     return [
         Artifact(path=CONF.lstrip("/"), text=compact(net_conf), schema="flannel/net-conf"),
         Artifact(path=CNI_CONF.lstrip("/"), text=compact(cni_conf), schema="cni/conflist"),
         Artifact(path="etc/rancher/k3s/config.yaml.d/90-ipsecplan.yaml", text=dump(settings), schema="k3s/config"),
     ]
+
+
+def _rules(request: CniRequest) -> list[Problem]:
+    conf = _present(request)
+    what = f"{CONF} (or k3s' config.yaml, whose flannel-backend it replaces)"
+    return flannel.whole_file(request, conf, what) + flannel.differences(request, conf)
 
 
 def _steps(request: CniRequest) -> list[ManualStep]:
@@ -54,4 +86,6 @@ ADAPTER = Adapter(
     render=_render,
     steps=_steps,
     audit=audit,
+    writes_backend=True,
+    rules=_rules,
 )

@@ -8,6 +8,7 @@ import json
 from netplan.cni.adapter import Adapter, Artifact, Clue, CniRequest, ManualStep, Setting
 from netplan.cni.adapters import conflist
 from netplan.cni.kubernetes import patch
+from netplan.cni.present import first, target
 from netplan.cni.yaml_document import Piece
 
 _MAIN = ("bridge", "ptp", "macvlan", "ipvlan", "vlan")
@@ -18,19 +19,17 @@ def _kind(request: CniRequest) -> str:
 
 
 def _render(request: CniRequest) -> list[Artifact]:
+    given = first(request, "NetworkAttachmentDefinition", request.options.get("name", ""))
     name, namespace = request.options.get("name", "second"), request.options.get("namespace", "default")
-    config = conflist.conflist(_kind(request), request)
+    goal = target(given, request, f"NetworkAttachmentDefinition/{namespace}/{name}")
+    present = given.nested("spec", "config") if given else None
+    if present is not None and isinstance(present.data, dict):
+        config = conflist.with_mtu(present.data, request.pod_mtu)
+    else:
+        config = conflist.conflist(_kind(request), request)
     body = {"spec": {"config": json.dumps(config, indent=2)}}
-    return [
-        patch(
-            f"multus/{name}.yaml",
-            body,
-            f"NetworkAttachmentDefinition/{namespace}/{name}",
-            "multus/nad",
-            api="k8s.cni.cncf.io/v1",
-            how="object",
-        )
-    ]
+    api, path = "k8s.cni.cncf.io/v1", f"multus/{goal.rpartition('/')[2]}.yaml"
+    return [patch(path, body, goal, "multus/nad", api=api, how="object")]
 
 
 def _steps(_network: CniRequest) -> list[ManualStep]:

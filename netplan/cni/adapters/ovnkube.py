@@ -24,6 +24,7 @@ from netplan.cni.adapter import (
     whole,
 )
 from netplan.cni.kubernetes import config_map, patch, recreate_pods, rollout
+from netplan.cni.present import environment_patch, first, namespace_of, objects, target
 from netplan.cni.yaml_document import Piece
 from netplan.model.cni_facts import NETWORKS
 from netplan.problems import Problem
@@ -33,20 +34,43 @@ DEFAULT_MTU = 1400
 OPENSHIFT_TAKES = NETWORKS["openshift"].headroom  # what it subtracts, and what it insists on
 OPENSHIFT_IPSEC_TAKES = 46
 OVS_ESP = "aes256gcm16"
+_AT = ("spec", "defaultNetwork", "ovnKubernetesConfig")
 _WHY = "its IPsec daemon takes UDP 500 and 4500 and installs policies for Geneve between all nodes"
 _EXTERNAL = "on OpenShift host IPsec is ipsecConfig.mode External with the nodes' libreswan, not strongSwan"
 
 
 def _upstream(request: CniRequest) -> list[Artifact]:
-    target = "ConfigMap/ovn-kubernetes/ovn-config"
+    given = first(request, "ConfigMap", "ovn-config")
+    goal = target(given, request, "ConfigMap/ovn-kubernetes/ovn-config")
     data = {"mtu": str(request.pod_mtu)}
-    return [config_map("ovn-kubernetes/ovn-config.patch.yaml", target, data, "ovnkube/config")]
+    made = [config_map("ovn-kubernetes/ovn-config.patch.yaml", goal, data, "ovnkube/config")]
+    for workload in objects(request, "DaemonSet", "ovnkube") + objects(request, "Deployment", "ovnkube"):
+        values = {
+            container.text("name"): {"OVN_MTU": str(request.pod_mtu)}
+            for container in containers(workload)
+            if (entry := environment(container, "OVN_MTU")) is not None and whole(entry.data)
+        }
+        if values:  # a number of its own wins over the ConfigMap
+            made.append(environment_patch(f"ovn-kubernetes/{workload.name}.patch.yaml", workload, values))
+    return made
 
 
-def _upstream_steps(_network: CniRequest) -> list[ManualStep]:
+def _left(request: CniRequest) -> list[Problem]:
+    found: list[Problem] = []
+    for workload in objects(request, "DaemonSet", "ovnkube") + objects(request, "Deployment", "ovnkube"):
+        for container in containers(workload):
+            flag = argument(container, "--mtu")
+            if flag and whole(flag[0]) not in (None, request.pod_mtu):
+                message = f"left as it is: --mtu={whole(flag[0])} of {workload.kind} {workload.name}, which wins"
+                found.append(Problem(code="IPP905", severity="warning", message=message))
+    return found
+
+
+def _upstream_steps(request: CniRequest) -> list[ManualStep]:
+    namespace = namespace_of(first(request, "ConfigMap", "ovn-config"), request, "ovn-kubernetes")
     return [
         ManualStep(stage="config", text="patch ConfigMap ovn-config, which OVN_MTU of ds/ovnkube-node is taken from"),
-        rollout("daemonset", "ovn-kubernetes", "ovnkube-node"),
+        rollout("daemonset", namespace, "ovnkube-node"),
         recreate_pods(),
     ]
 
@@ -58,7 +82,7 @@ def migration_problems(request: CniRequest) -> list[Problem]:
     if request.own_ipsec and request.pod_mtu + takes > request.link_mtu:
         message = f"with IPsec Full, OpenShift wants {takes} bytes between machine and pod MTU"
         found.append(Problem(code="IPP905", message=message, hint=f"at most {request.link_mtu - takes}"))
-    if not request.options.get("from"):
+    if not request.options.get("from") and not _given_mtu(request):
         message = "an MTU migration names the MTU that it starts from; 1400 is assumed"
         found.append(Problem(code="IPP905", severity="warning", message=message))
     if request.host_ipsec:
@@ -66,9 +90,19 @@ def migration_problems(request: CniRequest) -> list[Problem]:
     return found
 
 
+def _given_mtu(request: CniRequest) -> int | None:
+    """The MTU of the Network object that was given."""
+    for piece in objects(request, "Network"):
+        found = piece.get("status", "clusterNetworkMTU"), piece.get(*_AT, "mtu"), piece.get("status", "mtu")
+        number = next((n for n in map(whole, found) if n), None)
+        if number:
+            return number
+    return None
+
+
 def _openshift(request: CniRequest) -> list[Artifact]:
     target = "Network//cluster"
-    start = whole(request.options.get("from", "")) or DEFAULT_MTU
+    start = whole(request.options.get("from", "")) or _given_mtu(request) or DEFAULT_MTU
     machine = whole(request.options.get("machine", "")) or request.link_mtu
     migration = {
         "spec": {
@@ -80,16 +114,7 @@ def _openshift(request: CniRequest) -> list[Artifact]:
             }
         }
     }
-    ipsec = {"mode": "External" if request.host_ipsec else "Full" if request.own_ipsec else "Disabled"}
-    done = {
-        "spec": {
-            "migration": None,
-            "defaultNetwork": {
-                "type": "OVNKubernetes",
-                "ovnKubernetesConfig": {"mtu": request.pod_mtu, "ipsecConfig": ipsec},
-            },
-        }
-    }
+    done = {"spec": {"migration": None, "defaultNetwork": {"ovnKubernetesConfig": {"mtu": request.pod_mtu}}}}
     api = "operator.openshift.io/v1"
     made = [
         patch("openshift/1-migration.patch.yaml", migration, target, "openshift/network", api=api),
@@ -114,7 +139,7 @@ def _openshift_steps(request: CniRequest) -> list[ManualStep]:
         ),
         ManualStep(
             stage="pods",
-            text=f"finish: migration null, mtu {request.pod_mtu}, IPsec mode; every node reboots a second time",
+            text=f"finish: migration null, mtu {request.pod_mtu}; every node reboots a second time",
             command=f"{apply}2-network.patch.yaml",
         ),
         ManualStep(stage="check", text="wait for the second round, then read the MTU inside a pod", command=wait),
@@ -142,7 +167,7 @@ def audit(piece: Piece) -> list[Setting | Clue]:
 
 
 def _network(piece: Piece) -> list[Setting | Clue]:
-    at: tuple[str, ...] = ("spec", "defaultNetwork", "ovnKubernetesConfig")
+    at: tuple[str, ...] = _AT
     if piece.text("spec", "defaultNetwork", "type") == "OpenShiftSDN":
         at = ("spec", "defaultNetwork", "openshiftSDNConfig", "mtu")
         return [_setting(piece, whole(piece.get(*at)), at, "openshiftSDNConfig.mtu", "openshift-sdn", None)]
@@ -154,7 +179,10 @@ def _network(piece: Piece) -> list[Setting | Clue]:
     always = piece.text(*at, "ipsecConfig", "full", "encapsulation") == "Always"
     own = BuiltinIpsec(suite=OVS_ESP, nat_t=always) if full else None
     number = whole(piece.get(*at, "mtu")) or whole(piece.get("status", "mtu")) or None
-    found: list[Setting | Clue] = [_setting(piece, number, (*at, "mtu"), "ovnKubernetesConfig.mtu", "openshift", own)]
+    setting = _setting(piece, number, (*at, "mtu"), "ovnKubernetesConfig.mtu", "openshift", own)
+    if piece.text(*at, "transport") == "NoOverlay":  # pods' packets are routed as they are; at most the link's MTU
+        setting = replace(setting, encap="none", automatic=Overhead(otherwise=0), own=None)
+    found: list[Setting | Clue] = [setting]
     if own:
         found.append(
             Clue(
@@ -213,6 +241,7 @@ UPSTREAM = Adapter(
     render=_upstream,
     steps=_upstream_steps,
     audit=audit,
+    rules=_left,
     brings_ipsec=_WHY,
 )
 OPENSHIFT = Adapter(

@@ -27,7 +27,7 @@ TAKES: OverheadTable = {
     for family in ("ipv4", "ipv6")
     if (encap, family) != ("gre", "ipv6")
 }
-_WHY = "openvswitch-ipsec runs an IKE daemon of its own with policies for every tunnel port"
+WHY = "openvswitch-ipsec runs an IKE daemon of its own with policies for every tunnel port"
 _NAME = re.compile(r"^[A-Za-z0-9_.-]{1,15}$")
 _REQUEST = re.compile(r"set\s+interface\s+(\S+)\s+.*?mtu_request\s*=\s*(\d{1,5})\b", re.IGNORECASE)
 _TYPE = re.compile(r"type=\"?(geneve|vxlan|gre|stt)\"?", re.IGNORECASE)
@@ -83,7 +83,7 @@ def audit_text(path: str, text: str) -> list[Setting | Clue]:
                 )
             )
     if own and ipsec is not None:
-        found.append(Clue(system="ovs", location=find_word(path, lines, ipsec, "options:"), own=own, refuse=_WHY))
+        found.append(Clue(system="ovs", location=find_word(path, lines, ipsec, "options:"), own=own, refuse=WHY))
     return found
 
 
@@ -105,5 +105,5 @@ ADAPTER = Adapter(
     render=_render,
     steps=_steps,
     audit=audit,
-    brings_ipsec=_WHY,
+    brings_ipsec=WHY,
 )

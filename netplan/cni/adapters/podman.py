@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 from netplan.cni.adapter import EXACT, Adapter, Artifact, Clue, CniRequest, ManualStep, Overhead, Setting, same, whole
-from netplan.cni.kubernetes import compact, loaded, merged
+from netplan.cni.kubernetes import compact, merged
+from netplan.cni.present import mappings
 from netplan.cni.yaml_document import Piece
 from netplan.model.cni_facts import NETWORKS
+from netplan.problems import Problem
 
 TAKES = same(("none", "vxlan", "geneve"))
 
 
+def _given(request: CniRequest) -> dict[str, Any]:
+    """The network that was given, as a file or as ``podman network inspect`` prints it."""
+    known = mappings(request, "name", "driver", "network_interface")
+    name = request.options.get("name")
+    found = next((n for n in known if n["name"] == name), None) if name else next(iter(known), None)
+    return {key: value for key, value in (found or {}).items() if key != "containers"}
+
+
+def _name(request: CniRequest) -> str:
+    return str(_given(request).get("name") or request.options.get("name", "pods"))
+
+
 def _render(request: CniRequest) -> list[Artifact]:
-    name = request.options.get("name", "pods")
+    given, name = _given(request), _name(request)
     subnets = [{"subnet": cidr, "gateway": _gateway(cidr)} for cidr in request.pod_cidrs[:1]]
     fresh: dict[str, Any] = {
         "name": name,
@@ -25,9 +41,20 @@ def _render(request: CniRequest) -> list[Artifact]:
         "dns_enabled": True,
         "ipam_options": {"driver": "host-local"},
     }
-    body = merged(loaded(request.existing.get(f"{name}.json")) or fresh, {"options": {"mtu": str(request.pod_mtu)}})
-    path = f"etc/containers/networks/{name}.json"
-    return [Artifact(path=path, text=compact(body), schema="podman/network")]
+    body = merged(given or fresh, {"options": {"mtu": str(request.pod_mtu)}})
+    if not re.fullmatch(r"[0-9a-f]{64}", str(body.get("id", ""))):
+        # podman skips a file without one; any 64 hexadecimal digits do (measured with 5.8.6 and 6.1.1)
+        body = {"name": name, "id": hashlib.sha256(f"ipsecplan {name}".encode()).hexdigest(), **body}
+    return [
+        Artifact(path=f"etc/containers/networks/{name}.json", text=compact(body), schema="podman/network"),
+    ]
+
+
+def _rules(request: CniRequest) -> list[Problem]:
+    if _given(request):
+        return []
+    message = f"network {_name(request)} is written whole: where it exists, give its file with --existing to keep it"
+    return [Problem(code="IPP905", severity="warning", message=message)]
 
 
 def _gateway(cidr: str) -> str:
@@ -37,12 +64,12 @@ def _gateway(cidr: str) -> str:
 
 
 def _steps(request: CniRequest) -> list[ManualStep]:
-    name = request.options.get("name", "pods")
+    name = _name(request)
     return [
         ManualStep(stage="config", text="install the network's file", where="node"),
         ManualStep(
             stage="pods",
-            text="recreate the network's bridge and restart the containers on it",
+            text="the running containers and the bridge get the file's MTU; others when they start",
             command=f"podman network reload --all && podman ps --filter network={name}",
             where="node",
         ),
@@ -75,9 +102,10 @@ ADAPTER = Adapter(
     field="/etc/containers/networks/NAME.json options.mtu",
     overhead=Overhead(TAKES),
     automatic=Overhead(TAKES),
-    goes_live="recreate the network, restart its containers",
+    goes_live="podman network reload --all, or when a container starts",
     pods_keep=True,
     render=_render,
     steps=_steps,
     audit=audit,
+    rules=_rules,
 )

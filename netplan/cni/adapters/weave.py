@@ -1,4 +1,4 @@
-"""Weave Net, whose last release was in 2021: read and set, nothing new is built on it.
+"""Weave Net: the original ended in 2021; its fork rajch/weave released 2.9.0 in December 2024, with the same default.
 
 ``WEAVE_MTU`` is the pod's. Its default 1376 is exact for its own ESP on a link of 1460; it never looks at the link.
 """
@@ -20,6 +20,7 @@ from netplan.cni.adapter import (
     whole,
 )
 from netplan.cni.kubernetes import patch, recreate_pods
+from netplan.cni.present import first, target
 from netplan.cni.yaml_document import Piece
 from netplan.model.cni_facts import NETWORKS
 
@@ -34,8 +35,8 @@ def _render(request: CniRequest) -> list[Artifact]:
     container = {"name": "weave", "env": [{"name": "WEAVE_MTU", "value": str(request.pod_mtu)}]}
     body = {"spec": {"template": {"spec": {"containers": [container]}}}}
     path = "weave/weave-net.patch.yaml"
-    made = patch(path, body, "DaemonSet/kube-system/weave-net", "weave/daemonset", api="apps/v1", how="strategic")
-    return [made]
+    goal = target(first(request, "DaemonSet", "weave-net"), request, "DaemonSet/kube-system/weave-net")
+    return [patch(path, body, goal, "kubernetes/daemonset", api="apps/v1", how="strategic")]
 
 
 def _steps(_network: CniRequest) -> list[ManualStep]:

@@ -1,0 +1,69 @@
+"""ifupdown2 (Proxmox VE, Cumulus): stanzas without a family, and tunnels with ``vxlan-id``.
+
+The plain stanzas of ifupdown are read in :mod:`netplan.audit.host_links`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from netplan.audit.formats.listed import lines_of
+from netplan.audit.model import Device, Evidence
+from netplan.cni.adapter import Family, Setting, whole
+from netplan.cni.yaml_document import find_word
+from netplan.model.cni_facts import PORTS
+
+_IFACE = re.compile(r"^\s*iface\s+(\S+)(?:\s+inet6?\s+\S+)?\s*$")
+_OWN = re.compile(r"^\s+(vxlan-\S+|bridge-vlan-aware|bridge-vids|vlan-raw-device|bond-slaves)\s", re.M)
+_VIRTUAL = re.compile(r"^(lo|vmbr|tap|veth|fw)")
+
+
+def is_interfaces(text: str) -> bool:
+    """Tell whether this is an interfaces file of ifupdown2."""
+    return bool(re.search(r"^\s*iface\s+\S+\s*$", text, re.M)) or (
+        bool(re.search(r"^\s*iface\s+\S+", text, re.M)) and bool(_OWN.search(text))
+    )
+
+
+def read(path: str, text: str, evidence: Evidence) -> str | None:
+    """Read MTUs of links and of VXLAN devices."""
+    lines = lines_of(text)
+    name = ""
+    keys: dict[str, tuple[str, int]] = {}
+    for number, line in enumerate([*lines, "iface end"]):
+        head = _IFACE.match(line)
+        if head:
+            if head.group(1) != name:
+                _stanza(path, lines, name, keys, evidence)
+                keys = {}
+            name = head.group(1)
+        elif line[:1].isspace() and len(line.split()) > 1:
+            word, _, value = line.strip().partition(" ")
+            keys.setdefault(word, (value.strip(), number))
+    return None
+
+
+def _stanza(path: str, lines: list[str], name: str, keys: dict[str, tuple[str, int]], evidence: Evidence) -> None:
+    value, at = keys.get("mtu", ("", 0))
+    number = whole(value)
+    if not name or not number:
+        return
+    location = find_word(path, lines, at, "mtu")
+    if "vxlan-id" in keys:
+        ends = keys.get("vxlan-local-tunnelip", ("", 0))[0] + keys.get("vxlan-remoteip", ("", 0))[0]
+        family: Family = "ipv6" if ":" in ends else "ipv4"
+        evidence.settings.append(
+            Setting(
+                system="ifupdown2",
+                field=f"{name} mtu",
+                location=location,
+                value=number,
+                semantics="device",
+                encap="vxlan",
+                family=family,
+                port=whole(keys.get("vxlan-port", ("", 0))[0]) or PORTS["vxlan"],
+                change="set mtu and run ifreload -a",
+            )
+        )
+    elif not _VIRTUAL.match(name) and "." not in name:
+        evidence.links.append(Device(name=name, mtu=number, location=location, configured=True))

@@ -1,0 +1,94 @@
+"""Formats that are known and not read: what a text looks like, and what to send instead."""
+
+from __future__ import annotations
+
+import re
+
+_SEND_ADDR = "`ip -d -j addr` and `ip -j route`"
+_KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key", "no keys: they are not needed"),
+    (
+        re.compile(r"\A\s*<\?xml|\A\s*<(pfsense|opnsense|config)>", re.I),
+        "XML (pfSense, OPNsense, PAN-OS)",
+        "the device's `swanctl.conf` and `ifconfig`",
+    ),
+    (re.compile(r"\A\s*<(!doctype|html)", re.I), "a web page", "the text that it shows, as a file"),
+    (
+        re.compile(r"^set (security (ipsec|ike)|interfaces st0) ", re.M),
+        "Junos",
+        "`swanctl.conf` of the other end, or calc's stack with --stack",
+    ),
+    (
+        re.compile(r"^/ip(v6)? (ipsec|address)|^/interface ", re.M),
+        "RouterOS",
+        "`swanctl.conf` of the other end, or --stack",
+    ),
+    (
+        re.compile(r"^(resource|module|provider|terraform) [\"{]", re.M),
+        "Terraform",
+        "what it makes: the objects, or `ip -d -j addr`",
+    ),
+    (
+        re.compile(r"^\d\d:\d\d:\d\d\.\d+ (IP6?|ARP) ", re.M),
+        "a capture of tcpdump",
+        f"{_SEND_ADDR}; for a number in it: ipsecplan explain NUMBER",
+    ),
+    (
+        re.compile(r"^PING \S+ .*bytes of data|bytes from .*icmp_seq", re.M),
+        "output of ping",
+        f"{_SEND_ADDR}; for the size that passes: ipsecplan explain NUMBER",
+    ),
+    (re.compile(r"^\s*\d+[?:]\s.*\bpmtu \d+|^traceroute to ", re.M), "output of tracepath or traceroute", _SEND_ADDR),
+    (re.compile(r"^Chain [A-Z]+ \(", re.M), "`iptables -L`", "`iptables-save`"),
+    (
+        re.compile(r"^\S+\s+(UP|DOWN|UNKNOWN)\s+([0-9a-f]{2}:){5}|^\S+\s+(UP|DOWN|UNKNOWN)\s+\d+\.", re.M),
+        "`ip -br`, which prints no MTU",
+        "`ip -d -j addr`",
+    ),
+    (
+        re.compile(r"^Kernel IP routing table|^Destination\s+Gateway", re.M),
+        "`route` or `netstat -r`, which print no MTU that counts",
+        "`ip -j route`",
+    ),
+    (re.compile(r"^Settings for \S+:$", re.M), "output of ethtool", "`ip -d -j addr`"),
+    (
+        re.compile(r"^(NAME|NAMESPACE|NETWORK ID)\s+[A-Z]", re.M),
+        "a table of kubectl, calicoctl or docker",
+        "the objects: kubectl get ... -o yaml, docker network inspect",
+    ),
+    (re.compile(r"^Name:\s+\S+\n(Namespace|Labels|Roles):", re.M), "`kubectl describe`", "kubectl get ... -o yaml"),
+    (
+        re.compile(
+            r"^[A-Z][a-z]{2} +\d+ \d\d:\d\d:\d\d \S+ |^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d|^\[ *\d+\.\d{6}\]", re.M
+        ),
+        "a log",
+        "the configuration, and `ip -d -j addr`",
+    ),
+    (
+        re.compile(r"^KVStore:|^Kubernetes:\s+Ok", re.M),
+        "`cilium status`",
+        "kubectl -n kube-system get cm cilium-config -o yaml",
+    ),
+    (
+        re.compile(r"^(client|dev tun|remote \S+ \d+)$", re.M),
+        "OpenVPN",
+        "`ip -d -j addr`; OpenVPN's own overhead is not computed",
+    ),
+    (re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2} dev ", re.M), "`bridge fdb`", "`bridge -j fdb show`"),
+    (
+        re.compile(r"^#!\s*/(usr/)?bin/", re.M),
+        "a script",
+        "what it makes: `ip -d -j addr`, `swanctl --list-conns --raw`",
+    ),
+)
+
+
+def reason(text: str) -> str:
+    """Return why a text is not read: what it looks like, and what to send."""
+    head = text.lstrip("\ufeff")[:65536]
+    if "{{" in head[:400]:
+        return "a template; audit reads what it renders to"
+    for pattern, name, instead in _KNOWN:
+        if pattern.search(head):
+            return f"not read: it looks like {name}; send {instead}"
+    return "no format that audit knows; send `ip -d -j addr`, `ip -j route`, and the configuration as it is"
