@@ -49,9 +49,9 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
     hint = _HINTS.get(error.errno or 0)
     above = _above(Path(where)) if where is not None else None
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and above is not None and not above.is_dir():
-        hint = f"{printable(str(above))} is no directory"
+        hint = f"{above} is no directory"
     if error.errno == errno.ENOENT:
-        hint = f"nothing can be made in {printable(str(above))}" if doing == "written" else "is the path right?"
+        hint = f"nothing can be made in {above}" if doing == "written" else "is the path right?"
     relative = where is None or not Path(where).is_absolute()
     if isinstance(error, FileNotFoundError) and relative and not here():
         return Problem(code=code, message="the working directory is gone", hint="change to one that exists: cd")

@@ -11,7 +11,7 @@ from textual.app import App
 from textual.signal import Signal
 from textual.worker import get_current_worker
 
-from netplan.problems import ProblemError, printable
+from netplan.problems import ProblemError
 from tui.plan.session import Desk
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class PlanActions(App[int]):
         """Show problems as a message."""
         for problem in error.problems[:3]:
             hint = f"\n{problem.hint}" if problem.hint else ""
-            self.notify(printable(problem.message) + hint, title=problem.code, severity="error", markup=False)
+            self.notify(problem.message + hint, title=problem.code, severity="error", markup=False)
 
     def action_undo(self) -> None:
         """Go one change of the plan back."""

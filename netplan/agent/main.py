@@ -57,7 +57,7 @@ def _harmless(request: Request) -> bool:
 
 def _check_files(request: Request) -> None:
     """Stop where the release has a file that may not be installed, before anything is written. Ways back have none."""
-    wrong = None if set(ROLL_BACK).issuperset(request["phases"]) else places.first_refused(request["files"])
+    wrong = None if set(ROLL_BACK).issuperset(request["phases"]) else places.first_refused(request.get("files", ()))
     if wrong:
         raise Stop(finding("IPP605", "the release is refused: " + wrong))
 

@@ -87,6 +87,8 @@ def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -
         drift += problems(about["name"], state)
         try:
             before = live_side(state, read_bundle.node(node_id))
+            if before is not None and not all(one["children"] for one in before.connections.values()):
+                raise ValueError("a connection without children")
         except (ProblemError, ValueError, RecursionError):
             text = f"{printable(about['name'])}: its swanctl.conf can't be read; apply replaces it"
             drift.append(Problem(code="IPP680", message=text))

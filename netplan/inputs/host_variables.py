@@ -20,7 +20,7 @@ from netplan.model.ids import HOST_NAME, node_id
 from netplan.model.node import Node
 from netplan.model.planfile import SECOND, AdditionalNetwork, PlanFile
 from netplan.model.proposals.capabilities import OLDEST, UNKNOWN, Capabilities, algorithms, version
-from netplan.problems import Problem, closest, quoted
+from netplan.problems import Problem, closest, printable, quoted
 
 _ALGORITHM = re.compile(r"^[A-Z0-9_]{2,40}\Z")
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
@@ -155,7 +155,7 @@ class _Reader:
         near = closest(
             variable, [v for v in self.host.variables if not v.startswith("ansible_") and v not in VARIABLES]
         )
-        return f"there is {near}: did you mean {variable}?" if near else None
+        return f"there is {printable(near)}: did you mean {variable}?" if near else None
 
     def _address(self) -> Address | None:
         version = 4 if self.context.carrier == "ipv4" else 6

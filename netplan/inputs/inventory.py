@@ -8,45 +8,28 @@ inventory's own files.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import hashlib
-import itertools
 import json
 import os
 import re
-import shlex
-import stat
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from netplan.files import parse_json, read_regular
-from netplan.inputs import static_inventory, yaml_source
-from netplan.inputs.ansible_surroundings import private_folder, utf8_locale
-from netplan.inputs.ansible_words import of_inventory
+from netplan.inputs import ansible_inventory, static_inventory, yaml_source
+from netplan.inputs.inventory_files import files, refuse_any_program, shown_as
 from netplan.inputs.path_kinds import wanted
-from netplan.inputs.static_inventory import Members
 from netplan.inputs.variable_names import VARIABLES
 from netplan.inputs.yaml_source import Key, Source
 from netplan.problems import Location, Problem, ProblemError, fail, quoted
-from netplan.refusals import here, refusals
+from netplan.refusals import refusals
 
-TIMEOUT_S = 600  # of wall time: a program that asks a cloud for its hosts is slow, and so is a busy machine
-# Not `auto`: the configuration of an inventory plugin (`plugin: constructed`, `generator`) holds templates, which the
-# plugin evaluates while it is read. A program is a program: whoever names it as inventory means to
-# run it; below a folder that is named, nothing is run.
-READERS_OF_FOLDERS = "ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
-READERS = f"ansible.builtin.script,{READERS_OF_FOLDERS}"
 LONGEST_PATTERN = 4096  # characters
-MAX_FILES = 20_000  # below a folder that is named as inventory
 MAX_FACTS = 64 << 20  # bytes
-_GOT = re.compile(r"\bgot: (?P<word>[^\s'\"]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,48 +136,12 @@ def read(path: Path, pattern: str = "all", shown: str | None = None, *, programs
     strange = pattern.startswith(("-", "@")) or not pattern.strip() or not pattern.isprintable()
     if strange or len(pattern) > LONGEST_PATTERN:
         fail("IPP303", f"not a host pattern: {quoted(pattern)}", location=Location(name))
-    refuse_programs(path, name)
     if not programs:
-        _refuse_any_program(path, name)
-    members = static_inventory.read(path, pattern) or _members(path, pattern, name, programs=programs)
+        refuse_any_program(path, name)
+    members = static_inventory.read(path, pattern) or ansible_inventory.members(path, pattern, name, programs=programs)
     seen = _seen(path, name)
     hosts = (_host(host, own, seen.get(host, {}), groups) for host, (own, groups) in sorted(members.items()))
     return Inventory(path, name, pattern, tuple(hosts))
-
-
-def _members(path: Path, pattern: str, name: str, *, programs: bool = True) -> Members:
-    """Ask Ansible for the hosts that a pattern selects; without ``programs`` no plugin is on that runs any."""
-    answer = _run(path, pattern, name, {} if programs else {"ANSIBLE_INVENTORY_ENABLED": READERS_OF_FOLDERS})
-    variables = answer.get("_meta", {}).get("hostvars", {})
-    groups = _membership(answer)
-    if not groups:
-        known = sorted(set(answer.get("all", {}).get("children", ())) - {"ungrouped"})
-        hint = f"groups in it: {' '.join(known)}" if known else "the inventory has no groups"
-        fail("IPP303", f"no host matches the pattern {quoted(pattern)}", location=Location(name), hint=hint)
-    return {host: (variables.get(host, {}), frozenset(around)) for host, around in groups.items()}
-
-
-def refuse_programs(path: Path, shown: str) -> None:
-    """Raise ProblemError for a program below a folder that is named as inventory: no reader would run it.
-
-    Also for a pipe or a device where Ansible looks for files.
-    """
-    for found in _everything(path):
-        if not found.is_file() and not found.is_dir():  # Ansible would wait for it
-            fail("IPP302", "neither a file nor a directory", location=Location(_shown(found, path, shown)))
-    if not path.is_dir() or "ANSIBLE_INVENTORY_ENABLED" in os.environ:
-        return
-    for found in _files(path):
-        if os.access(found, os.X_OK) and _head(found).startswith((b"#!", b"\x7fELF")):
-            where = _shown(found, path, shown)
-            hint = f"name it itself to run it, `inventory: {where}`; or chmod -x, or write down what it prints"
-            fail("IPP302", "a program in an inventory directory is not run", location=Location(where), hint=hint)
-
-
-def _head(path: Path) -> bytes:
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        return file.read(4)
-    return b""
 
 
 def _host(name: str, own: dict[str, Any], seen: dict[str, Any], groups: frozenset[str]) -> Host:
@@ -231,181 +178,25 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
         )
 
 
-def _refuse_any_program(path: Path, name: str) -> None:
-    """Raise ProblemError for an inventory that holds more than plain files which nobody may execute."""
-    hint = f"if you know what it does: --inventory {shlex.quote(name)}"
-    with refusals(name, "read", "IPP301"):
-        for found in [path, *(sorted(path.rglob("*")) if path.is_dir() else ())]:
-            mode = found.stat().st_mode
-            if not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or mode & 0o111):
-                said = "is a program" if stat.S_ISREG(mode) else "is no regular file"
-                said = f"the inventory that the bundle names {said}, and is not run on a bundle's word"
-                fail("IPP312", said, location=Location(_shown(found, path, name)), hint=hint)
-
-
-def _run(path: Path, pattern: str, name: str, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
-    program = Path(sys.executable).with_name("ansible-inventory")
-    with private_folder("ipsecplan-inventory-") as folder:
-        config = folder / "ansible.cfg"  # none of the working directory's: it may name plugins, which are programs
-        config.write_text("[defaults]\n", encoding="utf-8")
-        own = {**more, "ANSIBLE_LOCAL_TEMP": str(folder), **utf8_locale()}
-        done = _ask(
-            program, path, pattern, name, {"ANSIBLE_CONFIG": os.environ.get("ANSIBLE_CONFIG", str(config)), **own}
-        )
-    if done.returncode != 0:
-        raise ProblemError(_unparsed(done.stderr, path, name))
-    try:
-        loaded: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        said = of_inventory(done.stderr or done.stdout).text
-        fail("IPP302", f"ansible-inventory printed no JSON: {said}", location=Location(name))
-    return loaded
-
-
-def _ask(program: Path, path: Path, pattern: str, name: str, extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    env = {
-        "ANSIBLE_INVENTORY_ENABLED": READERS_OF_FOLDERS if path.is_dir() else READERS,
-        # who wants plugins to run says so there; what goes into a log, or between the lines of JSON, is not wanted
-        **{name: value for name, value in os.environ.items() if name != "ANSIBLE_LOG_PATH"},
-        "ANSIBLE_DEBUG": "0",
-        "ANSIBLE_VERBOSITY": "0",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_DEVEL_WARNING": "0",
-        "ANSIBLE_DEPRECATION_WARNINGS": "0",
-        **extra,
-    }
-    argv = [str(program), "-i", str(path.resolve()), "--list", "--limit", pattern]
-    try:
-        return subprocess.run(
-            argv,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT_S,
-            env=env,
-            check=False,
-            cwd=None if here() else "/",
-        )
-    except FileNotFoundError:
-        fail("IPP302", f"{program} is missing", hint="install ipsecplan with its dependencies")
-    except subprocess.TimeoutExpired:
-        fail(
-            "IPP302",
-            f"ansible-inventory gave no answer in {TIMEOUT_S} s",
-            location=Location(name),
-            hint="`ansible-inventory -i FILE --list` shows what it waits for",
-        )
-
-
-def _unparsed(stderr: str, path: Path, name: str) -> Problem:
-    program = path.is_file() and os.access(path, os.X_OK)
-    said = of_inventory(stderr, path.suffix, program)
-    reason, line, column, text = said.text or "ansible-inventory refused it", said.line, said.column, None
-    hint = f"all of Ansible's words: ansible-inventory -i {shlex.quote(name)} --list"
-    if "lugin configuration" in stderr:
-        reason = "it configures an inventory plugin, which would evaluate templates on this machine"
-        hint = "write down what it says: ansible-inventory -i FILE --list --yaml > inventory.yml"
-    file = Path(said.path) if said.path else path
-    if file.is_file() and not program:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-        if line is None and (got := _GOT.search(said.text)):  # it names the word and not the line
-            at = [
-                (n, found.start())
-                for n, row in enumerate(lines, 1)
-                if (found := re.search(rf"(?<!\S){re.escape(got['word'])}(?!\S)", row))
-            ]
-            line, column = (at[0][0], at[0][1] + 1) if len(at) == 1 else (None, None)
-        if line is None and path.suffix in (".yml", ".yaml", ".json"):
-            line, column = _first_fault(file)
-        text = lines[line - 1] if line and line <= len(lines) else None
-        if path.is_dir():
-            name = str(Path(name) / file.name)
-    if text is None:  # Ansible points behind the end of the file, or nowhere
-        line = column = None
-    return Problem(
-        "IPP302",
-        f"Ansible can't read the inventory: {reason}",
-        location=Location(name, line, (column or 1) if line else None, source=text),
-        hint=hint,
-    )
-
-
-def _first_fault(file: Path) -> tuple[int | None, int | None]:
-    """Return where our own reader stops in YAML that Ansible's refuses without saying where."""
-    try:
-        yaml_source.read(file)
-    except ProblemError as error:
-        if error.problems[0].code == "IPP202":
-            return error.problems[0].location.line, error.problems[0].location.column
-    return None, None
-
-
-def _membership(answer: dict[str, Any]) -> dict[str, set[str]]:
-    parents: dict[str, set[str]] = {}
-    direct: dict[str, set[str]] = {}
-    for group, body in answer.items():
-        if group == "_meta" or not isinstance(body, dict):
-            continue
-        for child in body.get("children", ()):
-            parents.setdefault(child, set()).add(group)
-        for host in body.get("hosts", ()):
-            direct.setdefault(host, set()).add(group)
-
-    def ancestors(group: str) -> set[str]:
-        return {group}.union(*(ancestors(p) for p in parents.get(group, ())))
-
-    return {host: set().union(*(ancestors(g) for g in groups)) - {"ungrouped"} for host, groups in direct.items()}
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        for found in sorted(path.rglob("*")):
-            if found.is_file() and not found.name.startswith("."):
-                yield found
-    else:
-        yield path
-        for folder in ("host_vars", "group_vars"):
-            yield from sorted(p for p in (path.parent / folder).glob("*") if p.is_file())
-
-
-def _everything(path: Path) -> Iterator[Path]:
-    """Generate what Ansible may open: below a folder; beside a file, the variables of hosts and groups."""
-    folders = [path] if path.is_dir() else [path.parent / "host_vars", path.parent / "group_vars"]
-    found = [path for folder in folders for path in itertools.islice(folder.rglob("*"), MAX_FILES + 1)]
-    if len(found) > MAX_FILES:
-        fail("IPP302", f"more than {MAX_FILES} files: is this an inventory?", location=Location(str(folders[0])))
-    yield from sorted(path for path in found if path.exists())
-
-
-def _shown(found: Path, path: Path, shown: str) -> str:
-    if found == path:
-        return shown
-    base = path if path.is_dir() else path.parent
-    prefix = Path(shown) if path.is_dir() else Path(shown).parent
-    return str(prefix / found.relative_to(base))
-
-
 def _yaml_sources(path: Path, shown: str) -> Iterator[Source]:
-    for found in _files(path):
+    for found in files(path):
         if found.suffix in (".yml", ".yaml", ".json"):
             try:
-                yield yaml_source.read(found, _shown(found, path, shown), yaml_source.INVENTORY)
+                yield yaml_source.read(found, shown_as(found, path, shown), yaml_source.INVENTORY)
             except ProblemError:  # Ansible accepts more YAML than we do (tags, anchors): then without positions
                 continue
 
 
 def _host_lines(path: Path, shown: str) -> Iterator[tuple[str, tuple[str, int, str]]]:
     """Generate the first word of each line of the files of INI, with where it stands."""
-    for found in _files(path):
+    for found in files(path):
         if found.suffix in (".yml", ".yaml", ".json") or os.access(found, os.X_OK):
             continue
         try:
             rows = found.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
-        name = _shown(found, path, shown)
+        name = shown_as(found, path, shown)
         for number, text in enumerate(rows, 1):
             if words := text.split(maxsplit=1):
                 yield words[0], (name, number, text)

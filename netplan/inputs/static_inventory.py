@@ -21,6 +21,8 @@ from typing import Any
 
 import yaml
 
+from netplan.files import read_regular
+
 LIMIT = 64 << 20  # bytes of a file
 _TEXT = "tag:yaml.org,2002:str"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -93,10 +95,7 @@ def read(path: Path, pattern: str) -> Members | None:
     try:
         if not _alone(path):
             return None
-        with open(path, "rb") as file:
-            raw = file.read(LIMIT + 1)
-        if len(raw) > LIMIT:
-            return None
+        raw = read_regular(path, LIMIT, follow=True)
         with _no_collection():
             return _selected(_parse(raw.decode("utf-8"), path.suffix), pattern)
     except (_Ansible, OSError, ValueError, yaml.YAMLError, RecursionError):

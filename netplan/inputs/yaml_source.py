@@ -159,7 +159,7 @@ def read(path: Path, shown: str | None = None, policy: Policy = STRICT) -> Sourc
         fail("IPP201", "no such file", location=Location(name), hint="`ipsecplan init` writes one")
     except OSError as error:
         if error.errno == errno.EFBIG:
-            fail(STRICT.code, f"more than the {MAX_BYTES} bytes that a plan may have", location=Location(name))
+            fail(policy.code, f"more than the {policy.max_bytes} bytes that a plan may have", location=Location(name))
         raise ProblemError(refused(error, name, "read", "IPP201")) from error
     return parse(raw, name, policy)
 
@@ -202,7 +202,7 @@ def documents(text: str, path: str, policy: Policy = LENIENT) -> Iterator[Source
         _not_yaml(error, whole, policy)
     except (yaml.YAMLError, ValueError) as error:
         first = (str(error).splitlines() or ["broken"])[0]
-        fail(policy.code, f"not YAML: {printable(first)[:120]}", location=Location(path))
+        fail(policy.code, f"not YAML: {first[:120]}", location=Location(path))
 
 
 def compose(text: str) -> yaml.Node | None:

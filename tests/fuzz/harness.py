@@ -24,7 +24,8 @@ LIMIT_S = 5.0  # of processor time for one input, which is 1,000 times what they
 ROOM = 1 << 30  # bytes of address space
 PRINTED = 50  # problems about one input
 LONGEST = 64 << 10  # characters of what is printed about one input
-SMALLER = 300  # tries to make an input that found a fault smaller
+SMALLER = 300  # tries to make an input that found a fault smaller,
+SMALLER_S = 10.0  # and seconds for them
 
 
 @dataclass(frozen=True)
@@ -146,17 +147,17 @@ def bounded_memory() -> Iterator[None]:
 
 def smaller(reader: Reader, fault: Fault, folder: Path) -> bytes:
     """Return an input with the same fault from which no half, quarter, ... can be taken away any more."""
-    data, step, tries = fault.data, max(1, len(fault.data) // 2), 0
+    data, step, tries, end = fault.data, max(1, len(fault.data) // 2), 0, time.monotonic() + SMALLER_S
     while step and tries < SMALLER:
         at, shorter = 0, False
-        while at < len(data) and tries < SMALLER:
+        while at < len(data) and tries < SMALLER and time.monotonic() < end:
             candidate = data[:at] + data[at + step :]
             tries += 1
             if outcome(reader, candidate, folder) == fault.place:
                 data, shorter = candidate, True
             else:
                 at += step
-        step = step if shorter and step > 1 else step // 2
+        step = 0 if time.monotonic() >= end else step if shorter and step > 1 else step // 2
     return data
 
 

@@ -18,7 +18,7 @@ from tests.properties.plan_strategies import Random, _Hypothesis
 
 BY_NAME = {reader.name: reader for reader in READERS}
 # what is known to break its contract, and is being repaired
-PENDING = {"agent-request", "psk-store", "ca-files", "journal", "audit", "plan"}
+PENDING = {"agent-request", "psk-store", "psk-list", "ca-files", "journal", "audit", "plan"}
 KEPT = [(reader, path) for reader in READERS for path in sorted((CORPUS / reader.name).glob("*"))]
 
 

@@ -15,6 +15,7 @@ import yaml
 from netplan.lab.cluster import Lab
 
 from .breakages import ALL
+from .command import ipsecplan
 from .pace import HANG_S, Pace, until
 from .pings import both_ways, pinging
 from .rollout_steps import Rollout, is_old
@@ -91,15 +92,12 @@ class Job:
         path = self.folder / "plan.yaml"
         with self.step("init, plan, render", wire=False):
             words = ("--inventory", str(self.lab.inventory), "--nodes", "k8s_nodes", "--name", "lab")
-            self._run("init", str(path), *words)
+            ipsecplan("init", str(path), *words, cwd=self.folder)
             document = yaml.safe_load(path.read_text())
             document["overlay"]["device"] = "ov0"  # the cluster's own
             path.write_text(yaml.safe_dump(document))
-            self._run("plan", str(path))
+            ipsecplan("plan", str(path), cwd=self.folder)
             self.rollout = Rollout(self.lab, self.folder, path)
-
-    def _run(self, verb: str, *words: str) -> None:
-        Rollout.run(self, verb, *words, bundle=False, ok=True)  # type: ignore[arg-type]  # a bundle isn't there yet
 
     def enforce(self) -> None:
         """Switch encryption on, prove it, and apply again."""

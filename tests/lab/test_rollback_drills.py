@@ -69,7 +69,7 @@ case "$*" in "delete table inet ipsecplan" | "flush table inet ipsecplan") exit 
 exec /root/nft.real "$@"
 E
 chmod 755 /root/nft.no; mount --bind /root/nft.no /usr/sbin/nft"""
-PLANTED = "connections { pair-87caf44150d0 { remote_addrs = 192.0.2.9 } }"
+PLANTED = "connections { pair-0123456789ab { remote_addrs = 192.0.2.9 } }"
 ROOM = "head -c 50M /dev/zero >{0}/fill; rm -f {0}/reserve"
 # what is done to a node in the middle of an apply, how it ends, and what the node has to say meanwhile
 FAULTS: dict[str, tuple[Callable[[Lab], None], Callable[[Lab], None], str]] = {
@@ -92,7 +92,7 @@ FAULTS: dict[str, tuple[Callable[[Lab], None], Callable[[Lab], None], str]] = {
     "connection-planted": (
         on(f"echo '{PLANTED}' >/etc/swanctl/conf.d/zz.conf"),
         on("rm /etc/swanctl/conf.d/zz.conf"),
-        "charon has the connection pair-87caf44150d0",
+        "charon has the connection pair-0123456789ab",
     ),
 }
 

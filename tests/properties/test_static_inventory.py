@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netplan.inputs import inventory, static_inventory
+from netplan.inputs import ansible_inventory, static_inventory
 
 NAMES = st.sampled_from(["n1", "n2", "node-3", "4.example", "N5"])
 GROUPS = st.sampled_from(["kube_node", "etcd", "zone-a", "g1", "g2"])
@@ -47,7 +47,7 @@ def both(path: Path, pattern: str) -> None:
     """Compare the answers of both readers, where the static one has one."""
     mine = static_inventory.read(path, pattern)
     if mine is not None:
-        ansible = inventory._members(path, pattern, path.name)
+        ansible = ansible_inventory.members(path, pattern, path.name)
         # as text: types and the order of keys count, too
         assert repr(_plain(mine)) == repr(_plain(ansible))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan.inputs import inventory
+from netplan.inputs import ansible_inventory
 from tests.tui import quiet
 from tui.app import Planner
 
@@ -54,7 +54,7 @@ all:
             n6: {underlay_address: 10.77.1.16, pod_cidr: 10.244.6.0/24, underlay_mtu: 9000}
 """
 _answers: dict[tuple[str, str], object] = {}
-_run = inventory._run
+_run = ansible_inventory.run
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def _ansible_once(monkeypatch):
             _answers[key] = _run(path, pattern, name)
         return _answers[key]
 
-    monkeypatch.setattr(inventory, "_run", run)
+    monkeypatch.setattr(ansible_inventory, "run", run)
 
 
 @pytest.fixture(autouse=True)

@@ -215,7 +215,8 @@ PLANS: list[dict[str, Any]] = [
     {"ipsec": {"xfrm_interface": True, "mode": "tunnel"}},
     {"firewall": {"kind": "nftables"}},
     {"firewall": {"kind": "firewalld"}},
-    *({"cni": {"plugin": plugin}} for plugin in ("calico", "cilium", "flannel", "k3s", "docker", "antrea")),
+    *({"cni": {"plugin": plugin}} for plugin in ("calico", "cilium", "docker", "antrea")),
+    *({"cni": {"plugin": plugin, "options": {"network": "10.128.0.0/9"}}} for plugin in ("flannel", "k3s")),
 ]
 
 
@@ -282,7 +283,8 @@ def test_a_program_that_a_bundle_names_as_inventory_is_not_run(
     named = {"path": str(program if where != "a directory" else folder), "pattern": "all", "digest": "0" * 64}
     forge(bundle, put("inventory", named))
     assert main([*verb, str(bundle), "--state-dir", str(tmp_path / "state")]) == 3
-    assert "IPP312" in capsys.readouterr().err
+    # a pipe is refused before anybody asks what it would be
+    assert ("IPP301" if where == "a fifo" else "IPP312") in capsys.readouterr().err
     assert not mark.exists()
 
 

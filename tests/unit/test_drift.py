@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from netplan.agent.phases import drift as agent_drift
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.cli.watch import lines, watch
@@ -173,3 +174,18 @@ def test_a_connection_of_nobody_in_the_bundle_is_named_by_its_id() -> None:
         if c.what == "connection"
     ]
     assert [c.peer for c in gone] == [facts["peers"][1]["pair"]]
+
+
+def test_a_file_of_the_release_before_that_goes_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, cni = "/etc/ipsecplan/any.conf", "/etc/cni/net.d/10-ipsecplan.conflist"
+    kept = {"path": "/etc/ipsecplan/peers", "sha256": "0" * 64, "mode": "0644", "owner": "root:root"}
+    monkeypatch.setattr(agent_drift.release_module, "paths", lambda _: [kept["path"], ours, cni, "/etc/gone"])
+    monkeypatch.setattr(agent_drift, "digest", lambda path: None if path == "/etc/gone" else "1" * 64)
+    now: Any = {"state": "confirmed", "release": "e" * 64}
+
+    def said(now: Any, waits: int) -> list[str]:
+        return [row["message"] for row in agent_drift.former(now, [kept], waits)]
+
+    assert said(now, 0) == [f"{ours} is not in this bundle", f"{cni} is not in this bundle"]
+    assert said(now, 1416) == [f"{ours} is not in this bundle"], "what is about MTUs waits with them"
+    assert said({**now, "state": "none"}, 0) == []

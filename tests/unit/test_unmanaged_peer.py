@@ -24,9 +24,10 @@ def test_its_files_are_handed_out_and_it_is_no_target(tmp_path: Path) -> None:
     assert len(written.nodes) == 3
     names = {f["path"] for f in written.manifest["files"] if far.id in f["path"]}
     assert names == {f"unmanaged-peers/{far.id}/PARAMETERS.md", f"unmanaged-peers/{far.id}/ipsecplan.conf"}
-    assert reader.read(tmp_path / "b").digest == written.digest
-    for node in written.nodes:
-        peers = written.node(node)["peers"]
+    found = reader.read(tmp_path / "b")
+    assert found.digest == written.digest
+    for node in found.nodes:
+        peers = found.node(node)["peers"]
         assert [p["id"] == far.id for p in peers] == [False, False, True]  # managed ones first
         assert peers[2]["initiator"], "we start, it answers"
     conf = swanctl.connections_of(read((tmp_path / "b" / "unmanaged-peers" / far.id / "ipsecplan.conf").read_text()))

@@ -36,7 +36,7 @@ class SaveScreen(ModalScreen[bool]):
         with Vertical(classes="dialog wide"):
             yield Static(Content.styled(f"Save {printable(str(self.desk.path))}?", "bold"))
             if wrong:
-                text = f"! it has {len(wrong)} error{'s' if len(wrong) > 1 else ''}: {printable(wrong[0].message)}"
+                text = f"! it has {len(wrong)} error{'s' if len(wrong) > 1 else ''}: {wrong[0].message}"
                 yield Static(Content.styled(text, "$text-error"), id="save-warning")
             with VerticalScroll():
                 yield Static(coloured(lines), id="save-diff")

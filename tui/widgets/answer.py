@@ -30,9 +30,9 @@ class Answer(Widget):
             self.content = self._right(solution)
 
     def _wrong(self, problem: Problem) -> Content:
-        lines = [Content.styled(f"x {printable(problem.message)} ({problem.code})", "bold $text-error")]
+        lines = [Content.styled(f"x {problem.message} ({problem.code})", "bold $text-error")]
         if problem.hint:
-            lines.append(Content(f"  hint: {printable(problem.hint)}"))
+            lines.append(Content(f"  hint: {problem.hint}"))
         lines.append(Content.styled("  the packet below is the last one that was right", "$text-muted"))
         return Content("\n").join(lines)
 

@@ -33,7 +33,7 @@ class ProblemList(VerticalScroll, can_focus=False):
         where = f"{at.line}:{at.column} " if at.line is not None else ""
         lines = [Content.styled(printable(f"{sign} {where}{problem.message} ({problem.code})"), f"bold {style}")]
         if problem.hint:
-            lines.append(Content(printable(f"  hint: {problem.hint}")))
+            lines.append(Content(f"  hint: {problem.hint}"))
         return lines
 
     def pane_text(self) -> str:
