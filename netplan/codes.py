@@ -167,4 +167,5 @@ CODES: dict[str, str] = {
     "IPP917": "an MTU below what IPv6 needs",
     "IPP918": "the exact value can't be computed from what was given",
     "IPP919": "audit found nothing it can check",
+    "IPP920": "the walk of a packet can't be made from what was given",
 }

@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     REVERTED = 6
     REVERT_INCOMPLETE = 7
     UNREACHABLE = 8
+    UNJUDGED = 9
     INTERRUPTED = 130
 
 

@@ -28,7 +28,10 @@ _TARGET = re.compile(r"^(?:[A-Za-z_][A-Za-z0-9_.-]*@)?[A-Za-z0-9\[][A-Za-z0-9_.:
 # what a node is asked; keys stay on it
 ASKED = {
     "ip-addr": "ip -d -j addr 2>/dev/null",
-    "ip-route": "ip -j route 2>/dev/null",
+    "ip-route": "ip -j route show table all 2>/dev/null",
+    "ip-route6": "ip -6 -j route show table all 2>/dev/null",
+    "ip-rule": "ip -j rule 2>/dev/null",
+    "bridge-fdb": "bridge -j fdb show 2>/dev/null",
     "ip-xfrm": "ip xfrm state list nokeys 2>/dev/null; ip xfrm policy 2>/dev/null",
     "swanctl-conns": "swanctl --list-conns --raw 2>/dev/null",
     "cni-conflists": "cat /etc/cni/net.d/*.conflist 2>/dev/null",

@@ -1,29 +1,42 @@
-"""From evidence to findings: what fits on this link under this IPsec, and how far each number is from it."""
+"""From evidence to verdicts: what fits under this IPsec on these hosts, and how far each number is from it.
+
+Every number gets one verdict: it is judged, judged on an assumption that is printed, or not judged, with what to give.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from netplan.audit.model import Device, Esp, Evidence, Finding
-from netplan.audit.stacks import smallest, stack_text
+from netplan.audit import faults, given_stack, wording
+from netplan.audit.model import Configured, Device, Esp, Evidence, Finding, Verdict
+from netplan.audit.other_systems import submariner_devices
+from netplan.audit.reach import TOLERANCE, Reach
 from netplan.audit.strongswan import own_of
+from netplan.audit.variants import MASQUERADED, Variant, base_of, general_family, overlays, variants
+from netplan.audit.world import World, build
+from netplan.audit.xfrm import DOCKER_MARK
 from netplan.cni.adapter import BuiltinIpsec, Clue, Setting
 from netplan.cni.adapters.conflist import PAST_THE_HOST
-from netplan.model.cni_facts import PORTS, overlay_facts
-from netplan.problems import ProblemError
-from netplan.stack import Solution, parse, solve
-from netplan.stack.headers import HEADERS
+from netplan.cni.adapters.docker import OWN_ESP
+from netplan.model.cni_facts import PORTS
+from netplan.path.model import Hop, Host, NotKnown, Sender
+from netplan.path.walk import DEFAULT_LINK, OVER_IPV4, best
+from netplan.stack.headers import MIN_MTU
 
-DEFAULT_LINK = 1500
-_ASK = "give --mtu"
-# containers there reach other hosts through NAT: their packets are the host's own
-_MASQUERADED = ("docker", "podman")
+_BARE = ("ip4", "ip6")
+_NO_TUNNEL = "no overlay, tunnel or IPsec is among the inputs: packets are taken to leave as they are"
+_SWITCH = "what Open vSwitch puts on (IPsec of its own, options) is not shown by `ip`; give `ovs-vsctl list interface`"
+_ROUTES_IN_PODS = (
+    "Cilium leaves the link's MTU on the pods' devices and sets the size on the route inside each pod; "
+    "give `ip -j route` of a pod"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What the caller says: a link MTU, or a whole stack, which then decides over everything that was read."""
+    """What the caller says: the MTU between the hosts, or a whole stack, which then decides over what was read."""
 
     link_mtu: int | None = None
     stack: str | None = None
@@ -34,55 +47,69 @@ class Given:
 class _Case:
     evidence: Evidence
     given: Given
-    link: int
-    link_said: str
-    overlay: str
-    overlay_port: int | None
-    family: str
-    faults: list[Finding]
-    esps: list[Esp]
+    world: World
+    reach: Reach
+    overlays: list[Variant]
     clues: dict[str, list[Clue]]
     configured: frozenset[int]
+    live_esps: list[BuiltinIpsec]
+    keeps_link: bool  # the network sets its size on routes inside the pods
+    faults: list[Finding] = field(default_factory=list)
 
 
-def findings(evidence: Evidence, given: Given) -> list[Finding]:
-    """Return every finding, the worst first, in the order of the inputs otherwise."""
-    link, said = _link(evidence, given)
-    overlay, port = _overlay(evidence)
+def verdicts(evidence: Evidence, given: Given) -> tuple[list[Verdict], list[Finding], World]:
+    """Return a verdict for every number, and the findings, the worst first; the order of the inputs does not matter."""
+    submariner_devices(evidence)
+    _in_order(evidence)
+    world = build(evidence)
+    evidence.settings.sort(key=_place)
     clues: dict[str, list[Clue]] = {}
     for clue in evidence.clues:
         clues.setdefault(clue.system, []).append(clue)
-    family, faults, esps = _family(evidence), list(evidence.faults), _distinct(evidence.esps)
-    case = _Case(evidence, given, link, said, overlay, port, family, faults, esps, clues, _configured(evidence))
+    live = [own_of(p) for h in world.hosts.values() for p in h.protections if p.live]
+    live += [own_of(p) for p in world.everywhere.protections if p.live]
+    case = _Case(
+        evidence,
+        given,
+        world,
+        Reach(world, given.link_mtu),
+        overlays(evidence),
+        clues,
+        _configured(evidence),
+        list(dict.fromkeys(live)),
+        any(s.system in ("cilium", "rke2-cilium") for s in evidence.settings),
+        list(evidence.faults),
+    )
+    out: list[Verdict] = []
     found: list[Finding] = []
     for setting in _without_moot(evidence.settings):
-        found += _setting(setting, case)
-    found += [*case.faults, *_collisions(evidence)]
+        verdict = _setting(setting, case)
+        out.append(verdict)
+        found += [] if verdict.finding is None else [verdict.finding]
+        found += _beside(setting, verdict, case)
+    found += [*case.faults, *faults.of(evidence, world)]
     order = {"error": 0, "warning": 1, "note": 2}
-    return sorted(_collapsed(found), key=lambda f: order[f.severity])
+    return out, sorted(faults.collapsed(found, world), key=lambda f: (order[f.severity], _where(f))), world
 
 
-def _collapsed(found: list[Finding]) -> list[Finding]:
-    """One finding for all places of a file that say the same."""
-    groups: dict[tuple[str, str, str | None], list[Finding]] = {}
-    for finding in found:
-        groups.setdefault((finding.code, finding.message, finding.location.path), []).append(finding)
-    out: list[Finding] = []
-    for first, *more in groups.values():
-        lines = sorted({f.location.line for f in more if f.location.line} - {first.location.line})
-        if lines:
-            said = ", ".join(str(line) for line in lines[:8]) + (", ..." if len(lines) > 8 else "")
-            first = replace(first, notes=(*first.notes, f"the same in {len(lines)} more lines: {said}"))
-        out.append(first)
-    return out
+Located = Setting | Clue | Finding | Device | Configured | Esp
 
 
-def _distinct(esps: list[Esp]) -> list[Esp]:
-    """One of all that are alike: a mesh of a thousand hosts has a thousand connections of one kind."""
-    found: dict[tuple[object, ...], Esp] = {}
-    for esp in esps:
-        found.setdefault((esp.suite, esp.mode, esp.nat_t, esp.family, esp.ports, esp.networks, esp.live), esp)
-    return list(found.values())
+def _in_order(evidence: Evidence) -> None:
+    members: list[Any]
+    for members in (evidence.settings, evidence.clues, evidence.links, evidence.configured, evidence.faults):
+        members.sort(key=_place)
+    evidence.esps.sort(key=_place)
+
+
+def _place(each: Located) -> tuple[str, int, int, str, str]:
+    at = each.location
+    return at.path or "", at.line or 0, at.column or 0, getattr(each, "field", ""), getattr(each, "name", "")
+
+
+def _where(finding: Finding) -> tuple[str, int, int, str]:
+    at = finding.location
+    return at.path or "", at.line or 0, at.column or 0, finding.message
 
 
 def _configured(evidence: Evidence) -> frozenset[int]:
@@ -90,51 +117,8 @@ def _configured(evidence: Evidence) -> frozenset[int]:
     return frozenset(
         s.value
         for s in evidence.settings
-        if not s.running and s.semantics == "pod" and s.value and s.measure == "mtu" and s.system not in _MASQUERADED
+        if not s.running and s.semantics == "pod" and s.value and s.measure == "mtu" and s.system not in MASQUERADED
     )
-
-
-def _link(evidence: Evidence, given: Given) -> tuple[int, str]:
-    if given.link_mtu is not None:
-        return given.link_mtu, given.said or "given"
-    live = [link for link in evidence.links if not link.configured and not link.loopback]
-    routed = [link for link in live if link.name in evidence.default_devices]
-    hardware = [link for link in live if link.up and (not link.kind or link.kind in ("vlan", "bond"))]
-    hardware = [link for link in hardware if not link.master] or hardware
-    for links in (routed, hardware, [link for link in evidence.links if link.configured]):
-        if links:
-            best: Device = min(links, key=lambda link: link.mtu)
-            doubt = "" if len({link.mtu for link in links}) == 1 else f", the smallest of several; {_ASK}"
-            return best.mtu, f"that of {best.name} in {best.location.path}{doubt}"
-    return DEFAULT_LINK, f"assumed; {_ASK}"
-
-
-def _overlay(evidence: Evidence) -> tuple[str, int | None]:
-    """The overlay that pods use, and its port, where a number does not say: that of the network, else of a device."""
-    known: list[Setting | Clue] = [*evidence.settings, *evidence.clues]
-    for each in known:
-        if each.encap and each.encap != "none" and each.system not in ("docker-overlay", "vyos", "cisco"):
-            return each.encap, each.port or _special_port(each.system, _base(each.encap))
-    return "none", None
-
-
-def _special_port(system: str, encap: str) -> int | None:
-    """Return a network's default port where it is not that of the encapsulation."""
-    made = overlay_facts(system, encap)
-    return made.port if made and made.port != PORTS.get(encap) else None
-
-
-def _base(encap: str) -> str:
-    return encap.partition(":")[0].partition("+")[0]
-
-
-def _family(evidence: Evidence) -> str:
-    known: list[Setting | Clue] = [*evidence.settings, *evidence.clues]
-    for each in known:
-        if each.family and each.encap not in ("", "none"):
-            return each.family
-    families = {esp.family for esp in evidence.esps if esp.family}
-    return "ipv6" if families == {"ipv6"} else "ipv4"
 
 
 def _without_moot(settings: list[Setting]) -> Iterator[Setting]:
@@ -145,208 +129,180 @@ def _without_moot(settings: list[Setting]) -> Iterator[Setting]:
             yield setting
 
 
-def _setting(setting: Setting, case: _Case) -> Iterator[Finding]:
-    clues = case.clues.get(setting.system, [])
-    each = [_compare(setting, clues, encap, family, case) for encap, family in _variants(setting, clues, case)]
-    found = [finding for finding in each if finding is not None]
-    worst = max(found, key=lambda f: (f.severity == "error", f.too_large or 0), default=None)
-    # one number serves every pool: it is too large when it is for one, and wasteful only when it is for all
-    if worst is not None and (worst.severity == "error" or len(found) == len(each)):
-        yield worst
-    yield from _ignored(setting)
-    if worst is None or worst.severity != "error":
-        yield from _stale(setting, case.configured)
+def _setting(setting: Setting, case: _Case) -> Verdict:
+    if setting.unjudged:
+        return wording.unjudged(setting, setting.unjudged)
+    own_host = case.world.of(setting.location.path)
+    device = own_host is not None and setting.device in own_host.interfaces
+    if device and setting.semantics == "device":
+        kinds = [Variant(setting.encap, setting.family or "ipv4")]
+    else:
+        clues = case.clues.get(setting.system, [])
+        kinds = variants(setting, clues, case.overlays, general_family(case.overlays, case.world))
+    hosts = [own_host] if own_host is not None and (own_host.name or setting.running or setting.device) else []
+    hosts = hosts or list(case.world.hosts.values()) or [case.world.everywhere]
+    found: list[Verdict] = []
+    for variant in kinds:
+        for host in hosts:
+            found.append(_compare(setting, variant, host, case))
+    # one number serves every pool and host: it is too large when it is for one, wasteful only when it is for all
+    errors = [v for v in found if v.finding is not None and v.finding.severity == "error"]
+    if errors:
+        return max(errors, key=lambda v: (v.finding.too_large or 0) if v.finding else 0)
+    unjudged = [v for v in found if v.status == "unjudged"]
+    if unjudged:
+        return unjudged[0]
+    fitting = [v for v in found if v.finding is None]
+    assumed = [v for v in fitting if v.status == "assumed"]
+    if fitting:
+        return (assumed or fitting)[0]
+    return min(found, key=lambda v: v.exact or 0)
 
 
-def _stale(setting: Setting, configured: frozenset[int]) -> Iterator[Finding]:
-    """A running pod value that fits, but is not what the configuration says: the next pod gets another one."""
-    if setting.running and setting.semantics == "pod" and len(configured) == 1 and setting.value not in configured:
-        (wanted,) = configured
-        yield Finding(
-            code="IPP915",
-            severity="note",
-            system=setting.system,
-            field=setting.field,
-            location=setting.location,
-            message=f"{setting.system} {setting.field} runs with {setting.value}, the configuration says {wanted}",
-            found=setting.value,
-            change=setting.change,
-        )
+def _beside(setting: Setting, verdict: Verdict, case: _Case) -> Iterator[Finding]:
+    yield from faults.ignored(setting)
+    if setting.six and verdict.ends is not None:
+        yield from faults.below_ipv6(setting, verdict.ends)
+    if verdict.finding is None or verdict.finding.severity != "error":
+        yield from faults.stale(setting, case.configured)
 
 
-def _variants(setting: Setting, clues: list[Clue], case: _Case) -> list[tuple[str, str]]:
-    """The encapsulations and families this number has to serve: one, or one for each pool of the network."""
-    if setting.encap:
-        family = setting.family or next((h.family for h in clues if h.family), None)
-        return [(setting.encap, family or case.family)]
-    if setting.system in _MASQUERADED:
-        return [("none", setting.family or case.family)]
-    pools = [(h.encap, setting.family or h.family or case.family) for h in clues if h.encap]
-    return list(dict.fromkeys(pools)) or [(case.overlay, setting.family or case.family)]
-
-
-def _compare(setting: Setting, clues: list[Clue], encap: str, family: str, case: _Case) -> Finding | None:
-    notes = [setting.note] if setting.note else []
-    link = _link_of(setting, case)
-    solution = _exact(setting, clues, encap, family, case, notes)
-    if solution is None:
-        return _unknown(setting, f"the encapsulation {encap!r} can't be computed")
-    ends = setting.resulting_mtu(link, encap, family)
+def _compare(setting: Setting, variant: Variant, host: Host, case: _Case) -> Verdict:
+    try:
+        hops = _hops(setting, variant, host, case)
+    except NotKnown as reason:
+        return wording.unjudged(setting, str(reason), host)
+    hop = best(hops)
+    link = _link_seen(host, case)
+    ends = setting.resulting_mtu(link, variant.encap, variant.family)
     if ends is None:
-        return _unknown(setting, f"what {setting.system} chooses by itself for {encap} over {family} is not known")
-    if case.link_said.endswith(_ASK) and not setting.link:
-        notes.append(f"the link MTU {link} is {case.link_said}")
-    exact = solution.inner_mtu if setting.measure == "mtu" else solution.mss4
+        return wording.unjudged(
+            setting, f"what {setting.system} chooses by itself for {variant.encap} over {variant.family} is not known"
+        )
+    exact = hop.inner if setting.measure == "mtu" else hop.solution.mss4 - (hop.solution.inner_mtu - hop.inner)
     over = ends - exact
-    if over == 0 or _fits_ipv6(setting, encap, family, over):
-        return None
-    said = f"{setting.value}" if setting.value else "automatic"
-    what = "MSS" if setting.measure == "mss" else "MTU"
-    becomes = "" if setting.value == ends else f", which makes {what} {ends}"
-    by = f"too large by {over}" if over > 0 else f"too small by {-over}"
-    effect = "full packets are lost or fragmented" if over > 0 else f"{-over} bytes of every packet are wasted"
-    return Finding(
-        code="IPP911" if over > 0 else "IPP912",
-        severity="error" if over > 0 else "note",
-        system=setting.system,
-        field=setting.field,
-        location=setting.location,
-        message=f"{setting.system} {setting.field} is {said}{becomes}: {by} (exact {exact}); {effect}",
-        change=_change(setting, exact, encap, family),
-        found=setting.value,
+    assumed = tuple(dict.fromkeys(a for h in hops for a in h.assumed))
+    if setting.assumes and case.given.link_mtu is None:
+        assumed = (*assumed, setting.assumes)
+    if variant.guessed and not case.given.stack and hop.stack in _BARE:
+        assumed = (*assumed, _NO_TUNNEL)
+    if setting.system == "pods" and case.keeps_link and hop.stack not in _BARE:
+        assumed = (*assumed, _ROUTES_IN_PODS)
+        over = min(over, 0) if ends <= link else over
+    if variant.encap == "wireguard" and over < -TOLERANCE:
+        assumed = tuple(a for a in assumed if not a.endswith(OVER_IPV4))  # it is too small over either family
+    verdict = Verdict(
+        setting=setting,
+        status="assumed" if assumed else "judged",
+        host=host.name,
         ends=ends,
         exact=exact,
-        exact_field=setting.required_value(exact, encap, family),
-        measure=setting.measure,
-        solution=solution,
-        notes=tuple(dict.fromkeys(n for n in notes if n)),
+        solution=hop.solution,
+        limit=wording.limit(hop),
+        assumed=assumed,
     )
+    below_six = setting.six and ends < MIN_MTU["ip6"]
+    if over == 0 or below_six or (over < 0 and (assumed or _small_is_meant(setting, variant, over))):
+        return verdict
+    return replace(verdict, finding=wording.finding(setting, variant, verdict, hops))
 
 
-def _link_of(setting: Setting, case: _Case) -> int:
-    """What was said, else the device that this one stands on, else the hosts' link."""
-    return case.given.link_mtu or setting.link or case.link
+def _small_is_meant(setting: Setting, variant: Variant, over: int) -> bool:
+    if setting.semantics == "route":
+        return True  # somebody knows the path behind it
+    # without a device the kind of outer header is not certain
+    return variant.encap == "wireguard" and setting.semantics == "device" and -TOLERANCE <= over < 0
 
 
-def _fits_ipv6(setting: Setting, encap: str, family: str, over: int) -> bool:
-    """WireGuard leaves room for an IPv6 outer header whatever it runs over; its peers may be either."""
-    room = HEADERS["ip6"].bytes - HEADERS["ip4"].bytes
-    device = setting.semantics == "device" and setting.family is None
-    return encap == "wireguard" and device and family == "ipv4" and -room <= over < 0
+def _link_seen(host: Host, case: _Case) -> int:
+    """The link MTU that a program on the host sees, from which it computes its own."""
+    seen = case.reach.link_of(host) if case.world.live.get(host.name) else None
+    return seen or case.given.link_mtu or case.reach.link_of(host) or DEFAULT_LINK
 
 
-def _change(setting: Setting, exact: int, encap: str, family: str) -> str:
-    value = setting.required_value(exact, encap, family)
-    return f"{setting.change}: {value}" if value is not None else setting.change
-
-
-def _exact(
-    setting: Setting, clues: list[Clue], encap: str, family: str, case: _Case, notes: list[str]
-) -> Solution | None:
-    link = _link_of(setting, case)
-    if case.given.stack:
-        try:
-            return solve(parse(case.given.stack), link)
-        except ProblemError:
-            return None
-    own = setting.own or next((h.own for h in clues if h.own), None)
-    if own:
-        return smallest([stack_text(encap, family, o) for o in _seen(own, case.esps, notes)], link)
+def _hops(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[Hop]:
+    """Return the way of the packets of a number. Raises NotKnown with what is missing."""
+    reach = case.reach
+    here = setting.device in host.interfaces
+    if case.given.stack and case.given.link_mtu:
+        return given_stack.hops(setting, host if here else None, case.given.stack, case.given.link_mtu, reach)
+    if here and setting.semantics == "device":
+        missed = reach.unprotected(host, setting.device)
+        if missed:
+            case.faults.append(faults.uncovered(setting, missed, setting.encap, setting.port, case.evidence))
+        if setting.system == "docker-overlay":
+            return _of_docker(setting, host, case)
+        return reach.under(host, setting.device, inside=setting.inside)
+    if here and setting.semantics == "route":
+        return _route(setting, variant, host, case)
+    if setting.semantics == "route" and variant.guessed:
+        raise NotKnown(f"{setting.device} is not among the inputs: give `ip -d -j addr` of this host")
+    sender: Sender = "masqueraded" if setting.system in MASQUERADED else "pod" if variant.encap == "none" else "host"
     kind = setting.field.partition("type=")[2].partition("]")[0]
+    alone = variant.guessed and kind not in PAST_THE_HOST
+    live, encap = setting.running and here, ""
+    if setting.semantics == "pod" and (live or alone) and setting.system not in MASQUERADED:
+        carried = reach.pods(host, setting.device)
+        if carried is not None:
+            return carried
+        encap = reach.of_switch(host, setting.device) if here and variant.guessed else ""
+        if encap:
+            variant = replace(variant, encap=encap, port=PORTS.get(base_of(encap)))
+            sender = "host"
+    own = _seen(variant.own, case)
     if kind in PAST_THE_HOST:
-        return smallest([stack_text("none", family, None)], link)
-    covering = _covering(setting, clues, encap, family, case)
-    inner = setting.system not in _MASQUERADED
-    notes += [esp.assumed for esp in covering]
-    protecting: list[Esp | None] = [*covering] or [None]
-    return smallest([stack_text(encap, family, esp, inner=inner) for esp in protecting], link)
-
-
-def _seen(own: BuiltinIpsec, esps: list[Esp], notes: list[str]) -> list[BuiltinIpsec]:
-    """A network's own IPsec as the kernel shows it, where it does."""
-    live = [own_of(esp) for esp in esps if esp.live and esp.mode == own.mode]
-    if live:
-        notes.append("algorithm and NAT traversal are those of the SAs that were found")
-    return list(dict.fromkeys(live)) or [own]
-
-
-def _covering(setting: Setting, clues: list[Clue], encap: str, family: str, case: _Case) -> list[Esp]:
-    """The IPsec that this traffic is in; a selector that misses the overlay's port is remembered."""
-    base = _base(encap)
-    port = setting.port or next((h.port for h in clues if h.port), None)
-    port = port or _special_port(setting.system, base)
-    port = port or (case.overlay_port if not setting.encap else None) or PORTS.get(base)
-    found: list[Esp] = []
-    missed: list[Esp] = []
-    for esp in case.esps:
-        if esp.family and esp.family != family and base != "none":
-            continue
-        if base == "none":
-            host = setting.system in _MASQUERADED and esp.mode == "transport" and not esp.networks
-            if (esp.mode == "tunnel" and esp.ports is None) or (host and esp.ports is None):
-                found.append(esp)
-        elif esp.networks:
-            continue  # traffic between networks behind the hosts; whether the overlay's ends are in them isn't known
-        elif esp.ports is None or (port is not None and port in esp.ports):
-            found.append(esp)
-        elif base in PORTS and base != "wireguard":
-            missed.append(esp)
-    if not found and missed:
-        case.faults.append(_uncovered(setting, missed, base, port))
-    return found
-
-
-def _uncovered(setting: Setting, esps: list[Esp], encap: str, port: int | None) -> Finding:
-    ports = ", ".join(str(p) for p in sorted({p for esp in esps for p in esp.ports or ()}))
-    return Finding(
-        code="IPP913",
-        severity="error",
-        system=setting.system,
-        field=setting.field,
-        location=esps[0].location,
-        message=f"IPsec selects UDP port {ports}, but the {encap} of {setting.system} uses port {port}: "
-        "its packets leave in the clear",
-        change=f"select UDP port {port} in both directions",
-    )
-
-
-def _unknown(setting: Setting, why: str) -> Finding:
-    return Finding(
-        code="IPP918",
-        severity="note",
-        system=setting.system,
-        field=setting.field,
-        location=setting.location,
-        message=f"{setting.system} {setting.field}: {why}",
-        change="give --stack and --mtu",
-        found=setting.value,
-    )
-
-
-def _ignored(setting: Setting) -> Iterator[Finding]:
-    if "ignores" in setting.note:
-        yield Finding(
-            code="IPP916",
-            severity="warning",
-            system=setting.system,
-            field=setting.field,
-            location=setting.location,
-            message=f"{setting.system} {setting.field}: {setting.note}",
-            change=setting.change,
+        bare = replace(host, protections=(), catch_all="")
+        return reach.network(bare, "none", variant.family, port=None, own=None, sender="pod")[0]
+    worst: list[Hop] | None = None
+    for each in own:
+        hops, missed = reach.network(
+            host,
+            variant.encap,
+            variant.family,
+            port=variant.port,
+            own=each,
+            sender=sender,
+            bearer=variant.bearer,
+            inside=setting.inside,
         )
+        if missed:
+            case.faults.append(faults.uncovered(setting, missed, variant.encap, variant.port, case.evidence))
+        worst = hops if worst is None or best(hops).inner < best(worst).inner else worst
+    if encap:
+        return [replace(hop, assumed=(*hop.assumed, _SWITCH)) for hop in worst or ()]
+    return worst or []
 
 
-def _collisions(evidence: Evidence) -> Iterator[Finding]:
-    ours = [esp for esp in evidence.esps if not esp.live]
-    for clue in evidence.clues:
-        if clue.refuse and ours:
-            yield Finding(
-                code="IPP914",
-                severity="error",
-                system=clue.system,
-                field="own IPsec",
-                location=clue.location,
-                message=f"{clue.system} brings its own IPsec while the hosts have theirs "
-                f"({ours[0].location.path}): {clue.refuse}",
-                change="switch one of the two off",
-            )
+def _of_docker(setting: Setting, host: Host, case: _Case) -> list[Hop]:
+    """Docker encrypts by VNI, which its policies don't show: take what the MTU was made for, and say so."""
+    plain = case.reach.under(host, setting.device)
+    if not any(p.mark == DOCKER_MARK for p in case.evidence.policies):
+        return plain
+    own = BuiltinIpsec(suite=OWN_ESP)
+    encrypted, _ = case.reach.network(
+        host, "vxlan", setting.family or "ipv4", port=setting.port, own=own, sender="host", inside=setting.inside
+    )
+    if setting.value is not None and setting.value <= best(encrypted).inner:
+        return encrypted
+    said = "Docker encrypts by VNI, and which is not shown here: it is taken as not encrypted; give the inspect output"
+    return [replace(hop, assumed=(*hop.assumed, said)) for hop in plain]
+
+
+def _seen(own: BuiltinIpsec | None, case: _Case) -> list[BuiltinIpsec | None]:
+    """A network's own IPsec as the kernel shows it, where it does."""
+    if own is None:
+        return [None]
+    return [e for e in case.live_esps if e.mode == own.mode] or [own]
+
+
+def _route(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[Hop]:
+    device = host.interfaces[setting.device]
+    if device.role in ("pod", "bridge") and (case.overlays or variant.own):
+        sender: Sender = "pod" if variant.encap == "none" else "host"
+        own = _seen(variant.own, case)
+        ways = [
+            case.reach.network(host, variant.encap, variant.family, port=variant.port, own=o, sender=sender)[0]
+            for o in own
+        ]
+        return min(ways, key=lambda hops: best(hops).inner)
+    return case.reach.routed(host, setting.device, setting.target)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from netplan.audit.model import Device, Evidence, Finding
+from netplan.audit.xfrm import DOCKER_MARK
 from netplan.cni.adapter import Family, Setting, whole
 from netplan.cni.yaml_document import Piece, find_word
+from netplan.path.kinds import interface
+from netplan.path.model import Interface, Route, Rule
+from netplan.path.routing import network
 from netplan.problems import Location
 
-# the kernel's word for a tunnel device -> encapsulation and family
-_TUNNELS: dict[str, tuple[str, Family | None]] = {
-    "vxlan": ("vxlan", None),
-    "geneve": ("geneve", None),
-    "gre": ("gre", "ipv4"),
-    "ip6gre": ("gre", "ipv6"),
-    "gretap": ("gretap", "ipv4"),
-    "ip6gretap": ("gretap", "ipv6"),
-    "ipip": ("ipip", "ipv4"),
-    "wireguard": ("wireguard", None),
-    "xfrm": ("none", None),
-    "vti": ("none", "ipv4"),
-    "vti6": ("none", "ipv6"),
-}
-# devices of these programs have an MTU on purpose that says nothing
-_NO_MEANING = re.compile(r"^(genev_sys_|vxlan_sys_|gre_sys|cilium_(vxlan|geneve)$|(tunl|gre|gretap|erspan|ip_vti)0$)")
-_PODS = re.compile(r"^(veth|cali[0-9a-f]{6,}|[0-9a-f]{8,}|antrea-gw|cni\d|cbr\d|flannel)")
+# the programs of networks whose devices have names of their own; whose number it is, not what the device does
+_SYSTEMS = (
+    (re.compile(r"^(flannel[.-]|flannel-wg)"), "flannel"),
+    (re.compile(r"^vx-[0-9a-f]{6}-"), "docker-overlay"),
+    (re.compile(r"^(vxlan(-v6)?\.calico|wg-v6\.cali|wireguard\.cali)"), "calico"),
+)
+_DOCKER_VXLAN = re.compile(r"^vx-[0-9a-f]{6}-")  # and the beginning of the network's id
+# bridges whose containers reach other hosts as the host itself
+_MASQUERADED = re.compile(r"^(docker\d+|docker_gwbridge|br-[0-9a-f]{12}|podman\d+|cni-podman\d+|virbr\d+|lxcbr\d+)$")
+# ports of Open vSwitch through which pods' networks are reached
+_GATEWAYS = re.compile(r"^(antrea-gw\d+|ovn-k8s-mp\d+|ovn0)$")
 
 
 def is_link(data: Any) -> bool:
@@ -45,104 +44,116 @@ def _each(data: Any, *keys: str) -> bool:
 
 def links(piece: Piece, evidence: Evidence) -> None:
     """Read devices: the links under everything, the tunnels on them, and the pods' ends."""
-    pods: list[Piece] = []
-    sizes = {d["ifname"]: whole(d["mtu"]) for d in piece.data if isinstance(d["ifname"], str)}
-    for device in [Piece(piece.doc, (*piece.at, i), d) for i, d in enumerate(piece.data)]:
-        name, mtu = device.text("ifname"), whole(device.get("mtu"))
-        if not name or mtu is None:
+    details = any("linkinfo" in d or "promiscuity" in d for d in piece.data)
+    told = any("parentbus" in d or "parentdev" in d for d in piece.data)
+    names = {d["ifname"] for d in piece.data if isinstance(d["ifname"], str)}
+    # `ip -j` without -d prints no type at all; a dump of nothing but hardware looks the same
+    bare = not details and any({"master", "link_index", "link_netnsid"} & d.keys() for d in piece.data)
+    bare = bare or (not details and any(d.get("link_type") in ("none", "ipip", "sit", "gre") for d in piece.data))
+    carriers = _carriers(piece.data)
+    pods: dict[tuple[str, int], list[Piece]] = {}
+    for index, entry in enumerate(piece.data):
+        device = Piece(piece.doc, (*piece.at, index), entry)
+        found = interface(entry, details=not bare, hardware_told=told)
+        if found is None:
             continue
-        kind = device.text("linkinfo", "info_kind")
-        lower = device.text("link") or device.text("linkinfo", "info_data", "link")
+        if found.role == "pod" and (found.name in carriers or _has_network(found)):
+            found = replace(found, role="link")  # the host is itself a container, and this is its link
+        location = device.location("mtu")
         evidence.links.append(
             Device(
-                name=name,
-                mtu=mtu,
-                kind=kind,
-                lower=lower,
-                master=device.text("master"),
-                loopback=device.text("link_type") == "loopback" or name == "lo",
-                up=device.text("operstate") in ("UP", "UNKNOWN", ""),
-                location=device.location("mtu"),
+                name=found.name,
+                mtu=found.mtu,
+                kind=found.kind,
+                lower=found.lower,
+                master=found.master,
+                loopback=found.role == "nothing",
+                up=found.up,
+                location=location,
+                interface=found,
             )
         )
-        _below_ipv6(device, name, mtu, evidence)
-        if kind in _TUNNELS and not _NO_MEANING.match(name):
-            _tunnel(device, kind, mtu, sizes.get(lower), evidence)
-        elif _is_pod(device, kind, name):
-            pods.append(device)
-    _pods(pods, evidence)
+        _below_ipv6(device, found.name, found.mtu, evidence)
+        if found.role in ("tunnel", "frame", "policy", "unknown"):
+            if _DOCKER_VXLAN.match(found.name) and found.port and not found.external:
+                evidence.marks.append((location, found.port, DOCKER_MARK))
+            if not found.external:
+                evidence.settings.append(_tunnel(found, location))
+        elif group := _pods(found, names):
+            pods.setdefault((group, found.mtu), []).append(device)
+    for (group, mtu), devices in sorted(pods.items()):
+        evidence.settings.append(_pod_setting(group, mtu, devices))
 
 
-def _is_pod(device: Piece, kind: str, name: str) -> bool:
-    """Tell whether this is the host's end of a pod, or the pods' bridge; Docker's own are not the cluster's."""
-    return (
-        kind in ("veth", "bridge")
-        and bool(_PODS.match(name))
-        and not device.text("master").startswith(("br-", "docker"))
+def _carriers(data: list[dict[str, Any]]) -> set[str]:
+    """Return the devices that others stand on: carriers of VLANs and tunnels, ports of bonds."""
+    named = [d for d in data if isinstance(d["ifname"], str)]
+    kinds = {d["ifname"]: _kind(d) for d in named}
+    found = {d["link"] for d in named if kinds[d["ifname"]] not in ("", "veth") and isinstance(d.get("link"), str)}
+    ports = {d["ifname"] for d in named if kinds.get(str(d.get("master"))) in ("bond", "team")}
+    return found | ports
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    info = entry.get("linkinfo")
+    return str(info.get("info_kind", "")) if isinstance(info, dict) else ""
+
+
+def _has_network(device: Interface) -> bool:
+    """Tell whether a device has an address with a network around it, which the host's end of a pod has not."""
+    near = [network(a) for a in device.addresses if "/" in a and not a.startswith("fe80:")]
+    return any(n is not None and n.prefixlen < n.max_prefixlen for n in near) and not device.master
+
+
+def _pods(device: Interface, names: set[str]) -> str:
+    """Return whose pods a device belongs to: ``pods``, ``docker`` for masqueraded ones, empty for none."""
+    if device.role == "bridge":
+        if device.kind == "openvswitch":
+            return "pods" if _GATEWAYS.match(device.name) else ""
+        return "docker" if _MASQUERADED.match(device.name) else "pods" if _BRIDGES.match(device.name) else ""
+    if device.role != "pod":
+        return ""
+    if device.lower in names and not device.elsewhere:
+        return ""  # both ends are here: no pod is behind it
+    return "docker" if _MASQUERADED.match(device.master) else "pods"
+
+
+# bridges that networks make for pods alone; others are judged by their ports
+_BRIDGES = re.compile(r"^(cni\d+|cbr\d+|kube-bridge|weave)$")
+
+
+def _tunnel(device: Interface, location: Location) -> Setting:
+    system = next((name for pattern, name in _SYSTEMS if pattern.match(device.name)), "linux")
+    return Setting(
+        system=system,
+        field=f"{device.name} mtu",
+        location=location,
+        value=device.mtu,
+        semantics="device",
+        encap=device.kind or "unknown",
+        family=device.family,
+        port=device.port,
+        running=True,
+        device=device.name,
+        unjudged=device.why if device.role == "unknown" else "",
+        change=f"ip link set dev {device.name} mtu, and the configuration that makes it",
     )
 
 
-def _tunnel(device: Piece, kind: str, mtu: int, link: int | None, evidence: Evidence) -> None:
-    name = device.text("ifname")
-    data = device.sub("linkinfo", "info_data")
-    if data.get("external") is True or data.get("collect_metadata") is True or mtu >= 65000:
-        return
-    encap, family = _TUNNELS[kind]
-    if family is None and kind in ("vxlan", "geneve"):
-        six = any(data.text(k) for k in ("local6", "remote6", "group6")) or any(
-            ":" in data.text(k) for k in ("local", "remote", "group")
-        )
-        family = "ipv6" if six else "ipv4"
-    encap = _gre(encap, data)
-    system = {"flannel": "flannel", "vxlan.calico": "calico"}.get(name.partition(".")[0], "linux")
-    system = "calico" if name.startswith(("vxlan.calico", "vxlan-v6.calico", "wireguard.cali")) else system
-    evidence.settings.append(
-        Setting(
-            system=system,
-            field=f"{name} mtu",
-            location=device.location("mtu"),
-            value=mtu,
-            semantics="device",
-            encap=encap,
-            family=family,
-            port=whole(data.get("port")),
-            running=True,
-            link=link,
-            change=f"ip link set dev {name} mtu, and the configuration that makes it",
-        )
+def _pod_setting(group: str, mtu: int, devices: list[Piece]) -> Setting:
+    first, more = devices[0].text("ifname"), len(devices) - 1
+    names = first + (f" and {more} more" if more else "")
+    return Setting(
+        system=group,
+        field=f"{names} mtu",
+        location=devices[0].location("mtu"),
+        value=mtu,
+        semantics="pod",
+        encap="none" if group == "docker" else "",
+        running=True,
+        device=first,
+        change="correct the configuration, then recreate these pods: they keep the MTU they were created with",
     )
-
-
-def _gre(encap: str, data: Piece) -> str:
-    if encap not in ("gre", "gretap"):
-        return encap
-    flags = "".join(
-        f":{flag}"
-        for flag, keys in (("key", ("okey", "ikey")), ("csum", ("ocsum",)), ("seq", ("oseq",)))
-        if any(data.get(k) for k in keys)
-    )
-    return f"{encap}{'+key' if flags == ':key' and encap == 'gretap' else ''}"
-
-
-def _pods(pods: list[Piece], evidence: Evidence) -> None:
-    by_size: dict[int, list[Piece]] = {}
-    for device in pods:
-        by_size.setdefault(int(device.get("mtu")), []).append(device)
-    for mtu, devices in sorted(by_size.items()):
-        first, more = devices[0].text("ifname"), len(devices) - 1
-        names = first + (f" and {more} more" if more else "")
-        evidence.settings.append(
-            Setting(
-                system="pods",
-                field=f"{names} mtu",
-                location=devices[0].location("mtu"),
-                value=mtu,
-                semantics="pod",
-                encap="",
-                running=True,
-                change="correct the configuration, then recreate these pods: they keep the MTU they were created with",
-            )
-        )
 
 
 def _below_ipv6(device: Piece, name: str, mtu: int, evidence: Evidence) -> None:
@@ -167,30 +178,96 @@ def _below_ipv6(device: Piece, name: str, mtu: int, evidence: Evidence) -> None:
 
 
 def routes(piece: Piece, evidence: Evidence) -> None:
-    """Read routes: which device has the default route, and MTUs locked to routes."""
-    for index, route in enumerate(piece.data):
-        here = Piece(piece.doc, (*piece.at, index), route)
-        if here.text("dst") == "default" and here.text("dev"):
-            evidence.default_devices.append(here.text("dev"))
-        for number, metrics in enumerate(here.items("metrics")):
-            mtu = whole(metrics.get("mtu"))
-            device = here.text("dev")
-            if not mtu or not re.match(r"^(cilium|lxc|eth0$|ipsec|xfrm|vti|flannel|vxlan|ov\d|cni)", device):
+    """Read routes, and MTUs that are set on them."""
+    for index, entry in enumerate(piece.data):
+        here = Piece(piece.doc, (*piece.at, index), entry)
+        dst, location = here.text("dst"), here.location()
+        six = ":" in dst + here.text("gateway") + here.text("prefsrc")
+        target = {"default": "::/0" if six else "0.0.0.0/0"}.get(dst, dst)
+        if network(target) is None or here.text("type") in ("local", "broadcast", "multicast", "blackhole"):
+            continue
+        mtu = next((n for m in here.items("metrics") if (n := whole(m.get("mtu")))), None)
+        hops = here.items("nexthops") or [here]
+        for hop in hops:
+            device = hop.text("dev")
+            if not device:
                 continue
-            if here.text("dst") == "default" and device == "eth0":
-                continue
-            evidence.settings.append(
-                Setting(
-                    system="routes",
-                    field=f"route {here.text('dst')} dev {device} mtu",
-                    location=here.location("metrics", number, "mtu"),
-                    value=mtu,
-                    semantics="pod",
-                    encap="none" if device.startswith(("ipsec", "xfrm", "vti")) else "",
-                    running=True,
-                    change="correct the configuration of the program that installs the route",
-                )
+            route = Route(
+                dst=target,
+                device=device,
+                via=hop.text("gateway") or hop.text("via", "host"),
+                table=str(here.get("table") or "main"),
+                metric=whole(here.get("metric")) or 0,
+                mtu=mtu,
+                locked=here.get("lock") is True,
+                source=here.text("prefsrc"),
+                connected=here.text("protocol") == "kernel" and not hop.text("gateway"),
             )
+            evidence.routes.append((location, route))
+            if mtu and hop is hops[0]:
+                evidence.settings.append(_route_setting(here, route, mtu))
+
+
+def _route_setting(here: Piece, route: Route, mtu: int) -> Setting:
+    number = next(i for i, m in enumerate(here.items("metrics")) if whole(m.get("mtu")))
+    return Setting(
+        system="routes",
+        field=f"route {here.text('dst')} dev {route.device} mtu",
+        location=here.location("metrics", number, "mtu"),
+        value=mtu,
+        semantics="route",
+        encap="",
+        running=True,
+        device=route.device,
+        target=route.dst,
+        change="correct the configuration of the program that installs the route",
+    )
+
+
+def is_rules(data: Any) -> bool:
+    """Tell whether this is output of ``ip -j rule``."""
+    return _each(data, "priority", "src") and all("table" in r or "action" in r for r in data)
+
+
+def rules(piece: Piece, evidence: Evidence) -> None:
+    """Read routing policy rules; of a kind that the model does not have, nothing."""
+    for index, entry in enumerate(piece.data):
+        here = Piece(piece.doc, (*piece.at, index), entry)
+        priority, mark = whole(entry.get("priority")), here.text("fwmark")
+        known = {"priority", "src", "srclen", "fwmark", "fwmask", "table", "protocol"}
+        if priority is None or not here.text("table") or not entry.keys() <= known:
+            continue
+        src = here.text("src")
+        length = whole(entry.get("srclen"))
+        evidence.rules.append(
+            (
+                here.location(),
+                Rule(
+                    priority=priority,
+                    table=here.text("table"),
+                    src="" if src == "all" else f"{src}/{length}" if length else src,
+                    mark=_hexadecimal(mark),
+                    mask=_hexadecimal(here.text("fwmask")) or 0xFFFFFFFF,
+                ),
+            )
+        )
+
+
+def _hexadecimal(text: str) -> int | None:
+    return int(text, 16) if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", text) else None
+
+
+def is_fdb(data: Any) -> bool:
+    """Tell whether this is output of ``bridge -j fdb``."""
+    return _each(data, "mac", "ifname")
+
+
+def fdb(piece: Piece, evidence: Evidence) -> None:
+    """Read which far ends a VXLAN device has."""
+    for index, entry in enumerate(piece.data):
+        here = Piece(piece.doc, (*piece.at, index), entry)
+        if network(here.text("dst")):
+            evidence.far_ends.append((here.location(), here.text("ifname"), here.text("dst")))
 
 
 def subnet_env(path: str, text: str, evidence: Evidence) -> None:
@@ -232,6 +309,9 @@ _CLAMPS = (
 )
 
 
+_MARKED = re.compile(r"-p udp .*--dport (\d{1,5}) .*-j MARK --set-x?mark (0x[0-9a-fA-F]{1,8})")
+
+
 def clamps(path: str, text: str, evidence: Evidence) -> bool:
     """Read TCP MSS clamps of nftables, iptables-save and a router's configuration."""
     lines = text.splitlines()
@@ -239,6 +319,10 @@ def clamps(path: str, text: str, evidence: Evidence) -> bool:
     for index, line in enumerate(lines):
         if line.lstrip().startswith(("#", "!")):
             continue
+        mark = _MARKED.search(line)
+        if mark:
+            location = find_word(path, lines, index, "--dport")
+            evidence.marks.append((location, int(mark.group(1)), int(mark.group(2), 16)))
         for system, pattern in _CLAMPS:
             match = pattern.search(line)
             if match:

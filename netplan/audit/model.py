@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from netplan.cni.adapter import Clue, Family, Setting
+from netplan.path.model import Interface, Mode, Route, Rule
 from netplan.problems import Location
 from netplan.stack import Solution
 
@@ -15,10 +17,12 @@ Severity = Literal["error", "warning", "note"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Esp:
     """IPsec that was found. ``ports`` are the UDP ports its selectors name (None: no ports, whole hosts or networks);
-    ``networks`` whether the selectors are networks behind the hosts; ``live`` whether an SA was seen."""
+    ``networks`` whether the selectors are networks behind the hosts; ``live`` whether an SA was seen. ``local`` and
+    ``remote`` are the networks of the selectors in the sending direction (empty: any), ``ends`` the addresses of a
+    tunnel."""
 
     suite: str
-    mode: Literal["transport", "tunnel"]
+    mode: Mode
     location: Location
     nat_t: bool = False
     family: Family | None = None
@@ -26,11 +30,43 @@ class Esp:
     networks: bool = False
     live: bool = False
     assumed: str = ""
+    local: tuple[str, ...] = ()
+    remote: tuple[str, ...] = ()
+    ends: tuple[str, str] = ("", "")
+    mark: int | None = None
+    if_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XfrmPolicy:
+    """An XFRM policy with a template: its selector, and the addresses of the template."""
+
+    location: Location
+    reqid: str
+    src: str
+    dst: str
+    ports: frozenset[int] = frozenset()
+    mark: int | None = None
+    if_id: int | None = None
+    ends: tuple[str, str] = ("", "")
+    out: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XfrmState:
+    """An XFRM state: what it costs, and the reqid by which policies use it."""
+
+    reqid: str
+    dst: str
+    esp: Esp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A network device: ``kind`` is the kernel's word for it (empty: hardware), ``lower`` what it stands on."""
+    """A network device: ``kind`` is the kernel's word for it (empty: hardware), ``lower`` what it stands on.
+
+    ``interface`` is all that is known of it, where a reader knows more than these fields.
+    """
 
     name: str
     mtu: int
@@ -41,6 +77,30 @@ class Device:
     master: str = ""
     loopback: bool = False
     configured: bool = False
+    interface: Interface | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """What one file says of a device: its type, its MTU, what it stands on. Several files make one device.
+
+    ``kind`` is the kernel's word (empty: this file does not say; ``hardware`` for a link), ``data`` what ``ip -d -j``
+    would print of it. A drop-in of networkd has no name; its unit has.
+    """
+
+    name: str
+    location: Location
+    system: str
+    shown: str = "mtu"  # how messages call the number
+    change: str = ""
+    mtu: int | None = None
+    kind: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    lower: str = ""
+    master: str = ""
+    addresses: tuple[str, ...] = ()
+    independent: bool = False
+    unit: str = ""  # of networkd: the file's name, or that of the file which a drop-in adds to
 
 
 @dataclass(slots=True)
@@ -51,7 +111,14 @@ class Evidence:
     clues: list[Clue] = field(default_factory=list)
     esps: list[Esp] = field(default_factory=list)
     links: list[Device] = field(default_factory=list)
-    default_devices: list[str] = field(default_factory=list)
+    routes: list[tuple[Location, Route]] = field(default_factory=list)
+    rules: list[tuple[Location, Rule]] = field(default_factory=list)
+    far_ends: list[tuple[Location, str, str]] = field(default_factory=list)  # device and outer address of an FDB entry
+    catch_all: list[tuple[Location, str]] = field(default_factory=list)  # devices that take all traffic between nodes
+    marks: list[tuple[Location, int, int]] = field(default_factory=list)  # packets to this UDP port get this mark
+    configured: list[Configured] = field(default_factory=list)
+    states: list[XfrmState] = field(default_factory=list)
+    policies: list[XfrmPolicy] = field(default_factory=list)
     families: list[Family] = field(default_factory=list)
     faults: list[Finding] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -124,4 +191,39 @@ class Finding:
             "link_mtu": self.solution.link_mtu if self.solution else None,
             "notes": list(self.notes),
             "ledger": [row.as_json() for row in self.solution.ledger] if self.solution else [],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one number. ``limit`` names the device or route that limits where it is not the plain link."""
+
+    setting: Setting
+    status: Literal["judged", "assumed", "unjudged"]
+    host: str = ""
+    ends: int | None = None
+    exact: int | None = None
+    solution: Solution | None = None
+    limit: str = ""
+    assumed: tuple[str, ...] = ()
+    why: str = ""
+    finding: Finding | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object of ``audit --json``."""
+        return {
+            "system": self.setting.system,
+            "field": self.setting.field,
+            "file": self.setting.location.path,
+            "line": self.setting.location.line,
+            "host": self.host,
+            "status": self.status,
+            "found": self.setting.value,
+            "ends_with": self.ends,
+            "exact": self.exact,
+            "stack": self.solution.stack.text if self.solution else None,
+            "link_mtu": self.solution.link_mtu if self.solution else None,
+            "limited_by": self.limit or None,
+            "assumed": list(self.assumed),
+            "why": self.why or None,
         }

@@ -1,17 +1,23 @@
-"""Systems that are judged but not rendered: Submariner, OpenStack Neutron."""
+"""Systems that are judged but not rendered: Submariner, OpenStack Neutron; what KubeSpan carries."""
 
 from __future__ import annotations
 
 import configparser
 import re
+from dataclasses import replace
 
-from netplan.audit.model import Evidence
+from netplan.audit.formats.cluster_objects import KUBESPAN_MTU
+from netplan.audit.model import Device, Evidence
 from netplan.cni.adapter import BuiltinIpsec, Clue, Family, Overhead, Setting, whole
 from netplan.cni.yaml_document import Piece, find_word
+from netplan.path.model import Interface
 
+BETWEEN_CLUSTERS = "the path between the clusters is taken to carry what the host's link does; give --mtu"
 # Submariner: pkg/routeagent_driver/handlers/mtu and handlers/ovn
 _SUBMARINER_TAKES = {"libreswan": 120, "wireguard": 120, "vxlan": 50}
 _SUBMARINER_OVN_MSS = 1398
+# pkg/cable/vxlan and pkg/routeagent_driver: UDP ports of the cable between clusters and of the device within one
+_SUBMARINER_CABLE, _SUBMARINER_INSIDE = 4500, 4800
 # neutron ml2 type drivers: IPv4 header, then by type
 _NEUTRON_IP = 20
 _NEUTRON_TAKES = {"vxlan": 30, "gre": 22}
@@ -64,7 +70,37 @@ def _mss(
         measure="mss",
         change="annotate the gateway nodes with submariner.io/tcp-clamp-mss and restart the route agents",
         note="UDP and QUIC are not clamped",
+        assumes=BETWEEN_CLUSTERS,
     )
+
+
+def submariner_devices(evidence: Evidence) -> None:
+    """Tell Submariner's cable between clusters from its device within one, by the ports that it gives them."""
+    if not any(s.system == "submariner" for s in evidence.settings):
+        return
+    for index, setting in enumerate(evidence.settings):
+        if setting.encap == "vxlan" and setting.device and setting.port == _SUBMARINER_INSIDE:
+            evidence.settings[index] = replace(setting, inside=True)
+        elif setting.encap == "vxlan" and setting.device and setting.port == _SUBMARINER_CABLE:
+            evidence.settings[index] = replace(setting, assumes=BETWEEN_CLUSTERS)
+
+
+def kubespan(piece: Piece, evidence: Evidence) -> None:
+    """Read that KubeSpan takes all traffic to other nodes, whatever device the pods' network names."""
+    span = piece if piece.kind == "KubeSpanConfig" else piece.sub("machine", "network", "kubespan")
+    if isinstance(span.data, dict) and span.get("enabled") is True:
+        where = span.location("enabled")
+        number = whole(span.get("mtu")) or KUBESPAN_MTU
+        evidence.catch_all.append((where, "kubespan"))
+        evidence.links.append(
+            Device(
+                name="kubespan", mtu=number, kind="wireguard", location=where, configured=True, interface=_span(number)
+            )
+        )
+
+
+def _span(mtu: int) -> Interface:
+    return Interface(name="kubespan", mtu=mtu, kind="wireguard", role="tunnel", head=("udp", "wireguard"))
 
 
 def is_neutron(text: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from netplan.audit import host_links, linux, other_systems, strongswan, xfrm
-from netplan.audit.formats import ifupdown2, recognised, refused, sections
+from netplan.audit import host_links, linux, networkd_units, other_systems, strongswan, xfrm
+from netplan.audit.formats import ifupdown2, recognised, sections
 from netplan.audit.formats import registry as formats
 from netplan.audit.inputs import Text
 from netplan.audit.model import Evidence, Skipped
@@ -21,6 +22,13 @@ from netplan.problems import ProblemError
 
 _Reader = Callable[[str, str, Evidence], "str | None"]
 _OTHERS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (other_systems.submariner, *formats.OBJECTS)
+# lists that are read as a whole
+_LISTS: tuple[tuple[Callable[[Any], bool], Callable[[Piece, Evidence], None]], ...] = (
+    (linux.is_link, linux.links),
+    (linux.is_route, linux.routes),
+    (linux.is_rules, linux.rules),
+    (linux.is_fdb, linux.fdb),
+)
 # Kubernetes objects that say nothing about MTU are read in passing, without a word
 _MAX_ITEMS = 50_000
 
@@ -81,7 +89,7 @@ def _structured(text: Text) -> bool:
 def pieces(document: Document) -> Iterator[Piece]:
     """Generate the objects of a document: the items of a List, the members of a JSON list."""
     root = Piece(document, (), document.data)
-    if isinstance(document.data, list) and not linux.is_link(document.data) and not linux.is_route(document.data):
+    if isinstance(document.data, list) and not any(fits(document.data) for fits, _ in _LISTS):
         for index, member in enumerate(document.data[:_MAX_ITEMS]):
             yield Piece(document, (index,), member)
     elif root.kind.endswith("List") and isinstance(root.get("items"), list):
@@ -99,21 +107,21 @@ def _audits() -> tuple[Callable[[Piece], list[Setting | Clue]], ...]:
 
 def _piece(piece: Piece, evidence: Evidence) -> bool:
     if linux.is_link(piece.data):
-        linux.links(formats.with_kinds(piece), evidence)
-        return True
-    if linux.is_route(piece.data):
-        linux.routes(piece, evidence)
-        return True
+        piece = formats.with_kinds(piece)
+    for fits, reader in _LISTS:
+        if fits(piece.data):
+            reader(piece, evidence)
+            return True
     if not isinstance(piece.data, dict):
         return False
     for fits, reader in formats.WHOLE:
         if fits(piece.data):
             reader(piece, evidence)
             return True
-    refused.check(piece, evidence)
     known = bool(piece.kind and piece.text("apiVersion")) or is_daemon(piece)
     for audit in _audits():
         known = evidence.add(audit(piece)) or known
+    other_systems.kubespan(piece, evidence)
     for other in _OTHERS:
         known = evidence.add(other(piece)) or known
     return (
@@ -154,7 +162,7 @@ _TEXTS: tuple[tuple[Callable[[str, str], bool], _Reader], ...] = (
     (lambda _p, t: strongswan.is_swanctl(t), strongswan.swanctl_conf),
     (lambda _p, t: bool(re.search(r"^FLANNEL_MTU=", t, re.M)), _nothing(linux.subnet_env)),
     (lambda p, t: p.endswith("calico/mtu") and bool(re.fullmatch(r"\s*\d{2,5}\s*", t)), _nothing(linux.calico_mtu)),
-    (lambda _p, t: networkd.is_unit(t), _nothing(host_links.network_unit)),
+    (lambda p, t: networkd.is_unit(t, p), _nothing(networkd_units.read)),
     (lambda _p, t: networkmanager.is_keyfile(t), _nothing(host_links.keyfile)),
     (lambda _p, t: ifupdown2.is_interfaces(t), ifupdown2.read),
     (lambda _p, t: ifupdown.is_interfaces(t), _nothing(host_links.interfaces)),

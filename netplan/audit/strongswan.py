@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from netplan.audit.model import Esp, Evidence
 from netplan.cni.adapter import BuiltinIpsec, Family, Setting
@@ -13,6 +14,8 @@ from netplan.ipsec.swanctl_parser import Settings, SettingsError
 from netplan.ipsec.swanctl_parser import read as read_settings
 from netplan.model.cni_facts import PORTS
 from netplan.model.proposals import esp_proposal
+from netplan.path.model import Mode, Protection
+from netplan.path.routing import network
 from netplan.problems import Location
 
 DEFAULT = "aes256gcm16"
@@ -46,21 +49,67 @@ def swanctl_conf(path: str, text: str, evidence: Evidence) -> str | None:
     lines = text.splitlines()
     for name, connection in root.section("connections").sections.items():
         nat = connection.get("encap", "no").lower() in ("yes", "true", "1", "enabled")
-        family = _family(connection.get("local_addrs", "") + connection.get("remote_addrs", ""))
+        ends = (connection.get("local_addrs", ""), connection.get("remote_addrs", ""))
+        family = _family(" ".join(ends))
         for child_name, child in connection.section("children").sections.items():
             location = _find(path, lines, child_name, name)
-            evidence.esps += list(_children(child, nat, family, location))
+            if_id = child.get("if_id_out", "") or connection.get("if_id_out", "")
+            evidence.esps += list(_children(child, nat, family, location, ends, if_id))
     return None
 
 
-def _children(child: Settings, nat: bool, family: Family | None, location: Location) -> Iterator[Esp]:
+def _children(
+    child: Settings, nat: bool, family: Family | None, location: Location, ends: tuple[str, str], if_id: str
+) -> Iterator[Esp]:
     mode = child.get("mode", "tunnel").lower()
-    if mode not in ("tunnel", "transport", "beet"):
-        return  # pass and drop policies carry nothing
+    if mode in ("pass", "drop"):
+        return  # they carry nothing
     local, remote = child.get("local_ts", "dynamic"), child.get("remote_ts", "dynamic")
+    wanted = (local.split(","), remote.split(","))
     words = [w.strip() for w in child.get("esp_proposals", "default").split(",") if w.strip()]
     suites = [p.suite for p in (esp_proposal(w) for w in words) if p is not None]
-    yield from _esps(suites, mode, nat, family, f"{local} {remote}", location)
+    for esp in _esps(suites, mode, nat, family, f"{local} {remote}", location):
+        yield replace(
+            esp,
+            local=_selector(wanted[0], ends[0]),
+            remote=_selector(wanted[1], ends[1]),
+            ends=(_literal(ends[0]), _literal(ends[1])) if mode != "transport" else ("", ""),
+            if_id=_id(if_id),
+            mark=_id(child.get("mark_out", "").partition("/")[0]),
+        )
+
+
+_MODES: dict[str, Mode] = {"tunnel": "tunnel", "transport": "transport", "beet": "beet", "iptfs": "iptfs"}
+
+
+def _selector(words: list[str], addresses: str) -> tuple[str, ...]:
+    """Return a side of the selectors as networks; empty where it is not fixed by the configuration."""
+    found: list[str] = []
+    for word in words:
+        bare = re.sub(r"\[[^\]]*\]", "", word).strip()
+        if bare in ("dynamic", ""):
+            fixed = [a.strip() for a in addresses.split(",") if a.strip()]
+            if not fixed or not all(network(a) for a in fixed):
+                return ()
+            found += fixed
+        elif network(bare) is None or bare in ("0.0.0.0/0", "::/0"):
+            return ()
+        else:
+            found.append(bare)
+    return tuple(found)
+
+
+def _literal(addresses: str) -> str:
+    """Return the address of an end where there is exactly one."""
+    found = [a.strip() for a in addresses.split(",") if a.strip()]
+    return found[0] if len(found) == 1 and network(found[0]) and "/" not in found[0] else ""
+
+
+def _id(text: str) -> int | None:
+    try:
+        return int(text, 0) or None
+    except ValueError:
+        return None
 
 
 def _esps(
@@ -75,7 +124,7 @@ def _esps(
 ) -> Iterator[Esp]:
     found = [PORTS.get(p, int(p) if p.isdecimal() else 0) for p in _PORT.findall(selectors)]
     networks = "/" in re.sub(r"\[[^\]]*\]|/32\b|/128\b", "", selectors)
-    kind: Literal["transport", "tunnel"] = "tunnel" if mode == "tunnel" else "transport"
+    kind: Mode = _MODES.get(mode, "other")
     for suite in dict.fromkeys(suites or [DEFAULT]):
         yield Esp(
             suite=suite,
@@ -175,9 +224,16 @@ def _child(child: dict[str, Any], live: bool, family: Family | None, location: L
         suite = "chacha20poly1305"
     elif cipher in _ALGORITHMS and integrity in _INTEGRITY:
         suite = f"{_ALGORITHMS[cipher]}-{_INTEGRITY[integrity]}"
-    if mode in ("tunnel", "transport"):
+    if mode not in ("pass", "drop"):
         nat = child.get("encap") == "yes"
-        yield from _esps([suite] if suite else [], mode, nat, family, selectors, location, live=live)
+        if_id = child.get("if-id-out", "")
+        for esp in _esps([suite] if suite else [], mode, nat, family, selectors, location, live=live):
+            yield replace(
+                esp,
+                local=_selector(_words(child, "local-ts"), "") if child.get("local-ts") else (),
+                remote=_selector(_words(child, "remote-ts"), "") if child.get("remote-ts") else (),
+                if_id=_id(f"0x{if_id}") if isinstance(if_id, str) and if_id else None,
+            )
 
 
 _TOKEN = re.compile(r"\s+|\{|\}|\[(?:[^\[\]]|\[[^\]]*\])*\]|[^\s{}=\[\]]+=|[^\s{}\[\]]+")
@@ -247,6 +303,6 @@ def strongswan_conf(path: str, text: str, evidence: Evidence) -> str | None:
     return None
 
 
-def own_of(esp: Esp) -> BuiltinIpsec:
+def own_of(esp: Protection) -> BuiltinIpsec:
     """Return found IPsec as the IPsec of a network."""
-    return BuiltinIpsec(suite=esp.suite, mode=esp.mode, nat_t=esp.nat_t)
+    return BuiltinIpsec(suite=esp.suite, mode="tunnel" if esp.mode == "tunnel" else "transport", nat_t=esp.nat_t)

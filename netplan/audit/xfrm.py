@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
 
-from netplan.audit.model import Esp, Evidence
-from netplan.cni.adapter import Family
+from netplan.audit.model import Esp, Evidence, Finding, XfrmPolicy, XfrmState
 from netplan.cni.yaml_document import find_word
+from netplan.path.model import Mode
+from netplan.problems import Location
 
+DOCKER_MARK = 0xD0C4E3  # what Docker puts on the packets of an encrypted overlay, and on their policies
 _HEAD = re.compile(r"^src (\S+) dst (\S+)")
 _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")
 _PORT = re.compile(r"\b(?:sport|dport) (\d{1,5})\b")
 _REQID = re.compile(r"\breqid (\d{1,10})\b")
-_MODE = re.compile(r"\bmode (transport|tunnel|beet)")
-_KEY = r"(?:<<Keys hidden>>|\S+)"  # `nokeys` hides them
+_MODE = re.compile(r"\bmode (\S+)")
+_MARK = re.compile(r"(?<!-)\bmark (0x[0-9a-f]{1,8}|\d{1,10})(?:/|\s|$)", re.I)
+_IF_ID = re.compile(r"\bif_id (0x[0-9a-f]{1,8}|\d{1,10})\b", re.I)
+_DIR = re.compile(r"^\s+dir (in|out|fwd)", re.M)
+_TEMPLATE = re.compile(r"^\s*tmpl src (\S+) dst (\S+)", re.M)
+_KEY = r"(?:<<Keys hidden>>|\S+)(?: \(\d+ bits\))?"  # `nokeys` hides them, `-s` says how long they are
 _AEAD = re.compile(rf"^\s*aead (\S+) {_KEY} (\d{{1,6}})\b")
 _ENC = re.compile(r"^\s*enc (\S+)")
 _AUTH = re.compile(rf"^\s*auth(-trunc)? (\S+)(?: {_KEY})?(?: (\d{{1,6}})\b)?")
-_DOCKER_MARK = "0xd0c4e3"
 _AEADS = {
     "rfc4106(gcm(aes))": "aes256gcm{}",
     "rfc4309(ccm(aes))": "aes256ccm{}",
@@ -47,6 +53,13 @@ _AUTHS = {
     ("cmac(aes)", 96): "aescmac",
 }
 _DEFAULT_BITS = {"hmac(sha384)": 192, "hmac(sha512)": 256}
+_MODES: dict[str, Mode] = {
+    "transport": "transport",
+    "tunnel": "tunnel",
+    "beet": "beet",
+    "iptfs": "iptfs",
+    "5": "iptfs",  # how an iproute2 that has no word for it prints XFRM_MODE_IPTFS
+}
 
 
 def is_xfrm(text: str) -> bool:
@@ -57,56 +70,138 @@ def is_xfrm(text: str) -> bool:
 
 
 def read(path: str, text: str, evidence: Evidence) -> None:
-    """Read states and policies; a policy lends its selector to the states of its reqid."""
+    """Read states and policies; :func:`joined` puts them together once everything is read."""
     lines = text.splitlines()
-    blocks = _blocks(lines)
-    ports: dict[str, set[int]] = defaultdict(set)
-    wide: set[str] = set()
-    for start, block in blocks:
+    for start, block in _blocks(lines):
         body = "\n".join(block)
-        if re.search(r"^\s+dir (in|out|fwd)", body, re.M):
-            reqid = _REQID.search(body)
-            found = [int(p) for p in _PORT.findall(block[0])]
-            if reqid and found:
-                ports[reqid.group(1)].update(found)
-            elif reqid and _network(block[0]):
-                wide.add(reqid.group(1))
-        del start
-    seen: set[tuple[object, ...]] = set()
-    for start, block in blocks:
-        body = "\n".join(block)
-        if not re.search(r"^\s+proto esp spi", body, re.M) or _DOCKER_MARK in body.lower():
-            continue
-        suite = _suite(block)
-        mode = _MODE.search(body)
-        head = _HEAD.match(block[0])
-        if not suite or not mode or not head:
-            continue
-        reqid = _REQID.search(body)
-        key = reqid.group(1) if reqid else ""
-        selector = next((line for line in block if _SELECTOR.search(line)), "")
-        own = {int(p) for p in _PORT.findall(selector)} | ports.get(key, set())
-        family: Family = "ipv6" if ":" in head.group(2) else "ipv4"
-        tunnel = mode.group(1) == "tunnel"
-        esp = Esp(
+        location = find_word(path, lines, start, "src")
+        if _DIR.search(body):
+            policy = _policy(block, body, location)
+            if policy is not None:
+                evidence.policies.append(policy)
+        elif re.search(r"^\s*proto esp spi", body, re.M):
+            state = _state(block, body, location)
+            if state is not None:
+                evidence.states.append(state)
+            elif _MODE.search(body):
+                evidence.faults.append(_unknown(location, block))
+
+
+def _policy(block: list[str], body: str, location: Location) -> XfrmPolicy | None:
+    head, reqid, template = _HEAD.match(block[0]), _REQID.search(body), _TEMPLATE.search(body)
+    direction = _DIR.search(body)
+    if not head or not reqid or not direction:
+        return None
+    return XfrmPolicy(
+        location=location,
+        reqid=reqid.group(1),
+        src=head.group(1),
+        dst=head.group(2),
+        ports=frozenset(int(p) for p in _PORT.findall(block[0])),
+        mark=_number(_MARK, body),
+        if_id=_number(_IF_ID, body),
+        ends=(_end(template.group(1)), _end(template.group(2))) if template else ("", ""),
+        out=direction.group(1) == "out",
+    )
+
+
+def _state(block: list[str], body: str, location: Location) -> XfrmState | None:
+    suite, mode, head, reqid = _suite(block), _MODE.search(body), _HEAD.match(block[0]), _REQID.search(body)
+    if not suite or not mode or not head:
+        return None
+    selector = next((line for line in block if _SELECTOR.search(line)), "")
+    ports = frozenset(int(p) for p in _PORT.findall(selector)) or None
+    src, dst = head.groups()
+    tunnel = mode.group(1) != "transport"
+    match = _SELECTOR.search(selector)
+    hosts = match is not None and all(_single(end) for end in match.groups())
+    return XfrmState(
+        reqid=reqid.group(1) if reqid else "",
+        dst=dst,
+        esp=Esp(
             suite=suite,
-            mode="tunnel" if tunnel else "transport",
+            mode=_MODES.get(mode.group(1), "other"),
             nat_t="encap type espinudp" in body,
-            family=family,
-            ports=frozenset(own) or None,
-            networks=tunnel and not own,
-            location=find_word(path, lines, start, "src"),
+            family="ipv6" if ":" in dst else "ipv4",
+            ports=ports,
+            networks=tunnel and not ports and not hosts,
+            local=(match.group(1),) if match and tunnel and hosts else (),
+            remote=(match.group(2),) if match and tunnel and hosts else (),
+            location=location,
             live=True,
+            ends=(src, dst) if tunnel else ("", ""),
+            mark=_number(_MARK, body),
+            if_id=_number(_IF_ID, body),
+        ),
+    )
+
+
+def joined(states: list[XfrmState], policies: list[XfrmPolicy]) -> list[Esp]:
+    """Return the IPsec of one host: a policy lends its selector to the states of its reqid; one of all that are alike.
+
+    Of a state of the receiving direction the policies are those of the other one, which has the same reqid.
+    """
+    by_reqid: dict[str, list[XfrmPolicy]] = {}
+    for policy in policies:
+        by_reqid.setdefault(policy.reqid, []).append(policy)
+    found: dict[tuple[object, ...], Esp] = {}
+    for state in states:
+        mine = by_reqid.get(state.reqid, []) if state.reqid else []
+        for esp in _selected(state, mine):
+            found.setdefault(tuple(getattr(esp, name) for name in Esp.__slots__ if name != "location"), esp)
+    return list(found.values())
+
+
+def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[Esp]:
+    esp = state.esp
+    ports = (esp.ports or frozenset()).union(*(p.ports for p in mine))
+    esp = replace(esp, ports=ports or None, networks=esp.networks and not ports)
+    sending = [p for p in mine if p.out and (not p.ends[1] or p.ends[1] == state.dst)]
+    if not any(p.out for p in mine):
+        yield esp
+    for policy in sending:
+        own = policy.ports or esp.ports
+        yield replace(
+            esp,
+            ports=own,
+            networks=esp.mode != "transport" and not own and not (_single(policy.src) and _single(policy.dst)),
+            local=_wide(policy.src),
+            remote=_wide(policy.dst),
+            mark=policy.mark if policy.mark is not None else esp.mark,
+            if_id=policy.if_id if policy.if_id is not None else esp.if_id,
         )
-        unique = (esp.suite, esp.mode, esp.nat_t, esp.family, esp.ports)
-        if unique not in seen:
-            seen.add(unique)
-            evidence.esps.append(esp)
 
 
-def _network(head: str) -> bool:
-    match = _HEAD.match(head)
-    return bool(match) and not all(end.endswith(("/32", "/128")) for end in match.groups()) if match else False
+def _single(selector: str) -> bool:
+    """Tell whether a selector is one host."""
+    return selector.endswith("/128") or (selector.endswith("/32") and ":" not in selector)
+
+
+def _wide(selector: str) -> tuple[str, ...]:
+    return () if selector in ("0.0.0.0/0", "::/0") else (selector,)
+
+
+def _end(address: str) -> str:
+    return "" if address in ("0.0.0.0", "::") else address  # noqa: S104 - an address that means any
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int | None:
+    match = pattern.search(text)
+    return int(match.group(1), 0) if match else None
+
+
+def _unknown(location: Location, block: list[str]) -> Finding:
+    found = (re.match(r"^\s*(?:aead|enc|auth|auth-trunc) (\S+)", line) for line in block)
+    names = [m.group(1) for m in found if m]
+    return Finding(
+        code="IPP918",
+        severity="note",
+        system="xfrm",
+        field="algorithm",
+        location=location,
+        message=f"the size of an SA's algorithm is not known: {', '.join(names) or 'none is printed'}",
+        change="give --stack and --mtu",
+    )
 
 
 def _blocks(lines: list[str]) -> list[tuple[int, list[str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -10,11 +11,15 @@ import click
 from netplan import pipeline
 from netplan.audit import Finding, Given, Report, Skipped, audit, texts
 from netplan.audit.sarif import sarif
+from netplan.audit.table import table
 from netplan.cli.envelope import document
+from netplan.cli.links import link_mtu
 from netplan.cli.output import as_json, colour_wanted, emit, note, report
 from netplan.explain.text import ledger_table
-from netplan.problems import ExitCode, Location, Problem, ProblemError, printable, window
-from netplan.stack import parse, parse_size, solve
+from netplan.problems import ExitCode, Location, Problem, printable, window
+from netplan.stack import parse, solve
+
+_REASONS = 4  # that the line about skipped inputs names
 
 
 @click.command(
@@ -28,11 +33,12 @@ from netplan.stack import parse, parse_size, solve
 @click.argument("paths", nargs=-1)
 @click.option("--plan", "plan", type=click.Path(path_type=Path), help="Take link MTU and packet stack from this plan.")
 @click.option("--stack", help="The packet of pods, in the stack notation of `calc`.")
-@click.option("--mtu", help="IP MTU of the hosts' links, where the inputs don't say it.")
+@click.option("--mtu", help="IP MTU between the hosts, or a name of 'explain underlays', such as azure-fabric.")
 @click.option("--explain", is_flag=True, help="Print the byte ledger of every finding.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 @click.option("--sarif", "sarif_", is_flag=True, help="Print SARIF 2.1.0 for code scanning.")
-@click.option("--strict", is_flag=True, help="Let sizes that only waste bytes fail too.")
+@click.option("--strict", is_flag=True, help="Let sizes fail that waste bytes, or are judged on an assumption.")
+@click.option("--verbose", is_flag=True, help="List every input that was skipped and every size that was judged.")
 def command(
     paths: tuple[str, ...],
     plan: Path | None,
@@ -42,6 +48,7 @@ def command(
     json_: bool,
     sarif_: bool,
     strict: bool,
+    verbose: bool,
 ) -> int:
     """Check the MTUs in PATHS (files, directories, ssh://HOST, - for stdin) against what really fits.
 
@@ -49,7 +56,8 @@ def command(
     route, ip xfrm, swanctl.conf and swanctl --raw, networkd, netplan, NetworkManager and ifupdown files. All inputs
     of one run are checked together: IPsec in one explains the MTU in another.
 
-    Exit code 0: nothing breaks. 4: a size is too large, or IPsec misses the overlay. 3: nothing could be read.
+    Exit code 0: all sizes are judged and none is too large. 4: a size is too large, or IPsec misses the overlay. 9: a
+    size could not be judged, or none was found. 3: nothing could be read.
     """
     if not paths:
         raise click.UsageError("give files or directories, or - for standard input")
@@ -61,7 +69,7 @@ def command(
         elif json_:
             emit(json.dumps(document(_result(outcome), _problems(outcome), int(code)), indent=2))
         else:
-            _show(outcome, explain)
+            _show(outcome, explain, verbose)
         return int(code)
 
 
@@ -73,24 +81,35 @@ def _given(plan: Path | None, stack: str | None, mtu: str | None) -> Given:
         return Given(
             link_mtu=limiting.link_mtu, stack=limiting.worst.stack.text, said=f"class {limiting.name} of {plan}"
         )
-    link = parse_size(mtu, "link MTU") if mtu is not None else None
+    link = link_mtu(mtu) if mtu is not None else None
     if stack is not None:
         if link is None:
             raise click.UsageError("--stack needs --mtu")
         solve(parse(stack), link)  # a wrong stack is reported before anything is read
-    elif link is not None and not 68 <= link <= 65535:
-        raise ProblemError(Problem(code="IPP106", message=f"link MTU {link} is out of range: 68 to 65535"))
     return Given(link_mtu=link, stack=stack, said="--mtu")
 
 
 def _code(outcome: Report, strict: bool) -> ExitCode:
-    if outcome.breaks or (strict and any(f.too_large for f in outcome.findings)):
+    doubtful = any(f.too_large for f in outcome.findings) or any(v.status == "assumed" for v in outcome.verdicts)
+    if outcome.breaks or (strict and doubtful):
         return ExitCode.DIFFERENCE
-    return ExitCode.OK if outcome.understood else ExitCode.INVALID
+    if not outcome.understood:
+        return ExitCode.INVALID
+    return ExitCode.UNJUDGED if outcome.unjudged or outcome.empty else ExitCode.OK
 
 
 def _problems(outcome: Report) -> list[Problem]:
     problems = [_skipped(s) for s in outcome.skipped]
+    if outcome.empty:
+        hint = "give `ip -d -j addr` and `ip -j route` of a host, or the files that set the MTU"
+        problems.append(
+            Problem(
+                "IPP919",
+                message="no MTU or MSS is in what was read, so nothing was judged",
+                hint=hint,
+                severity="warning",
+            )
+        )
     if not outcome.understood:
         hint = "`ipsecplan audit --help` lists what it reads"
         problems.append(Problem(code="IPP919", message="nothing that audit knows was found", hint=hint))
@@ -108,22 +127,41 @@ def _result(outcome: Report) -> dict[str, object]:
         "inputs": outcome.understood,
         "numbers": outcome.numbers,
         "breaks": outcome.breaks,
+        "unjudged": outcome.unjudged,
+        "verdicts": [v.as_json() for v in outcome.verdicts],
+        "links": [{"host": host, "device": device, "mtu": mtu} for host, device, mtu in outcome.links],
         "findings": [f.as_json() for f in outcome.findings],
         "skipped": [{"file": s.path, "line": s.line, "reason": s.reason} for s in outcome.skipped],
     }
 
 
-def _show(outcome: Report, explain: bool) -> None:
+def _show(outcome: Report, explain: bool, verbose: bool) -> None:
     for finding in outcome.findings:
         _show_finding(finding, explain)
-    report(_problems(outcome))
+    if outcome.understood and (verbose or not outcome.breaks):
+        for line in table(outcome, everything=verbose):
+            emit(printable(line))
+    problems = _problems(outcome)
+    several = len(outcome.skipped) > 1 and outcome.understood and not verbose
+    report([p for p in problems if p.code != "IPP910"] if several else problems)
+    if several:
+        note(f"inputs skipped: {printable(_reasons(outcome.skipped))} (--verbose lists them)")
     if outcome.understood:
         worse = sum(f.severity == "warning" for f in outcome.findings)
         waste = sum(f.code == "IPP912" for f in outcome.findings)
+        assumed = sum(v.status == "assumed" for v in outcome.verdicts)
         note(
             f"inputs {outcome.understood}, numbers {outcome.numbers}: too large or unprotected {outcome.breaks}, "
-            f"{f'doubtful {worse}, ' if worse else ''}wasteful {waste}, inputs skipped {len(outcome.skipped)}"
+            f"{f'doubtful {worse}, ' if worse else ''}wasteful {waste}, on an assumption {assumed}, "
+            f"not judged {outcome.unjudged}, inputs skipped {len(outcome.skipped)}"
         )
+
+
+def _reasons(skipped: tuple[Skipped, ...]) -> str:
+    """Return the reasons with their numbers, the most frequent first."""
+    counts = Counter(s.reason for s in skipped)
+    said = [f"{reason} ({number})" for reason, number in counts.most_common(_REASONS)]
+    return "; ".join(said) + ("; ..." if len(counts) > _REASONS else "")
 
 
 def _show_finding(finding: Finding, explain: bool) -> None:

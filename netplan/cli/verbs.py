@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "network": ("netplan.cli.network", "Write what gives a container network the planned MTU."),
     "host-link": ("netplan.cli.host_link", "Write what gives one link of a host its MTU."),
     "audit": ("netplan.cli.audit", "Check the MTUs of existing clusters and hosts."),
+    "trace": ("netplan.cli.trace", "Walk one packet over existing hosts, hop by hop."),
     "apply": ("netplan.cli.apply", "Apply exactly one bundle to the nodes, phase by phase."),
     "try": ("netplan.cli.try_", "Apply a bundle, verify it, and roll back unless confirmed."),
     "confirm": ("netplan.cli.confirm", "Confirm a try: keep what was verified."),

@@ -18,7 +18,7 @@ from netplan.problems import Location, Problem
 
 Encap = Literal["none", "vxlan", "geneve", "geneve:8", "ipip", "gre", "stt", "wireguard", "udp"]
 Family = Literal["ipv4", "ipv6"]
-Semantics = Literal["pod", "underlay", "device"]
+Semantics = Literal["pod", "underlay", "device", "route"]
 Change = Literal["lower", "raise"]
 OverheadTable = dict[tuple[str, str], int]  # (encapsulation, underlay family) -> bytes
 
@@ -101,6 +101,7 @@ class Artifact:
     path: str
     text: str
     patch: Literal["merge", "strategic", "file", "values", "object"] = "file"
+    six: bool = False  # its pods have IPv6 addresses, so it can't be below what IPv6 needs
     target: str = ""
     schema: str = ""
     by_step: bool = False
@@ -135,6 +136,7 @@ class Clue:
     family: Family | None = None
     own: BuiltinIpsec | None = None
     port: int | None = None
+    bearer: str = ""  # the device that carries the network between hosts, where the configuration names it
     refuse: str = ""  # why nobody should put host IPsec under it
 
 
@@ -158,7 +160,13 @@ class Setting:
     port: int | None = None
     measure: Literal["mtu", "mss"] = "mtu"  # what comes out: a pod MTU, or a TCP MSS
     running: bool = False  # a live value in contrast to configuration
-    link: int | None = None  # MTU of the device that it stands on
+    device: str = ""  # the network device whose MTU it is, by its name on the host
+    six: bool = False  # its pods have IPv6 addresses, so it can't be below what IPv6 needs
+    target: str = ""  # of a route: where it leads
+    inside: bool = False  # its packets stay where the host's own link counts, whatever path was given
+    bearer: str = ""  # the device that carries the network between hosts, where the configuration names it
+    assumes: str = ""  # what is assumed where the path between the hosts was not given
+    unjudged: str = ""  # why it can't be judged, and what to give
     note: str = ""
 
     def resulting_mtu(self, link: int, encap: str, family: str) -> int | None:

@@ -52,7 +52,18 @@ def sections(text: str) -> list[tuple[dict[str, str], int, int]]:
     return [(keys, size, line) for size, line in found]
 
 
-def is_unit(text: str) -> bool:
-    """Tell whether this is a networkd file."""
+_DROP_IN = re.compile(r"(?:^|/)([^/]+\.(?:network|netdev|link))\.d/[^/]+\.conf\Z")
+
+
+def unit_of(path: str) -> str:
+    """Return the name of the unit that a drop-in adds to, empty for any other file."""
+    match = _DROP_IN.search(path)
+    return match.group(1) if match else ""
+
+
+def is_unit(text: str, path: str = "") -> bool:
+    """Tell whether this is a networkd file, or a drop-in of one."""
+    if unit_of(path) and _SECTION.search(text.lstrip()):
+        return True
     names = {m.group(1) for line in text.splitlines() if (m := _SECTION.match(line))}
     return bool(names & {"Match", "NetDev"}) and bool(names & {"Network", "Link", "NetDev", "VXLAN", "GENEVE"})

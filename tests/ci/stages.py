@@ -26,8 +26,8 @@ SHARES = {
     "check": 160,
     "pythons": 150,
     "slow": 170,
-    "kernel": 60,
-    "lab": 930,
+    "kernel": 110,
+    "lab": 880,
 }
 LIMIT = 25 * 60  # seconds for all of them
 

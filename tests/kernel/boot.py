@@ -52,8 +52,10 @@ def missing_for_guest() -> list[str]:
     return [package for package, there in wanted.items() if not there]
 
 
-def measure(jobs: list[dict[str, Any]], directory: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Measure jobs; return which kernel did, and its answers in the order of the jobs.
+def measure(
+    jobs: list[dict[str, Any]], directory: Path, program: str = "measure.py"
+) -> tuple[str, list[dict[str, Any]]]:
+    """Have ``program`` measure jobs; return which kernel did, and its answers in the order of the jobs.
 
     One measurement keeps one processor busy, so the list is shared out among those that this machine has, up to four:
     each share has network namespaces, or a guest, of its own.
@@ -69,7 +71,7 @@ def measure(jobs: list[dict[str, Any]], directory: Path) -> tuple[str, list[dict
     running = []
     try:
         for number, share in enumerate(shares(jobs, min(len(os.sched_getaffinity(0)), 4))):
-            running.append((share, *_begin(share, directory / f"share{number}", own)))
+            running.append((share, *_begin(share, directory / f"share{number}", own, program)))
         rows = [_rows(process, share, log, where, until) for share, process, log in running]
     finally:
         for _, process, _ in running:
@@ -84,11 +86,13 @@ def shares(jobs: list[dict[str, Any]], number: int) -> list[list[dict[str, Any]]
     return [jobs[at : at + size] for at in range(0, len(jobs), size)]
 
 
-def _begin(jobs: list[dict[str, Any]], directory: Path, own: bool) -> tuple[subprocess.Popen[bytes], Path]:
+def _begin(
+    jobs: list[dict[str, Any]], directory: Path, own: bool, program: str
+) -> tuple[subprocess.Popen[bytes], Path]:
     directory.mkdir()
     file, log = directory / "jobs.json", directory / "log"
     file.write_text(json.dumps(jobs))
-    command = [sys.executable, "-B", str(HERE / "measure.py"), str(file)] if own else guest_command(file)
+    command = [sys.executable, "-B", str(HERE / program), str(file)] if own else guest_command(file, program)
     prepare = hide_extended_state if not own and too_narrow(guest_version()) else None
     with log.open("wb") as out:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=prepare), log
@@ -105,12 +109,12 @@ def _rows(
     return rows
 
 
-def guest_command(jobs: Path) -> list[str]:
+def guest_command(jobs: Path, program: str = "measure.py") -> list[str]:
     """Return the command that boots the guest: this machine's files read-only, one measurement, power off."""
     return [
         *("linux.uml", "mem=256M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1"),
         f"init={HERE / 'guest.sh'}",
-        *(f"RIG={HERE}", f"RIG_PYTHON={Path(sys.executable).resolve()}", f"RIG_JOBS={jobs}"),
+        *(f"RIG={HERE}", f"RIG_PYTHON={Path(sys.executable).resolve()}", f"RIG_JOBS={jobs}", f"RIG_PROGRAM={program}"),
     ]
 
 

@@ -15,6 +15,6 @@ chmod +x /run/modprobe
 echo /run/modprobe >/proc/sys/kernel/modprobe
 modprobe -d /mnt -a ipv6 veth xfrm_user mpls_router mpls_iptunnel fou fou6 ipip sit macsec # the rest is loaded when it is asked for
 ip link set lo up
-"$RIG_PYTHON" -B "$RIG/measure.py" "$RIG_JOBS" 2>&1
+"$RIG_PYTHON" -B "$RIG/$RIG_PROGRAM" "$RIG_JOBS" 2>&1
 echo o >/proc/sysrq-trigger
 sleep 20

@@ -116,8 +116,8 @@ class Wire:
         self.b.enter()
         self._cable_b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         for family in FAMILY:
-            self._far[family] = self._listener(family, SERVICE)
-            self._keep.append(self._natt_end(family))
+            self._far[family] = listener(family, SERVICE)
+            self._keep.append(natt_end(family))
         self.a.enter()
         self._cable_a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sniff = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -132,29 +132,6 @@ class Wire:
         return [
             f"route replace {BEHIND[f][1 - me]} via {LINK[f][1 - me]} dev cable src {BEHIND[f][me]}" for f in FAMILY
         ]
-
-    @staticmethod
-    def _listener(family: int, port: int) -> socket.socket:
-        end = socket.socket(FAMILY[family], socket.SOCK_DGRAM)
-        if family == 6:
-            end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        end.bind(("", port))
-        end.setblocking(False)
-        return end
-
-    def _natt_end(self, family: int) -> socket.socket:
-        """Port 4500 as an IKE daemon opens it: it unwraps ESP, and bypasses policy for itself."""
-        end = self._listener(family, NATT)
-        end.setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, _ESPINUDP)
-        level, option = (socket.IPPROTO_IP, 17) if family == 4 else (socket.IPPROTO_IPV6, 35)
-        for direction in (0, 1):
-            policy = bytearray(
-                168
-            )  # struct xfrm_userpolicy_info: selector family at 40, direction at 160, action allow
-            struct.pack_into("=H", policy, 40, FAMILY[family])
-            policy[160] = direction
-            end.setsockopt(level, option, bytes(policy))
-        return end
 
     def within(self, end: int, call: Callable[[], None]) -> None:
         """Call something inside A (0) or B (1)."""
@@ -248,6 +225,30 @@ class Wire:
             elif kind == ETHERTYPE[6]:
                 fragment = packet[6] == 44
             frames.append((len(packet), fragment))
+
+
+def listener(family: int, port: int) -> socket.socket:
+    """Return a UDP socket of the namespace that this process is in, bound to a port."""
+    end = socket.socket(FAMILY[family], socket.SOCK_DGRAM)
+    if family == 6:
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    end.bind(("", port))
+    end.setblocking(False)
+    return end
+
+
+def natt_end(family: int) -> socket.socket:
+    """Return port 4500 as an IKE daemon opens it: it unwraps ESP, and bypasses policy for itself."""
+    end = listener(family, NATT)
+    end.setsockopt(socket.IPPROTO_UDP, _UDP_ENCAP, _ESPINUDP)
+    level, option = (socket.IPPROTO_IP, 17) if family == 4 else (socket.IPPROTO_IPV6, 35)
+    for direction in (0, 1):
+        # struct xfrm_userpolicy_info: selector family at 40, direction at 160, action allow
+        policy = bytearray(168)
+        struct.pack_into("=H", policy, 40, FAMILY[family])
+        policy[160] = direction
+        end.setsockopt(level, option, bytes(policy))
+    return end
 
 
 class Outcome:

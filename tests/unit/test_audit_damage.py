@@ -125,7 +125,7 @@ FOREIGN = {
     "Dockerfile": "FROM debian:12\nRUN apt-get update\n",
     "deploy.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec: {}\n",
     "values.yaml": "{{- if .Values.mtu }}\nmtu: {{ .Values.mtu }}\n{{- end }}\n",
-    "ip.txt": "2: eth0: <BROADCAST,MULTICAST,UP> mtu 1500 qdisc fq_codel state UP mode DEFAULT\n",
+    "ip.txt": "eth0             UP             02:00:00:00:00:01 <BROADCAST,MULTICAST,UP,LOWER_UP>\n",
     "empty.json": "",
     "list.json": "[1, 2, 3]",
     "string.json": '"mtu"',
@@ -139,7 +139,7 @@ def test_other_tools_files(name, tmp_path, capsys):
     (tmp_path / name).write_text(FOREIGN[name])
     code = main(["audit", str(tmp_path)])
     printed = capsys.readouterr()
-    assert code in (0, 3)
+    assert code in (0, 3, 9)
     assert printed.out == ""
     if code == 3:
         assert "IPP919" in printed.err
@@ -235,6 +235,6 @@ def test_all_of_it_at_once_within_a_gigabyte(tmp_path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
     )
     assert run.stderr == ""
-    assert run.returncode in (0, 3, 4)
+    assert run.returncode in (0, 3, 4, 9)
     printed = json.loads(run.stdout)
     assert len(printed["result"]["skipped"]) >= 8

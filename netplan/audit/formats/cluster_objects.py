@@ -29,6 +29,7 @@ def kubespan(enabled: Piece, mtu: Piece, field: str) -> list[Setting | Clue]:
             value=number or KUBESPAN_MTU,
             semantics="device",
             encap="wireguard",
+            device="kubespan",
             change=f"set {field} on every node",
             note="" if number else _NOT_SET,
         )
@@ -79,7 +80,7 @@ def gardener(piece: Piece) -> list[Setting | Clue]:
         number = whole(config.get("mtu")) or None
         return [
             Setting(
-                system="gardener",
+                system="cilium",
                 field="providerConfig.mtu",
                 location=config.location("mtu"),
                 value=number,
@@ -103,7 +104,7 @@ def _gardener_calico(config: Piece) -> list[Setting | Clue]:
     takes = {("none", "ipv4"): 0, ("ipip", "ipv4"): 20, ("vxlan", "ipv4"): 50}
     return [
         Setting(
-            system="gardener",
+            system="calico",
             field="providerConfig.vethMTU",
             location=config.location("vethMTU" if config.has("vethMTU") else "kind"),
             value=number,

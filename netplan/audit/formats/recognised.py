@@ -91,4 +91,4 @@ def reason(text: str) -> str:
     for pattern, name, instead in _KNOWN:
         if pattern.search(head):
             return f"not read: it looks like {name}; send {instead}"
-    return "no format that audit knows; send `ip -d -j addr`, `ip -j route`, and the configuration as it is"
+    return "no format that audit knows"

@@ -7,6 +7,7 @@ and subtracts the overhead of the encapsulations in use; it knows nothing of IPs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from netplan.cni.adapter import (
@@ -59,19 +60,14 @@ _DEVICES: dict[str, tuple[Encap, Family]] = {
     "wireguardMTU": ("wireguard", "ipv4"),
     "wireguardMTUV6": ("wireguard", "ipv6"),
 }
-ENVIRONMENT = {
+# variables of calico-node, which win over the FelixConfiguration
+ENV = {
     "FELIX_VXLANMTU": "vxlanMTU",
     "FELIX_VXLANMTUV6": "vxlanMTUV6",
     "FELIX_IPINIPMTU": "ipipMTU",
     "FELIX_WIREGUARDMTU": "wireguardMTU",
     "FELIX_WIREGUARDMTUV6": "wireguardMTUV6",
 }
-# the pools that calico-node makes where there are none
-_POOL_VARIABLES: tuple[tuple[str, Encap, Family], ...] = (
-    ("CALICO_IPV4POOL_IPIP", "ipip", "ipv4"),
-    ("CALICO_IPV4POOL_VXLAN", "vxlan", "ipv4"),
-    ("CALICO_IPV6POOL_VXLAN", "vxlan", "ipv6"),
-)
 _IPIP_DEVICE = "tunl0"
 
 
@@ -108,7 +104,7 @@ def _variables(workload: Piece, request: CniRequest) -> dict[str, dict[str, str]
     """The variables of calico-node that hold a device's MTU as a number: all get the pods', as the operator does it."""
     found: dict[str, dict[str, str]] = {}
     for container in containers(workload):
-        for name in (n for n, field in ENVIRONMENT.items() if _in_use(field, request)):
+        for name in (n for n, field in ENV.items() if _in_use(field, request)):
             entry = environment(container, name)
             if entry is not None and whole(entry.data):
                 found.setdefault(container.text("name"), {})[name] = str(request.pod_mtu)
@@ -248,29 +244,48 @@ def _felix_configuration(piece: Piece) -> list[Setting | Clue]:
     return found
 
 
-def _config_map(piece: Piece) -> Setting:
-    """The pods' number: one in the CNI list itself wins; else ``veth_mtu``, which takes the placeholder's place."""
-    literal = next((n for n in numbers_in(piece.text("data", "cni_network_config")) if n), None)
-    if literal is not None:
-        change = "set mtu in data.cni_network_config and restart calico-node"
-        at = ("data", "cni_network_config")
-        return setting(piece, literal, *at, field="data.cni_network_config mtu", change=change)
+def _manifest_config(piece: Piece) -> list[Setting | Clue]:
+    """Read ConfigMap calico-config: the pods' MTU, as ``veth_mtu`` or written into the CNI configuration itself."""
+    found: list[Setting | Clue] = []
     change = "set data.veth_mtu (text in quotes) and restart calico-node"
-    value = piece.get("data", "veth_mtu")
-    return setting(piece, value, "data", "veth_mtu", field="data.veth_mtu", change=change)
+    template = piece.get("data", "cni_network_config")
+    literal = isinstance(template, str) and '"mtu"' in template and "__CNI_MTU__" not in template
+    if literal:
+        conf = piece.nested("data", "cni_network_config")
+        for plugin in conf.items("plugins") if conf else []:
+            if plugin.text("type") == "calico" and whole(plugin.get("mtu")):
+                field, why = "data.cni_network_config mtu", "set mtu in data.cni_network_config"
+                found.append(setting(plugin, plugin.get("mtu"), "mtu", field=field, change=why))
+    if not found or piece.get("data", "veth_mtu") is not None:
+        value = piece.get("data", "veth_mtu")
+        found.append(setting(piece, value, "data", "veth_mtu", field="data.veth_mtu", change=change))
+    if piece.text("data", "calico_backend") == "vxlan":
+        found.append(Clue(system="calico", location=piece.location("data", "calico_backend"), encap="vxlan"))
+    return found
+
+
+_POOL_ENV: dict[str, tuple[Encap, Family]] = {
+    "CALICO_IPV4POOL_VXLAN": ("vxlan", "ipv4"),
+    "CALICO_IPV4POOL_IPIP": ("ipip", "ipv4"),
+    "CALICO_IPV6POOL_VXLAN": ("vxlan", "ipv6"),
+}
 
 
 def _node(container: Piece) -> list[Setting | Clue]:
-    """Read calico-node's variables: devices' MTUs, and the pool that it makes at its first start."""
+    """Read the environment of calico-node: Felix's device MTUs, the pools it makes, and the link it takes."""
     found: list[Setting | Clue] = [
         _felix_setting(entry, entry.data, (), field, name)
-        for name, field in ENVIRONMENT.items()
+        for name, field in ENV.items()
         if (entry := environment(container, name)) is not None and whole(entry.data)
     ]
-    for name, encap, family in _POOL_VARIABLES:
-        pool = environment(container, name)
-        if pool is not None and str(pool.data) in ("Always", "CrossSubnet"):
-            found.append(Clue(system="calico", location=pool.location(), encap=encap, family=family))
+    for name, (encap, family) in _POOL_ENV.items():
+        entry = environment(container, name)
+        if entry is not None and str(entry.data).lower() in ("always", "crosssubnet"):
+            found.append(Clue(system="calico", location=entry.location(), encap=encap, family=family))
+    entry = environment(container, "IP_AUTODETECTION_METHOD")
+    method, _, pattern = str(entry.data).partition("=") if entry is not None else ("", "", "")
+    if entry is not None and method == "interface" and re.fullmatch(r"[A-Za-z0-9_.-]+", pattern):
+        found.append(Clue(system="calico", location=entry.location(), bearer=pattern))
     return found
 
 
@@ -287,7 +302,7 @@ def audit(piece: Piece) -> list[Setting | Clue]:
         family: Family = "ipv6" if ":" in piece.text("spec", "cidr") else "ipv4"
         return [Clue(system="calico", location=piece.location("spec", "cidr"), encap=encap, family=family)]
     if piece.kind == "ConfigMap" and piece.name == "calico-config":
-        return [_config_map(piece)]
+        return _manifest_config(piece)
     if piece.kind == "DaemonSet" and piece.name == "calico-node":
         return [found for container in containers(piece) for found in _node(container)]
     if piece.has("installation") and isinstance(piece.get("installation", "calicoNetwork"), dict):

@@ -166,32 +166,38 @@ def audit(piece: Piece) -> list[Setting | Clue]:
         members = [piece]
     else:
         return []
-    found: list[Setting | Clue] = []
-    for member in members:
-        kind, key = member.text("type"), _key(member)
-        number = whole(member.get(key)) if not isinstance(member.get(key), str) else None
-        if kind in SYSTEMS and number:
-            found.append(setting(member, number, kind))
-        elif kind in SYSTEMS and isinstance(member.get(key), str):
-            found.append(replace(setting(member, None, kind), note=_TEXT, default=KERNEL_DEFAULT))
-        elif kind in _KERNELS and not any(p.text("type") == "tuning" and whole(p.get(_key(p))) for p in members):
-            note = "no mtu: the pod gets the kernel's 1500, whatever the link is"
-            found.append(replace(setting(member, None, kind), note=note, default=KERNEL_DEFAULT))
-    return found
+    found = [_plugin(member) for member in members if member.text("type") in SYSTEMS]
+    chained = any(m.text("type") == "tuning" and whole(m.get(_key(m))) for m in members)
+    # tuning behind a plugin sets what the plugin left to the kernel
+    return [s for s in found if s is not None and not (chained and s.note.startswith("no mtu"))]
 
 
-_TEXT = "the plugin refuses a text for mtu; no pod can be added"
-# plugins whose device gets the kernel's default without mtu; macvlan, ipvlan and vlan get their master's
-_KERNELS = ("bridge", "ptp", "tap")
+# plugins that make a device of their own, with the kernel's MTU where the list says none
+_MAKE_THEIR_OWN = ("bridge", "ptp")
+
+
+def _plugin(member: Piece) -> Setting | None:
+    kind, key = member.text("type"), _key(member)
+    value = member.get(key)
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if key and isinstance(value, str) and value.isdigit():
+        why = "the plugin refuses a text: write the number without quotation marks, or give the file that is in use"
+        return replace(setting(member, whole(value) or 0, kind, key), unjudged=why)
+    if number:
+        return setting(member, number, kind, key)
+    if kind not in _MAKE_THEIR_OWN:
+        return None
+    note = f"no mtu: the plugin leaves the kernel's {KERNEL_DEFAULT}, whatever the link is"
+    return replace(setting(member, KERNEL_DEFAULT, kind, key or "type"), note=note)
 
 
 def _key(member: Piece) -> str:
-    """The key as it is written: Go finds ``mtu`` in any case."""
-    data = member.data if isinstance(member.data, dict) else {}
-    return next((k for k in data if isinstance(k, str) and k.lower() == "mtu"), "mtu")
+    """Return the key that the plugin takes as ``mtu``: Go's JSON finds keys in any case, the exact one first."""
+    keys = [k for k in member.data if isinstance(k, str)] if isinstance(member.data, dict) else []
+    return "mtu" if "mtu" in keys else next((k for k in keys if k.lower() == "mtu"), "")
 
 
-def setting(member: Piece, number: int | None, kind: str) -> Setting:
+def setting(member: Piece, number: int, kind: str, key: str = "mtu") -> Setting:
     """Return the finding of one plugin's ``mtu``."""
     note = "macvlan, ipvlan and vlan send past the host's IPsec" if kind in PAST_THE_HOST else ""
     if kind == "tuning":
@@ -199,7 +205,7 @@ def setting(member: Piece, number: int | None, kind: str) -> Setting:
     return Setting(
         system=SYSTEMS[kind],
         field=f"plugins[type={kind}].mtu",
-        location=member.location(_key(member)) if number else member.location("type"),
+        location=member.location(key),
         value=number,
         semantics="pod",
         encap="none" if kind in PAST_THE_HOST else "",

@@ -6,6 +6,7 @@ the rest cut to a multiple of 4, starting from 1500 whatever the link is, and ov
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from netplan.cni.adapter import (
@@ -191,16 +192,35 @@ def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Settin
     if driver == "bridge":
         # a network without the option has 1500, whatever daemon.json says for the default bridge
         note = "" if number else "not set: Docker uses 1500"
-        return [_bridge_setting(piece, number or DEFAULT_MTU, at, shown + OPTION, note)]
+        found = _bridge_setting(piece, number or DEFAULT_MTU, at, shown + OPTION, note)
+        misnamed = [] if number else _misnamed(piece, options, shown)
+        return [replace(found, six=piece.get("EnableIPv6") is True), *misnamed]
+    if driver in ("macvlan", "ipvlan") and number:
+        return [replace(_bridge_setting(piece, number, at, shown + OPTION), note=_PARENT, unjudged=_PARENT)]
     if driver != "overlay":
         return []
     raw = piece.get(options)
     encrypted = isinstance(raw, dict) and "encrypted" in raw
-    found: list[Setting | Clue] = [_overlay_setting(piece, number, at, shown + OPTION, encrypted=encrypted)]
+    overlay: list[Setting | Clue] = [_overlay_setting(piece, number, at, shown + OPTION, encrypted=encrypted)]
     if encrypted:
         own = BuiltinIpsec(suite=OWN_ESP)
-        found.append(Clue(system="docker-overlay", location=piece.location(options, "encrypted"), own=own, refuse=_WHY))
-    return found
+        at_option = piece.location(options, "encrypted")
+        overlay.append(Clue(system="docker-overlay", location=at_option, own=own, refuse=_WHY))
+    return overlay
+
+
+_PARENT = "Docker ignores the option for macvlan and ipvlan, which get their parent's MTU; give `ip -d -j link`"
+
+
+def _misnamed(piece: Piece, options: str, shown: str) -> list[Setting | Clue]:
+    """The option by Podman's word, which Docker takes without a word and does not look at."""
+    number = whole(piece.get(options, "mtu"))
+    if number is None:
+        return []
+    why = f"Docker ignores the option mtu (its own is {OPTION}); give that one"
+    return [
+        replace(_bridge_setting(piece, number, (options, "mtu"), f"{shown}mtu"), note=why, unjudged=why),
+    ]
 
 
 def _bridge_setting(piece: Piece, number: int, at: tuple[str, ...], field: str, note: str = "") -> Setting:
@@ -229,7 +249,8 @@ def _overlay_setting(piece: Piece, number: int | None, at: tuple[str, ...], fiel
         change=f"recreate the network with {OPTION}, and its containers",
         note=""
         if number
-        else "not set: Docker starts from 1500, or from default-network-opts in daemon.json, whatever the link is",
+        else "not set: Docker starts from 1500, whatever the link is, or from default-network-opts of daemon.json, "
+        "which inspect does not show",
     )
 
 

@@ -7,6 +7,7 @@ the DaemonSet restarts, so it is set live.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from netplan.cni.adapter import (
@@ -20,6 +21,8 @@ from netplan.cni.adapter import (
     Overhead,
     OverheadTable,
     Setting,
+    argument,
+    containers,
     same,
     whole,
 )
@@ -245,10 +248,20 @@ def delegate(conf: Piece, *, system: str = "flannel") -> list[Setting | Clue]:
     return found
 
 
+def _link(container: Piece) -> list[Clue]:
+    """Read which of the hosts' links flanneld is told to use."""
+    given = argument(container, "--iface")
+    if given is None or not re.fullmatch(r"[A-Za-z0-9_.-]+", given[0]):
+        return []
+    return [Clue(system="flannel", location=given[1].location(), bearer=given[0])]
+
+
 def audit(piece: Piece) -> list[Setting | Clue]:
     """Read kube-flannel-cfg, a bare net-conf.json, or a conflist with the flannel plugin."""
     if piece.kind == "ConfigMap" and piece.name == "kube-flannel-cfg":
         return config(piece, "flannel")
+    if piece.kind == "DaemonSet" and piece.name.startswith("kube-flannel"):
+        return [clue for container in containers(piece) for clue in _link(container)]
     if not piece.kind and isinstance(lower(piece, "backend"), dict):
         return net_conf(piece)
     if not piece.kind and isinstance(piece.get("flannel", "backend"), str):

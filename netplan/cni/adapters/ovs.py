@@ -55,6 +55,9 @@ def _steps(request: CniRequest) -> list[ManualStep]:
     ]
 
 
+_IGNORED = "Open vSwitch ignores mtu_request of a tunnel port; give it to the internal and pods' ports"
+
+
 def audit_text(path: str, text: str) -> list[Setting | Clue]:
     """Read ``ovs-vsctl`` commands of a script."""
     found: list[Setting | Clue] = []
@@ -66,9 +69,11 @@ def audit_text(path: str, text: str) -> list[Setting | Clue]:
     ipsec = next(
         (i for i, line in enumerate(lines) if re.search(r"options:(psk|remote_cert|remote_name)=", line)), None
     )
-    own = BuiltinIpsec(suite="aes256gcm16") if ipsec is not None else None
+    forced = re.search(r"options:(ipsec_encapsulation|ipsec_forceencaps)=\"?(yes|true)", text) is not None
+    own = BuiltinIpsec(suite="aes256gcm16", nat_t=forced) if ipsec is not None else None
     for index, line in enumerate(lines):
         match = _REQUEST.search(line)
+        tunnel = match is not None and _TYPE.search(line) is not None
         if match:
             found.append(
                 Setting(
@@ -79,7 +84,10 @@ def audit_text(path: str, text: str) -> list[Setting | Clue]:
                     semantics="device",
                     encap=encap,
                     own=own,
-                    change="set mtu_request; it is live at once",
+                    may_be_set=not tunnel,
+                    unjudged=_IGNORED if tunnel else "",
+                    change="remove mtu_request" if tunnel else "set mtu_request; it is live at once",
+                    note=_IGNORED if tunnel else "",
                 )
             )
     if own and ipsec is not None:

@@ -90,6 +90,7 @@ def audit(piece: Piece) -> list[Setting | Clue]:
             semantics="pod",
             encap="",
             automatic=EXACT,
+            six=piece.get("ipv6_enabled") is True,
             change="set options.mtu (text in quotes), recreate the network and restart its containers",
         )
     ]

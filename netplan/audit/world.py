@@ -1,0 +1,194 @@
+"""From evidence to hosts of the path model: every input is put to the host that it belongs to."""
+
+from __future__ import annotations
+
+import bisect
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from netplan.audit import host_links, xfrm
+from netplan.audit.model import Device, Esp, Evidence
+from netplan.audit.places import host_of
+from netplan.path import join
+from netplan.path.model import Host, Interface, Protection
+from netplan.problems import Location
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All hosts by their key, in a fixed order, and the host of every input."""
+
+    hosts: dict[str, Host]
+    peers: join.Peers
+    live: dict[str, set[str]]  # host -> devices that were seen, in contrast to configured ones
+    everywhere: Host  # what is known of all hosts: IPsec and catch-all devices without a host of their own
+    _files: dict[str, str]
+
+    def of(self, path: str | None) -> Host | None:
+        """Return the host that an input belongs to, None where it belongs to no single one."""
+        return self.hosts.get(self._files.get(path or "", host_of(path)))
+
+
+def build(evidence: Evidence) -> World:
+    """Return the hosts that the inputs describe. What belongs to no host counts for all of them."""
+    host_links.devices(evidence)
+    files = _several_in_one_folder(evidence.links)
+    ordered = sorted(files)
+
+    @functools.cache
+    def place(path: str) -> str:
+        return files.get(path) or _nearest(path, ordered) or host_of(path)
+
+    def key(location: Location) -> str:
+        return place(location.path or "")
+
+    devices: dict[str, dict[str, Device]] = {}
+    for device in sorted(evidence.links, key=_preference):
+        members = devices.setdefault(key(device.location), {})
+        first = members.get(device.name)
+        members[device.name] = device if first is None else _completed(first, device)
+    routes, rules = _grouped(evidence.routes, key), _grouped(evidence.rules, key)
+    ends: dict[str, dict[str, set[str]]] = {}
+    for location, name, address in evidence.far_ends:
+        ends.setdefault(key(location), {}).setdefault(name, set()).add(address)
+    protections: dict[str, list[Protection]] = {}
+    for esp in _all_esps(evidence, key):
+        where = key(esp.location)
+        protections.setdefault(where if where in devices else "*", []).append(_protection(esp))
+    catch: dict[str, str] = {}
+    for location, name in sorted(evidence.catch_all, key=lambda c: c[1]):
+        where = key(location)
+        catch.setdefault(where if where in devices else "*", name)
+    lonely = [k for k in {**routes, **rules} if k not in devices]
+    hosts: dict[str, Host] = {}
+    for name in sorted(devices):
+        mine = [name, *(lonely if len(devices) == 1 else [])]
+        hosts[name] = Host(
+            name=name,
+            interfaces={n: _interface(d) for n, d in sorted(devices[name].items())},
+            routes=tuple(dict.fromkeys(r for k in mine for r in routes.get(k, ()))),
+            rules=tuple(dict.fromkeys(r for k in mine for r in rules.get(k, ()))),
+            protections=(*protections.get(name, ()), *protections.get("*", ())),
+            far_ends={n: tuple(sorted(a)) for n, a in ends.get(name, {}).items()},
+            catch_all=catch.get(name) or catch.get("*", ""),
+        )
+    live = {k: {n for n, d in members.items() if not d.configured} for k, members in devices.items()}
+    everywhere = Host(
+        name="*",
+        protections=tuple(protections.get("*", ())),
+        catch_all=catch.get("*", ""),
+    )
+    places = {d.location.path or "": key(d.location) for d in evidence.links} | files
+    return World(hosts, join.named(hosts), live, everywhere, places)
+
+
+def _preference(device: Device) -> tuple[bool, bool, str]:
+    return device.configured, not device.kind, str(device.location)
+
+
+def _completed(first: Device, other: Device) -> Device:
+    """What runs, with what the configuration adds to it."""
+    a, b = _interface(first), _interface(other)
+    if first.configured == other.configured or (a.lower or not b.lower):
+        return first
+    return replace(first, interface=replace(a, lower=b.lower))
+
+
+def _interface(device: Device) -> Interface:
+    if device.interface is not None:
+        return device.interface
+    return Interface(
+        name=device.name,
+        mtu=device.mtu,
+        kind=device.kind,
+        role="nothing" if device.loopback else "link",
+        lower=device.lower,
+        master=device.master,
+        up=device.up,
+    )
+
+
+def _grouped(found: Iterable[tuple[Location, T]], key: Callable[[Location], str]) -> dict[str, list[T]]:
+    out: dict[str, list[T]] = {}
+    for location, each in found:
+        out.setdefault(key(location), []).append(each)
+    return out
+
+
+def _all_esps(evidence: Evidence, key: Callable[[Location], str]) -> list[Esp]:
+    """Every Esp, those of the kernel's states and policies host by host, in a fixed order."""
+    states = _grouped(((s.esp.location, s) for s in evidence.states), key)
+    policies = _grouped(((p.location, p) for p in evidence.policies), key)
+    found = list(evidence.esps)
+    for place in sorted(states):
+        found += xfrm.joined(states[place], policies.get(place, []))
+    return sorted(found, key=lambda e: (str(e.location), e.suite, e.mode, e.nat_t))
+
+
+def _protection(esp: Esp) -> Protection:
+    return Protection(
+        suite=esp.suite,
+        mode=esp.mode,
+        nat_t=esp.nat_t,
+        family=esp.family,
+        src=esp.local,
+        dst=esp.remote,
+        ports=esp.ports,
+        mark=esp.mark,
+        if_id=esp.if_id,
+        networks=esp.networks,
+        ends=esp.ends,
+        assumed=esp.assumed,
+        live=esp.live,
+    )
+
+
+def _several_in_one_folder(links: list[Device]) -> dict[str, str]:
+    """Return the host of each file of a folder in which dumps of several hosts lie side by side."""
+    by_folder: dict[str, dict[str, list[Device]]] = {}
+    for device in links:
+        if device.interface is not None and not device.configured:
+            path = device.location.path or ""
+            by_folder.setdefault(host_of(path), {}).setdefault(path, []).append(device)
+    out: dict[str, str] = {}
+    for folder, files in by_folder.items():
+        if len(files) > 1 and not folder.startswith("ssh://") and _differ(files):
+            out |= {path: path for path in files}
+    return out
+
+
+def _differ(files: dict[str, list[Device]]) -> bool:
+    """Whether two dumps contradict each other: a device of one name with other addresses, or another link MTU."""
+    known: dict[str, Interface] = {}
+    for path in sorted(files):
+        for device in files[path]:
+            found = device.interface
+            if found is None or found.role == "nothing":
+                continue
+            other = known.setdefault(found.name, found)
+            both = other.addresses and found.addresses
+            if (both and set(other.addresses).isdisjoint(found.addresses)) or (
+                found.role == "link" and other.role == "link" and other.mtu != found.mtu
+            ):
+                return True
+    return False
+
+
+def _nearest(path: str, files: list[str]) -> str:
+    """Return the dump beside which a file of the same host lies: the one whose name begins alike."""
+    at = bisect.bisect(files, path)
+    folder = host_of(path)
+    # in alphabetical order the longest common beginning is that of a neighbour
+    near = [(_alike(f, path), f) for f in files[max(at - 2, 0) : at + 2] if host_of(f) == folder]
+    longest = max((n for n, _ in near), default=0)
+    found = [f for n, f in near if n == longest]
+    return found[0] if len(found) == 1 and longest > len(folder) + 1 else ""
+
+
+def _alike(one: str, other: str) -> int:
+    """Return how many characters two texts have in common at their beginning."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))

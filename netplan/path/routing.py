@@ -1,0 +1,106 @@
+"""Which device a packet leaves by: rules, tables, the longest prefix, the smallest metric; and what to take when no
+route was given."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Iterator, Mapping
+
+from netplan.path.model import Family, Host, Interface, Packet, Route, Rule
+
+_DEFAULT_RULES = (Rule(priority=32766, table="main"), Rule(priority=32767, table="default"))
+_ANY: Mapping[Family, str] = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
+
+
+def family_of(address: str) -> Family | None:
+    """Return the family of an address or network in text, None for neither."""
+    return "ipv6" if ":" in address else "ipv4" if "." in address else None
+
+
+@functools.lru_cache(maxsize=65536)
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return a network, None for a text that is none."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Tell whether a network contains an address or network; False when one of them is no such text."""
+    a, b = network(outer), network(inner)
+    if a is None or b is None or a.version != b.version:
+        return False
+    return int(a.network_address) <= int(b.network_address) and int(b.broadcast_address) <= int(a.broadcast_address)
+
+
+def lookup(host: Host, packet: Packet) -> Route | None:
+    """Return the route of a packet to a known address, None where no route or connected network says it."""
+    if not packet.dst:
+        return None
+    for rule in sorted(host.rules or _DEFAULT_RULES, key=lambda r: r.priority):
+        if rule.src and not (packet.src and contains(rule.src, packet.src)):
+            continue
+        if rule.mark is not None and packet.mark & rule.mask != rule.mark:
+            continue
+        found = _longest([r for r in host.routes if r.table == rule.table and contains(r.dst, packet.dst)])
+        if found is not None:
+            return found
+    return _connected(host, packet.dst)
+
+
+def _longest(routes: list[Route]) -> Route | None:
+    return min(routes, key=lambda r: (-_length(r.dst), r.metric, r.device, r.via), default=None)
+
+
+def _length(text: str) -> int:
+    found = network(text)
+    return found.prefixlen if found else -1
+
+
+def _connected(host: Host, address: str) -> Route | None:
+    """The network of a device's own address, where routes were not given."""
+    for name in sorted(host.interfaces):
+        for own in host.interfaces[name].addresses:
+            if "/" in own and contains(own, address):
+                return Route(dst=own, device=name, connected=True)
+    return None
+
+
+def default_devices(host: Host, family: Family | None = None) -> list[str]:
+    """Return the devices of default routes in the table ``main``, the best metric first."""
+    wanted = {_ANY[family]} if family else set(_ANY.values())
+    found = [r for r in host.routes if r.dst in wanted and r.table == "main"]
+    return list(dict.fromkeys(r.device for r in sorted(found, key=lambda r: (r.metric, r.device))))
+
+
+def device_with(host: Host, address: str) -> str:
+    """Return the device that has an address, empty where none has."""
+    bare = address.partition("/")[0]
+    for name in sorted(host.interfaces):
+        if any(a.partition("/")[0] == bare for a in host.interfaces[name].addresses):
+            return name
+    return ""
+
+
+def hardware(host: Host) -> list[Interface]:
+    """Return the devices that can be the link under everything, smallest MTU first; ports of a bond give way to it."""
+    links = [i for i in host.interfaces.values() if i.role == "link" and i.up]
+    links = links or [i for i in host.interfaces.values() if i.role == "link"]
+    links = [i for i in links if not _is_port(host, i)] or links
+    # a VLAN's carrier is in use through the VLAN, unless it has an address of its own
+    carriers = {i.lower for i in links if i.kind in ("vlan", "macvlan", "ipvlan")}
+    links = [i for i in links if i.name not in carriers or i.addresses] or links
+    return sorted(links, key=lambda i: (i.mtu, i.name))
+
+
+def _is_port(host: Host, device: Interface) -> bool:
+    return bool(device.master) and host.interfaces.get(device.master, device).role == "link"
+
+
+def destinations(host: Host) -> Iterator[Route]:
+    """Generate the routes that lead to other hosts' networks: none that the kernel made for an address."""
+    for route in host.routes:
+        if not route.connected and route.device in host.interfaces:
+            yield route
