@@ -31,6 +31,11 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+def error_page(code: str) -> str:
+    """Return where a code is explained: the relative path of the page below the project's folder, with its anchor."""
+    return f"docs/errors.md#{code.lower()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A place in an input: what can be known of file, line and column. A made-up number is worse than none."""
@@ -80,6 +85,7 @@ class Problem:
             "column": self.location.column,
             "message": self.message,
             "hint": self.hint,
+            "url": error_page(self.code),
         }
 
     def lines(self) -> list[str]:

@@ -95,7 +95,7 @@ def _canonical(
         system="canonical",
         shown=f"{name}: mtu",
         change="set mtu and run netplan try",
-        mtu=int(mtu[:9]) if mtu.isdigit() else None,
+        mtu=int(mtu[:9]) if mtu.isdecimal() else None,
         kind=made,
         data=data,
         lower=lower,
@@ -129,7 +129,7 @@ def keyfile(path: str, text: str, evidence: Evidence) -> None:
         data["okey"] = keys[kind, "output-key"]
     if kind == "vxlan":
         port = keys.get((kind, "destination-port"), "")
-        data["port"] = int(port) if port.isdigit() else KERNEL_VXLAN
+        data["port"] = int(port) if port.isdecimal() else KERNEL_VXLAN
     if not name:
         return
     evidence.configured.append(
@@ -139,7 +139,7 @@ def keyfile(path: str, text: str, evidence: Evidence) -> None:
             system="networkmanager",
             shown=f"{name} {places[0][0] if places else 'ethernet'}.mtu",
             change="set it and run `nmcli connection reload` and `nmcli device reapply`",
-            mtu=int(mtu[:9]) or None if mtu.isdigit() else None,
+            mtu=int(mtu[:9]) or None if mtu.isdecimal() else None,
             kind=made,
             data=data,
             lower=keys.get((kind, "parent"), ""),
@@ -231,7 +231,7 @@ def _device(place: tuple[str, str], found: list[Configured], live: Device | None
 
 def _address(text: str) -> dict[str, Any]:
     bare, _, length = text.partition("/")
-    return {"local": bare, "prefixlen": int(length)} if length.isdigit() else {"local": bare}
+    return {"local": bare, "prefixlen": int(length)} if length.isdecimal() else {"local": bare}
 
 
 def _setting(each: Configured, made: Interface | None, why: str = "", default: int | None = None) -> Setting:

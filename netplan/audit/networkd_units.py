@@ -85,7 +85,7 @@ def _data(kind: str, keys: dict[tuple[str, str], str]) -> dict[str, Any]:
     found: dict[str, Any] = {"local": given("Local"), "remote": given("Remote"), "group": given("Group")}
     if kind in ("vxlan", "geneve"):
         port = given("DestinationPort")
-        found["port"] = int(port) if port.isdigit() else KERNEL_VXLAN if kind == "vxlan" else PORTS["geneve"]
+        found["port"] = int(port) if port.isdecimal() else KERNEL_VXLAN if kind == "vxlan" else PORTS["geneve"]
         found["df"] = {"yes": "set", "true": "set", "inherit": "inherit"}.get(given("IPDoNotFragment").lower(), "unset")
     if kind == "xfrm":
         found["if_id"] = given("InterfaceId")
@@ -98,7 +98,7 @@ def _data(kind: str, keys: dict[tuple[str, str], str]) -> dict[str, Any]:
         found["ip6_tnl_f_ign_encap_limit"] = True
     if kind == "erspan":
         version = given("ERSPANVersion")
-        found |= {"erspan_ver": int(version) if version.isdigit() else 1}
+        found |= {"erspan_ver": int(version) if version.isdecimal() else 1}
     if given("FooOverUDP").lower() in _YES:
         shell = "gue" if "Generic" in given("Encapsulation") else "fou"
         found["encap"] = {"type": shell}

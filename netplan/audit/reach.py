@@ -14,7 +14,7 @@ from netplan.audit.world import World
 from netplan.cni.adapter import OVERLAY, BuiltinIpsec, Family
 from netplan.path import protection, walk
 from netplan.path.kinds import header_tokens
-from netplan.path.model import OUTER, Hop, Host, Interface, NotKnown, Packet, Protection, Route, Sender
+from netplan.path.model import OUTER, Hop, Host, Interface, Mode, NotKnown, Packet, Protection, Route, Sender
 from netplan.path.routing import contains, destinations, hardware, network
 from netplan.stack.headers import HEADERS
 
@@ -272,7 +272,7 @@ def _base(encap: str) -> str:
     return encap.partition(":")[0].partition("+")[0]
 
 
-def _mode(own: BuiltinIpsec) -> protection.Mode:
+def _mode(own: BuiltinIpsec) -> Mode:
     return "tunnel" if own.mode == "tunnel" else "transport"
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from netplan import __version__
 from netplan.audit.model import Finding
 from netplan.codes import CODES
+from netplan.problems import error_page
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ def sarif(outcome: Report) -> dict[str, Any]:
                     "driver": {
                         "name": "ipsecplan",
                         "version": __version__,
-                        "rules": [{"id": code, "shortDescription": {"text": CODES[code]}} for code in codes],
+                        "rules": [_rule(code) for code in codes],
                     }
                 },
                 "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": skipped}],
@@ -43,6 +44,10 @@ def sarif(outcome: Report) -> dict[str, Any]:
             }
         ],
     }
+
+
+def _rule(code: str) -> dict[str, Any]:
+    return {"id": code, "shortDescription": {"text": CODES[code]}, "helpUri": error_page(code)}
 
 
 def _result(finding: Finding, codes: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Short texts on what is no header but changes, or seems to change, the size of a packet; and on what went wrong."""
+"""Short texts on what is no header but changes, or seems to change, the size of a packet."""
 
 from __future__ import annotations
 
@@ -78,24 +78,4 @@ ALIASES: dict[str, str] = {
     **dict.fromkeys(("ovn",), "ovn-kubernetes"),
     **dict.fromkeys(("aws",), "aws-vpn"),
     **dict.fromkeys(("openstack",), "neutron"),
-}
-
-# What to do about the codes of the stack notation; the first line of each page is the meaning from netplan.codes
-CODE_HELP: dict[str, str] = {
-    "IPP101": "The message lists the headers that fit at this place. 'ipsecplan explain' lists all of them.",
-    "IPP102": "An option stands after a colon: geneve:8, gre:key:seq, ah:sha256:align8. 'ipsecplan explain TOKEN' shows"
-    " what a header takes.",
-    "IPP103": "Headers follow each other as on the wire, outermost first. Most often a header between the two is"
-    " missing: vxlan travels in udp and carries eth.",
-    "IPP104": "Write headers separated by single slashes, such as ip4/esp:aes256gcm16/ip4.",
-    "IPP105": "The headers alone don't fit the link. The hint says which link MTU IPv4 and IPv6 need inside.",
-    "IPP106": "Sizes are whole numbers of bytes: a link MTU from 68 (RFC 791) to 65535, an inner packet at least as"
-    " large as its own headers.",
-    "IPP107": "Algorithms are strongSwan proposal keywords: aes256gcm16, chacha20poly1305, aes128-sha256. Key exchange"
-    " (-x25519), PRF and -esn may follow and cost nothing. A packet has one cipher; for several proposals --compare.",
-    "IPP108": "Each line of --batch is a stack, blanks, and a link MTU. Empty lines and lines that begin with # are"
-    " passed over.",
-    "IPP109": "A tunnel header must carry something: end the stack with the packet inside, such as /ip4 or /eth/ip4.",
-    "IPP111": "'ipsecplan explain' without a topic lists what it knows.",
-    "IPP112": "'ipsecplan explain underlays' lists the names, with source and whether that was read.",
 }

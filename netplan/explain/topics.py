@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 from netplan.codes import CODES
 from netplan.explain.advice import advice
 from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, evaluate
-from netplan.explain.glossary import ALIASES, CODE_HELP, WORDS
+from netplan.explain.errors import CODE_HELP
+from netplan.explain.glossary import ALIASES, WORDS
 from netplan.explain.numbers import number
 from netplan.explain.presets import UNDERLAYS
 from netplan.explain.text import explained
-from netplan.problems import closest, fail, quoted
+from netplan.problems import closest, error_page, fail, quoted
 from netplan.stack import Stack, parse, solve
 from netplan.stack.header_types import Header
 from netplan.stack.headers import EXTENSIONS, HEADERS, IP_PAYLOAD, MACROS
@@ -94,10 +96,14 @@ def _packet(text: str, link: int) -> Page:
 
 
 def _code(code: str) -> Page:
+    about = CODE_HELP[code]
     lines = [f"{code}: {CODES[code]}"]
-    if code in CODE_HELP:
-        lines += ["", *_wrapped(CODE_HELP[code])]
-    return lines, {"code": code, "meaning": CODES[code], "help": CODE_HELP.get(code)}
+    for word, text in about.lines():
+        first, width = f"  {word:<8}", 98 if text not in about.look else 200  # a command is one line, to be copied
+        if word:
+            lines.append("")
+        lines += _wrapped(f"docs/{text}" if word == "page" else text, first, width)
+    return lines, {"code": code, "title": CODES[code], **asdict(about), "url": error_page(code)}
 
 
 def _system(system: str, stack: str | None, link: int | None) -> Page:
@@ -209,7 +215,8 @@ def _nothing_known(given: str, word: str) -> NoReturn:
     fail("IPP111", f"nothing is known of {quoted(given)}", hint=hint)
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, first: str = "  ", width: int = 98) -> list[str]:
     import textwrap
 
-    return textwrap.wrap(text, 98, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    blank = " " * len(first)
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=blank, break_on_hyphens=False)

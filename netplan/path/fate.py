@@ -1,8 +1,8 @@
 """What a Linux kernel does with a packet that is too large for a hop: by device, by how it got there, by DF.
 
 Every rule is what was measured on running kernels (6.1 and 7.2). Those for packets with don't-fragment are measured
-anew by tests/kernel in every run; those without it were measured once. Values that a host reports include ESP: it
-knows what its own policies leave, but not what lies behind a UDP tunnel.
+anew by tests/kernel in every run; those without it were measured once. Values that a host reports include ESP: it knows
+what its own policies leave, but not what lies behind a UDP tunnel.
 """
 
 from __future__ import annotations
@@ -54,9 +54,13 @@ def _too_large(found: Trace, index: int, carrier: Hop | None, df: bool) -> Fate:
         return _at_the_far_end(hop)
     if index == 0 and hop.role in ("pod", "bridge"):
         return _refused_to_the_sender(found, hop, df)
-    if carrier is None or carrier.role == "policy":
+    tunnels = [h for h in found.hops[:index] if h.role == "tunnel" and h.kind == "device"]
+    if carrier is None or not tunnels:
         return _own_packet(found, hop, df)
-    return _outer_packet(found, hop, carrier, df)
+    if carrier.role == "policy" and tunnel_kind(found, tunnels[-1]) not in _UDP_TUNNELS:
+        text = f"{carrier.device} reports {hop.inner} to {tunnels[-1].device}, whose packet it was: nothing leaves"
+        return Fate(kind="dropped silently", hop=hop, text=text)
+    return _outer_packet(found, hop, tunnels[-1], df)
 
 
 def _at_the_far_end(hop: Hop) -> Fate:
@@ -113,7 +117,9 @@ def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool) -> Fate:
 def _udp_tunnel(found: Trace, hop: Hop, carrier: Hop, df: bool, kind: str, six: bool, first: bool) -> Fate:
     """VXLAN, Geneve and WireGuard; ``first`` says that the packet itself goes into the device, not another tunnel's."""
     if kind != "wireguard":
-        if found.entry == "bridged" and df and first:
+        # there is no report of less than IPv6 may have
+        told = found.family == "ipv4" or hop.inner >= MIN_MTU["ip6"]
+        if found.entry == "bridged" and df and first and told:
             text = f"the host drops the frame and reports {hop.inner} in the name of the far pod"
             return Fate(kind="icmp", hop=hop, value=hop.inner, text=text)
         if six:
@@ -128,7 +134,8 @@ def _udp_tunnel(found: Trace, hop: Hop, carrier: Hop, df: bool, kind: str, six: 
 
 def _relays(found: Trace, carrier: Hop) -> bool:
     """Tell whether a device passes on to the sender what it is told of its own packets: ip6tnl does."""
-    return {name.partition(":")[0] for name in _added(found, carrier)} <= {"ip6", "dstopts"}
+    added = {name.partition(":")[0] for name in _added(found, carrier)}
+    return carrier.role == "tunnel" and added <= {"ip6", "dstopts"}
 
 
 def tunnel_kind(found: Trace, carrier: Hop) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netplan.path.model import OUTER, Host, NotKnown, Packet, Protection
-from netplan.path.model import Mode as Mode
 from netplan.path.routing import contains
 
 
@@ -21,6 +20,11 @@ def of_packet(host: Host, packet: Packet, *, if_id: int | None = None, mark: int
         found = [p for p in found if p.mark == mark] or [p for p in found if p.networks or not p.src]
     certain = [p for p in found if _certain(p, packet)]
     return _distinct(certain or found)
+
+
+def of_interfaces(host: Host) -> list[int]:
+    """Return the ids of XFRM interfaces whose IPsec may get a packet, where no route says what goes into them."""
+    return [] if host.routes else sorted({p.if_id for p in host.protections if p.if_id})
 
 
 def _applies(p: Protection, packet: Packet, if_id: int | None, mark: int | None) -> bool:

@@ -91,7 +91,14 @@ def below(way: Way, packet: Packet, stack: str, *, device: str = "", own: Protec
     known; ``own`` the IPsec of a container network, which counts instead of the hosts'. Of several proposals the one
     with the largest overhead counts. Raises NotKnown with what is missing.
     """
-    choices: list[Protection | None] = [own] if own else [*protection.of_packet(way.host, packet)] or [None]
+    found = protection.of_packet(way.host, packet) if own is None else []
+    choices: list[Protection | None] = [own] if own else [*found] or [None]
+    ids = protection.of_interfaces(way.host)
+    if ids and not found and own is None and "/esp:" not in stack:
+        named = ", ".join(map(str, ids))
+        way.assumed.append(
+            f"nothing is taken to go into XFRM interfaces (if_id {named}); give `ip -j route` and `ip -j rule`"
+        )
     results: list[Way] = []
     for choice in choices:
         # the far end decides which of several proposals is used, so each is walked
@@ -111,7 +118,7 @@ def _protected(way: Way, packet: Packet, stack: str, device: str, esp: Protectio
         if esp.mode == "tunnel":
             _own_route(way, packet, stack)
         stack, packet = protection.with_esp(esp, packet, stack)
-        way.added = _join(way.added, stack.split("/esp:")[0].split("/")[0] if packet is not before else "", "esp")
+        way.added = _plus(way.added, _join(stack.split("/")[0] if packet is not before else "", "esp"))
         if packet is not before and packet.dst:
             device = ""  # routed again by the tunnel's own addresses
     _leave(way, packet, stack, device)
@@ -166,12 +173,12 @@ def under(way: Way, device: Interface, packet: Packet, stack: str, route: Route 
         _policy(way, device, packet, stack)
     elif device.role == "tunnel":
         head, outer = encapsulated(way.host, device, stack, route)
-        way.added = _join(way.added, OUTER[outer.family], *device.head)
+        way.added = _plus(way.added, _join(OUTER[outer.family], *device.head))
         if device.family is None and not outer.dst:
             way.assumed.append(f"{device.name} {OVER_IPV4}")
         below(way, outer, head, device=_named_lower(way, device))
     elif device.role == "frame":
-        way.added = _join(way.added, *device.head)
+        way.added = _plus(way.added, _join(*device.head))
         _down(way, device, packet, "/".join((*device.head, stack)))
     else:
         _link(way, device, packet, stack)
@@ -234,7 +241,7 @@ def _policy(way: Way, device: Interface, packet: Packet, stack: str) -> None:
         if each.assumed:
             branch.assumed.append(each.assumed)
         wrapped, outer = protection.with_esp(each, packet, stack)
-        branch.added = _join(branch.added, OUTER[outer.family], "esp")
+        branch.added = _plus(branch.added, _join(OUTER[outer.family], "esp"))
         if device.remote and not outer.dst:
             outer = replace(outer, src=device.local, dst=device.remote)
         lower = device.lower if device.lower in way.host.interfaces else ""
@@ -304,6 +311,10 @@ def _unknown_link(way: Way, stack: str) -> None:
         mtu = DEFAULT_LINK
         way.assumed.append(f"the link MTU {mtu} is assumed; {ASK}")
     way.hop(Interface(name="", mtu=mtu), stack, mtu, "path")
+
+
+def _plus(added: str, more: str) -> str:
+    return f"{added} + {more}" if added else more
 
 
 def _join(*parts: str) -> str:

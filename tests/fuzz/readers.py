@@ -9,6 +9,7 @@ import io
 import json
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from netplan.inputs.inventory import Host, Inventory
 from netplan.inputs.load import load_source
 from netplan.inputs.rules import validate
 from netplan.inputs.yaml_source import parse as parse_yaml
-from netplan.ipsec import ca, psk
+from netplan.ipsec import ca, ca_rollover, psk
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import SettingsError
 from netplan.ipsec.swanctl_parser import read as read_settings
@@ -221,47 +222,47 @@ def _psk_list(data: bytes, folder: Path) -> Sequence[str] | None:
 
 
 PAIR, NODE = "pair-0123456789ab", "n-0123456789ab"
-KEYS = {"schema": psk.SCHEMA, "pairs": {PAIR: {"current": "ab" * 32, "next": None}}, "phases": {NODE: 1}, "given": True}
+KEYS = {
+    "schema": 1,
+    "pairs": {PAIR: {"current": "0123456789abcdef" * 4, "next": None}},
+    "phases": {NODE: 1},
+    "given": True,
+}
 
 
 @functools.cache
-def _authority(kept: Path = Path("/")) -> dict[str, bytes]:
-    del kept
-    import tempfile
-
+def _authorities() -> dict[str, bytes]:
+    """Return the files of two CAs in the middle of a rollover, by their place below the folder."""
     with tempfile.TemporaryDirectory() as folder:
-        ca.open_authority(Path(folder), "demo")
-        return {name: (Path(folder) / name).read_bytes() for name in (ca.CERTIFICATE, ca.KEY)}
+        home = Path(folder) / "ca"
+        ca.open_authority(home, "demo")
+        ca_rollover.rollover(home, "demo")
+        return {str(path.relative_to(home)): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
 
 
 def _ca(data: bytes, folder: Path) -> Sequence[str] | None:
-    """The first byte says which of the files the rest is; all others are good."""
-    names = [ca.CERTIFICATE, ca.KEY, f"{ca.NEXT}/{ca.PHASES}", "csr"]
-    name = names[data[0] % len(names)] if data else "csr"
-    home = folder / "ca"
-    shutil.rmtree(home, ignore_errors=True)
-    (home / ca.NEXT).mkdir(parents=True)
-    for file, content in _authority().items():
-        for place in (home, home / ca.NEXT):
-            (place / file).write_bytes(content)
-            (place / file).chmod(0o600)
-    if name == "csr":
+    """The first byte says which of the files the rest is; all others are good. Else it is a request."""
+    names = [*_authorities(), ""]
+    name = names[data[0] % len(names)] if data else ""
+    if not name:
         ca.public_key(data[1:].decode("utf-8", "replace"), NODE)
         return None
-    (home / name).write_bytes(data[1:])
-    (home / name).chmod(0o600)
+    home = folder / "ca"
+    shutil.rmtree(home, ignore_errors=True)
+    for place, content in _authorities().items():
+        (home / place).parent.mkdir(parents=True, exist_ok=True)
+        (home / place).write_bytes(data[1:] if place == name else content)
+        (home / place).chmod(0o600)
     ca.open_authority(home, "demo")
-    ca.rollover(home, "demo")
+    ca_rollover.rollover(home, "demo")
     return None
 
 
 def _ca_seeds() -> list[bytes]:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
-        csr = ca.request(ca.open_authority(Path(folder), "demo")).encode()
-    own = _authority()
-    return [b"\0" + own[ca.CERTIFICATE], b"\1" + own[ca.KEY], b'\2{"n-0123456789ab": 2}', b"\3" + csr]
+        csr = ca.request(ca.open_authority(Path(folder) / "ca", "demo")).encode()
+    files = [bytes([number]) + content for number, content in enumerate(_authorities().values())]
+    return [*files, bytes([len(files)]) + csr]
 
 
 def _journal(data: bytes, folder: Path) -> Sequence[str] | None:

@@ -73,6 +73,8 @@ def draw(number: int, *, kinds: list[str] | None = None) -> Job:
     rng = random.Random(number)
     depth = rng.choice((0, 1, 1, 1, 2, 2, 3)) if kinds is None else len(kinds)
     inner = rng.choice((4, 4, 6))
+    if kinds and inner not in KINDS[kinds[-1]][1]:
+        inner = KINDS[kinds[-1]][1][0]
     drawn = Drawn(rng, inner)
     plan = kinds if kinds is not None else _plan(rng, depth, inner)
     large = inner == 6 or any(KINDS[k][0] == 6 or k in ("vxlan", "geneve") for k in plan) or depth > 1

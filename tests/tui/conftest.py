@@ -61,10 +61,10 @@ _run = ansible_inventory.run
 def _ansible_once(monkeypatch):
     """Ask Ansible once for each content and pattern: a second saved a test."""
 
-    def run(path, pattern, name):
+    def run(path, pattern, name, *more):
         key = (path.read_text() if path.is_file() else str(path), pattern)
         if key not in _answers:
-            _answers[key] = _run(path, pattern, name)
+            _answers[key] = _run(path, pattern, name, *more)
         return _answers[key]
 
     monkeypatch.setattr(ansible_inventory, "run", run)

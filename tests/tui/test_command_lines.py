@@ -202,7 +202,12 @@ async def test_verify(folder, shown, capsys, monkeypatch):
 @pytest.mark.parametrize("answer", ["the same", "another", "gone"])
 async def test_files_against_the_nodes(answer, folder, settle, make, monkeypatch, capsys):
     """What the screen shows is what the nodes have, asked as ``diff --live`` asks, with the nodes played."""
-    texts = {"swanctl": "", "guard": "", "files": {"/etc/x.conf": {"the same": "a\n", "another": "b\n"}.get(answer)}}
+    texts = {
+        "swanctl": "",
+        "wildcard": "",
+        "guard": "",
+        "files": {"/etc/x.conf": {"the same": "a\n", "another": "b\n"}.get(answer)},
+    }
 
     @contextlib.contextmanager
     def opened(*_, **__):

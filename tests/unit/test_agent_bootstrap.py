@@ -15,6 +15,7 @@ import pytest
 
 from netplan.agent.main import SENTINEL
 from netplan.rollout.transport.ansible import playbooks
+from tests.support.agent_requests import WHOLE
 
 DIGEST = "0123456789abcdef"
 
@@ -30,7 +31,7 @@ def loaded() -> Any:
 
 def run(folder: Path) -> list[dict[str, object]]:
     plugin = loaded()
-    asked = {"phases": ["facts"], "tx": "tx-1", "time": 0, "rearm": False}
+    asked = {**WHOLE, "phases": ["facts"]}
     code, request = json.dumps(plugin.agent_files()).encode(), json.dumps(asked).encode()
     header = {"digest": DIGEST, "code": len(code), "request": len(request), "archive": 0}
     text = plugin.BOOTSTRAP.replace("/run/ipsecplan/agent-", f"{folder}/agent-")

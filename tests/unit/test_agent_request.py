@@ -10,21 +10,7 @@ import pytest
 
 from netplan.agent import main
 from netplan.agent.transaction import state
-
-WHOLE: dict[str, Any] = {
-    "phases": ["release-lease"],
-    "tx": "tx-1",
-    "node": {},
-    "release": "0" * 64,
-    "files": [],
-    "timer": 60,
-    "rearm": False,
-    "time": 1.0,
-    "patience": 1.0,
-    "soak": 1.0,
-    "kind": "apply",
-    "lease": {"owner": "0" * 16, "who": "me@here", "epoch": 1, "seconds": 60, "steal": False},
-}
+from tests.support.agent_requests import WHOLE
 
 
 def ask(text: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from netplan.cli.main import main
 from netplan.codes import CODES
 from netplan.explain.advice import advice
 from netplan.explain.claims import CLAIMS, HARMLESS, SYSTEMS, evaluate
-from netplan.explain.glossary import ALIASES, CODE_HELP, WORDS
+from netplan.explain.glossary import ALIASES, WORDS
 from netplan.explain.numbers import packets_of
 from netplan.explain.presets import UNDERLAYS
 from netplan.explain.topics import explain, topics
@@ -57,10 +57,6 @@ def test_the_list_of_topics_is_complete(capsys: pytest.CaptureFixture[str]) -> N
     for word in (*SYSTEMS, *HARMLESS, *HEADERS, *WORDS, *UNDERLAYS, *CODES):
         assert word in out
     assert json.loads(run(capsys, "--json")[1])["result"] == topics()[1]
-
-
-def test_every_code_of_the_notation_has_help() -> None:
-    assert set(CODE_HELP) == {code for code in CODES if code.startswith("IPP1")}
 
 
 def test_unknown_topic(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,7 @@ def test_every_row_names_its_source_and_only_known_tokens() -> None:
         ("ip4/udp/wireguard/ip4", 60),
         ("ip6/udp/wireguard/ip4", 80),
         ("macsec/ip4", 32),
-        ("macsec:nosci/ip4", 24),
+        ("macsec:nosci/ip4", 32),
         ("eth/macsec/ip4", 32),
         ("eth/macsec/vlan/ip4", 36),
         ("mpls/ip4", 4),

@@ -167,7 +167,7 @@ def test_smallest_audited_texts_that_ended_in_a_traceback(
     place, text = AUDITED[name]
     (here / "audited" / place).parent.mkdir(parents=True)
     (here / "audited" / place).write_text(text, encoding="utf-8")
-    assert main(["audit", "audited", "--json"]) in (0, 1, 3, 4)
+    assert main(["audit", "audited", "--json"]) in (0, 1, 3, 4, 9)
     said = "".join(capsys.readouterr())
     assert "IPP699" not in said
     assert "Error" not in said

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netplan.audit import Text, describe
 from netplan.cli.main import main
@@ -217,3 +219,27 @@ def test_trace_that_cannot_be_made_says_what_is_missing(src, dst, said, tmp_path
     err = capsys.readouterr().err
     assert "IPP920" in err
     assert said in err
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(["vxlan", "geneve", "gre", "ipip", "gretap", "wireguard"]), min_size=1, max_size=4),
+    sizes=st.lists(st.integers(1300, 9100), min_size=6, max_size=6),
+    size=st.integers(600, 9200),
+    df=st.booleans(),
+)
+def test_packet_passes_exactly_up_to_the_exact_mtu(kinds, sizes, size, df):
+    devices = [device("eth0", sizes[0], addresses=["10.9.0.1/24"]), {**POD, "mtu": sizes[1]}]
+    for level, kind in enumerate(kinds, 1):
+        ends = {} if kind == "wireguard" else {"local": f"10.9.{level - 1}.1", "remote": f"10.9.{level - 1}.2"}
+        devices.append(device(f"t{level}", sizes[1 + level], kind, [f"10.9.{level}.1/24"], **ends))
+    routes = [DEFAULT, TO_POD, route("10.2.0.0/24", f"t{len(kinds)}", f"10.9.{len(kinds)}.2")]
+    found = walked(world(("a", [devices, routes])), "10.1.0.10", "10.2.0.7")
+    assert found.exact == min(hop.inner for hop in found.hops)
+    assert found.exact <= min(sizes[1], sizes[1 + len(kinds)])
+    said = fate(found, size, df=df)
+    assert (said.kind == "passes") == (size <= found.exact)
+    if said.value is not None:
+        assert said.value < size
+    for hop in found.hops:
+        assert found.size_at(hop, hop.inner) <= hop.mtu < found.size_at(hop, hop.inner + 1) or hop.inner >= 65535

@@ -50,7 +50,7 @@ def test_apply_rolls_back_whatever_is_raised(tmp_path: Path, phase: str, error: 
     run = Run(tmp_path, nodes, soak_s=0.0)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("rolled-back", ExitCode.REVERTED)
     assert [problem.code for problem in run.outcome.problems] == [code]
-    assert phases_sent(nodes)[-3:] == ROLL_BACK
+    assert phases_sent(nodes)[-4:] == [*ROLL_BACK, "read-back"]
     assert run.journal[-1] == "RunFinished"
     assert run.engine.run.defects[:1] == ([error] if code == "IPP699" else [])
 
@@ -58,10 +58,10 @@ def test_apply_rolls_back_whatever_is_raised(tmp_path: Path, phase: str, error: 
 @pytest.mark.parametrize("phase", ["accept-both", "send-clear", "roll-back"])
 def test_a_step_back_that_breaks_does_not_stop_the_others(tmp_path: Path, phase: str) -> None:
     nodes = Breaks(phase, ZeroDivisionError("oh"))
-    nodes.spoil = lambda asked, _: {"ok": False} if asked == "trap" else None
+    nodes.spoil = lambda asked, _: {"ok": False} if asked in ("trap", "read-back") else None
     run = Run(tmp_path, nodes, soak_s=0.0)
     assert (run.outcome.outcome, run.outcome.exit_code) == ("rollback-incomplete", ExitCode.REVERT_INCOMPLETE)
-    assert phases_sent(nodes)[-3:] == ROLL_BACK
+    assert phases_sent(nodes)[-4:] == [*ROLL_BACK, "read-back"]
     assert run.journal[-1] == "RunFinished"
 
 
@@ -105,7 +105,7 @@ def test_a_run_that_an_exception_ends_has_an_end_in_its_journal(
         cluster, digest = "lab", "d" * 64
 
     monkeypatch.setattr(session, "AnsibleTransport", Nobody)
-    monkeypatch.setattr(session.manifest, "read", lambda _: Read)
+    monkeypatch.setattr(session.reader, "read", lambda _: Read)
     monkeypatch.setattr(session, "read_inventory", lambda *_: None)
     monkeypatch.setattr(session, "targets", lambda *_: [target(i) for i in IDS])
     monkeypatch.setattr(Timers, "fit", lambda *_: {}["x"])  # outside every step, before the first change

@@ -246,6 +246,8 @@ def certificates(node: NodeJson) -> tuple[list[DriftRow], dict[str, CertificateA
         used, left = age(*times, time.time())
         seen[name] = {"used_percent": round(used * 100), "days_left": round(left, 1)}
         hint = f"`ipsecplan {verb}` renews it under live SAs"
+        if name == "CA" and used > 1:  # it signs nothing any more, not even for the change to the next one
+            hint = "move its folder on the control machine away and apply again: docs/runbook.md has the steps"
         if used > 1 or used < 0:
             word = "expired" if used > 1 else "is not valid yet"
             out.append(

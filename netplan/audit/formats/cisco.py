@@ -121,7 +121,7 @@ def _transform(words: list[str]) -> str | None:
         match = re.fullmatch(r"esp-(aes|gcm|gmac|3des|null)(?:-(128|192|256))?", word)
         if not match:
             continue
-        bits = match.group(2) or (words[at + 1] if at + 1 < len(words) and words[at + 1].isdigit() else "128")
+        bits = match.group(2) or (words[at + 1] if at + 1 < len(words) and words[at + 1].isdecimal() else "128")
         if match.group(1) == "gcm":
             return suite(f"aes_gcm_16_{bits}")
         if match.group(1) == "gmac":
@@ -162,7 +162,7 @@ def _tunnel(
         ("mss", section.after("ip", "tcp", "adjust-mss"), "ip tcp adjust-mss"),
     ):
         number = at[1][0] if at and at[1] else ""
-        if at is None or not number.isdigit():
+        if at is None or not number.isdecimal():
             continue
         evidence.settings.append(
             Setting(
@@ -187,7 +187,7 @@ def _clamp(path: str, lines: list[str], section: _Section, evidence: Evidence) -
     at = section.after("ip", "tcp", "adjust-mss")
     number = match.group(1) if match else at[1][0] if at and at[1] else ""
     line = section.line if match else at[0] if at else 0
-    if number.isdigit():
+    if number.isdecimal():
         evidence.settings.append(
             Setting(
                 system="cisco",

@@ -73,6 +73,6 @@ def _prefix(mask: str) -> int | None:
     if re.fullmatch(r"0x[0-9a-f]{8}", mask):
         return bin(int(mask, 16)).count("1")
     parts = mask.split(".")
-    if len(parts) == 4 and all(p.isdigit() and len(p) < 4 for p in parts):
+    if len(parts) == 4 and all(p.isdecimal() and len(p) < 4 for p in parts):
         return sum(bin(int(p)).count("1") for p in parts)
     return None

@@ -95,7 +95,7 @@ def _device(index: str, name: str, other: str | None, flags: str, rest: str) -> 
     entry["flags"] = [f for f in flags.split(",") if f]
     following = dict(itertools.pairwise(words))
     mtu = following.get("mtu", "")
-    if mtu.isdigit():
+    if mtu.isdecimal():
         entry["mtu"] = int(mtu[:9])
     for key, word in (("master", "master"), ("operstate", "state"), ("qdisc", "qdisc")):
         if word in following:
@@ -109,7 +109,7 @@ def _more(entry: dict[str, Any], line: str) -> None:
         entry["link_type"] = link.group(1)
         words = link.group(2).split()
         following = dict(itertools.pairwise(words))
-        if following.get("promiscuity", "").isdigit():
+        if following.get("promiscuity", "").isdecimal():
             entry["promiscuity"] = int(following["promiscuity"][:9])
         if "link-netnsid" in following or "link-netns" in following:
             entry["link_netnsid"] = 0
@@ -160,12 +160,12 @@ def _details(entry: dict[str, Any], words: list[str]) -> None:
     for word, value in zip(words[1:], [*words[2:], ""], strict=False):
         key = _VALUES.get(word)
         if key and value and key not in data and value != "any":
-            data[key] = int(value[:9]) if key in _NUMBERS and value.isdigit() else value
+            data[key] = int(value[:9]) if key in _NUMBERS and value.isdecimal() else value
         if word in _FLAGS:
             data.setdefault(*_FLAGS[word])
         if word == "encaplimit" and value == "none":
             data["ip6_tnl_f_ign_encap_limit"] = True
-        elif word == "encaplimit" and value.isdigit():
+        elif word == "encaplimit" and value.isdecimal():
             data["encap_limit"] = int(value[:3])
         if word == "encap" and value in ("fou", "gue"):
             data["encap"] = {"type": value}
@@ -213,13 +213,13 @@ def _words(text: str) -> Iterator[tuple[str, Any]]:
             yield "gateway", value
         elif word in _ROUTE_KEYS and value:
             yield _ROUTE_KEYS[word], value
-        elif word == "metric" and value.isdigit():
+        elif word == "metric" and value.isdecimal():
             yield "metric", int(value[:9])
         elif word in ("mtu", "advmss"):
             if value == "lock" and word == "mtu":
                 yield "lock", True
                 value = words[at + 2] if at + 2 < len(words) else ""
-            if value.isdigit():
+            if value.isdecimal():
                 metrics[word] = int(value[:9])
     if metrics:
         yield "metrics", [metrics]
