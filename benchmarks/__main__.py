@@ -6,7 +6,7 @@ import importlib
 import sys
 
 # each module has measure() -> list[Result]
-MODULES = ("cold_start", "batch", "classes", "inventory", "tui_planner")
+MODULES = ("cold_start", "batch", "classes", "inventory", "render", "tui_planner")
 
 
 def main(names: list[str]) -> int:

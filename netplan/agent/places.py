@@ -18,13 +18,15 @@ PLACES = {
     r"/etc/ipsecplan/start-(none|trap)\.conf": "0644",
     r"/etc/ipsecplan/guard-(count|drop)\.nft": "0644",
     r"/etc/ipsecplan/(floor-all|peers|routes-all)": "0644",
+    r"/etc/ipsecplan/overlay/(device|hosts)": "0644",
     r"/etc/strongswan\.d/ipsecplan\.conf": "0644",
-    r"/etc/systemd/system/ipsecplan-(guard|boot|watch)\.service": "0644",
+    r"/etc/systemd/system/ipsecplan-(guard|boot|watch|overlay)\.service": "0644",
     r"/etc/systemd/system/strongswan\.service\.d/ipsecplan-orphans\.conf": "0644",
+    r"/etc/systemd/system/systemd-networkd\.service\.d/ipsecplan-overlay\.conf": "0644",
     rf"/etc/systemd/network/10-ipsecplan-{_DEVICE}\.(netdev|network)": "0644",
     r"/etc/cni/net\.d/10-ipsecplan\.conflist": "0644",
     r"/etc/sysctl\.d/90-ipsecplan\.conf": "0644",
-    r"/usr/local/lib/ipsecplan/(revert|guard|route)(-[a-z]+)?\.sh": "0755",
+    r"/usr/local/lib/ipsecplan/(revert|guard|route|overlay)(-[a-z]+)?\.sh": "0755",
 }
 _KNOWN = tuple((re.compile(pattern), mode) for pattern, mode in PLACES.items())
 _HEX = re.compile(r"[0-9a-f]{64}")

@@ -7,23 +7,19 @@ input, same bytes. It holds no secret.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from netplan.bundle.manifest import File, dump
-from netplan.bundle.node_files import firewall_files, managed_files, unmanaged_files
-from netplan.bundle.parallel import each
+from netplan.bundle.json_text import dump
+from netplan.bundle.manifest import File
+from netplan.bundle.node_files import NodeFiles
 from netplan.bundle.review import review
 from netplan.cni.render import network_plan
 from netplan.model.node import Node
 from netplan.plan.types import Plan
 
 
-def build(plan: Plan, tell: Callable[[int], object] = lambda _: None) -> list[File]:
-    """Return every file of the bundle but the manifest, in path order. ``tell`` is called with the hosts done."""
-    files = cluster_files(plan)
-    for done, made in enumerate(each(node_files, plan, plan.nodes), 1):
-        files += made
-        tell(done)
+def build(plan: Plan) -> list[File]:
+    """Return every file of the bundle but the manifest, in path order; all of it is in memory at once."""
+    made = NodeFiles(plan)
+    files = [*cluster_files(plan), *(file for node in plan.nodes for file in made.of(node))]
     return sorted(files, key=lambda f: f.path)
 
 
@@ -38,5 +34,5 @@ def cluster_files(plan: Plan) -> list[File]:
 
 
 def node_files(plan: Plan, node: Node) -> list[File]:
-    """Return the files of one host. For an unmanaged host: what its administrator needs to configure it."""
-    return [*managed_files(plan, node), *firewall_files(plan, node)] if node.managed else unmanaged_files(plan, node)
+    """Return the files of one host alone. For an unmanaged host: what its administrator needs to configure it."""
+    return NodeFiles(plan).of(node)

@@ -2,106 +2,158 @@
 
 from __future__ import annotations
 
-from netplan.bundle.manifest import File, dump_lines
-from netplan.bundle.node_json import node_facts
+from collections.abc import Callable, Hashable
+
+from netplan.bundle.manifest import File
+from netplan.bundle.node_json import node_text
 from netplan.bundle.overlay import endpoint, overlay_of
 from netplan.cni.adapters import bridge
-from netplan.host import firewall, guard, sysctl
-from netplan.host.overlay import networkd_files
+from netplan.host import firewall, guard, overlay, sysctl
+from netplan.host.overlay import OverlayFiles
 from netplan.ipsec import charon, swanctl, trap_any, unmanaged_peer
+from netplan.ipsec.connections import ConnectionFiles
 from netplan.ipsec.xfrm_interfaces import interfaces, routes_file
 from netplan.model.node import Node
 from netplan.plan.types import Plan
 
 
-def managed_files(plan: Plan, node: Node) -> list[File]:
-    under = f"nodes/{node.id}/"
-    peers = [endpoint(peer) for peer in plan.others(node)]
-    overlay: list[File] = []
-    if plan.file.overlay_facts is None:
-        networkd = networkd_files(overlay_of(plan), endpoint(node), peers)
-        conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
-        overlay = [File(f"etc/systemd/network/{name}", text) for name, text in networkd.items()]
-        overlay.append(File("etc/cni/net.d/10-ipsecplan.conflist", conflist))
-    files = [
-        File("node.json", dump_lines(node_facts(plan, node))),
-        *_connections(plan, node),
-        File("etc/strongswan.d/ipsecplan.conf", charon.settings_file(plan, node)),
-        *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a)) for a in swanctl.START_ACTIONS),
-        File("etc/ipsecplan/guard-count.nft", _guard(plan, node, drop=False)),
-        File("etc/ipsecplan/guard-drop.nft", _guard(plan, node, drop=True)),
-        File("etc/ipsecplan/floor-all", _floor(plan, node)),
-        File("etc/ipsecplan/peers", _peers(plan, node)),
-        *(File(path, text) for path, text in guard.units().items()),
-        *overlay,
-        File("etc/sysctl.d/90-ipsecplan.conf", sysctl.text()),
-        *(File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755") for name in guard.SCRIPTS),
-        *_xfrm_interfaces(plan, node),
-    ]
-    return [File(under + f.path, f.text, f.mode, f.owner) for f in files]
+class NodeFiles:
+    """Makes the files of the nodes of one plan, one node after the other; what nodes have in common is made once.
 
+    Texts that several nodes share are the same object in their files, marked as ``common``.
+    """
 
-def _peers(plan: Plan, node: Node) -> str:
-    return "".join(f"{c.local.address} {c.remote.address} {c.pair.id}\n" for c in plan.connections(node))
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._connections = ConnectionFiles(plan)
+        self._texts: dict[Hashable, str] = {}
+        self._overlay: OverlayFiles | None = None
+        if plan.file.overlay_facts is None:
+            self._overlay = OverlayFiles(overlay_of(plan), [endpoint(node) for node in plan.nodes])
+        self.always = [  # on every managed node, below its folder
+            *self._overlay_files(),
+            *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a), common=True) for a in swanctl.START_ACTIONS),
+            *(File(path, text, common=True) for path, text in guard.units().items()),
+            File(
+                "etc/sysctl.d/90-ipsecplan.conf", sysctl.text(len(plan.nodes), plan.file.underlay.carrier), common=True
+            ),
+            *(
+                File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755", common=True)
+                for name in (*guard.SCRIPTS, *([guard.ROUTE_SCRIPT] if plan.file.ipsec.xfrm_interface else []))
+            ),
+        ]
 
+    def of(self, node: Node) -> list[File]:
+        """Return the files of one host. For an unmanaged host: what its administrator needs to configure it."""
+        if not node.managed:
+            return [
+                File(f"unmanaged-peers/{node.id}/{name}", text)
+                for name, text in unmanaged_peer.files(self._plan, node, self._connections).items()
+            ]
+        under = f"nodes/{node.id}/"
+        return [
+            *(File(under + f.path, f.text, f.mode, f.owner, f.common) for f in self._managed(node)),
+            *self._firewall(node),
+        ]
 
-def _xfrm_interfaces(plan: Plan, node: Node) -> list[File]:
-    """With ``xfrm_interface``: the interfaces, what leads into them, and the script that makes both."""
-    if not plan.file.ipsec.xfrm_interface:
-        return []
-    name = guard.ROUTE_SCRIPT
-    return [
-        File("etc/ipsecplan/routes-all", routes_file(plan, node)),
-        File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755"),
-    ]
+    def _overlay_files(self) -> list[File]:
+        """Return the files of the overlay that all nodes have."""
+        common = self._overlay.common if self._overlay is not None else {}
+        return [
+            File(path, text, "0755" if path == overlay.SCRIPT else "0644", common=True) for path, text in common.items()
+        ]
 
+    def _common(self, key: Hashable, make: Callable[[], str]) -> str:
+        """Return a text that all nodes with the same ``key`` have."""
+        found = self._texts.get(key)
+        if found is None:
+            found = self._texts[key] = make()
+        return found
 
-def _connections(plan: Plan, node: Node) -> list[File]:
-    """charon's connections; with a wildcard two files for one place, of which the rollout chooses."""
-    if not trap_any.planned(plan):
-        return [File("etc/swanctl/conf.d/ipsecplan.conf", swanctl.connection_file(plan, node), "0640")]
-    return [
-        File("etc/ipsecplan/pairs.conf", trap_any.rehearsal(plan, node), "0640"),
-        File("etc/ipsecplan/any.conf", trap_any.connection_file(plan, node), "0640"),
-    ]
+    def _managed(self, node: Node) -> list[File]:
+        plan = self._plan
+        settings = self._common(
+            ("charon", plan.connection_count(node), node.capabilities), lambda: charon.settings_file(plan, node)
+        )
+        files = [
+            File("node.json", node_text(plan, node)),
+            *self._connection_files(node),
+            File("etc/strongswan.d/ipsecplan.conf", settings, common=True),
+            *self._guards(node),
+            File("etc/ipsecplan/floor-all", self._floor(node)),
+            File("etc/ipsecplan/peers", self._peers(node)),
+            *self.always,
+        ]
+        if self._overlay is not None:
+            files += [File(path, text) for path, text in self._overlay.of(node.id).items()]
+            conflist = bridge.conflist(pod_cidr=node.pod_cidr, mtu=plan.pod_mtu, bridge=plan.file.overlay.bridge)
+            files.append(File("etc/cni/net.d/10-ipsecplan.conflist", conflist))
+        if plan.file.ipsec.xfrm_interface:
+            files.append(File("etc/ipsecplan/routes-all", routes_file(plan, node)))
+        return files
 
+    def _connection_files(self, node: Node) -> list[File]:
+        """charon's connections; with a wildcard two files for one place, of which the rollout chooses."""
+        text = self._connections.text(node)
+        if not trap_any.planned(self._plan):
+            return [File("etc/swanctl/conf.d/ipsecplan.conf", text, "0640")]
+        return [
+            File("etc/ipsecplan/pairs.conf", text, "0640"),
+            File("etc/ipsecplan/any.conf", trap_any.connection_file(self._plan, node), "0640"),
+        ]
 
-def firewall_files(plan: Plan, node: Node) -> list[File]:
-    """Return what a host's own firewall has to allow. Its administrator applies it; a rollout does not."""
-    files, commands = firewall.of_node(plan, node)
-    under = f"cluster/firewall/{node.id}"
-    made = [File(f"{under}/{path}", text) for path, text in files.items()]
-    return [*made, File(f"{under}/COMMANDS", "\n".join(commands) + "\n")] if made else []
+    def _peers(self, node: Node) -> str:
+        lines: list[str] = []
+        for fabric in self._plan.fabrics:
+            if (local := fabric.at(node)) is not None:
+                near, own = fabric.neighbours(local), local.address
+                lines += [f"{own} {peer.address} {pair}\n" for peer, pair in zip(near.peers, near.pairs, strict=True)]
+        return "".join(lines)
 
+    def _guards(self, node: Node) -> list[File]:
+        plan, ipsec = self._plan, self._plan.file.ipsec
+        named = ipsec.topology.partial or ipsec.protect == "hosts" or ipsec.xfrm_interface
+        texts = []
+        for word, drop in (("count", False), ("drop", True)):
 
-def unmanaged_files(plan: Plan, node: Node) -> list[File]:
-    """Return what the administrator of an unmanaged host needs."""
-    return [File(f"unmanaged-peers/{node.id}/{name}", text) for name, text in unmanaged_peer.files(plan, node).items()]
+            def make(drop: bool = drop) -> str:
+                return _guard(plan, node, drop=drop)
+
+            text = make() if named else self._common(("guard", drop), make)
+            texts.append(File(f"etc/ipsecplan/guard-{word}.nft", text, common=not named))
+        return texts
+
+    def _floor(self, node: Node) -> str:
+        plan = self._plan
+        if plan.file.ipsec.xfrm_interface:  # it would block what is led into an interface, too; see route.sh
+            return ""
+        peers = [peer.address for peer in plan.main.neighbours(node).peers]
+        planned = plan.file.overlay
+        return guard.floor_list(planned.type, planned.udp_port, family=plan.file.underlay.carrier, peers=peers)
+
+    def _firewall(self, node: Node) -> list[File]:
+        """Return what a host's own firewall has to allow. Its administrator applies it; a rollout does not."""
+        files, commands = firewall.of_node(self._plan, node)
+        under = f"cluster/firewall/{node.id}"
+        made = [File(f"{under}/{path}", text) for path, text in files.items()]
+        return [*made, File(f"{under}/COMMANDS", "\n".join(commands) + "\n")] if made else []
 
 
 def _guard(plan: Plan, node: Node, *, drop: bool) -> str:
     ipsec = plan.file.ipsec
     hosts = ipsec.protect == "hosts"
-    peers = [peer.address for peer, _ in plan.peers(node)] if ipsec.topology.partial or hosts else None
+    named = ipsec.topology.partial or hosts
     return guard.ruleset(
         plan.file.overlay.udp_port,
         drop=drop,
         family=plan.file.underlay.carrier,
-        peers=peers,
+        peers=[peer.address for peer in plan.main.neighbours(node).peers] if named else None,
         clear=ipsec.clear if hosts else None,
         address=node.address,
         networks=[
-            (local.address, [peer.address for peer, _ in fabric.peers(local)])
+            (local.address, [peer.address for peer in fabric.neighbours(local).peers])
             for fabric in plan.additional
             if (local := fabric.at(node)) is not None
         ],
         inside=[(i.remote, i.name) for i in interfaces(plan, node).values()],
     )
-
-
-def _floor(plan: Plan, node: Node) -> str:
-    if plan.file.ipsec.xfrm_interface:  # it would block what is led into an interface, too; see route.sh
-        return ""
-    peers = [peer.address for peer, _ in plan.peers(node)]
-    overlay = plan.file.overlay
-    return guard.floor(overlay.type, overlay.udp_port, family=plan.file.underlay.carrier, peers=peers)

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
-from netplan.agent.protocol.node_json import EspOptional, NodeJson, NodeJsonOptional, Peer, PeerOptional
+from netplan.agent.protocol.node_json import EspOptional, NodeJson, NodeJsonOptional, PeerOptional
+from netplan.bundle.json_text import dump_lines
 from netplan.bundle.overlay import overlay_facts
+from netplan.bundle.peer_table import NODE_SCHEMA, hosts_of, whole
 from netplan.ipsec import swanctl, trap_any
-from netplan.ipsec.xfrm_interfaces import Interface, interfaces
+from netplan.ipsec.xfrm_interfaces import interfaces
 from netplan.model.node import Node
 from netplan.model.proposals import esp_proposal, ike_proposal
-from netplan.plan.fabric import Connection, Fabric, Pair, PairClass
+from netplan.plan.classes import PairClass
+from netplan.plan.fabric import Fabric
 from netplan.plan.types import Plan
 from netplan.stack import wire_size
 
-SCHEMA = 1
-
 
 def node_facts(plan: Plan, node: Node) -> NodeJson:
-    """Return ``node.json`` of one node; :mod:`netplan.agent.protocol` says what each key means."""
-    inside = interfaces(plan, node)
-    return {
-        "schema": SCHEMA,
+    """Return ``node.json`` of one node as the agent gets it; :mod:`netplan.agent.protocol` says what each key means."""
+    return whole(json.loads(node_text(plan, node)), hosts_of(plan.as_json()))
+
+
+def node_text(plan: Plan, node: Node) -> str:
+    """Return ``node.json`` of one node as the bundle holds it: peers as rows of pair, peer, class and initiator (1 or
+    0), with route-based tunnels the interface's number, too; see :mod:`.peer_table`."""
+    classes: dict[str, dict[str, Any]] = {}
+    main = {c.name: c for c in plan.main.neighbours(node).classes}
+    everywhere = {**main}
+    for fabric in plan.additional:
+        if (local := fabric.at(node)) is not None:
+            everywhere |= {f"{fabric.name}/{c.name}": c for c in fabric.neighbours(local).classes}
+    rows = _rows(plan, node, classes)
+    document = {
+        "schema": NODE_SCHEMA,
         "id": node.id,
         "name": node.name,
         "cluster": plan.file.name,
@@ -31,42 +46,60 @@ def node_facts(plan: Plan, node: Node) -> NodeJson:
         "overlay": overlay_facts(plan, node),
         "mtu": {"pod": plan.pod_mtu},
         "auth": plan.file.ipsec.auth,
-        "needs": _needs(plan, node),
+        "needs": _needs(main.values()),
         "protect": plan.file.ipsec.protect,
         **_wildcard(plan),
         "clear": plan.file.ipsec.clear if plan.file.ipsec.protect == "hosts" else [],
         "esp": {
-            "negotiated": _negotiated(c.pair.pair_class for c in plan.connections(node)),
+            "negotiated": _negotiated(everywhere.values()),
             "mode": plan.file.ipsec.mode.upper(),
             **_route(plan),
         },
-        "peers": [
-            *(_peer(plan, node, peer, pair, inside.get(pair.id)) for peer, pair in plan.peers(node)),
-            *(_on_network(plan, c) for fabric in plan.additional for c in fabric.connections(node)),
-        ],
+        "classes": list(classes.values()),
     }
+    return dump_lines(document)[:-2] + f',\n"peers": {rows}}}\n'  # but for the last brace
 
 
-def _peer(plan: Plan, node: Node, peer: Node, pair: Pair, interface: Interface | None) -> Peer:
-    """A peer on the main network."""
-    return {
-        "id": peer.id,
-        "pair": pair.id,
-        "name": peer.name,
-        "address": peer.address,
-        "overlay_address": peer.overlay_address,
-        **_pod_cidr(plan, peer),
-        "initiator": pair.initiator.id == node.id,
-        "encap": pair.pair_class.nat_t,
-        "link_mtu": pair.pair_class.link_mtu,
+def _rows(plan: Plan, node: Node, classes: dict[str, dict[str, Any]]) -> str:
+    """Return a row a peer, as JSON: ids and numbers only, so no value needs an escape. Adds the classes of pairs that
+    the rows refer to, by their place."""
+    rows: list[str] = []
+    inside = interfaces(plan, node)
+    for fabric in plan.fabrics:
+        local = fabric.at(node)
+        if local is None:
+            continue
+        near = fabric.neighbours(local)
+        place = {}
+        for name, found in {c.name: c for c in near.classes}.items():
+            place[name] = len(classes)
+            classes[f"{fabric.name}/{name}"] = _on_network(plan, fabric, found) if fabric.name else _class(plan, found)
+        on_interface = inside and not fabric.name
+        rows += [
+            f'["{pair}","{peer.id}",{place[found.name]},{starts:d}'
+            + (f",{inside[pair].number}]" if on_interface else "]")
+            for peer, pair, starts, found in near
+        ]
+    return "[" + ",\n".join(rows) + "]"
+
+
+def _class(plan: Plan, found: PairClass) -> dict[str, Any]:
+    """What the pairs of a class have in common on the main network."""
+    common = {
+        "encap": found.nat_t,
+        "link_mtu": found.link_mtu,
         "inner_mtu": plan.pod_mtu,
-        "outer_packet": plan.outer_packet(pair.pair_class),
-        "packet": pair.pair_class.preferred.overlay_stack.text,
-        "children": swanctl.children(plan, pair),
-        "negotiated": _negotiated([pair.pair_class]),
-        **_between_hosts(plan, pair.pair_class),
-        **_interface(interface),
+        "outer_packet": plan.outer_packet(found),
+        "packet": found.preferred.overlay_stack.text,
+        "negotiated": _negotiated([found]),
+        **_between_hosts(plan, found),
     }
+    made = {"common": common, "children": _children(plan), "routed": bool(plan.file.overlay_facts)}
+    return {**made, "device_mtu": plan.main.host_mtu(found)[0]} if plan.file.ipsec.xfrm_interface else made
+
+
+def _children(plan: Plan) -> list[str]:
+    return [name.removeprefix("-") for name in swanctl.child_suffixes(plan)]
 
 
 def _networks(plan: Plan, node: Node) -> NodeJsonOptional:
@@ -89,38 +122,24 @@ def _route(plan: Plan) -> EspOptional:
     return {"route": True} if plan.file.ipsec.xfrm_interface else {}
 
 
-def _pod_cidr(plan: Plan, peer: Node) -> PeerOptional:
-    return {"pod_cidr": peer.pod_cidr} if plan.file.overlay_facts else {}
-
-
-def _on_network(plan: Plan, connection: Connection) -> Peer:
-    """A peer on an additional network: only the packets between the hosts concern it, so its full packet is theirs."""
-    fabric, local, remote, pair = connection.fabric, connection.local, connection.remote, connection.pair
-    sizes, found = _host_mtu(fabric, pair.pair_class), pair.pair_class
+def _on_network(plan: Plan, fabric: Fabric, found: PairClass) -> dict[str, Any]:
+    """The same on an additional network: only packets between the hosts concern it, so its full packet is theirs."""
+    sizes = _host_mtu(fabric, found)
     stack = fabric.host_stack(found.preferred.proposal, found.nat_t)
-    identities: PeerOptional = {"identity": remote.identity, "own_identity": local.identity} if remote.identity else {}
-    return {
-        "id": remote.id,
-        "pair": pair.id,
-        "network": fabric.name,
-        "name": f"{remote.name} ({fabric.name})",
-        "address": remote.address,
-        "local": local.address,
-        **identities,
-        "initiator": connection.initiates,
+    common = {
         "encap": found.nat_t,
         "link_mtu": found.link_mtu,
         "inner_mtu": sizes["host_mtu"],
         "outer_packet": wire_size(stack, sizes["host_mtu"]),
-        "children": swanctl.children(plan, pair),
         "negotiated": _negotiated([found]),
         **sizes,
     }
+    return {"network": fabric.name, "common": common, "children": _children(plan)}
 
 
-def _needs(plan: Plan, node: Node) -> list[str]:
+def _needs(classes: Iterable[PairClass]) -> list[str]:
     """Return charon's names of every algorithm that a node offers to its peers."""
-    offers = {pair.pair_class.offer for _, pair in plan.peers(node)}
+    offers = {found.offer for found in classes}
     found: set[str] = set()
     for offer in offers:
         for text in offer.esp:
@@ -143,11 +162,6 @@ def _host_mtu(fabric: Fabric, pair_class: PairClass) -> PeerOptional:
     low, high = fabric.host_mtu(pair_class)
     refuses = fabric.family == "ipv4" or fabric.mode == "tunnel"
     return {"host_mtu": low, "host_over": high + 1} if refuses else {"host_mtu": low}
-
-
-def _interface(found: Interface | None) -> PeerOptional:
-    """With ``xfrm_interface``: the XFRM interface towards the peer."""
-    return {"if_id": found.number, "device": found.name, "device_mtu": found.mtu} if found else {}
 
 
 def _negotiated(classes: Iterable[PairClass]) -> list[str]:

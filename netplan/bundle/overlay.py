@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from netplan.agent.protocol.node_json import Device, OverlayOptional
 from netplan.agent.protocol.node_json import Overlay as NodeOverlay
-from netplan.host.overlay import Endpoint, Overlay, devices, kind
+from netplan.host.overlay import Endpoint, Overlay, kind
+from netplan.model.ids import peer_device
 from netplan.model.node import Node
 from netplan.plan.notes import sum_of
 from netplan.plan.types import Plan
@@ -36,11 +37,13 @@ def overlay_facts(plan: Plan, node: Node) -> NodeOverlay:
         tunnel, device = made.names(plan.file.underlay.carrier, overlay.vni, overlay.udp_port)
         links = [{"name": device, "mtu": plan.pod_mtu}] if device else []
     else:
-        for name, reached in devices(overlay_of(plan), [endpoint(peer) for peer in plan.others(node)]):
-            link: Device = {"name": name, "mtu": plan.pod_mtu}
-            if overlay.type != "vxlan":
-                link["peer"] = reached[0].id
-            links.append(link)
+        if overlay.type == "vxlan":
+            links.append({"name": overlay.device, "mtu": plan.pod_mtu})
+        else:
+            links += [
+                {"name": peer_device(overlay.type, peer.id), "mtu": plan.pod_mtu, "peer": peer.id}
+                for peer in plan.others(node)
+            ]
     maker: OverlayOptional = {}
     traits: OverlayOptional = {}
     if made is not None:

@@ -1,12 +1,13 @@
 """Maps a function over independent items on every processor, in the order of the items.
 
-Used where one processor would be busy for minutes: the files of a cluster with hundreds of hosts.
+Used where one processor would be busy for long: the files of a cluster with hundreds of hosts.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -17,7 +18,8 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 MANY = 150  # items; for fewer, starting processes costs more time than it saves
-CHUNK = 4  # items that one process takes at once
+CHUNK = 4  # items that one process takes at once, at least
+CHUNKS = 200  # and how many times it takes some, at most
 _begun: list[Any] = []  # in a worker: what to call, and what every call is given
 
 
@@ -31,10 +33,12 @@ def each(make: Callable[[Shared, Item], Made], shared: Shared, items: Sequence[I
         for item in items:
             yield make(shared, item)
         return
-    # spawn: the planner has threads, and a forked copy of them may hold a lock for ever
-    pool = ProcessPoolExecutor(processors, get_context("spawn"), _begin, (make, shared))
+    # A copy of this process has everything at once; but a copy of one with threads, which the planner has, may hold a
+    # lock for ever.
+    context = get_context("fork" if threading.active_count() == 1 else "spawn")
+    pool = ProcessPoolExecutor(processors, context, _begin, (make, shared))
     try:
-        yield from pool.map(_make, items, chunksize=CHUNK)
+        yield from pool.map(_make, items, chunksize=max(CHUNK, len(items) // CHUNKS))
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -7,12 +7,13 @@ import functools
 import hashlib
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from netplan.agent.protocol.node_json import FileEntry, NodeJson
-from netplan.bundle.manifest import digest_of
+from netplan.bundle.manifest import by_node, entries_digest, root_digest
+from netplan.bundle.peer_table import Hosts
 from netplan.bundle.schema import (
     MAX_FILE,
     SHOWN,
@@ -20,26 +21,30 @@ from netplan.bundle.schema import (
     Manifest,
     Release,
     checked_manifest,
+    parse_hosts,
     parse_json,
     parse_node,
 )
 from netplan.files import read_regular
 from netplan.inputs.path_kinds import MANIFEST, MAX_MANIFEST, wanted
-from netplan.problems import Location, Problem, ProblemError, fail, present, printable, quoted
+from netplan.problems import Location, Problem, ProblemError, fail, printable, quoted
 from netplan.refusals import refusals, refused
+
+MISSING = "the manifest names it, but it is missing"
+PLAN = "plan.json"
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A bundle that was read and checked. ``manifest`` is its content, ``directory`` its path.
 
-    ``contents``: SHA-256 -> packed content of every file of a node, and of plan.json. What was checked is what is used:
-    nothing reads the directory again.
+    ``contents``: SHA-256 -> packed content of files of nodes, and of plan.json. What was checked is what is used: a
+    file that is not in it yet is opened once, checked and kept; nothing reads it again.
     """
 
     directory: Path
     manifest: Manifest
-    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    contents: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def digest(self) -> str:
@@ -61,25 +66,47 @@ class Bundle:
         """Path inside the bundle -> what the manifest says of the file."""
         return {entry["path"]: entry for entry in self.manifest["files"]}
 
+    @functools.cached_property
+    def _hosts(self) -> Hosts:
+        """The hosts of plan.json, to which every node.json refers."""
+        where = str(self.directory / PLAN)
+        return parse_hosts(self.content(PLAN), where)
+
     def node(self, node: str) -> NodeJson:
-        """Return ``node.json`` of a node, checked. Raises ProblemError."""
+        """Return ``node.json`` of a node, with all that it refers to, checked. Raises ProblemError."""
         path = f"nodes/{node}/node.json"
-        return parse_node(self.content(path), node, self.manifest, str(self.directory / path))
+        return parse_node(self.content(path), node, self.manifest, self._hosts, str(self.directory / path))
 
     def installed(self) -> dict[str, list[FileEntry]]:
         """Return, for each node id, the files that are installed there (``node.json`` is not), by their path there."""
         found: dict[str, list[FileEntry]] = {}
-        for node, entries in _by_node(self.manifest["files"]).items():
+        for node, entries in by_node(self.manifest["files"])[1].items():
             inside = [(entry["path"].removeprefix(f"nodes/{node}"), entry) for entry in entries]
             found[node] = [{**entry, "path": path} for path, entry in inside if path != "/node.json"]
         return found
 
+    def check_node(self, node: str) -> None:
+        """Check every file of one node, and plan.json, as :func:`read` does with all of them. Raises ProblemError."""
+        problems: list[Problem] = []
+        for path in (PLAN, *(path for path in self.entries if path.startswith(f"nodes/{node}/"))):
+            try:
+                self.content(path)
+            except ProblemError as error:
+                problems += error.problems
+        _raise(problems)
+
     def content(self, path: str) -> bytes:
-        """Return the content of a file of a node. Raises ProblemError for one that the bundle does not have."""
+        """Return the content of a file, which is what the manifest says. Raises ProblemError for any other."""
         found = self.entries.get(path)
         if found is None:
             fail("IPP503", "a file that every bundle has is missing", location=Location(str(self.directory / path)))
-        return unpacked(present(self.contents.get(found["sha256"]), f"the content of {path}"))
+        if found["sha256"] not in self.contents:
+            with refusals(None, "read", "IPP502"):
+                data = _read(self.directory, path, found["sha256"])
+            if isinstance(data, Problem):
+                raise ProblemError([data])
+            self.contents[found["sha256"]] = zlib.compress(data, 1)
+        return unpacked(self.contents[found["sha256"]])
 
 
 def unpacked(content: bytes) -> bytes:
@@ -87,10 +114,11 @@ def unpacked(content: bytes) -> bytes:
     return zlib.decompress(content)
 
 
-def read(directory: Path) -> Bundle:
+def read(directory: Path, *, files: bool = True) -> Bundle:
     """Read a bundle and check that every file is there, none is extra and every digest matches. Raises ProblemError.
 
-    Each file is opened once. What the manifest may say is in :mod:`netplan.bundle.schema`.
+    Each file is opened once. What the manifest may say is in :mod:`netplan.bundle.schema`. Without ``files`` only the
+    manifest is read, and checked in itself; a file is checked when it is asked for.
     """
     path = directory / MANIFEST
     wanted("bundle", directory)
@@ -104,58 +132,67 @@ def read(directory: Path) -> Bundle:
         raise ProblemError(refused(error, path, "read", "IPP502")) from None
     contents: dict[str, bytes] = {}
     with refusals(None, "read", "IPP502"):
-        problems = _unlike(directory, {e["path"]: e for e in document["files"]}, contents)
-    if not problems and digest_of(document["files"]) != document["digest"]:
-        problems.append(Problem("IPP503", "the manifest's own digest is wrong", location=Location(str(path))))
-    for node, own in _by_node(document["files"]).items():
-        if not problems and digest_of(own) != document["nodes"][node]["digest"]:
-            problems.append(
-                Problem("IPP503", f"the digest of node {quoted(node)} is wrong", location=Location(str(path)))
-            )
-    if problems:
-        more = len(problems) - SHOWN
-        raise ProblemError(problems[:SHOWN] + ([Problem("IPP503", f"and {more} more")] if more > 0 else []))
+        problems = _unlike(directory, {e["path"]: e for e in document["files"]}, contents) if files else []
+    _raise(problems or list(_wrong_digests(document, Location(str(path)))))
     return Bundle(directory, document, contents)
 
 
-def _by_node(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """Return the entries of each node, in the order of the manifest."""
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry["path"].startswith("nodes/"):
-            found.setdefault(entry["path"].split("/")[1], []).append(entry)
-    return found
+def _raise(problems: list[Problem]) -> None:
+    """Raise ProblemError where there is a problem, with a bounded number of them."""
+    more = len(problems) - SHOWN
+    if problems:
+        raise ProblemError(problems[:SHOWN] + ([Problem("IPP503", f"and {more} more")] if more > 0 else []))
+
+
+def _wrong_digests(document: Manifest, where: Location) -> Iterator[Problem]:
+    """Generate which digests of a manifest don't follow from its entries."""
+    rest, nodes = by_node(document["files"])
+    found = {node: entries_digest(own) for node, own in nodes.items()}
+    if root_digest(rest, found) != document["digest"]:
+        yield Problem("IPP503", "the manifest's own digest is wrong", location=where)
+        return
+    for node, about in document["nodes"].items():
+        if found[node] != about["digest"]:
+            yield Problem("IPP503", f"the digest of node {quoted(node)} is wrong", location=where)
 
 
 def _unlike(directory: Path, entries: Mapping[str, Entry], contents: dict[str, bytes]) -> list[Problem]:
     """Return how the files below a bundle differ from its manifest's ``entries``; fill ``contents``. Raises OSError."""
     problems = []
-
-    def wrong(name: str, message: str, hint: str | None = None) -> None:
-        problems.append(Problem("IPP503", message, location=Location(printable(str(directory / name))), hint=hint))
-
     missing = set(entries)
     for name in _names(directory):
         if name not in entries:
-            wrong(name, "not in the manifest")
+            problems.append(_wrong(directory, name, "not in the manifest"))
             continue
         missing.discard(name)
         sha256 = entries[name]["sha256"]
-        try:
-            data = read_regular(directory / name, MAX_FILE)
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.ENXIO):
-                raise
-            wrong(name, "a symbolic link" if error.errno == errno.ELOOP else f"can't be used: {error.strerror}")
-            continue
-        if hashlib.sha256(data).hexdigest() != sha256:
-            hint = "change the plan and render again; apply takes only what was rendered"
-            wrong(name, "changed after it was rendered: its digest is not the manifest's", hint)
-        elif name.startswith(("nodes/", "plan.json")) and sha256 not in contents:
+        data = _read(directory, name, sha256)
+        if isinstance(data, Problem):
+            problems.append(data)
+        elif name.startswith(("nodes/", PLAN)) and sha256 not in contents:
             contents[sha256] = zlib.compress(data, 1)
-    for name in sorted(missing):
-        wrong(name, "the manifest names it, but it is missing")
-    return problems
+    return problems + [_wrong(directory, name, MISSING) for name in sorted(missing)]
+
+
+def _read(directory: Path, name: str, sha256: str) -> bytes | Problem:
+    """Return the content of a regular file that has this digest, or what is wrong with it. Raises OSError."""
+    try:
+        data = read_regular(directory / name, MAX_FILE)
+    except FileNotFoundError:
+        return _wrong(directory, name, MISSING)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EINVAL, errno.EFBIG, errno.ENXIO):
+            raise
+        said = "a symbolic link" if error.errno == errno.ELOOP else f"can't be used: {error.strerror}"
+        return _wrong(directory, name, said)
+    if hashlib.sha256(data).hexdigest() == sha256:
+        return data
+    hint = "change the plan and render again; apply takes only what was rendered"
+    return _wrong(directory, name, "changed after it was rendered: its digest is not the manifest's", hint)
+
+
+def _wrong(directory: Path, name: str, message: str, hint: str | None = None) -> Problem:
+    return Problem("IPP503", message, location=Location(printable(str(directory / name))), hint=hint)
 
 
 def _names(directory: Path) -> Iterator[str]:

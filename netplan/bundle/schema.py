@@ -6,19 +6,20 @@ import ipaddress
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, NoReturn, NotRequired, cast
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, NoReturn, NotRequired
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from netplan.agent.places import OWNER, mode_at
 from netplan.agent.protocol.node_json import NodeJson
-from netplan.bundle.node_json import SCHEMA
+from netplan.bundle.peer_table import NODE_SCHEMA, Hosts, Kind, hosts_of, whole
 from netplan.model.ids import CLUSTER_NAME, HOST_NAME, ID
 from netplan.model.shapes import CONFIG, adapter
 from netplan.problems import Location, Problem, ProblemError, fail, quoted
 
+SCHEMA = 2  # of a manifest; 2: digests by node, and a node.json that refers to plan.json
 MAX_FILE = 64 << 20  # bytes of one file
 MAX_FILES = 4_000_000  # 1,000 nodes with a tunnel for each pair have half of them
 SHOWN = 50  # problems; of more, their number is said
@@ -73,6 +74,7 @@ class Manifest(TypedDict):
 
 
 _MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Manifest)
+_ROWS = ([str, str, int, int], [str, str, int, int, int])
 _ID = r"n-[0-9a-f]{12}"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,100}"
 _ON_NODE = re.compile(rf"nodes/({_ID})(/.+)", re.DOTALL)
@@ -120,6 +122,12 @@ def checked_manifest(document: object, where: str) -> Manifest:
     return found
 
 
+def checked_head(document: Mapping[str, Any], where: str) -> Manifest:
+    """Return a manifest without its files, which are never checked twice. Raises ProblemError as for a whole one."""
+    head: Manifest = _checked(_MANIFEST, {**document, "files": []}, "unreadable manifest", where)
+    return head
+
+
 RENDER = "a bundle is taken as `ipsecplan render` of this version writes it: render again"
 
 
@@ -165,17 +173,47 @@ def mode_of(path: str) -> str | None:
     return "0644" if _FOR_PEOPLE.fullmatch(path) else None
 
 
-def parse_node(raw: bytes, node: str, manifest: Manifest, where: str) -> NodeJson:
-    """Return ``node.json`` of a node, whose types, ids, addresses and sizes hold. Raises ProblemError."""
+def parse_hosts(raw: bytes, where: str) -> Hosts:
+    """Return the hosts of ``plan.json``; what a node's peers take of them is checked there. Raises ProblemError."""
     document = parse_json(raw, where)
-    found = cast(NodeJson, _checked(adapter(NodeJson), document, "unreadable node.json", where))
+    try:
+        return hosts_of(document)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        fail("IPP502", "unreadable plan.json: it has no hosts", location=Location(where), hint=RENDER)
+
+
+def parse_node(raw: bytes, node: str, manifest: Manifest, hosts: Hosts, where: str) -> NodeJson:
+    """Return ``node.json`` of a node as it is with all that it refers to, whose types, ids, addresses and sizes hold.
+
+    Raises ProblemError.
+    """
+    document = parse_json(raw, where)
+    if not isinstance(document, dict):
+        fail("IPP502", "unreadable node.json: it is no object", location=Location(where), hint=RENDER)
+    _checked(adapter(list[Kind]), document.get("classes"), "unreadable node.json: classes", where)
+    if wrong := next(_wrong_rows(document.get("peers"), len(document["classes"])), None):
+        fail("IPP502", f"unreadable node.json: {wrong}", location=Location(where), hint=RENDER)
+    found = whole(document, hosts, where)
+    _checked(adapter(NodeJson), found, "unreadable node.json", where)  # strict, so what it returns is what it got
     if wrong := next(_wrong_facts(found, node, manifest), None):
         fail("IPP502", f"unreadable node.json: {wrong}", location=Location(where), hint=RENDER)
     return found
 
 
+def _wrong_rows(rows: object, classes: int) -> Iterator[str]:
+    """Generate what is wrong with the rows of peers: pair, peer, place of the class, 0 or 1, perhaps a number."""
+    if not isinstance(rows, list):
+        yield "its peers are no list"
+        return
+    for row in rows:
+        if not isinstance(row, list) or [type(value) for value in row] not in _ROWS:
+            yield "a row of a peer has another form"
+        elif not 0 <= row[2] < classes or row[3] not in (0, 1):
+            yield f"the row of {quoted(row[1])} names a class that is not there, or another number than 0 and 1"
+
+
 def _wrong_facts(found: NodeJson, node: str, manifest: Manifest) -> Iterator[str]:
-    if (found["schema"], found["id"], found["name"]) != (SCHEMA, node, manifest["nodes"][node]["name"]):
+    if (found["schema"], found["id"], found["name"]) != (NODE_SCHEMA, node, manifest["nodes"][node]["name"]):
         yield "it is about another node"
     if found["cluster"] != manifest["cluster"]:
         yield "it is about another cluster"

@@ -11,7 +11,7 @@ from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.table import table_lines
 from netplan.explain.text import ledger_table
-from netplan.plan.fabric import PairClass
+from netplan.plan.classes import PairClass
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
 

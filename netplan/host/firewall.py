@@ -137,8 +137,8 @@ def of_node(plan: Plan, node: Node) -> tuple[dict[str, str], list[str]]:
     know, so with them the NAT's address has to be added by hand.
     """
     wanted = plan.file.firewall
-    connections = list(plan.connections(node))
-    if wanted.kind == "none" or not connections:
+    connections = [] if wanted.kind == "none" else list(plan.connections(node))
+    if not connections:
         return {}, []
     openings = Openings(
         peers=tuple(c.remote.address for c in connections),

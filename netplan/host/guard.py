@@ -7,6 +7,7 @@ IPsec database hold while the table is missing (`nft flush ruleset`).
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ SCRIPTS = ("revert.sh", "guard.sh")  # POSIX shell
 PARTS = {"revert.sh": ("revert-acts.sh", "revert-looks.sh")}  # put into it, so that a node has all of it or nothing
 ROUTE_SCRIPT = "route.sh"  # with XFRM interfaces only
 PROTOCOLS = {"gre": 47, "ipip": 4}  # overlays without ports, by IANA protocol number
+PEER = "@"  # in a release's block policies: the peer's address
 FLOOR_PRIORITY = 4_000_050  # far behind the last of strongSwan's classes, and a number that nobody else would choose
 
 
@@ -60,7 +62,7 @@ def ruleset(
         them += [peer for own, others in networks if _family(own) == kind for peer in others]
         from_here = "" if services is None else f"{header} saddr {_one_or_more(mine)} "
         to, by = (f"{header} daddr @{name} ", f"{header} saddr @{name} ") if peers is not None else ("", "")
-        addresses = [str(ipaddress.ip_address(peer)) for peer in them]
+        addresses = [canonical(peer) for peer in them]
         sides.append({"name": name, "family": kind, "peers": addresses, "to": to, "by": by, "own": from_here})
     return render(
         "nft/guard.nft.j2",
@@ -69,9 +71,15 @@ def ruleset(
         named=peers is not None,
         sides=sides,
         services=services,
-        inside=[(str(ipaddress.ip_address(peer)), device) for peer, device in inside],
+        inside=[(canonical(peer), device) for peer, device in inside],
         family=family,
     )
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def canonical(address: str) -> str:
+    """Return an address as Python writes it. Raises ValueError on anything else, so that nothing else is printed."""
+    return str(ipaddress.ip_address(address))
 
 
 def _family(address: str) -> str:
@@ -79,7 +87,7 @@ def _family(address: str) -> str:
 
 
 def _one_or_more(addresses: Sequence[str]) -> str:
-    found = [str(ipaddress.ip_address(address)) for address in addresses]
+    found = [canonical(address) for address in addresses]
     return found[0] if len(found) == 1 else "{ " + ", ".join(found) + " }"
 
 
@@ -89,14 +97,19 @@ def floor(overlay: str, port: int, *, family: str, peers: Sequence[str]) -> str:
     ``peers`` are underlay addresses. A policy of charon for the same packets goes before them.
     The source is any, because the kernel takes one policy a selector and charon's own names our address.
     """
+    policy, *addresses = floor_list(overlay, port, family=family, peers=peers).splitlines(keepends=True)
+    before, behind = policy.split(PEER)
+    return "".join(f"{before}{address.rstrip()}{behind}" for address in addresses)
+
+
+def floor_list(overlay: str, port: int, *, family: str, peers: Sequence[str]) -> str:
+    """Return the block policies as a release has them: one policy with ``@`` for the peer's address, then a line of
+    each peer's address. The agent makes the lines of :func:`floor` of it, without peers that have to wait."""
     anywhere, width = ("::/0", 128) if family == "ipv6" else ("0.0.0.0/0", 32)
     packets = f"proto udp dport {port}" if port else f"proto {PROTOCOLS[overlay]}"
-    addresses = [str(ipaddress.ip_address(peer)) for peer in peers]
-    return "".join(
-        f"xfrm policy update dir out src {anywhere} dst {address}/{width} {packets}"
-        f" action block priority {FLOOR_PRIORITY}\n"
-        for address in addresses
-    )
+    policy = f"xfrm policy update dir out src {anywhere} dst {PEER}/{width} {packets}"
+    lines = [f"{policy} action block priority {FLOOR_PRIORITY}", *map(canonical, peers)]
+    return "\n".join(lines) + "\n"
 
 
 def units() -> dict[str, str]:

@@ -1,31 +1,33 @@
-"""Plan to swanctl.conf, and back: what is rendered is read by an independent reader and compared before it is kept.
+"""What a swanctl.conf of ours means: said from the plan, and read from a parsed file, so that the two can be compared.
+:mod:`.connections` writes the file.
 
 Sources: swanctl.opt and the settings grammar of strongSwan 5.9.8; section references need 5.7 or later.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from dataclasses import dataclass
 from typing import Any
 
-from netplan.ipsec.swanctl_parser import Settings, read
-from netplan.ipsec.xfrm_interfaces import interfaces
+from netplan.ipsec.swanctl_parser import Settings
 from netplan.model.lifetimes import duration, responder, seconds
 from netplan.model.node import Node
-from netplan.model.topology import Offer
 from netplan.plan.fabric import Connection, Pair
 from netplan.plan.types import Plan
 from netplan.problems import DefectError, present, quoted
-from netplan.templates.render import render
 
 START_ACTIONS = ("none", "trap")
 CA_FILES = "ipsecplan-ca.pem, ipsecplan-ca-next.pem"  # the second is the first unless a new CA takes over
 CLEAR = "ipsecplan-clear"  # the connection that holds what stays clear with protect: hosts; it has no peer
+# IANA's numbers: their names are in /etc/protocols, which a small system lacks, and charon then takes no connection
+NUMBERS = {"tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}
+UDP = NUMBERS["udp"]
 ND = {"solicit": 135 << 8, "advert": 136 << 8}  # ICMPv6 type and code as a port: without them no IPv6 peer is found
 AUTH = {"certificates": "pubkey", "psk": "psk", "raw-keys": "pubkey"}
 # Half of the 32-bit sequence numbers: with the tenth that strongSwan adds, an SA ends before they wrap (RFC 4303 3.3.3)
 REKEY_PACKETS = 2**31
+_PROTOCOL = re.compile(r"\[(tcp|udp|sctp|ipv6-icmp)\b")
 
 
 def quote(value: object) -> str:
@@ -42,88 +44,9 @@ def quote(value: object) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionTemplate:
-    """What many connections of a node share, rendered once: role, proposals, encapsulation. ``name`` is its section."""
-
-    name: str
-    role: str
-    ike: str
-    esp: str
-    nat_t: bool
-    ike_life: str
-    child_life: str
-    packets: int
-
-
-def connection_templates(plan: Plan, node: Node) -> tuple[list[ConnectionTemplate], list[dict[str, str]]]:
-    """Return the templates of a node's connections, and the connections in peer order, additional networks last."""
-    same: dict[tuple[bool, Offer, bool], ConnectionTemplate] = {}
-    connections = []
-    inside = interfaces(plan, node)
-    for connection in plan.connections(node):
-        local, remote, pair = connection.local, connection.remote, connection.pair
-        initiator, found = connection.initiates, pair.pair_class
-        template = same.get((initiator, found.offer, found.nat_t))
-        if template is None:
-            ike, child = (_life(plan, kind, initiator) for kind in ("ike", "child"))
-            template = ConnectionTemplate(
-                name=f"ipsecplan-{len(same) + 1}",
-                role="initiator" if initiator else "responder",
-                ike=",".join(found.offer.ike),
-                esp=",".join(found.offer.esp),
-                nat_t=found.nat_t,
-                ike_life=duration(ike),
-                child_life=duration(child),
-                packets=REKEY_PACKETS if initiator else responder(REKEY_PACKETS),
-            )
-            same[initiator, found.offer, found.nat_t] = template
-        connections.append(
-            {
-                "pair": pair.id,
-                "peer": remote.id,
-                "remote": remote.ike,
-                "address": remote.address,
-                "template": template.name,
-                "local": local.address if connection.fabric.name else "",
-                "identity": local.identity,
-                "if_id": str(inside[pair.id].number) if pair.id in inside else "",
-            }
-        )
-    return list(same.values()), connections
-
-
-def _life(plan: Plan, kind: str, initiator: bool) -> int:
+def life(plan: Plan, kind: str, initiator: bool) -> int:
     life = present(seconds(getattr(plan.file.ipsec.lifetimes, kind)), f"the lifetime of {kind}")
     return life if initiator else responder(life)
-
-
-def connection_file(plan: Plan, node: Node) -> str:
-    """Return ``ipsecplan.conf`` of one node. Raises DefectError if it does not read back as the plan says."""
-    templates, connections = connection_templates(plan, node)
-    text = render(
-        "swanctl/ipsecplan.conf.j2",
-        {"q": quote, "public_key_file": public_key_file},
-        cluster=plan.file.name,
-        mode=plan.file.ipsec.mode,
-        port=plan.file.overlay.udp_port,
-        local=node,
-        auth=plan.file.ipsec.auth,
-        hosts=plan.file.ipsec.protect == "hosts",
-        clear=bypass_selectors(plan, node),
-        templates=templates,
-        connections=connections,
-        unique="no" if plan.file.ipsec.topology.shape == "trap-any" else "replace",
-    )
-    settings = read(text + start_file("none"))
-    found = connections_of(settings)
-    if bypassed(settings) != bypass_selectors(plan, node):
-        raise DefectError(f"what stays clear on {node.id} does not read back as planned")
-    inside = {pair: interface.number for pair, interface in interfaces(plan, node).items()}
-    wanted = {c.pair.id: expected(plan, c, inside.get(c.pair.id, 0)) for c in plan.connections(node)}
-    if found != wanted:
-        raise DefectError(f"the rendered swanctl.conf of {node.id} does not read back as planned")
-    return text
 
 
 def start_file(action: str) -> str:
@@ -147,7 +70,7 @@ def expected(plan: Plan, connection: Connection, number: int = 0) -> dict[str, A
     child = {
         "mode": plan.file.ipsec.mode,
         "esp_proposals": list(pair.pair_class.offer.esp),
-        "rekey_time": duration(_life(plan, "child", initiator)),
+        "rekey_time": duration(life(plan, "child", initiator)),
         "rekey_packets": str(2**31 if initiator else 2**31 * 5 // 4),
         "start_action": "none",
     }
@@ -156,7 +79,7 @@ def expected(plan: Plan, connection: Connection, number: int = 0) -> dict[str, A
         "mobike": "no",
         "encap": "yes" if pair.pair_class.nat_t else "no",
         "proposals": list(pair.pair_class.offer.ike),
-        "rekey_time": duration(_life(plan, "ike", initiator)),
+        "rekey_time": duration(life(plan, "ike", initiator)),
         "local_addrs": local.address,
         "remote_addrs": remote.address,
         "if_id": (str(number), str(number)),
@@ -175,8 +98,8 @@ def expected(plan: Plan, connection: Connection, number: int = 0) -> dict[str, A
         "children": {
             name: {**child, "local_ts": local_ts, "remote_ts": remote_ts}
             for name, (local_ts, remote_ts) in {
-                f"{pair.id}-out": ("dynamic[udp]", f"dynamic[udp/{port}]"),
-                f"{pair.id}-in": (f"dynamic[udp/{port}]", "dynamic[udp]"),
+                f"{pair.id}-out": (f"dynamic[{UDP}]", f"dynamic[{UDP}/{port}]"),
+                f"{pair.id}-in": (f"dynamic[{UDP}/{port}]", f"dynamic[{UDP}]"),
                 f"{pair.id}-all": ("dynamic", "dynamic"),
             }.items()
             if name in children(plan, pair)
@@ -191,7 +114,12 @@ def public_key_file(peer: str) -> str:
 
 def children(plan: Plan, pair: Pair) -> list[str]:
     """Return the names of a pair's children: one for each direction of the overlay, or one for everything."""
-    return [f"{pair.id}-all"] if plan.file.ipsec.protect == "hosts" else [f"{pair.id}-out", f"{pair.id}-in"]
+    return [pair.id + suffix for suffix in child_suffixes(plan)]
+
+
+def child_suffixes(plan: Plan) -> tuple[str, ...]:
+    """Return what the names of a pair's children have behind the pair's id; a node sends on the first."""
+    return ("-all",) if plan.file.ipsec.protect == "hosts" else ("-out", "-in")
 
 
 def bypass_selectors(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
@@ -204,23 +132,29 @@ def bypass_selectors(plan: Plan, node: Node) -> dict[str, tuple[str, str]]:
         return {}
     found = {}
     addresses = [node.address, *(at.address for at in node.network_addresses)]
-    for number, address in enumerate(addresses):
+    for place, address in enumerate(addresses):
         own, anyone = (f"{address}/128", "::/0") if ":" in address else (f"{address}/32", "0.0.0.0/0")
-        word = f"clear-{number}" if number else "clear"
+        word = f"clear-{place}" if place else "clear"
         for service in plan.file.ipsec.clear:
             protocol, _, port = service.partition("/")
-            found[f"{word}-{protocol}-{port}-in"] = (f"{own}[{protocol}/{port}]", f"{anyone}[{protocol}]")
-            found[f"{word}-{protocol}-{port}-out"] = (f"{own}[{protocol}]", f"{anyone}[{protocol}/{port}]")
+            number = NUMBERS[protocol]
+            found[f"{word}-{protocol}-{port}-in"] = (f"{own}[{number}/{port}]", f"{anyone}[{number}]")
+            found[f"{word}-{protocol}-{port}-out"] = (f"{own}[{number}]", f"{anyone}[{number}/{port}]")
     for name, number in ND.items() if any(":" in address for address in addresses) else ():
-        found[f"clear-nd-{name}"] = (f"::/0[ipv6-icmp/{number}]", f"::/0[ipv6-icmp/{number}]")
+        found[f"clear-nd-{name}"] = (selector(f"::/0[ipv6-icmp/{number}]"),) * 2
     return found
+
+
+def selector(text: str) -> str:
+    """Return a traffic selector with the protocol as a number, whichever way a file says it."""
+    return _PROTOCOL.sub(lambda match: f"[{NUMBERS[match[1]]}", text)
 
 
 def bypassed(settings: Settings) -> dict[str, tuple[str, str]]:
     """Return what a parsed swanctl.conf leaves clear, in the form of :func:`bypass_selectors`."""
     found = settings.section("connections").sections.get(CLEAR)
     return {
-        name: (child.get("local_ts", "dynamic"), child.get("remote_ts", "dynamic"))
+        name: (selector(child.get("local_ts", "dynamic")), selector(child.get("remote_ts", "dynamic")))
         for name, child in (found.section("children").sections.items() if found is not None else ())
         if (child.get("mode", "tunnel"), child.get("start_action", "none")) == ("pass", "trap")
     }
@@ -240,8 +174,8 @@ def connections_of(settings: Settings) -> dict[str, dict[str, Any]]:
                 "rekey_time": child.get("rekey_time", "1h"),
                 "rekey_packets": child.get("rekey_packets", "0"),
                 "start_action": child.get("start_action", "none"),
-                "local_ts": child.get("local_ts", "dynamic"),
-                "remote_ts": child.get("remote_ts", "dynamic"),
+                "local_ts": selector(child.get("local_ts", "dynamic")),
+                "remote_ts": selector(child.get("remote_ts", "dynamic")),
             }
         out[name] = {
             "version": conn.get("version", "0"),

@@ -1,7 +1,7 @@
 """``topology: trap-any`` at rest: one connection for all peers, in a file of the same size for ten hosts or a thousand.
 
 A wildcard can't be initiated, so a rollout rehearses and switches pair by pair, with the file that
-``topology: full-mesh`` would have (:func:`rehearsal`), and puts this one in its place when it sets the traps. Live SAs
+``topology: full-mesh`` would have, and puts this one in its place when it sets the traps. Live SAs
 don't notice.
 
 Measured with 5.9.8 (decisions 73 and 74): the traps take one subnet as their selector, an SA made by them has the two
@@ -15,7 +15,7 @@ from typing import Any
 
 from netplan.ipsec import swanctl
 from netplan.ipsec.swanctl_parser import read
-from netplan.model.lifetimes import duration, seconds
+from netplan.model.lifetimes import dpd_delay, duration, seconds
 from netplan.model.node import Node
 from netplan.plan.types import Plan
 from netplan.problems import DefectError, present
@@ -32,20 +32,16 @@ def planned(plan: Plan) -> bool:
 
 def span(plan: Plan) -> str:
     """Return the smallest subnet that holds every host's IPv4 address, this one's too: the same on all hosts."""
-    numbers = [int(ipaddress.ip_address(node.address)) for node in plan.nodes]
-    free = (min(numbers) ^ max(numbers)).bit_length()
-    return str(ipaddress.IPv4Network((min(numbers) >> free << free, 32 - free)))
-
-
-def rehearsal(plan: Plan, node: Node) -> str:
-    """Return the connections of a rollout, one a peer."""
-    return swanctl.connection_file(plan, node)
+    return plan.main.span
 
 
 def connection_file(plan: Plan, node: Node) -> str:
     """Return what takes their place at rest. Raises DefectError if it does not read back as the plan says."""
-    own, theirs, udp = f"{node.address}/32", span(plan), f"udp/{plan.file.overlay.udp_port}"
-    children = ((CHILDREN[0], f"{own}[udp]", f"{theirs}[{udp}]"), (CHILDREN[1], f"{own}[{udp}]", f"{theirs}[udp]"))
+    own, theirs, udp = f"{node.address}/32", span(plan), f"{swanctl.UDP}/{plan.file.overlay.udp_port}"
+    children = (
+        (CHILDREN[0], f"{own}[{swanctl.UDP}]", f"{theirs}[{udp}]"),
+        (CHILDREN[1], f"{own}[{udp}]", f"{theirs}[{swanctl.UDP}]"),
+    )
     text = render(
         "swanctl/any.conf.j2",
         {"q": swanctl.quote},
@@ -58,6 +54,7 @@ def connection_file(plan: Plan, node: Node) -> str:
         ike=_life(plan, "ike"),
         child=_life(plan, "child"),
         packets=swanctl.REKEY_PACKETS,
+        dpd=dpd_delay(plan.connection_count(node)),
     )
     found = swanctl.connections_of(read(text + swanctl.start_file("none")))
     if found != {NAME: expected(plan, node)}:
@@ -69,7 +66,7 @@ def expected(plan: Plan, node: Node) -> dict[str, Any]:
     """What the wildcard must mean, said directly from the plan: that of any pair, with the peer left open."""
     one = swanctl.expected(plan, next(iter(plan.connections(node))))
     own, port = str(ipaddress.ip_interface(node.address)), plan.file.overlay.udp_port
-    selectors = (f"{own}[udp]", f"{span(plan)}[udp/{port}]"), (f"{own}[udp/{port}]", f"{span(plan)}[udp]")
+    selectors = (f"{own}[17]", f"{span(plan)}[17/{port}]"), (f"{own}[17/{port}]", f"{span(plan)}[17]")
     child = {
         **next(iter(one["children"].values())),
         "rekey_time": _life(plan, "child"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netplan.ipsec import swanctl
+from netplan.ipsec.connections import ConnectionFiles
 from netplan.model.lifetimes import duration, longest, responder, seconds
 from netplan.model.node import Node
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
@@ -48,9 +48,9 @@ class Words:
     groups: str
 
 
-def files(plan: Plan, node: Node) -> dict[str, str]:
-    """Return file name -> text for one unmanaged peer."""
-    return {"PARAMETERS.md": parameters(plan, node), "ipsecplan.conf": swanctl.connection_file(plan, node)}
+def files(plan: Plan, node: Node, made: ConnectionFiles | None = None) -> dict[str, str]:
+    """Return file name -> text for one unmanaged peer; ``made`` writes the connections of this plan."""
+    return {"PARAMETERS.md": parameters(plan, node), "ipsecplan.conf": (made or ConnectionFiles(plan)).text(node)}
 
 
 def parameters(plan: Plan, node: Node) -> str:

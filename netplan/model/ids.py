@@ -13,10 +13,11 @@ ID = re.compile(r"^(n|pair)-[0-9a-f]{12}\Z")
 # names that people choose, each to be matched as a whole
 CLUSTER_NAME = r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?"
 HOST_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
+DIGITS = 12  # of SHA-256 in an id, hexadecimal
 
 
 def _short(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGITS]
 
 
 def node_id(cluster: str, name: str) -> str:
@@ -47,3 +48,8 @@ def is_initiator(one: str, other: str) -> bool:
 def peer_device(overlay: str, peer: str) -> str:
     """Return the interface name of the device towards a peer (a node id); 13 characters of the 15 allowed."""
     return {"geneve": "gv-", "gre": "gr-", "ipip": "ip-"}[overlay] + peer.removeprefix("n-")[:10]
+
+
+def mac_address(overlay_address: str) -> str:
+    """Return the MAC address of a VXLAN device: locally administered, the device's IPv4 address in its last bytes."""
+    return "02:1e" + "".join(f":{int(octet):02x}" for octet in overlay_address.split("."))

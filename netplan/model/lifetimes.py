@@ -8,6 +8,7 @@ _TIME = re.compile(r"^(?P<number>[1-9][0-9]{0,6})(?P<unit>[smhd])\Z")
 # The kernel asks charon once for an SA and again after this time. charon ignores what it is asked while it is at work
 # for the same pair, so this is also how long such a pair stays dark. SPIs that charon allocated live as long.
 ACQUIRE_S = 10
+DPD_S = 20  # of silence, with few peers
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -38,3 +39,11 @@ def duration(life: int) -> str:
         if life % _UNITS[unit] == 0:
             return f"{life // _UNITS[unit]}{unit}"
     return f"{life}s"
+
+
+def dpd_delay(peers: int) -> int:
+    """Return after how many seconds of silence a peer is asked whether it lives: at most 5 such questions a second.
+
+    strongSwan 6 asks each peer again and again for as long as there is an IKE_SA, so peers / delay exchanges a second.
+    """
+    return max(DPD_S, -(-peers // 5))

@@ -17,7 +17,8 @@ from netplan.model.node import Node
 from netplan.model.planfile import SECOND, PathRule, PlanFile
 from netplan.model.proposals import EspProposal, esp_proposal
 from netplan.model.topology import CLEAR, Offer, common, joined, offer, protected, roles
-from netplan.plan.fabric import UNPROTECTED, Fabric, HostKind, PairClass, Sized
+from netplan.plan.classes import UNPROTECTED, HostKind, PairClass, Sized
+from netplan.plan.fabric import Fabric
 from netplan.plan.types import Plan
 from netplan.stack import parse, solve
 

@@ -1,83 +1,17 @@
-"""One network between the hosts: classes of host pairs with their solved packets, and the pairs and peers on it."""
+"""One network between the hosts, with the pairs and peers on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from netplan.model.ids import is_initiator, pair_id
 from netplan.model.node import Node
 from netplan.model.proposals import EspProposal
-from netplan.model.proposals.capabilities import Capabilities
-from netplan.model.topology import CLEAR, Offer, Roles
-from netplan.stack import Solution, Stack, parse, solve
-
-UNPROTECTED = EspProposal("none (stays clear)", "", "", None, False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sized:
-    """What one ESP proposal makes of one link, in the worst address family; ``UNPROTECTED`` is for pairs without ESP.
-
-    ``overlay_stack`` is the packet of the family that the overlay runs over.
-    """
-
-    proposal: EspProposal
-    stack: Stack
-    solution: Solution
-    overlay_stack: Stack
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairClass:
-    """Host pairs that are alike for the arithmetic: same link MTU (bytes), same NAT traversal, same proposals.
-
-    ``sized`` has one entry for each offered proposal, in the order offered; ``worst`` is the one that leaves least,
-    and its inner MTU is what is safe whatever the two ends negotiate.
-    """
-
-    name: str
-    link_mtu: int
-    nat_t: bool
-    pairs: int
-    limited_by: str
-    sized: tuple[Sized, ...]
-    offer: Offer = CLEAR
-
-    @property
-    def protected(self) -> bool:
-        """Tell whether these pairs encrypt, or are left out by the topology."""
-        return self.offer.protected
-
-    @property
-    def worst(self) -> Sized:
-        """The offered proposal that leaves the smallest inner packet."""
-        return min(self.sized, key=lambda s: s.solution.inner_mtu)
-
-    @property
-    def inner_mtu(self) -> int:
-        """Largest inner IP packet in bytes that every offered proposal carries whole over this class's link."""
-        return self.worst.solution.inner_mtu
-
-    @property
-    def preferred(self) -> Sized:
-        """The proposal offered first, which two ends that both know it will negotiate."""
-        return self.sized[0]
-
-
-class HostKind(NamedTuple):
-    """What the arithmetic knows of a host; hosts of one kind are interchangeable for it.
-
-    ``path_ends`` and ``topology_ends`` are the ends of the rules of paths and topology that the host stands at.
-    """
-
-    link_mtu: int
-    nat: bool
-    path_ends: Roles
-    topology_ends: Roles
-    capabilities: Capabilities
-    managed: bool
+from netplan.plan.classes import HostKind, PairClass
+from netplan.plan.neighbours import Neighbours, NeighbourTable
+from netplan.stack import Stack, parse, solve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +39,28 @@ class Fabric:
     classes: tuple[PairClass, ...]
     kinds: Mapping[str, HostKind]
     class_of_kinds: Mapping[tuple[HostKind, HostKind], PairClass]
+    _table: list[NeighbourTable] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    @property
+    def table(self) -> NeighbourTable:
+        """The neighbours of every host; made when it is first asked for."""
+        if not self._table:
+            self._table.append(NeighbourTable(self.name, self.nodes, self.kinds, self.class_of_kinds))
+        return self._table[0]
 
     def at(self, node: Node) -> Node | None:
         """Return a host of the plan with its address on this network; None where it has none."""
-        return next((here for here in self.nodes if here.id == node.id), None)
+        place = self.table.place(node)
+        return None if place is None else self.nodes[place]
+
+    @property
+    def span(self) -> str:
+        """The smallest IPv4 subnet that holds every host's address."""
+        return self.table.span
+
+    def neighbours(self, node: Node) -> Neighbours:
+        """Return the IPsec peers of a node in columns: managed ones first, no clear pairs."""
+        return self.table.of(node)
 
     def class_of(self, one: Node, other: Node) -> PairClass:
         """Return the class of a pair."""
@@ -158,9 +110,9 @@ class Fabric:
 
     def peers(self, node: Node) -> Iterator[tuple[Node, Pair]]:
         """Generate the IPsec peers of a node with the pair that joins them: managed ones first, no clear pairs."""
-        for other in sorted(self.others(node), key=lambda n: not n.managed):
-            if self.class_of(node, other).protected:
-                yield other, self.pair(node, other)
+        for peer, pair, initiates, pair_class in self.neighbours(node):
+            first, second = (node, peer) if initiates else (peer, node)
+            yield peer, Pair(id=pair, initiator=first, responder=second, pair_class=pair_class)
 
     def connections(self, node: Node) -> Iterator[Connection]:
         """Generate the IPsec connections that a host of the plan has on this network."""
@@ -187,7 +139,14 @@ class Fabric:
                 for c in self.classes
             ],
             "nodes": [
-                {"id": n.id, "name": n.name, "address": n.address, "link_mtu": n.link_mtu, "nat": n.nat}
+                {
+                    "id": n.id,
+                    "name": n.name,
+                    "address": n.address,
+                    "link_mtu": n.link_mtu,
+                    "nat": n.nat,
+                    **({"identity": n.identity} if n.identity else {}),
+                }
                 for n in self.nodes
             ],
         }

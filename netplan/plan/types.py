@@ -9,7 +9,8 @@ from typing import Any
 from netplan.model.cni_facts import NETWORKS
 from netplan.model.node import Node
 from netplan.model.planfile import PlanFile
-from netplan.plan.fabric import Connection, Fabric, Pair, PairClass
+from netplan.plan.classes import PairClass
+from netplan.plan.fabric import Connection, Fabric, Pair
 from netplan.stack import wire_size
 
 
@@ -92,6 +93,11 @@ class Plan:
         for fabric in self.fabrics:
             yield from fabric.connections(node)
 
+    def connection_count(self, node: Node) -> int:
+        """Return how many IPsec connections a node has over all networks."""
+        here = ((fabric, fabric.at(node)) for fabric in self.fabrics)
+        return sum(len(fabric.neighbours(local)) for fabric, local in here if local is not None)
+
     def as_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object: classes with ledgers, nodes; pairs are derivable and not listed."""
         return {
@@ -131,6 +137,7 @@ class Plan:
                     "address": n.address,
                     "link_mtu": n.link_mtu,
                     "pod_cidr": n.pod_cidr,
+                    "overlay_address": n.overlay_address,
                     "nat": n.nat,
                     "strongswan": n.capabilities.text,
                     "managed": n.managed,

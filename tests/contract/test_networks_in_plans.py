@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -107,7 +106,7 @@ def test_pods_end_with_the_number_of_the_plan(name, kind, family, ipsec, mode):
     assert {s.stack.text for c in plan.classes for s in c.sized} == {packet(plan, ipsec)}
     files = {f.path: f.text for f in build.build(plan)}  # every artefact is validated on the way, or this raises
     cluster = {path: text for path, text in files.items() if path.startswith("cluster/")}
-    facts = [json.loads(text) for path, text in files.items() if path.endswith("node.json")]
+    facts = [node_facts(plan, node) for node in plan.nodes]
     made = NETWORKS[name].overlays.get(kind)
     if name != "bridge":
         encap = "geneve:8" if made and made.options else kind
@@ -125,7 +124,7 @@ def test_pods_end_with_the_number_of_the_plan(name, kind, family, ipsec, mode):
         if path.endswith("guard-drop.nft"):
             assert re.search(rf"dport {port}\b", text)
         if path.endswith("conf.d/ipsecplan.conf"):
-            assert f"[udp/{port}]" in text
+            assert f"[17/{port}]" in text
 
 
 def test_the_facts_name_the_networks_of_the_registry():

@@ -17,7 +17,8 @@ from typing import Any
 import yaml
 
 from netplan.audit import Given, Text, audit
-from netplan.bundle import build, manifest, schema
+from netplan.bundle import build, schema
+from netplan.bundle.peer_table import Hosts
 from netplan.cni.existing_config import texts
 from netplan.inputs import inventory
 from netplan.inputs.host_variables import HostContext, read_hosts
@@ -37,6 +38,7 @@ from netplan.stack import parse, solve
 from tests.fuzz.agent_at_home import ask_agent
 from tests.fuzz.harness import ROOT, Reader
 from tests.support import replies
+from tests.support.manifests import hosts_of, manifest_of
 from tests.support.plans import make_planned
 
 STEADY = {"underlay_address": "10.77.0.11", "pod_cidr": "10.244.1.0/24"}
@@ -165,10 +167,10 @@ def _audit_seeds(*endings: str) -> list[bytes]:
 
 
 @functools.cache
-def _made() -> tuple[manifest.Manifest, dict[str, bytes]]:
+def _made() -> tuple[schema.Manifest, dict[str, bytes], Hosts]:
     made = make_planned(2)
     files = build.build(made.plan)
-    return manifest.manifest(made.plan, made.inventory, files), {f.path: f.text.encode() for f in files}
+    return manifest_of(made, files), {f.path: f.text.encode() for f in files}, hosts_of(files)
 
 
 def _manifest(data: bytes, _: Path) -> Sequence[str] | None:
@@ -177,13 +179,21 @@ def _manifest(data: bytes, _: Path) -> Sequence[str] | None:
 
 
 def _node_json(data: bytes, _: Path) -> Sequence[str] | None:
-    document, _files = _made()
-    schema.parse_node(data, next(iter(document["nodes"])), document, "node.json")
+    document, _files, hosts = _made()
+    schema.parse_node(data, next(iter(document["nodes"])), document, hosts, "node.json")
+    return None
+
+
+def _plan_json(data: bytes, _: Path) -> Sequence[str] | None:
+    document, files, _hosts = _made()
+    node = next(iter(document["nodes"]))
+    hosts = schema.parse_hosts(data, "plan.json")
+    schema.parse_node(files[f"nodes/{node}/node.json"], node, document, hosts, "node.json")
     return None
 
 
 def _node_seeds() -> list[bytes]:
-    document, files = _made()
+    document, files, _hosts = _made()
     return [files[f"nodes/{next(iter(document['nodes']))}/node.json"]]
 
 
@@ -342,6 +352,7 @@ READERS = (
     Reader("cni-documents", _documents, lambda: _audit_seeds("yaml")),
     Reader("audit", _audit, lambda: [*_audit_seeds("yaml"), *_audit_seeds()]),
     Reader("manifest", _manifest, lambda: [json.dumps(_made()[0]).encode()]),
+    Reader("plan-json", _plan_json, lambda: [_made()[1]["plan.json"]]),
     Reader("node-json", _node_json, _node_seeds),
     Reader("reply", _reply, _reply_seeds),
     Reader("agent-request", _agent, _agent_seeds),

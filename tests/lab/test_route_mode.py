@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from netplan.bundle import reader
 from netplan.lab.cluster import Lab
 from tests.support.lab_checks import HELD_S, back
 
@@ -29,7 +30,8 @@ LEFT = (
 
 def measured(bundle: Path) -> str:
     """Return what `verify` has to print of each direction."""
-    facts = [json.loads(path.read_text()) for path in bundle.glob("nodes/*/node.json")]
+    made = reader.read(bundle)
+    facts = [made.node(node) for node in made.nodes]
     peer = facts[0]["peers"][0]
     return (
         f"DF {peer['inner_mtu']} passes, {peer['inner_mtu'] + 1} refused, ESP seen (outer {peer['outer_packet']}), "

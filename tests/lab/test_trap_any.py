@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from netplan.bundle import reader
 from netplan.lab.cluster import Lab
 from tests.support.lab_checks import back, proven_sink
 
@@ -223,4 +223,5 @@ def test_an_identity_of_another_node_is_named(clusters: ClusterFactory, tmp_path
 
 
 def _facts(rollout: Rollout) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in rollout.bundle.glob("nodes/*/node.json")]
+    made = reader.read(rollout.bundle)
+    return [dict(made.node(node)) for node in made.nodes]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from netplan.bundle import build
-from netplan.ipsec import swanctl
+from netplan.ipsec import connections, swanctl
 from netplan.ipsec.swanctl_parser import read
 from netplan.plan.types import Plan
 
@@ -30,7 +30,7 @@ def differences(plan: Plan) -> int:
     """Render every node, read back, compare with the plan and with the other end; returns how many connections."""
     meant: dict[str, dict[str, Any]] = {}
     for node in plan.nodes:
-        text = swanctl.connection_file(plan, node)
+        text = connections.connection_file(plan, node)
         meant[node.id] = swanctl.connections_of(read(text + swanctl.start_file("trap")))
         assert meant[node.id].keys() == {c.pair.id for c in plan.connections(node)}
         hosts = plan.file.ipsec.protect == "hosts"
@@ -71,7 +71,7 @@ def _mirrored(here: dict[str, Any], there: dict[str, Any], plan: Plan) -> None:
         # "out" is what each node sends to the overlay port, so it is the other one's "in", not its "out"
         opposite = there["children"][name[:-3] + "in" if name.endswith("-out") else name[:-2] + "out"]
         assert (child["local_ts"], child["remote_ts"]) == (opposite["remote_ts"], opposite["local_ts"])
-        assert {child["local_ts"], child["remote_ts"]} == {"dynamic[udp]", f"dynamic[udp/{port}]"}
+        assert {child["local_ts"], child["remote_ts"]} == {"dynamic[17]", f"dynamic[17/{port}]"}
 
 
 @given(plans())

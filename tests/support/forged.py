@@ -25,19 +25,28 @@ def forge(
                 entry["sha256"] = hashlib.sha256(content).hexdigest()
     change(document)
     if isinstance(document.get("files"), list) and "digest" in document:
-        document["digest"] = digest(document["files"])
-        for node in document["nodes"] if isinstance(document.get("nodes"), dict) else ():
-            about = document["nodes"][node]
+        entries: dict[str, list[Any]] = {}
+        for entry in document["files"]:
+            entries.setdefault(_node(entry), []).append(entry)
+        rest = _lines(entries.pop("", []))
+        digests = {node: _sha256(_lines(entries[node])) for node in sorted(entries)}
+        document["digest"] = _sha256(rest + "".join(f"{node} {digest}\n" for node, digest in digests.items()))
+        for node, about in document["nodes"].items() if isinstance(document.get("nodes"), dict) else ():
             if isinstance(about, dict) and "digest" in about:
-                about["digest"] = digest([e for e in document["files"] if _of(e, node)])
+                about["digest"] = digests.get(node, _sha256(""))
     path.write_text(json.dumps(document))
 
 
-def digest(entries: list[Any]) -> str:
-    """Return the digest of a list of entries, as the manifest has it."""
-    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+def _lines(entries: list[Any]) -> str:
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
-def _of(entry: Any, node: str) -> bool:
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _node(entry: Any) -> str:
+    """Return the id of the node that an entry is of; empty for none."""
     path = entry.get("path") if isinstance(entry, dict) else None
-    return isinstance(path, str) and path.startswith(f"nodes/{node}/")
+    parts = path.split("/") if isinstance(path, str) else []
+    return parts[1] if len(parts) > 2 and parts[0] == "nodes" else ""

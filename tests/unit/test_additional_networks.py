@@ -18,7 +18,7 @@ from netplan.agent.transaction import state, sysctl
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.host import firewall
-from netplan.ipsec import psk, swanctl, unmanaged_peer
+from netplan.ipsec import connections, psk, swanctl, unmanaged_peer
 from netplan.ipsec.ca import open_authority
 from netplan.ipsec.swanctl_parser import read
 from netplan.model.ids import pair_id
@@ -105,7 +105,7 @@ def test_without_networks_nothing_of_it_is_anywhere() -> None:
 
 def test_connections_say_their_own_address_and_identity() -> None:
     plan = plan_of()
-    text = swanctl.connection_file(plan, plan.nodes[0])
+    text = connections.connection_file(plan, plan.nodes[0])
     found = swanctl.connections_of(read(text + swanctl.start_file("none")))
     names = {c.fabric.name: c.pair.id for c in plan.connections(plan.nodes[0]) if c.remote.name == "n2"}
     main, six, storage = (found[names[network]] for network in ("", "ipv6", "storage"))

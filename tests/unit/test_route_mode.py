@@ -16,7 +16,8 @@ from netplan.agent.system import core
 from netplan.agent.transaction import deferred_pairs
 from netplan.agent.transaction import state as state_here
 from netplan.bundle import build
-from netplan.ipsec import impact, swanctl, unmanaged_peer
+from netplan.bundle.node_json import node_facts
+from netplan.ipsec import connections, impact, swanctl, unmanaged_peer
 from netplan.ipsec import xfrm_interfaces as module
 from netplan.ipsec.swanctl_parser import read
 from netplan.ipsec.xfrm_interfaces import interfaces
@@ -34,7 +35,8 @@ def planned(count: int = 3, **file: Any) -> Plan:
 
 def files(plan: Plan, number: int = 0) -> dict[str, str]:
     node = plan.nodes[number]
-    return {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in build.node_files(plan, node)}
+    made = {f.path.removeprefix(f"nodes/{node.id}/"): f.text for f in build.node_files(plan, node)}
+    return {**made, "node.json": json.dumps(node_facts(plan, node))}  # as the agent gets it
 
 
 def test_both_ends_have_one_number_and_the_packet_is_that_of_tunnel_mode() -> None:
@@ -56,7 +58,7 @@ def test_two_pairs_with_one_number_are_told_apart(monkeypatch: pytest.MonkeyPatc
         found = interfaces(plan, node)
         assert sorted(i.number for i in found.values()) == [1, 2, 3, 4, 5]
         assert found == interfaces(plan, node)
-        swanctl.connection_file(plan, node)  # raises when it does not read back
+        connections.connection_file(plan, node)  # raises when it does not read back
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])

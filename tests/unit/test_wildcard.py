@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
-from netplan.ipsec import trap_any
+from netplan.ipsec import connections, trap_any
 from netplan.ipsec.impact import Impact, Side, changes
 from netplan.ipsec.swanctl import connections_of, start_file
 from netplan.ipsec.swanctl_parser import read
@@ -35,7 +35,7 @@ def file_of(plan: Plan, number: int = 0) -> str:
 def test_the_file_has_one_size_whatever_the_cluster_has() -> None:
     sizes = {count: len(file_of(make_planned(count, **ANY).plan).encode()) for count in (2, 10, 1000)}
     large = make_planned(1000, **ANY).plan
-    rehearsal = len(trap_any.rehearsal(large, large.nodes[0]).encode())
+    rehearsal = len(connections.connection_file(large, large.nodes[0]).encode())
     print(f"\nany.conf: {sizes[10]} bytes for 10 peers, {sizes[1000]} for 1,000; pairs.conf for 1,000: {rehearsal}")
     assert max(sizes.values()) - min(sizes.values()) <= 8 * len("0")  # digits of a subnet, four times, and its width
     assert sizes[1000] < 1700
@@ -112,8 +112,8 @@ def test_a_change_of_the_mesh_is_named() -> None:
     def side(**ipsec: object) -> Side:
         plan = make_planned(2, ipsec=ipsec).plan
         node = plan.nodes[0]
-        connections = connections_of(read(trap_any.rehearsal(plan, node) + start_file("none")))
-        return Side(connections=connections, facts=node_facts(plan, node), partial=False)
+        found_there = connections_of(read(connections.connection_file(plan, node) + start_file("none")))
+        return Side(connections=found_there, facts=node_facts(plan, node), partial=False)
 
     (found,) = changes(side(), side(topology="trap-any"))
     assert (found.what, found.before, found.after, found.apply) == ("topology", "full-mesh", "trap-any", Impact.NONE)

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from netplan.model.node import Node
-from netplan.plan.fabric import PairClass
+from netplan.plan.classes import PairClass
 from netplan.plan.types import Plan
 
 Measured = dict[tuple[str, str], dict[str, Any]]  # (from, to) by name -> a pair of `verify --json`

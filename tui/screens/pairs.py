@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import DataTable, Input
 
 from netplan.model.node import Node
-from netplan.plan.fabric import PairClass
+from netplan.plan.classes import PairClass
 from netplan.plan.types import Plan
 from tui.draw import host_groups
 from tui.plan.check import Checked

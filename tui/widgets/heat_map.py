@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from netplan.model.node import Node
-from netplan.plan.fabric import PairClass
+from netplan.plan.classes import PairClass
 from netplan.plan.types import Plan
 from netplan.problems import printable
 from tui.draw.host_groups import Measured, Zone, between

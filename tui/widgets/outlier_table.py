@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.widgets import DataTable
 
 from netplan.model.node import Node
-from netplan.plan.fabric import PairClass
+from netplan.plan.classes import PairClass
 from tui.draw.host_groups import Measured, seen
 from tui.draw.style import cell, tint
 

@@ -2,18 +2,22 @@
 
 The release's ``.network`` files say it: forwarding entries and routes of each peer. What only the new release has is
 added before the switch, what only the old one had is removed after it. Nothing else on the devices is touched.
+A large overlay has a table instead, which its script loads, in the same two steps; see overlay.sh.
 """
 
 from __future__ import annotations
 
 import glob
 import ipaddress
+import os
 import re
 
 from ..system import links
-from ..system.core import Stop, finding, read, run, run_json
+from ..system.core import Done, Stop, finding, read, run, run_json
 from ..transaction import release as release_module
 
+TABLE, SCRIPT = "/etc/ipsecplan/overlay", "/usr/local/lib/ipsecplan/overlay.sh"
+TABLE_S = 300  # for thousands of entries; a batch of 10,000 routes took 9 s (Linux 6.18)
 FLOOD = "00:00:00:00:00:00"
 _DEVICE = re.compile(r"^[A-Za-z0-9_.-]{1,15}$")
 
@@ -47,8 +51,41 @@ def _of_release(release: str) -> dict[str, set[tuple[str, ...]]]:
         text = read(path) or ""
         name = re.search(r"(?m)^Name=(.*)$", text)
         if name and _DEVICE.match(name[1]):
-            found[name[1]] = entries(text)
+            found[name[1]] = entries(text) | _routes_of_table(release, name[1])
     return found
+
+
+def _table(release: str) -> str:
+    """Return the folder of a release that has a table of the overlay's hosts; nothing without one."""
+    folder = release_module.folder(release) + "/files" if release else ""
+    return folder if folder and os.path.exists(folder + TABLE + "/device") else ""
+
+
+def _routes_of_table(release: str, device: str) -> set[tuple[str, ...]]:
+    """Return the routes that a release's table makes on its device, in the form of :func:`entries`."""
+    folder = _table(release)
+    name, _, own = (read(folder + TABLE + "/device") or "").partition(" ") if folder else ("", "", "")
+    found: set[tuple[str, ...]] = set()
+    if name == device:
+        for line in (read(folder + TABLE + "/hosts") or "").splitlines():
+            network = _address(line.split()[1])
+            gateway = network.partition("/")[0]
+            if gateway != own.strip():
+                found |= {("route", gateway + "/32", ""), ("route", network, gateway)}
+    return found
+
+
+def _script(release: str, word: str) -> Done:
+    """Run a release's own script on its table."""
+    folder = _table(release)
+    return run("/bin/sh", folder + SCRIPT, word, folder + TABLE, timeout=TABLE_S)
+
+
+def _load(release: str, word: str) -> None:
+    """Have the device take a release's table (``add`` or ``load``); stops when it doesn't."""
+    done = _script(release, word)
+    if done.code != 0 or _script(release, "check").code != 0:
+        raise Stop(finding("IPP622", f"the overlay did not take every host of its table: {done.said}"))
 
 
 def _live(device: str) -> set[tuple[str, ...]]:
@@ -76,7 +113,10 @@ def _change(verb: str, device: str, entry: tuple[str, ...]) -> None:
 
 def add(release: str) -> int:
     """Add what the release has and the live devices lack; devices that don't exist yet come with all of it."""
-    here, changed = links.links(), 0
+    changed = int(bool(_table(release)) and _script(release, "check").code != 0)
+    if changed:
+        _load(release, "add")
+    here = links.links()
     for device, wanted in _of_release(release).items():
         live = _live(device) if device in here else wanted
         for entry in sorted(wanted - live, key=lambda e: (e[0], len(e[-1]), e)):  # a gateway before its routes
@@ -88,6 +128,10 @@ def add(release: str) -> int:
 def remove(old: str, new: str) -> int:
     """Remove what only the ``old`` release had: a peer that is gone. Devices of its own, too."""
     before, after, here, changed = _of_release(old), _of_release(new), links.links(), 0
+    if _table(new):
+        _load(new, "load")
+    elif _table(old):
+        _script(old, "leave")
     for device, entries_of in before.items():
         if device not in here:
             continue

@@ -143,7 +143,8 @@ def wrong_with(node: NodeJson, peer: Peer, name: str, child: Json) -> str | None
         return None
     side = "remote-ts" if name == peer["children"][0] else "local-ts"
     address = peer["address"] if side == "remote-ts" else node["underlay"]["address"]
-    good = {f"{address}/{width}[udp/{word}]" for width in (32, 128) for word in _port_words(node["overlay"]["port"])}
+    ports = [f"{udp}/{word}" for udp in ("udp", "17") for word in _port_words(node["overlay"]["port"])]
+    good = {f"{address}/{width}[{port}]" for width in (32, 128) for port in ports}  # 17 without /etc/protocols
     if not good.intersection(child.get(side, [])):
         return f"{name} protects {' '.join(child.get(side, []))}"
     return None

@@ -175,7 +175,8 @@ def after_rollback(request: Request, now: State) -> list[str]:
 def _files(tx: str) -> Iterator[str]:
     """Yield what is not as the snapshot of a transaction says; nothing where its snapshot is gone, too."""
     if not os.path.isdir(state.BASE):  # everything of ours was removed
-        yield from (f"{path} is still there" for path in (paths.ETC, paths.START, state.SCRIPT) if os.path.exists(path))
+        own = (paths.ETC, paths.START, state.SCRIPT, paths.OVERLAY_UNIT)
+        yield from (f"{path} is still there" for path in own if os.path.exists(path))
     with contextlib.suppress(Stop):
         folder = state.tx_folder(tx)
         for path, was in state.listed(folder, "ipsec").items():

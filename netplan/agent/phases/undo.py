@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 
-from ..system import core
+from ..system import core, paths
 from ..system.core import Stop, finding
 from ..transaction import lease, state
 from . import leftovers, overlay_mtu
@@ -91,6 +91,8 @@ def read_back(request: Request) -> Work:
 
 def clean_up(request: Request) -> Work:
     """Phase ``clean-up``: senders free, our own files and memory gone."""
+    if os.path.exists(paths.OVERLAY_UNIT):  # while systemd knows its file; it stays active without a process
+        core.run("systemctl", "stop", os.path.basename(paths.OVERLAY_UNIT))
     done = overlay_mtu.restore_senders(request["node"])
     last, epoch = state.load()["last"], core.read(state.ROOT + lease.PATH)
     state.restore(state.BASE, "tool")
@@ -99,7 +101,14 @@ def clean_up(request: Request) -> Work:
     if epoch:
         core.write(state.ROOT + lease.PATH, epoch, 0o600)
         lease.release()
-    for folder in ("/etc/ipsecplan", "/usr/local/lib/ipsecplan", "/etc/systemd/system/strongswan.service.d"):
+    systemd = "/etc/systemd/system"
+    for folder in (
+        "/etc/ipsecplan/overlay",
+        "/etc/ipsecplan",
+        "/usr/local/lib/ipsecplan",
+        f"{systemd}/strongswan.service.d",
+        f"{systemd}/systemd-networkd.service.d",
+    ):
         with contextlib.suppress(OSError):
             os.rmdir(folder)
     core.run("systemctl", "daemon-reload")

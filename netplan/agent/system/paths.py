@@ -12,6 +12,5 @@ ETC = "/etc/ipsecplan"
 GUARD = ETC + "/guard.nft"
 GUARD_UNIT = "/etc/systemd/system/ipsecplan-guard.service"
 BOOT_UNIT = "/etc/systemd/system/ipsecplan-boot.service"
-
-
+OVERLAY_UNIT = "/etc/systemd/system/ipsecplan-overlay.service"  # with an overlay of many hosts only
 SECRETS = "/etc/swanctl/conf.d/ipsecplan-secrets.conf"

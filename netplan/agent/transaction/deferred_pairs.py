@@ -99,6 +99,14 @@ def routes(text: str) -> str:
 
 
 def floor(text: str) -> str:
-    """Return the block policies without the deferred pairs: one policy a line, by its destination."""
+    """Return the block policies without the deferred pairs: one policy a line, by its destination.
+
+    A release has one policy with ``@`` for the address, then a line of each address; an older one has the policies.
+    """
+    first, _, rest = text.partition("\n")
+    if "@" in first:
+        before, _, behind = first.partition("@")
+        late = {address for _, address, *_ in current().values()}
+        return "".join(f"{before}{address}{behind}\n" for address in rest.split() if address not in late)
     clear = {f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for _, address, *_ in current().values()}
     return "".join(line + "\n" for line in text.splitlines() if not clear & set(line.split()))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from .. import places
 from ..system import core
 from ..system.core import Stop, finding, read, write
-from ..system.paths import BOOT_UNIT
+from ..system.paths import BOOT_UNIT, OVERLAY_UNIT
 from . import state
 
 TYPE_CHECKING = False
@@ -18,13 +18,22 @@ if TYPE_CHECKING:
     from ..protocol.node_json import FileEntry
 
 TOOLS = (state.SCRIPT, BOOT_UNIT)
+# the overlay's devices and what leads to peers: after a rollback they stay, because the pods' packets go on by them
+OVERLAY = (
+    "/etc/systemd/network/",
+    "/etc/cni/net.d/",
+    "/etc/ipsecplan/overlay/",
+    "/usr/local/lib/ipsecplan/overlay.sh",
+    OVERLAY_UNIT,
+    "/etc/systemd/system/systemd-networkd.service.d/",
+)
 
 
 def kind(path: str) -> str:
     """Return which list of a snapshot a path belongs to: ``tool``, ``mtu`` (stays low) or ``ipsec``."""
     if path in TOOLS:
         return "tool"
-    return "mtu" if path.startswith(("/etc/systemd/network/", "/etc/cni/net.d/")) else "ipsec"
+    return "mtu" if path.startswith(OVERLAY) else "ipsec"
 
 
 def folder(release: str) -> str:

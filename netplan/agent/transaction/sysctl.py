@@ -15,10 +15,10 @@ def sysctls(tx: str, path: str = "/etc/sysctl.d/90-ipsecplan.conf") -> None:
 
 
 def sysctl(tx: str, key: str, value: str) -> bool:
-    """Set one sysctl, remembering the old value once."""
+    """Set one sysctl, remembering the old value once. A limit of the neighbour table is only raised."""
     path = "/proc/sys/" + key.replace(".", "/")
     old = read(path)
-    if old is None or old.strip() == value:
+    if old is None or old.strip() == value or (".gc_thresh" in key and int(old) >= int(value)):
         return False
     known = read(state.tx_folder(tx) + "/sysctl") or ""
     if path not in known:

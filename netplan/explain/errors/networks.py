@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from netplan.explain.errors.entry import PATCHES, READ_ONLY, CodeHelp
+from netplan.model.cni_facts import KERNEL_VXLAN, PORTS
 
+_OVERLAYS = " or ".join(f"udp port {port}" for port in (PORTS["vxlan"], KERNEL_VXLAN, PORTS["geneve"]))
+_CLEAR = f"tcpdump -Q out -ni DEVICE '{_OVERLAYS}'  # clear packets that leave"
 _LIST = "ipsecplan network --list  # networks, what they carry, their field for the MTU"
 _AUDIT = "ipsecplan audit DUMP --explain  # every finding with its byte ledger"
 
@@ -86,7 +89,7 @@ HELP: dict[str, CodeHelp] = {
         look=(
             _AUDIT,
             "ip xfrm policy  # on the host: is the overlay's UDP port in a selector?",
-            "tcpdump -Q out -ni DEVICE 'udp port 4789 or udp port 8472 or udp port 6081'  # clear packets that leave",
+            _CLEAR,
         ),
         remedy="Correct the selector to the port that the finding names, or let ipsecplan plan it.",
         page="audit.md#codes-and-exit-codes",

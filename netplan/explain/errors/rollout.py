@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netplan.explain.errors.entry import ROLLED_BACK, CodeHelp
+from netplan.model.cni_facts import PORTS
 
 _STATUS = "ipsecplan status bundle  # per node: open, confirmed or none; who holds the lease"
 _SHOW = "ipsecplan show TX  # the phases of the transaction; `ipsecplan history` lists them"
@@ -11,6 +12,8 @@ _SAS = "swanctl --list-sas  # IKE_SAs and their CHILD_SAs"
 _CONNS = "swanctl --list-conns"
 _POLICIES = "ip xfrm policy  # policies in the kernel"
 _GUARD = "nft list table inet ipsecplan  # the guard, its mode and counters"
+# on each suspect
+_CLEAR = f"tcpdump -Q out -ni DEVICE 'udp port {PORTS['vxlan']}'  # clear packets? (Geneve: {PORTS['geneve']})"
 _MTUS = "ip -d link  # MTU of every device, and why a smaller device limits it"
 
 HELP: dict[str, CodeHelp] = {
@@ -200,7 +203,7 @@ HELP: dict[str, CodeHelp] = {
         look=(
             _GUARD,
             "cat /proc/net/xfrm_stat  # which counter: XfrmInNoPols, XfrmInStateMismatch, ...",
-            "tcpdump -Q out -ni DEVICE 'udp port 4789'  # on each suspect: does it send in clear? (Geneve: 6081)",
+            _CLEAR,
         ),
         remedy="Find the sender of the clear packets: a host that is not in the plan, or an end that was left out. Add"
         " it, or give a longer --soak where packets were on their way: `ipsecplan apply bundle --soak 30`.",

@@ -18,7 +18,9 @@ ETC=/etc/ipsecplan
 RUN=/run/ipsecplan
 TABLE="inet ipsecplan"
 ROUTE=/usr/local/lib/ipsecplan/route.sh # with route-based tunnels only
+OVERLAY=/usr/local/lib/ipsecplan/overlay.sh # with an overlay of many hosts only
 RECHECK_S=300 # nftables reports every change, and says so when reports were lost
+HOSTS_S=60 # but nothing reports that hosts of the overlay are gone
 # lines among those of nft monitor
 LOOK="ipsecplan: look"
 ENDED="ipsecplan: nft monitor ended"
@@ -62,6 +64,9 @@ locked() {
 	) 9>"${RUN}/guard.lock"
 }
 
+# The hosts of a large overlay, after the guard: networkd takes them away when somebody has it reconfigure the device.
+hosts() { [ ! -r "${OVERLAY}" ] || sh "${OVERLAY}" hold; }
+
 # While revert.sh accepts clear packets, the file $RUN/relaxed says so.
 keep() {
 	[ -e "${RUN}/relaxed" ] || [ ! -r "${ETC}/guard.nft" ] && return
@@ -97,6 +102,7 @@ heed() {
 		"${LOOK}" | *"lost some"*)
 			changed=
 			locked keep
+			hosts
 			;;
 		*"${TABLE}"*) changed=1 ;;
 		*)
@@ -113,9 +119,11 @@ watch() {
 	rm -f "${RUN}/deaf"
 	pause=1
 	while :; do
+		every=${RECHECK_S}
+		[ ! -r "${OVERLAY}" ] || every=${HOSTS_S}
 		# lines of our own: what happened before nft listened, on a slow machine too
 		if {
-			listen "${RECHECK_S}" &
+			listen "${every}" &
 			for seconds in 1 4; do
 				sleep "${seconds}"
 				echo "${LOOK}"
