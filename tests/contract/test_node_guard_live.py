@@ -161,7 +161,7 @@ def test_a_change_of_many_lines_is_looked_at_once(pair: tuple[str, str], script:
 
 def test_a_watchdog_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[str, str], script: Path) -> None:
     node = pair[0]
-    slow = script.read_text().replace('\tnft -f "$ETC', '\tsleep 0.7\n\tnft -f "$ETC', 1)
+    slow = script.read_text().replace('\tnft -f "${ETC}', '\tsleep 0.7\n\tnft -f "${ETC}', 1)
     assert slow != script.read_text()
     script.write_text(slow)
     watchdog = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)

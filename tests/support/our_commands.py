@@ -30,7 +30,7 @@ def wrong_with(command: str) -> str | None:
         if not words or words[0] != "ipsecplan":
             continue
         found: click.Command = cli
-        context = click.Context(cli, info_name="ipsecplan")
+        context = click.Context(cli, info_name="ipsecplan", **cli.context_settings)  # click keeps the first help option
         rest = words[1:]
         if rest == ["--help"]:
             continue

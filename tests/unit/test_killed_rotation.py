@@ -66,7 +66,9 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fixtu
 
 
 def _points(what: str) -> list[Any]:
-    return [pytest.param(what, n, id=f"{what}-{n}") for n in range(1, POINTS[what] + 1)]
+    """Every point; one in five in `make test`, all of them in the drills."""
+    marks = {True: pytest.mark.slow, False: pytest.mark.drill}
+    return [pytest.param(what, n, id=f"{what}-{n}", marks=marks[n % 5 == 0]) for n in range(1, POINTS[what] + 1)]
 
 
 @pytest.mark.parametrize("world", POINTS, indirect=True)
@@ -76,7 +78,6 @@ def test_rotation_has_so_many_points_at_which_it_can_die(world: World) -> None:
     assert world.nodes.cuts == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("world", "number"), [*_points("psk"), *_points("ca")], indirect=["world"])
 def test_rotation_that_died_is_resumed_without_an_outage(world: World, number: int) -> None:
     world.dies_behind(number)

@@ -41,3 +41,19 @@ def test_a_script_is_whole(name: str) -> None:
 def test_no_part_has_a_second_subject() -> None:
     for path in Path(guard.__file__).parents[1].glob("templates/node/*.sh"):
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_a_restored_kernel_setting_is_not_taken_for_one_that_is_left(tmp_path: Path) -> None:
+    """Of a number below /proc/sys, dash's own `read` gets the first digit alone."""
+    source = TEXTS["revert.sh"]
+    function = source[source.index("sysctls_left() {") :].partition("\n}\n")[0] + "\n}\n"
+    path = Path("/proc/sys/kernel/threads-max")
+    value = path.read_text(encoding="utf-8").strip()
+    assert len(value) > 1
+    (tmp_path / "sysctl").write_text(f"{path} {value}\n", encoding="utf-8")
+    for wanted, said in ((value, ""), ("1", f"{path} is {value}, it was 1\n")):
+        (tmp_path / "sysctl").write_text(f"{path} {wanted}\n", encoding="utf-8")
+        done = subprocess.run(
+            ["sh", "-c", f"tx_dir={tmp_path}\n{function}\nsysctls_left"], capture_output=True, text=True, check=False
+        )
+        assert (done.stdout, done.stderr) == (said, "")

@@ -154,7 +154,8 @@ interfaces_left() {
 sysctls_left() {
 	[ -r "${tx_dir}/sysctl" ] || return 0
 	while read -r path value; do
-		now=$(one_line "${path}")
-		[ "${now}" = "${value}" ] || [ ! -e "${path}" ] || echo "${path} is ${now}, it was ${value}"
+		# not by the shell: dash reads a byte at a time, and of a number there the kernel gives a second read nothing
+		now=$(cat "${path}" 2>/dev/null) || continue
+		[ "${now}" = "${value}" ] || echo "${path} is ${now}, it was ${value}"
 	done <"${tx_dir}/sysctl"
 }
