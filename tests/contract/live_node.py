@@ -50,7 +50,12 @@ GatewayOnLink=yes
 TX, NEW, OLD = "tx-9", "a" * 64, "b" * 64
 FILES = ("/etc/systemd/network/10-ipsecplan-ov0.network", overlay_mtu.CONFLIST)
 NODE: dict[str, Any] = {
-    "overlay": {"devices": [{"name": "ov0", "mtu": 1416}], "bridge": "bridge9"},
+    "overlay": {
+        "devices": [{"name": "ov0", "mtu": 1416}],
+        "bridge": "bridge9",
+        "pod_cidr": "10.244.1.0/24",
+        "address": "10.244.1.0",
+    },
     "mtu": {"pod": 1416},
 }
 

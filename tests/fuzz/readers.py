@@ -197,7 +197,10 @@ def _node_seeds() -> list[bytes]:
     return [files[f"nodes/{next(iter(document['nodes']))}/node.json"]]
 
 
-REQUEST: Any = {"phases": ["preflight", "status", "probe", "stage", "trap", "facts"]}
+REQUEST: Any = {
+    "phases": ["preflight", "status", "probe", "stage", "trap", "facts"],
+    "node": replies.node_json("n-0123456789ab", [{"id": "n-0123456789ac", "pair": "pair-0123456789ab", "name": "b"}]),
+}
 
 
 def _reply(data: bytes, _: Path) -> Sequence[str] | None:

@@ -215,7 +215,14 @@ def _journal(folder: Path, transaction: str, nodes: int = 2, outcome: str = "con
     place.mkdir(parents=True, exist_ok=True)
     names = {f"n-{i}": f"n{i}" for i in range(1, nodes + 1)}
     records = [
-        {"event": "RunStarted", "verb": "apply", "transaction": transaction, "nodes": names, "cluster": "prod-eu1"}
+        {
+            "event": "RunStarted",
+            "verb": "apply",
+            "transaction": transaction,
+            "cluster": "prod-eu1",
+            "digest": "0" * 64,
+            "nodes": names,
+        }
     ]
     records += [{"event": "PhaseStarted", "phase": "arm", "nodes": list(names.values())}]
     records += [
@@ -230,7 +237,11 @@ def _journal(folder: Path, transaction: str, nodes: int = 2, outcome: str = "con
         }
         for n in names.values()
     ]
-    records += [{"event": "AwaitingConfirm", "until": "2126-01-01T00:00:00Z"}] if outcome == "awaiting-confirm" else []
+    records += (
+        [{"event": "AwaitingConfirm", "seconds": 600, "until": "2126-01-01T00:00:00Z"}]
+        if outcome == "awaiting-confirm"
+        else []
+    )
     records += [{"event": "RunFinished", "outcome": outcome, "exit_code": 0}]
     text = "".join(json.dumps({"at": "2026-01-01T00:00:00Z", **r}) + "\n" for r in records)
     (place / f"{transaction}.jsonl").write_text(text)

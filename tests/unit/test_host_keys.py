@@ -20,7 +20,6 @@ OFF = [
     "-o stricthostkeychecking=off",
     "-o 'StrictHostKeyChecking = no'",
     "-o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/dev/null",
-    "-C -o GlobalKnownHostsFile=/dev/null",
 ]
 ON = [
     "",
@@ -28,6 +27,7 @@ ON = [
     "-o StrictHostKeyChecking=accept-new",
     "-o ControlMaster=no",
     "-o UserKnownHostsFile=/etc/ssh/nodes",
+    "-o UserKnownHostsFile=/etc/ssh/nodes -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes",
     "-o StrictHostKeyChecking=ask -o NoHostAuthenticationForLocalhost=no",
 ]
 

@@ -14,7 +14,7 @@ ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_a
 SHOWN = 3  # nodes that a message names
 # ssh_config(5): keywords in any case, `=` or a space behind them; a list of no hosts knows whoever answers
 _OFF = re.compile(
-    r"StrictHostKeyChecking[\s\"']*[=\s][\s\"']*(no|off)\b|KnownHostsFile[\s\"']*[=\s][\s\"']*/dev/null", re.I
+    r"StrictHostKeyChecking[\s\"']*[=\s][\s\"']*(no|off)\b|UserKnownHostsFile[\s\"']*[=\s][\s\"']*/dev/null", re.I
 )
 
 
