@@ -26,7 +26,7 @@ def verbs_with_json() -> Iterator[list[str]]:
         elif any("--json" in option.opts for option in command.params):
             yield words
 
-    context = click.Context(cli)
+    context = click.Context(cli, **cli.context_settings)
     for name in VERBS:
         command = cli.get_command(context, name)
         assert command is not None
