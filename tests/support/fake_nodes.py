@@ -188,18 +188,6 @@ class Cluster(FakeNodes):
         super().__init__(spoil)
         self.status = {"mtu": LIVE, "deferred": [], "to_raise": 0, **status}
 
-    def _sent(self, node_id: str, request: dict[str, Any]) -> Answer:
-        """What arrives of a node's answer: it passes the check that every reply passes."""
-        answer = self._answer(node_id, request)
-        if not answer.results:
-            return answer
-        for result in answer.results:
-            whole: Any = result
-            if result["phase"] == "status" and result["ok"]:
-                for key in ("state", "transaction", "lease", "mtu"):
-                    whole[key] = {**replies.status()[key], **whole[key]}
-        return parse(json.dumps({"results": answer.results, "clock": answer.clock, "wall": answer.wall}), request)  # type: ignore[arg-type]
-
     def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:
         answer = super()._answer(node_id, request)
         for result in answer.results:
