@@ -24,7 +24,7 @@ define apt
 	[ -n "$$missing" ] || exit 0; \
 	[ "$$(id -u)" = 0 ] || { echo "missing here; as root: apt-get install --no-install-recommends$$missing"; exit 1; }; \
 	echo "installing:$$missing"; export DEBIAN_FRONTEND=noninteractive; \
-	apt-get -qq update && apt-get -qq install --no-install-recommends $$missing >/dev/null
+	apt-get -qq update && apt-get -qq -o DPkg::Lock::Timeout=600 install --no-install-recommends $$missing >/dev/null
 endef
 
 $(VENV)/.main: requirements/main.txt requirements/build.txt pyproject.toml
