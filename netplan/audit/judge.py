@@ -21,13 +21,13 @@ from netplan.cni.adapter import BuiltinIpsec, Clue, Setting
 from netplan.cni.adapters.conflist import PAST_THE_HOST
 from netplan.cni.adapters.docker import OWN_ESP
 from netplan.model.cni_facts import PORTS
+from netplan.path.kinds import BY_PACKET
 from netplan.path.model import Hop, Host, NotKnown, Sender
 from netplan.path.walk import DEFAULT_LINK, OVER_IPV4, best
 from netplan.stack.headers import MIN_MTU
 
 _BARE = ("ip4", "ip6")
 _NO_TUNNEL = "no overlay, tunnel or IPsec is among the inputs: packets are taken to leave as they are"
-_SWITCH = "what Open vSwitch puts on (IPsec of its own, options) is not shown by `ip`; give `ovs-vsctl list interface`"
 _ROUTES_IN_PODS = (
     "Cilium leaves the link's MTU on the pods' devices and sets the size on the route inside each pod; "
     "give `ip -j route` of a pod"
@@ -186,7 +186,8 @@ def _compare(setting: Setting, variant: Variant, host: Host, case: _Case) -> Ver
         assumed = (*assumed, setting.assumes)
     if variant.guessed and not case.given.stack and hop.stack in _BARE:
         assumed = (*assumed, _NO_TUNNEL)
-    if setting.system == "pods" and case.keeps_link and hop.stack not in _BARE:
+    tunnelled = any(h.stack not in _BARE for h in hops)
+    if setting.system == "pods" and tunnelled and (case.keeps_link or BY_PACKET & host.interfaces.keys()):
         assumed = (*assumed, _ROUTES_IN_PODS)
         over = min(over, 0) if ends <= link else over
     if variant.encap == "wireguard" and over < -TOLERANCE:
@@ -240,12 +241,12 @@ def _hops(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[H
     sender: Sender = "masqueraded" if setting.system in MASQUERADED else "pod" if variant.encap == "none" else "host"
     kind = setting.field.partition("type=")[2].partition("]")[0]
     alone = variant.guessed and kind not in PAST_THE_HOST
-    live, encap = setting.running and here, ""
+    live, encap, said = setting.running and here, "", ""
     if setting.semantics == "pod" and (live or alone) and setting.system not in MASQUERADED:
         carried = reach.pods(host, setting.device)
         if carried is not None:
             return carried
-        encap = reach.of_switch(host, setting.device) if here and variant.guessed else ""
+        encap, said = reach.by_packet(host, setting.device) if here and variant.guessed else ("", "")
         if encap:
             variant = replace(variant, encap=encap, port=PORTS.get(base_of(encap)))
             sender = "host"
@@ -268,8 +269,8 @@ def _hops(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[H
         if missed:
             case.faults.append(faults.uncovered(setting, missed, variant.encap, variant.port, case.evidence))
         worst = hops if worst is None or best(hops).inner < best(worst).inner else worst
-    if encap:
-        return [replace(hop, assumed=(*hop.assumed, _SWITCH)) for hop in worst or ()]
+    if said:
+        return [replace(hop, assumed=(*hop.assumed, said)) for hop in worst or ()]
     return worst or []
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from netplan.audit.world import World
 from netplan.cni.adapter import OVERLAY, BuiltinIpsec, Family
 from netplan.path import protection, walk
-from netplan.path.kinds import header_tokens
+from netplan.path.kinds import BY_PACKET, header_tokens
 from netplan.path.model import OUTER, Hop, Host, Interface, Mode, NotKnown, Packet, Protection, Route, Sender
 from netplan.path.routing import contains, destinations, hardware, network
 from netplan.stack.headers import HEADERS
@@ -22,6 +22,7 @@ from netplan.stack.headers import HEADERS
 TOLERANCE = HEADERS["ip6"].bytes - HEADERS["ip4"].bytes
 _TUNNELS = ("tunnel", "policy")
 _OVN = re.compile(r"ovn-k8s-mp\d+$|ovn0$|ovn-")
+_SWITCH = "what Open vSwitch puts on (IPsec of its own, options) is not shown by `ip`; give `ovs-vsctl list interface`"
 Carrier = tuple[Interface, str, Route | None]  # a device, what is assumed about it, the route that leads to it
 
 
@@ -100,16 +101,22 @@ class Reach:
             raise unknown
         return min(found, key=lambda hops: walk.best(hops).inner) if found else None
 
-    def of_switch(self, host: Host, name: str) -> str:
-        """Return the encapsulation of pods on an Open vSwitch, whose tunnels get their far ends packet by packet."""
+    def by_packet(self, host: Host, name: str) -> tuple[str, str]:
+        """Return the encapsulation of pods whose tunnel gets its far ends packet by packet, and what is assumed of it.
+
+        Open vSwitch and Cilium have such tunnels; both texts are empty for others.
+        """
         device = host.interfaces[name]
         kinds = {i.kind for i in host.interfaces.values() if i.external and i.kind in _GUARDED}
         switched = device.kind == "openvswitch" or device.master == "ovs-system"
-        if not switched or len(kinds) != 1:
-            return ""
+        routed = device.role == "pod" and not device.master and BY_PACKET & host.interfaces.keys()
+        if not (switched or routed) or len(kinds) != 1:
+            return "", ""
         (kind,) = kinds
+        if not switched:
+            return kind, ""
         ovn = any(_OVN.match(n) for n in host.interfaces)  # its Geneve has 8 bytes of options
-        return f"{kind}:8" if ovn and kind == "geneve" else kind
+        return f"{kind}:8" if ovn and kind == "geneve" else kind, _SWITCH
 
     def routed(self, host: Host, name: str, target: str) -> list[Hop]:
         """Return the way of the packets that a route takes, without the MTU that is set on the route itself."""
@@ -167,6 +174,8 @@ class Reach:
         inside: bool = False,
     ) -> tuple[list[Hop], list[Protection]]:
         """Return the way of a network's packets and the IPsec that misses them by its port only. Raises NotKnown."""
+        if host.catch_all and encap.endswith("+wireguard"):
+            encap = encap.removesuffix("+wireguard")  # the device is here: its own MTU counts
         stack, packet = packet_of(encap, family, port, sender)
         if bearer and bearer not in host.interfaces and host.interfaces:
             raise NotKnown(f"the configuration names {bearer}, which is not among the devices of this host")

@@ -12,10 +12,12 @@ from netplan.audit import host_links, xfrm
 from netplan.audit.model import Device, Esp, Evidence
 from netplan.audit.places import host_of
 from netplan.path import join
+from netplan.path.kinds import BY_PACKET
 from netplan.path.model import Host, Interface, Protection
 from netplan.problems import Location
 
 T = TypeVar("T")
+CILIUM_WIREGUARD = "cilium_wg0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def build(evidence: Evidence) -> World:
             rules=tuple(dict.fromkeys(r for k in mine for r in rules.get(k, ()))),
             protections=(*protections.get(name, ()), *protections.get("*", ())),
             far_ends={n: tuple(sorted(a)) for n, a in ends.get(name, {}).items()},
-            catch_all=catch.get(name) or catch.get("*", ""),
+            catch_all=catch.get(name) or catch.get("*", "") or _encrypting(devices[name]),
         )
     live = {k: {n for n, d in members.items() if not d.configured} for k, members in devices.items()}
     everywhere = Host(
@@ -84,6 +86,11 @@ def build(evidence: Evidence) -> World:
     )
     places = {d.location.path or "": key(d.location) for d in evidence.links} | files
     return World(hosts, join.named(hosts), live, everywhere, places)
+
+
+def _encrypting(devices: dict[str, Device]) -> str:
+    """Return the device that takes the packets of a network's own tunnel by no route: Cilium's, by its BPF programs."""
+    return CILIUM_WIREGUARD if CILIUM_WIREGUARD in devices and BY_PACKET & devices.keys() else ""
 
 
 def _preference(device: Device) -> tuple[bool, bool, str]:

@@ -32,6 +32,8 @@ _ROLES: Mapping[str, Role] = {
 }
 # types of hardware (ARPHRD) that show a tunnel where the type is not printed (`ip` without -d)
 _BY_LINK_TYPE = {"ipip": "ipip", "sit": "sit", "gre": "gre", "gre6": "ip6gre", "tunnel6": "ip6tnl", "ppp": "ppp"}
+# Cilium's tunnels get the far end with each packet, which only `ip -d` shows; their own MTU, the link's, binds nothing
+BY_PACKET = frozenset(("cilium_vxlan", "cilium_geneve"))
 _SIX = ("ip6gre", "ip6gretap", "ip6erspan", "ip6tnl", "vti6")
 _ERSPAN = {0: "erspan:1", 1: "erspan:2", 2: "erspan:3"}
 
@@ -71,11 +73,15 @@ def interface(entry: Mapping[str, Any], *, details: bool = True, hardware_told: 
         port=_number(data.get("port")),
         head=head,
         key=_key(data.get("if_id")) if kind == "xfrm" else _key(data.get("okey")),
-        external=data.get("external") is True or data.get("collect_metadata") is True or mtu >= 65000,
+        external=_external(name, mtu, data),
         df=_df(kind, data),
         why=why or unknown,
         bus=_text(entry, "parentbus"),
     )
+
+
+def _external(name: str, mtu: int, data: Mapping[str, Any]) -> bool:
+    return name in BY_PACKET or data.get("external") is True or data.get("collect_metadata") is True or mtu >= 65000
 
 
 def _role(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from netplan.path import protection
 from netplan.path.join import Peers
 from netplan.path.model import OUTER, Hop, Host, Interface, NotKnown, Packet, Protection, Route
-from netplan.path.routing import default_devices, device_with, hardware, lookup
+from netplan.path.routing import default_devices, destinations, device_with, hardware, lookup
 from netplan.problems import ProblemError
 from netplan.stack import parse, solve
 from netplan.stack.headers import HEADERS
@@ -294,13 +294,33 @@ def _carrier(way: Way, packet: Packet) -> str:
     usable = [n for n in default_devices(host, packet.family) or default_devices(host) if n in host.interfaces]
     usable = [n for n in usable if n not in way.seen]
     if usable:
-        return usable[0]
+        return _of_several(way, usable[0])
     links = [i for i in hardware(host) if i.name not in way.seen]
     if not links:
         return ""
     if len({i.mtu for i in links}) > 1 and way.path_mtu is None:
         names = ", ".join(f"{i.name} {i.mtu}" for i in links[:4])
         way.assumed.append(f"no route is known: the smallest of the host's links is taken ({names}); {ASK}")
+    return links[0].name
+
+
+def _of_several(way: Way, name: str) -> str:
+    """Return the device of the default route, or a smaller link that leads to networks behind a gateway as well.
+
+    The nodes of a cloud's cluster reach each other by a second, private network, and nothing but an address of a
+    peer tells it from the first.
+    """
+    host = way.host
+    if way.path_mtu is not None:
+        return name
+    behind = {r.device for r in destinations(host) if r.via and r.table == "main" and not r.dst.endswith("/0")}
+    links = [i for i in hardware(host) if i.name == name or (i.name in behind and i.name not in way.seen)]
+    if len({i.mtu for i in links}) < 2:
+        return name
+    names = ", ".join(f"{i.name} {i.mtu}" for i in links[:4])
+    way.assumed.append(
+        f"no address of another host is known, and several links lead to others: the smallest is taken ({names}); {ASK}"
+    )
     return links[0].name
 
 
