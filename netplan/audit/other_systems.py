@@ -154,3 +154,25 @@ def neutron(path: str, text: str, evidence: Evidence) -> str | None:
             )
         )
     return None
+
+
+def neutron_network(piece: Piece) -> list[Setting | Clue]:
+    """Read a network of Neutron's API, as ``openstack network show -f json`` prints it."""
+    inner = piece.sub("network")
+    for net in (piece, inner) if isinstance(inner.data, dict) else (piece,):
+        kind, number = net.text("provider:network_type"), whole(net.get("mtu"))
+        if number and kind in ("geneve", *_NEUTRON_TAKES):
+            # OVN's geneve has 8 bytes of options, for which Neutron leaves room
+            encap = {"geneve": "geneve:8", "gre": "gretap+key"}.get(kind, kind)
+            return [
+                Setting(
+                    system="neutron",
+                    field=f"network {net.text('name') or net.text('id')}: mtu",
+                    location=net.location("mtu"),
+                    value=number,
+                    semantics="pod",
+                    encap=encap,
+                    change="openstack network set --mtu, then renew the guests' leases; [ml2] path_mtu is for new ones",
+                )
+            ]
+    return []

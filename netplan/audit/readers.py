@@ -21,7 +21,11 @@ from netplan.host import ifupdown, networkd, networkmanager
 from netplan.problems import ProblemError
 
 _Reader = Callable[[str, str, Evidence], "str | None"]
-_OTHERS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (other_systems.submariner, *formats.OBJECTS)
+_OTHERS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (
+    other_systems.submariner,
+    other_systems.neutron_network,
+    *formats.OBJECTS,
+)
 # lists that are read as a whole
 _LISTS: tuple[tuple[Callable[[Any], bool], Callable[[Piece, Evidence], None]], ...] = (
     (linux.is_link, linux.links),
@@ -66,16 +70,17 @@ def _read(text: Text, evidence: Evidence) -> None:
         documents = list(parse(text.text, text.path))
     except ProblemError as error:
         first = error.problems[0]
-        evidence.skipped.append(Skipped(text.path, first.message, first.location.line))
+        known = recognised.known(text.text)
+        evidence.skipped.append(Skipped(text.path, known or first.message, None if known else first.location.line))
         return
-    known = False
+    found = False
     for document in documents:
         for piece in pieces(document):
-            known = _piece(piece, evidence) or known
-    if known:
+            found = _piece(piece, evidence) or found
+    if found:
         evidence.understood += 1
     else:
-        evidence.skipped.append(Skipped(text.path, "nothing in it that audit knows"))
+        evidence.skipped.append(Skipped(text.path, recognised.known(text.text) or "nothing in it that audit knows"))
 
 
 def _structured(text: Text) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _SEND_ADDR = "`ip -d -j addr` and `ip -j route`"
+JUNOS = re.compile(r"^set (security (ipsec|ike|flow|zones)|interfaces (st0|[gx]e-\d|ae\d|lo0 unit)|groups) ", re.M)
 _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key", "no keys: they are not needed"),
     (
@@ -14,7 +15,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (re.compile(r"\A\s*<(!doctype|html)", re.I), "a web page", "the text that it shows, as a file"),
     (
-        re.compile(r"^set (security (ipsec|ike)|interfaces st0) ", re.M),
+        JUNOS,
         "Junos",
         "`swanctl.conf` of the other end, or calc's stack with --stack",
     ),
@@ -52,6 +53,37 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (re.compile(r"^Settings for \S+:$", re.M), "output of ethtool", "`ip -d -j addr`"),
     (
+        re.compile(r"^Kernel Interface table$|^Iface\s+MTU\s", re.M),
+        "`netstat -i`, which prints no types and cuts names",
+        "`ip -d -j addr`",
+    ),
+    (
+        re.compile(r"^\s*(Link|Network) File: |^IDX LINK\s+TYPE", re.M),
+        "`networkctl`",
+        "`networkctl --json=short list`, or `ip -d -j addr`",
+    ),
+    (re.compile(r"^\s+Online state: \w+$", re.M), "`netplan status`", "`netplan get`, and `ip -d -j addr`"),
+    (
+        re.compile(r"^\+-+\+-+\+$", re.M),
+        "a table of a command line client (openstack, mysql)",
+        "its JSON: -f json",
+    ),
+    (
+        re.compile(r"^(net|kernel|vm|fs)(\.[\w-]+)+\s*=\s*\S", re.M),
+        "settings of sysctl, which hold no MTU of a device",
+        "`ip -d -j addr` and `ip -j route`",
+    ),
+    (
+        re.compile(r"^NODE\s+NAMESPACE\s+TYPE\s+ID|^\s+type: \w+\.net\.talos\.dev$", re.M),
+        "output of `talosctl get`",
+        "the machine configuration (talosctl get machineconfig -o yaml), and --mtu for the link",
+    ),
+    (
+        re.compile(r"^_uuid\s+: [0-9a-f-]+$", re.M),
+        "a list of ovs-vsctl or ovn-nbctl",
+        "ovs-vsctl --format=json list interface, and `ip -d -j addr`",
+    ),
+    (
         re.compile(r"^(NAME|NAMESPACE|NETWORK ID)\s+[A-Z]", re.M),
         "a table of kubectl, calicoctl or docker",
         "the objects: kubectl get ... -o yaml, docker network inspect",
@@ -85,10 +117,15 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
 
 def reason(text: str) -> str:
     """Return why a text is not read: what it looks like, and what to send."""
+    return known(text) or "no format that audit knows"
+
+
+def known(text: str) -> str:
+    """Return what a text looks like and what to send instead; empty where nothing is known of it."""
     head = text.lstrip("\ufeff")[:65536]
     if "{{" in head[:400]:
         return "a template; audit reads what it renders to"
     for pattern, name, instead in _KNOWN:
         if pattern.search(head):
             return f"not read: it looks like {name}; send {instead}"
-    return "no format that audit knows"
+    return ""

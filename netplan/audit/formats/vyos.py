@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from netplan.audit.formats.algorithms import suite
 from netplan.audit.formats.listed import lines_of
+from netplan.audit.formats.recognised import JUNOS
 from netplan.audit.model import Device, Esp, Evidence
 from netplan.cni.adapter import BuiltinIpsec, Family, Setting, whole
 from netplan.cni.yaml_document import find_word
@@ -63,6 +64,8 @@ class Node:
 
 def is_vyos(text: str) -> bool:
     """Tell whether this is a VyOS or EdgeOS configuration."""
+    if JUNOS.search(text):
+        return False  # its words are others, and `interfaces` is one of both
     return bool(re.search(r"^interfaces \{\s*$", text, re.M)) or bool(_SET.search(text))
 
 
