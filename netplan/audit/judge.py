@@ -21,13 +21,14 @@ from netplan.cni.adapter import BuiltinIpsec, Clue, Setting
 from netplan.cni.adapters.conflist import PAST_THE_HOST
 from netplan.cni.adapters.docker import OWN_ESP
 from netplan.model.cni_facts import PORTS
-from netplan.path.kinds import BY_PACKET
+from netplan.path.kinds import BY_PACKET, MESH
 from netplan.path.model import Hop, Host, NotKnown, Sender
 from netplan.path.walk import DEFAULT_LINK, OVER_IPV4, best
 from netplan.stack.headers import MIN_MTU
 
 _BARE = ("ip4", "ip6")
 _NO_TUNNEL = "no overlay, tunnel or IPsec is among the inputs: packets are taken to leave as they are"
+_NOT_COVERED = "the IPsec that was read is for other packets: these are taken to leave as they are"
 _ROUTES_IN_PODS = (
     "Cilium leaves the link's MTU on the pods' devices and sets the size on the route inside each pod; "
     "give `ip -j route` of a pod"
@@ -185,7 +186,7 @@ def _compare(setting: Setting, variant: Variant, host: Host, case: _Case) -> Ver
     if setting.assumes and case.given.link_mtu is None:
         assumed = (*assumed, setting.assumes)
     if variant.guessed and not case.given.stack and hop.stack in _BARE:
-        assumed = (*assumed, _NO_TUNNEL)
+        assumed = (*assumed, _NOT_COVERED if host.protections else _NO_TUNNEL)
     tunnelled = any(h.stack not in _BARE for h in hops)
     if setting.system == "pods" and tunnelled and (case.keeps_link or BY_PACKET & host.interfaces.keys()):
         assumed = (*assumed, _ROUTES_IN_PODS)
@@ -209,8 +210,8 @@ def _compare(setting: Setting, variant: Variant, host: Host, case: _Case) -> Ver
 
 
 def _small_is_meant(setting: Setting, variant: Variant, over: int) -> bool:
-    if setting.semantics == "route":
-        return True  # somebody knows the path behind it
+    if setting.semantics == "route" or MESH.match(setting.device):
+        return True  # somebody knows the path behind it; a mesh VPN's size is a constant
     # without a device the kind of outer header is not certain
     return variant.encap == "wireguard" and setting.semantics == "device" and -TOLERANCE <= over < 0
 

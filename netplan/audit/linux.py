@@ -122,10 +122,14 @@ def _pods(device: Interface, names: set[str]) -> str:
 _BRIDGES = re.compile(r"^(cni\d+|cbr\d+|kube-bridge|weave)$")
 
 
+def system_of(name: str) -> str:
+    """Return the network whose program makes the tunnel device of a name; empty for a name of anybody's."""
+    return next((system for pattern, system in _SYSTEMS if pattern.match(name)), "")
+
+
 def _tunnel(device: Interface, location: Location) -> Setting:
-    system = next((name for pattern, name in _SYSTEMS if pattern.match(device.name)), "linux")
     return Setting(
-        system=system,
+        system=system_of(device.name) or "linux",
         field=f"{device.name} mtu",
         location=location,
         value=device.mtu,

@@ -13,7 +13,7 @@ from dataclasses import replace
 from netplan.audit.world import World
 from netplan.cni.adapter import OVERLAY, BuiltinIpsec, Family
 from netplan.path import protection, walk
-from netplan.path.kinds import BY_PACKET, header_tokens
+from netplan.path.kinds import BY_PACKET, MESH, header_tokens
 from netplan.path.model import OUTER, Hop, Host, Interface, Mode, NotKnown, Packet, Protection, Route, Sender
 from netplan.path.routing import contains, destinations, hardware, network
 from netplan.stack.headers import HEADERS
@@ -76,7 +76,7 @@ class Reach:
         except NotKnown:
             return device.mtu
         room = TOLERANCE if device.kind == "wireguard" else 0
-        fits = hop.inner - room <= device.mtu <= hop.inner
+        fits = hop.inner - room <= device.mtu <= hop.inner or (MESH.match(device.name) and device.mtu <= hop.inner)
         # what is too small is raised only where the whole way is known; over which family does not matter then
         doubts = [a for a in hop.assumed if not (room and a.endswith(walk.OVER_IPV4))]
         return device.mtu if fits or (doubts and device.mtu < hop.inner) else hop.inner

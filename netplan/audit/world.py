@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from netplan.audit import host_links, xfrm
+from netplan.audit.linux import system_of
 from netplan.audit.model import Device, Esp, Evidence
 from netplan.audit.places import host_of
 from netplan.path import join
@@ -17,6 +18,8 @@ from netplan.path.model import Host, Interface, Protection
 from netplan.problems import Location
 
 T = TypeVar("T")
+# distributions that run a network's program under their own name
+_PROGRAM = {"k3s": "flannel"}
 CILIUM_WIREGUARD = "cilium_wg0"
 
 
@@ -66,12 +69,13 @@ def build(evidence: Evidence) -> World:
         where = key(location)
         catch.setdefault(where if where in devices else "*", name)
     lonely = [k for k in {**routes, **rules} if k not in devices]
+    bearers = {_PROGRAM.get(e.system, e.system): e.bearer for e in [*evidence.clues, *evidence.settings] if e.bearer}
     hosts: dict[str, Host] = {}
     for name in sorted(devices):
         mine = [name, *(lonely if len(devices) == 1 else [])]
         hosts[name] = Host(
             name=name,
-            interfaces={n: _interface(d) for n, d in sorted(devices[name].items())},
+            interfaces={n: _borne(_interface(d), bearers, devices[name]) for n, d in sorted(devices[name].items())},
             routes=tuple(dict.fromkeys(r for k in mine for r in routes.get(k, ()))),
             rules=tuple(dict.fromkeys(r for k in mine for r in rules.get(k, ()))),
             protections=(*protections.get(name, ()), *protections.get("*", ())),
@@ -86,6 +90,12 @@ def build(evidence: Evidence) -> World:
     )
     places = {d.location.path or "": key(d.location) for d in evidence.links} | files
     return World(hosts, join.named(hosts), live, everywhere, places)
+
+
+def _borne(device: Interface, bearers: dict[str, str], devices: dict[str, Device]) -> Interface:
+    """Put the tunnel device of a network on the link that the network's configuration names."""
+    bearer = bearers.get(system_of(device.name), "")
+    return device if device.lower or bearer not in devices else replace(device, lower=bearer)
 
 
 def _encrypting(devices: dict[str, Device]) -> str:

@@ -34,6 +34,13 @@ _ROLES: Mapping[str, Role] = {
 _BY_LINK_TYPE = {"ipip": "ipip", "sit": "sit", "gre": "gre", "gre6": "ip6gre", "tunnel6": "ip6tnl", "ppp": "ppp"}
 # Cilium's tunnels get the far end with each packet, which only `ip -d` shows; their own MTU, the link's, binds nothing
 BY_PACKET = frozenset(("cilium_vxlan", "cilium_geneve"))
+# mesh VPNs whose program speaks WireGuard on a tun device. Their MTU is a constant of the program, whatever the link is
+# (tailscale 1.102.3 net/tstun/mtu.go, netbird 0.77.1 client/iface/iface.go: 1280)
+MESH = re.compile(r"^(tailscale|wt)\d+$")
+_OTHER_MESH = (
+    (re.compile(r"^nebula\d*$"), "Nebula's headers can't be computed: give --stack"),
+    (re.compile(r"^zt[a-z0-9]{8}$"), "ZeroTier cuts what is larger than its packets by itself"),
+)
 _SIX = ("ip6gre", "ip6gretap", "ip6erspan", "ip6tnl", "vti6")
 _ERSPAN = {0: "erspan:1", 1: "erspan:2", 2: "erspan:3"}
 
@@ -52,6 +59,8 @@ def interface(entry: Mapping[str, Any], *, details: bool = True, hardware_told: 
     link_type = str(entry.get("link_type", ""))
     if not kind:
         kind = _BY_LINK_TYPE.get(link_type, "")
+    if MESH.match(name) and kind in ("", "tun"):
+        kind = "wireguard"
     addresses = _addresses(entry)
     role, why = _role(name, kind, link_type, entry, addresses, details, hardware_told)
     local, remote = (_address(data, key) for key in ("local", "remote"))
@@ -99,6 +108,9 @@ def _role(
     used = isinstance(flags, list) and "UP" in flags
     if name in FALLBACK and not used and all(a.startswith("fe80:") for a in addresses):
         return "nothing", ""
+    for pattern, why in _OTHER_MESH:
+        if pattern.match(name):
+            return "unknown", why
     if kind == "tun" and _text(_mapping(_mapping(entry, "linkinfo"), "info_data"), "type") != "tap":
         return "unknown", "its program's headers are not known: give --stack"
     if kind:

@@ -158,6 +158,13 @@ def through(way: Way, device: Interface, packet: Packet, stack: str, route: Rout
 
     The MTU of a route over a tunnel counts instead of the device's: the kernel takes the first that is set.
     """
+    if device.role == "unknown":
+        way.seen.add(device.name)
+        way.assumed.append(
+            f"{device.name} is taken to carry what its MTU says: {device.why or 'its type is not known'}"
+        )
+        way.hop(device, stack)
+        return
     routed = route is not None and route.mtu and route.device == device.name
     if device.role in ("tunnel", "frame", "policy") and not (routed and device.role != "frame"):
         way.hop(device, stack)

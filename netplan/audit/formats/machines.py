@@ -119,6 +119,7 @@ def k3s(piece: Piece) -> list[Setting | Clue]:
                 port=KERNEL_VXLAN if encap == "vxlan" else None,
                 automatic=automatic,
                 may_be_set=False,
+                bearer=piece.text("flannel-iface"),
                 change="k3s has no MTU: give --flannel-conf with Backend.MTU and --flannel-cni-conf with delegate.mtu",
             )
         ]
