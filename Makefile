@@ -12,7 +12,7 @@ APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitc
   busybox-static nftables iputils-ping $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden sbom advisories drills clean .types .fast .test-setup
+.PHONY: help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site sbom advisories drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,10 +44,11 @@ demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, pla
 	$(call apt,$(APT_LAB))
 	$(BIN)/ipsecplan lab demo $(if $(RELEASE),--release $(RELEASE)) $(if $(MIX),--mix $(MIX)) $(if $(KERNEL),--kernel $(KERNEL))
 
-check: $(VENV)/.dev ## every commit: format, lint, types, import contracts, fast tests
+check: $(VENV)/.dev ## every commit: format, lint, spelling, types, import contracts, fast tests
 	$(call apt,$(APT_CHECK))
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
+	$(BIN)/codespell
 	@$(MAKE) --no-print-directory -j 2 .types .fast
 
 # side by side: types and contracts keep one processor busy, and the tests wait for processes and timers now and then
@@ -87,6 +88,14 @@ drills: $(VENV)/.dev ## what takes longer than a change should wait for
 	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
 	$(BIN)/python -m tests.fuzz --minutes 60
 	$(BIN)/python -m tests.ci.pythons --all
+
+.venvs/docs/.done: requirements/docs.txt
+	$(PYTHON) -m venv --clear .venvs/docs
+	.venvs/docs/bin/pip -q install --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
+
+site: .venvs/docs/.done ## the pages of docs/ as a site: dist/site/index.html; a warning is a failure
+	.venvs/docs/bin/sphinx-build -q -n -W --keep-going -b html -d .venvs/docs/doctrees docs dist/site
 
 # Two environments of their own: the tools, and nothing but what a user installs
 SUPPLY := .venvs/supply/bin

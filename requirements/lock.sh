@@ -3,6 +3,7 @@
 #   main.txt  what a user needs      build.txt  what installs the checkout      dev.txt  checks and tests
 #   supply.txt  what looks at the dependencies: `make sbom`, `make advisories`
 #   mutants.txt  what `make mutants` needs besides
+#   docs.txt  what `make site` builds the pages with
 # Needs uv, which is not among them: pip install uv==0.13.9
 #   UPGRADE=1 requirements/lock.sh     the newest versions; without it a version stays for as long as it fits the ranges
 set -eu
@@ -28,3 +29,4 @@ compile build.txt requirements/build.in
 compile dev.txt -c requirements/main.txt -c requirements/build.txt pyproject.toml requirements/build.in --group dev
 compile supply.txt --group supply
 compile mutants.txt -c requirements/main.txt -c requirements/build.txt -c requirements/dev.txt --group mutants
+compile docs.txt --group docs

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import functools
 
-VARIABLES = (
-    "underlay_address",
-    "underlay_mtu",
-    "behind_nat",
-    "pod_cidr",
-    "overlay_address",
-    "strongswan_version",
-    "strongswan_algorithms",
-    "ipsecplan_managed",
-    "underlay_address_ipv6",
-    "underlay_networks",
-)
+# name -> (form, what it means); docs/reference/host-variables.md is made from this table
+VARIABLES = {
+    "underlay_address": (
+        "address",
+        "its own address between the hosts; without it `ansible_host`, if that is an address",
+    ),
+    "underlay_mtu": ("bytes, 576 to 65535", "IP MTU of its link, where it isn't the plan's `underlay.mtu`"),
+    "behind_nat": ("true, false", "the host is behind NAT: its pairs use UDP encapsulation, 8 bytes more a packet"),
+    "pod_cidr": ("subnet", "the node's pod subnet, such as 10.244.1.0/24; some container networks need none"),
+    "overlay_address": (
+        "address",
+        "address of its overlay device, where the container network has no other place for it",
+    ),
+    "strongswan_version": ("version", "what `swanctl --version` says, such as 5.9.8; decides what its file may hold"),
+    "strongswan_algorithms": (
+        "list or text",
+        "what `swanctl --list-algs` says; decides which proposals its pairs offer",
+    ),
+    "ipsecplan_managed": ("true, false", "false: an unmanaged peer, which its own administrator configures"),
+    "underlay_address_ipv6": ("address", "its IPv6 address between the hosts, with `underlay.family: dual`"),
+    "underlay_networks": (
+        "{NAME: {address, mtu, nat}}",
+        "its addresses on additional networks, with `protect: hosts`; mtu and nat may be left out",
+    ),
+}
 # variables of earlier inventories: read past in silence, a host's NAT or its further addresses would be missing
 RENAMED = {"underlay_nat": "behind_nat", "underlay_planes": "underlay_networks"}
 NEAR = 2  # letters that are missing, too many, wrong or in the wrong order
