@@ -16,6 +16,7 @@ from netplan.inputs.load import LoadedPlan, load
 from netplan.inputs.rules import validate, validate_with
 from netplan.inputs.rules_hosts import Typing, nodes
 from netplan.inputs.yaml_source import Key
+from netplan.plan import lives
 from netplan.plan.build import make_plan
 from netplan.plan.types import Plan
 from netplan.problems import Problem, ProblemError, errors, quoted
@@ -59,8 +60,9 @@ def planned(
 
 
 def _network(loaded: LoadedPlan, plan: Plan) -> list[Problem]:
-    """What the container network or the hosts' firewall has against the plan, shown where the plan names it."""
+    """What the container network, the hosts' firewall or the lives have against the plan, where the plan names it."""
     found: list[tuple[Key, Problem]] = [(("firewall",), problem) for problem in plan_problems(plan)]
+    found += [(("ipsec", "lifetimes", "packets"), problem) for problem in lives.problems(plan)]
     if plan.file.overlay_facts is not None or plan.file.cni.options:
         from netplan.cni.render import network_plan  # only for networks that a plan names
 

@@ -62,6 +62,7 @@ _PHASES = (
     Phase("ike-check", "IKE tried with every peer, no traffic touched", "phases.ike", "ike_check"),
     Phase("permissive", "clear and encrypted packets both accepted", "phases.ike", "permissive"),
     Phase("encrypt", "pairs encrypt, each end asking for what it sends on", "phases.ike", "encrypt"),
+    Phase("rekey", "a rekey asked for now: what would fail in an hour fails here", "phases.rekey", "rekey"),
     Phase("trap", "policies that never let a lost SA mean clear traffic", "phases.ike", "trap"),
     Phase("soak", "no clear packet, no XFRM error", "phases.ike", "soak"),
     Phase("enforce", "clear overlay packets are dropped", "phases.ike", "enforce"),

@@ -30,9 +30,13 @@ class NodeFiles:
         self._overlay: OverlayFiles | None = None
         if plan.file.overlay_facts is None:
             self._overlay = OverlayFiles(overlay_of(plan), [endpoint(node) for node in plan.nodes])
+        per_cpu = plan.file.ipsec.per_cpu_sas
         self.always = [  # on every managed node, below its folder
             *self._overlay_files(),
-            *(File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a), common=True) for a in swanctl.START_ACTIONS),
+            *(
+                File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a, per_cpu=per_cpu), common=True)
+                for a in swanctl.START_ACTIONS
+            ),
             *(File(path, text, common=True) for path, text in guard.units().items()),
             File(
                 "etc/sysctl.d/90-ipsecplan.conf", sysctl.text(len(plan.nodes), plan.file.underlay.carrier), common=True

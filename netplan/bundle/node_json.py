@@ -53,7 +53,7 @@ def node_text(plan: Plan, node: Node) -> str:
         "esp": {
             "negotiated": _negotiated(everywhere.values()),
             "mode": plan.file.ipsec.mode.upper(),
-            **_route(plan),
+            **_rarer(plan),
         },
         "classes": list(classes.values()),
     }
@@ -118,8 +118,9 @@ def _wildcard(plan: Plan) -> NodeJsonOptional:
     return {"wildcard": trap_any.span(plan)} if trap_any.planned(plan) else {}
 
 
-def _route(plan: Plan) -> EspOptional:
-    return {"route": True} if plan.file.ipsec.xfrm_interface else {}
+def _rarer(plan: Plan) -> EspOptional:
+    found: EspOptional = {"route": True} if plan.file.ipsec.xfrm_interface else {}
+    return {**found, "per_cpu_sas": True} if plan.file.ipsec.per_cpu_sas else found
 
 
 def _on_network(plan: Plan, fabric: Fabric, found: PairClass) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def _host_mtu(fabric: Fabric, pair_class: PairClass) -> PeerOptional:
     6.1). TCP never gets that far, because it takes the path's MTU from the SA.
     """
     low, high = fabric.host_mtu(pair_class)
-    refuses = fabric.family == "ipv4" or fabric.mode == "tunnel"
+    refuses = fabric.family == "ipv4" or fabric.mode != "transport"
     return {"host_mtu": low, "host_over": high + 1} if refuses else {"host_mtu": low}
 
 

@@ -35,13 +35,16 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None) -> None
             engine.step(phases.FACTS)
         except Failed as failure:
             raise ProblemError(failure.problems) from None
-        hosts = {
-            target.name: {
-                "strongswan_version": engine.run.results.facts[node]["version"],
-                "strongswan_algorithms": sorted(engine.run.results.facts[node]["algorithms"]),
-            }
-            for node, target in engine.targets.items()
+        answers = {target.name: engine.run.results.facts[node] for node, target in engine.targets.items()}
+    hosts = {
+        name: {
+            "strongswan_version": found["version"],
+            "strongswan_algorithms": sorted(found["algorithms"]),
+            "kernel_iptfs": found["kernel"]["iptfs"],
+            "kernel_per_cpu_sas": found["kernel"]["per_cpu_sas"],
         }
+        for name, found in answers.items()
+    }
     path = facts_file(inventory or Path(reader.read(bundle).manifest["inventory"]["path"]))
     text = json.dumps({"schema": 1, "hosts": dict(sorted(hosts.items()))}, indent=1) + "\n"
     with refusals(path, "written"):

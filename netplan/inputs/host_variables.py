@@ -19,7 +19,7 @@ from netplan.model.cni_facts import OverlayFacts
 from netplan.model.ids import HOST_NAME, node_id
 from netplan.model.node import Node
 from netplan.model.planfile import SECOND, AdditionalNetwork, PlanFile
-from netplan.model.proposals.capabilities import OLDEST, UNKNOWN, Capabilities, algorithms, version
+from netplan.model.proposals.capabilities import OLDEST, TRIED, Capabilities, Tried, algorithms, version
 from netplan.problems import Problem, closest, printable, quoted
 
 _ALGORITHM = re.compile(r"^[A-Z0-9_]{2,40}\Z")
@@ -250,8 +250,6 @@ class _Reader:
 
     def _capabilities(self) -> Capabilities:
         text, listed = self.value("strongswan_version"), self.value("strongswan_algorithms")
-        if text is None and listed is None:
-            return UNKNOWN
         found = version(str(text)) if text is not None else ()
         if found is None or (found and found < OLDEST):
             hint = "the version that `swanctl --version` prints; the oldest we render for is 5.9.5"
@@ -266,7 +264,18 @@ class _Reader:
             if not known:
                 hint = "the output of `swanctl --list-algs`, or the names in it as a list"
                 self.wrong("IPP304", "strongswan_algorithms holds no algorithms", "strongswan_algorithms", hint)
-        return Capabilities(found or (), known)
+        return Capabilities(found or (), known, self._tried("kernel_iptfs"), self._tried("kernel_per_cpu_sas"))
+
+    def _tried(self, variable: str) -> Tried:
+        """What became of a packet, as `ipsecplan facts` writes it."""
+        value = self.value(variable)
+        for word in TRIED:
+            if value == word:
+                return word
+        if value is not None:
+            hint = "`ipsecplan facts` tries it with a packet and writes what became of it"
+            self.wrong("IPP304", f"{variable} must be one of {', '.join(TRIED)}, not {quoted(value)}", variable, hint)
+        return "untried"
 
 
 def _literal(text: object) -> bool:

@@ -30,6 +30,8 @@ from netplan.refusals import refusals
 
 LONGEST_PATTERN = 4096  # characters
 MAX_FACTS = 64 << 20  # bytes
+_ALWAYS = ("strongswan_version", "strongswan_algorithms")  # of a host in a file of facts
+_SINCE = ("kernel_iptfs", "kernel_per_cpu_sas")  # which files of earlier versions lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def _seen(path: Path, shown: str) -> dict[str, dict[str, Any]]:
         if document["schema"] != 1:
             raise ValueError
         return {
-            str(host): {key: found[key] for key in ("strongswan_version", "strongswan_algorithms")}
+            str(host): {key: found[key] for key in _ALWAYS} | {key: found[key] for key in _SINCE if key in found}
             for host, found in document["hosts"].items()
         }
     except FileNotFoundError:

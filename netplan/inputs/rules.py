@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from netplan.inputs import rules_network, rules_trap_any
+from netplan.inputs import rules_kernel, rules_network, rules_trap_any
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.load import LoadedPlan
 from netplan.inputs.yaml_source import Key
 from netplan.model.cni_facts import KERNEL_VXLAN, PORTS
 from netplan.model.ids import CLUSTER_NAME
-from netplan.model.lifetimes import duration, longest, seconds, shortest
+from netplan.model.lifetimes import LEAST_MARGIN_S, duration, longest, margin, seconds, shortest
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
 from netplan.model.proposals.keywords import GROUPS, INTEGRITY
 from netplan.model.proposals.profiles import PROFILES
@@ -282,7 +282,8 @@ def _lifetimes(loaded: LoadedPlan) -> Iterator[Problem]:
         life = seconds(text)
         if life is None:
             yield loaded.source.problem("IPP409", f"{quoted(text)} is not a time", at, hint="such as 4h, 90m or 3600s")
-        elif life < least:
+        elif life < least or margin(life) < LEAST_MARGIN_S:
+            least = max(least, 10 * LEAST_MARGIN_S)
             yield loaded.source.problem("IPP409", f"{text} is too short: at least {duration(least)}", at)
         elif longest(life) > limit:
             yield loaded.source.problem(
@@ -365,6 +366,7 @@ RULES: tuple[Callable[[LoadedPlan], Iterator[Problem]], ...] = (
     _profile,
     _proposals,
     _lifetimes,
+    rules_kernel.rule,
     _family,
     rules_trap_any.rule,
     *rules_network.RULES,

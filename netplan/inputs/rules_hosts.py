@@ -6,7 +6,7 @@ import bisect
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from netplan.inputs import network_variables, rules_trap_any
+from netplan.inputs import network_variables, rules_kernel, rules_trap_any
 from netplan.inputs.host_variables import HostContext, TypedHosts, read_hosts
 from netplan.inputs.inventory import Inventory
 from netplan.model import addresses
@@ -42,6 +42,7 @@ def _broken(plan: PlanFile, inventory: Inventory, found: Sequence[Node]) -> Iter
     yield from _alone(plan, inventory, found)
     yield from _no_common(plan, inventory, found)
     yield from rules_trap_any.hosts(plan, inventory, found)
+    yield from rules_kernel.hosts(plan, inventory, found)
     if len(inventory.hosts) < 2:
         yield inventory.problem(
             "IPP306",

@@ -18,6 +18,10 @@ WITHOUT: dict[tuple[str, str], tuple[str, str]] = {
         "a trap without a peer's address can't be a tunnel: charon installs none",
         f"mode: transport, or {PAIRS}",
     ),
+    ("mode", "iptfs"): (
+        "a trap without a peer's address can't be a tunnel, which IP-TFS is",
+        f"mode: transport, or {PAIRS}",
+    ),
     ("protect", "hosts"): (
         "its selector is one subnet, and every host in it would be cut off, gateways and name servers too",
         f"protect: overlay, or {PAIRS}",

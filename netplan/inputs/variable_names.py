@@ -22,6 +22,8 @@ VARIABLES = {
         "list or text",
         "what `swanctl --list-algs` says; decides which proposals its pairs offer",
     ),
+    "kernel_iptfs": ("true, false", "an IP-TFS SA of its kernel carried a packet; `mode: iptfs` needs it"),
+    "kernel_per_cpu_sas": ("true, false", "a per-CPU SA of its kernel carried a packet; `per_cpu_sas` needs it"),
     "ipsecplan_managed": ("true, false", "false: an unmanaged peer, which its own administrator configures"),
     "underlay_address_ipv6": ("address", "its IPv6 address between the hosts, with `underlay.family: dual`"),
     "underlay_networks": (

@@ -88,7 +88,12 @@ def settings_file(plan: Plan, node: Node) -> str:
     found = sizes(plan.connection_count(node))
     values = expected(found, node.capabilities)
     text = render(
-        "swanctl/charon.conf.j2", values=values, unused=UNUSED, buffer=_buffer(node.capabilities), acquire=ACQUIRE_S
+        "swanctl/charon.conf.j2",
+        values=values,
+        unused=UNUSED,
+        buffer=_buffer(node.capabilities),
+        acquire=ACQUIRE_S,
+        iptfs=plan.file.ipsec.mode == "iptfs",
     )
     got = read(text).section("charon")
     if {k: got.values.get(k) for k in values} != values:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from netplan.ipsec.stanza_scan import Columns, Shape, scan
 from netplan.ipsec.swanctl import (
-    REKEY_PACKETS,
     bypass_selectors,
     bypassed,
     connections_of,
@@ -20,7 +19,7 @@ from netplan.ipsec.swanctl import (
 )
 from netplan.ipsec.swanctl_parser import read
 from netplan.ipsec.xfrm_interfaces import interfaces
-from netplan.model.lifetimes import dpd_delay, duration, responder
+from netplan.model.lifetimes import REKEY_PACKETS, dpd_delay, duration, responder
 from netplan.model.node import Node
 from netplan.model.topology import Offer
 from netplan.plan.fabric import Connection, Fabric, Pair
@@ -226,7 +225,7 @@ class ConnectionFiles:
             "address": quote(node.address)[1:-1],
             "id": quote(node.id)[1:-1],
             "count": str(count),
-            "dpd": str(dpd_delay(count)),
+            "dpd": str(dpd_delay(count, always=node.capabilities.asks_always)),
         }
         return "".join(filled(rendered, own)), kind
 

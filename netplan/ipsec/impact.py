@@ -8,7 +8,7 @@ it ends the old ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -73,6 +73,16 @@ class Side:
     connections: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Any]
     partial: bool
+
+
+def _choices(proposals: Sequence[str]) -> set[tuple[frozenset[str], str]]:
+    """Return what ESP proposals let an end choose: the words, and which sequence numbers (normal unless said)."""
+    found = set()
+    for text in proposals:
+        words = frozenset(text.split("-"))
+        numbers = words & {"esn", "noesn"} or {"noesn"}
+        found |= {(words - {"esn", "noesn"}, number) for number in numbers}
+    return found
 
 
 _KEPT = "a live SA keeps what it was made with; rekeying does not take the new value up"
@@ -253,7 +263,7 @@ def _changed(node: str, peer: str, one: Mapping[str, Any], other: Mapping[str, A
     for key, what in (("esp_proposals", "ESP proposals"), ("mode", "mode")):
         old, new = child[key], new_child[key]
         if old != new:
-            gone = key == "esp_proposals" and not set(old) & set(new)
+            gone = key == "esp_proposals" and not _choices(old) & _choices(new)
             later = (
                 Impact.BLACKHOLE,
                 "nothing in common with a peer's old file: no SA once this one expires",

@@ -25,8 +25,6 @@ NUMBERS = {"tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}
 UDP = NUMBERS["udp"]
 ND = {"solicit": 135 << 8, "advert": 136 << 8}  # ICMPv6 type and code as a port: without them no IPv6 peer is found
 AUTH = {"certificates": "pubkey", "psk": "psk", "raw-keys": "pubkey"}
-# Half of the 32-bit sequence numbers: with the tenth that strongSwan adds, an SA ends before they wrap (RFC 4303 3.3.3)
-REKEY_PACKETS = 2**31
 _PROTOCOL = re.compile(r"\[(tcp|udp|sctp|ipv6-icmp)\b")
 
 
@@ -49,14 +47,17 @@ def life(plan: Plan, kind: str, initiator: bool) -> int:
     return life if initiator else responder(life)
 
 
-def start_file(action: str) -> str:
+def start_file(action: str, *, per_cpu: bool = False) -> str:
     """Return the file that sets ``start_action`` of every child: ``none`` while staging, ``trap`` at the end.
 
+    ``per_cpu``: with the traps, SAs for each processor, which charon makes by traps alone.
     Raises DefectError for any other: charon would start, or end, what nobody planned.
     """
     if action not in START_ACTIONS:
         raise DefectError(f"{quoted(action)} is no start_action of ours")
-    return f"# ipsecplan: what children do when they are loaded\nipsecplan-start {{\n    start_action = {action}\n}}\n"
+    more = "    per_cpu_sas = yes\n" if per_cpu and action == "trap" else ""
+    head = "# ipsecplan: what children do when they are loaded\nipsecplan-start {\n"
+    return f"{head}    start_action = {action}\n{more}}}\n"
 
 
 def expected(plan: Plan, connection: Connection, number: int = 0) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def expected(plan: Plan, connection: Connection, number: int = 0) -> dict[str, A
         "esp_proposals": list(pair.pair_class.offer.esp),
         "rekey_time": duration(life(plan, "child", initiator)),
         "rekey_packets": str(2**31 if initiator else 2**31 * 5 // 4),
+        "replay_window": "256",
         "start_action": "none",
     }
     return {
@@ -80,6 +82,7 @@ def expected(plan: Plan, connection: Connection, number: int = 0) -> dict[str, A
         "encap": "yes" if pair.pair_class.nat_t else "no",
         "proposals": list(pair.pair_class.offer.ike),
         "rekey_time": duration(life(plan, "ike", initiator)),
+        "reauth_time": "0",
         "local_addrs": local.address,
         "remote_addrs": remote.address,
         "if_id": (str(number), str(number)),
@@ -173,6 +176,7 @@ def connections_of(settings: Settings) -> dict[str, dict[str, Any]]:
                 "esp_proposals": child.get("esp_proposals", "default").split(","),
                 "rekey_time": child.get("rekey_time", "1h"),
                 "rekey_packets": child.get("rekey_packets", "0"),
+                "replay_window": child.get("replay_window", "32"),
                 "start_action": child.get("start_action", "none"),
                 "local_ts": selector(child.get("local_ts", "dynamic")),
                 "remote_ts": selector(child.get("remote_ts", "dynamic")),
@@ -183,6 +187,7 @@ def connections_of(settings: Settings) -> dict[str, dict[str, Any]]:
             "encap": conn.get("encap", "no"),
             "proposals": conn.get("proposals", "default").split(","),
             "rekey_time": conn.get("rekey_time", "4h"),
+            "reauth_time": conn.get("reauth_time", "0"),
             "local_addrs": conn.get("local_addrs", "%any"),
             "remote_addrs": conn.get("remote_addrs", "%any"),
             "if_id": (conn.get("if_id_in", "0"), conn.get("if_id_out", "0")),

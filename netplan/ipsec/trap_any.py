@@ -15,7 +15,7 @@ from typing import Any
 
 from netplan.ipsec import swanctl
 from netplan.ipsec.swanctl_parser import read
-from netplan.model.lifetimes import dpd_delay, duration, seconds
+from netplan.model.lifetimes import REKEY_PACKETS, dpd_delay, duration, seconds
 from netplan.model.node import Node
 from netplan.plan.types import Plan
 from netplan.problems import DefectError, present
@@ -53,8 +53,8 @@ def connection_file(plan: Plan, node: Node) -> str:
         children=children,
         ike=_life(plan, "ike"),
         child=_life(plan, "child"),
-        packets=swanctl.REKEY_PACKETS,
-        dpd=dpd_delay(plan.connection_count(node)),
+        packets=REKEY_PACKETS,
+        dpd=dpd_delay(plan.connection_count(node), always=node.capabilities.asks_always),
     )
     found = swanctl.connections_of(read(text + swanctl.start_file("none")))
     if found != {NAME: expected(plan, node)}:
@@ -70,7 +70,7 @@ def expected(plan: Plan, node: Node) -> dict[str, Any]:
     child = {
         **next(iter(one["children"].values())),
         "rekey_time": _life(plan, "child"),
-        "rekey_packets": str(swanctl.REKEY_PACKETS),
+        "rekey_packets": str(REKEY_PACKETS),
     }
     return {
         **one,

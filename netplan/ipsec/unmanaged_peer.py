@@ -74,6 +74,7 @@ def parameters(plan: Plan, node: Node) -> str:
         peers=peers,
         networks=[(fabric.name, local) for fabric in plan.additional if (local := fabric.at(node)) is not None],
         port=plan.file.overlay.udp_port,
+        esn=any("esn" in t.split("-") for c in plan.connections(node) for t in c.pair.pair_class.offer.esp),
         lives={
             kind: (duration(responder(life)), duration(longest(life)))
             for kind, life in (("ike", ike), ("child", child))

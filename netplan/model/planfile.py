@@ -82,6 +82,10 @@ class Lifetimes(Part):
 
     ike: str = Field("4h", description="time until an IKE_SA is rekeyed, such as 4h or 90m")
     child: str = Field("1h", description="time until a CHILD_SA is rekeyed, such as 1h or 30m")
+    packets: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
+        None,
+        description="most packets a second from one host to another, if known: warns where SAs are used up by them",
+    )
 
 
 Two = Annotated[list[str], Field(min_length=2, max_length=2)]
@@ -149,7 +153,12 @@ _TOPOLOGY_SCHEMA = WithJsonSchema(
 class Ipsec(Part):
     """What is protected and how."""
 
-    mode: Literal["transport", "tunnel"] = Field("transport", description="of ESP")
+    mode: Literal["transport", "tunnel", "iptfs"] = Field(
+        "transport", description="of ESP; iptfs (RFC 9347) only where it was seen to work on every host"
+    )
+    per_cpu_sas: bool = Field(
+        False, description="an SA for each processor (RFC 9611), only where it was seen to work on every host"
+    )
     xfrm_interface: bool = Field(
         False, description="with mode: tunnel, an XFRM interface for each peer and a route into it"
     )

@@ -9,6 +9,7 @@ from netplan.model.node import Node
 from netplan.model.planfile import PlanFile, Topology
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
 from netplan.model.proposals.capabilities import Capabilities
+from netplan.model.proposals.keywords import SEQUENCE_NUMBERS
 
 # (number of the rule, which end of it): what a host is in a topology or a path rule
 Roles = frozenset[tuple[int, int]]
@@ -86,9 +87,20 @@ def common(file: PlanFile, ends: Collection[Capabilities]) -> Offer:
     """Return what all ends with these capabilities offer each other."""
     reasons: list[str] = []
     ordered = list(ends) if isinstance(ends, tuple) else sorted(ends, key=repr)
-    esp = [p.text for p in esp_of(file) if not _dropped(p, ordered, reasons)]
+    esn = all(end.has("esn") for end in ordered)
+    esp = [_with_esn(p) if esn else p.text for p in esp_of(file) if not _dropped(p, ordered, reasons)]
     ike = [p.text for p in ike_of(file) if not _dropped(p, ordered, reasons)]
     return Offer(tuple(esp), tuple(ike), tuple(reasons))
+
+
+def _with_esn(proposal: EspProposal) -> str:
+    """Return a proposal with both kinds of sequence numbers, the extended first, unless it says which it wants.
+
+    Two defaults of strongSwan never agree on extended ones; both words in one proposal do, and still take an end that
+    has only normal ones.
+    """
+    said = not proposal.words.isdisjoint(SEQUENCE_NUMBERS)
+    return proposal.text if said else "-".join((proposal.text, *SEQUENCE_NUMBERS))
 
 
 def _dropped(proposal: EspProposal | IkeProposal, ends: list[Capabilities], reasons: list[str]) -> bool:

@@ -153,7 +153,7 @@ def _overlay_stack(file: PlanFile, suite: str, nat_t: bool, family: Family) -> s
     if not suite:
         return f"{outer}/{inner}"
     udp = "udp/" if nat_t else ""
-    tunnel = f"{outer}/" if file.ipsec.mode == "tunnel" else ""
+    tunnel = {"tunnel": f"{outer}/", "iptfs": f"iptfs/{outer}/"}.get(file.ipsec.mode, "")
     return f"{outer}/{udp}esp:{suite}/{tunnel}{inner}"
 
 

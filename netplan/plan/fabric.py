@@ -34,7 +34,7 @@ class Fabric:
 
     name: str
     family: Literal["ipv4", "ipv6"]
-    mode: Literal["transport", "tunnel"]
+    mode: Literal["transport", "tunnel", "iptfs"]
     nodes: tuple[Node, ...]
     classes: tuple[PairClass, ...]
     kinds: Mapping[str, HostKind]
@@ -82,7 +82,7 @@ class Fabric:
     def host_stack(self, proposal: EspProposal, nat_t: bool) -> Stack:
         """Return the packet between two hosts with ``protect: hosts``."""
         outer = {"ipv4": "ip4", "ipv6": "ip6"}[self.family]
-        inner = f"/{outer}" if self.mode == "tunnel" else ""
+        inner = {"tunnel": f"/{outer}", "iptfs": f"/iptfs/{outer}"}.get(self.mode, "")
         return parse(f"{outer}/{'udp/' if nat_t else ''}esp:{proposal.suite}{inner}")
 
     def pairs(self) -> Iterator[Pair]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netplan.explain.advice import advice
+from netplan.plan import lives
 from netplan.plan.fabric import Fabric
 from netplan.plan.types import Plan
 
@@ -14,6 +15,7 @@ def consequences(plan: Plan) -> list[str]:
         *_wildcard(plan),
         *_hosts(plan),
         *_downgrades(plan),
+        *lives.sentences(plan),
         *_cni_limit(plan),
         *_slow_class(plan),
         *_proposals(plan),

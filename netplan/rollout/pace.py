@@ -50,6 +50,7 @@ SHARES: dict[str, float] = {
     "ike-check": 0.2,
     "permissive": 0.15,
     "encrypt": 0.25,
+    "rekey": 0.1,
     "trap": 0.35,
     "soak": 0.1,
     "enforce": 1.5,
@@ -62,7 +63,7 @@ SHARES: dict[str, float] = {
     "roll-back": 0.5,
 }
 OTHER_SHARE = 0.4
-WAITS = ("ike-check", "encrypt")  # for peers, at most as long as the request says
+WAITS = ("ike-check", "encrypt", "rekey")  # for peers, at most as long as the request says
 UNLIKE = (*WAITS, "soak", "probe", "preflight")  # whose seconds tell nothing of how fast a node is: they wait
 ENOUGH = 0.3  # shares below say too little about a node
 PEERS_AT_ONCE, PEER_S = 8, 4.0  # `probe` measures so many at the same time, each so long

@@ -40,7 +40,8 @@ APPLY: tuple[Step, ...] = (
     # a node that proves before its peer has loaded tries again; nothing depends on the order
     Step(phases=("lower-devices", "credentials", "ike-check", "permissive")),
     Step(phases=("encrypt",), pairs="canary"),
-    Step(phases=("encrypt",)),
+    # a rekey before any trap, while nothing is counted yet: the old SA may take a packet with it
+    Step(phases=("encrypt", "rekey")),
     Step(phases=("trap", "soak")),
     # measuring changes nothing, so it may begin where a peer is still about to enforce
     Step(phases=("enforce", "probe")),
@@ -76,5 +77,5 @@ def in_waves(steps: Sequence[Step], waves: int) -> tuple[Step, ...]:
     between = tuple(Step(phases=("encrypt",), pairs=str(number)) for number in range(1, waves - 1))
     out: list[Step] = []
     for step in steps:
-        out += [*between, step] if step.phases == ("encrypt",) and step.pairs == "all" else [step]
+        out += [*between, step] if "encrypt" in step.phases and step.pairs == "all" else [step]
     return tuple(out)

@@ -8,6 +8,7 @@ import time
 from netplan.agent.protocol.request import Request, RequestOptional
 from netplan.rollout.credentials import Credentials
 from netplan.rollout.nodes.participants import Participants
+from netplan.rollout.nodes.rekeys import versions
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.view import deferred_peers, unmanaged_pairs
 from netplan.rollout.phases import Step
@@ -52,6 +53,8 @@ def build(
     if "encrypt" in phases:
         request["pairs"] = participants.pairs(step, request["node"])
         request["alone"] = unmanaged_pairs(request["node"], participants.targets)
+    if "rekey" in phases:
+        request["rekey"] = participants.rekeys(versions(run.results)).get(target.id, [])
     if participants.replaced:
         request["replaced"] = sorted(participants.replaced)
     if participants.left_out:

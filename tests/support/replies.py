@@ -70,6 +70,14 @@ def added(phase: str, node: dict[str, Any]) -> dict[str, Any]:
         return {"rows": [row(peer=peer["id"]) for peer in node["peers"]], "family": 4, "xfrm": {}}
     if phase == "trap":
         return {"duplicates": 0}
+    if phase == "facts":
+        return {
+            "version": "6.1.0",
+            "algorithms": ["AES_GCM_16", "CURVE_25519"],
+            "key_exchanges": ["CURVE_25519"],
+            "kernel": {"iptfs": "drops", "per_cpu_sas": "works"},
+            "surroundings": {"system": "debian", "unit": "strongswan.service", "confined": ""},
+        }
     return {"heard": []} if phase in ("preflight", "reachability") else {}
 
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from netplan.agent import main
 from netplan.agent.phases import advisories, drift, kernel_trial, reachability
 from netplan.agent.phases import guard as guard_here
-from netplan.agent.system import core, vici, xfrm
+from netplan.agent.system import core, xfrm
 from netplan.agent.system.core import Done
 from netplan.agent.transaction import deferred_pairs, disk_reserve, state
 from netplan.host import guard
@@ -243,21 +243,6 @@ def test_mtus_of_links_routes_and_paths(monkeypatch: pytest.MonkeyPatch) -> None
     ]
     assert [(f["found"], f["planned"]) for f in found] == [("1400", "1500"), ("1300", "1416"), ("1450", "1500")]
     assert all(f["hint"] for f in found)
-
-
-def test_sas_that_charon_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = {"underlay": {"address": "10.0.0.1"}, "peers": [{"address": "10.0.0.2"}]}
-    known = [("p", {"child-sas": {"p-out-1": {"spi-in": "0c1a2b3c", "spi-out": "c0ffee00"}}})]
-    monkeypatch.setattr(vici, "sas", lambda: known)
-    monkeypatch.setattr(drift, "wait", lambda check, *_: check())
-    for states, count in [
-        ([("10.0.0.1", "10.0.0.2", "0xc0ffee00"), ("10.0.0.2", "10.0.0.1", "0xc1a2b3c")], 0),
-        ([("10.0.0.1", "10.0.0.2", "0x00000000")], 0),  # the kernel asks for an SA
-        ([("10.0.0.1", "10.0.0.2", "0xdeadbeef")], 1),
-        ([("192.0.2.1", "192.0.2.2", "0xdeadbeef")], 0),  # somebody else's
-    ]:
-        monkeypatch.setattr(xfrm, "states", lambda states=states: states)
-        assert len(drift.orphans(facts)) == (1 if count else 0), states
 
 
 def test_the_guard_in_the_kernel_is_compared_with_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_every_profile_plans_where_all_nodes_can_do_everything(name: str) -> Non
     hosts = {n: {"strongswan_version": "6.0.4", "strongswan_algorithms": every} for n in (1, 2, 3)}
     plan = make_planned(3, hosts, ipsec={"profile": name}).plan
     assert len(plan.classes) == 1
-    assert plan.classes[0].offer.esp == PROFILES[name].esp
+    assert plan.classes[0].offer.esp == tuple(f"{text}-esn-noesn" for text in PROFILES[name].esp)
     assert plan.classes[0].offer.downgrades == ()
     assert "aes256gcm16" in plan.limiting.worst.proposal.suite or plan.pod_mtu == 1408
 
@@ -60,9 +60,9 @@ def test_a_mixed_fleet_offers_each_pair_what_both_ends_know_and_says_why_not_mor
         found = plan.class_of(by_name[one], by_name[other]).offer
         return found.esp, found.downgrades
 
-    assert offered("n2", "n3") == (PROFILES["pq-hybrid"].esp, ())
+    assert offered("n2", "n3") == (tuple(f"{text}-esn-noesn" for text in PROFILES["pq-hybrid"].esp), ())
     esp, why = offered("n1", "n2")
-    assert esp == ("aes256gcm16-x25519",)
+    assert esp == ("aes256gcm16-x25519-esn-noesn",)
     assert why[0] == (
         "aes256gcm16-x25519-ke1_mlkem768 is not offered: strongSwan 5.9.8 has no additional key exchanges (RFC 9370); "
         "they came with 6.0.0"

@@ -41,6 +41,7 @@ def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
         "encrypt",
         "encrypt",
         "encrypt",
+        "rekey",
         "trap",
         "soak",
         "enforce",
@@ -54,7 +55,7 @@ def test_every_phase_in_order_and_confirmed_last(tmp_path: Path) -> None:
     assert {i: request["witness"] for i, request in prepared.items()} == {IDS[0]: None, IDS[1]: IDS[0], IDS[2]: IDS[0]}
     assert [request["timer"] for request in prepared.values()] == [166, 176, 176]
     assert (list(decides), list(follow)) == ([IDS[0]], IDS[1:])
-    canary, second, rest = (i for i, (sent, _) in enumerate(nodes.calls) if sent == ("encrypt",))
+    canary, second, rest = (i for i, (sent, _) in enumerate(nodes.calls) if "encrypt" in sent)
     assert nodes.calls[canary][1] == (IDS[0], IDS[1])
     assert nodes.requests[canary][IDS[0]]["pairs"] == ["pair-ab"]
     assert [nodes.requests[second][i]["pairs"] for i in IDS] == [["pair-ac"], [], ["pair-ac"]]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 from ..system import addresses, paths, vici, xfrm
-from ..system.core import digest, finding, read, run_json, wait
+from ..system.core import digest, finding, read, run_json
 from ..transaction import deferred_pairs, state
 from ..transaction import release as release_module
 from . import guard as floor
@@ -190,31 +190,6 @@ def deferrals(node: NodeJson) -> list[DriftRow]:
     late, hint = deferred_pairs.current(), "`ipsecplan apply` completes it when that node is there again"
     names = [peer["name"] for peer in node["peers"] if peer["pair"] in late]
     return [differing("IPP682", f"the pair with {n} is deferred: still clear", "clear", "ESP", hint) for n in names]
-
-
-def orphans(node: NodeJson) -> list[DriftRow]:
-    """SAs with peers that charon doesn't know: a killed charon left them, and nobody will rekey them."""
-    unknown: list[str] = []
-
-    def none() -> bool:  # a rekey in this very moment is no orphan: look again
-        known = {
-            spi
-            for _, sa in vici.sas()
-            for c in sa.get("child-sas", {}).values()
-            for spi in (c.get("spi-in"), c.get("spi-out"))
-        }
-        ours = {*addresses.addresses(node), *(peer["address"] for peer in node["peers"])}
-        unknown[:] = [
-            spi
-            for source, destination, spi in xfrm.states()
-            if source in ours and destination in ours and int(spi or "0", 16) and spi[2:].rjust(8, "0") not in known
-        ]
-        return not unknown
-
-    if wait(none, 1.5, 0.5):
-        return []
-    text = f"{len(unknown)} kernel SAs are unknown to charon, first {unknown[0]}"
-    return [differing("IPP685", text, len(unknown), 0, "systemctl restart strongswan: it removes them when it starts")]
 
 
 def closed(node: NodeJson, guard: Guard, timers: list[str], now: State) -> list[DriftRow]:

@@ -1,9 +1,12 @@
-"""Phase ``facts``: which strongSwan runs here and what it can do, as charon itself says."""
+"""Phase ``facts``: which strongSwan runs here and what it can do, as charon itself says; what the kernel does with a
+packet in an SA of a rarer kind; what charon runs in.
+"""
 
 from __future__ import annotations
 
 from ..system import vici
 from ..system.core import finding
+from . import packet_trial, surroundings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,10 +16,18 @@ if TYPE_CHECKING:
 
 
 def facts(_request: Request) -> FactsWork:
-    """Phase ``facts``: what :func:`strongswan` returns."""
+    """Phase ``facts``: what :func:`strongswan`, ``packet_trial`` and ``surroundings`` find."""
     found = strongswan()
     detail = f"strongSwan {found['version']}, {len(found['algorithms'])} algorithms"
-    return {"changed": False, "detail": detail, "version": found["version"], "algorithms": found["algorithms"]}
+    return {
+        "changed": False,
+        "detail": detail,
+        "version": found["version"],
+        "algorithms": found["algorithms"],
+        "key_exchanges": found["key_exchanges"],
+        "kernel": packet_trial.kernel(),
+        "surroundings": surroundings.look(),
+    }
 
 
 def strongswan() -> Strongswan:
@@ -24,8 +35,10 @@ def strongswan() -> Strongswan:
     with vici.Vici() as link:
         version = link.call("version").get("version", "")
         listed = link.call("get-algorithms")
-    names = sorted({name for group in listed.values() if isinstance(group, dict) for name in group})
-    return {"version": version, "algorithms": names}
+    groups = {kind: sorted(group) for kind, group in listed.items() if isinstance(group, dict)}
+    names = sorted({name for group in groups.values() for name in group})
+    exchanges = sorted({*groups.get("dh", ()), *groups.get("ke", ())})  # ke since 6.0
+    return {"version": version, "algorithms": names, "key_exchanges": exchanges}
 
 
 def lacking(node: NodeJson, found: Strongswan) -> list[Finding]:

@@ -28,7 +28,7 @@ TRAPS_S = 60  # charon installs them after it has answered that it loaded the co
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
 
 
-def _log_of_charon(pair: str) -> str:
+def log_of_charon(pair: str) -> str:
     """Return charon's last words about a pair, for a message (its log level prints no keys)."""
     lines = run("journalctl", "-u", "strongswan*", "-n", "60", "--no-pager", "-o", "cat").out.splitlines()
     telling = [line for line in lines if any(word in line for word in LOG_WORDS)]
@@ -46,7 +46,7 @@ def ike_sas(node: NodeJson, listed: list[tuple[str, Json]] | None = None) -> dic
     return found
 
 
-def _initiate(**what: str) -> None:
+def initiate(**what: str) -> None:
     with vici.Vici() as link:
         link.call("initiate", timeout=-1, loglevel=0, **what)
 
@@ -63,7 +63,7 @@ def ike_check(request: Request) -> Work:
         for peer in mine:  # again when the peer refused: it may not have loaded its connections yet
             if peer["pair"] not in trying and time.monotonic() - last.get(peer["pair"], -99) > 1.5:
                 last[peer["pair"]] = time.monotonic()
-                _initiate(ike=peer["pair"])
+                initiate(ike=peer["pair"])
         return all(up.values())
 
     if not core.wait(all_up, seconds):
@@ -72,7 +72,7 @@ def ike_check(request: Request) -> Work:
             *[
                 finding(
                     "IPP614",
-                    f"no IKE_SA with {p['name']}: {_log_of_charon(p['pair'])}",
+                    f"no IKE_SA with {p['name']}: {log_of_charon(p['pair'])}",
                     "check the clock, UDP 500/4500 and the certificates on both nodes",
                 )
                 for p in node["peers"]
@@ -189,7 +189,7 @@ def encrypt(request: Request) -> Work:
                 turn = peer["initiator"] or there or peer["pair"] in alone
                 if turn and _asks(peer, name, alone) and time.monotonic() - last.get(name, -99) > 8:
                     last[name] = time.monotonic()
-                    _initiate(ike=peer["pair"], child=name)
+                    initiate(ike=peer["pair"], child=name)
         return out
 
     core.wait(lambda: not lacking(), request["patience"])
@@ -197,7 +197,7 @@ def encrypt(request: Request) -> Work:
     if missing:
         reasons = []
         for peer, name, seen in missing:
-            words = [wrong_with(node, peer, name, child) for child in seen] or [_log_of_charon(peer["pair"])]
+            words = [wrong_with(node, peer, name, child) for child in seen] or [log_of_charon(peer["pair"])]
             reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
         raise Stop(*reasons)
     entered = xfrm_interfaces.route_peers(node, peers)

@@ -11,7 +11,18 @@ from ..system import addresses, core, vici, xfrm
 from ..system import links as links_module
 from ..system.core import Stop, finding, read, remove, run, run_json, which
 from ..transaction import disk_reserve, state
-from . import advisories, cni_mtu, facts, kernel_trial, leftovers, overlay_mtu, reachability, trap_any, xfrm_interfaces
+from . import (
+    advisories,
+    cni_mtu,
+    facts,
+    kernel_trial,
+    leftovers,
+    live_sas,
+    overlay_mtu,
+    reachability,
+    trap_any,
+    xfrm_interfaces,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -268,6 +279,7 @@ def _other(node: NodeJson, tx: str) -> list[Finding]:
     alien = sorted(set(loaded) - known - set(left))
     if alien:
         wrong.append(finding("IPP640", f"charon has connections that are not ours: {', '.join(alien)}"))
+    wrong += live_sas.reauthenticating(node, loaded)
     if not wrong and (left or not ours):
         wrong += _left(node, left, ours=ours)
     for peer in node["peers"]:

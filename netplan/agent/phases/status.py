@@ -6,7 +6,7 @@ from ..system import vici, xfrm
 from ..system.core import Stop, read
 from ..transaction import deferred_pairs, lease, replaced, state
 from ..transaction import release as release_module
-from . import drift, ike, overlay_mtu, trap_any, xfrm_interfaces
+from . import drift, ike, live_sas, overlay_mtu, trap_any, xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def status(request: Request) -> StatusWork:
     loaded, traps, ike_up = set(), set(), 0
     pairs: list[PairSas] = []
     try:
-        loaded, traps = set(vici.connections()), vici.traps()
+        connections, traps = vici.connections(), vici.traps()
+        loaded = set(connections)
         children = ike.child_sas(node)
         ike_up = sum(1 for sas in ike.ike_sas(node).values() if sas)
         for peer in node["peers"]:
@@ -43,7 +44,11 @@ def status(request: Request) -> StatusWork:
         here = trap_any.loaded(node, loaded), trap_any.traps(node, traps)
         found += drift.ipsec(node, *here, children) + drift.strangers(node)
         if now["state"] == "confirmed":
-            found += drift.orphans(node)
+            found += live_sas.unlike_the_kernel(node) + live_sas.overdue(node, children)
+            found += [
+                drift.differing(f["code"], f["message"], hint=f["hint"])
+                for f in live_sas.reauthenticating(node, connections)
+            ]
         found += drift.left_behind(now, node)
     except Stop as stop:
         found += [

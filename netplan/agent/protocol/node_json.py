@@ -58,13 +58,14 @@ class Overlay(OverlayOptional):
 
 class EspOptional(TypedDict, total=False):
     route: bool  # XFRM interfaces and routes instead of policies
+    per_cpu_sas: bool  # an SA for each processor (RFC 9611)
 
 
 class Esp(EspOptional):
     """What every SA is to be."""
 
     negotiated: list[str]  # transforms that charon may report, the preferred first
-    mode: str  # TRANSPORT or TUNNEL
+    mode: str  # TRANSPORT, TUNNEL or IPTFS
 
 
 class PeerOptional(TypedDict, total=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
-from .words import Severity, StateWord
+from .words import Severity, StateWord, Tried
 
 # What a node answers
 
@@ -203,10 +203,33 @@ class HeardReport(TypedDict):
 
 
 class Strongswan(TypedDict):
-    """Phase facts: the strongSwan that runs."""
+    """The strongSwan that runs, as charon itself says."""
 
     version: str
     algorithms: list[str]  # charon's names
+    key_exchanges: list[str]  # those among them that exchange keys: CURVE_25519, ML_KEM_768, ...
+
+
+class KernelTrials(TypedDict):
+    """What the kernel does with a packet in a throwaway SA of a kind."""
+
+    iptfs: Tried  # RFC 9347
+    per_cpu_sas: Tried  # RFC 9611
+
+
+class Surroundings(TypedDict):
+    """What charon runs in."""
+
+    system: str  # a name in the table of systems; empty where none fits
+    unit: str  # the service that starts charon; empty where none is known
+    confined: str  # what confines charon, and how: `AppArmor: usr.sbin.charon-systemd (enforce)`; empty for nothing
+
+
+class FactsReport(Strongswan):
+    """Phase facts."""
+
+    kernel: KernelTrials
+    surroundings: Surroundings
 
 
 class PreflightReportOptional(TypedDict, total=False):
@@ -296,7 +319,7 @@ class PreflightWork(Work, PreflightReport):
     """What the function of preflight returns."""
 
 
-class FactsWork(Work, Strongswan):
+class FactsWork(Work, FactsReport):
     """What the function of facts returns."""
 
 
@@ -324,7 +347,7 @@ class Preflight(Result, PreflightReport):
     """The result of a preflight that succeeded."""
 
 
-class Facts(Result, Strongswan):
+class Facts(Result, FactsReport):
     """The result of a facts that succeeded."""
 
 

@@ -44,6 +44,7 @@ class RequestOptional(TypedDict, total=False):
     held_mtu: int  # lower-devices: the size in bytes that is kept instead of the release's
     pairs: list[str]  # encrypt: the pairs whose turn it is
     alone: list[str]  # encrypt: pairs whose other end nobody asks
+    rekey: list[str]  # rekey: pairs of which a CHILD_SA is rekeyed
     nonce: str  # probe: marks its packets
     witness: str | None  # prepare: id of the peer to ask; None decides for the others
     certificate: str  # credentials, install-certificate: PEM

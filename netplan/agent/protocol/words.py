@@ -8,3 +8,5 @@ Json = Dict[str, Any]  # noqa: UP006  a JSON object of somebody else: of `ip -j`
 
 StateWord = Literal["none", "open", "confirmed"]
 Severity = Literal["error", "warning"]
+# of a feature that was tried with a packet: it arrived; it was lost in silence; the kernel said no; nobody could try
+Tried = Literal["works", "drops", "refused", "untried"]

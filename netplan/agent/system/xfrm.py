@@ -135,7 +135,7 @@ def both(node: NodeJson, own: str = "") -> list[str]:
         "proto",
         "esp",
         "mode",
-        "tunnel",
+        "iptfs" if node["esp"]["mode"] == "IPTFS" else "tunnel",
         "level",
         "use",
     ]

@@ -83,10 +83,11 @@ HELP: dict[str, CodeHelp] = {
         page="strongswan.md#rotation",
     ),
     "IPP685": CodeHelp(
-        means="The kernel has SAs with peers that charon doesn't know. A charon that was killed left them, and nobody"
-        " will rekey them.",
-        state=LOOKED + " The peers may send into these SAs until they expire; then the pair drops until a new SA is"
-        " made.",
+        means="The kernel has SAs with peers that charon doesn't know: a charon that was killed left them, and nobody"
+        " will rekey them. Its successor lists no SA while they carry everything, so an empty list is not 'no traffic'."
+        " Or charon lists SAs that the kernel lacks: somebody flushed its states.",
+        state=LOOKED + " Into SAs that charon doesn't know peers send until they expire; then the pair drops until a"
+        " new SA is made. What would need an SA that the kernel lacks is dropped now, and charon isn't told.",
         look=("ip -s xfrm state list nokeys  # SPIs and counters", _SAS, _CHARON),
         remedy="`systemctl restart strongswan` on the node: a starting charon removes them and tells the peers"
         " (pairs of that node pause for some seconds; 4 s were measured).",
@@ -105,6 +106,20 @@ HELP: dict[str, CodeHelp] = {
         remedy="Wait for its next try, or `ipsecplan revert bundle`, which rolls back at once. If it stays, remove what"
         " holds it (a charon that hangs, a read-only file system).",
         page="rollout.md#when-the-controller-dies",
+    ),
+    "IPP687": CodeHelp(
+        means="CHILD_SAs are there though charon's times for them are over ('rekeying in -35 s, expires in -27 s')."
+        " The kernel counts an SA's life by the wall clock, charon by the monotonic one: after a clock that went back"
+        " they are neither rekeyed nor ended until it is where it was. IKE_SAs are rekeyed all the same.",
+        state=LOOKED + " Traffic goes on, with keys that get older; no packet is lost by it.",
+        look=(
+            "swanctl --list-sas | grep -E 'rekeying|expires'  # negative times",
+            "timedatectl; journalctl -b | grep -i 'time.*changed\\|clock' | tail  # on the node",
+        ),
+        remedy="Set the clock right, then `swanctl --rekey --child NAME` once for each: the new SAs have right times on"
+        " both ends. One end with a right clock is enough, which rekeys by itself. A clock that goes forward needs"
+        " nothing.",
+        page="strongswan.md#lives-rekeys-and-dpd",
     ),
     "IPP690": CodeHelp(
         means="With ipsec.xfrm_interface: an interface towards a peer, its route, the rule, or the prohibit route"

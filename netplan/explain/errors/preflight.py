@@ -185,6 +185,19 @@ HELP: dict[str, CodeHelp] = {
         " off when it starts with ipsecplan's configuration.",
         page="rollout.md#preflight",
     ),
+    "IPP648": CodeHelp(
+        means="charon has a connection to a peer with `reauth_time`. No file of ours has it. Where both ends have it,"
+        " each reauthentication makes an IKE_SA more than it ends: 33 were counted after 7 rounds, with twice as many"
+        " states in the kernel; `unique = replace` only holds it down.",
+        state=BEFORE + " `status` says the same of a release in force (exit 4).",
+        look=(
+            "swanctl --list-conns | grep -B3 -i reauth  # on the node",
+            "grep -rn reauth_time /etc/swanctl  # also in files of another program that extend ours",
+        ),
+        remedy="Take it away and `swanctl --load-all --noprompt`; `rekey_time`, which our files have, renews the keys."
+        " New credentials are `ipsecplan rotate certificates bundle`.",
+        page="strongswan.md#lives-rekeys-and-dpd",
+    ),
     "IPP650": CodeHelp(
         means="A node of the bundle is not in the inventory any more, so it is not known how to reach it.",
         state=BEFORE,

@@ -1,4 +1,4 @@
-"""Answers to the codes of a node in the middle of a change (IPP601 to IPP622)."""
+"""Answers to the codes of a node in the middle of a change (IPP601 to IPP623)."""
 
 from __future__ import annotations
 
@@ -236,5 +236,19 @@ HELP: dict[str, CodeHelp] = {
         remedy="Correct what systemd-networkd says (a foreign .network file that matches first, a missing module:"
         " `modprobe vxlan geneve`), then apply again.",
         page="rollout.md#the-phases",
+    ),
+    "IPP623": CodeHelp(
+        means="A CHILD_SA was rekeyed on purpose, one pair of each class and each two strongSwan releases, and no new"
+        " SA came. Mostly the ends share no key exchange in their ESP proposals, or one was built without it: the first"
+        " CHILD_SA of an IKE_SA doesn't need it, every rekey does.",
+        state=ROLLED_BACK + " The rollback ended the IKE_SA, too: a living one would go on with the old proposals.",
+        look=(
+            "journalctl -u strongswan -b --no-pager | grep -E 'NO_PROP|rekey' | tail  # on both ends",
+            "swanctl --list-conns --raw | grep -A3 esp_proposals  # of 6.1.0 and later; else the file itself",
+            "swanctl --list-algs | grep -A20 -E '^(dh|ke):'  # key exchanges that are built in",
+        ),
+        remedy="Give both ends the same key exchange in ESP (a host that is managed elsewhere: its page under"
+        " unmanaged-peers/ in the bundle names the group), then apply again.",
+        page="strongswan.md#lives-rekeys-and-dpd",
     ),
 }

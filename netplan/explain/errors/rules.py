@@ -82,6 +82,19 @@ HELP: dict[str, CodeHelp] = {
         remedy="Write a time such as 4h, 90m or 3600s, below the limit in the message.",
         page="strongswan.md#profiles",
     ),
+    "IPP410": CodeHelp(
+        means="ipsec.mode iptfs or ipsec.per_cpu_sas is asked for, and a host's kernel or strongSwan was not seen to do"
+        " it. A kernel without IP-TFS takes such an SA and then drops every packet, while charon says INSTALLED, so"
+        " only a packet that came through counts. Debian's kernels (6.12 to 7.3) have no IP-TFS.",
+        state=NO_NODE,
+        look=(
+            "ipsecplan facts bundle  # tries both with a packet in a namespace, and writes what became of it",
+            "grep XFRM_IPTFS /boot/config-$(uname -r)  # on the host",
+        ),
+        remedy="mode: tunnel, or one SA for all processors, until the kernel has it. Where it has: `ipsecplan facts"
+        " bundle` with a bundle of today's plan, then plan again.",
+        page="strongswan.md#rarer-modes",
+    ),
     "IPP501": CodeHelp(
         means="The target of `render` is a file, a symbolic link, a folder with something else in it, or a place that"
         " can't be replaced as a whole. Rendering replaces the folder, so only a bundle or an empty one is taken.",

@@ -1,17 +1,20 @@
 """What a node's strongSwan can do, by version and by its list of algorithms, and the reason when it can't.
 
 A version alone proves nothing for ML-KEM: Debian 13 ships 6.0.1 without any plugin that has it, and OpenSSL's needs
-6.0.2. So newer algorithms count as known only when `swanctl --list-algs` of that node names them.
-Sources: strongSwan NEWS 5.9.5 to 6.0.6; Debian and Ubuntu package lists.
+6.0.2. So newer algorithms count as known only when `swanctl --list-algs` of that node names them. Nor does it for what
+the kernel does: there counts what became of a packet (`ipsecplan facts` sends one).
+Sources: strongSwan NEWS 5.9.5 to 6.1.0; Debian and Ubuntu package lists.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from netplan.model.proposals.esp import EspProposal
 from netplan.model.proposals.ike import IkeProposal
+from netplan.model.proposals.keywords import GROUPS
 
 Version = tuple[int, ...]
 _VERSION = re.compile(r"^[0-9]{1,3}(\.[0-9]{1,3}){1,3}")
@@ -23,7 +26,17 @@ SINCE: dict[str, tuple[Version, str]] = {
     "additional": ((6, 0, 0), "additional key exchanges (RFC 9370)"),
     "make-before-break": ((6, 0, 0), "make-before-break reauthentication by default"),
     "receive-buffer": ((5, 9, 12), "a netlink receive buffer of 8 MiB by default"),
-    "per-cpu": ((6, 0, 2), "SAs for each CPU"),
+    "dpd-always": ((6, 0, 1), "dead peer detection though ESP comes in"),
+    "esn": ((5, 9, 5), "extended sequence numbers beside normal ones"),
+    "per_cpu_sas": ((6, 0, 2), "SAs for each CPU (RFC 9611)"),
+    "iptfs": ((6, 0, 2), "mode = iptfs (RFC 9347)"),
+}
+Feature = Literal["iptfs", "per_cpu_sas"]  # what charon and the kernel must both have
+Tried = Literal["works", "drops", "refused", "untried"]  # words of netplan.agent.protocol.words
+TRIED: tuple[Tried, ...] = get_args(Tried)
+_BECAME = {
+    "drops": "its kernel accepts such an SA and then drops every packet (tried with one)",
+    "refused": "its kernel refuses such an SA (tried)",
 }
 # algorithms that are not in every build: a node must list them
 UNCOMMON = frozenset(
@@ -47,14 +60,40 @@ UNCOMMON = frozenset(
 
 @dataclass(frozen=True, slots=True, order=True)
 class Capabilities:
-    """A node's strongSwan: ``version`` () and ``algorithms`` None where nobody has looked."""
+    """A node's strongSwan and kernel: ``version`` () and ``algorithms`` None where nobody has looked.
+
+    ``iptfs`` and ``per_cpu_sas`` are what became of a packet in a throwaway SA of that kind on the node.
+    """
 
     version: Version = ()
     algorithms: tuple[str, ...] | None = None
+    iptfs: Tried = "untried"
+    per_cpu_sas: Tried = "untried"
 
     def has(self, feature: str) -> bool:
         """Tell whether a feature of :data:`SINCE` is there; an unknown version has none."""
         return bool(self.version) and self.version >= SINCE[feature][0]
+
+    @property
+    def asks_always(self) -> bool:
+        """Whether this charon may ask a peer that sends ESP whether it lives: an unknown version may."""
+        return not self.version or self.has("dpd-always")
+
+    def refuses(self, feature: Feature) -> str | None:
+        """Return why this node can't have a feature, None when nothing is known against it (see :meth:`proven`)."""
+        if self.version and not self.has(feature):
+            since, words = SINCE[feature]
+            return f"strongSwan {self.text} has no {words}; it came with {'.'.join(map(str, since))}"
+        return _BECAME.get(getattr(self, feature))
+
+    def proven(self, feature: Feature) -> bool:
+        """Tell whether charon is new enough and a packet went through an SA of this kind there."""
+        return self.has(feature) and getattr(self, feature) == "works"
+
+    @property
+    def key_exchanges(self) -> frozenset[str]:
+        """Charon's names of the key exchanges that the node lists: ``CURVE_25519``, ``ML_KEM_768``, ..."""
+        return frozenset(self.algorithms or ()) & KEY_EXCHANGES
 
     def lacks(self, proposal: EspProposal | IkeProposal) -> str | None:
         """Return why this node can't take a proposal, or None when it can."""
@@ -75,6 +114,7 @@ class Capabilities:
 
 
 UNKNOWN = Capabilities()
+KEY_EXCHANGES = frozenset(keyword.name for keyword in GROUPS.values())
 
 
 def version(text: str) -> Version | None:

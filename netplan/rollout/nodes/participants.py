@@ -8,6 +8,7 @@ from dataclasses import replace
 from netplan.agent.protocol.node_json import NodeJson
 from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem
+from netplan.rollout.nodes.rekeys import chosen
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.nodes.view import agreed_hold, deferred_by_both, fitted, has_release, order
 from netplan.rollout.nodes.waves import Wave, matches
@@ -32,12 +33,13 @@ class Participants:
         self.known: frozenset[str] = frozenset()
         self._wave_size = wave_size
         self._waves: tuple[Wave, ...] | None = None
+        self._rekeys: dict[str, list[str]] | None = None
 
     def leave_out(self, nodes: Collection[str]) -> None:
         """Do without these nodes (ids) in this run: their pairs stay as they are."""
         for node_id in [i for i in self.targets if i in nodes]:
             self.left_out[node_id] = self.targets.pop(node_id)
-        self._waves = None
+        self._waves, self._rekeys = None, None
 
     def keep_only(self, limit: str | None, exclude: str, least: int = 2) -> None:
         """Leave out what these patterns leave out. Raises Failed when fewer nodes than ``least`` are left."""
@@ -93,6 +95,12 @@ class Participants:
         if step.pairs == "all":
             return mine
         return [p for p in self.waves[0 if step.pairs == "canary" else int(step.pairs)].pairs if p in mine]
+
+    def rekeys(self, versions: Mapping[str, str]) -> dict[str, list[str]]:
+        """Return node id -> the pairs that it rekeys for the proof; ``versions``: node id -> its strongSwan's."""
+        if self._rekeys is None:
+            self._rekeys = chosen({i: self.facts(target) for i, target in self.targets.items()}, versions)
+        return self._rekeys
 
     @property
     def planned_mtu(self) -> int:
