@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +13,7 @@ from netplan.cli.options import JSON
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.ipsec import ca, ca_store, credentials_backup
 from netplan.ipsec.ca_rollover import under_way
+from netplan.ipsec.far_end.issued import issue as issue_file
 from netplan.ipsec.passphrase import read_passphrase
 from netplan.model.ids import ID
 from netplan.problems import Location, Problem, ProblemError, printable, quoted
@@ -143,26 +146,34 @@ def install(cluster: str, certificate: Path, state_dir: str | None) -> None:
     emit("certificates of nodes stay valid; `apply` installs this one with the next certificates it issues")
 
 
+def _identities(function: Any) -> Any:
+    return click.option(
+        "--identity",
+        "identities",
+        multiple=True,
+        help="Its identity on an additional network, as its unmanaged-peers/ page says.",
+    )(function)
+
+
+def _need_ids(names: Iterable[str]) -> None:
+    for name in names:
+        if not ID.match(name):
+            hint = "REVIEW.md and unmanaged-peers/ have them"
+            raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is not a node id", hint=hint))
+
+
 @command.command("sign")
 @CLUSTER
 @click.argument("node")
 @click.argument("request_file", type=click.Path(path_type=Path, dir_okay=False), metavar="REQUEST")
-@click.option(
-    "--identity",
-    "identities",
-    multiple=True,
-    help="Its identity on an additional network, as its unmanaged-peers/ page says.",
-)
+@_identities
 @STATE_DIR
 def sign(cluster: str, node: str, request_file: Path, identities: tuple[str, ...], state_dir: str | None) -> None:
     """Print a certificate for NODE (an id such as n-0123456789ab) from its REQUEST, for an unmanaged peer.
 
     Only the public key of the request is used; it must be of the curve P-384.
     """
-    for name in (node, *identities):
-        if not ID.match(name):
-            hint = "REVIEW.md and unmanaged-peers/ have them"
-            raise ProblemError(Problem(code="IPP607", message=f"{quoted(name)} is not a node id", hint=hint))
+    _need_ids((node, *identities))
     asked = read_named(request_file, ca.MAX_REQUEST).decode("utf-8", "replace")
     with _locked(state_dir, cluster, "sign") as state:
         _need(state)
@@ -171,6 +182,45 @@ def sign(cluster: str, node: str, request_file: Path, identities: tuple[str, ...
         emit(authority.sign(asked, node, identities).rstrip())
     for pem in found.trusted if found else [authority.pem]:
         emit(pem.rstrip())
+
+
+@command.command("issue")
+@CLUSTER
+@click.argument("node")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_identities
+@click.option("--renew", is_flag=True, help="Although it has a certificate that is good.")
+@PASSPHRASE
+@STATE_DIR
+def issue(
+    cluster: str,
+    node: str,
+    file: Path,
+    identities: tuple[str, ...],
+    renew: bool,
+    passphrase_file: Path | None,
+    state_dir: str | None,
+) -> None:
+    """Make a key and a certificate for NODE (an id), an unmanaged peer that can't make a request: FILE (PKCS#12).
+
+    FILE is encrypted with the passphrase, and has the CA in it. The key is nowhere else. Works before the first `apply`,
+    after `ca init`.
+    """
+    _need_ids((node, *identities))
+    words = _new_passphrase(passphrase_file)
+    with _locked(state_dir, cluster, "issue") as state:
+        _need(state)
+        good = ca.issued(state.ca).get(node)
+        if good is not None and not renew and datetime.datetime.now(datetime.UTC) < ca.renewal(good):
+            message = f"{node} has a certificate that is good until {good.not_valid_after_utc:%Y-%m-%d}"
+            hint = "--renew makes another key and certificate; the old one stays valid beside it"
+            raise ProblemError(Problem(code="IPP607", message=message, hint=hint))
+        found = under_way(state.ca)
+        authority, _ = found.signer() if found else (ca.open_authority(state.ca, cluster), 0)
+        trusted = found.trusted if found else [authority.pem]
+        made = issue_file(authority, node, identities, trusted, file, words)
+    emit(f"{file}: key and certificate of {node}, until {made.not_valid_after_utc:%Y-%m-%d}, with the CA; encrypted")
+    emit(f"libreswan takes it with `ipsec import {file.name}` as {node}; hand the passphrase over on another way")
 
 
 @command.command("backup")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from netplan.cli import output
-from netplan.lab.releases import RELEASES, STABLE
+from netplan.lab.releases import PEER_RELEASE, PEERS, RELEASES, STABLE
 from netplan.problems import ExitCode, Problem, ProblemError, quoted
 from netplan.refusals import refusals
 
@@ -95,6 +95,12 @@ def command() -> None:
 @click.option("--mtu", default=1500, show_default=True, metavar="BYTES", help="IP MTU of the underlay.")
 @click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
 @system_options
+@click.option(
+    "--peer",
+    type=click.Choice(PEERS),
+    default=None,
+    help=f"The last node is an unmanaged host with it (Debian {PEER_RELEASE}), not strongSwan.",
+)
 @click.option("--backend", type=click.Choice(["auto", "direct", "kvm", "emulated"]), default="auto", show_default=True)
 @click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
 @json_option
@@ -103,7 +109,7 @@ def up(name: str, json_: bool, **parameters: Any) -> None:
     from netplan.lab.cluster import Lab
 
     with output.as_json(json_), Progress() as say:
-        lab = Lab.up(name, **parameters, say=say)
+        lab = Lab.up(name, **{**parameters, "peer": parameters["peer"] or ""}, say=say)
     if json_:
         output.emit_json(_facts(lab))
         return

@@ -22,8 +22,14 @@ VARIABLES = {
         "list or text",
         "what `swanctl --list-algs` says; decides which proposals its pairs offer",
     ),
-    "kernel_iptfs": ("true, false", "an IP-TFS SA of its kernel carried a packet; `mode: iptfs` needs it"),
-    "kernel_per_cpu_sas": ("true, false", "a per-CPU SA of its kernel carried a packet; `per_cpu_sas` needs it"),
+    "kernel_iptfs": (
+        "works, drops, refused, untried",
+        "what became of a packet in an IP-TFS SA of its kernel; `mode: iptfs` needs `works`",
+    ),
+    "kernel_per_cpu_sas": (
+        "works, drops, refused, untried",
+        "what became of a packet in an SA for one processor; `per_cpu_sas` needs `works`",
+    ),
     "ipsecplan_managed": ("true, false", "false: an unmanaged peer, which its own administrator configures"),
     "underlay_address_ipv6": ("address", "its IPv6 address between the hosts, with `underlay.family: dual`"),
     "underlay_networks": (

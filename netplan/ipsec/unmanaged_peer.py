@@ -1,13 +1,16 @@
-"""The half of an unmanaged peer: its parameters in the words of the field, and a swanctl.conf.
+"""The half of an unmanaged peer: its parameters in the words of the field, and the same as files of several programs.
 
 An appliance, or another team's host: whoever configures it gets one page for each, with every value written out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from netplan.ipsec.connections import ConnectionFiles
+from netplan.ipsec.far_end import cisco, fortios, libreswan, routeros
+from netplan.ipsec.far_end.ends import GROUP_NUMBERS, CannotSay, FarEnd, far_end
 from netplan.model.lifetimes import duration, longest, responder, seconds
 from netplan.model.node import Node
 from netplan.model.proposals import EspProposal, IkeProposal, esp_proposal, ike_proposal
@@ -15,27 +18,12 @@ from netplan.model.proposals.keywords import GROUPS, INTEGRITY, PRF, group
 from netplan.plan.types import Plan
 from netplan.templates.render import markdown_cell, render
 
-# IANA numbers, which is what appliances ask for
-_GROUP_NUMBERS = {
-    "MODP_2048": 14,
-    "MODP_3072": 15,
-    "MODP_4096": 16,
-    "MODP_6144": 17,
-    "MODP_8192": 18,
-    "ECP_256": 19,
-    "ECP_384": 20,
-    "ECP_521": 21,
-    "ECP_224": 26,
-    "ECP_224_BP": 27,
-    "ECP_256_BP": 28,
-    "ECP_384_BP": 29,
-    "ECP_512_BP": 30,
-    "CURVE_25519": 31,
-    "CURVE_448": 32,
-    "ML_KEM_512": 35,
-    "ML_KEM_768": 36,
-    "ML_KEM_1024": 37,
-}
+_PROGRAMS: tuple[tuple[str, str, Callable[[FarEnd], str]], ...] = (
+    ("libreswan 5", libreswan.NAME, libreswan.text),
+    ("RouterOS 7", routeros.NAME, routeros.text),
+    ("FortiOS 7", fortios.NAME, fortios.text),
+    ("Cisco IOS XE", cisco.NAME, cisco.text),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +36,40 @@ class Words:
     groups: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """One file for one program, or ``lacks``: what the program has no word for, so that there is no file."""
+
+    program: str
+    name: str
+    text: str = ""
+    lacks: str = ""
+
+
+def sheets(plan: Plan, node: Node) -> list[Sheet]:
+    """Return the files for an unmanaged peer's administrator, one a program that it may run."""
+    end = far_end(plan, node)
+    made = []
+    for program, name, write in _PROGRAMS:
+        try:
+            made.append(Sheet(program, name, write(end)))
+        except CannotSay as reason:
+            made.append(Sheet(program, name, lacks=str(reason)))
+    return made
+
+
 def files(plan: Plan, node: Node, made: ConnectionFiles | None = None) -> dict[str, str]:
     """Return file name -> text for one unmanaged peer; ``made`` writes the connections of this plan."""
-    return {"PARAMETERS.md": parameters(plan, node), "ipsecplan.conf": (made or ConnectionFiles(plan)).text(node)}
+    others = sheets(plan, node)
+    return {
+        "PARAMETERS.md": parameters(plan, node, others),
+        "ipsecplan.conf": (made or ConnectionFiles(plan)).text(node),
+        **{sheet.name: sheet.text for sheet in others if sheet.text},
+    }
 
 
-def parameters(plan: Plan, node: Node) -> str:
-    """Return the page of parameters."""
+def parameters(plan: Plan, node: Node, others: Sequence[Sheet] = ()) -> str:
+    """Return the page of parameters, with what each of the ``others`` beside it is for."""
     ike, child = (seconds(getattr(plan.file.ipsec.lifetimes, kind)) or 0 for kind in ("ike", "child"))
     peers = [
         {
@@ -72,9 +87,11 @@ def parameters(plan: Plan, node: Node) -> str:
         plan=plan,
         node=node,
         peers=peers,
+        sheets=others,
         networks=[(fabric.name, local) for fabric in plan.additional if (local := fabric.at(node)) is not None],
         port=plan.file.overlay.udp_port,
         esn=any("esn" in t.split("-") for c in plan.connections(node) for t in c.pair.pair_class.offer.esp),
+        pfs=any(size.proposal.key_exchange for c in plan.connections(node) for size in c.pair.pair_class.sized),
         lives={
             kind: (duration(responder(life)), duration(longest(life)))
             for kind, life in (("ike", ike), ("child", child))
@@ -87,7 +104,7 @@ def words(proposal: EspProposal | IkeProposal) -> Words:
     keys = proposal.text.split("-")
     cipher = _cipher(keys[0])
     groups = [
-        f"{GROUPS[g].name} (group {_GROUP_NUMBERS.get(GROUPS[g].name, '?')}"
+        f"{GROUPS[g].name} (group {GROUP_NUMBERS.get(GROUPS[g].name, '?')}"
         + (f", additional key exchange {number}, RFC 9370)" if number else ")")
         for key in keys[1:]
         if (found := group(key)) is not None

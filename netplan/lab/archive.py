@@ -16,7 +16,7 @@ from pathlib import Path
 
 from netplan.lab import sources
 from netplan.lab.aptfiles import redacted
-from netplan.lab.packages import KERNEL_PACKAGE, VERSIONED
+from netplan.lab.packages import KERNEL_PACKAGE, VERSIONED, VERSIONED_PEERS
 from netplan.lab.paths import cache_home, private_dir, write
 from netplan.lab.releases import KERNEL_VERSION, kernel_suites
 from netplan.problems import ExitCode, ProblemError, fail, quoted
@@ -60,7 +60,7 @@ class Archive:
 
     def contents(self) -> Contents:
         """Return what the suite has now."""
-        versions = {name: self._show(name).get("Version", "none") for name in VERSIONED}
+        versions = {name: self._show(name).get("Version", "none") for name in (*VERSIONED, *VERSIONED_PEERS)}
         return Contents(self.suite, self._show(KERNEL_PACKAGE)["Version"], versions, self._found.words)
 
     def fetch_kernel(self, folder: Path) -> list[Path]:

@@ -55,19 +55,20 @@ class Lab(Handle):
         release: str = STABLE,
         mix: Mapping[str, str] | None = None,
         kernel: str = "",
+        peer: str = "",
         backend: str = "auto",
         fresh: bool = False,
         say: Say | None = None,
     ) -> Lab:
         """Start a lab and return it when every node answers; ``mtu`` is the underlay's, in bytes.
 
-        ``release``, ``mix`` and ``kernel`` are those of :class:`~netplan.lab.config.LabConfig`.
+        ``release``, ``mix``, ``kernel`` and ``peer`` are those of :class:`~netplan.lab.config.LabConfig`.
         A lab of that name that already runs with these parameters is returned as it is. What a crash left behind is
         cleared away. ``fresh`` boots the cluster even if a saved one could be restored.
         """
         tell = say or _silent
         size = {"nodes": nodes, "family": family, "mtu": mtu, "overlay": overlay}
-        config = LabConfig.from_dict(size | {"release": release, "mix": mix or {}, "kernel": kernel})
+        config = LabConfig.from_dict(size | {"release": release, "mix": mix or {}, "kernel": kernel, "peer": peer})
         folder = labs_home() / check_name(name)
         require_programs(build=False)
         private_dir(labs_home())
@@ -390,6 +391,7 @@ def _words(config: LabConfig) -> str:
     systems = (
         config.release + (f" ({systems})" if systems else "") + (f", kernel {config.kernel}" if config.kernel else "")
     )
+    systems += f", {config.peer_name} with {config.peer}" if config.peer else ""
     return f"{config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}, Debian {systems}"
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
-from netplan.lab.releases import KERNEL_VERSION, RELEASES, STABLE, by_age
+from netplan.lab.releases import KERNEL_VERSION, PEERS, RELEASES, STABLE, by_age, peer_root
 from netplan.model.cni_facts import PORTS
 from netplan.problems import Problem, ProblemError, fail, quoted
 
@@ -71,7 +71,8 @@ class LabConfig:
     """What a lab is made of. ``mtu`` is the underlay's IP MTU in bytes.
 
     Nodes run Debian ``release``, those in ``mix`` (name -> release) another one. ``kernel`` is the version of the
-    kernel that they share, such as ``6.12``; "" means that of the newest release among them.
+    kernel that they share, such as ``6.12``; "" means that of the newest release among them. With ``peer`` the last
+    node is an unmanaged host with that IPsec daemon (one of PEERS) in place of strongSwan; "" means that there is none.
     """
 
     nodes: int = 3
@@ -81,6 +82,7 @@ class LabConfig:
     release: str = STABLE
     mix: tuple[tuple[str, str], ...] = ()
     kernel: str = ""
+    peer: str = ""
 
     def __post_init__(self) -> None:
         problems = []
@@ -100,6 +102,12 @@ class LabConfig:
             problems.append(f"the mix names {quoted(strangers[0])}, which is none of the lab's {self.nodes} nodes")
         if self.kernel and not KERNEL_VERSION.fullmatch(self.kernel):
             problems.append(f"a kernel is a version such as 6.12 or 6.12.118, not {quoted(self.kernel)}")
+        if self.peer and self.peer not in PEERS:
+            problems.append(f"a peer is one of {', '.join(PEERS)}, not {quoted(self.peer)}")
+        elif self.peer and self.nodes < 3:
+            problems.append(f"a lab with a peer has 3 nodes or more, of which the peer is the last: not {self.nodes}")
+        elif self.peer and self.names[-1] in dict(self.mix):
+            problems.append(f"the mix names {self.names[-1]}, which is the peer: it has a release of its own")
         if problems:
             raise ProblemError([Problem(code="IPP801", message=text) for text in problems])
 
@@ -113,8 +121,14 @@ class LabConfig:
 
     @property
     def releases(self) -> dict[str, str]:
-        """Name of a node -> release that it runs."""
-        return dict.fromkeys(self.names, self.release) | dict(self.mix)
+        """Name of a node -> root that it runs: a release, with the peer's daemon behind it on the peer."""
+        last = {self.names[-1]: peer_root(self.peer)} if self.peer else {}
+        return dict.fromkeys(self.names, self.release) | dict(self.mix) | last
+
+    @property
+    def peer_name(self) -> str | None:
+        """Name of the node that is an unmanaged peer; None where there is none."""
+        return self.names[-1] if self.peer else None
 
     @property
     def guest_release(self) -> str:
@@ -148,4 +162,5 @@ class LabConfig:
             release=str(data["release"]),
             mix=tuple(sorted((str(name), str(release)) for name, release in dict(data["mix"]).items())),
             kernel=str(data["kernel"]),
+            peer=str(data.get("peer", "")),
         )

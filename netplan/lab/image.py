@@ -21,9 +21,9 @@ from typing import IO
 
 from netplan.lab import archive, sources
 from netplan.lab.aptfiles import redacted
-from netplan.lab.packages import IMAGE_PACKAGES, find_program, require_programs
+from netplan.lab.packages import VERSIONED_PEERS, find_program, image_packages, require_programs
 from netplan.lab.paths import GUEST_FILES, cache_home, is_plain, locked, private_dir, remove_tree, write
-from netplan.lab.releases import by_age
+from netplan.lab.releases import by_age, parts
 from netplan.problems import ExitCode, fail
 
 Say = Callable[[str], None]
@@ -45,8 +45,8 @@ _EXCLUDED = (
 class Image:
     """Paths of one built image; ``key`` names everything that went into it.
 
-    ``others`` are (release, image) of further releases in the same lab: only their root file systems are used, each
-    the lowest layer of the nodes of that release.
+    ``others`` are (root, image) of further roots in the same lab: only their file systems are used, each the lowest
+    layer of the nodes of that root.
     """
 
     key: str
@@ -79,7 +79,7 @@ class Image:
 
     @property
     def keys(self) -> dict[str, str]:
-        """Release -> key of the other images."""
+        """Root -> key of the other images."""
         return {release: image.key for release, image in self.others}
 
     def complete(self) -> bool:
@@ -89,7 +89,7 @@ class Image:
 def built(key: str, others: Mapping[str, str] | None = None) -> Image:
     """Return an image that was built before, which a running lab or a saved cluster belongs to.
 
-    ``others`` are release -> key of the other images of that cluster.
+    ``others`` are root -> key of the other images of that cluster.
     """
     more = tuple((release, built(other)) for release, other in (others or {}).items())
     image = Image(key, cache_home() / key, more)
@@ -122,16 +122,22 @@ def _is_current(note: Path) -> bool:
     """Tell whether an image is what ``up`` would build now, from what is known of its two suites."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         data = json.loads(note.read_text(encoding="utf-8"))
-        suites = [archive.noted(data[name]) for name in ("release", "kernel_suite")]
-        return None not in suites and image_key(*suites) == note.parent.name  # type: ignore[arg-type]
+        release, kernel = (archive.noted(data[name]) for name in ("release", "kernel_suite"))
+        if release is not None and kernel is not None:
+            return image_key(release, kernel, str(data.get("peer", ""))) == note.parent.name
     return False
 
 
-def image_key(release: archive.Contents, kernel: archive.Contents) -> str:
-    """Return the key of the image that would be built now: the suites' versions, the kernel's, our own files."""
+def image_key(release: archive.Contents, kernel: archive.Contents, peer: str = "") -> str:
+    """Return the key of the image that would be built now: the suites' versions, the kernel's, our own files.
+
+    ``peer``: the IPsec daemon of an unmanaged peer, whose version counts for its own image alone.
+    """
     digest = hashlib.sha256()
-    versions = [f"{name} {version}" for name, version in sorted(release.versions.items())]
-    for part in (str(FORMAT), release.suite, *versions, kernel.suite, kernel.kernel, *IMAGE_PACKAGES, *_EXCLUDED):
+    packages = image_packages(peer)
+    strange = {name for name in VERSIONED_PEERS if name not in packages}
+    versions = [f"{name} {version}" for name, version in sorted(release.versions.items()) if name not in strange]
+    for part in (str(FORMAT), release.suite, *versions, kernel.suite, kernel.kernel, *packages, *_EXCLUDED):
         digest.update(part.encode() + b"\0")
     for path in sorted(GUEST_FILES.iterdir()):
         if path.is_file():
@@ -139,30 +145,32 @@ def image_key(release: archive.Contents, kernel: archive.Contents) -> str:
     return digest.hexdigest()[:16]
 
 
-def ensure_images(releases: Iterable[str], kernel: str, say: Say) -> Image:
-    """Return the newest release's image, with those of the other ``releases`` in it.
+def ensure_images(roots: Iterable[str], kernel: str, say: Say) -> Image:
+    """Return the newest root's image, with those of the other ``roots`` in it.
 
     ``kernel`` is a version (``6.12``, ``6.12.118``), "" for the newest release's own. What the cache lacks is built
     (half a minute to two minutes an image, needs root and the network).
     """
-    names = by_age(releases)
+    names = by_age(roots)
     main = names.pop()
     others = tuple((name, _ensure(name, "", say)) for name in names)
     return replace(_ensure(main, kernel, say), others=others)
 
 
-def _ensure(release: str, kernel: str, say: Say) -> Image:
+def _ensure(root: str, kernel: str, say: Say) -> Image:
+    release, peer = parts(root)
     suites = _suites(release, kernel, archive.contents)
-    image = _in_cache(suites)
+    image = _in_cache(suites, peer)
     if not image.complete():
         require_programs(build=True)
         _require_builder()
         suites = _suites(release, kernel, functools.partial(archive.contents, now=True))
-        image = _in_cache(suites)
+        image = _in_cache(suites, peer)
         with locked(image.folder):
             if not image.complete():
-                say(f"building the image of Debian {release} (once; kept in the cache)")
-                _build(image, *suites, say)
+                also = f" with {peer}" if peer else ""
+                say(f"building the image of Debian {release}{also} (once; kept in the cache)")
+                _build(image, *suites, peer, say)
     os.utime(image.folder / "image.json")  # what nobody uses is pruned one day
     return image
 
@@ -175,8 +183,8 @@ def _suites(
     return nodes, archive.find_kernel(kernel, release, ask) if kernel else nodes
 
 
-def _in_cache(suites: tuple[archive.Contents, archive.Contents]) -> Image:
-    key = image_key(*suites)
+def _in_cache(suites: tuple[archive.Contents, archive.Contents], peer: str) -> Image:
+    key = image_key(*suites, peer)
     return Image(key, cache_home() / key)
 
 
@@ -185,7 +193,7 @@ def _require_builder() -> None:
         fail("IPP803", "building the lab's image needs root (running it does not)", exit_code=ExitCode.FAILURE)
 
 
-def _build(image: Image, release: archive.Contents, kernel: archive.Contents, say: Say) -> None:
+def _build(image: Image, release: archive.Contents, kernel: archive.Contents, peer: str, say: Say) -> None:
     space = Path(_work_space())
     _clear_abandoned(space)
     work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=space))
@@ -195,7 +203,7 @@ def _build(image: Image, release: archive.Contents, kernel: archive.Contents, sa
         root, tree, scripts = work / "root", work / "kernel", str(GUEST_FILES)
         say(f"  packages: {release.source}")
         with log.open("wb") as out:
-            _debootstrap(work, release.suite, root, out)
+            _debootstrap(work, release.suite, root, image_packages(peer), out)
             say("  packages installed")
             packages = _unpack_kernel(work, kernel.suite, tree, out)
             _run(["sh", str(GUEST_FILES / "customize.sh"), str(root), str(tree), scripts], out)
@@ -213,6 +221,7 @@ def _build(image: Image, release: archive.Contents, kernel: archive.Contents, sa
         about = {
             "key": image.key,
             "release": release.suite,
+            "peer": peer,
             "kernel_suite": kernel.suite,
             "kernel": ", ".join(packages),
             "source": release.source,
@@ -231,7 +240,7 @@ def _build(image: Image, release: archive.Contents, kernel: archive.Contents, sa
         remove_tree(work)
 
 
-def _debootstrap(work: Path, suite: str, root: Path, out: IO[bytes]) -> None:
+def _debootstrap(work: Path, suite: str, root: Path, packages: Iterable[str], out: IO[bytes]) -> None:
     """Fill ``root`` with Debian."""
     (work / "sources.list").write_text(sources.find(work, suite).lines, encoding="utf-8")
     (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
@@ -240,7 +249,7 @@ def _debootstrap(work: Path, suite: str, root: Path, out: IO[bytes]) -> None:
             find_program("mmdebstrap") or "mmdebstrap",
             "--mode=root",
             "--variant=essential",
-            f"--include={','.join(IMAGE_PACKAGES)}",
+            f"--include={','.join(packages)}",
             sources.keyrings(work),
             f"--aptopt={work / 'apt.conf'}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED),

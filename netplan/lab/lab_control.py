@@ -24,7 +24,8 @@ RUN_CLUSTER = ("systemctl", "is-system-running", "--wait")  # fails when a unit 
 _VERSIONS = """
 . /etc/os-release; echo "system=$PRETTY_NAME"
 echo "kernel=$(uname -r)"
-echo "strongSwan=$(swanctl --version | grep -o '[0-9][0-9.]*' | head -n1)"
+echo "strongSwan=$(swanctl --version 2>/dev/null | grep -o '[0-9][0-9.]*' | head -n1)"
+echo "libreswan=$(ipsec --version 2>/dev/null | sed -n 's/^Libreswan \\([0-9.]*\\).*/\\1/p')"
 echo "systemd=$(systemctl --version | sed -n '1s/^systemd \\([^ ]*\\).*/\\1/p')"
 echo "nftables=$(nft --version | grep -o '[0-9][0-9.]*' | head -n1)"
 echo "OpenSSH=$(sshd -V 2>&1 | grep -o 'OpenSSH_[^ ,]*' | cut -d_ -f2 | head -n1)"
@@ -108,9 +109,8 @@ class Handle:
         return result
 
     def systems(self) -> dict[str, dict[str, str]]:
-        """Return for every node what it runs, asked now: system, kernel, strongSwan, systemd, nftables, OpenSSH.
-
-        A node that doesn't answer has nothing.
+        """Return for every node what it runs, asked now: system, kernel, strongSwan or libreswan, systemd, nftables,
+        OpenSSH. A node that doesn't answer has nothing.
         """
         names = self.config.names
 

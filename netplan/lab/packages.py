@@ -54,12 +54,23 @@ IMAGE_PACKAGES = (
     "systemd-sysv",
     "tcpdump",
 )
+# An unmanaged peer has another IPsec daemon in place of strongSwan.
+OF_STRONGSWAN = frozenset({"charon-systemd", "libstrongswan-standard-plugins", "strongswan-pki", "strongswan-swanctl"})
+OF_PEERS = {"libreswan": ("libreswan",)}
 # The metapackage follows Debian's security updates; its dependency is the kernel itself.
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 # A new version of one of these is a new image: they decide what a node does.
 VERSIONED = ("charon-systemd", "iproute2", "nftables", "openssh-server", "systemd")
+VERSIONED_PEERS = tuple(name for names in OF_PEERS.values() for name in names)
 
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def image_packages(peer: str) -> tuple[str, ...]:
+    """Return the packages of an image; ``peer`` is the IPsec daemon of an unmanaged peer, "" strongSwan."""
+    if not peer:
+        return IMAGE_PACKAGES
+    return tuple(sorted({*IMAGE_PACKAGES, *OF_PEERS[peer]} - OF_STRONGSWAN))
 
 
 def find_program(name: str) -> str | None:

@@ -78,6 +78,7 @@ def write_product_files(folder: Path, state: State) -> None:
             "ansible_port": state.ports[node.name],
             "underlay_address": node.underlay_address,
             "pod_cidr": node.pod_cidr,
+            **({"ipsecplan_managed": False} if node.name == state.config.peer_name else {}),
         }
         for node in state.config.members
     }

@@ -163,7 +163,7 @@ class Engine:
     def verdict(self) -> Verdict:
         """Judge what the last probe measured."""
         probes = self.run.results.probe
-        nodes = [self.participants.facts(target) for target in self.targets.values()]
+        nodes = [self.participants.measured(target) for target in self.targets.values()]
         rows, rising = {i: p["rows"] for i, p in probes.items()}, {i: p["xfrm"] for i, p in probes.items()}
         return measured.judge(nodes, rows, rising)
 

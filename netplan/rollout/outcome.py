@@ -29,6 +29,7 @@ class Options:
     exclude: str = ""  # and of nodes to leave out
     defer_away: bool = False  # leave out nodes that can't be reached
     lift: bool = False  # raise MTUs afterwards
+    from_our_side: bool = False  # measure pairs with unmanaged peers only
     hold: bool = False  # all nodes may go down to the smallest live MTU, also below what was confirmed
     replace: str = ""  # names of nodes that are other machines than before
 

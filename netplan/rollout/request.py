@@ -62,6 +62,7 @@ def build(
     if participants.held_mtu and "lower-devices" in phases:
         request["held_mtu"] = participants.held_mtu
     if "probe" in phases:
+        request["node"] = participants.measured(target)
         request["nonce"] = secrets.token_hex(4)
     own: RequestOptional = credentials.request(step, target)
     request.update(own)  # type: ignore[typeddict-item]  # the keys that may be absent are keys of a request

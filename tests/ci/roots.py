@@ -12,7 +12,7 @@ import os
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from netplan.lab import sources
@@ -56,29 +56,41 @@ def why_not(version: str) -> str:
     """Return why there can be no root with that Python here, or nothing."""
     if version not in SUITES:
         return "no release of Debian has it as its python3"
+    return no_root(SUITES[version])
+
+
+def no_root(suite: str) -> str:
+    """Return why no root of that suite can be made here, or nothing."""
     if os.geteuid():
-        return f"making a Debian {SUITES[version]} root needs root"
+        return f"making a Debian {suite} root needs root"
     if find_program("mmdebstrap") is None:
-        return f"making a Debian {SUITES[version]} root needs mmdebstrap and debian-archive-keyring"
+        return f"making a Debian {suite} root needs mmdebstrap and debian-archive-keyring"
     return ""
 
 
 def ensure(version: str) -> Path:
     """Return the root with that Python, made if there is none; raises NoRootError."""
-    suite = SUITES[version]
-    key = hashlib.sha256(" ".join((suite, version, platform.machine(), *PACKAGES)).encode()).hexdigest()[:12]
-    home = cache_home().parent / "pythons"
+    return root(SUITES[version], PACKAGES, f"usr/bin/python{version}", kind="pythons", words=(version,))
+
+
+def root(suite: str, packages: Sequence[str], program: str, *, kind: str, words: Sequence[str] = ()) -> Path:
+    """Return the one root of that kind and suite with ``packages``, made if there is none; raises NoRootError.
+
+    ``program`` is a path in it that has to be there; ``words`` are further parts of its name.
+    """
+    key = hashlib.sha256(" ".join((suite, *words, platform.machine(), *packages)).encode()).hexdigest()[:12]
+    home = cache_home().parent / kind
     folder = home / f"{suite}-{key}"
     home.mkdir(parents=True, exist_ok=True)
     with locked(home / "lock"):
-        if not (folder / "usr" / "bin" / f"python{version}").exists():
+        if not (folder / program).exists():
             for old in home.glob(f"{suite}-*"):
                 remove_tree(old)
-            _make(suite, version, folder)
+            _make(suite, packages, program, folder)
     return folder
 
 
-def _make(suite: str, version: str, folder: Path) -> None:
+def _make(suite: str, packages: Sequence[str], program: str, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.part")
     log = folder.with_name(f"{suite}.log")
     remove_tree(partial)
@@ -91,7 +103,7 @@ def _make(suite: str, version: str, folder: Path) -> None:
             (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
             command = [
                 *(find_program("mmdebstrap") or "mmdebstrap", "--mode=root", "--variant=essential"),
-                *(f"--include={','.join(PACKAGES)}", sources.keyrings(work), f"--aptopt={work / 'apt.conf'}"),
+                *(f"--include={','.join(packages)}", sources.keyrings(work), f"--aptopt={work / 'apt.conf'}"),
                 *(suite, str(partial), str(work / "sources.list")),
             ]
             done = subprocess.run(
@@ -106,9 +118,9 @@ def _make(suite: str, version: str, folder: Path) -> None:
             )
         if done.returncode:
             raise NoRootError(f"mmdebstrap ended with {done.returncode}: {_tail(log)} (all of it: {log})")
-        if not (partial / "usr" / "bin" / f"python{version}").exists():
+        if not (partial / program).exists():
             names = sorted(path.name for path in partial.glob("usr/bin/python3.*[0-9]"))
-            raise NoRootError(f"Debian {suite} has no Python {version} any more, but {', '.join(names) or 'none'}")
+            raise NoRootError(f"Debian {suite} has no /{program} any more; Python: {', '.join(names) or 'none'}")
         partial.rename(folder)
     except (OSError, subprocess.SubprocessError) as error:
         raise NoRootError(str(error)) from error

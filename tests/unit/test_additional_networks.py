@@ -154,7 +154,7 @@ def test_an_unmanaged_peer_gets_one_address_for_each_network() -> None:
     for words in (
         "address on network storage, identity there | 10.1.0.3",
         "fd00:77::3",
-        f"ca sign --identity {identity}",
+        f"ca issue` --identity {identity}",
         "on network ipv6",
         "10.1.0.1",
     ):

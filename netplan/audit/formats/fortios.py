@@ -90,17 +90,32 @@ def _child(path: str, lines: list[str], entry: _Entry, phase1: _Entry | None, ev
             mode="transport" if transport else "tunnel",
             suites=suites or _DEFAULT,
             assumed="" if suites else "no proposal is set: FortiOS offers AES-CBC and AES-GCM by itself",
-            remote=phase1.word("remote-gw") if phase1 else "",
+            local=_gateway(phase1, "local-gw"),
+            remote=_gateway(phase1, "remote-gw"),
             local_nets=_nets(entry, "src-subnet"),
             remote_nets=_nets(entry, "dst-subnet"),
+            local_port=_port(entry, "src-port"),
+            remote_port=_port(entry, "dst-port"),
             nat_t=bool(phase1) and phase1 is not None and phase1.word("nattraversal") == "forced",
         ),
         evidence,
     )
 
 
+def _gateway(phase1: _Entry | None, key: str) -> str:
+    """Return an address of phase 1, of either family."""
+    return (phase1.word(key) or phase1.word(f"{key}6")) if phase1 is not None else ""
+
+
+def _port(entry: _Entry, key: str) -> str:
+    """Return protocol and port of a selector, as in udp/500; empty for every protocol."""
+    protocol, port = entry.word("protocol") or "0", entry.word(key) or "0"
+    name = {"17": "udp", "6": "tcp"}.get(protocol, protocol)
+    return "" if protocol == "0" else f"{name}/{port}" if port != "0" else name
+
+
 def _nets(entry: _Entry, key: str) -> list[str]:
-    words = entry.keys.get(key, ([], 0))[0]
+    words = (entry.keys.get(key) or entry.keys.get(f"{key}6") or ([], 0))[0]
     try:
         found = ipaddress.ip_network("/".join(words[:2]), strict=False) if words else None
     except ValueError:

@@ -21,8 +21,8 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (
         re.compile(r"^/ip(v6)? (ipsec|address)|^/interface ", re.M),
-        "RouterOS",
-        "`swanctl.conf` of the other end, or --stack",
+        "RouterOS without IPsec policies",
+        "an `/export` with `/ip ipsec policy` and `/ip ipsec proposal`, or --stack",
     ),
     (
         re.compile(r"^(resource|module|provider|terraform) [\"{]", re.M),

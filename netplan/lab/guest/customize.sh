@@ -77,7 +77,7 @@ there() {
     done
 }
 common='random nonce openssl pem x509 pubkey pkcs1 pkcs8'
-cat >"$root/etc/strongswan.d/zz-lab.conf" <<EOF
+[ ! -d "$root/etc/strongswan.d" ] || cat >"$root/etc/strongswan.d/zz-lab.conf" <<EOF
 charon-systemd {
   load_modular = no
   load = $(there $common revocation constraints kdf kernel-netlink socket-default vici updown)
@@ -91,6 +91,9 @@ pki {
   load = $(there $common)
 }
 EOF
+
+# An unmanaged peer's libreswan starts when somebody has configured it.
+rm -f "$units"/*.wants/ipsec.service
 
 echo 1a6e0000000000000000000000000000 >"$root/etc/machine-id" # nspawn in the guest needs one; nodes get their own
 : >"$root/etc/fstab"

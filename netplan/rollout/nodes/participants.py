@@ -22,7 +22,7 @@ class Participants:
 
     ``held_mtu``: MTU in bytes that the cluster keeps until it is raised to the planned one; None where none is kept.
     ``replaced``: ids of nodes that are other machines than before. ``known``: those that we have confirmed something
-    on, and that have a key because of it.
+    on, and that have a key because of it. ``from_our_side``: only pairs with hosts that others manage are measured.
     """
 
     def __init__(self, targets: Sequence[Target], wave_size: int | None) -> None:
@@ -31,6 +31,8 @@ class Participants:
         self.held_mtu: int | None = None
         self.replaced: set[str] = set()
         self.known: frozenset[str] = frozenset()
+        self.from_our_side = False
+        self._managed = frozenset(self.targets)
         self._wave_size = wave_size
         self._waves: tuple[Wave, ...] | None = None
         self._rekeys: dict[str, list[str]] | None = None
@@ -82,6 +84,21 @@ class Participants:
     def facts(self, target: Target) -> NodeJson:
         """Return ``node.json`` as this run needs it."""
         return fitted(target.node, self.left_out, self.held_mtu)
+
+    def measured(self, target: Target) -> NodeJson:
+        """Return ``node.json`` with the peers that a measurement of this run is about."""
+        facts = self.facts(target)
+        if not self.from_our_side:
+            return facts
+        return {**facts, "peers": [peer for peer in facts["peers"] if peer["id"] not in self._managed]}
+
+    def measure_from_our_side(self) -> None:
+        """From now on, measure pairs with unmanaged peers only, and ask no node that has none. Raises Failed."""
+        self.from_our_side = True
+        self.targets = {i: target for i, target in self.targets.items() if self.measured(target)["peers"]}
+        if not self.targets:
+            hint = "it measures pairs with hosts that have ipsecplan_managed: false; `verify` without it all others"
+            raise Failed([Problem(code="IPP701", message="no node of this run has an unmanaged peer", hint=hint)])
 
     def chosen(self, step: Step) -> list[str]:
         """Return the ids of the nodes that take part in a step."""

@@ -25,16 +25,20 @@ def verify(engine: Engine) -> Outcome:
     """Measure every ordered pair on the wire; changes nothing.
 
     Nodes that the transaction left out are not measured, and that is a failure unless ``Options.exclude`` names them.
+    ``Options.from_our_side``: only the pairs with unmanaged peers, which one node of ours is enough for.
     """
     engine.begin("verify", journal=False)
-    participants = engine.participants
+    participants, alone = engine.participants, engine.options.from_our_side
     try:
-        participants.keep_only(None, engine.options.exclude)
+        participants.keep_only(None, engine.options.exclude, least=1 if alone else 2)
         meant = set(participants.left_out)
         engine.read_begun()
         left_out = participants.pairs_left_out()
         not_meant = [target.name for i, target in participants.left_out.items() if i not in meant]
-        _enough(engine, not_meant)
+        if alone:
+            participants.measure_from_our_side()
+        else:
+            _enough(engine, not_meant)
         engine.step(phases.MEASURE, patience=phases.TURN_S)
     except Failed as failure:
         code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.VERIFY_FAILED
