@@ -106,7 +106,7 @@ CODES: dict[str, str] = {
     "IPP645": "protocol 50 or UDP 4500 does not pass between two nodes",
     "IPP646": "packets may bypass the guard",
     "IPP647": "security advisories affect the running strongSwan",
-    "IPP648": "a loaded connection to a peer has reauth_time",
+    "IPP654": "a loaded connection to a peer has reauth_time",
     "IPP650": "a node of the bundle is not in the inventory",
     "IPP651": "the inventory changed after the bundle was rendered",
     "IPP652": "a connection variable that can't be used",

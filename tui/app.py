@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.signal import Signal
 
+from netplan.problems import closest, quoted
 from tui import screens, settings, themes
+from tui.contrast import ReadableFilter
 from tui.draw import export
 from tui.life import Life
 from tui.plan.session import Desk
@@ -36,7 +39,7 @@ class Planner(Life):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(str(number), f"go('{mode}')", name, show=False, id=f"app.{mode}", tooltip=f"The screen {name}")
-            for number, (mode, name) in enumerate(TABS.items(), 1)
+            for number, (mode, name) in enumerate(TABS.items())
         ),
         Binding("question_mark", "help", "Help", key_display="?", id="app.help", tooltip="Every key of this screen"),
         Binding("Y", "copy_command", "Copy $", show=False, id="app.copy_command", tooltip="Copy the command line"),
@@ -46,13 +49,22 @@ class Planner(Life):
         Binding("ctrl+o", "jump", "Jump", show=False, id="app.jump", tooltip="Go to any pane or field by a letter"),
         Binding(
             "colon",
-            "command_palette",
-            "Palette",
+            "command",
+            "Jump to",
             key_display=":",
             show=False,
-            id="app.palette",
-            tooltip="Find a command by name (also ctrl+p)",
+            id="app.command",
+            tooltip="Jump by a word: :pairs HOST, :node HOST, :pair HOST HOST, :files PATH, :show TX, a screen",
         ),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "Palette",
+            show=False,
+            id="app.palette",
+            tooltip="Find a command of any screen by name",
+        ),
+        Binding("escape", "up", "Up", show=False, id="app.up", tooltip="Back up: to where Enter came from"),
         Binding("T", "theme", "Theme", show=False, id="app.theme", tooltip="Next theme"),
         Binding("ctrl+s", "save", "Save", show=False, id="app.save", tooltip="Save the plan, after its diff"),
         Binding("ctrl+z", "undo", "Undo", show=False, id="app.undo", tooltip="One change back"),
@@ -76,6 +88,8 @@ class Planner(Life):
         super().__init__()
         self.desk = Desk(path, readonly=readonly)
         self.against, self.bundle, self.start_mode, self.state_dir = against, bundle or Path("bundle"), mode, state_dir
+        self._readable = ReadableFilter()
+        self.trail: list[str] = []  # screens that Enter or a jump came from
         self.measured: Measured = {}  # (from, to) -> what the last verify measured, as `verify --json` has it
         self.plan_changed: Signal[Checked | None] = Signal(self, "plan-changed")
         for theme in themes.OWN:
@@ -85,6 +99,11 @@ class Planner(Life):
         # only with a file every screen is needed, for the names of its keys
         if path_of_settings is not None and os.path.lexists(path_of_settings):
             self.settings = settings.read(path_of_settings, screens.binding_ids(type(self)), set(self.available_themes))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Make pale text readable in every theme, unless there are no colours."""
+        given = super().get_line_filters()
+        return given if self.no_color else [*given, self._readable]
 
     def on_mount(self) -> None:
         """Take the user's settings and read the inventory."""
@@ -98,7 +117,7 @@ class Planner(Life):
             self.call_after_refresh(self.offer_draft)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Offer every binding of the screen by name, then Textual's own commands."""
+        """Offer every binding of the screen by name, those of the other screens, then Textual's own commands."""
         seen = set()
         for active in screen.active_bindings.values():
             binding = active.binding
@@ -109,6 +128,11 @@ class Planner(Life):
                 yield SystemCommand(
                     title, binding.tooltip, lambda n=active.node, a=action or binding.action: n.run_action(a)
                 )
+        for mode, kind in screens.kinds().items():
+            for binding in Binding.make_bindings(kind.BINDINGS) if mode != self.current_mode else ():
+                title = f"{TABS[mode]}: {binding.description}  ({self.get_key_display(binding)})"
+                if not binding.action.startswith(("app.", "leave")):
+                    yield SystemCommand(title, binding.tooltip, partial(self.go, mode, binding.action))
         yield SystemCommand("Choose a theme", "Every theme there is", self.search_themes)
 
     def calculate(self, stack: str, link_mtu: int) -> None:
@@ -133,12 +157,98 @@ class Planner(Life):
         if isinstance(self.screen, RolloutScreen):
             self.screen.pin(transaction)
 
+    def go(self, mode: str, action: str = "") -> None:
+        """Show a screen from another one, where Esc leads back to, and run one of its actions."""
+        if mode != self.current_mode:
+            self.trail.append(self.current_mode)
+            self.switch_mode(mode)
+        if action:
+            self.call_later(self._run_there, action)
+
+    async def _run_there(self, action: str) -> None:
+        await self.screen.run_action(action)
+
+    def show_node(self, name: str) -> None:
+        """Show one host and its pairs."""
+        from tui.screens.node import NodeScreen
+
+        self._show(name, lambda: NodeScreen(name, self.current_mode))
+
+    def show_pair(self, one: str, other: str) -> None:
+        """Show one pair."""
+        from tui.screens.pair import PairScreen
+
+        self._show(one, lambda: self._show(other, lambda: PairScreen(one, other, self.current_mode)))
+
+    def _show(self, name: str, make: Callable[[], Screen[None] | None]) -> None:
+        checked = self.desk.checked
+        names = [node.name for node in checked.plan.nodes] if checked and checked.plan else []
+        if name not in names:
+            near = closest(name, names)
+            hint = f"; did you mean {near}?" if near else ""
+            self.notify(f"the plan has no host {quoted(name)}{hint}", severity="warning", markup=False)
+            return
+        screen = make()
+        if screen is not None:
+            self.push_screen(screen)
+
     # actions
 
     def action_go(self, mode: str) -> None:
         """Show a screen."""
+        self.trail.clear()
         if mode != self.current_mode:
             self.switch_mode(mode)
+
+    def action_up(self) -> None:
+        """Go back to where Enter, or a jump, came from."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        elif self.trail:
+            self.switch_mode(self.trail.pop())
+
+    def action_command(self) -> None:
+        """Ask where to go."""
+        from tui import jumps
+        from tui.dialogs.command_line import CommandScreen
+
+        checked = self.desk.checked
+        hosts = [node.name for node in checked.plan.nodes] if checked and checked.plan else []
+        about = "  ".join(f":{word} {rest}".strip() for word, (rest, _) in jumps.WORDS.items())
+        self.push_screen(CommandScreen(about, jumps.proposals(TABS, hosts)), self._jump)
+
+    def _jump(self, text: str | None) -> None:
+        from tui import jumps
+
+        found = jumps.read(text, TABS) if text else None
+        if isinstance(found, str):
+            self.notify(found, severity="warning", markup=False)
+        elif found is not None:
+            self._jump_to(found.word, found.rest)
+
+    def _jump_to(self, word: str, rest: tuple[str, ...]) -> None:
+        if word in ("help", "q"):
+            self.action_help() if word == "help" else self.action_leave()
+        elif word == "theme":
+            if rest and rest[0] in self.available_themes:
+                self.theme = rest[0]
+            else:
+                self.search_themes()
+        elif word == "node":
+            self.show_node(rest[0])
+        elif word == "pair":
+            self.show_pair(rest[0], rest[1])
+        elif word == "show":
+            self.trail.append(self.current_mode)
+            self.follow(rest[0])
+        else:
+            self.go(word)
+            if rest:
+                self.call_later(self._aim, rest)
+
+    def _aim(self, words: tuple[str, ...]) -> None:
+        if isinstance(self.screen, PlannerScreen):
+            self.screen.aim(words)
 
     def action_help(self) -> None:
         """Show every key of this screen."""
@@ -150,7 +260,9 @@ class Planner(Life):
         """Put a letter on everything that can have the focus."""
         from tui.dialogs.jump import JumpScreen
 
-        self.push_screen(JumpScreen(self.screen))
+        below = self.screen
+        if isinstance(below, PlannerScreen):
+            self.push_screen(JumpScreen(below.jumps(), below.jump))
 
     def action_theme(self) -> None:
         """Take the next theme."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 SMALLEST = (40, 12)  # columns and rows with which every screen can still be read
-SCREENS = ("calc", "plan", "pairs", "files", "rollout", "verify", "history", "audit")
+SCREENS = ("overview", "calc", "plan", "pairs", "files", "rollout", "verify", "history", "audit", "trace")
+PLAN = Path("plan.yaml")
 
 
 @click.command(
@@ -28,7 +29,7 @@ SCREENS = ("calc", "plan", "pairs", "files", "rollout", "verify", "history", "au
     help="Bundle that Rollout and Verify work with.",
 )
 @click.option("--against", type=click.Path(path_type=Path), help="Bundle or directory that Files compares with.")
-@click.option("--screen", type=click.Choice(SCREENS), default="calc", show_default=True, help="Screen to start with.")
+@click.option("--screen", type=click.Choice(SCREENS), help="Screen to start with: overview, or calc without a plan.")
 @click.option("--config", type=click.Path(path_type=Path), help="Theme and keys, instead of ipsecplan/ui.toml.")
 @click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory (journal, CA). [env: IPSECPLAN_STATE]")
 def command(
@@ -36,16 +37,22 @@ def command(
     readonly: bool,
     bundle: Path,
     against: Path | None,
-    screen: str,
+    screen: str | None,
     config: Path | None,
     state_dir: str | None,
 ) -> int:
-    """Open the planner, with PLAN if given: calculator, plan, pairs, files, rollout, verify, history, audit.
+    """Open the planner with PLAN (default: plan.yaml, where there is one).
+
+    It begins with an overview: whether plan, bundle and cluster are the same, what is encrypted and proven, and the
+    next step. It asks no node before a key is pressed that does.
 
     If it ends by an error (exit code 1), by a signal N (128 + N) or with its terminal, what was not saved is kept in
     PLAN.draft, and offered when PLAN is opened next.
     """
     _check_terminal()
+    if plan is None and os.path.lexists(PLAN):
+        plan = PLAN
+    screen = screen or ("overview" if plan is not None or bundle.is_dir() else "calc")
     # the one place that starts the planner; by name, because nothing in netplan may depend on it
     return int(
         importlib.import_module("tui.start").start(

@@ -31,6 +31,7 @@ class PlanActions(App[int]):
     state_dir: str | None
     measured: Measured
     plan_changed: Signal[Checked | None]
+    trail: list[str]
     kept: Path | None = None  # where the unsaved text lies on disk, once it was kept or taken from there
     on_disk: bool = False  # whether the last attempt to keep it worked
 
@@ -40,6 +41,18 @@ class PlanActions(App[int]):
 
     def follow(self, transaction: str) -> None:
         """Show a transaction on the rollout screen."""
+        raise NotImplementedError
+
+    def go(self, mode: str, action: str = "") -> None:
+        """Show a screen from another one, and run one of its actions."""
+        raise NotImplementedError
+
+    def show_node(self, name: str) -> None:
+        """Show one host and its pairs."""
+        raise NotImplementedError
+
+    def show_pair(self, one: str, other: str) -> None:
+        """Show one pair of hosts."""
         raise NotImplementedError
 
     def look(self) -> None:

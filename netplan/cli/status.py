@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from netplan.agent.protocol.reply import Status
+from netplan.agent.protocol.reply import CloseUp, Status
 from netplan.bundle import reader
 from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.watch import watch
-from netplan.problems import ExitCode, errors
+from netplan.problems import ExitCode, errors, printable
 from netplan.rollout.nodes import replaced
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.at_work import Holder
@@ -24,11 +24,12 @@ from netplan.verify.drift import problems
 @click.command(
     "status",
     epilog="\b\nExamples:\n  ipsecplan status bundle\n  ipsecplan status --json bundle\n"
-    "  ipsecplan status --watch --interval 30 bundle",
+    "  ipsecplan status --pair n1 n4 bundle\n  ipsecplan status --watch --interval 30 bundle",
 )
 @BUNDLE
 @INVENTORY
 @STATE_DIR
+@click.option("--pair", nargs=2, metavar="HOST HOST", help="Ask these two alone: SAs, counters, route, charon's words.")
 @click.option("--watch", "watching", is_flag=True, help="Repeat, and print what changed; Ctrl-C ends it.")
 @click.option(
     "--interval",
@@ -44,6 +45,7 @@ def command(
     bundle: Path,
     inventory: Path | None,
     state_dir: str | None,
+    pair: tuple[str, str] | None,
     watching: bool,
     interval_s: float,
     count: int | None,
@@ -53,6 +55,12 @@ def command(
 
     Exit 4 when a node differs from what is confirmed on it. Takes no lock: during an apply it shows who is running it.
     """
+    if pair:
+        if watching:
+            raise click.UsageError("--watch and --pair can't be combined")
+        with as_json(json_):
+            leave(_near(bundle, inventory, state_dir, pair, json_=json_))
+        return
     if watching:
         if json_:
             raise click.UsageError("--watch and --json can't be combined")
@@ -94,6 +102,43 @@ def _look(
     if engine.cancelled.is_set():
         raise KeyboardInterrupt
     return {name: outcome.nodes[i] for i, name in names.items() if i in outcome.nodes}, outcome, other
+
+
+def _near(
+    bundle: Path, inventory: Path | None, state_dir: str | None, pair: tuple[str, str], *, json_: bool
+) -> ExitCode:
+    """Show one pair from near; returns the exit code."""
+    with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
+        outcome = measure.close_up(engine, *pair)
+        names = {target.id: target.name for target in engine.targets.values()}
+    found = {names[i]: node.get("close", []) for i, node in outcome.nodes.items() if i in names}
+    if json_:
+        emit_json({"pair": list(pair), "ends": found}, outcome.problems, outcome.exit_code)
+        return outcome.exit_code
+    for name, rows in found.items():
+        for row in rows:
+            for line in close_lines(name, row):
+                emit(printable(line))
+    report(outcome.problems)
+    return outcome.exit_code
+
+
+def close_lines(name: str, row: CloseUp) -> list[str]:
+    """Return one end of a pair as lines for people; ``name`` is the node that says it."""
+    network = f" on {row['network']}" if row["network"] else ""
+    since = f" for {row['established_s']} s, rekeyed in {row['rekey_s']} s" if row["established_s"] else ""
+    out = [f"{name}{network}: IKE_SA {row['ike']}{since}"]
+    out += [
+        f"  {child['name']} {child['state']} {child['transform']} {child['mode']}{' in UDP' * child['encap']}: "
+        f"in {child['packets_in']} packets {child['bytes_in']} bytes, out {child['packets_out']} packets "
+        f"{child['bytes_out']} bytes; installed {child['installed_s']} s ago, rekeyed in {child['rekey_s']} s"
+        for child in row["children"]
+    ]
+    if not row["children"]:
+        out.append("  no CHILD_SA")
+    errors = " ".join(f"{key} {count}" for key, count in row["xfrm_errors"].items())
+    out += [f"  XFRM errors: {errors or 'none'}", f"  route: {row['route'] or 'none'}"]
+    return [*out, *(f"  charon: {line}" for line in row["words"] or ["no word about this pair"])]
 
 
 def _watched(

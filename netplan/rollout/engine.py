@@ -16,6 +16,7 @@ from netplan.rollout.nodes.targets import Target
 from netplan.rollout.outcome import Failed, Options, Outcome
 from netplan.rollout.pace import Pace
 from netplan.rollout.phases import Step
+from netplan.rollout.record import seen
 from netplan.rollout.record.events import Event, Observer, RunFinished, RunStarted
 from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.record.memory import Memory, Remembered
@@ -161,11 +162,13 @@ class Engine:
             self.memory.confirm(self.run.transaction)
 
     def verdict(self) -> Verdict:
-        """Judge what the last probe measured."""
+        """Judge what the last probe measured, and keep the verdict for those who ask later."""
         probes = self.run.results.probe
         nodes = [self.participants.measured(target) for target in self.targets.values()]
         rows, rising = {i: p["rows"] for i, p in probes.items()}, {i: p["xfrm"] for i, p in probes.items()}
-        return measured.judge(nodes, rows, rising)
+        found = measured.judge(nodes, rows, rising)
+        seen.keep_proof(self.state.folder, found, self.digest, self.run.transaction)
+        return found
 
     def acquire_lease(self) -> list[Problem]:
         """Begin to hold the nodes: on each a new epoch, above what its state (seen before) tells. Raises Failed.

@@ -89,5 +89,5 @@ def test_times_below_zero_are_named_with_the_repair(rekeying: Any, expires: Any,
 )
 def test_a_loaded_connection_to_a_peer_that_reauthenticates_is_refused(name: str, body: Any, refused: bool) -> None:
     found = live_sas.reauthenticating(FACTS, {name: body})
-    assert [f["code"] for f in found] == (["IPP648"] if refused else [])
+    assert [f["code"] for f in found] == (["IPP654"] if refused else [])
     assert all("multiply" in str(f["hint"]) for f in found)

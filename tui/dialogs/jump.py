@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Key
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Label
 
@@ -21,11 +22,10 @@ class JumpScreen(ModalScreen[None]):
         Binding("escape,ctrl+o", "dismiss", "Cancel", id="jump.cancel", tooltip="Stay where you are"),
     ]
 
-    def __init__(self, below: Screen[Any]) -> None:
+    def __init__(self, targets: Sequence[Widget], go: Callable[[Widget], None]) -> None:
         super().__init__()
-        self.targets: dict[str, Widget] = dict(
-            zip(LETTERS, (w for w in below.focus_chain if w.region.height and w.region.width), strict=False)
-        )
+        self.go = go
+        self.targets = dict(zip(LETTERS, (w for w in targets if w.region.height and w.region.width), strict=False))
 
     def compose(self) -> ComposeResult:
         """Put the letters in place."""
@@ -42,4 +42,4 @@ class JumpScreen(ModalScreen[None]):
         if target is not None:
             event.stop()
             self.dismiss()
-            target.focus()
+            self.go(target)

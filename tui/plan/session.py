@@ -115,6 +115,13 @@ class Desk:
         self._merging = None
         self.recheck()
 
+    def forget_inventory(self) -> None:
+        """Let the inventory be read anew: somebody has written to it."""
+        if self.checker is not None:
+            self.checker.forget()
+            self.saved = None
+            self.recheck()
+
     def reload(self) -> None:
         """Read file and inventory anew; unsaved changes are lost."""
         if self.draft is None or self.checker is None:

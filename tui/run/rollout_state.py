@@ -67,6 +67,8 @@ class RolloutState:
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.taken = self.widest = 0
         self.dirty: set[str] = set()
+        self.took: dict[str, float] = {}  # phase -> its share of the seconds of its round trip
+        self.failed: set[str] = set()  # phases that failed
 
     @property
     def running(self) -> bool:
@@ -107,6 +109,8 @@ class RolloutState:
                     node.deadline = at + timer
         elif kind == "NodeResult":
             self._result(record, at)
+        elif kind == "PhaseFinished":
+            self._phase_over(record)
         elif kind == "Reverting":
             self.reverting = str(record.get("reason", ""))
         elif kind == "AwaitingConfirm":
@@ -118,6 +122,15 @@ class RolloutState:
         self.log.append(line(record))
         self.widest = max(self.widest, len(self.log[-1]))
 
+    def _phase_over(self, record: dict[str, Any]) -> None:
+        """The phases of one round trip all say how long it took; each gets a share. A repeated one takes longer."""
+        phase, seconds = str(record.get("phase", "")), record.get("seconds")
+        if not record.get("ok"):
+            self.failed.add(phase)
+        elif isinstance(seconds, (int, float)):
+            step = next((s for s in PLANS.get(self.kind, ()) if phase in s.phases), None)
+            self.took[phase] = self.took.get(phase, 0.0) + seconds / (len(step.phases) if step else 1)
+
     def _started(self, record: dict[str, Any]) -> None:
         """A run begins: the first of its transaction, or one that goes on with it."""
         self.verb, self.transaction = str(record.get("verb", "")), str(record.get("transaction", ""))
@@ -127,6 +140,7 @@ class RolloutState:
         elif not self.kind:  # the run before this one is in the journal of another control machine
             self.kind = "try"
         self.reverting = self.until = self.outcome = self.exit_code = None
+        self.took, self.failed = {}, set()
         names = [str(name) for name in dict(record.get("nodes", {})).values()]
         self.nodes = {name: self.nodes.get(name, NodeState(name)) for name in names}
         self.dirty |= set(self.nodes)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # mode -> (module, class)
 _PLACES: dict[str, tuple[str, str]] = {
+    "overview": ("tui.screens.overview", "OverviewScreen"),
     "calc": ("tui.screens.calculator", "CalculatorScreen"),
     "plan": ("tui.screens.plan", "PlanScreen"),
     "pairs": ("tui.screens.pairs", "PairsScreen"),
@@ -22,6 +23,7 @@ _PLACES: dict[str, tuple[str, str]] = {
     "verify": ("tui.screens.verify", "VerifyScreen"),
     "history": ("tui.screens.history", "HistoryScreen"),
     "audit": ("tui.screens.audit", "AuditScreen"),
+    "trace": ("tui.screens.trace", "TraceScreen"),
 }
 
 

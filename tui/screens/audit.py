@@ -21,6 +21,7 @@ from tui.run import processes
 from tui.screens.base import PlannerScreen
 from tui.widgets.finding_table import FindingTable
 from tui.widgets.note import Note
+from tui.widgets.sortable import Sortable
 
 NOTHING = "nothing judged yet: o names files or directories (kubectl get -o yaml, ip -d -j link, swanctl.conf ...)"
 
@@ -84,6 +85,18 @@ class AuditScreen(PlannerScreen):
             return NOTHING
         breaks = sum(1 for f in self.findings if f["severity"] == "error")
         return f"{self.end}: {len(self.findings)} found, {breaks} of them break{'s' if breaks == 1 else ''} something"
+
+    @on(Sortable.Reordered)
+    def _reordered(self) -> None:
+        self.show(None)
+
+    @on(DataTable.RowSelected)
+    def _down(self) -> None:
+        self.query_one("#audit-why").focus()
+
+    def inside(self) -> bool:
+        """Tell whether Esc goes back to the table first."""
+        return super().inside() or self.focused is self.query_one("#audit-why")
 
     @on(DataTable.RowHighlighted)
     def _moved(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, cast, runtime_checkable
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
+from textual.widgets import Footer, Input
 
 from tui.widgets.command_bar import CommandBar
 from tui.widgets.title_bar import TABS, TitleBar
@@ -72,6 +72,31 @@ class PlannerScreen(Screen[None]):
         self.show(checked)
         self.refresh_command()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let Esc go on to the app, which goes back up, where there is nothing to leave here."""
+        return None if action == "leave" and not self.inside() else True
+
+    def inside(self) -> bool:
+        """Tell whether there is something that Esc leaves first: a field."""
+        return isinstance(self.focused, Input)
+
+    def aim(self, words: tuple[str, ...]) -> None:
+        """Go to what the words behind a jump name: the screen's filter gets them."""
+        for box in self.query("#filter").results(Input):
+            box.value = " ".join(words)
+
+    def jumps(self) -> list[Widget]:
+        """Return what a jump can put its letters on."""
+        return self.focus_chain
+
+    def jump(self, target: Widget) -> None:
+        """Go to what a jump's letter stood on."""
+        target.focus()
+
+    def crumbs(self) -> list[str]:
+        """Return where Esc leads, from the top."""
+        return [TABS[mode] for mode in self.planner.trail]
+
     def show(self, checked: Checked | None) -> None:
         """Show what the plan amounts to; None means that there is no plan file."""
 
@@ -87,6 +112,7 @@ class PlannerScreen(Screen[None]):
         """Show the command line anew."""
         bar = self.query_one(CommandBar)
         bar.line, bar.remark = self.command_line(), self.command_remark()
+        bar.crumbs = " › ".join([*self.crumbs(), ""]) if self.crumbs() else ""
 
     def panes(self) -> Iterator[Pane]:
         """Generate the panes in reading order."""

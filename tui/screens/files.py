@@ -41,6 +41,7 @@ class FilesScreen(PlannerScreen):
         Binding("b", "base", "Against", id="files.against", tooltip="Compare with another bundle or directory"),
         Binding("L", "live", "Live", id="files.live", tooltip="Compare with what the nodes have now: asks every node"),
         Binding("w", "full", "Wide", id="files.wide", tooltip="Give the file the whole width"),
+        Binding("m", "raw", "Raw", id="files.raw", tooltip="Markdown as a page, or as it is written"),
         Binding("R", "render", "Render", id="files.render", tooltip="Write the bundle of the saved plan"),
     ]
 
@@ -191,6 +192,21 @@ class FilesScreen(PlannerScreen):
     def _again(self) -> None:
         if self.now is not None:
             self._gathered(self.now, self.before)
+
+    def action_raw(self) -> None:
+        """Show Markdown as a page, or as it is written."""
+        preview = self.query_one(Preview)
+        preview.raw = not preview.raw
+        self._show_file()
+
+    def aim(self, words: tuple[str, ...]) -> None:
+        """Put the cursor on the first file whose path has these letters."""
+        tree = self.query_one(FileTree)
+        found = next((p for p in (self.now.texts if self.now else ()) if words[0].lower() in p.lower()), None)
+        if found is not None:
+            self.path = found
+            tree.show_path(found)
+            self._show_file()
 
     def action_full(self) -> None:
         """Give the file the whole width, or the tree its place back."""

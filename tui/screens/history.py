@@ -22,6 +22,7 @@ from tui.screens.base import PlannerScreen
 from tui.widgets.log_view import LogView
 from tui.widgets.note import Note
 from tui.widgets.past_table import PastTable
+from tui.widgets.sortable import Sortable
 
 
 class HistoryScreen(PlannerScreen):
@@ -95,6 +96,10 @@ class HistoryScreen(PlannerScreen):
         log.fill([printable(line) for line in show.lines(one)] if one else [])
         log.scroll_home(animate=False)
 
+    @on(Sortable.Reordered)
+    def _reordered(self) -> None:
+        self._read(self.found)
+
     def _state(self) -> list[str]:
         return ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
 
@@ -107,6 +112,7 @@ class HistoryScreen(PlannerScreen):
                 f"it is of {one.cluster}; open that cluster's bundle (--bundle)", severity="warning", markup=False
             )
         elif one is not None:
+            self.planner.trail.append(self.MODE)
             self.planner.follow(one.transaction)
 
     def action_all(self) -> None:

@@ -22,6 +22,7 @@ from tui.widgets.class_table import ClassTable
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.note import Note
 from tui.widgets.outlier_table import OutlierTable
+from tui.widgets.sortable import Sortable
 
 OUTLIERS_SHOWN = 200
 
@@ -45,6 +46,7 @@ class PairsScreen(PlannerScreen):
         self.by_zone: bool | None = None
         self.show_measured = True
         self.pair_class: PairClass | None = None
+        self.pair: tuple[Node, Node] | None = None
 
     def body(self) -> ComposeResult:
         """Yield the panes."""
@@ -103,7 +105,7 @@ class PairsScreen(PlannerScreen):
             self._describe((one.name, other.name), (one, other), pair_class)
 
     def _describe(self, ends: tuple[str, str], pair: tuple[Node, Node] | None, found: PairClass | None) -> None:
-        self.pair_class = found
+        self.pair_class, self.pair = found, pair
         plan = self._plan()
         if found is None or plan is None:
             self.query_one("#pair", Note).text = f"{ends[0]}: no pair with itself\n"
@@ -161,11 +163,31 @@ class PairsScreen(PlannerScreen):
         if not self.planner.measured:
             self.notify("nothing was measured yet: screen 6 measures", timeout=3)
 
+    @on(Sortable.Reordered)
+    def _reordered(self) -> None:
+        self.show(self.planner.desk.checked)
+
     @on(DataTable.CellSelected, "#map")
     @on(DataTable.RowSelected, "#outliers")
+    def _down(self) -> None:
+        """Show the pair; between zones there are many, so their packet."""
+        if self.pair is not None:
+            self.planner.show_pair(self.pair[0].name, self.pair[1].name)
+        else:
+            self.action_calculate()
+
+    @on(DataTable.RowSelected, "#classes")
+    def _class_selected(self, event: DataTable.RowSelected) -> None:
+        """Show the packet of a class."""
+        plan = self._plan()
+        if plan is not None and event.cursor_row < len(plan.classes):
+            self.pair_class = plan.classes[event.cursor_row]
+            self.action_calculate()
+
     def action_calculate(self) -> None:
         """Show this pair's packet in the calculator."""
         if self.pair_class is not None:
+            self.planner.trail.append(self.MODE)
             self.planner.calculate(self.pair_class.worst.stack.text, self.pair_class.link_mtu)
 
     def command_line(self) -> str:

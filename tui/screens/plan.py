@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Click
+from textual.widget import Widget
 
 from netplan.inputs.yaml_source import Key, Source, parse
 from netplan.problems import Problem, ProblemError
@@ -37,6 +38,7 @@ class PlanScreen(PlannerScreen):
         Binding("ctrl+y", "app.redo", "Redo", priority=True, id="plan.redo", tooltip="One change forward"),
         Binding("f4,e", "edit", "Editor", id="plan.edit", tooltip="Edit the whole file in $EDITOR"),
         Binding("f6", "drop", "Default", id="plan.drop", tooltip="Take the key out: its default holds"),
+        Binding("h", "hosts", "Hosts", id="plan.hosts", tooltip="The hosts and their variables, to be edited"),
         Binding("escape", "leave", "Leave field", id="plan.leave", tooltip="Leave the field: number keys work again"),
     ]
 
@@ -53,13 +55,16 @@ class PlanScreen(PlannerScreen):
         yield ProblemList(id="problems")
 
     def on_mount(self) -> None:
-        """Start in the first field."""
+        """Start on the form, with no field open."""
         super().on_mount()
         form = self.query_one(PlanForm)
         if self.planner.desk.draft is None or self.planner.desk.readonly:
             form.freeze()
-        else:
-            self.call_after_refresh(lambda: form.query("Input").first().focus())
+        form.focus()
+
+    def inside(self) -> bool:
+        """Tell whether a field is open, which Esc leaves."""
+        return self.query_one(PlanForm).editing
 
     def show(self, checked: Checked | None) -> None:
         """Show the draft and what is wrong with it."""
@@ -117,24 +122,40 @@ class PlanScreen(PlannerScreen):
             self.pending[field.at] = error.problems[0]
         self.planner.tell_plan()
 
-    def action_move(self, step: int) -> None:
-        """Go to the field above or below."""
-        boxes = [w for w in self.query("#form Input, #form Choice") if not w.disabled]
-        if not boxes:
-            return
-        at = boxes.index(self.focused) if self.focused in boxes else -step
-        boxes[(at + step) % len(boxes)].focus()
-
     def action_leave(self) -> None:
-        """Give the focus to the file."""
-        self.query_one(PlanSource).focus()
+        """Leave the field that is open."""
+        self.query_one(PlanForm).focus()
+
+    def jumps(self) -> list[Widget]:
+        """Return what a letter can be put on: every field."""
+        form = self.query_one(PlanForm)
+        return [*(form.query_one(f"#{name}") for name in form.all), self.query_one(PlanSource)]
+
+    def jump(self, target: Widget) -> None:
+        """Open a field, or give the focus to the file."""
+        form = self.query_one(PlanForm)
+        form.open(target.id) if target.id in form.all else target.focus()
+
+    def aim(self, words: tuple[str, ...]) -> None:
+        """Put the cursor on the first field whose name has these letters."""
+        form = self.query_one(PlanForm)
+        for name, field in form.all.items():
+            if words[0].lower() in field.name:
+                form.point(name)
+                return
+
+    def action_hosts(self) -> None:
+        """Show the hosts of the inventory."""
+        from tui.screens.hosts import HostsScreen
+
+        self.app.push_screen(HostsScreen())
 
     def action_drop(self) -> None:
         """Take the key of the present field out of the file."""
         if self.field is not None:
             field = self.field
             self.pending.pop(field.at, None)
-            self.focused.blur() if self.focused else None
+            self.query_one(PlanForm).focus()
             self.planner.attempt(lambda: self.planner.desk.remove(field.at))
 
     def action_edit(self) -> None:

@@ -10,11 +10,12 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
+from textual.widgets import DataTable, Input
 
 from netplan.bundle import reader
 from netplan.cli.status import lines as status_lines
 from netplan.problems import ProblemError, printable
+from tui.draw import phase_line
 from tui.plan.check import Checked
 from tui.run import processes
 from tui.run.journal_tail import JournalTail, journals
@@ -23,8 +24,10 @@ from tui.screens.rollout_actions import RolloutActions
 from tui.widgets.log_view import LogView
 from tui.widgets.node_table import NodeTable, minutes
 from tui.widgets.note import Note
+from tui.widgets.sortable import Sortable
 
 TICK_S = 0.1
+SHORT = 1 << 20  # bytes of a journal that is read at once
 VISIBLE = 60  # rows whose clocks are kept up to date each second
 
 
@@ -66,6 +69,7 @@ class RolloutScreen(RolloutActions):
             id="rollout.newer",
             tooltip="The transaction after",
         ),
+        Binding("p", "phases", "Phases", id="rollout.phases", tooltip="Every phase: done, at work, to come"),
         Binding("l", "log", "Log", show=False, id="rollout.log", tooltip="Give the log the whole screen, or half"),
         Binding("escape", "leave", "Back", show=False, id="rollout.leave", tooltip="Leave the search"),
     ]
@@ -77,12 +81,14 @@ class RolloutScreen(RolloutActions):
         self.pinned: str | None = None  # a transaction chosen by hand
         self.cluster = ""
         self._slow = 0
+        self.usual: dict[str, float] = {}  # phase -> seconds in the transaction before
         self.asked: list[str] = []
 
     def body(self) -> ComposeResult:
         """Yield the panes."""
         yield Note(id="rollout-head")
         yield NodeTable(id="nodes")
+        yield LogView(id="phases")
         yield Input(placeholder="search the log", id="search", compact=True)
         yield LogView(id="log")
 
@@ -109,6 +115,7 @@ class RolloutScreen(RolloutActions):
         chosen = next((p for p in known if p.stem == self.pinned), known[-1] if known else None)
         if chosen is not None and (self.tail is None or self.tail.path != chosen):
             self.tail, self.state = JournalTail(chosen), RolloutState()
+            self.usual = _usual(known[: known.index(chosen)])
         records = self.tail.read() if self.tail else []
         for record in records:
             self.state.take(record)
@@ -116,7 +123,8 @@ class RolloutScreen(RolloutActions):
         if records:
             self.asked = []
             self.query_one(NodeTable).fill(self.state, now)
-            self.query_one(LogView).fill(list(self.state.log), self.state.widest)
+            self.log_view.fill(list(self.state.log), self.state.widest)
+            self._show_phases()
         self._slow = (self._slow + 1) % 10
         if self._slow == 0:
             self.query_one(NodeTable).tick(now, list(self.state.nodes)[:VISIBLE])
@@ -146,8 +154,35 @@ class RolloutScreen(RolloutActions):
         if state.outcome is not None:
             return f"{state.outcome} (exit {state.exit_code})"
         if pid is not None:
-            return f"running, phase {state.phase or '-'}; controller is process {pid}"
+            return f"running, {self._where(state)}; controller is process {pid}"
         return "its controller is gone: nodes roll back by their own timers (s shows status, r resumes)"
+
+    def _where(self, state: RolloutState) -> str:
+        """Return how far it is, how long the rest takes at about, and what comes next."""
+        planned = state.plan()
+        number, count = phase_line.position(planned, state.phase)
+        left = phase_line.estimate(planned, state.phase, state.took, self.usual)
+        rest = phase_line.what_next(planned, state.phase)
+        words = f"phase {state.phase or '-'} ({number} of {count})" if number else f"phase {state.phase or '-'}"
+        return (
+            words + (f", about {minutes(left)} left" if left is not None else "") + (f"; next {rest}" if rest else "")
+        )
+
+    def _show_phases(self) -> None:
+        state, pane = self.state, self.query_one("#phases", LogView)
+        pane.follow = False
+        pane.fill(phase_line.lines(state.plan(), state.phase, state.took, frozenset(state.failed)))
+
+    @property
+    def log_view(self) -> LogView:
+        """Return the log."""
+        return self.query_one("#log", LogView)
+
+    def action_phases(self) -> None:
+        """Show the phases in place of the nodes, or the nodes again."""
+        self.toggle_class("-phases")
+        self._show_phases()
+        (self.query_one("#phases") if self.has_class("-phases") else self.query_one(NodeTable)).focus()
 
     def _counts(self) -> str:
         words = [node.word for node in self.state.nodes.values()]
@@ -177,7 +212,7 @@ class RolloutScreen(RolloutActions):
 
     def _say(self, lines: list[str]) -> None:
         self.asked = lines
-        log = self.query_one(LogView)
+        log = self.log_view
         log.follow = False
         log.fill(lines)
         log.scroll_home(animate=False)
@@ -195,9 +230,20 @@ class RolloutScreen(RolloutActions):
         """Show this transaction until a newer one is started from here; the newest is followed."""
         known = journals(self.root, self.cluster)
         self.pinned = None if known and transaction == known[-1].stem else transaction
-        self.query_one(LogView).follow = True
+        self.log_view.follow = True
         self.tail = None
         self.tick()
+
+    @on(Sortable.Reordered)
+    def _reordered(self) -> None:
+        self.query_one(NodeTable).again(time.time())
+
+    @on(DataTable.RowSelected)
+    def _down(self) -> None:
+        """Show the host under the cursor."""
+        name = self.query_one(NodeTable).chosen()
+        if name is not None:
+            self.planner.show_node(name)
 
     def action_search(self) -> None:
         """Type what to search for."""
@@ -206,13 +252,13 @@ class RolloutScreen(RolloutActions):
 
     @on(Input.Changed, "#search")
     def _searched(self, event: Input.Changed) -> None:
-        self.query_one(LogView).search(event.value)
+        self.log_view.search(event.value)
 
     @on(Input.Submitted, "#search")
     def action_leave(self) -> None:
         """Go back to the log."""
         self.remove_class("-searching")
-        self.query_one(LogView).focus()
+        self.log_view.focus()
 
     def action_log(self) -> None:
         """Give the log the whole screen, or half of it."""
@@ -227,3 +273,15 @@ class RolloutScreen(RolloutActions):
     def command_remark(self) -> str:
         """The journal does not depend on what is saved."""
         return ""
+
+
+def _usual(before: list[Path]) -> dict[str, float]:
+    """Return the seconds of each phase of the transaction before; nothing where its journal is long."""
+    if not before or before[-1].stat().st_size > SHORT:
+        return {}
+    state = RolloutState()
+    tail = JournalTail(before[-1])
+    while records := tail.read():
+        for record in records:
+            state.take(record)
+    return state.took

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
+from textual.widgets import DataTable, Input
 from textual.worker import get_current_worker
 
-from netplan.problems import printable
+from netplan.bundle import reader
+from netplan.problems import ProblemError, printable
+from netplan.rollout.record.journal import ClusterState, state_root
+from netplan.rollout.record.seen import Proof, last_proof
 from tui.draw import export
+from tui.draw.ages import ago
 from tui.plan.check import Checked
 from tui.run import processes
 from tui.screens.base import PlannerScreen
 from tui.widgets.note import Note
+from tui.widgets.sortable import Sortable
 from tui.widgets.verdict_table import VerdictTable
 
 
@@ -44,6 +50,7 @@ class VerifyScreen(PlannerScreen):
         self.end: str | None = None
         self.said: list[str] = []
         self.report = ""  # what was measured, as JUnit XML
+        self.kept = ""  # what was measured before this planner began, in words
         self._child: processes.Child | None = None
 
     def body(self) -> ComposeResult:
@@ -57,6 +64,7 @@ class VerifyScreen(PlannerScreen):
         """Start on the table."""
         super().on_mount()
         self.query_one(VerdictTable).focus()
+        self._read_kept()
 
     def on_unmount(self) -> None:
         """Leave nothing running."""
@@ -69,11 +77,37 @@ class VerifyScreen(PlannerScreen):
         head = self.query_one("#verify-head", Note)
         failed = sum(1 for p in self.pairs if not p["ok"])
         if self._child is None and self.end is None:
-            head.text = f"nothing measured yet: v measures every pair of {self.planner.bundle} in both directions"
+            nothing = f"nothing measured yet: v measures every pair of {self.planner.bundle} in both directions"
+            head.text = self.kept or nothing
         else:
             now = self.end or f"measuring, {len(self.answered)} of {len(self.nodes)} nodes answered"
             head.text = f"{now}: {len(self.pairs)} directions, {len(self.pairs) - failed} PASS, {failed} FAIL"
         self.query_one("#verify-said", Note).text = "\n".join(self.said[:4])
+
+    @work(thread=True, exclusive=True, group="kept")
+    def _read_kept(self) -> None:
+        """Read the last proof: a million directions take their time."""
+        worker = get_current_worker()
+        try:
+            bundle = reader.read(self.planner.bundle, files=False)
+        except ProblemError:
+            return
+        root = state_root(self.planner.state_dir)
+        proof = last_proof(ClusterState(root, bundle.cluster, reading=True).folder)
+        if proof is not None and not worker.is_cancelled:
+            self.app.call_from_thread(self._take_kept, proof, bundle.digest)
+
+    def _take_kept(self, proof: Proof, digest: str) -> None:
+        if self._child is not None or self.end is not None:
+            return
+        self.pairs = [direction.as_json() for direction in proof.directions]
+        for p in self.pairs:
+            self.planner.measured.setdefault((str(p["from"]), str(p["to"])), p)
+        other = "" if proof.digest == digest else ", of ANOTHER bundle"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(proof.at))
+        self.kept = f"measured {ago(time.time() - proof.at)} ({when}){other}: {proof.measured} directions, "
+        self.kept += f"{proof.measured - proof.failed} PASS, {proof.failed} FAIL"
+        self.show(None)
 
     def action_measure(self) -> None:
         """Measure; one at a time."""
@@ -142,6 +176,17 @@ class VerifyScreen(PlannerScreen):
         """All results, or only failures."""
         self.wrong_only = not self.wrong_only
         self.show(None)
+
+    @on(Sortable.Reordered)
+    def _reordered(self) -> None:
+        self.show(None)
+
+    @on(DataTable.RowSelected)
+    def _down(self) -> None:
+        """Show the pair under the cursor."""
+        found = self.query_one(VerdictTable).chosen()
+        if found is not None:
+            self.planner.show_pair(str(found["from"]), str(found["to"]))
 
     def action_filter(self) -> None:
         """Type what results must have."""

@@ -15,7 +15,7 @@ class Choice(Widget, can_focus=True):
     """Shows the chosen word between arrows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space,enter", "turn(1)", "Next", show=False, id="choice.next", tooltip="Next choice"),
+        Binding("right,space", "turn(1)", "Next", show=False, id="choice.next", tooltip="Next choice"),
         Binding("left", "turn(-1)", "Previous", show=False, id="choice.previous", tooltip="Previous choice"),
     ]
     DEFAULT_CSS = """
@@ -55,5 +55,6 @@ class Choice(Widget, can_focus=True):
         self.post_message(self.Changed(self, self.value))
 
     def on_click(self) -> None:
-        """Take the next word."""
-        self.action_turn(1)
+        """Take the next word, once it is the field that is edited."""
+        if self.has_focus:
+            self.action_turn(1)

@@ -16,12 +16,13 @@ class CommandBar(Widget):
 
     line: reactive[str] = reactive("")
     remark: reactive[str] = reactive("")
+    crumbs: reactive[str] = reactive("")  # the way back up, which Esc goes
 
     def render(self) -> Content:
         """Draw the line, cut in the middle of nothing: the copy (Y) is always whole."""
-        hint = self.remark or "Y copies"
+        hint = f"Esc ‹ {self.crumbs.rstrip(' ›')}" if self.crumbs else self.remark or "Y copies"
         room = self.size.width - 2
-        if self.remark or len(self.line) + len(hint) + 2 <= room:
+        if self.remark or self.crumbs or len(self.line) + len(hint) + 2 <= room:
             room -= len(hint) + 2
         else:
             hint = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from rich.text import Text
@@ -19,6 +20,7 @@ class FileTree(Tree[str]):
 
     marks: Mapping[str, str] = {}
     names: Mapping[str, str] = {}
+    _twice: frozenset[tuple[str, str]] = frozenset()  # host and file name that more than one of its files have
 
     def on_mount(self) -> None:
         """Set the tree up."""
@@ -39,6 +41,8 @@ class FileTree(Tree[str]):
         open_before = {str(n.data) for n in self._folders(self.root) if n.is_expanded}
         at = self.cursor_node.data if self.cursor_node else None
         self.marks, self.names = shown, names
+        ends = Counter((parts[1], parts[-1]) for path in shown if len(parts := path.split("/")) > 3)
+        self._twice = frozenset(end for end, count in ends.items() if count > 1)
         self.clear()
         folders: dict[str, TreeNode[str]] = {"": self.root}
         few = len(shown) <= 100
@@ -64,8 +68,12 @@ class FileTree(Tree[str]):
         """Fold the folders of a node's files: a host has few files, deep down."""
         parts = path.split("/")
         if parts[0] == "nodes" and len(parts) > 3:
-            return [*parts[:2], parts[-1]]
+            return [*parts[:2], "/".join(parts[-2:]) if (parts[1], parts[-1]) in self._twice else parts[-1]]
         return parts
+
+    def show_path(self, path: str) -> None:
+        """Put the cursor on a file."""
+        self._go(path)
 
     def _folder(self, part: str) -> str:
         name = self.names.get(part)

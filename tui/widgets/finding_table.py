@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from textual.widgets import DataTable
-
 from tui.draw.style import cell, tint
+from tui.widgets.sortable import Sortable
 
 COLUMNS = (("", 9), ("by", 5), ("found", 6), ("exact", 6), ("system", 12), ("where", 33), ("field", 40))
 # severity -> what it means for packets
@@ -14,7 +13,7 @@ WORDS = {"error": "BREAKS", "warning": "doubtful", "note": "wastes"}
 _ORDER = list(WORDS)
 
 
-class FindingTable(DataTable[object]):
+class FindingTable(Sortable):
     """The worst first; nothing is said by colour alone."""
 
     findings: tuple[dict[str, Any], ...] = ()
@@ -31,26 +30,31 @@ class FindingTable(DataTable[object]):
         """Show findings that have these letters, keeping the cursor where it is."""
         at = self.cursor_row
         self.findings = tuple(sorted(findings, key=lambda f: (_ORDER.index(f["severity"]), -f["too_large_by"])))
-        self.shown = tuple(
+        fitting = tuple(
             f
             for f in self.findings
             if needle in f"{f['system']} {f['field']} {f['file']} {f['message']}".lower()
             and not (wrong_only and f["severity"] != "error")
         )
         self.clear()
-        tints = {"error": f"bold {tint(self.app, 'error')}", "warning": tint(self.app, "warning"), "note": ""}
-        for f in self.shown:
-            place = f"{f['file']}:{f['line']}" if f["line"] else str(f["file"])
-            self.add_row(
-                cell(_word(f), tints[f["severity"]]),
-                cell(_by(f)),
-                cell(_found(f)),
-                cell(_exact(f) or ""),
-                cell(str(f["system"])[:11]),
-                cell(place if len(place) < 33 else f"...{place[-29:]}"),
-                cell(f["field"]),
-            )
+        rows = self.arranged(fitting, self._cells)
+        self.shown = tuple(finding for finding, _ in rows)
+        for _, cells in rows:
+            self.add_row(*cells)
         self.move_cursor(row=min(max(at, 0), max(self.row_count - 1, 0)))
+
+    def _cells(self, finding: dict[str, Any]) -> list[object]:
+        tints = {"error": f"bold {tint(self.app, 'error')}", "warning": tint(self.app, "warning"), "note": ""}
+        place = f"{finding['file']}:{finding['line']}" if finding["line"] else str(finding["file"])
+        return [
+            cell(_word(finding), tints[finding["severity"]]),
+            cell(_by(finding)),
+            cell(_found(finding)),
+            cell(_exact(finding) or ""),
+            cell(str(finding["system"])[:11]),
+            cell(place if len(place) < 33 else f"...{place[-29:]}"),
+            cell(finding["field"]),
+        ]
 
     def chosen(self) -> dict[str, Any] | None:
         """Return the finding under the cursor."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual.widgets import DataTable
-
 from tui.draw.style import cell, tint
 from tui.run.rollout_state import WORDS, NodeState, RolloutState
+from tui.widgets.sortable import Sortable
 
 BAR = 8
 COLUMNS = (
@@ -21,7 +20,7 @@ COLUMNS = (
 )
 
 
-class NodeTable(DataTable[object]):
+class NodeTable(Sortable):
     """One row a node; only rows that changed are written anew."""
 
     state: RolloutState | None = None
@@ -38,13 +37,24 @@ class NodeTable(DataTable[object]):
         if state is not self.state or state.nodes.keys() - {key.value for key in self.rows}:
             self.state = state
             self.clear()
-            for name in state.nodes:
-                self.add_row(*self._cells(state, state.nodes[name], now), key=name)
+            for name, cells in self.arranged(state.nodes, lambda name: self._cells(state, state.nodes[name], now)):
+                self.add_row(*cells, key=name)
         else:
             for name in state.dirty:
                 for (column, _), value in zip(COLUMNS, self._cells(state, state.nodes[name], now), strict=True):
                     self._put(name, column, value)
         state.dirty.clear()
+
+    def again(self, now: float) -> None:
+        """Write all rows anew, in the chosen order."""
+        state, self.state = self.state, None
+        if state is not None:
+            self.fill(state, now)
+
+    def chosen(self) -> str | None:
+        """Return the node under the cursor."""
+        keys = [key.value for key in self.rows]
+        return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
 
     def tick(self, now: float, names: Iterable[str]) -> None:
         """Bring the clocks of these nodes up to date."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from textual.widgets import DataTable
-
 from netplan.model.node import Node
 from netplan.plan.classes import PairClass
 from tui.draw.host_groups import Measured, seen
 from tui.draw.style import cell, tint
+from tui.widgets.sortable import Sortable
 
 
-class OutlierTable(DataTable[object]):
+class OutlierTable(Sortable):
     """One row a pair: measured otherwise than planned first, then the smallest inner MTU."""
 
     found: tuple[tuple[Node, Node, PairClass], ...] = ()
@@ -24,17 +23,22 @@ class OutlierTable(DataTable[object]):
 
     def fill(self, found: list[tuple[Node, Node, PairClass]], measured: Measured) -> None:
         """Show pairs, what was measured beside what is planned."""
-        self.found = tuple(found)
+        rows = self.arranged(found, lambda row: self._cells(*row, measured))
+        self.found = tuple(item for item, _ in rows)
         self.clear()
-        for one, other, c in found:
-            self.add_row(
-                cell(one.name[:19]),
-                cell(other.name[:19]),
-                cell(c.inner_mtu),
-                cell(word := seen(measured, one, other), tint(self.app, "error") if word.startswith("x") else ""),
-                cell(c.link_mtu),
-                cell(c.limited_by),
-            )
+        for _, cells in rows:
+            self.add_row(*cells)
+
+    def _cells(self, one: Node, other: Node, c: PairClass, measured: Measured) -> list[object]:
+        word = seen(measured, one, other)
+        return [
+            cell(one.name[:19]),
+            cell(other.name[:19]),
+            cell(c.inner_mtu),
+            cell(word, tint(self.app, "error") if word.startswith("x") else ""),
+            cell(c.link_mtu),
+            cell(c.limited_by),
+        ]
 
     def pane_text(self) -> str:
         """Return the pairs as lines."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.widgets import DataTable
-
 from netplan.cli.history import lines
 from netplan.problems import printable
 from netplan.rollout.record.history import Past
 from tui.draw.style import cell, tint
+from tui.widgets.sortable import Sortable
 
 COLUMNS = (
     ("transaction", 23),
@@ -31,7 +30,7 @@ STYLES = {
 }
 
 
-class PastTable(DataTable[object]):
+class PastTable(Sortable):
     """One row a transaction; the outcome is a word, its colour comes on top."""
 
     shown: Sequence[Past] = ()
@@ -46,23 +45,26 @@ class PastTable(DataTable[object]):
     def fill(self, found: Sequence[Past]) -> None:
         """Show transactions, oldest first in ``found``; the cursor stays on the one it was on."""
         at = self.chosen()
-        self.shown = tuple(reversed(found))
+        rows = self.arranged(reversed(found), self._cells)
+        self.shown = tuple(one for one, _ in rows)
         self.clear()
-        for one in self.shown:
-            colour = tint(self.app, STYLES.get(one.outcome, ""))
-            when = one.runs[0].at.replace("T", " ").rstrip("Z") if one.runs else ""
-            self.add_row(
-                cell(one.transaction),
-                cell(when),
-                cell(one.outcome, colour),
-                cell(" ".join(run.verb for run in one.runs)),
-                cell(f"{len(one.nodes):>6}"),
-                cell(f"{one.seconds:>8}"),
-                cell(one.cluster),
-            )
+        for _, cells in rows:
+            self.add_row(*cells)
         names = [one.transaction for one in self.shown]
         if at is not None and at.transaction in names:
             self.move_cursor(row=names.index(at.transaction))
+
+    def _cells(self, one: Past) -> list[object]:
+        when = one.runs[0].at.replace("T", " ").rstrip("Z") if one.runs else ""
+        return [
+            cell(one.transaction),
+            cell(when),
+            cell(one.outcome, tint(self.app, STYLES.get(one.outcome, ""))),
+            cell(" ".join(run.verb for run in one.runs)),
+            cell(f"{len(one.nodes):>6}"),
+            cell(f"{one.seconds:>8}"),
+            cell(one.cluster),
+        ]
 
     def chosen(self) -> Past | None:
         """Return the transaction under the cursor."""

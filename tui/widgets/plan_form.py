@@ -9,8 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.events import DescendantFocus
+from textual.events import Click, DescendantFocus
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from netplan.inputs.yaml_source import Key, Source
@@ -21,12 +22,18 @@ from tui.widgets.choice import Choice
 from tui.widgets.row_list import RowList
 
 
-class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
-    """Inputs and choices by key path; says what was typed, and knows no rule."""
+class PlanForm(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Inputs and choices by key path; says what was typed, and knows no rule.
+
+    A cursor goes from line to line. Only Enter, a click or a jump opens a field: a key that goes somewhere never edits.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "screen.move(1)", "Next field", show=False, id="form.next", tooltip="Next field"),
-        Binding("up", "screen.move(-1)", "Previous field", show=False, id="form.previous", tooltip="Previous field"),
+        Binding("down", "move(1)", "Next field", show=False, id="form.next", tooltip="Next field"),
+        Binding("up", "move(-1)", "Previous field", show=False, id="form.previous", tooltip="Previous field"),
+        Binding("enter", "open", "Edit", id="form.open", tooltip="Edit the field under the cursor; Esc leaves it"),
+        Binding("pageup", "move(-10)", "Ten up", show=False, id="form.page_up", tooltip="Ten fields up"),
+        Binding("pagedown", "move(10)", "Ten down", show=False, id="form.page_down", tooltip="Ten fields down"),
     ]
 
     class Typed(Message):
@@ -46,6 +53,8 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
     def __init__(self, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.all = {_id(field.at): field for field in fields()}
+        self.cursor = next(iter(self.all))
+        self.frozen = False
 
     def compose(self) -> ComposeResult:
         """Make the lines, with a heading for each section."""
@@ -63,10 +72,13 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
                 continue
             with Horizontal(classes="field", id=f"line-{name}"):
                 yield Static(Content(".".join(map(str, field.at[1:] or field.at))), classes="name")
+                box: Choice | Input
                 if field.kind == "choice":
-                    yield Choice(field.choices, "", id=name)
+                    box = Choice(field.choices, "", id=name)
                 else:
-                    yield Input(id=name, compact=True, select_on_focus=False)
+                    box = Input(id=name, compact=True, select_on_focus=False)
+                box.can_focus = False  # until it is opened
+                yield box
                 yield Static("", classes="mark")
 
     def fill(self, checked: Checked, data: Any, keep: Key | None = None) -> None:
@@ -107,8 +119,84 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
             sign = "" if problem is None else "x" if problem.severity == "error" else "!"
             line.query_one(".mark", Static).update(sign)
 
+    def on_mount(self) -> None:
+        """Show the cursor."""
+        self.action_move(0)
+
+    @property
+    def editing(self) -> bool:
+        """Tell whether a field is open."""
+        return self.has_focus_within and not self.has_focus
+
+    def point(self, name: str) -> None:
+        """Put the cursor on a field, by its id."""
+        for line in self.query(".-cursor"):
+            line.remove_class("-cursor")
+        self.cursor = name
+        line = self.query_one(f"#line-{name}")
+        line.add_class("-cursor")
+        line.scroll_visible(animate=False)
+        self.post_message(self.Entered(self.all[name]))
+
+    def action_move(self, step: int) -> None:
+        """Put the cursor on another line, and leave the field that is open."""
+        if self.editing:
+            self.focus()
+        names = list(self.all)
+        at = names.index(self.cursor) + step
+        self.point(names[at % len(names)] if abs(step) == 1 else names[min(max(at, 0), len(names) - 1)])
+
+    def action_open(self) -> None:
+        """Open the field under the cursor; an open one is left."""
+        if self.editing:
+            self.focus()
+        else:
+            self.open(self.cursor)
+
+    def open(self, name: str) -> None:
+        """Open a field by its id, unless nothing may be changed."""
+        self.point(name)
+        if self.frozen:
+            return
+        box = self.query_one(f"#{name}")
+        lines = box.lines if isinstance(box, RowList) else [box]
+        for line in lines:
+            line.can_focus = True
+        lines[0].focus()
+
+    def on_descendant_blur(self) -> None:
+        """Close what is no longer edited, once it is clear where the focus went."""
+        self.call_after_refresh(self._close)
+
+    def _close(self) -> None:
+        for name in self.all:
+            box = self.query_one(f"#{name}")
+            if isinstance(box, RowList):
+                box.open = box.has_focus_within
+                for line in box.lines:
+                    line.can_focus = box.open
+            elif not box.has_focus:
+                box.can_focus = False
+
+    def on_click(self, event: Click) -> None:
+        """Open the field that was clicked."""
+        widget = event.widget
+        while widget is not None and widget is not self:
+            name = (widget.id or "").removeprefix("line-")
+            if name in self.all:
+                self.open(name)
+                return
+            widget = widget.parent if isinstance(widget.parent, Widget) else None
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        """Enter leaves a field."""
+        event.stop()
+        self.focus()
+
     def freeze(self) -> None:
         """Let nothing be changed."""
+        self.frozen = True
         for box in self.query("Input, Choice"):
             box.disabled = True
         for rows in self.query(RowList):
@@ -134,8 +222,8 @@ class PlanForm(VerticalScroll, can_focus=False, inherit_bindings=False):
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """Say which field is at work."""
         name = event.widget.parent.id if isinstance(event.widget.parent, RowList) else event.widget.id
-        if name in self.all:
-            self.post_message(self.Entered(self.all[name]))
+        if name in self.all and name != self.cursor:
+            self.point(name)
 
     def pane_text(self) -> str:
         """Return the form as lines."""

@@ -8,13 +8,14 @@ from textual.app import ComposeResult
 from textual.containers import ScrollableContainer
 from textual.content import Content
 from textual.highlight import highlight
-from textual.widgets import Static
+from textual.widgets import Markdown, Static
 
 from netplan.problems import printable
 from tui.draw.diff import coloured, coloured_sides, side_by_side, unified
 
 MODES = ("file", "unified", "side by side")
 LINES_SHOWN = 3000
+PAGE = 200_000  # characters of Markdown that are shown as a page
 LANGUAGES = {
     ".json": "json",
     ".conflist": "json",
@@ -34,10 +35,12 @@ class Preview(ScrollableContainer):
     """The text, with syntax highlighting where a file is shown whole."""
 
     text = ""
+    raw = False  # Markdown as it is written
 
     def compose(self) -> ComposeResult:
         """Hold the text."""
         yield Static("", id="preview-text")
+        yield Markdown("", id="preview-page", open_links=False)
 
     def say(self, text: str) -> None:
         """Show words instead of a file."""
@@ -48,17 +51,20 @@ class Preview(ScrollableContainer):
         """Show a file in one of the modes; without a ``before`` there is only the file."""
         if mode == "file" or labels[0] == "":
             self.text = (after if after is not None else before) or ""
-            self._put(self._highlighted(path, self.text))
+            if path.endswith(".md") and not self.raw and len(self.text) < PAGE:
+                self._page(self.text)
+            else:
+                self._put(self._highlighted(path, self.text))
         elif before == after:
             self.text = ""
             self.say(f"no difference: {labels[0]} and {labels[1]} have the same bytes")
         elif mode == "unified":
             lines = unified(before or "", after or "", path, labels)
             self.text = "\n".join(lines)
-            self._put(coloured(lines[:LINES_SHOWN]))
+            self._put(coloured(lines[:LINES_SHOWN]), wrap=True)
         else:
             rows = side_by_side(before or "", after or "", max(self.size.width - 2, 40))
-            self.text = "\n".join(text for _, text in rows)
+            self.text = "\n".join(row.plain.rstrip() for _, row in rows)
             self._put(coloured_sides(rows[:LINES_SHOWN]))
 
     def _highlighted(self, path: str, text: str) -> Content:
@@ -72,7 +78,15 @@ class Preview(ScrollableContainer):
         )
         return highlight(cut, language=language)
 
-    def _put(self, content: Content) -> None:
+    def _page(self, text: str) -> None:
+        """Show Markdown as readers see it."""
+        self.add_class("-page")
+        self.query_one("#preview-page", Markdown).update("\n".join(printable(line) for line in text.splitlines()))
+        self.scroll_home(animate=False)
+
+    def _put(self, content: Content, *, wrap: bool = False) -> None:
+        self.remove_class("-page")
+        self.set_class(wrap, "-wrap")
         self.query_one("#preview-text", Static).update(content)
         self.scroll_home(animate=False)
 

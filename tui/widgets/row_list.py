@@ -27,13 +27,16 @@ class RowList(Vertical):
         super().__init__(id=id)
         self.example = example
         self.frozen = False
+        self.open = False  # whether lines can have the focus
 
     def compose(self) -> ComposeResult:
         """Start with the empty line."""
         yield self._line("")
 
     def _line(self, text: str) -> Input:
-        return Input(text, placeholder=self.example, compact=True, select_on_focus=False, disabled=self.frozen)
+        line = Input(text, placeholder=self.example, compact=True, select_on_focus=False, disabled=self.frozen)
+        line.can_focus = self.open
+        return line
 
     @property
     def lines(self) -> list[Input]:

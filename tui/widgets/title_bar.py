@@ -8,6 +8,7 @@ from textual.widget import Widget
 
 # mode name -> what its tab says
 TABS: dict[str, str] = {
+    "overview": "Overview",
     "calc": "Calc",
     "plan": "Plan",
     "pairs": "Pairs",
@@ -16,6 +17,7 @@ TABS: dict[str, str] = {
     "verify": "Verify",
     "history": "History",
     "audit": "Audit",
+    "trace": "Trace",
 }
 
 
@@ -46,7 +48,7 @@ class TitleBar(Widget):
 
     def _tabs(self, *, short: bool) -> Content:
         tabs: list[Content] = []
-        for number, (mode, name) in enumerate(TABS.items(), 1):
+        for number, (mode, name) in enumerate(TABS.items()):
             shown = f"{number} {name}"
             if short:  # three columns at least: the mouse has to hit it
                 shown = f" {number} " if mode != self.active else f" {number} {name} "

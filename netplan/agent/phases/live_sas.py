@@ -113,7 +113,7 @@ def reauthenticating(node: NodeJson, loaded: Json) -> list[Finding]:
                 "take it out of /etc/swanctl (an ipsecplan-conn section in another file counts, too), then swanctl "
                 "--load-all: with it on both ends IKE_SAs multiply without end; rekey_time does the work"
             )
-            out.append(finding("IPP648", text, hint))
+            out.append(finding("IPP654", text, hint))
     return out
 
 

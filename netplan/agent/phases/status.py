@@ -6,7 +6,7 @@ from ..system import vici, xfrm
 from ..system.core import Stop, read
 from ..transaction import deferred_pairs, lease, replaced, state
 from ..transaction import release as release_module
-from . import drift, ike, live_sas, overlay_mtu, trap_any, xfrm_interfaces
+from . import close_up, drift, ike, live_sas, overlay_mtu, trap_any, xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def status(request: Request) -> StatusWork:
         "differs": differs,
         "detail": now["state"] + (": " + differs[0] if differs else ""),
     }
+    if request.get("close"):
+        answer["close"] = close_up.close_ups(request["node"], request["close"])
     if request.get("texts"):
         wildcard = read(trap_any.WILDCARD)
         answer["texts"] = {

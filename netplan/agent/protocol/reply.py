@@ -150,8 +150,39 @@ class Texts(TypedDict):
     files: dict[str, str | None]  # path -> text
 
 
+class ChildCounters(TypedDict):
+    """A CHILD_SA as charon has it, with the kernel's counters."""
+
+    name: str
+    state: str
+    transform: str  # as AES_GCM_16-256
+    mode: str
+    encap: bool  # ESP travels in UDP
+    bytes_in: int
+    bytes_out: int
+    packets_in: int
+    packets_out: int
+    installed_s: int  # seconds since it was installed
+    rekey_s: int  # seconds until it is replaced
+
+
+class CloseUp(TypedDict):
+    """One pair from near."""
+
+    peer: str  # id
+    network: str  # the additional network; empty for the main one
+    ike: str  # state of the newest IKE_SA; none where there is none
+    established_s: int  # seconds since it was established
+    rekey_s: int  # seconds until it is replaced
+    children: list[ChildCounters]
+    route: str  # the first line of `ip route get`
+    xfrm_errors: dict[str, int]  # the node's counters that are not zero
+    words: list[str]  # charon's last words about it
+
+
 class StatusReportOptional(TypedDict, total=False):
     texts: Texts  # where they were asked for
+    close: list[CloseUp]  # of the pairs that were asked for
 
 
 class StatusReport(StatusReportOptional):

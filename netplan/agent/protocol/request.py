@@ -36,6 +36,7 @@ class RequestOptional(TypedDict, total=False):
     deferred: list[Later]  # peers that are left out
     replaced: list[str]  # ids of nodes that are other machines than before
     texts: bool  # status: with the texts of files
+    close: list[str]  # status: ids of peers, the pairs with which are looked at from near
     stop_when_same: bool  # status: no phase after it where nothing differs
     payload_bytes: int  # preflight: how much the release has at most
     script: str | None  # preflight: revert.sh, to be tried

@@ -185,7 +185,7 @@ HELP: dict[str, CodeHelp] = {
         " off when it starts with ipsecplan's configuration.",
         page="rollout.md#preflight",
     ),
-    "IPP648": CodeHelp(
+    "IPP654": CodeHelp(
         means="charon has a connection to a peer with `reauth_time`. No file of ours has it. Where both ends have it,"
         " each reauthentication makes an IKE_SA more than it ends: 33 were counted after 7 rounds, with twice as many"
         " states in the kernel; `unique = replace` only holds it down.",

@@ -6,6 +6,7 @@
     owner                            who this state directory is to the nodes, see netplan.rollout.nodes.lease
     journal/<transaction>.jsonl      0600
     memory.json                      what of it is in force, see netplan.rollout.record.memory
+    last-proof.json, last-status.json  what nodes said last, see netplan.rollout.record.seen
     ca/                              the cluster's CA, see netplan.ipsec.ca
 """
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from netplan.problems import ExitCode, Problem
+from netplan.problems import ExitCode, Problem, ProblemError, closest, quoted
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Failed, Outcome
+from netplan.rollout.record import seen
 from netplan.rollout.record.at_work import WAIT_S, turn
 
 
@@ -17,8 +18,37 @@ def status(engine: Engine, *, texts: bool = False) -> Outcome:
     try:
         nodes = engine.read_state(texts=texts)
     except Failed as failure:
+        _keep(engine)
         return engine.nothing_changed(failure)
+    _keep(engine)
     return Outcome("seen", ExitCode.OK, nodes=nodes, changes=sum(1 for n in nodes.values() if n["differs"]))
+
+
+def close_up(engine: Engine, one: str, other: str) -> Outcome:
+    """Look at one pair from near: ask the two nodes (names) alone. Raises ProblemError for a name that is no node's."""
+    ends = [target.id for target in engine.targets.values() if target.name in (one, other)]
+    if len(ends) != 2:
+        known = sorted(target.name for target in engine.targets.values())
+        wrong = next((name for name in (one, other) if name not in known), one)
+        near = closest(wrong, known)
+        hint = f"did you mean {near}?" if near else "a pair has two nodes of the bundle"
+        raise ProblemError(
+            Problem(code="IPP672", message=f"{quoted(wrong)} and {quoted(other)} are no pair", hint=hint)
+        )
+    engine.participants.targets = {i: engine.targets[i] for i in ends}
+    engine.begin("status", journal=False)
+    try:
+        engine.step(phases.STATUS, {"close": ends})
+    except Failed as failure:
+        return engine.nothing_changed(failure)
+    return Outcome("seen", ExitCode.OK, nodes=engine.run.results.status)
+
+
+def _keep(engine: Engine) -> None:
+    """Keep what was answered, so that it can be shown with its age."""
+    names = {target.id: target.name for target in engine.targets.values()}
+    found = {i: node for i, node in engine.run.results.status.items() if i in names}
+    seen.keep_look(engine.state.folder, found, names, engine.digest)
 
 
 def verify(engine: Engine) -> Outcome:
