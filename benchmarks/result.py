@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 
@@ -33,3 +35,22 @@ def cpu(call: Callable[[], object]) -> float:
     start = time.process_time()
     call()
     return time.process_time() - start
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What a process and those that it has waited for took: CPU seconds of all, the peak memory of the process."""
+
+    cpu_s: float
+    peak_mib: float
+
+
+def spent(argv: Sequence[str], codes: Collection[int] = (0,), **options: object) -> Took:
+    """Run a command and return what it took. Raises RuntimeError when it ends with another code than ``codes``."""
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options) as process:  # type: ignore[call-overload]
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in codes:
+        raise RuntimeError(f"{argv}: exit {process.returncode}: {said[-500:]!r}")
+    return Took(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

@@ -41,8 +41,8 @@ def asking_to_keep(detach: bool, cancelled: threading.Event) -> Callable[[Outcom
     def keep(outcome: Outcome, seconds: int) -> bool | None:
         if detach:
             return None
-        for pair in outcome.verdict.pairs if outcome.verdict else ():
-            note(pair.line())
+        for line in outcome.verdict.lines() if outcome.verdict else ():
+            note(line)
         end = time.monotonic() + seconds - outcome.keep_margin_s
         while not cancelled.is_set():
             left = int(end - time.monotonic())

@@ -28,8 +28,8 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
         emit_json(document, outcome.problems, outcome.exit_code)
         leave(outcome.exit_code)
         return
-    for pair in verdict.pairs if verdict else ():
-        emit(pair.line())
+    for line in verdict.lines() if verdict else ():
+        emit(line)
     report(outcome.problems)
     nodes = len(outcome.nodes)
     if outcome.outcome == "rolled-back" and verdict and not verdict.ok:

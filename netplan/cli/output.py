@@ -9,7 +9,7 @@ import os
 import resource
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 import click
@@ -24,14 +24,14 @@ from netplan.refusals import refused
 MOST_OF_A_KIND = 50  # problems with the same code that are printed
 
 
-def emit(text: str, *, colour: bool | None = None) -> None:
+def emit(text: str, *, colour: bool | None = None, end: str = "\n") -> None:
     """Write lines of data to stdout, made printable; with ``colour`` their escape sequences are ours and are kept.
 
     Raises ProblemError when the line can't be written (a full disk). If the reader has gone (``| head``), the verb
     continues to its own exit code.
     """
     try:
-        click.echo(text if colour is not None else _lines(text), color=colour)
+        click.echo((text if colour is not None else _lines(text)) + end, color=colour, nl=False)
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -61,6 +61,25 @@ def emit_json(
 ) -> None:
     """Write the one JSON object that every ``--json`` prints."""
     emit(json.dumps(document(result, problems, exit_code), indent=2, sort_keys=False))
+
+
+def emit_json_of_many(
+    result: dict[str, Any], key: str, many: Iterable[tuple[str, str]], problems: Sequence[Problem], exit_code: ExitCode
+) -> None:
+    """Write the same object, with ``many`` as ``key`` of ``result``: names with values that are JSON already.
+
+    They are written one after the other, so that all of them never are one text.
+    """
+    mark = '"\x1amany"'
+    text = json.dumps(document({**result, key: mark}, problems, exit_code), indent=2)
+    before, _, after = text.partition(json.dumps(mark))
+    parts = ((f"\n      {json.dumps(name)}: " + value.replace("\n", "\n      ")) for name, value in many)
+    emit(before + "{", end="")
+    first = ""
+    for part in parts:
+        emit(first + part, end="")
+        first = ","
+    emit(("\n    }" if first else "}") + after)
 
 
 def report(problems: Sequence[Problem]) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,15 +14,17 @@ from netplan.agent.protocol.reply import CloseUp, Status
 from netplan.bundle import reader
 from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
-from netplan.cli.output import as_json, emit, emit_json, note, report
+from netplan.cli.output import as_json, emit, emit_json_of_many, note, report
 from netplan.cli.session import opened
 from netplan.cli.watch import watch
-from netplan.problems import ExitCode, errors, printable
+from netplan.problems import ExitCode, Problem, errors, printable
 from netplan.rollout.nodes import replaced
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.at_work import Holder
 from netplan.rollout.verbs import measure
 from netplan.verify.drift import problems
+
+MOST_OF_A_NODE = 50  # differences of one node that are told one by one
 
 
 @click.command(
@@ -67,34 +73,70 @@ def command(
         names = [str(node["name"]) for node in reader.read(bundle).nodes.values()]
         leave(watch(lambda: _watched(bundle, inventory, state_dir), names, interval_s=interval_s, count=count or 0))
         return
+    seen = _Seen(json_)
     with as_json(json_):
-        nodes, outcome, other = _look(bundle, inventory, state_dir)
-    drift = [problem for name, node in nodes.items() for problem in problems(name, node)]
-    code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(drift) else ExitCode.OK)
+        nodes, outcome, other = _look(bundle, inventory, state_dir, seen.node, seen.at_work)
+    code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(seen.drift) else ExitCode.OK)
     if json_:
-        at_work = other.as_json() if other else None
-        emit_json({"to_change": outcome.changes, "nodes": nodes, "at_work": at_work}, [*outcome.problems, *drift], code)
+        result = {"to_change": outcome.changes, "nodes": None, "at_work": other.as_json() if other else None}
+        emit_json_of_many(result, "nodes", seen.texts(nodes), [*outcome.problems, *seen.drift], ExitCode(code))
         leave(code)
         return
-    if other:
-        note(f"at work: {other.words()}" + ("; it waits for confirmation" if other.waits else ""))
-    for name, node in nodes.items():
-        for line in lines(name, node):
-            emit(line)
-    report([*outcome.problems, *drift])
+    report([*outcome.problems, *seen.drift])
     if nodes and not outcome.problems:
         emit(f"{outcome.changes} to change")
     leave(code)
 
 
+class _Seen:
+    """What is told of every node the moment it answers: shown at once, or kept as packed JSON until all are there."""
+
+    def __init__(self, json_: bool) -> None:
+        self._json = json_
+        self._packed: dict[str, bytes] = {}
+        self.drift: list[Problem] = []
+
+    def at_work(self, other: Holder | None) -> None:
+        """Tell who is at work."""
+        if other and not self._json:
+            note(f"at work: {other.words()}" + ("; it waits for confirmation" if other.waits else ""))
+
+    def node(self, name: str, node: Status) -> None:
+        """Take the state of a node."""
+        found = problems(name, node)
+        self.drift += found[:MOST_OF_A_NODE]
+        if len(found) > MOST_OF_A_NODE:
+            said = f"{name}: and {len(found) - MOST_OF_A_NODE} more differences"
+            self.drift.append(
+                replace(found[-1], message=said, severity=(errors(found) or found)[0].severity, hint=None)
+            )
+        if self._json:
+            self._packed[name] = zlib.compress(json.dumps(node, indent=2).encode())
+        else:
+            for line in lines(name, node):
+                emit(line)
+
+    def texts(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield the names of nodes with their state as JSON."""
+        return ((name, zlib.decompress(self._packed[name]).decode()) for name in names)
+
+
 def _look(
-    bundle: Path, inventory: Path | None, state_dir: str | None
+    bundle: Path,
+    inventory: Path | None,
+    state_dir: str | None,
+    told: Callable[[str, Status], None] | None = None,
+    first: Callable[[Holder | None], object] = lambda _: None,
 ) -> tuple[dict[str, Status], Outcome, Holder | None]:
-    """Look at every node once; return name -> state in the bundle's order, how it went, and who is at work."""
+    """Look at every node once; return name -> state in the bundle's order, how it went, and who is at work.
+
+    ``first`` is called with the last of these before the nodes are asked; ``told``: see netplan.rollout.verbs.measure.
+    """
     with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
         names = {target.id: target.name for target in engine.targets.values()}
         other = engine.state.at_work()
-        outcome = measure.status(engine)
+        first(other)
+        outcome = measure.status(engine, told=told)
         new = replaced.check(engine.targets, outcome.nodes, ())
     if new:
         outcome.problems += new

@@ -86,15 +86,15 @@ def command(
         leave(outcome.exit_code)
         return
     if outcome.verdict:
-        for pair in outcome.verdict.pairs:
-            emit(pair.line())
+        for line in outcome.verdict.lines():
+            emit(line)
     for name, left in outcome.left_out.items():
         emit(f"{name} left out: {' '.join(left) or 'no pair'} not measured")
     report(outcome.problems)
     if outcome.verdict and outcome.exit_code == ExitCode.OK:
-        pings = sum(pair.flow_sent for pair in outcome.verdict.pairs)
-        emit(f"flows: {pings} pings, none interrupted; XFRM error counters flat on {len(outcome.verdict.nodes)} nodes")
-        emit(f"verified: {len(outcome.verdict.pairs)} directions measured")
+        pings, nodes = outcome.verdict.tally.pings, len(outcome.verdict.nodes)
+        emit(f"flows: {pings} pings, none interrupted; XFRM error counters flat on {nodes} nodes")
+        emit(f"verified: {outcome.verdict.directions} directions measured")
         if from_our_side:
             far = sorted({pair.destination for pair in outcome.verdict.pairs})
             emit(f"from our side alone: what {', '.join(far)} would begin by itself was not measured")

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 
-from netplan.agent.protocol.reply import Status
+from netplan.agent.protocol.reply import Probe, ProbeRow, Status
 from netplan.problems import ExitCode, Problem, errors
 from netplan.rollout import phases
 from netplan.rollout.credentials import Credentials
@@ -26,7 +26,7 @@ from netplan.rollout.step_loop import StepLoop
 from netplan.rollout.timers import Timers
 from netplan.rollout.transport.ansible import Transport
 from netplan.verify import verdict as measured
-from netplan.verify.verdict import Verdict
+from netplan.verify.verdict import Tally, Verdict
 
 
 class Engine:
@@ -47,6 +47,10 @@ class Engine:
         self.options = options or Options()
         self.cancelled = cancelled or threading.Event()
         self.run = RunState()
+        self.every_direction = False  # whether a verdict has each of very many directions
+        self._measured: dict[str, Tally] = {}
+        self._counted = (0, 0)  # nodes, and the directions that they have to measure
+        self.run.seen["probe"] = self._probed
         self.participants = Participants(targets, self.options.batch)
         self.credentials = Credentials(state, cluster, {target.id: target for target in targets})
         self.recorder = Recorder(state, observer)
@@ -165,10 +169,27 @@ class Engine:
         """Judge what the last probe measured, and keep the verdict for those who ask later."""
         probes = self.run.results.probe
         nodes = [self.participants.measured(target) for target in self.targets.values()]
-        rows, rising = {i: p["rows"] for i, p in probes.items()}, {i: p["xfrm"] for i, p in probes.items()}
-        found = measured.judge(nodes, rows, rising)
+        tallies = (self.measured_by(node["id"]) for node in nodes)
+        found = measured.whole(nodes, tallies, list(probes), {i: p["xfrm"] for i, p in probes.items()})
         seen.keep_proof(self.state.folder, found, self.digest, self.run.transaction)
         return found
+
+    def measured_by(self, node_id: str) -> Tally:
+        """Return what the last probe of one node came to; of one that did not answer, that nothing was measured."""
+        known = self._measured.get(node_id) if node_id in self.run.results.probe else None
+        return known or self._judge(node_id, [])
+
+    def _judge(self, node_id: str, rows: Sequence[ProbeRow]) -> Tally:
+        if self._counted[0] != len(self.targets):
+            self._counted = len(self.targets), measured.directions_of(t.node for t in self.targets.values())
+        facts = self.participants.measured(self.targets[node_id])
+        return measured.judge_node(facts, rows, every=self.every_direction or self._counted[1] <= measured.KEPT)
+
+    def _probed(self, node_id: str, result: Probe) -> Probe:
+        """Judge what a node measured as soon as it comes; its rows are not kept."""
+        self._measured[node_id] = self._judge(node_id, result["rows"])
+        result["rows"] = []  # here, and in the answer that this is a part of
+        return result
 
     def acquire_lease(self) -> list[Problem]:
         """Begin to hold the nodes: on each a new epoch, above what its state (seen before) tells. Raises Failed.

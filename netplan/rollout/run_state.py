@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,10 +51,16 @@ class Results(dict[str, dict[str, Result]]):
         return self._good(phase)
 
 
+Seen = Callable[[str, Any], Any]
+
+
 @dataclass
 class RunState:
     """``kind``: what the nodes remember their transaction to be. ``leases``: node id -> its lease; empty while we only
     look.
+
+    ``seen``: phase -> what is called with a node's id and its result as soon as that comes, and returns what of it is
+    kept: what every node says of every peer is more than a run can hold.
 
     ``clocks``: node id -> its monotonic clock minus ours, in seconds, rounded down. ``defects``: exceptions that nobody
     foresaw; the run has dealt with each as with a failure.
@@ -66,6 +72,14 @@ class RunState:
     results: Results = field(default_factory=Results)
     clocks: dict[str, float] = field(default_factory=dict)
     defects: list[Exception] = field(default_factory=list)
+    seen: dict[str, Seen] = field(default_factory=dict)
+
+    def take(self, node_id: str, result: Result) -> None:
+        """Take a result that has just come."""
+        seen = self.seen.get(result["phase"])
+        self.results.setdefault(result["phase"], {})[node_id] = (
+            seen(node_id, result) if seen and result["ok"] else result
+        )
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:

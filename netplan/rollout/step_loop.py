@@ -122,7 +122,7 @@ class StepLoop:
         clock_is_ahead(answer, time.time())
         name = self.participants.targets[node_id].name
         for result in answer.results:
-            self.run.results.setdefault(result["phase"], {})[node_id] = result
+            self.run.take(node_id, result)
             self.recorder.emit(
                 NodeResult(
                     phase=result["phase"],

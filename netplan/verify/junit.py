@@ -1,4 +1,8 @@
-"""A verdict as JUnit XML, which every CI system reads: one test case for each direction of a pair and each assert."""
+"""A verdict as JUnit XML, which every CI system reads: one test case for each direction of a pair and each assert.
+
+Of a cluster with more directions than a verdict has one by one: a case for each assert, and one for each direction and
+assert that does not hold, as far as the verdict has them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as Xml
 
 from netplan.problems import Problem, printable
-from netplan.verify.verdict import Verdict
+from netplan.verify.checks import CHECKS
+from netplan.verify.verdict import PairClass, Verdict
 
 NOT_MEASURED = "IPP705"
 ERRORS = "the XFRM error counters are flat"
@@ -29,9 +34,9 @@ def junit(
     UTC), ``seconds`` how long it took. Without a verdict (no node could measure) each of ``problems`` is a test case
     that could not run, an ``error`` in JUnit's words.
     """
-    cases = list(_cases(verdict)) if verdict and verdict.pairs else [_error(problem) for problem in problems]
+    cases = list(_cases(verdict)) if verdict and verdict.directions else [_error(problem) for problem in problems]
     unwanted = [problem for problem in problems if problem.code == NOT_MEASURED]
-    if verdict and verdict.pairs:
+    if verdict and verdict.directions:
         cases += map(_error, unwanted)
     skipped = [_skipped(name) for name in left_out if not any(p.message.startswith(f"{name} ") for p in unwanted)]
     cases += skipped
@@ -54,11 +59,20 @@ def junit(
 
 
 def _cases(verdict: Verdict) -> Iterator[Xml.Element]:
+    alone = verdict.directions == len(verdict.pairs)
+    for name in () if alone else CHECKS:
+        failed = {kind: n for kind, n in verdict.tally.classes.items() if name in kind.wrong}
+        said = f"{sum(failed.values())} of them: {_some(verdict, failed)}" if failed else None
+        yield _case(f"all {verdict.directions} directions", name, said, "")
     for pair in verdict.pairs:
-        for check in pair.checks:
+        for check in pair.checks if alone else [check for check in pair.checks if check.wrong]:
             yield _case(f"{pair.source} -> {pair.destination}", check.name, check.wrong, pair.line())
     for node in verdict.nodes:
         yield _case(node, ERRORS, verdict.risen(node), "")
+
+
+def _some(verdict: Verdict, classes: Iterable[PairClass]) -> str:
+    return ", ".join(f"{source} -> {to}" for kind in classes for source, to in verdict.tally.examples[kind])[:400]
 
 
 def _case(subject: str, name: str, wrong: str | None, line: str) -> Xml.Element:

@@ -1,14 +1,25 @@
-"""Compares what the nodes measured with the plan, for each direction of each pair. Pure."""
+"""Compares what the nodes measured with the plan, for each direction of each pair. Pure.
+
+A cluster of 1,000 nodes has 999,000 directions. Nearly all are alike, so a verdict has classes of them, each with its
+number, and beside those every direction of a small cluster, or the first ones that are not as planned of a large one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from netplan.agent.protocol.node_json import NodeJson, Peer
 from netplan.agent.protocol.reply import ProbeRow
 from netplan.problems import Problem
+from netplan.verify.checks import CHECKS, over, wrong_in
+
+KEPT = 400  # directions that a verdict has one by one
+KEPT_OF_A_NODE = 20  # of those that are not as planned, where there are more
+EXAMPLES = 3  # directions that a class names
+MOST_ALGORITHMS = 4  # that a class has: they are a node's words
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +97,105 @@ class PairVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class PairClass:
+    """Directions that are alike: planned sizes in bytes, algorithms, and the names of the asserts that don't hold."""
+
+    inner_mtu: int
+    over: int | None
+    outer_planned: int
+    algorithms: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+    def line(self, number: int, examples: Sequence[tuple[str, str]]) -> str:
+        """Return the class as one line for people; ``number`` of directions, and some of them."""
+        said = f"not as planned: {', '.join(self.wrong)}" if self.wrong else "as planned"
+        if not self.wrong and self.over:
+            said += f": DF {self.inner_mtu} passes, {self.over} refused, ESP of {self.outer_planned}, no plaintext"
+        shown = ", ".join(f"{source} -> {destination}" for source, destination in examples)
+        return f"{number} directions {said}  ({shown}{', ...' if number > len(examples) else ''})"
+
+    def as_json(self, number: int, examples: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Return the class as data."""
+        return {
+            "directions": number,
+            "ok": not self.wrong,
+            "inner_mtu": self.inner_mtu,
+            "refused_size": self.over,
+            "outer_packet_planned": self.outer_planned,
+            "algorithms": list(self.algorithms),
+            "wrong": list(self.wrong),
+            "examples": [{"from": source, "to": destination} for source, destination in examples],
+        }
+
+
+@dataclass(slots=True)
+class Tally:
+    """Directions, counted by class. ``pairs``: those that are kept one by one; ``pings``: sent by all flows."""
+
+    pairs: list[PairVerdict] = field(default_factory=list)
+    classes: Counter[PairClass] = field(default_factory=Counter)
+    examples: dict[PairClass, list[tuple[str, str]]] = field(default_factory=dict)
+    failed: int = 0
+    pings: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Count what another one has, too."""
+        self.pairs += other.pairs
+        self.classes += other.classes
+        for kind, some in other.examples.items():
+            mine = self.examples.setdefault(kind, [])
+            mine += some[: EXAMPLES - len(mine)]
+        self.failed, self.pings = self.failed + other.failed, self.pings + other.pings
+
+    @property
+    def directions(self) -> int:
+        """How many there are."""
+        return self.classes.total()
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """All directions of all pairs; ``rising`` is node name -> XFRM error counters that rose meanwhile, and by how many.
 
-    ``nodes`` are the names of all nodes that measured.
+    ``nodes`` are the names of all nodes that measured. ``pairs``: every direction where there are at most ``KEPT``;
+    where there are more, the first that are not as planned.
     """
 
     pairs: tuple[PairVerdict, ...]
+    tally: Tally
     rising: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     nodes: tuple[str, ...] = ()
 
     @property
+    def directions(self) -> int:
+        """How many directions there are."""
+        return self.tally.directions
+
+    @property
     def ok(self) -> bool:
         """True when there is at least one pair, every one is as planned and no error counter rose."""
-        return bool(self.pairs) and all(pair.ok for pair in self.pairs) and not self.rising
+        return bool(self.directions) and not self.tally.failed and not self.rising
+
+    def lines(self) -> Iterator[str]:
+        """Yield the verdict as lines for people: a line a direction, or of many directions a line a class first."""
+        if self.directions > len(self.pairs):
+            for kind, number in self.tally.classes.most_common(KEPT):
+                yield kind.line(number, self.tally.examples[kind])
+        yield from (pair.line() for pair in self.pairs)
 
     def problems(self) -> list[Problem]:
-        """Return one Problem for each direction and each node that failed."""
-        if not self.pairs:
+        """Return one Problem for each direction and each node that failed; of very many the first ones."""
+        if not self.directions:
             return [Problem(code="IPP701", message="nothing was measured")]
-        return [
+        found = [
             Problem(code="IPP703", message=f"{pair.source} -> {pair.destination}: {'; '.join(pair.wrong)}")
             for pair in self.pairs
             if not pair.ok
-        ] + [Problem(code="IPP704", message=f"{name}: {self.risen(name)}") for name in self.rising]
+        ]
+        if self.tally.failed > len(found):
+            more = self.tally.failed - len(found)
+            found.append(Problem(code="IPP703", message=f"and {more} more directions that are not as planned"))
+        return found + [Problem(code="IPP704", message=f"{name}: {self.risen(name)}") for name in self.rising]
 
     def risen(self, node: str) -> str | None:
         """Return which XFRM error counters of a node rose, in words; None when they are flat."""
@@ -120,6 +206,11 @@ class Verdict:
         """Return the verdict as data."""
         return {
             "ok": self.ok,
+            "directions": self.directions,
+            "not_as_planned": self.tally.failed,
+            "classes": [
+                kind.as_json(number, self.tally.examples[kind]) for kind, number in self.tally.classes.most_common(KEPT)
+            ],
             "pairs": [pair.as_json() for pair in self.pairs],
             "xfrm_errors": {name: dict(self.rising.get(name, {})) for name in self.nodes},
         }
@@ -135,18 +226,59 @@ def judge(
     ``rising`` is node id -> XFRM error counters that rose meanwhile. A direction that no node measured is a failure:
     silence proves nothing.
     """
+    every = directions_of(nodes) <= KEPT
+    tallies = [judge_node(node, rows.get(node["id"], ()), every=every) for node in nodes]
+    return whole(nodes, tallies, list(rows), rising or {})
+
+
+def directions_of(nodes: Iterable[NodeJson]) -> int:
+    """Return how many directions these nodes have to measure."""
+    return sum(len(node["peers"]) for node in nodes)
+
+
+def whole(
+    nodes: Sequence[NodeJson],
+    tallies: Iterable[Tally],
+    measured: Iterable[str],
+    rising: Mapping[str, Mapping[str, int]],
+) -> Verdict:
+    """Return the verdict of what was judged for each node; ``measured``: ids of those that measured."""
     names = {node["id"]: node["name"] for node in nodes}
-    pairs = []
-    for node in nodes:
-        measured = {(row["peer"], row["network"]): row for row in rows.get(node["id"], ())}
-        for peer in node["peers"]:
-            row = measured.get((peer["id"], peer.get("network", "")))
-            pairs.append(_pair(names[node["id"]], peer["name"], node, peer, row))
-    risen = {names[i]: counters for i, counters in (rising or {}).items() if counters and i in names}
-    return Verdict(tuple(pairs), risen, tuple(names[i] for i in rows if i in names))
+    tally = Tally()
+    for one in tallies:
+        tally.add(one)
+    risen = {names[i]: counters for i, counters in rising.items() if counters and i in names}
+    return Verdict(tuple(tally.pairs[:KEPT]), tally, risen, tuple(names[i] for i in measured if i in names))
 
 
-def _pair(source: str, destination: str, node: NodeJson, peer: Peer, row: ProbeRow | None) -> PairVerdict:
+def judge_node(node: NodeJson, rows: Sequence[ProbeRow], *, every: bool) -> Tally:
+    """Return what came of the directions that one node measured; ``every``: keep each of them.
+
+    Else only the first that are not as planned are kept: what is counted needs no more room with more peers.
+    """
+    tally = Tally()
+    measured = {(row["peer"], row["network"]): row for row in rows}
+    for peer in node["peers"]:
+        row = measured.get((peer["id"], peer.get("network", "")))
+        wrong = wrong_in(node, peer, row)
+        kind = PairClass(
+            inner_mtu=peer["inner_mtu"],
+            over=over(peer),
+            outer_planned=peer["outer_packet"],
+            algorithms=tuple(row["algorithms"][:MOST_ALGORITHMS]) if row else (),
+            wrong=tuple(wrong),
+        )
+        tally.classes[kind] += 1
+        if len(some := tally.examples.setdefault(kind, [])) < EXAMPLES:
+            some.append((node["name"], peer["name"]))
+        tally.failed += bool(wrong)
+        tally.pings += row.get("flow_sent", 0) if row else 0
+        if every or (wrong and len(tally.pairs) < KEPT_OF_A_NODE):
+            tally.pairs.append(_pair(node["name"], peer["name"], peer, row, wrong))
+    return tally
+
+
+def _pair(source: str, destination: str, peer: Peer, row: ProbeRow | None, wrong: Mapping[str, str]) -> PairVerdict:
     return PairVerdict(
         source=source,
         destination=destination,
@@ -162,116 +294,6 @@ def _pair(source: str, destination: str, node: NodeJson, peer: Peer, row: ProbeR
         algorithms=tuple(row["algorithms"]) if row else (),
         flow_sent=row.get("flow_sent", 0) if row else 0,
         flow_gap=row.get("flow_gap", 0) if row else 0,
-        checks=tuple(Check(name, _wrong(check, node, peer, row)) for name, check in CHECKS.items()),
-        over=_over(peer),
+        checks=tuple(Check(name, wrong.get(name)) for name in CHECKS),
+        over=over(peer),
     )
-
-
-def _wrong(
-    check: Callable[[NodeJson, Peer, ProbeRow], str | None], node: NodeJson, peer: Peer, row: ProbeRow | None
-) -> str | None:
-    """Return what a check finds wrong; the words in it may be a node's."""
-    return check(node, peer, row) if row else "not measured"
-
-
-def _over(peer: Peer) -> int | None:
-    """Return the size in bytes that must be refused towards a peer; between hosts only where Linux refuses one."""
-    return peer.get("host_over") if peer.get("network") else peer["inner_mtu"] + 1
-
-
-def _full(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
-    return None if row["passes"] else f"a DF packet of {peer['inner_mtu']} bytes does not arrive ({row['said']})"
-
-
-def _more(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
-    what, over = "arrives" if row["over_answers"] else "was not refused", _over(peer)
-    said = f"a DF packet of {over} bytes {what} ({row['said_over']})"
-    return None if row["refused"] or over is None else said
-
-
-def _esp(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
-    outer, planned = row["outer"], peer["outer_packet"]
-    if not row["esp"]:
-        return "no ESP packet left the node"
-    if not row["esp_full"]:
-        return f"no ESP packet of {planned} bytes left the node, the largest has {outer}"
-    if outer < planned or row["esp_full"] > row["esp"]:
-        return f"the measurement contradicts itself: {row['esp_full']} of {row['esp']} ESP packets have {planned} bytes"
-    most = max(planned, peer["link_mtu"] if "host_mtu" in peer else 0)  # packets between the hosts may be larger
-    return f"an ESP packet of {outer} bytes left the node, planned are {most}" if outer > most else None
-
-
-def _whole(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
-    return f"{row['fragments']} ESP packets are fragments" if row["fragments"] else None
-
-
-def _clear(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
-    return (
-        f"{row['plaintext']} {'' if peer.get('network') else 'overlay '}packets left the node in clear"
-        if row["plaintext"]
-        else None
-    )
-
-
-def _sees(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
-    if row["planted_seen"] == row["planted"] == PLANTED:
-        return None
-    return "the leak probe did not see the plaintext packet planted for it, so it proves nothing"
-
-
-def _flow(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
-    if peer.get("network"):  # no pod sends there
-        return None
-    sent, gap = row.get("flow_sent", 0), row.get("flow_gap")
-    if not sent or gap is None:
-        return "no flow was measured"
-    return f"a flow was interrupted: {gap} of {sent} pings lost in a row" if gap >= GAP else None
-
-
-def _algorithms(node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
-    found, planned = set(row["algorithms"]), node["esp"]["negotiated"]
-    if found and found <= set(planned):
-        return None
-    return f"negotiated {', '.join(sorted(found)) or 'nothing'}, planned {planned[0]}"
-
-
-def _mode(node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
-    found = row["modes"]
-    return None if set(found) == {node["esp"]["mode"]} else f"the SAs are in {', '.join(found) or 'no'} mode"
-
-
-def _selectors(_node: NodeJson, _peer: Peer, row: ProbeRow) -> str | None:
-    return "; ".join(f"CHILD_SA {text}" for text in row["unlike"]) or None
-
-
-def _hosts(_node: NodeJson, peer: Peer, row: ProbeRow) -> str | None:
-    """What is wrong with packets between the hosts themselves, where those are protected too."""
-    if "host_mtu" not in peer or peer.get("network"):  # there they are all that is measured
-        return None
-    found, over = row.get("host"), peer.get("host_over")
-    if found is None:
-        return "packets between the hosts were not measured"
-    wrong = []
-    if not found["passes"]:
-        wrong.append(f"a DF packet of {peer['host_mtu']} bytes between the hosts does not arrive ({found['said']})")
-    if over is not None and not found["refused"]:
-        wrong.append(f"a DF packet of {over} bytes between the hosts was not refused")
-    return "; ".join(wrong) or None
-
-
-PLANTED = 1  # plaintext packets that a node sends on purpose to each peer
-GAP = 2  # pings lost in a row that are an interruption; one may be the first packet after a rekey
-# every assert about a direction, in the order of the packet's way
-CHECKS: dict[str, Callable[[NodeJson, Peer, ProbeRow], str | None]] = {
-    "a full packet arrives": _full,
-    "one byte more is refused": _more,
-    "ESP of the planned size": _esp,
-    "no fragment": _whole,
-    "nothing in clear": _clear,
-    "the leak probe sees": _sees,
-    "the flow is uninterrupted": _flow,
-    "the planned algorithms": _algorithms,
-    "the planned selectors": _selectors,
-    "packets between the hosts": _hosts,
-    "the planned mode": _mode,
-}

@@ -9,8 +9,9 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from netplan.problems import Problem
+from netplan.verify.checks import CHECKS
 from netplan.verify.junit import ERRORS, junit
-from netplan.verify.verdict import CHECKS, judge
+from netplan.verify.verdict import judge
 from tests.support.probe_rows import NODES, ROW
 
 BOTH = {"n-a": [ROW], "n-b": [{**ROW, "peer": "n-a"}]}

@@ -19,7 +19,6 @@ from netplan.rollout.outcome import Options
 from netplan.rollout.record.events import Event, NodeResult
 from netplan.rollout.verbs.measure import measure
 from netplan.verify.junit import junit
-from netplan.verify.verdict import judge
 
 
 def tell(**fields: Any) -> None:
@@ -37,16 +36,13 @@ def main(argv: list[str] | None = None) -> int:
     begin, at = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         with opened(chosen.bundle, None, chosen.state_dir, Options(), quiet=True, reading=True) as engine:
+            engine.every_direction = True  # the planner shows each pair
             by_name = {target.name: target for target in engine.targets.values()}
 
             def observe(event: Event) -> None:
                 if not isinstance(event, NodeResult) or event.phase != "probe":
                     return
-                target = by_name[event.node]
-                nodes = [other.node for other in engine.targets.values()]
-                probes = engine.run.results.probe
-                rows = {target.id: probes[target.id]["rows"] if target.id in probes else []}
-                pairs = [pair for pair in judge(nodes, rows).pairs if pair.source == target.name]
+                pairs = engine.measured_by(by_name[event.node].id).pairs
                 tell(node=event.node, ok=event.ok, pairs=[{**pair.as_json(), "line": pair.line()} for pair in pairs])
 
             tell(nodes=list(by_name))

@@ -105,8 +105,8 @@ def proof_of(verdict: Verdict, digest: str, transaction: str, at: float) -> Proo
         digest=digest,
         transaction=transaction,
         ok=verdict.ok,
-        measured=len(verdict.pairs),
-        failed=len(bad),
+        measured=verdict.directions,
+        failed=verdict.tally.failed,
         directions=[Direction.model_validate(row) for row in rows],
     )
 
