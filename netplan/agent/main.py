@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from . import places
 from .phase_table import PHASES, READ_ONLY, ROLL_BACK, Phase
 from .system import core, memory
-from .system.core import Stop, finding
+from .system.core import Stop, Waiting, finding
 from .transaction import lease, state
 
 TYPE_CHECKING = False
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from .protocol.words import Json
 
 SENTINEL = "IPSECPLAN-RESULT "
+LACKS = '{"lacks": true}'  # the answer where something that was named by its digest is not here; nothing was done
+MOST_WAITING = 50  # peers that an answer names
 
 
 @contextlib.contextmanager
@@ -81,6 +83,8 @@ def perform(request: Request, archive: bytes | None) -> list[Result]:
             answer = serve(request, archive) if phase.archive else serve(request)
             about: Json = {"phase": name, "ok": True, "findings": answer.pop("notes", [])}
             result: Any = {**about, **answer, "seconds": round(time.monotonic() - begin, 2)}
+        except Waiting as lacks:
+            result = _waiting(name, lacks, round(time.monotonic() - begin, 2))
         except Stop as stop:
             result = _failed(name, stop.findings, round(time.monotonic() - begin, 2))
         except Exception as error:  # noqa: BLE001  a defect of ours must still come back as an answer
@@ -114,10 +118,18 @@ def _failed(phase: str, findings: list[Finding], seconds: float = 0) -> Result:
         "phase": phase,
         "ok": False,
         "changed": False,
-        "detail": findings[0]["message"],
+        "detail": findings[0]["message"] if findings else "",
         "findings": findings,
         "seconds": seconds,
     }
+
+
+def _waiting(phase: str, lacks: Waiting, seconds: float) -> Result:
+    """Return the result of a phase that has done its own part and lacks that of peers: not ok, and no failure yet."""
+    result = _failed(phase, [], seconds)
+    result["detail"] = f"waits for {len(lacks.peers)} peers"
+    result["waiting_for"], result["lacking"] = lacks.peers[:MOST_WAITING], len(lacks.peers)
+    return result
 
 
 # the keys that every request has, and those of a lease, with what they are
@@ -148,11 +160,13 @@ def _whole(said: Any, keys: Json, what: str) -> None:
             raise Stop(finding("IPP601", f"{what} has no usable `{key}`"))
 
 
-def read_request(text: bytes) -> Request:
-    """Return a request that has what every request has. Raises Stop."""
+def read_request(text: bytes, about: bytes = b"") -> Request:
+    """Return a request that has what every request has; ``about`` is the part of it that is kept. Raises Stop."""
     try:
         request: Request = json.loads(text)
-    except (ValueError, RecursionError):
+        if about and isinstance(request, dict):
+            request = {**json.loads(about), **request}
+    except (ValueError, RecursionError, TypeError):
         raise Stop(finding("IPP601", "the request is not JSON")) from None
     _whole(request, _REQUEST, "the request")
     phases = request["phases"]
@@ -182,6 +196,17 @@ def serve(request: Request, archive: bytes | None) -> list[Result]:
         return perform(request, archive)
 
 
+def _about(header: Header, stream: Any) -> bytes | None:
+    """Return the kept part of a request, b"" where it has none; None where it is not here and was not sent."""
+    digest, size = header.get("about_digest", ""), header.get("about", 0)
+    sent = stream.read(size) if size else None
+    if not digest:
+        return b""
+    from .system import kept
+
+    return kept.part(state.RUN, digest, sent)
+
+
 def main(header: Header, stream: Any) -> None:
     """Serve one request: ``header`` says how many bytes of JSON and of archive follow on ``stream``.
 
@@ -193,7 +218,12 @@ def main(header: Header, stream: Any) -> None:
     os.umask(0o077)
     first = ""
     try:
-        request = read_request(stream.read(header["request"]))
+        about = _about(header, stream)
+        if about is None:
+            sys.stdout.write("\n" + SENTINEL + LACKS + "\n")
+            sys.stdout.flush()
+            return
+        request = read_request(stream.read(header["request"]), about)
         first = request["phases"][0]
         _check_files(request)
         results = serve(request, stream.read(header["archive"]) if header["archive"] else None)

@@ -67,6 +67,7 @@ _PHASES = (
     Phase("soak", "no clear packet, no XFRM error", "phases.ike", "soak"),
     Phase("enforce", "clear overlay packets are dropped", "phases.ike", "enforce"),
     Phase("probe", "proof on the wire", "phases.probe", "probe", needs_open=False, read_only=True),
+    Phase("hold", "timer armed anew while others take their turn", "phases.arm", "hold"),
     Phase("await-confirm", "proven; kept once somebody confirms, else rolled back", "phases.arm", "await_confirm"),
     Phase("prepare", "every node could confirm by itself; over a new connection", "phases.confirm", "prepare"),
     Phase("confirm", "kept: one node decides, the others follow", "phases.confirm", "confirm", needs_open=False),

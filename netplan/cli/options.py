@@ -65,6 +65,12 @@ CONFIRM_TIMEOUT = click.option(
     show_default=True,
     help="Roll back automatically unless confirmed within this many seconds after verification.",
 )
+FORKS = click.option(
+    "--forks",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="Nodes to talk to at the same time (default: by this machine's processors and the measured round trips).",
+)
 TAKE_OVER = click.option(
     "--take-over",
     "steal",
@@ -124,7 +130,7 @@ def rollout_options(*more: Decorator) -> Decorator:
     The verb gets ``bundle``, ``inventory``, ``state_dir`` and ``json_``, and every field of ``Options`` as a keyword.
     """
 
-    options: tuple[Decorator, ...] = (BUNDLE, INVENTORY, ROLLBACK_TIMEOUT, *more, STATE_DIR, JSON)
+    options: tuple[Decorator, ...] = (BUNDLE, INVENTORY, ROLLBACK_TIMEOUT, *more, FORKS, STATE_DIR, JSON)
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):

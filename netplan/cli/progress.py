@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from netplan.agent import phase_table
 from netplan.cli.output import note
 from netplan.rollout.record.events import (
@@ -11,16 +13,32 @@ from netplan.rollout.record.events import (
     Paced,
     PhaseFinished,
     PhaseStarted,
+    Progress,
     Reverting,
     RunStarted,
 )
 
+FEW = 8  # nodes whose results alone say how far a step is
+EVERY_S = 10.0
+
+
+def _how_far(event: Progress) -> str:
+    """Return in words how far a step is, and about how long the run goes on."""
+    words = f"{event.done} of {event.nodes} nodes"
+    if event.waiting:
+        words += f", {event.waiting} wait for peers"
+    if event.left_s is None:
+        return words
+    minutes = round(event.left_s / 60)
+    return f"{words}; about {minutes} min left" if minutes > 1 else f"{words}; about {event.left_s:.0f} s left"
+
 
 class Lines:
-    """Progress as plain lines on stderr: one a node and phase."""
+    """Progress as plain lines on stderr: one a node and phase, and how far a long step is."""
 
     def __init__(self) -> None:
         self._width = 0
+        self._told = 0.0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -34,10 +52,18 @@ class Lines:
             )
         elif isinstance(event, NodeResult):
             self.result(event)
+        elif isinstance(event, Progress):
+            self.progress(event)
         elif isinstance(event, AwaitingConfirm):
             note(f"verified; waiting for confirmation until {event.until[11:19]} UTC, then all nodes roll back")
         elif isinstance(event, Reverting):
             note(f"rolling back on every node: {event.reason}")
+
+    def progress(self, event: Progress) -> None:
+        """Print how far a step is, now and then, where nodes are many."""
+        if event.nodes > FEW and time.monotonic() - self._told >= EVERY_S:
+            self._told = time.monotonic()
+            note(f"  {event.phases[-1]}: {_how_far(event)}")
 
     def result(self, event: NodeResult) -> None:
         """Print one result."""
@@ -60,11 +86,14 @@ class Live(Lines):
         self._console = Console(stderr=True, highlight=False)
         self._status = self._console.status("")
         self._out: dict[str, set[str]] = {}
+        self._far = ""
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, PhaseStarted):
-            self._out[event.phase] = set(event.nodes)
+            self._out[event.phase], self._far = set(event.nodes), ""
             self._status.start()
+        elif isinstance(event, Progress):
+            self._far = f" ({_how_far(event)})"
         elif isinstance(event, NodeResult):
             self._out.get(event.phase, set()).discard(event.node)
         elif isinstance(event, PhaseFinished):
@@ -76,4 +105,8 @@ class Live(Lines):
         if waiting:
             phase, nodes = waiting
             shown = " ".join(sorted(nodes)[:8]) + (f" and {len(nodes) - 8} more" if len(nodes) > 8 else "")
-            self._status.update(f"{phase}: {phase_table.title(phase)}  [waiting for {shown}]".replace("[", "\\["))
+            words = f"{phase}: {phase_table.title(phase)}{self._far}  [waiting for {shown}]"
+            self._status.update(words.replace("[", "\\["))
+
+    def progress(self, event: Progress) -> None:
+        """The live line says it."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from netplan.cli.ask import asking, need_yes
-from netplan.cli.options import BUNDLE, INVENTORY, JSON, LIMIT, STATE_DIR, TAKE_OVER, YES
+from netplan.cli.options import BUNDLE, FORKS, INVENTORY, JSON, LIMIT, STATE_DIR, TAKE_OVER, YES
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
@@ -21,18 +22,17 @@ from netplan.rollout.verbs.revert import revert
 @LIMIT
 @YES
 @TAKE_OVER
+@FORKS
 @STATE_DIR
 @JSON
-def command(
-    bundle: Path, inventory: Path | None, limit: str | None, yes: bool, steal: bool, state_dir: str | None, json_: bool
-) -> None:
+def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | None, json_: bool, **chosen: Any) -> None:
     """Roll back BUNDLE on its nodes: an unconfirmed transaction, or, once confirmed, all encryption.
 
     All nodes accept clear and encrypted packets first, then SAs end, then files are removed, and MTUs rise last. With
     --limit, only nodes that the others have dropped already (they confirmed a bundle without them) are reverted.
     """
     need_yes(yes, bundle)
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(limit=limit, steal=steal), quiet=json_) as engine:
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(**chosen), quiet=json_) as engine:
         outcome = revert(engine, asking(yes, _question))
     if json_:
         document: dict[str, object] = {

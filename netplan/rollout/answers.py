@@ -47,6 +47,14 @@ def clock_is_ahead(answer: Answer, now: float) -> None:
             result["findings"] = [*result["findings"], found]
 
 
+def lacking(answer: Answer) -> int:
+    """Return of how many peers a node lacks something, so that it is to be asked again; 0 where it does not wait."""
+    last = answer.results[-1] if answer.results else None
+    if last is None or last["ok"] or last["findings"]:
+        return 0
+    return last.get("lacking", 0) if last.get("waiting_for") else 0
+
+
 def judge(
     step: Step,
     answers: Mapping[str, Answer],
@@ -63,7 +71,11 @@ def judge(
     problems: list[Problem] = []
     gone: list[Problem] = []
     unreachable = []
+    late = []
     for node_id, answer in answers.items():
+        if lacking(answer):
+            late.append(names[node_id])
+            continue
         mine: list[Problem] = []
         ended: Last = {}
         name, phase = names[node_id], step.phases[0]
@@ -87,6 +99,9 @@ def judge(
             gone.append(fired)
             mine = [p for p in mine if p.code not in SYMPTOMS]
         problems += mine
+    if late and not (gone or problems):  # it was told that this was the last time
+        text = f"{', '.join(late[:6])} said of {step.phases[0]} no more than that peers lack"
+        problems = [Problem(code="IPP662", message=text)]
     return gone + problems, unreachable
 
 

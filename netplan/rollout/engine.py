@@ -14,7 +14,7 @@ from netplan.rollout.nodes import lease
 from netplan.rollout.nodes.participants import Participants
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.outcome import Failed, Options, Outcome
-from netplan.rollout.pace import Pace
+from netplan.rollout.pace import Pace, forks
 from netplan.rollout.phases import Step
 from netplan.rollout.record import seen
 from netplan.rollout.record.events import Event, Observer, RunFinished, RunStarted
@@ -23,7 +23,7 @@ from netplan.rollout.record.memory import Memory, Remembered
 from netplan.rollout.record.recorder import Recorder
 from netplan.rollout.run_state import RunState
 from netplan.rollout.step_loop import StepLoop
-from netplan.rollout.timers import Timers
+from netplan.rollout.timers import Timers, this_machine
 from netplan.rollout.transport.ansible import Transport
 from netplan.verify import verdict as measured
 from netplan.verify.verdict import Tally, Verdict
@@ -57,8 +57,9 @@ class Engine:
         self.memory = Memory(state.folder)
         before = self.memory.confirmed
         self.participants.known = before.nodes if before else frozenset()
-        pace = Pace(nodes=len(targets), soak_s=self.options.soak_s)
-        self.timers = Timers(self.options.timer_s, self.options.keep_s, pace)
+        at_once = self.options.forks or forks(*this_machine())
+        pace = Pace(nodes=len(targets), soak_s=self.options.soak_s, forks=at_once)
+        self.timers = Timers(self.options.timer_s, self.options.keep_s, pace, self.options.forks)
         self.step = StepLoop(transport, self.run, self.participants, self.credentials, self.recorder, self.timers).step
 
     @property

@@ -6,7 +6,8 @@ and the answer on its way back. *Work* is what a node itself does in the look be
 
 A node's timer counts from the sending of the step that armed it (decision 12), and it is armed anew when the next step
 arrives. In between lie the whole of the one and the way of the other; with more nodes than Ansible has forks both take
-several rounds. :func:`longest` is that time at its longest, so a timer above it never fires under a run.
+several rounds. :func:`longest` is that time at its longest, so a timer above it never fires under a run. With many more
+nodes than forks it would be hours: then nodes are held in between (phase ``hold``), and :func:`held` is enough.
 """
 
 from __future__ import annotations
@@ -18,12 +19,22 @@ from dataclasses import dataclass, replace
 from netplan.rollout import phases
 from netplan.rollout.phases import Step
 
-FORKS = 50  # nodes that Ansible talks to at the same time
+FORKS = 50  # nodes that are talked to at the same time, where nothing else is known
+FORK_CPU_S = 0.17  # of this machine for one node's request: five processes
+FORK_BYTES = 48 * 2**20  # of memory for one fork and its ssh
+LEAST_FORKS, UNMEASURED_FORKS, MOST_FORKS = 10, 25, 50  # a core
 LEAST_TIMER_S, USUAL_TIMER_S, LONGEST_TIMER_S = 30, 180, 3600
+LONG_TIMER_S = 900  # nodes are rather held in between than left to a longer timer
+ROUNDS = 60  # so many rounds of nodes are in an hour, the longest timer; it grows with more of them
 SPREAD = 1.5  # the next trips take at most so many times the longest one until now; what takes longer is learned
 COMFORT = 1.25  # how far above the longest gap a timer is that nobody has chosen
-BETWEEN_S, JUDGE_S = 1.0, 1e-4  # the control machine's own time between two steps; the latter for every ordered pair
-PATIENCE_S = 45  # wait on a node for all its peers in one phase, where the timer leaves room for it
+# The control machine's own time between two steps; for every node; for every ordered pair that was measured
+BETWEEN_S, NODE_S, JUDGE_S = 1.0, 3e-3, 1e-4
+PATIENCE_S = 45  # so long nodes are asked again for what they lack while nothing gets better
+PATIENCES = 8  # and so many times as long in all
+AGAIN = 2  # times at least, however slow they are
+HEAR_S, LINGER_S, MOST_LINGER_S = 8, 2.0, 45  # a node looks again itself where asking again would take longer
+PAUSE_S, MOST_PAUSE_S, GROWTH = 0.05, 10.0, 1.5  # before nodes are asked again: first, last, from one to the next
 PROVE_S = 5.0  # what IKE with a peer needs at least, both ends having been asked at once
 LEASE_MARGIN_S = 15  # a lease outlives the timer that is armed with it: nobody else comes before the node is back
 REVERT_TIMER_S = 120
@@ -55,6 +66,7 @@ SHARES: dict[str, float] = {
     "soak": 0.1,
     "enforce": 1.5,
     "probe": 1.8,
+    "hold": 0.05,
     "await-confirm": 0.05,
     "prepare": 0.15,
     "confirm": 0.15,
@@ -63,7 +75,7 @@ SHARES: dict[str, float] = {
     "roll-back": 0.5,
 }
 OTHER_SHARE = 0.4
-WAITS = ("ike-check", "encrypt", "rekey")  # for peers, at most as long as the request says
+WAITS = ("ike-check", "encrypt", "rekey")  # for peers: nodes say what they lack, and are asked again
 UNLIKE = (*WAITS, "soak", "probe", "preflight")  # whose seconds tell nothing of how fast a node is: they wait
 ENOUGH = 0.3  # shares below say too little about a node
 PEERS_AT_ONCE, PEER_S = 8, 4.0  # `probe` measures so many at the same time, each so long
@@ -71,12 +83,16 @@ PEERS_AT_ONCE, PEER_S = 8, 4.0  # `probe` measures so many at the same time, eac
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long the transport waits: for a whole step, a connection, signs of life on one, a prompt (all in seconds)."""
+    """How long the transport waits: for a whole step, a connection, signs of life on one, a prompt (all in seconds).
+
+    ``forks``: nodes that it talks to at the same time.
+    """
 
     step_s: int = STEP_S
     connect_s: int = 30  # before anything is measured, being patient costs nothing but time
     alive_s: int = 30
     prompt_s: int = PROMPT_S
+    forks: int = FORKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +105,13 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """What was measured: the longest trip and the longest work of a look, over ``nodes`` nodes of ``peers`` peers."""
+    """What was measured: the longest trip and the longest work of a look, over ``nodes`` nodes of at most ``peers``."""
 
     trip_s: float = 0.0
     work_s: float = 0.0
     nodes: int = 1
     peers: int = 1
+    directions: int = 0  # ordered pairs that are measured; 0: every one that there can be
     soak_s: float = 0.0
     forks: int = FORKS
 
@@ -124,16 +141,54 @@ class Pace:
     @property
     def between_s(self) -> float:
         """The control machine's own time between two steps."""
-        return BETWEEN_S + JUDGE_S * self.nodes**2
+        return BETWEEN_S + NODE_S * self.nodes
+
+    @property
+    def judge_s(self) -> float:
+        """The control machine's own time behind a probe."""
+        return JUDGE_S * (self.directions or self.nodes**2)
+
+    def turn(self, step: Step) -> float:
+        """Return the longest that one node takes for a step, the way there and back included."""
+        return self.assumed_s + self.work(step)
 
     def wall(self, step: Step, patience_s: float = 0.0) -> float:
-        """Return the longest from the sending of a step to that of the next one."""
-        return self.rounds * (self.assumed_s + self.work(step) + _waits(step) * patience_s) + self.between_s
+        """Return the longest from the sending of a step to that of the next one; ``patience_s``: for asking again."""
+        judging = self.judge_s if "probe" in step.phases else 0.0
+        return self.rounds * self.turn(step) + _waits(step) * patience_s + self.between_s + judging
 
-    def reach(self, step: Step, patience_s: float = 0.0) -> float:
+    def reach(self, step: Step) -> float:
         """Return the longest until a step has reached its last node."""
-        before = (self.rounds - 1) * (self.work(step) + _waits(step) * patience_s)
-        return self.rounds * self.assumed_s + before
+        return self.rounds * self.assumed_s + (self.rounds - 1) * self.work(step)
+
+    def usual(self, step: Step) -> float:
+        """Return what a step takes when nothing is slower than it was, for telling how long a run goes on."""
+        return self.rounds * (self.trip_s + self.work(step)) + self.between_s
+
+    @property
+    def hold_s(self) -> float:
+        """The longest until every node is armed anew, when nothing else is asked of them."""
+        return self.reach(phases.HOLD) + self.between_s
+
+    @property
+    def longest_timer_s(self) -> int:
+        """The longest timer that nodes get; that of an hour is for at most ``ROUNDS`` rounds of nodes."""
+        return LONGEST_TIMER_S * max(1, math.ceil(self.rounds / ROUNDS))
+
+    @property
+    def linger_s(self) -> float:
+        """How long a node looks again by itself for what it lacks of its peers, before it answers.
+
+        Nothing where its peers may not have been asked yet; else at most what asking again would take.
+        """
+        if self.rounds > 1:
+            return 0.0
+        return min(MOST_LINGER_S, max(LINGER_S, self.trip_s)) if self.trip_s else HEAR_S
+
+    def pause(self, number: int) -> float:
+        """Return the pause before nodes are asked again for the ``number``-th time, counted from 0."""
+        longest = max(MOST_PAUSE_S / 4, min(MOST_PAUSE_S, self.trip_s))
+        return float(min(longest, max(PAUSE_S, self.trip_s / 4) * GROWTH ** min(number, 30)))
 
     @property
     def least_patience_s(self) -> int:
@@ -155,7 +210,7 @@ class Pace:
         """The timer of a node that is being rolled back: until the last of three steps has reached it."""
         first, second, last = phases.ROLL_BACK
         needed = self.wall(first) + self.wall(second) + self.reach(last)
-        return min(LONGEST_TIMER_S, max(REVERT_TIMER_S, math.ceil(COMFORT * needed)))
+        return min(self.longest_timer_s, max(REVERT_TIMER_S, math.ceil(COMFORT * needed)))
 
     def lease_s(self, timer_s: int) -> int:
         """Return for how long a node is ours after a request that arms ``timer_s``: longer than its way back."""
@@ -184,7 +239,7 @@ class Pace:
         slow = min(MOST_ALIVE_S, math.ceil(self.assumed_s))
         anew = min(MOST_CONNECT_S, 2 * math.ceil(self.assumed_s))  # trips are over connections that are there
         step = max(STEP_S * self.rounds, timer_s + MOST_ALIVE_S + math.ceil(self.rounds * self.assumed_s))
-        return Limits(step_s=step, connect_s=max(CONNECT_S, anew), alive_s=max(ALIVE_S, slow))
+        return Limits(step_s=step, connect_s=max(CONNECT_S, anew), alive_s=max(ALIVE_S, slow), forks=self.forks)
 
 
 _ANY = Step(phases=("any",))
@@ -210,7 +265,7 @@ def gaps(pace: Pace, steps: Sequence[Step], patience_s: float) -> dict[str, floa
         if not _arms(step) or "await-confirm" in step.phases:
             continue
         after = next((n for n in range(at + 1, len(steps)) if _arms(steps[n]) or n == len(steps) - 1), at)
-        gap = sum(pace.wall(one, patience_s) for one in steps[at:after]) + pace.reach(steps[after], patience_s)
+        gap = sum(pace.wall(one, patience_s) for one in steps[at:after]) + pace.reach(steps[after])
         found[step.key] = gap - (pace.soak_s if "soak" in step.phases else 0.0)
     return found
 
@@ -226,26 +281,42 @@ def longest(pace: Pace, steps: Sequence[Step], patience_s: float, deepest: int =
     return max(found.values(), default=0.0)
 
 
+def held(pace: Pace, steps: Sequence[Step], deepest: int = 1) -> float:
+    """Return the timer that will do where nodes are held while others have their turn.
+
+    One round of nodes does its longest step, and before and behind it every node can be armed anew. Nobody is held
+    between ``prepare`` and the word: that order of deadlines is kept.
+    """
+    mine = [step for step in steps[:-1] if _arms(step) and not step.fresh]
+    judging = pace.judge_s if any("probe" in step.phases for step in mine) else 0.0
+    needed = max((pace.turn(step) for step in mine), default=0.0) + judging + 2 * pace.hold_s
+    last = tuple(step for step in steps if step.fresh or not _arms(step))
+    return max(needed, longest(pace, last, 0.0, deepest))
+
+
 def smallest(pace: Pace, steps: Sequence[Step], deepest: int = 1) -> int:
-    """Return the smallest timer that will do; it may be above :data:`LONGEST_TIMER_S`, and then none does."""
-    return max(LEAST_TIMER_S, math.ceil(longest(pace, steps, pace.least_patience_s, deepest)))
+    """Return the smallest timer that will do; it may be above :attr:`Pace.longest_timer_s`, and then none does."""
+    needed = longest(pace, steps, pace.least_patience_s, deepest)
+    if pace.rounds > 1:
+        needed = min(needed, held(pace, steps, deepest))
+    return max(LEAST_TIMER_S, math.ceil(needed))
 
 
 def automatic(pace: Pace, steps: Sequence[Step], deepest: int = 1) -> int:
     """Return the timer that is taken when nobody has chosen one."""
-    wished = math.ceil(COMFORT * longest(pace, steps, pace.full_patience_s, deepest))
-    return min(LONGEST_TIMER_S, max(USUAL_TIMER_S, wished))
+    wished = COMFORT * longest(pace, steps, pace.full_patience_s, deepest)
+    if pace.rounds > 1:
+        wished = min(wished, max(LONG_TIMER_S, COMFORT * held(pace, steps, deepest)))
+    return min(pace.longest_timer_s, max(USUAL_TIMER_S, math.ceil(wished)))
 
 
-def patience(pace: Pace, steps: Sequence[Step], timer_s: int, deepest: int = 1) -> int:
-    """Return how long a node may wait for its peers so that no timer of ``timer_s`` fires meanwhile."""
-    least, most = pace.least_patience_s, pace.full_patience_s
-    if longest(pace, steps, most, deepest) <= timer_s:
-        return most
-    while most - least > 1:  # halving: what nodes say of their work makes this range as long as they like
-        middle = (least + most) // 2
-        least, most = (middle, most) if longest(pace, steps, middle, deepest) <= timer_s else (least, middle)
-    return least
+def forks(cores: int, memory: int, latency_s: float = 0.0) -> int:
+    """Return how many nodes to talk to at the same time: so many that this machine is busy while they work.
+
+    ``memory``: bytes that are free. ``latency_s``: what a request takes; 0.0 where nothing is measured.
+    """
+    busy = math.ceil(cores * latency_s / FORK_CPU_S) if latency_s else UNMEASURED_FORKS * cores
+    return max(1, min(max(LEAST_FORKS * cores, busy), MOST_FORKS * cores, memory // FORK_BYTES))
 
 
 def least_deadline_s(pace: Pace) -> int:

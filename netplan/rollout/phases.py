@@ -46,6 +46,7 @@ APPLY: tuple[Step, ...] = (
     # measuring changes nothing, so it may begin where a peer is still about to enforce
     Step(phases=("enforce", "probe")),
 )
+HOLD = Step(phases=("hold",))
 PROBE = Step(phases=("probe",))
 MEASURE = Step(phases=("probe",), rearm=False)
 AWAIT_CONFIRM = Step(phases=("await-confirm",), fresh=True)

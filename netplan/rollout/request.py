@@ -4,43 +4,52 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import dataclass
 
 from netplan.agent.protocol.request import Request, RequestOptional
 from netplan.rollout.credentials import Credentials
 from netplan.rollout.nodes.participants import Participants
 from netplan.rollout.nodes.rekeys import versions
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.nodes.view import deferred_peers, unmanaged_pairs
-from netplan.rollout.phases import Step
+from netplan.rollout.pace import Pace
+from netplan.rollout.phases import HOLD, Step
 from netplan.rollout.run_state import RunState
 from netplan.rollout.timers import Timers
 
 
-def build(
-    step: Step,
-    target: Target,
-    run: RunState,
-    participants: Participants,
-    credentials: Credentials,
-    timers: Timers,
-    timer_s: int,
-) -> Request:
-    """Return the request of a step to one node; ``timer_s``: seconds after which it rolls back by itself."""
-    phases = set(step.phases)
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the requests of a step to all its nodes are made from; ``patience``: seconds, see the protocol."""
+
+    step: Step
+    run: RunState
+    participants: Participants
+    credentials: Credentials
+    pace: Pace
+    patience: float
+
+
+def build(common: Common, target: Target, timer_s: int) -> Request:
+    """Return the request of a step to one node; ``timer_s``: seconds after which it rolls back by itself.
+
+    Nothing here may take longer with more nodes: it is done for each of them, and for each step.
+    """
+    step, run, participants = common.step, common.run, common.participants
+    phases, own = set(step.phases), participants.own(target)
     request: Request = {
         "phases": list(step.phases),
         "tx": run.transaction,
-        "node": participants.facts(target),
+        "node": own.facts,
         "release": target.digest,
         "files": list(target.files),
         "timer": timer_s,
         "rearm": step.rearm,
         "time": time.time(),
-        "patience": timers.patience_s,
-        "soak": timers.pace.soak_s,
+        "patience": common.patience,
+        "soak": common.pace.soak_s,
         "kind": run.kind,
     }
-    if step.rearm or "arm" in phases:
+    if (step.rearm or "arm" in phases) and step != HOLD:
         request["step"] = step.key
     if target.id in run.clocks:
         request["sent"] = time.monotonic() + run.clocks[target.id]
@@ -50,22 +59,25 @@ def build(
         request["watchdog"] = target.script("guard.sh")
     if {"preflight", "reachability"} & phases:
         request["run"] = run.transaction
+        request["life"] = 2 * common.pace.wall(step)
     if "encrypt" in phases:
-        request["pairs"] = participants.pairs(step, request["node"])
-        request["alone"] = unmanaged_pairs(request["node"], participants.targets)
+        turn = participants.pairs(step, target.id)
+        if turn is not None:
+            request["pairs"] = list(turn)
+        request["alone"] = own.unmanaged
     if "rekey" in phases:
-        request["rekey"] = participants.rekeys(versions(run.results)).get(target.id, [])
+        request["rekey"] = participants.rekeys(lambda: versions(run.results)).get(target.id, [])
     if participants.replaced:
         request["replaced"] = sorted(participants.replaced)
     if participants.left_out:
-        request["deferred"] = deferred_peers(target.node, participants.left_out)
+        request["deferred"] = own.deferred
     if participants.held_mtu and "lower-devices" in phases:
         request["held_mtu"] = participants.held_mtu
     if "probe" in phases:
         request["node"] = participants.measured(target)
         request["nonce"] = secrets.token_hex(4)
-    own: RequestOptional = credentials.request(step, target)
-    request.update(own)  # type: ignore[typeddict-item]  # the keys that may be absent are keys of a request
+    proof: RequestOptional = common.credentials.request(step, target)
+    request.update(proof)  # type: ignore[typeddict-item]  # the keys that may be absent are keys of a request
     return request
 
 

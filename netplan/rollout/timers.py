@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,8 +12,9 @@ from netplan.agent.protocol.reply import Last, Result
 from netplan.agent.protocol.request import Request
 from netplan.problems import Problem
 from netplan.rollout import pace as arithmetic
+from netplan.rollout import phases
 from netplan.rollout.nodes.witness import deepest, witnesses
-from netplan.rollout.pace import LONGEST_TIMER_S, USUAL_TIMER_S, Limits, Pace, Timing
+from netplan.rollout.pace import USUAL_TIMER_S, Limits, Pace, Timing
 from netplan.rollout.phases import Step
 from netplan.rollout.record.events import Paced
 
@@ -20,6 +23,11 @@ EARLY_S = 1.0  # how far two clocks may go apart while a timer runs
 # What a node says, or the transport of it, that was rolled back by its own timer in the middle of a step: its agent was
 # ended (no answer), found its transaction gone, or files that had been there
 SYMPTOMS = frozenset({"IPP603", "IPP609", "IPP662"})
+
+
+def this_machine() -> tuple[int, int]:
+    """Return (processors that we may use, bytes of memory in it)."""
+    return len(os.sched_getaffinity(0)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Timers:
     chosen: int | None
     keep_s: int
     pace: Pace
+    forks: int | None = None  # that the operator chose
     timer_s: int = USUAL_TIMER_S
     deepest: int = 1
     plan: tuple[Step, ...] = ()
@@ -65,14 +74,51 @@ class Timers:
         """The smallest timer that will do for what is planned."""
         return arithmetic.smallest(self.pace, self.plan, self.deepest)
 
-    @property
-    def patience_s(self) -> int:
-        """How long a node waits for its peers in a phase."""
-        return arithmetic.patience(self.pace, self.plan, self.timer_s, self.deepest)
-
     def limits(self, armed: int | None) -> Limits:
         """Return how long the transport waits in a step that arms so many seconds, or none."""
-        return self.pace.limits(armed or 0) if self.pace.trip_s else Limits(step_s=self.pace.limits().step_s)
+        if self.pace.trip_s:
+            return self.pace.limits(armed or 0)
+        return Limits(step_s=self.pace.limits().step_s, forks=self.pace.forks)
+
+    def left(self, node_id: str, now: float) -> float:
+        """Return the seconds (``now``: our monotonic clock) until a node that we armed rolls back by itself.
+
+        Infinite for a node that this run has not armed.
+        """
+        last = self.armed.get(node_id, ())[-1:]
+        return last[0].sent + last[0].seconds - now if last else math.inf
+
+    def slice(self, step: Step) -> int | None:
+        """Return how many nodes may do a step before the timers of others are looked after; None: all of them."""
+        pace = self.pace
+        if pace.rounds == 1 or step.fresh or not (step.rearm or "arm" in step.phases):
+            return None
+        if pace.wall(step) + pace.hold_s <= self.timer_s:
+            return None
+        room = self.timer_s - 2 * pace.hold_s
+        return pace.forks * max(1, int(room // max(pace.turn(step), 1e-3)))
+
+    def due(self, step: Step, asked: Collection[str], now: float, rounds: int) -> list[str]:
+        """Return the nodes (ids) to be armed anew before ``rounds`` rounds of nodes are ``asked`` for a step.
+
+        Who is asked is armed by that; the others must outlast it and the next chance to be armed. Where one could not,
+        those that could hardly are armed with it.
+        """
+        pace = self.pace
+        reach = rounds * pace.assumed_s + (rounds - 1) * pace.work(step)
+        others = rounds * pace.turn(step) + pace.between_s + pace.reach(phases.HOLD)
+        need = {i: reach if i in asked else others for i in self.armed}
+        left = {i: self.left(i, now) for i in need}
+        if all(left[i] >= need[i] for i in need):
+            return []
+        return [i for i in need if left[i] < need[i] + pace.hold_s]
+
+    def left_of_run(self, step: Step, part: float) -> float | None:
+        """Return about how many seconds the run goes on, where ``part`` (0 to 1) of a step is done; None: unknown."""
+        if step not in self.plan or not self.pace.trip_s:
+            return None
+        behind = self.plan[self.plan.index(step) + 1 :]
+        return self.pace.usual(step) * (1 - part) + sum(self.pace.usual(one) for one in behind)
 
     def seconds(self, step: Step, soak_s: int) -> int:
         """Return the seconds until a node that hears nothing more rolls back by itself."""
@@ -89,8 +135,12 @@ class Timers:
         """
         peers = {i: [peer["id"] for peer in node["peers"]] for i, node in nodes.items()}
         self.plan, self.deepest = tuple(plan), deepest(witnesses(peers))
-        self.pace = replace(self.pace, nodes=len(nodes), peers=max(map(len, peers.values()), default=1))
-        if self.smallest > LONGEST_TIMER_S:
+        most, every = max(map(len, peers.values()), default=1), sum(map(len, peers.values()))
+        self.pace = replace(self.pace, nodes=len(nodes), peers=most, directions=every)
+        if self.forks is None and self.pace.rounds > 1:
+            latency = self.pace.trip_s + self.pace.work_s / 4
+            self.pace = replace(self.pace, forks=arithmetic.forks(*this_machine(), latency))
+        if self.smallest > self.pace.longest_timer_s:
             return [self._none()]
         if self.chosen is None:
             self.timer_s = arithmetic.automatic(self.pace, self.plan, self.deepest)
@@ -124,7 +174,8 @@ class Timers:
 
     def _none(self) -> Problem:
         text = (
-            f"no timer up to {LONGEST_TIMER_S} s is long enough: {self.words()} (it would have to be {self.smallest} s)"
+            f"no timer up to {self.pace.longest_timer_s} s is long enough: {self.words()} (it would have to be "
+            f"{self.smallest} s)"
         )
         hint = "find out what makes the nodes, this machine or the way between them slow; or take fewer nodes (--limit)"
         return Problem(code="IPP675", message=text, hint=hint)
@@ -138,7 +189,7 @@ class Timers:
             return False, None
         left = self.plan[self.plan.index(step) :]
         needed = arithmetic.smallest(self.pace, left, self.deepest)
-        if needed > LONGEST_TIMER_S:
+        if needed > self.pace.longest_timer_s:
             return False, self._none()
         if self.chosen is None:
             needed = arithmetic.automatic(self.pace, left, self.deepest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from netplan.agent.protocol.node_json import NodeJson
 from netplan.agent.protocol.reply import HeardRow
@@ -19,7 +19,16 @@ def judge(nodes: Sequence[NodeJson], heard: Mapping[str, Sequence[HeardRow]]) ->
     ``udp_full`` arrived; ``nodes`` are the ``node.json`` documents. UDP 4500 is needed where a pair encapsulates; one
     that doesn't gets a warning, because IKE moves there as soon as it believes in a NAT.
     """
-    problems = []
+    return [problem for _, problem in _found(nodes, heard)]
+
+
+def receivers(nodes: Sequence[NodeJson], heard: Mapping[str, Sequence[HeardRow]]) -> list[str]:
+    """Return the ids of the nodes that have not heard all that the plan needs, in order."""
+    return list(dict.fromkeys(node_id for node_id, _ in _found(nodes, heard)))
+
+
+def _found(nodes: Sequence[NodeJson], heard: Mapping[str, Sequence[HeardRow]]) -> Iterator[tuple[str, Problem]]:
+    """Yield (receiving node's id, Problem) for each direction that what the plan needs does not pass."""
     names = {node["id"]: node["name"] for node in nodes}
     for node in nodes:
         rows = {(row["peer"], row.get("network", "")): row for row in heard.get(node["id"], ())}
@@ -31,8 +40,7 @@ def judge(nodes: Sequence[NodeJson], heard: Mapping[str, Sequence[HeardRow]]) ->
                     text, hint, severity = found
                     where = f"{names[peer['id']]} -> {names[node['id']]}"
                     where += f" ({peer['network']})" if peer.get("network") else ""
-                    problems.append(Problem(code="IPP645", message=f"{where}: {text}", hint=hint, severity=severity))
-    return problems
+                    yield node["id"], Problem(code="IPP645", message=f"{where}: {text}", hint=hint, severity=severity)
 
 
 def _direction(row: HeardRow, encap: bool, size: int) -> tuple[str, str, Severity] | None:

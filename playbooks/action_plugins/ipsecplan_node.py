@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -25,25 +24,32 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 SENTINEL = "IPSECPLAN-RESULT "
-_PACKAGE = Path(__file__).resolve().parents[2]  # an installed package has the playbooks inside, a checkout beside it
-AGENT = next(path for path in (_PACKAGE / "agent", _PACKAGE / "netplan" / "agent") if path.is_dir())
+LACKS = '{"lacks": true}'  # a node's answer where something that was named by its digest alone is not there
 # Runs on the node. The agent's files are unpacked once a boot into a folder named by their digest, so that Python
-# compiles them once; /run/ipsecplan is root's alone. What is left of others goes then, but for one that may be at work
-# (of the last hour). Where there is no room for them, they run from memory: a rollback needs no disk.
+# compiles them once, and run from there only where they have that digest and nobody else could have written them;
+# /run/ipsecplan is root's alone. What is left of others goes then, but for one that may be at work (of the last hour).
+# Where there is no room for them, they run from memory: a rollback needs no disk. Where they are neither there nor
+# sent, the answer says so.
 BOOTSTRAP = """
-import sys, os, json, time
+import sys, os, json, time, zlib
+try: from _sha256 import sha256
+except ImportError: from hashlib import sha256
 s = sys.stdin.buffer
 h = json.loads(s.readline())
-c = json.loads(s.read(h["code"]))
+c = json.loads(zlib.decompress(s.read(h["code"]))) if h["code"] else None
 d = "/run/ipsecplan/agent-" + h["digest"]
 r = os.path.dirname(d)
 def gone(p):
     import shutil
-    shutil.rmtree(p, ignore_errors=True)
+    if os.path.islink(p): os.unlink(p)
+    else: shutil.rmtree(p, ignore_errors=True)
 def unpack():
     os.umask(0o077)
+    if os.path.lexists(d) and not there(): gone(d)
     t = "%s.%d" % (d, os.getpid())
     try:
+        os.makedirs(r, exist_ok=True)
+        os.chmod(r, 0o700)
         for n, x in c.items():
             n = t + "/ipsecplan_node/" + n
             os.makedirs(os.path.dirname(n), exist_ok=True)
@@ -56,6 +62,18 @@ def unpack():
         half = n.startswith(d + ".") and not os.path.isdir("/proc/" + n[len(d) + 1:])
         if half or n.startswith(r + "/agent-") and not n.startswith(d) and time.time() - os.stat(n).st_mtime > 3600:
             gone(n)
+def there():
+    for p in (r, d):
+        try: a = os.lstat(p)
+        except OSError: return False
+        if a.st_uid != os.geteuid() or a.st_mode & 0o170077 != 0o040000: return False
+    f = {}
+    for p, _, names in os.walk(d + "/ipsecplan_node"):
+        for n in names:
+            if not n.endswith(".pyc"):
+                with open(os.path.join(p, n), "rb") as x:
+                    f[os.path.relpath(x.name, d + "/ipsecplan_node")] = x.read().decode("utf-8", "replace")
+    return sha256(json.dumps(f, sort_keys=True).encode()).hexdigest() == h["digest"]
 class Memory:
     def find_spec(self, name, path=None, target=None):
         n = name.split(".")
@@ -69,17 +87,18 @@ class Memory:
     def create_module(self, spec): return None
     def exec_module(self, module):
         exec(compile(c[module.__spec__.origin], module.__spec__.origin, "exec"), module.__dict__)
-if not os.path.isdir(d): unpack()
-if os.path.isdir(d): sys.path.insert(0, d)
+ready = there()
+if not ready and c is not None:
+    unpack()
+    ready = there()
+if not ready and c is None:
+    sys.stdout.write("\\nIPSECPLAN-RESULT " + '{"lacks": true}' + "\\n")
+    sys.exit()
+if ready: sys.path.insert(0, d)
 else: sys.meta_path.insert(0, Memory())
 from ipsecplan_node.main import main
 main(h, s)
 """
-
-
-def agent_files() -> dict[str, str]:
-    """Return path inside the agent's package -> text, for every file of the agent."""
-    return {p.relative_to(AGENT).as_posix(): p.read_text(encoding="utf-8") for p in sorted(AGENT.rglob("*.py"))}
 
 
 class TooLongError(Exception):
@@ -138,9 +157,37 @@ def counted(connection: Any, most: int) -> Iterator[None]:
             plugin.subprocess = before  # type: ignore[attr-defined]
 
 
+def message(exchange: Path, host: str, request: bytes, archive: bytes, *, whole: bool = False) -> bytes:
+    """Return what goes to a node: the header, what the header says that it carries, the request, the archive.
+
+    DIR/in/HOST.parts says which code and which kept part of the request are meant, and which of both travel: all where
+    ``whole``.
+    """
+    parts = json.loads((exchange / "in" / (host + ".parts")).read_text(encoding="ascii"))
+    code, about = (
+        Path(parts[name]).read_bytes() if parts[name] and (whole or name in parts["send"]) else b""
+        for name in ("code", "about")
+    )
+    header = {
+        "digest": parts["digest"],
+        "code": len(code),
+        "about_digest": parts["about_digest"],
+        "about": len(about),
+        "request": len(request),
+        "archive": len(archive),
+    }
+    return json.dumps(header).encode() + b"\n" + code + about + request + archive
+
+
+def said(done: dict[str, Any]) -> str | None:
+    """Return the answer in what a node printed, or None."""
+    lines = [line for line in done["stdout"].splitlines() if line.startswith(SENTINEL)]
+    return lines[-1][len(SENTINEL) :] if lines else None
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """``ipsecplan_node: exchange=DIR most=BYTES``: send DIR/in/HOST (and DIR/in/HOST.tar), write DIR/out/HOST, of at
-    most so many bytes."""
+    """``ipsecplan_node: exchange=DIR most=BYTES``: send DIR/in/HOST (and DIR/in/HOST.tar) with what DIR/in/HOST.parts
+    names, write DIR/out/HOST, of at most so many bytes; DIR/out/HOST.again where it had to be sent twice."""
 
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(("exchange", "most"))
@@ -152,35 +199,33 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         request = self._request(exchange, host)
         archive_path = exchange / "in" / (host + ".tar")
         archive = archive_path.read_bytes() if archive_path.exists() else b""
-        code = json.dumps(agent_files()).encode()
-        header = {
-            "digest": hashlib.sha256(code).hexdigest()[:16],
-            "code": len(code),
-            "request": len(request),
-            "archive": len(archive),
-        }
         python = str(task_vars.get("ansible_python_interpreter") or "python3")
         if not re.fullmatch(r"(/usr/bin/env )?[A-Za-z0-9/._+-]+", python):
             python = "python3"
         # base64: no quoting rule of any shell or sudo between here and there can touch it
         loader = f"import base64;exec(base64.b64decode('{base64.b64encode(BOOTSTRAP.encode()).decode()}'))"
         command = f'{python} -I -S -c "{loader}" ipsecplan'
-        data = json.dumps(header).encode() + b"\n" + code + request + archive
         try:
             with counted(self._connection, int(self._task.args["most"])):
-                done = self._low_level_execute_command(command, in_data=data)
+                done = self._low_level_execute_command(command, in_data=message(exchange, host, request, archive))
+            if said(done) == LACKS:  # it has done nothing, and is sent all of it
+                (exchange / "out" / (host + ".again")).touch()
+                with counted(self._connection, int(self._task.args["most"])):
+                    done = self._low_level_execute_command(
+                        command, in_data=message(exchange, host, request, archive, whole=True)
+                    )
         except TooLongError:
             self._answer(exchange, host, {"broken": "it is too long"})
             return {**result, "failed": True, "msg": "the answer is too long"}
         except AnsibleConnectionFailure as error:
             self._answer(exchange, host, {"unreachable": str(error)})
             raise
-        lines = [line for line in done["stdout"].splitlines() if line.startswith(SENTINEL)]
-        if not lines:
-            said = (done["stderr"].strip() or done["stdout"].strip())[-500:]
-            self._answer(exchange, host, {"broken": f"exit {done['rc']}: {said}"})
+        line = said(done)
+        if line is None:
+            words = (done["stderr"].strip() or done["stdout"].strip())[-500:]
+            self._answer(exchange, host, {"broken": f"exit {done['rc']}: {words}"})
             return {**result, "failed": True, "msg": "no answer"}
-        self._put(exchange, host, lines[-1][len(SENTINEL) :])  # as it is: what it says is judged where it is read
+        self._put(exchange, host, line)  # as it is: what it says is judged where it is read
         return {**result, "failed": False, "changed": True, "msg": ""}
 
     @staticmethod

@@ -8,16 +8,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netplan.agent.main import SENTINEL
+from netplan.agent.main import LACKS, SENTINEL
 from netplan.rollout.transport.ansible import playbooks
+from netplan.rollout.transport.parts import agent_code
 from tests.support.agent_requests import WHOLE
 
-DIGEST = "0123456789abcdef"
+DIGEST, CODE = agent_code()
 
 
 def loaded() -> Any:
@@ -29,10 +31,10 @@ def loaded() -> Any:
     return module
 
 
-def run(folder: Path) -> list[dict[str, object]]:
+def said(folder: Path, code: bytes = CODE) -> dict[str, Any]:
+    """Return what a node answers to a request that ``code`` travels with."""
     plugin = loaded()
-    asked = {**WHOLE, "phases": ["facts"]}
-    code, request = json.dumps(plugin.agent_files()).encode(), json.dumps(asked).encode()
+    request = json.dumps({**WHOLE, "phases": ["facts"]}).encode()
     header = {"digest": DIGEST, "code": len(code), "request": len(request), "archive": 0}
     text = plugin.BOOTSTRAP.replace("/run/ipsecplan/agent-", f"{folder}/agent-")
     assert str(folder) in text
@@ -42,7 +44,12 @@ def run(folder: Path) -> list[dict[str, object]]:
         capture_output=True,
         timeout=60,
     )
-    answer: list[dict[str, object]] = json.loads(done.stdout.decode().partition(SENTINEL)[2])["results"]
+    answer: dict[str, Any] = json.loads(done.stdout.decode().partition(SENTINEL)[2])
+    return answer
+
+
+def run(folder: Path) -> list[dict[str, object]]:
+    answer: list[dict[str, object]] = said(folder)["results"]
     return answer
 
 
@@ -58,6 +65,39 @@ def test_the_agent_is_unpacked_once_and_what_others_left_goes(tmp_path: Path) ->
     first = (tmp_path / f"agent-{DIGEST}" / "ipsecplan_node" / "main.py").stat().st_ino
     run(tmp_path)
     assert (tmp_path / f"agent-{DIGEST}" / "ipsecplan_node" / "main.py").stat().st_ino == first
+
+
+def test_what_was_sent_once_is_run_from_there_and_what_is_not_there_is_asked_for(tmp_path: Path) -> None:
+    assert said(tmp_path, b"") == json.loads(loaded().LACKS) == json.loads(LACKS)
+    run(tmp_path)
+    assert said(tmp_path, b"")["results"][0]["phase"] == "facts"
+
+
+def _changed(package: Path) -> None:
+    (package / "phases" / "facts.py").write_text("def facts(_): return {'changed': False, 'detail': 'mine'}\n")
+
+
+def _added(package: Path) -> None:
+    (package / "phases" / "more.py").write_text("")
+
+
+def _open_to_others(package: Path) -> None:
+    package.parent.chmod(0o770)
+
+
+def _elsewhere(package: Path) -> None:
+    beside = package.parent.with_name("beside")
+    package.parent.rename(beside)
+    package.parent.symlink_to(beside)
+
+
+@pytest.mark.parametrize("spoil", [_changed, _added, _open_to_others, _elsewhere])
+def test_code_without_its_digest_is_not_run(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    run(tmp_path)
+    spoil(tmp_path / f"agent-{DIGEST}" / "ipsecplan_node")
+    assert said(tmp_path, b"") == {"lacks": True}
+    assert run(tmp_path)[0]["detail"] != "mine"
+    assert said(tmp_path, b"")["results"][0]["detail"] != "mine", "it was unpacked anew"
 
 
 @pytest.mark.parametrize("folder", ["/proc/ipsecplan", "/dev/null/ipsecplan"])

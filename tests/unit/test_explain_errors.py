@@ -105,7 +105,9 @@ def test_a_rule_of_sarif_has_the_address_of_its_page() -> None:
 
 
 def test_commands_of_the_runbook_exist() -> None:
-    page = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("runbook.md", "runbook-situations.md", "runbook-sas.md"))
+    page = "".join(
+        (DOCS / name).read_text(encoding="utf-8") for name in ("runbook.md", "runbook-situations.md", "runbook-sas.md")
+    )
     ours = [*in_blocks(page), *in_backquotes(page.replace("\n", " "))]
     assert len(ours) > 25
     assert [wrong for command in ours if (wrong := wrong_with(command))] == []

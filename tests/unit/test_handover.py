@@ -18,6 +18,7 @@ import pytest
 
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.transport.ansible import AnsibleTransport, playbooks
+from netplan.rollout.transport.parts import agent_code
 from netplan.rollout.transport.secret_socket import LINK, NAME, Handover, own_environment
 
 MOVED = "from ipsecplan_node.transaction import state; state.ROOT = state.RUN = '{}/here'\nmain(h, s)"
@@ -96,7 +97,7 @@ def test_a_step_writes_no_secret_and_takes_no_setting(
         folder = Path(private_data_dir)
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert files
-        assert not [path for path in files if CANARY in path.read_text()]
+        assert not [path for path in files if CANARY.encode() in path.read_bytes()]
         assert not {name for name in LOUD if name in os.environ or name in envvars}
         seen.append(json.loads(plugin.ActionModule._request(folder, ID)))
         return type("Ended", (), {"status": "successful"})
@@ -111,9 +112,9 @@ def test_a_step_writes_no_secret_and_takes_no_setting(
 
 def test_what_is_sent_unpacks_itself_once_and_answers(tmp_path: Path, plugin: ModuleType) -> None:
     """The whole agent, sub-packages and all, from standard input: by an interpreter that has nothing else."""
-    code = json.dumps(plugin.agent_files()).encode()
+    digest, code = agent_code()
     request = json.dumps({"phases": ["never"], "time": 0, "rearm": True}).encode()
-    header = {"digest": "0" * 16, "code": len(code), "request": len(request), "archive": 0}
+    header = {"digest": digest, "code": len(code), "request": len(request), "archive": 0}
     bootstrap = f"import os; os.setsid = lambda: None\n{plugin.BOOTSTRAP}"
     for old, new in (("/run/ipsecplan/agent-", f"{tmp_path}/agent-"), ("main(h, s)", MOVED.format(tmp_path))):
         assert old in bootstrap
@@ -123,5 +124,5 @@ def test_what_is_sent_unpacks_itself_once_and_answers(tmp_path: Path, plugin: Mo
         done = subprocess.run(argv, input=json.dumps(header).encode() + b"\n" + code + request, capture_output=True)
         said = json.loads(done.stdout.partition(plugin.SENTINEL.encode())[2])
         assert said["results"][0]["findings"][0]["code"] == "IPP601", "a request for a change without a lease"
-    assert [path.name for path in tmp_path.glob("agent-*")] == ["agent-" + "0" * 16]
-    assert (tmp_path / f"agent-{'0' * 16}" / "ipsecplan_node" / "phases" / "ike.py").exists()
+    assert [path.name for path in tmp_path.glob("agent-*")] == [f"agent-{digest}"]
+    assert (tmp_path / f"agent-{digest}" / "ipsecplan_node" / "phases" / "ike.py").exists()

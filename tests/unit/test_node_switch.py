@@ -109,7 +109,7 @@ def test_the_initiator_asks_first_and_the_other_end_when_it_has_what_was_asked_f
 ) -> None:
     children = [child(name, 7, ("AES_CBC", "HMAC_SHA2_256_128")) for name in there]
     monkeypatch.setattr(vici, "sas", lambda: [("pair-1", {"child-sas": dict(enumerate(children))})])
-    monkeypatch.setattr(ike, "log_of_charon", lambda _: "nothing")
+    monkeypatch.setattr(ike, "log_of_charon", lambda: ["nothing"])
     calls: list[str] = []
     monkeypatch.setattr(ike, "initiate", lambda **what: calls.append(what["child"]))
     node = {**NODE, "peers": [{**NODE["peers"][0], "initiator": initiator}]}

@@ -33,7 +33,7 @@ class Charon:
         self.deaf = 0  # answers that cross the peer's own request
         (tmp_path / "before").write_text(before)
         monkeypatch.setattr(state, "tx_folder", lambda _: str(tmp_path))
-        monkeypatch.setattr(ike, "log_of_charon", lambda _: "received NO_PROPOSAL_CHOSEN notify error")
+        monkeypatch.setattr(ike, "log_of_charon", lambda: ["received NO_PROPOSAL_CHOSEN notify error"])
         monkeypatch.setattr(vici, "sas", self.sas)
         monkeypatch.setattr(vici, "Vici", lambda: self)
         monkeypatch.setattr(rekey.time, "monotonic", lambda: self.now)

@@ -29,8 +29,12 @@ def test_twenty_nodes_are_staged_before_any_pair_switches(tmp_path: Path) -> Non
     assert max(staged) < min(switches)
     seen: list[str] = []
     for at in switches:
-        asked = {pair for request in nodes.requests[at].values() for pair in request["pairs"]}
-        holders = [i for i, request in nodes.requests[at].items() for pair in request["pairs"]]
+        turn = [
+            request.get("pairs", [peer["pair"] for peer in request["node"]["peers"]])
+            for request in nodes.requests[at].values()
+        ]
+        asked = {pair for pairs in turn for pair in pairs}
+        holders = [pair for pairs in turn for pair in pairs]
         assert len(holders) == 2 * len(asked), "both ends of a pair switch in the same step"
         seen += sorted(asked - set(seen))
     assert len(seen) == 190

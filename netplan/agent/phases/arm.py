@@ -51,6 +51,11 @@ def _self_test() -> None:
         raise Stop(finding("IPP633", f"the installed {state.SCRIPT} fails its self-test: {done.said}", hint))
 
 
+def hold(request: Request) -> Work:
+    """Phase ``hold``: nothing but the timer, armed anew just now: a controller that is alive is busy with others."""
+    return {"changed": False, "detail": f"rolls back in {state.seconds_left(request)} s unless it hears more"}
+
+
 def await_confirm(request: Request) -> Work:
     """Phase ``await-confirm``: proven; the timer, armed anew just now, gives people time to confirm."""
     seconds = state.seconds_left(request)

@@ -6,10 +6,10 @@ import contextlib
 import glob
 import socket
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ..system import addresses, core, paths, swanctl, vici, xfrm
-from ..system.core import Stop, finding, run
+from ..system.core import Stop, Waiting, finding, run
 from ..transaction import deferred_pairs, replaced, state, sysctl
 from ..transaction import release as release_module
 from . import fdb_and_routes, trap_any, xfrm_interfaces
@@ -20,19 +20,24 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..protocol.node_json import Later, NodeJson, Peer
-    from ..protocol.reply import TrapWork, Work
+    from ..protocol.reply import Finding, TrapWork, Work
     from ..protocol.request import Request
     from ..protocol.words import Json
 
+AT_ONCE = 100  # negotiations that a node begins and has not finished: more of them only answer each other too late
 TRAPS_S = 60  # charon installs them after it has answered that it loaded the connections
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
 
 
-def log_of_charon(pair: str) -> str:
-    """Return charon's last words about a pair, for a message (its log level prints no keys)."""
+def log_of_charon() -> list[str]:
+    """Return charon's last telling lines, for messages (its log level prints no keys)."""
     lines = run("journalctl", "-u", "strongswan*", "-n", "60", "--no-pager", "-o", "cat").out.splitlines()
-    telling = [line for line in lines if any(word in line for word in LOG_WORDS)]
-    own = [line for line in telling if pair in line] or telling
+    return [line for line in lines if any(word in line for word in LOG_WORDS)]
+
+
+def reason(pair: str, log: Sequence[str]) -> str:
+    """Return the last of these lines that is about a pair, or else the last one."""
+    own = [line for line in log if pair in line] or log
     return own[-1][:160] if own else "charon logged no reason"
 
 
@@ -51,8 +56,17 @@ def initiate(**what: str) -> None:
         link.call("initiate", timeout=-1, loglevel=0, **what)
 
 
+def _lacks(request: Request, peers: Sequence[str], findings: Callable[[], list[Finding]]) -> Stop:
+    """Return what ends a phase that lacks these peers (ids): it is asked again, or that is why it fails."""
+    return Waiting(peers) if request.get("more") else Stop(*findings())
+
+
 def ike_check(request: Request) -> Work:
-    """Phase ``ike-check``: an authenticated IKE_SA with every peer and no CHILD_SA: no risk yet."""
+    """Phase ``ike-check``: an authenticated IKE_SA with every peer and no CHILD_SA: no risk yet.
+
+    Asks for the IKE_SAs of which this end is the initiator. A peer that has not loaded its connections yet refuses, and
+    is asked once more with the next request.
+    """
     node, tx, seconds = request["node"], request["tx"], request["patience"]
     mine = [peer for peer in node["peers"] if peer["initiator"]]
     last: dict[str, float] = {}
@@ -60,25 +74,24 @@ def ike_check(request: Request) -> Work:
     def all_up() -> bool:
         listed = trap_any.sas(node)
         up, trying = ike_sas(node, listed), {name for name, _ in listed}
+        room = AT_ONCE - sum(not up[pair] for pair in up.keys() & trying)
         for peer in mine:  # again when the peer refused: it may not have loaded its connections yet
-            if peer["pair"] not in trying and time.monotonic() - last.get(peer["pair"], -99) > 1.5:
-                last[peer["pair"]] = time.monotonic()
-                initiate(ike=peer["pair"])
+            pair = peer["pair"]
+            if room > 0 and not up[pair] and pair not in trying and time.monotonic() - last.get(pair, -99) > 1.5:
+                last[pair], room = time.monotonic(), room - 1
+                initiate(ike=pair)
         return all(up.values())
 
     if not core.wait(all_up, seconds):
         up = ike_sas(node)
-        raise Stop(
-            *[
-                finding(
-                    "IPP614",
-                    f"no IKE_SA with {p['name']}: {log_of_charon(p['pair'])}",
-                    "check the clock, UDP 500/4500 and the certificates on both nodes",
-                )
-                for p in node["peers"]
-                if not up[p["pair"]]
-            ]
-        )
+        missing = [peer for peer in node["peers"] if not up[peer["pair"]]]
+
+        def said() -> list[Finding]:
+            log, hint = log_of_charon(), "check the clock, UDP 500/4500 and the certificates on both nodes"
+            return [finding("IPP614", f"no IKE_SA with {p['name']}: {reason(p['pair'], log)}", hint) for p in missing]
+
+        if missing:
+            raise _lacks(request, [peer["id"] for peer in missing], said)
     up = ike_sas(node)
     fresh = (core.read(state.tx_folder(tx) + "/before") or "").startswith("none")
     children = sum(len(sa.get("child-sas", {})) for found in up.values() for sa in found)
@@ -172,13 +185,18 @@ def encrypt(request: Request) -> Work:
     other's duplicate and end it ten seconds later, CHILD_SAs and all. Pairs in ``alone`` have nobody at the other end
     to ask.
     """
-    node, alone = request["node"], request["alone"]
-    peers = [peer for peer in node["peers"] if peer["pair"] in request["pairs"]]
+    node, alone = request["node"], set(request["alone"])
+    turn_of = set(request["pairs"]) if "pairs" in request else None  # None: of every pair
+    peers = [peer for peer in node["peers"] if turn_of is None or peer["pair"] in turn_of]
     last: dict[str, float] = {}
+    looked: list[bool] = []
 
     def lacking() -> list[Any]:
-        found = child_sas(node)
+        found, first = child_sas(node), not looked
+        asking = _negotiating() if first else ()  # begun by the request before this one
+        looked.append(True)
         out = []
+        room = AT_ONCE
         for peer in peers:
             own = {name: found[(peer["pair"], name)] for name in peer["children"]}
             there = {
@@ -187,22 +205,34 @@ def encrypt(request: Request) -> Work:
             for name in (name for name in own if name not in there):
                 out.append((peer, name, own[name]))
                 turn = peer["initiator"] or there or peer["pair"] in alone
-                if turn and _asks(peer, name, alone) and time.monotonic() - last.get(name, -99) > 8:
+                if first and peer["pair"] in asking:
                     last[name] = time.monotonic()
+                if room > 0 and turn and _asks(peer, name, alone) and time.monotonic() - last.get(name, -99) > 8:
+                    last[name], room = time.monotonic(), room - 1
                     initiate(ike=peer["pair"], child=name)
         return out
 
     core.wait(lambda: not lacking(), request["patience"])
     missing = lacking()
     if missing:
-        reasons = []
-        for peer, name, seen in missing:
-            words = [wrong_with(node, peer, name, child) for child in seen] or [log_of_charon(peer["pair"])]
-            reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
-        raise Stop(*reasons)
+
+        def said() -> list[Finding]:
+            log, reasons = log_of_charon(), []
+            for peer, name, seen in missing:
+                words = [wrong_with(node, peer, name, child) for child in seen] or [reason(peer["pair"], log)]
+                reasons.append(finding("IPP617", f"no CHILD_SA as planned with {peer['name']}: {words[-1]}"))
+            return reasons
+
+        raise _lacks(request, [peer["id"] for peer, _, _ in missing], said)
     entered = xfrm_interfaces.route_peers(node, peers)
     _end_others(node, peers, alone)
     return {"changed": bool(last) or entered, "detail": f"{len(peers)} pairs encrypted"}
+
+
+def _negotiating() -> set[str]:
+    """Return the names of IKE_SAs on which this end has asked for a CHILD_SA and has no answer yet."""
+    busy = ("tasks-active", "tasks-queued")
+    return {name for name, body in vici.sas() if any("CHILD_CREATE" in body.get(key, ()) for key in busy)}
 
 
 def _asks(peer: Peer, name: str, alone: Collection[str]) -> bool:

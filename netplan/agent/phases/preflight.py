@@ -43,8 +43,6 @@ TOOLS = {
 SKEW_S = 60
 CLEAR = "ipsecplan-clear"  # the connection without a peer that says what stays clear between hosts
 FIRED_S = 60  # a busy systemd takes its time to begin a unit; preflight does much else meanwhile
-HEAR_S = 8  # longest wait for peers that began later; they are heard in the background after it
-AGAIN_S = 20  # and when they are asked for once more, which only happens when something was not heard
 
 
 def preflight(request: Request) -> PreflightWork:
@@ -59,7 +57,8 @@ def preflight(request: Request) -> PreflightWork:
         packages = " ".join(sorted({TOOLS.get(name, name) for name in missing}))
         raise Stop(finding("IPP631", f"programs are missing: {' '.join(missing)}", f"install {packages}"))
     wrong = _names() + _underlay(node)
-    talk = reachability.start(node, request["run"]) if not wrong and request.get("run") else None
+    life = request.get("life", 0.0)
+    talk = reachability.start(node, request["run"], life) if not wrong and request.get("run") else None
     test = _timer_start(request.get("script"))
     running, about = _strongswan(node)
     wrong += (
@@ -80,7 +79,7 @@ def preflight(request: Request) -> PreflightWork:
     if not _timer_fired(test):
         text = f"a systemd-run timer of 1 s did not run the revert script within {FIRED_S} s: no rollback timer here"
         wrong.append(finding("IPP633", text, "`systemctl status` and the journal say why"))
-    heard = reachability.wait(talk, HEAR_S) if talk else []
+    heard = reachability.wait(talk, request["patience"]) if talk else []
     if any(f["severity"] == "error" for f in wrong):
         raise Stop(*wrong)
     answer: PreflightWork = {
@@ -110,7 +109,7 @@ def _clock(skew: float) -> list[Finding]:
 
 def collect(request: Request) -> HeardWork:
     """Phase ``reachability``: what was heard since preflight, for nodes that some peers had not reached by then."""
-    heard = reachability.wait(reachability.results(request["node"], request["run"]), AGAIN_S)
+    heard = reachability.wait(reachability.results(request["node"], request["run"]), request["patience"])
     return {"changed": False, "heard": heard, "detail": "heard again"}
 
 

@@ -32,6 +32,8 @@ SPI = 255
 SMALL = 120  # bytes of a small packet, IP header included: passes where only size is in the way
 EVERY_S, LIFE_S, LINGER_S = 0.4, 300.0, 3.0  # nodes may begin minutes apart: slow ones, or more than forks
 LATER_S, CALM_S = 20.0, 1.5  # after so long packets go out less often
+REMIND_S = 5.0  # a peer that is through may still miss our last word: it gets one again every so often
+MOST_S = 86400.0  # longest life that is believed
 PORT = 4500
 _MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
 _PROBE = 3  # don't fragment, whatever was learned of the path
@@ -84,8 +86,11 @@ class Talk:
     ``network`` is the network's name, empty for the main one.
     """
 
-    def __init__(self, node: NodeJson, run: str, result: str, network: str = "") -> None:
+    def __init__(self, node: NodeJson, run: str, result: str, network: str = "", life: float = 0.0) -> None:
         self.node, self.run, self.result, self.network = node, run, result, network
+        self.life = min(max(LIFE_S, life), MOST_S)
+        self.through: dict[str, float] = {}  # peer -> since when each end has heard everything of the other
+        self.next: dict[str, float] = {}  # such a peer -> when it is reminded
         self.peers = [peer for peer in node["peers"] if peer.get("network", "") == network]
         self.own = node["id"]
         self.address = addresses.local(node, self.peers[0]) if self.peers else node["underlay"]["address"]
@@ -107,8 +112,14 @@ class Talk:
         )
 
     def send(self) -> None:
-        """Send every kind to every peer once."""
+        """Send every kind once to every peer, less often to those with which all is heard both ways."""
+        everything, now = (1 << len(KINDS)) - 1, time.monotonic()
         for peer in self.peers:
+            if self.heard[peer["id"]] == self.knows[peer["id"]] == everything:
+                if now < self.next.get(peer["id"], 0.0):
+                    continue
+                if now - self.through.setdefault(peer["id"], now) > LINGER_S:
+                    self.next[peer["id"]] = now + REMIND_S
             for kind in KINDS:
                 size = peer["link_mtu"] if kind.endswith("full") else SMALL
                 data = payload(self.run, self.own, kind, self.heard[peer["id"]], size, self.address, peer["address"])
@@ -143,9 +154,9 @@ class Talk:
         core.write(self.result, json.dumps({"rows": rows, "refused": self.refused}))
 
     def go(self) -> None:
-        """Talk until all is heard on both sides and a little longer; at most LIFE_S, or until :func:`stop`."""
+        """Talk until all is heard on both sides and a little longer; at most ``life``, or until :func:`stop`."""
         everything, begin = (1 << len(KINDS)) - 1, time.monotonic()
-        end = begin + LIFE_S
+        end = begin + self.life
         self.write()
         while time.monotonic() < end and os.path.exists(self.result):
             self.send()
@@ -164,13 +175,16 @@ def results(node: NodeJson, run: str) -> dict[str, str]:
     }
 
 
-def start(node: NodeJson, run: str) -> dict[str, str]:
-    """Start talking on every network in the background; return network -> where its result will be."""
+def start(node: NodeJson, run: str, life: float = 0.0) -> dict[str, str]:
+    """Start talking on every network in the background; return network -> where its result will be.
+
+    ``life``: seconds that nodes take at most to begin, where that is longer than usual.
+    """
     os.makedirs(state.RUN, mode=0o700, exist_ok=True)
     stop()
     found = results(node, run)
     for network, result in found.items():
-        talk = Talk(node, run, result, network)
+        talk = Talk(node, run, result, network, life)
         talk.write()
         if os.fork() == 0:
             try:

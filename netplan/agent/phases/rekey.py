@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..protocol.words import Json
 
 # An answer that crosses the peer's own request is thrown away and sent again 4 s later; whoever asks before asks twice
+LONGEST_S = 45.0  # until a rekey has come through, its retransmissions included
 AGAIN_S = 8
 OVER = ("REKEYED", "DELETING", "DELETED", "DESTROYING")
 
@@ -123,7 +124,8 @@ def rekey(request: Request) -> Work:
             proof.step()
         return all(proof.done for proof in proofs)
 
-    core.wait(all_done, request["patience"])
+    # charon of the peer answers whether or not anybody has asked its node: nothing here waits for another request
+    core.wait(all_done, max(request["patience"], LONGEST_S))
     failed = [proof for proof in proofs if not proof.done]
     if failed:
         raise Stop(*[_failure(proof) for proof in failed])
@@ -134,7 +136,8 @@ def rekey(request: Request) -> Work:
 
 
 def _failure(proof: _Proof) -> Finding:
-    text = f"no rekey of a CHILD_SA with {proof.peer['name']} comes through: {ike.log_of_charon(proof.peer['pair'])}"
+    said = ike.reason(proof.peer["pair"], ike.log_of_charon())
+    text = f"no rekey of a CHILD_SA with {proof.peer['name']} comes through: {said}"
     hint = (
         "at the end of its life the SA would be lost: compare the key exchange in esp_proposals of both ends, and "
         "`swanctl --list-algs` there"

@@ -40,8 +40,13 @@ class Work(WorkOptional):
     detail: str  # one line for people
 
 
-class Result(TypedDict):
-    """What came of one phase; a phase that failed has only these keys."""
+class ResultOptional(TypedDict, total=False):
+    waiting_for: list[str]  # the phase lacks what these peers (ids, the first 50) have yet to do: ask again
+    lacking: int  # how many peers those are
+
+
+class Result(ResultOptional):
+    """What came of one phase; a phase that failed or waits has only these keys."""
 
     phase: str
     ok: bool

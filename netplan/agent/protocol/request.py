@@ -9,11 +9,17 @@ from .node_json import FileEntry, Later, NodeJson
 # What the controller asks for
 
 
-class Header(TypedDict):
-    """The first line of a round trip: how many bytes of each part follow."""
+class HeaderOptional(TypedDict, total=False):
+    about_digest: str  # SHA-256 of `node` and `files` as JSON, where the request does not have them itself
+    about: int  # 0 where the node has kept them
 
-    digest: str  # of the agent's code
-    code: int
+
+class Header(HeaderOptional):
+    """The first line of a round trip: how many bytes of each part follow. A node that lacks what is named by its digest
+    alone answers `{"lacks": true}`, has done nothing, and is sent all of it."""
+
+    digest: str  # SHA-256 of the agent's code
+    code: int  # compressed (zlib); 0 where the node has kept it
     request: int
     archive: int
 
@@ -43,7 +49,9 @@ class RequestOptional(TypedDict, total=False):
     watchdog: str | None  # preflight: guard.sh, to be tried
     run: str  # preflight, reachability: the words that packets of this run carry
     held_mtu: int  # lower-devices: the size in bytes that is kept instead of the release's
-    pairs: list[str]  # encrypt: the pairs whose turn it is
+    more: bool  # what a phase lacks of its peers is no failure yet: it is asked again
+    life: float  # preflight: seconds until the last node has begun to talk
+    pairs: list[str]  # encrypt: the pairs whose turn it is; without it every pair
     alone: list[str]  # encrypt: pairs whose other end nobody asks
     rekey: list[str]  # rekey: pairs of which a CHILD_SA is rekeyed
     nonce: str  # probe: marks its packets
@@ -69,6 +77,6 @@ class Request(RequestOptional):
     timer: int  # seconds after which the node rolls back by itself
     rearm: bool  # the timer begins anew before the first phase
     time: float  # wall clock of the controller, seconds since 1970
-    patience: float  # longest wait for peers in a phase, seconds
+    patience: float  # seconds to look again for what a phase lacks, before it answers; 0: it looks once
     soak: float  # seconds
     kind: str  # apply or try

@@ -28,6 +28,14 @@ class Stop(Exception):
         self.findings = list(findings)
 
 
+class Waiting(Stop):
+    """A phase has done its own part and lacks others': ``peers`` are their ids, each once. It is to be asked again."""
+
+    def __init__(self, peers: Iterable[str]) -> None:
+        super().__init__()
+        self.peers = sorted(set(peers))
+
+
 def finding(code: str, message: str, hint: str | None = None, severity: Severity = "error") -> Finding:
     """Return one finding as the controller's Problem wants it."""
     return {"code": code, "message": message, "hint": hint, "severity": severity}

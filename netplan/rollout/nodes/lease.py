@@ -48,13 +48,13 @@ def acquire(
     ``found``: node id -> its state. None of them, with errors, when another holds a node and ``steal`` is not wanted.
     Each node's epoch goes on from what that node told: what it says of itself can't burn an epoch of another one.
     """
-    mine = owner(folder)
+    mine, we = owner(folder), who()
     leases: dict[str, LeaseRequest] = {}
     problems = []
     for node_id, node in found.items():
         held = node["lease"]
         epoch = held["epoch"] + 1
-        leases[node_id] = {"owner": mine, "who": who(), "epoch": epoch, "seconds": 0, "steal": steal}
+        leases[node_id] = {"owner": mine, "who": we, "epoch": epoch, "seconds": 0, "steal": steal}
         if epoch > MOST_EPOCH:
             said = f"{targets[node_id].name}: the epoch of its lease is {held['epoch']}, and none comes after that"
             problems.append(Problem(code="IPP671", message=said, hint="remove /var/lib/ipsecplan/lease on that node"))

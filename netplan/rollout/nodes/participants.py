@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from netplan.agent.protocol.node_json import NodeJson
+from netplan.agent.protocol.node_json import Later, NodeJson
 from netplan.agent.protocol.reply import Status
 from netplan.problems import Problem
 from netplan.rollout.nodes.rekeys import chosen
 from netplan.rollout.nodes.targets import Target
-from netplan.rollout.nodes.view import agreed_hold, deferred_by_both, fitted, has_release, order
+from netplan.rollout.nodes.view import (
+    agreed_hold,
+    deferred_by_both,
+    deferred_peers,
+    fitted,
+    has_release,
+    order,
+    turns,
+    unmanaged_pairs,
+)
 from netplan.rollout.nodes.waves import Wave, matches
 from netplan.rollout.outcome import Failed
 from netplan.rollout.phases import Step
 from netplan.rollout.record.memory import Remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a node is told of its peers: ``facts`` is its ``node.json`` as the run needs it; the pairs with hosts that
+    are managed elsewhere; the peers that are left out."""
+
+    target: Target
+    facts: NodeJson
+    unmanaged: list[str]
+    deferred: list[Later]
 
 
 class Participants:
@@ -28,7 +48,7 @@ class Participants:
     def __init__(self, targets: Sequence[Target], wave_size: int | None) -> None:
         self.targets = {target.id: target for target in targets}
         self.left_out: dict[str, Target] = {}
-        self.held_mtu: int | None = None
+        self._held_mtu: int | None = None
         self.replaced: set[str] = set()
         self.known: frozenset[str] = frozenset()
         self.from_our_side = False
@@ -36,12 +56,25 @@ class Participants:
         self._wave_size = wave_size
         self._waves: tuple[Wave, ...] | None = None
         self._rekeys: dict[str, list[str]] | None = None
+        self._own: dict[str, Own] = {}
+        self._turns: list[dict[str, list[str]]] = []  # of each wave: node id -> its pairs
+
+    @property
+    def held_mtu(self) -> int | None:
+        """The MTU in bytes that the cluster keeps for now."""
+        return self._held_mtu
+
+    @held_mtu.setter
+    def held_mtu(self, size: int | None) -> None:
+        self._held_mtu = size
+        self._own.clear()
 
     def leave_out(self, nodes: Collection[str]) -> None:
         """Do without these nodes (ids) in this run: their pairs stay as they are."""
         for node_id in [i for i in self.targets if i in nodes]:
             self.left_out[node_id] = self.targets.pop(node_id)
         self._waves, self._rekeys = None, None
+        self._own.clear()
 
     def keep_only(self, limit: str | None, exclude: str, least: int = 2) -> None:
         """Leave out what these patterns leave out. Raises Failed when fewer nodes than ``least`` are left."""
@@ -82,8 +115,17 @@ class Participants:
         self.held_mtu = memory.held_mtu
 
     def facts(self, target: Target) -> NodeJson:
-        """Return ``node.json`` as this run needs it."""
-        return fitted(target.node, self.left_out, self.held_mtu)
+        """Return ``node.json`` as this run needs it; the same object until something of that changes."""
+        return self.own(target).facts
+
+    def own(self, target: Target) -> Own:
+        """Return what a node is told of its peers; made once."""
+        found = self._own.get(target.id)
+        if found is None or found.target is not target:
+            facts = fitted(target.node, self.left_out, self.held_mtu)
+            late = deferred_peers(target.node, self.left_out) if self.left_out else []
+            found = self._own[target.id] = Own(target, facts, unmanaged_pairs(facts, self.targets), late)
+        return found
 
     def measured(self, target: Target) -> NodeJson:
         """Return ``node.json`` with the peers that a measurement of this run is about."""
@@ -106,17 +148,17 @@ class Participants:
             return list(self.targets)  # who has no pair in a wave still hears of it: its timer counts anew
         return list(self.waves[0].nodes)
 
-    def pairs(self, step: Step, node: NodeJson) -> list[str]:
-        """Return the pairs of a node that are encrypted in a step."""
-        mine = [peer["pair"] for peer in node["peers"]]
+    def pairs(self, step: Step, node_id: str) -> list[str] | None:
+        """Return the pairs of a node that are encrypted in a step; None: all of them."""
         if step.pairs == "all":
-            return mine
-        return [p for p in self.waves[0 if step.pairs == "canary" else int(step.pairs)].pairs if p in mine]
+            return None
+        _ = self.waves
+        return self._turns[0 if step.pairs == "canary" else int(step.pairs)].get(node_id, [])
 
-    def rekeys(self, versions: Mapping[str, str]) -> dict[str, list[str]]:
-        """Return node id -> the pairs that it rekeys for the proof; ``versions``: node id -> its strongSwan's."""
+    def rekeys(self, versions: Callable[[], Mapping[str, str]]) -> dict[str, list[str]]:
+        """Return node id -> the pairs that it rekeys for the proof; ``versions`` tells node id -> its strongSwan's."""
         if self._rekeys is None:
-            self._rekeys = chosen({i: self.facts(target) for i, target in self.targets.items()}, versions)
+            self._rekeys = chosen({i: self.facts(target) for i, target in self.targets.items()}, versions())
         return self._rekeys
 
     @property
@@ -135,4 +177,5 @@ class Participants:
         if self._waves is None:
             fit = {i: replace(target, node=self.facts(target)) for i, target in self.targets.items()}
             self._waves = order(fit, self._wave_size)
+            self._turns = turns(fit, self._waves)
         return self._waves

@@ -73,6 +73,22 @@ def order(targets: Mapping[str, Target], limit: int | None) -> tuple[Wave, ...]:
     return waves(list(targets), list(pairs.values()), last=last, limit=limit)
 
 
+def turns(targets: Mapping[str, Target], ordered: Sequence[Wave]) -> list[dict[str, list[str]]]:
+    """Return for each wave: node id -> the pairs of that node which switch in it, in the order of the wave."""
+    ends: dict[str, list[str]] = {}
+    for node_id, target in targets.items():
+        for peer in target.node["peers"]:
+            ends.setdefault(peer["pair"], []).append(node_id)
+    found: list[dict[str, list[str]]] = []
+    for wave in ordered:
+        mine: dict[str, list[str]] = {}
+        for pair in wave.pairs:
+            for node_id in ends.get(pair, ()):
+                mine.setdefault(node_id, []).append(pair)
+        found.append(mine)
+    return found
+
+
 def smallest_live_mtu(nodes: Sequence[NodeJson], found: Mapping[str, Status]) -> tuple[Hold | None, list[Problem]]:
     """Return the size that the cluster must keep because a live device is smaller than planned (None: no device is),
     and a Problem for each device that is too small for any cluster to be held at.

@@ -38,16 +38,18 @@ def waves(
     """
     if limit is not None and limit < 1:
         raise ValueError("a wave has at least one node")
-    early, late = [n for n in nodes if n not in last], [n for n in nodes if n in last]
+    behind = set(last)
+    early, late = [n for n in nodes if n not in behind], [n for n in nodes if n in behind]
     if not early:  # all are the control network: then none is more so
         early, late = late, []
     order = {node: at for at, node in enumerate(early + late)}
     turn: dict[str, list[Pair]] = {node: [] for node in order}
+    control = set(late)
     for pair in pairs:
         ends = [end for end in pair.ends if end in order]
         if not ends:
             continue
-        held = [end for end in ends if end in late]
+        held = [end for end in ends if end in control]
         turn[max(held, key=order.__getitem__) if held else min(ends, key=order.__getitem__)].append(pair)
     for mine in turn.values():
         mine.sort(key=lambda pair: (sorted(order.get(end, len(order)) for end in pair.ends), pair.id))

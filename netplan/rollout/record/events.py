@@ -92,6 +92,22 @@ class PhaseFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Event):
+    """How far a step is; told about once a second, and in no journal.
+
+    ``done`` of ``nodes`` have done its phases; ``waiting`` did their own part and lack that of ``lacking`` peers in
+    all. ``left_s``: about how many seconds the run goes on, None where that is not known.
+    """
+
+    phases: tuple[str, ...]
+    nodes: int
+    done: int
+    waiting: int
+    lacking: int
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reverting(Event):
     """The transaction is being rolled back, and why."""
 

@@ -1,4 +1,7 @@
-"""What a rollout did, on disk before it goes on: one JSON object a line, each line fsynced. Holds no secret.
+"""What a rollout did, on disk before it goes on: one JSON object a line. Holds no secret.
+
+Each line is fsynced, but for the result of one node: that is on disk with the next line of another kind, at the latest
+the end of its phase.
 
 <state>/clusters/<cluster>/          0700
     lock                             held while a controller changes nodes, see netplan.rollout.record.at_work
@@ -143,7 +146,7 @@ class Journal:
             ) from None
 
     def write(self, record: dict[str, Any]) -> None:
-        """Append one record and wait until it is on disk. Raises OSError."""
+        """Append one record and, unless it is one of many, wait until it is on disk. Raises OSError."""
         stamped = {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **record}
         # behind half a line, which a full disk or a crash left, the next one begins anew
         line = ("\n" if self._cut else "") + json.dumps(stamped, sort_keys=True, default=str) + "\n"
@@ -152,7 +155,8 @@ class Journal:
         while left:
             left = left[os.write(self._handle, left) :]
         self._cut = False
-        os.fsync(self._handle)
+        if record.get("event") != "NodeResult":
+            os.fsync(self._handle)
 
     def close(self) -> None:
         """Close the file and give back what it did not need."""

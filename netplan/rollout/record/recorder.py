@@ -49,6 +49,12 @@ class Recorder:
                 self._journal.write(event.as_json())
             except OSError as error:  # its room was kept free; whatever it is, rolling back must still work
                 self.unwritten = self.unwritten or error
+        self.tell(event)
+
+    def tell(self, event: Event) -> None:
+        """Tell an event to whoever watches, and not to the journal. Nothing where events are kept."""
+        if self._kept is not None:
+            return
         try:
             self.observer(event)
         except Exception as error:  # noqa: BLE001  nothing is rolled back because a terminal is gone

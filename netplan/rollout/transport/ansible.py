@@ -27,7 +27,8 @@ from netplan.model.ids import ID
 from netplan.problems import DefectError, ExitCode, present, quoted
 from netplan.refusals import refusals, refused
 from netplan.rollout.nodes.targets import TEMPLATE, Target
-from netplan.rollout.pace import FORKS, Limits
+from netplan.rollout.pace import Limits
+from netplan.rollout.transport.parts import Parts
 from netplan.rollout.transport.reply import MOST_BYTES, Answer, parse
 from netplan.rollout.transport.secret_socket import LINK, Handover, own_environment
 
@@ -86,6 +87,7 @@ class AnsibleTransport:
         self.limits = Limits()
         self.folder: Path | None = None
         self._control: Path | None = None
+        self._parts: Parts | None = None
         self._locale: dict[str, str] = {}
         self._count = 0
 
@@ -98,12 +100,14 @@ class AnsibleTransport:
         if len(str(self.folder)) > CONTROL_ROOM:
             self._control = _own_folder(SHORT)
         (self.folder / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
+        (self.folder / "parts").mkdir(mode=0o700)
+        self._parts = Parts(self.folder / "parts")
         return self
 
     def __exit__(self, *_: object) -> None:
         for folder in {self.folder, self._control} - {None}:
             shutil.rmtree(str(folder), ignore_errors=True)
-        self.folder = self._control = None
+        self.folder = self._control = self._parts = None
 
     def _private(self) -> Path:
         """Return the private directory; there is one inside the ``with`` block alone."""
@@ -148,10 +152,16 @@ class AnsibleTransport:
         run = self._private() / f"r{self._count}"
         for part in ("in", "out"):
             (run / part).mkdir(mode=0o700, parents=True)
-        secret = {i: json.dumps(request).encode() for i, request in requests.items() if "secrets" in request}
+        parts_of = present(self._parts, "the parts that are sent once")
+        secret, sent = dict[str, bytes](), dict[str, dict[str, Any]]()
         for node_id, request in requests.items():
-            if node_id not in secret:
-                _put(run / "in" / node_id, json.dumps(request).encode())
+            rest, sent[node_id] = parts_of.split(node_id, request)
+            text = json.dumps(rest).encode()
+            if "secrets" in request:
+                secret[node_id] = text
+            else:
+                _put(run / "in" / node_id, text)
+            _put(run / "in" / f"{node_id}.parts", json.dumps(sent[node_id]).encode())
             if payload:
                 _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
         _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}).encode())
@@ -160,6 +170,8 @@ class AnsibleTransport:
             host = event.get("event_data", {}).get("host")
             if event.get("event") in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable") and host in requests:
                 seen[host] = _answer(run / "out" / host, requests[host])
+                if seen[host].results:
+                    parts_of.answered(host, sent[host], again=(run / "out" / f"{host}.again").exists())
                 arrived(host, seen[host])
             return True
 
@@ -206,7 +218,7 @@ class AnsibleTransport:
             "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
             "ANSIBLE_HOST_KEY_CHECKING": "True",
             "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_FORKS": str(min(FORKS, hosts)),
+            "ANSIBLE_FORKS": str(min(limits.forks, hosts)),
             "ANSIBLE_GATHERING": "explicit",
             "ANSIBLE_TIMEOUT": str(limits.prompt_s),  # for sudo on a slow node; a connection has its own limit
             "ANSIBLE_NOCOLOR": "1",

@@ -109,6 +109,13 @@ def _about(results: Sequence[Result], request: Request) -> bool:
 
 def _strange_row(result: Any, request: Request) -> str | None:
     """Return the peer of a row that is not asked for, or that has two; None where every row has its place."""
+    if "waiting_for" in result or "lacking" in result:
+        peers = {peer["id"] for peer in request["node"]["peers"]}
+        named = result.get("waiting_for", [])
+        if strange := next((peer for peer in named if peer not in peers), None):
+            return str(strange)
+        if not len(set(named)) == len(named) <= result.get("lacking", 0) <= len(peers):
+            return "peers that it waits for"
     rows = [(row["peer"], row.get("network", "")) for key in ("rows", "heard") for row in result.get(key, ())]
     if not rows:
         return None

@@ -20,7 +20,7 @@ from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs.confirm import confirm_all
 from netplan.rollout.verbs.raise_mtu import raise_mtu
 from netplan.rollout.verbs.revert import undo_after
-from netplan.verify.reach import judge
+from netplan.verify.reach import judge, receivers
 
 # Asked with what was proven and the seconds that are left. True keeps, False rolls back, None leaves the question to
 # `ipsecplan confirm`.
@@ -48,7 +48,8 @@ def apply(engine: Engine, agree: Callable[[Outcome], bool], *, keep: Keep | None
         engine.acquire_lease()
     except Failed as failure:
         return engine.end(engine.nothing_changed(failure))
-    found = {i: engine.run.results.status[i] for i in seen}
+    status = engine.run.results.status
+    found = {i: status[i] for i in seen}
     changes = sum(1 for result in found.values() if result["differs"])
     outcome = Outcome("planned", ExitCode.OK, unheard, nodes=found, changes=changes)
     outcome.left_out = participants.pairs_left_out()
@@ -218,6 +219,7 @@ def ask_to_confirm(engine: Engine, outcome: Outcome, keep: Keep) -> bool:
 
 
 AGAIN = Step(phases=("reachability",), rearm=False)
+AGAIN_S = 20.0  # so long nodes are asked once more for what they had not heard
 
 
 def settle(engine: Engine) -> list[Problem]:
@@ -227,8 +229,15 @@ def settle(engine: Engine) -> list[Problem]:
     """
     heard = {i: r["heard"] for i, r in engine.run.results.preflight.items() if r["heard"]}
     nodes = [engine.participants.facts(engine.targets[i]) for i in heard]
-    if judge(nodes, heard):
-        late = [i for i in heard if judge(nodes, {i: heard[i]})]
-        engine.step(AGAIN, only=late)
-        heard.update({i: r["heard"] for i, r in engine.run.results.reachability.items() if r["heard"]})
+    pace, number, end = engine.timers.pace, 0, time.monotonic() + AGAIN_S
+    while late := receivers(nodes, heard):
+        if (pace.rounds == 1 and number) or time.monotonic() > end:
+            break
+        # all have begun by now: where they are few, each waits for its peers' packets itself
+        if pace.rounds > 1:
+            time.sleep(pace.pause(number))
+        engine.step(AGAIN, only=late, patience=AGAIN_S if pace.rounds == 1 else 0.0)
+        again = engine.run.results.reachability
+        heard.update({i: again[i]["heard"] for i in late if i in again and again[i]["heard"]})
+        number += 1
     return judge(nodes, heard)
