@@ -12,14 +12,17 @@ from netplan.host.firewall import plan_problems
 from netplan.inputs import inventory as inventories
 from netplan.inputs.host_variables import read_hosts
 from netplan.inputs.inventory import Inventory
-from netplan.inputs.load import LoadedPlan, load
+from netplan.inputs.load import LoadedPlan, ShapeError, load
 from netplan.inputs.rules import validate, validate_with
 from netplan.inputs.rules_hosts import Typing, nodes
 from netplan.inputs.yaml_source import Key
 from netplan.plan import lives
 from netplan.plan.build import make_plan
 from netplan.plan.types import Plan
-from netplan.problems import Problem, ProblemError, errors, quoted
+from netplan.problems import Problem, ProblemError, errors, in_order, quoted
+
+# what no rule of a host asks for: with a wrong value here, hosts can be checked all the same
+_NOT_OF_HOSTS: frozenset[Key] = frozenset({("name",), ("underlay", "mtu"), ("ipsec", "lifetimes")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,46 @@ class Planned:
 
 
 def make(path: Path) -> Planned:
-    """Load, validate and plan. Raises ProblemError with everything that the failing phase found."""
-    loaded = load(path)
+    """Load, validate and plan. Raises ProblemError with everything that is wrong with the plan file and its hosts."""
+    try:
+        loaded = load(path)
+    except ShapeError as shape:
+        raise ProblemError(in_order([*shape.problems, *_in_the_rest(shape)])) from None
     problems = validate(loaded)
-    _stop_on_errors(problems)
+    if errors(problems):
+        raise ProblemError(in_order([*problems, *_in_the_hosts(loaded, problems)]))
     return planned(loaded, read_inventory(loaded), problems)
+
+
+def _in_the_rest(shape: ShapeError) -> list[Problem]:
+    """What else is wrong, as far as it doesn't follow from what is missing now: in other sections and in the hosts."""
+    if shape.sound is None:
+        return []
+    sections = {at[0] for at in shape.lost if at}
+    starts = sorted((span.line, str(at[0])) for at, span in shape.sound.source.keys.items() if len(at) == 1)
+    found = []
+    for problem in validate(shape.sound):
+        line = problem.location.line or 0
+        section = next((name for first, name in reversed(starts) if first <= line), "")
+        if section not in sections:
+            found.append(problem)
+    seen = all(at in _NOT_OF_HOSTS for at in shape.lost)
+    return [*found, *_in_the_hosts(shape.sound, found)] if seen else found
+
+
+def _in_the_hosts(loaded: LoadedPlan, known: list[Problem]) -> list[Problem]:
+    """What is wrong with the hosts of a plan file that is wrong itself; nothing where that can't be told."""
+    if any(problem.code == "IPP401" for problem in errors(known)):  # a name, an inventory or a pattern that is none
+        return []
+    try:
+        inventory = read_inventory(loaded)
+        found = validate_with(loaded, inventory)
+        nodes(loaded.plan, inventory)
+    except ProblemError as error:
+        return list(error.problems)
+    except Exception:  # noqa: BLE001  rules of hosts may count on a valid plan; what is wrong with that is said already
+        return []
+    return found
 
 
 def planned(
@@ -88,7 +126,7 @@ def _existing(loaded: LoadedPlan) -> dict[str, str]:
 
 def _stop_on_errors(problems: list[Problem]) -> None:
     if errors(problems):
-        raise ProblemError(problems)
+        raise ProblemError(in_order(problems))
 
 
 def read_inventory(loaded: LoadedPlan) -> Inventory:

@@ -172,9 +172,22 @@ def quoted(value: object, limit: int = 60) -> str:
     return f"'{text[: limit - 1]}…'" if len(text) > limit else f"'{text}'"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 pair``, ``2 pairs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def errors(problems: Iterable[Problem]) -> list[Problem]:
     """Return only the problems that must stop the run."""
     return [p for p in problems if p.severity == "error"]
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems in the order in which a reader meets them: file by file as they came, then by line and column."""
+    files: dict[str | None, int] = {}
+    found = [(files.setdefault(p.location.path, len(files)), p) for p in problems]
+    found.sort(key=lambda one: (one[0], one[1].location.line or 0, one[1].location.column or 0))
+    return [problem for _, problem in found]
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

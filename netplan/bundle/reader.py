@@ -125,9 +125,8 @@ def read(directory: Path, *, files: bool = True) -> Bundle:
     try:
         document = checked_manifest(parse_json(read_regular(path, MAX_MANIFEST), str(path)), str(path))
     except FileNotFoundError:
-        fail(
-            "IPP502", "no bundle here (no manifest.json)", location=Location(str(directory)), hint="`ipsecplan render`"
-        )
+        said = "no bundle here (no manifest.json)" if directory.is_dir() else "no such file or directory"
+        fail("IPP502", said, location=Location(str(directory)), hint="a bundle is what `ipsecplan render` writes")
     except OSError as error:
         raise ProblemError(refused(error, path, "read", "IPP502")) from None
     contents: dict[str, bytes] = {}

@@ -79,7 +79,9 @@ _ID = r"n-[0-9a-f]{12}"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,100}"
 _ON_NODE = re.compile(rf"nodes/({_ID})(/.+)", re.DOTALL)
 # what people read, and nothing installs: any plain path below these
-_FOR_PEOPLE = re.compile(rf"plan\.json|REVIEW\.md|unmanaged-peers/{_ID}(/{_PART})+|cluster(/{_PART}){{1,12}}")
+_FOR_PEOPLE = re.compile(
+    rf"plan\.json|REVIEW\.md|review/index\.html|unmanaged-peers/{_ID}(/{_PART})+|cluster(/{_PART}){{1,12}}"
+)
 
 
 def parse_json(raw: bytes, where: str) -> Any:

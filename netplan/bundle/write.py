@@ -184,7 +184,7 @@ class _Filling:
         """Fill the bundle. Returns the manifest; raises OSError."""
         plan, same = self._plan, set(self._same)
         putter = Putter(str(self._fresh))
-        self._rest += putter.put(cluster_files(plan))
+        self._rest += putter.put(cluster_files(plan, self._made))
         self._blocks |= {entry["path"]: entry_lines([entry]) for entry in self._rest}
         self._stamps = {path: list(stamp) for path, stamp in putter.taken()}
         places = [place for place, node in enumerate(plan.nodes) if node.id not in same]

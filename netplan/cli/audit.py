@@ -10,11 +10,14 @@ import click
 
 from netplan import pipeline
 from netplan.audit import Finding, Given, Report, Skipped, audit, texts
+from netplan.audit.page import page
 from netplan.audit.sarif import sarif
 from netplan.audit.table import table
 from netplan.cli.envelope import document
 from netplan.cli.links import link_mtu
+from netplan.cli.options import HTML
 from netplan.cli.output import as_json, colour_wanted, emit, note, report
+from netplan.cli.steps import write_page
 from netplan.explain.text import ledger_table
 from netplan.problems import ExitCode, Location, Problem, printable, window
 from netplan.stack import parse, solve
@@ -37,6 +40,7 @@ _REASONS = 4  # that the line about skipped inputs names
 @click.option("--explain", is_flag=True, help="Print the byte ledger of every finding.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 @click.option("--sarif", "sarif_", is_flag=True, help="Print SARIF 2.1.0 for code scanning.")
+@HTML
 @click.option("--strict", is_flag=True, help="Let sizes fail that waste bytes, or are judged on an assumption.")
 @click.option("--verbose", is_flag=True, help="List every input that was skipped and every size that was judged.")
 def command(
@@ -47,6 +51,7 @@ def command(
     explain: bool,
     json_: bool,
     sarif_: bool,
+    page_file: Path | None,
     strict: bool,
     verbose: bool,
 ) -> int:
@@ -64,6 +69,8 @@ def command(
     with as_json(json_):
         outcome = audit(texts(paths), _given(plan, stack, mtu))
         code = _code(outcome, strict)
+        if page_file:
+            write_page(page_file, page(outcome))
         if sarif_:
             emit(json.dumps(sarif(outcome), indent=2))
         elif json_:

@@ -9,14 +9,16 @@ import click
 
 from netplan.bundle import reader
 from netplan.bundle.compare import FileChange, file_changes, file_lines
+from netplan.bundle.diff_page import diff_page
 from netplan.bundle.reader import Bundle
-from netplan.cli.options import INVENTORY, JSON, STATE_DIR
+from netplan.cli.options import HTML, INVENTORY, JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
+from netplan.cli.steps import write_page
 from netplan.ipsec.impact import Change, Side, changes
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
-from netplan.problems import ExitCode, Location, Problem, ProblemError, errors, fail, printable, quoted
+from netplan.problems import ExitCode, Location, Problem, ProblemError, counted, errors, fail, printable, quoted
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.measure import status
 from netplan.verify.drift import START, live_side, problems
@@ -34,11 +36,18 @@ FOLDER = click.Path(path_type=Path)
 @click.argument("old", type=FOLDER)
 @click.argument("new", type=FOLDER, required=False)
 @click.option("--live", is_flag=True, help="Compare what the nodes have now with the only BUNDLE given.")
+@HTML
 @INVENTORY
 @STATE_DIR
 @JSON
 def command(
-    old: Path, new: Path | None, live: bool, inventory: Path | None, state_dir: str | None, json_: bool
+    old: Path,
+    new: Path | None,
+    live: bool,
+    page_file: Path | None,
+    inventory: Path | None,
+    state_dir: str | None,
+    json_: bool,
 ) -> None:
     """Compare the bundles OLD (applied) and NEW: every changed pair with what it does to traffic, then every file.
 
@@ -48,6 +57,8 @@ def command(
     """
     if live == (new is not None):
         raise click.UsageError("give two bundles, or one with --live")
+    if live and page_file:
+        raise click.UsageError("--html compares two bundles")
     drift: list[Problem] = []
     files: list[FileChange] = []
     names: dict[str, str] = {}
@@ -56,6 +67,8 @@ def command(
             before, after = reader.read(old, files=False), reader.read(new, files=False)
             found, files = compare(before, after), list(file_changes(before.entries, after.entries))
             names = names_of(before, after)
+            if page_file:
+                write_page(page_file, diff_page(before, after, files, names, lines(found)))
         else:
             found, drift = against_nodes(old, inventory, state_dir)
     code = ExitCode.DIFFERENCE if found or files or errors(drift) else ExitCode.OK
@@ -66,7 +79,7 @@ def command(
         for line in lines(found):
             emit(line)
         if files:
-            emit(f"\n{len(files)} files differ:")
+            emit(f"\n{counted(len(files), 'file')} {'differs' if len(files) == 1 else 'differ'}:")
         for line in file_lines(files, names):
             emit(printable(line))
         report(drift)

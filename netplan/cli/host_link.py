@@ -12,7 +12,7 @@ from netplan.cli.output import as_json, emit, emit_json, note
 from netplan.cli.steps import write_steps
 from netplan.cni.existing_config import texts
 from netplan.host.links import HOSTS, Link
-from netplan.problems import ProblemError, errors
+from netplan.problems import ProblemError, counted, errors
 from netplan.stack import parse_size
 
 _UNIT = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@ -]{0,80}\Z")
@@ -60,7 +60,7 @@ def command(
             emit_json({"host": configurator, "files": rows, "commands": commands})
             return
         if to is not None:
-            note(f"{to}: {len(files)} files and STEPS.md")
+            note(f"{to}: {counted(len(files), 'file')} and STEPS.md")
             return
         for path, body in files.items():
             emit(f"# {path}")

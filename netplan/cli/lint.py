@@ -12,7 +12,7 @@ from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.inputs.inventory import Host
 from netplan.inputs.variable_names import VARIABLES
-from netplan.problems import printable, quoted
+from netplan.problems import counted, printable, quoted
 
 
 @click.command(
@@ -36,8 +36,8 @@ def command(plan: Path, verbose: bool, json_: bool) -> None:
             if host["not_read"]:
                 emit(printable(f"  not read: {', '.join(host['not_read'])}"))
         report(made.warnings)
-        warned = f", {len(made.warnings)} warnings" if made.warnings else ""
-        emit(f"{plan}: ok, {len(made.plan.nodes)} nodes, pod MTU {made.plan.pod_mtu}{warned}")
+        warned = f", {counted(len(made.warnings), 'warning')}" if made.warnings else ""
+        emit(f"{plan}: ok, {counted(len(made.plan.nodes), 'node')}, pod MTU {made.plan.pod_mtu}{warned}")
 
 
 def what_was_read(host: Host) -> dict[str, Any]:

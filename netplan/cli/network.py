@@ -16,7 +16,7 @@ from netplan.cni.adapter import CniRequest
 from netplan.cni.existing_config import texts
 from netplan.cni.policies import Baseline
 from netplan.cni.render import NetworkPlan, adapter, clamp_to_limit, request_for, request_for_stack
-from netplan.problems import ProblemError, errors
+from netplan.problems import ProblemError, counted, errors
 from netplan.stack import parse as parse_stack
 from netplan.stack import parse_size
 
@@ -78,13 +78,13 @@ def command(
             return
         report(warnings)
         if to is not None:
-            note(f"{to}: {len(artifacts)} files and STEPS.md; pod MTU {request.pod_mtu}")
+            note(f"{to}: {counted(len(artifacts), 'file')} and STEPS.md; pod MTU {request.pod_mtu}")
             return
         for artifact in artifacts:
             emit(f"# {artifact.path}  ({artifact.patch}{' ' + artifact.target if artifact.target else ''})")
             emit(artifact.text.rstrip("\n"))
         for line in network.steps_page():
-            emit(f"# {line}" if line else "#")
+            emit(f"# {line.removeprefix('# ')}".rstrip())
 
 
 def _list(json_: bool) -> None:

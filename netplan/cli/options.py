@@ -12,6 +12,9 @@ from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+HTML = click.option(
+    "--html", "page_file", type=click.Path(path_type=Path), help="Write a page for a browser, too, without scripts."
+)
 PLAN = click.argument("plan", type=click.Path(path_type=Path), default="plan.yaml")
 JSON = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 

@@ -14,6 +14,7 @@ from netplan.explain.text import ledger_table
 from netplan.plan.classes import PairClass
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
+from netplan.problems import counted
 
 MAX_PAIRS_SHOWN = 24
 CLASSES = ("class", ">pairs", ">link", ">NAT-T", ">inner", ">outer", "ESP proposals")
@@ -42,9 +43,11 @@ def describe(plan: Plan) -> list[str]:
     limiting = plan.limiting
     worst = limiting.worst
     overlay = plan.file.overlay
+    pairs = sum(c.pairs for c in plan.classes)
     lines = [
-        f"cluster {plan.file.name}: {len(plan.nodes)} nodes, {sum(c.pairs for c in plan.classes)} pairs, "
-        f"{overlay.type}{f' port {overlay.udp_port}' if overlay.udp_port else ''} over {plan.file.underlay.family}",
+        f"cluster {plan.file.name}: {counted(len(plan.nodes), 'node')}, {counted(pairs, 'pair')}, "
+        f"{_network(plan)}{overlay.type}{f' port {overlay.udp_port}' if overlay.udp_port else ''} "
+        f"over {plan.file.underlay.family}",
         "",
         f"pod MTU {plan.pod_mtu}   set by class {limiting.name}: link {limiting.link_mtu} "
         f"({limiting.limited_by}), {worst.proposal.text}",
@@ -72,6 +75,11 @@ def describe(plan: Plan) -> list[str]:
     if len(plan.nodes) > MAX_PAIRS_SHOWN:
         lines.append(f"... and {len(plan.nodes) - MAX_PAIRS_SHOWN} more (--json has all)")
     return lines
+
+
+def _network(plan: Plan) -> str:
+    """Return whose overlay it is; nothing for our own."""
+    return f"{plan.file.cni.plugin}'s " if plan.file.overlay_facts is not None else ""
 
 
 def _class(plan: Plan, c: PairClass) -> tuple[object, ...]:

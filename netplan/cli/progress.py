@@ -6,6 +6,7 @@ import time
 
 from netplan.agent import phase_table
 from netplan.cli.output import note
+from netplan.problems import counted
 from netplan.rollout.record.events import (
     AwaitingConfirm,
     Event,
@@ -44,7 +45,7 @@ class Lines:
         if isinstance(event, RunStarted):
             self._width = max(len(name) for name in event.nodes.values())
             if event.verb in ("apply", "try", "confirm", "resume", "revert"):
-                note(f"{event.verb} {event.transaction}: cluster {event.cluster}, {len(event.nodes)} nodes")
+                note(f"{event.verb} {event.transaction}: cluster {event.cluster}, {counted(len(event.nodes), 'node')}")
         elif isinstance(event, Paced):
             note(
                 f"a round trip takes up to {event.trip_s:g} s, the work on a node {event.work_s:g} s more: nodes roll "

@@ -12,6 +12,7 @@ from netplan.bundle import write
 from netplan.bundle.parallel import MANY
 from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
+from netplan.problems import counted
 
 
 @click.command(
@@ -44,5 +45,9 @@ def command(plan: Path, directory: Path, json_: bool) -> None:
             emit_json({"bundle": str(directory), "digest": written.digest, "files": files}, made.warnings)
             return
         report(made.warnings)
-        emit(f"{directory}: {files} files for {hosts} nodes, digest {written.digest[:16]}")
-        emit(f"read {directory}/REVIEW.md, then: ipsecplan apply {directory}")
+        emit(f"{directory}: {counted(files, 'file')} for {counted(hosts, 'node')}, digest {written.digest[:16]}")
+        first = made.plan.file.overlay_facts is not None and any(
+            file["path"] == "cluster/STEPS.md" for file in written.manifest["files"]
+        )
+        steps = f"take the steps of {directory}/cluster/STEPS.md, " if first else ""
+        emit(f"read {directory}/REVIEW.md, {steps}then: ipsecplan apply {directory}")

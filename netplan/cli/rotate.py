@@ -11,7 +11,7 @@ from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR, YES
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
-from netplan.problems import Problem, ProblemError
+from netplan.problems import Problem, ProblemError, counted
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.verbs.rotate import rotate
 
@@ -70,4 +70,5 @@ def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_di
 
 def _question(outcome: Outcome, what: str) -> str:
     new = "pre-shared keys" if what == "psk" else "private keys and certificates"
-    return f"{outcome.changes} nodes get new {new}; live SAs are not touched."
+    get = "gets" if outcome.changes == 1 else "get"
+    return f"{counted(outcome.changes, 'node')} {get} new {new}; live SAs are not touched."

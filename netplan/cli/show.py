@@ -9,7 +9,7 @@ import click
 from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.cli.table import table_lines
-from netplan.problems import Problem, ProblemError, closest
+from netplan.problems import Problem, ProblemError, closest, counted
 from netplan.rollout.record.history import Past, Phase, matching, past
 from netplan.rollout.record.journal import state_root
 
@@ -43,7 +43,7 @@ def command(transaction: str, state_dir: str | None, json_: bool) -> None:
 
 def lines(one: Past) -> list[str]:
     """Return one transaction for people."""
-    text = [f"{one.transaction}  cluster {one.cluster}  bundle {one.digest[:12]}  {len(one.nodes)} nodes"]
+    text = [f"{one.transaction}  cluster {one.cluster}  bundle {one.digest[:12]}  {counted(len(one.nodes), 'node')}"]
     for run in one.runs:
         until = f" until {run.until}" if run.outcome == "awaiting-confirm" else ""
         text += ["", f"{run.verb} at {run.at}: {run.outcome}{until}"]

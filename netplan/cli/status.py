@@ -17,7 +17,7 @@ from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json_of_many, note, report
 from netplan.cli.session import opened
 from netplan.cli.watch import watch
-from netplan.problems import ExitCode, Problem, errors, printable
+from netplan.problems import ExitCode, Problem, counted, errors, printable
 from netplan.rollout.nodes import replaced
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.record.at_work import Holder
@@ -212,7 +212,8 @@ def lines(name: str, node: Status) -> list[str]:
     pods = sorted({pod["mtu"] for pod in mtu["pods"]})
     out = [
         f"{name}: {said}",
-        f"  MTU    {devices}, bridge {mtu['bridge'] or 'missing'}, {len(mtu['pods'])} pods {' '.join(map(str, pods))}",
+        f"  MTU    {devices}, bridge {mtu['bridge'] or 'missing'}, {counted(len(mtu['pods']), 'pod')} "
+        f"{' '.join(map(str, pods))}",
         f"  IPsec  {node['ike_sas']} IKE_SAs, {node['states']} kernel states, {node['policies']} policies, "
         f"{node['traps']} traps, {node['connections']} connections",
         f"  guard  {node['guard']['mode']}"

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from netplan.files import write_atomic
 from netplan.problems import Location, fail, printable
 from netplan.refusals import refusals
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page or report to a file, whole or not at all. Raises ProblemError."""
+    with refusals(path, "written"):
+        write_atomic(path, text.encode(), 0o644)
 
 
 def write_steps(directory: Path, files: Mapping[str, str], lines: Iterable[str]) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.options import BUNDLE, EXCLUDE, INVENTORY, JSON, STATE_DIR
+from netplan.cli.options import BUNDLE, EXCLUDE, HTML, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
-from netplan.files import write_atomic
+from netplan.cli.steps import write_page
 from netplan.problems import ExitCode
-from netplan.refusals import refusals
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.measure import measure
 from netplan.verify.junit import junit
+from netplan.verify.page import page
 
 
 @click.command(
@@ -35,6 +35,7 @@ from netplan.verify.junit import junit
     help="Only pairs with unmanaged peers, which can't be asked: what our nodes send them, and the answers to it.",
 )
 @click.option("--junit", "report_file", type=click.Path(path_type=Path), help="Write the verdict as JUnit XML.")
+@HTML
 @JSON
 def command(
     bundle: Path,
@@ -43,6 +44,7 @@ def command(
     exclude: str,
     from_our_side: bool,
     report_file: Path | None,
+    page_file: Path | None,
     json_: bool,
 ) -> None:
     """Measure every pair of BUNDLE's nodes in both directions; exit 5 when something is not as planned.
@@ -67,8 +69,20 @@ def command(
         ) as engine,
     ):
         outcome = measure(engine, "verify", note)
+    seconds = time.monotonic() - begin
+    if page_file:
+        with as_json(json_):
+            text = page(
+                outcome.verdict,
+                cluster=engine.cluster,
+                digest=engine.digest,
+                at=at,
+                seconds=seconds,
+                problems=outcome.problems,
+                left_out=outcome.left_out,
+            )
+            write_page(page_file, text)
     if report_file:
-        seconds = time.monotonic() - begin
         text = junit(
             outcome.verdict,
             cluster=engine.cluster,
@@ -78,7 +92,7 @@ def command(
             left_out=outcome.left_out,
         )
         with as_json(json_):
-            _write(report_file, text)
+            write_page(report_file, text)
     if json_:
         verdict = outcome.verdict.as_json() if outcome.verdict else None
         document = {**verdict, "ok": outcome.exit_code == 0, "left_out": outcome.left_out} if verdict else None
@@ -99,8 +113,3 @@ def command(
             far = sorted({pair.destination for pair in outcome.verdict.pairs})
             emit(f"from our side alone: what {', '.join(far)} would begin by itself was not measured")
     leave(outcome.exit_code)
-
-
-def _write(path: Path, text: str) -> None:
-    with refusals(path, "written"):
-        write_atomic(path, text.encode(), 0o644)

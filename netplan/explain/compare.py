@@ -157,7 +157,9 @@ def table(rows: list[Row]) -> list[str]:
     worst = min(rows, key=lambda row: row.solution.inner_mtu)
     lines += ["", f"  safe for all of them: {worst.solution.inner_mtu} ({worst.label})"]
     lines += ["", *chart(rows, width)]
-    lines += ["", f"  full packets a second, and time to 2^32 of them at {', '.join(map(str, RATES))} Gbit/s"]
+    lines += ["", "  full packets a second, and time to 2^32 of them, at"]
+    rates = "  ".join(f"{f'{rate} Gbit/s':>16}" for rate in RATES)
+    lines.append(f"  {'':<{width}}  {rates}")
     for row in rows:
         cells = "  ".join(f"{row.packets(rate):>9,.0f} {_span(row.wrap(rate)):>6}" for rate in RATES)
         lines.append(f"  {row.label:<{width}}  {cells}")
@@ -206,5 +208,6 @@ def _unfit(item: str, message: str, start: int, width: int, hint: str | None) ->
     from netplan.problems import Location, fail
 
     more = "--compare takes ESP proposals, overlays such as geneve:8, ip4, ip6, nat-t, or whole stacks"
+    joint = " " if hint and hint.endswith("?") else "; "
     location = Location(column=start + 1, width=max(1, width), source=item)
-    fail("IPP107", f"--compare {item}: {message}", location=location, hint=f"{hint} {more}" if hint else more)
+    fail("IPP107", f"--compare {item}: {message}", location=location, hint=f"{hint}{joint}{more}" if hint else more)

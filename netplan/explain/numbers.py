@@ -22,6 +22,23 @@ PLAIN = (
     *("ip4/udp/geneve:8/eth/ip4", "ip6/udp/geneve:8/eth/ip4", "ip4/udp/wireguard/ip4", "ip6/udp/wireguard/ip4"),
     *("pppoe/ip4", "macsec/ip4", "ip4/stt/eth/ip4"),
 )
+# asked for most, so named first
+WELL_KNOWN = ("calico", "cilium", "flannel", "k3s", "rke2", "antrea", "kube-ovn", "ovn-kubernetes", "docker")
+# numbers that everybody has heard, and that are an overhead rather than a size
+KNOWN: dict[int, tuple[str, ...]] = {
+    50: (
+        "overhead of VXLAN over IPv4: IP 20, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348 5); 70 over IPv6",
+        "overhead of Geneve without options over IPv4: the same sum (RFC 8926 3.4)",
+    ),
+    58: ("overhead of Geneve with 8 bytes of options over IPv4, as OVN sends it",),
+    60: ("overhead of WireGuard over IPv4: IP 20, UDP 8, WireGuard 32; 80 over IPv6",),
+    70: ("overhead of VXLAN over IPv6: IP 40, UDP 8, VXLAN 8, inner Ethernet 14 (RFC 7348 5)",),
+    77: (
+        "what Cilium and flannel subtract for IPsec whatever the packet is; no packet has this overhead at every size",
+        "ESP pads in steps, so the true overhead depends on the size: calc STACK --explain shows the step",
+    ),
+    80: ("overhead of WireGuard over IPv6: IP 40, UDP 8, WireGuard 32; also what is subtracted where IPv6 may be",),
+}
 LINKS = tuple(sorted({underlay.mtu for underlay in UNDERLAYS.values()}))
 
 
@@ -42,15 +59,18 @@ def packets_of(size: int, link: int | None = None) -> list[tuple[int, str]]:
 def number(size: int, link: int | None = None) -> list[str]:
     """Return what is known of a number: as a link MTU, as an inner MTU, as somebody's setting."""
     lines = [f"{size}"]
+    lines += [f"  {line}" for line in KNOWN.get(size, ())]
+    said = [c for c in CLAIMS if c.value(link or c.link) == size]
+    said.sort(key=lambda c: WELL_KNOWN.index(c.system) if c.system in WELL_KNOWN else len(WELL_KNOWN))
+    for claim in said:
+        lines.append(
+            f"  {claim.measure.upper()} by {claim.system} on {link or claim.link}: {claim.when} ({claim.source})"
+        )
     lines += [f"  link MTU of {underlay.line()}" for underlay in UNDERLAYS.values() if underlay.mtu == size]
     found = packets_of(size, link)
     lines += [f"  largest inner packet of {text} on a link of {at}" for at, text in found[:MOST]]
     if len(found) > MOST:
         lines.append(f"  and of {len(found) - MOST} more; give --mtu to see those of one link")
-    for claim in CLAIMS:
-        at = link or claim.link
-        if claim.value(at) == size:
-            lines.append(f"  {claim.measure.upper()} by {claim.system} on {at}: {claim.when} ({claim.source})")
     if len(lines) == 1:
         lines.append("  no usual packet has this size; give the stack: ipsecplan calc STACK --mtu N --explain")
     return lines

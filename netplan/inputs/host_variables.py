@@ -195,6 +195,10 @@ class _Reader:
         if text is None:
             self.absent("pod_cidr", "no pod_cidr", "pod_cidr: the node's pod subnet, such as 10.244.1.0/24")
             return None
+        if isinstance(text, list) or (isinstance(text, str) and "," in text):
+            said = f"pod_cidr {quoted(text)} are several subnets; one is supported"
+            self.wrong("IPP304", said, "pod_cidr", "name the subnet that the pods of this node have in the overlay")
+            return None
         try:
             network = addresses.subnet(str(text))
         except ValueError as error:

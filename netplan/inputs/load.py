@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,15 @@ class LoadedPlan:
     path: Path
 
 
+class ShapeError(ProblemError):
+    """A plan file of the wrong shape. ``sound``: the plan without what is wrong, where the rest is a plan; ``lost``:
+    the paths of what was taken from it."""
+
+    def __init__(self, problems: list[Problem], sound: LoadedPlan | None, lost: frozenset[Key]) -> None:
+        super().__init__(problems)
+        self.sound, self.lost = sound, lost
+
+
 def load(path: Path) -> LoadedPlan:
     """Read and type a plan file. Raises ProblemError with every shape error found."""
     wanted("plan", path)
@@ -49,14 +60,35 @@ def load(path: Path) -> LoadedPlan:
 
 
 def load_source(found: Source, path: Path) -> LoadedPlan:
-    """Type what was parsed, of a file or a draft; ``path`` is where it lies. Raises ProblemError like ``load``."""
+    """Type what was parsed, of a file or a draft; ``path`` is where it lies. Raises ProblemError like ``load``.
+
+    Where the text is a mapping, that is a ShapeError.
+    """
     if not isinstance(found.data, dict):
         raise ProblemError(found.problem("IPP206", "expected a mapping (key: value lines) at the top"))
     try:
         plan = PlanFile.model_validate(found.data)
     except ValidationError as error:
-        raise ProblemError(list(_problems(error, found))) from None
+        wrong = [tuple(item["loc"]) for item in error.errors(include_url=False)]
+        raise ShapeError(list(_problems(error, found)), _sound(found, path, wrong), frozenset(wrong)) from None
     return LoadedPlan(plan, found, path)
+
+
+def _sound(found: Source, path: Path, wrong: Iterable[Key]) -> LoadedPlan | None:
+    """Return the plan without the values that are wrong, None where that is no plan: what has no default is missing."""
+    data = copy.deepcopy(found.data)
+    for at in wrong:
+        # a whole list, for one wrong entry: what is left of it would stand elsewhere
+        named = list(itertools.takewhile(lambda step: isinstance(step, str), at))
+        if not named:
+            return None
+        inner = lookup(data, tuple(named[:-1]))
+        if isinstance(inner, dict):
+            inner.pop(named[-1], None)
+    try:
+        return LoadedPlan(PlanFile.model_validate(data), found, path)
+    except ValidationError:
+        return None
 
 
 def _problems(error: ValidationError, found: Source) -> Iterable[Problem]:

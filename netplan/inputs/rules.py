@@ -18,6 +18,7 @@ from netplan.model.proposals.profiles import PROFILES
 from netplan.model.topology import rules
 from netplan.problems import Problem, ProblemError, closest, quoted
 from netplan.stack import parse
+from netplan.stack.transforms import usual_name
 
 _DEVICE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")
 
@@ -203,11 +204,13 @@ def _proposals(loaded: LoadedPlan) -> Iterator[Problem]:
 def _esp(loaded: LoadedPlan, text: str, at: Key) -> Iterator[Problem]:
     proposal = esp_proposal(text)
     if proposal is None:
+        near = usual_name(text)
+        such = "an AEAD such as aes256gcm16-x25519, or cipher-integrity such as aes256-sha256-x25519"
         yield loaded.source.problem(
             "IPP403",
             f"{quoted(text)} is not an ESP proposal",
             at,
-            hint="an AEAD such as aes256gcm16-x25519, or cipher-integrity such as aes256-sha256-x25519",
+            hint=f"did you mean {near}?" if near and esp_proposal(near) else such,
         )
         return
     if proposal.unknown:

@@ -16,7 +16,7 @@ from netplan.model.planfile import SECOND, PlanFile
 from netplan.model.proposals import EspProposal, IkeProposal
 from netplan.model.proposals.capabilities import Capabilities
 from netplan.model.topology import Roles, esp_of, ike_of, offer, protected, roles
-from netplan.problems import Problem, ProblemError, quoted
+from netplan.problems import Problem, ProblemError, in_order, quoted
 
 Typing = Callable[[HostContext, Inventory], TypedHosts]
 
@@ -30,7 +30,7 @@ def nodes(plan: PlanFile, inventory: Inventory, typing: Typing = read_hosts) -> 
     found = typed.nodes(plan.underlay.mtu)
     problems = [*typed.problems, *_broken(plan, inventory, found)]
     if problems:
-        raise ProblemError(problems)
+        raise ProblemError(in_order(problems))
     return found
 
 

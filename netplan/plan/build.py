@@ -8,7 +8,7 @@ only one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +23,7 @@ from netplan.plan.types import Plan
 from netplan.stack import parse, solve
 
 Family = Literal["ipv4", "ipv6"]
+NAMED = 4  # hosts that are named in what limits a class
 
 
 class _ClassKey(NamedTuple):
@@ -35,11 +36,12 @@ class _ClassKey(NamedTuple):
 
 @dataclass(slots=True)
 class _KindPairs:
-    """Pairs of host kinds, by class: ``key_of`` each two kinds, ``count`` of host pairs, ``limited_by`` what."""
+    """Pairs of host kinds, by class: ``key_of`` each two kinds, ``count`` of host pairs, ``narrow`` the kinds of hosts
+    and the paths that limit them."""
 
     key_of: dict[tuple[HostKind, HostKind], _ClassKey] = field(default_factory=dict)
     count: Counter[_ClassKey] = field(default_factory=Counter)
-    limited_by: dict[_ClassKey, str] = field(default_factory=dict)
+    narrow: dict[_ClassKey, dict[HostKind | str, None]] = field(default_factory=dict)
 
 
 def make_plan(file: PlanFile, nodes: tuple[Node, ...], existing: Mapping[str, str] | None = None) -> Plan:
@@ -64,7 +66,7 @@ def _fabric(
     """Compute one network; its MTU is safe for all ``families``, and packets between hosts are of the first."""
     kinds = _group_hosts(file, paths, nodes)
     pairs = _pair_kinds(file, paths, Counter(kinds.values()))
-    classes = _size_classes(file, families, pairs)
+    classes = _size_classes(file, families, pairs, _Limits(nodes, kinds))
     return Fabric(
         name=name,
         family=families[0],
@@ -108,12 +110,12 @@ def _pair_kinds(file: PlanFile, paths: Sequence[PathRule], counts: Counter[HostK
             number = counts[one] * (counts[one] - 1) // 2 if one == other else counts[one] * counts[other]
             if not number:
                 continue
-            mtu, limit = _link(paths, one, other)
+            mtu, limits = _link(paths, one, other)
             agreed = everyone or _offer(file, one, other)
             key = _ClassKey(mtu, agreed.protected and _nat_t(file, one, other), agreed)
             found.key_of[one, other] = found.key_of[other, one] = key
             found.count[key] += number
-            found.limited_by.setdefault(key, limit)
+            found.narrow.setdefault(key, {}).update(dict.fromkeys(limits))
     return found
 
 
@@ -121,7 +123,31 @@ def _order(kind: HostKind) -> tuple[Any, ...]:
     return (*kind[:2], sorted(kind.path_ends), sorted(kind.topology_ends), repr(kind.capabilities), kind.managed)
 
 
-def _size_classes(file: PlanFile, families: tuple[Family, ...], pairs: _KindPairs) -> dict[_ClassKey, PairClass]:
+class _Limits:
+    """What limits a class, in words that name the hosts or the path."""
+
+    def __init__(self, nodes: tuple[Node, ...], kinds: Mapping[str, HostKind]) -> None:
+        self._hosts = len(nodes)
+        self._names: dict[HostKind, list[str]] = {}
+        for node in nodes:
+            self._names.setdefault(kinds[node.id], []).append(node.name)
+
+    def of(self, narrow: Iterable[HostKind | str]) -> str:
+        """Return the words for kinds of hosts with a narrow link, and for paths (which are words already)."""
+        paths = [limit for limit in narrow if isinstance(limit, str)]
+        kinds = [self._names[limit] for limit in narrow if not isinstance(limit, str)]
+        number = sum(map(len, kinds))
+        if number == self._hosts and not paths:
+            return "the link of every host"
+        first = sorted(name for names in kinds for name in names[:NAMED])[:NAMED]
+        more = f" and {number - NAMED} more" if number > NAMED else ""
+        hosts = [f"{number} of {self._hosts} hosts: {', '.join(first)}{more}"] if kinds else []
+        return "; ".join([*hosts, *paths])
+
+
+def _size_classes(
+    file: PlanFile, families: tuple[Family, ...], pairs: _KindPairs, limits: _Limits
+) -> dict[_ClassKey, PairClass]:
     """Return the classes with their solved packets, the largest link first."""
     classes: dict[_ClassKey, PairClass] = {}
     ordered = sorted(pairs.count, key=lambda k: (-k.link_mtu, k.nat_t, not k.offer.protected, k.offer))
@@ -132,7 +158,7 @@ def _size_classes(file: PlanFile, families: tuple[Family, ...], pairs: _KindPair
             link_mtu=key.link_mtu,
             nat_t=key.nat_t,
             pairs=pairs.count[key],
-            limited_by=pairs.limited_by[key],
+            limited_by=limits.of(pairs.narrow[key]),
             sized=tuple(_size(file, families, proposal, key) for proposal in proposals),
             offer=key.offer,
         )
@@ -166,14 +192,14 @@ def _offer(file: PlanFile, one: HostKind, other: HostKind) -> Offer:
     return offer(file, one.capabilities, other.capabilities)
 
 
-def _link(paths: Sequence[PathRule], one: HostKind, other: HostKind) -> tuple[int, str]:
-    """The IP MTU between two kinds in bytes, and what sets it."""
+def _link(paths: Sequence[PathRule], one: HostKind, other: HostKind) -> tuple[int, Sequence[HostKind | str]]:
+    """The IP MTU between two kinds in bytes, and what sets it: the kinds with that link, or a path in words."""
     best = min(one.link_mtu, other.link_mtu)
-    why = "the link of every host" if one.link_mtu == other.link_mtu else f"the slower host's link of {best}"
+    limits: Sequence[HostKind | str] = [kind for kind in (one, other) if kind.link_mtu == best]
     for index, rule in enumerate(paths):
         if rule.mtu < best and joined(index, one.path_ends, other.path_ends):
-            best, why = rule.mtu, f"the path {rule.between[0]} - {rule.between[1]}"
-    return best, why
+            best, limits = rule.mtu, [f"the path {rule.between[0]} - {rule.between[1]}"]
+    return best, limits
 
 
 def _nat_t(file: PlanFile, one: HostKind, other: HostKind) -> bool:

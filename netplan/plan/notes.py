@@ -6,6 +6,7 @@ from netplan.explain.advice import advice
 from netplan.plan import lives
 from netplan.plan.fabric import Fabric
 from netplan.plan.types import Plan
+from netplan.problems import counted
 
 
 def consequences(plan: Plan) -> list[str]:
@@ -93,7 +94,7 @@ def _networks(plan: Plan) -> list[str]:
 def _downgrades(plan: Plan) -> list[str]:
     if plan.file.ipsec.topology.shape == "trap-any":  # one list for all
         return [f"all pairs: {reason}" for reason in plan.classes[0].offer.downgrades]
-    return [f"{c.name} ({c.pairs} pairs): {reason}" for c in plan.classes for reason in c.offer.downgrades]
+    return [f"{c.name} ({counted(c.pairs, 'pair')}): {reason}" for c in plan.classes for reason in c.offer.downgrades]
 
 
 def _cni_limit(plan: Plan) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from netplan.agent.protocol.node_json import NodeJson
 from netplan.agent.protocol.reply import Status
-from netplan.problems import printable
+from netplan.problems import counted, printable
 
 SHOWN = 6  # names in a line
 SHOWN_FILES = 30  # lines about files; `diff --live` shows all
@@ -45,7 +45,7 @@ class ChangeSummary:
         return f"pod MTU {to}{', as it is' if self.before else ', new'}{later}"
 
     def _ipsec(self) -> str:
-        return f"{self.pairs} pairs, ESP {' or '.join(self.esp)}, {self.mode.lower()} mode"
+        return f"{counted(self.pairs, 'pair')}, ESP {' or '.join(self.esp)}, {self.mode.lower()} mode"
 
     def _traffic(self) -> list[str]:
         words = {
@@ -60,7 +60,9 @@ class ChangeSummary:
         found = [f"  {said}   ({_some(nodes)})" for said, nodes in self.files.items()]
         more = len(found) - SHOWN_FILES
         rest = [f"  and {more} more: `ipsecplan diff --live BUNDLE`"] if more > 0 else []
-        return [f"{len(found)} files differ from the bundle:", *found[:SHOWN_FILES], *rest] if found else []
+        differ = "differs" if len(found) == 1 else "differ"
+        head = f"{counted(len(found), 'file')} {differ} from the bundle:"
+        return [head, *found[:SHOWN_FILES], *rest] if found else []
 
 
 def _some(names: Sequence[str]) -> str:

@@ -72,7 +72,9 @@ def unknown(name: str, previous: str, fits: tuple[str, ...], spot: Spot) -> Prob
     from netplan.problems import closest, quoted
 
     hint = _ADVICE.get(name)
-    if hint is None:
+    if name.isascii() and name.isdigit() and not previous:
+        hint = f"a link MTU goes into an option: ipsecplan calc ip4/esp:aes256gcm16/ip4 --mtu {name[:5]}"
+    elif hint is None:
         # a near word that fits here is a better guess than a nearer one that doesn't
         near = closest(name, fits) or closest(name, [*HEADERS, "esp", "ah", *MACROS])
         hint = f"did you mean {near}?" if near else None
@@ -85,7 +87,11 @@ def misfit(name: str, previous: str, fits: tuple[str, ...], spot: Spot) -> Probl
     if name == "ah" and previous == "udp":
         hint = "AH covers the IP addresses, so it can't pass a NAT and has no UDP form; use esp"
     elif previous in ("", "eth", "vlan", "qinq") and name not in STARTS:
-        hint = f"begin with the IP header: ip4/{name}"
+        inner = "eth/ip4" if name in _FRAMES_ONLY or name == "geneve" else "ip4"
+        outer = "ip4/udp" if name in HEADERS["udp"].carries and name not in HEADERS["ip4"].carries else "ip4"
+        hint = f"begin with the IP header: {outer}/{name}/{inner}"
+        if name in ("udp", "esp", "ah"):  # what they carry may be anything
+            hint = f"begin with the IP header: ip4/{name}"
     elif "udp" in fits and name in HEADERS["udp"].carries:
         hint = f"{name} travels in UDP: {previous}/udp/{name}"
     elif previous in _FRAMES_ONLY and name in HEADERS["eth"].carries:

@@ -183,6 +183,9 @@ def parse_size(text: str, what: str) -> int:
     if not (word.isascii() and word.isdigit()) or len(word) > 9:
         from netplan.problems import quoted
 
+        number = word.removeprefix("-")
+        if number.isascii() and number.isdigit():
+            raise _problem("IPP106", f"{what} {quoted(text)} is out of range: above 0, at most {MAX_PACKET}", None)
         raise _problem("IPP106", f"{what} {quoted(text)} is not a whole number", "write plain digits, such as 1500")
     return int(word)
 

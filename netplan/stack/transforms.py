@@ -176,9 +176,16 @@ def sizeless(word: str) -> bool:
 def esp_transform(proposal: str) -> Transform:
     """Return what an ESP proposal such as ``aes256gcm16-x25519-esn`` or ``aes128-sha256`` costs.
 
-    Raises :class:`UnknownAlgorithm` for an unknown keyword, two of a kind, or neither.
+    ``aes-256-gcm`` and the like are understood, see :func:`usual_name`. Raises :class:`UnknownAlgorithm` for an unknown
+    keyword, two of a kind, or neither.
     """
-    cipher_name, integrity = _sort(proposal, "ESP")
+    try:
+        cipher_name, integrity = _sort(proposal, "ESP")
+    except UnknownAlgorithm:
+        known = usual_name(proposal)
+        if known is None:
+            raise
+        return esp_transform(known)
     if cipher_name is None:
         raise UnknownAlgorithm(
             "ESP needs an encryption algorithm",
@@ -202,6 +209,10 @@ def esp_transform(proposal: str) -> Transform:
         if not cipher.encrypts:
             raise UnknownAlgorithm("null without integrity protects nothing", 0, len(proposal), "write null-sha256")
         notes.append(f"{cipher_name} without integrity: anyone on the path can change packets; add -sha256")
+    if cipher.block == SMALL_BLOCK:
+        notes.append(f"{cipher_name} has blocks of 64 bits, which a plan refuses (RFC 8221 5)")
+    if integrity and integrity.startswith("md5"):
+        notes.append(f"{integrity} is broken, and a plan refuses it (RFC 8221 6)")
     if not cipher.linux:
         notes.append(f"Linux has no ESP transform for {cipher_name}")
     return Transform(
@@ -214,6 +225,27 @@ def esp_transform(proposal: str) -> Transform:
         encrypts=cipher.encrypts,
         notes=tuple(notes),
     )
+
+
+_OTHER_NAMES = (
+    # aes-256-gcm, AES_256_GCM_16, aes256-gcm, with what follows the cipher
+    (r"aes[-_]?(128|192|256)[-_]?(gcm|ccm)[-_]?(8|12|16)?((?:-.+)?)", r"aes\g<1>\g<2>{icv}\g<4>"),
+    (r"aes[-_]?(gcm|ccm)[-_]?(?:16)?[-_](128|192|256)((?:-.+)?)", r"aes\g<2>\g<1>16\g<3>"),
+    (r"chacha20[-_]?poly1305((?:-.+)?)", r"chacha20poly1305\g<1>"),
+)
+
+
+def usual_name(proposal: str) -> str | None:
+    """Return strongSwan's keyword for a proposal as OpenSSL, TLS or RFCs write it; None where it is another."""
+    import re
+
+    for pattern, keyword in _OTHER_NAMES:
+        match = re.fullmatch(pattern, proposal.strip().lower())
+        if match:
+            icv = (match[3] or "16") if "{icv}" in keyword else ""
+            made = match.expand(keyword.replace("{icv}", icv))
+            return made if made != proposal else None
+    return None
 
 
 def ah_transform(proposal: str) -> Transform:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jinja2 import PackageLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
+from markupsafe import Markup
 
 
 @functools.cache
@@ -29,6 +30,25 @@ def render(template: str, filters: dict[str, Callable[[Any], str]] | None = None
     """Render ``templates/<template>``; ``filters`` are the quoting functions of the format at hand."""
     env = _with_filters(tuple(filters.items())) if filters else environment()
     return env.get_template(template).render(**context)
+
+
+def render_html(template: str, **context: Any) -> str:
+    """Render ``templates/<template>`` as HTML or SVG: every value is escaped, and what is not to be seen replaced."""
+    return _html().get_template(template).render(**context)
+
+
+@functools.cache
+def _html() -> SandboxedEnvironment:
+    env = environment().overlay(autoescape=True)
+    env.finalize = _seen
+    return env
+
+
+def _seen(value: object) -> object:
+    """Return a value of a page as it is printed: control and direction characters of a text become a replacement."""
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
+        return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in value)
+    return value
 
 
 @functools.cache

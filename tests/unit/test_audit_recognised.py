@@ -33,7 +33,9 @@ def test_what_is_not_read_is_named_with_what_to_send(name: str) -> None:
     text, what = NOT_READ[name]
     outcome = audit([Text(f"{name}.txt", text)], Given())
     (skipped,) = outcome.skipped
-    assert "it looks like" in skipped.reason and what in skipped.reason and "; send " in skipped.reason
+    assert "it looks like" in skipped.reason
+    assert what in skipped.reason
+    assert "; send " in skipped.reason
     assert not outcome.verdicts
 
 

@@ -86,7 +86,7 @@ def test_what_is_no_bundle(verb: list[str], place: Path, capsys: pytest.CaptureF
         "bundle/REVIEW.md": "this is a part of a bundle; a bundle",
         "bundle/nodes": "this is a part of a bundle",
         "loop": "",
-        "nowhere": "no bundle here",
+        "nowhere": "no such file or directory",
         "plan.yaml/x": "",
         "n" * 300: "File name too long",
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from netplan.bundle.reader import Bundle
 from netplan.inputs.path_kinds import newer_plan, plan_digest
 from netplan.model.planfile import PlanFile
+from netplan.problems import counted
 
 COUNTED = 100  # nodes; of a larger bundle the pairs are not counted, which takes seconds
 
@@ -20,7 +21,7 @@ def about(bundle: Bundle) -> list[str]:
     esp = list(dict.fromkeys(name for node in nodes for name in node["esp"]["negotiated"]))
     pairs = len({peer["pair"] for node in nodes for peer in node["peers"]})
     words = [f"pod MTU {nodes[0]['mtu']['pod']}", " or ".join(esp), f"{nodes[0]['esp']['mode'].lower()} mode"]
-    return [", ".join(words + ([f"{pairs} pairs"] if len(ids) <= COUNTED else []))]
+    return [", ".join(words + ([counted(pairs, "pair")] if len(ids) <= COUNTED else []))]
 
 
 def unlike_plan(bundle: Bundle, plan: PlanFile | None, path: Path | None) -> list[str]:

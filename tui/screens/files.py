@@ -15,7 +15,7 @@ from textual.worker import get_current_worker
 
 from netplan.bundle import write
 from netplan.inputs.path_kinds import MANIFEST
-from netplan.problems import ProblemError, printable
+from netplan.problems import ProblemError, counted, printable
 from tui.dialogs.ask import AskScreen
 from tui.dialogs.prompt import PromptScreen
 from tui.draw import file_tree
@@ -290,7 +290,9 @@ class FilesScreen(PlannerScreen):
         except OSError as error:
             self.app.call_from_thread(self.notify, f"{self.planner.bundle}: {error.strerror}", severity="error")
         else:
-            text = f"{written.directory}: {len(written.manifest['files'])} files, digest {written.digest[:16]}"
+            text = (
+                f"{written.directory}: {counted(len(written.manifest['files']), 'file')}, digest {written.digest[:16]}"
+            )
             self.app.call_from_thread(self.notify, text, markup=False)
         self.app.call_from_thread(self.show, self.planner.desk.checked)
 
