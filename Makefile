@@ -58,6 +58,7 @@ check: $(VENV)/.dev ## every commit: format, lint, spelling, types, import contr
 
 .fast:
 	$(PYTEST) -q -n 2 -m "not lab and not slow and not kernel and not drill"
+	@$(BIN)/python -m tests.docs_count
 
 # Stages, their order and their shares of the time: tests/ci/stages.py
 test: ## all that holds on main: check, other Pythons, then real kernels and the lab; each stage against its time

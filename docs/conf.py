@@ -64,8 +64,8 @@ version = release = re.findall(r'__version__ = "([^"]+)"', (HERE.parent / "netpl
 extensions = ["myst_parser"]
 myst_heading_anchors = 4  # the anchors that code hosts give
 exclude_patterns = ["_build"]
-# fenced blocks show sessions of a terminal and packets; colouring would guess
 highlight_language = "none"
+smartquotes = False  # quotes are part of what a program prints
 
 html_theme = "furo"
 html_title = f"ipsecplan {release}"
@@ -89,5 +89,8 @@ def add_navigation(_: Sphinx, page: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect what is ours."""
+    """Connect what is ours; sessions are shown without colours, which would be guessed."""
+    from pygments.lexers.special import TextLexer  # with Sphinx; the tests read this file without either
+
+    app.add_lexer("console", TextLexer)
     app.connect("source-read", add_navigation)

@@ -133,7 +133,7 @@ def read_inventory(loaded: LoadedPlan) -> Inventory:
     """Read the plan's inventory. Problems caused by a value in the plan file are reported at that value."""
     path, shown = inventory_place(loaded)
     with shown_in(loaded):
-        return inventories.read(path, loaded.plan.nodes, shown)
+        return inventories.read(path, loaded.plan.nodes, shown, host_vars=loaded.plan.host_vars.named())
 
 
 def inventory_place(loaded: LoadedPlan) -> tuple[Path, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,32 @@ def default(field: Mapping[str, Any], required: bool) -> str:
     """Return the default of a value, in words."""
     if required:
         return "must be given"
-    return f"`{json.dumps(field['default'])}`" if field.get("default") not in (None, [], {}) else ""
+    value = field.get("default")
+    if isinstance(value, dict):
+        value = {key: one for key, one in value.items() if one is not None}
+        value = value["shape"] if [*value] == ["shape"] else value  # of a topology: written as one word
+    return f"`{json.dumps(value)}`" if value not in (None, [], {}) else ""
+
+
+def mentioned(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str]:
+    """Return the definitions that a part of a schema refers to, and those that these refer to, as one reads them."""
+    own = {key: value for key, value in part.items() if key != "$defs"}
+    found: list[str] = []
+    for name in re.findall(r'"#/\$defs/(\w+)"', json.dumps(own)):
+        found += [name, *mentioned(definitions[name], definitions)]
+    return list(dict.fromkeys(found))
+
+
+def _first(definitions: Mapping[str, Any], field: Mapping[str, Any]) -> str:
+    """Return the first line about the definition that a key refers to."""
+    name = (field.get("items") or field).get("$ref", "").rpartition("/")[2]
+    return str(definitions.get(name, {}).get("description", "")).partition("\n")[0].replace("``", "`")
 
 
 def types(schema: Mapping[str, Any], top: str) -> Iterator[str]:
     """Yield a section for each mapping of a JSON Schema, that of ``top`` first; a column that is empty is left out."""
     definitions = schema.get("$defs", {})
-    for name, about in {top: schema, **definitions}.items():
+    for name, about in {top: schema, **{name: definitions[name] for name in mentioned(schema, definitions)}}.items():
         if not about.get("properties"):
             continue
         yield f"\n## {name}\n\n"
@@ -102,7 +122,7 @@ def types(schema: Mapping[str, Any], top: str) -> Iterator[str]:
         required = about.get("required", [])
         rows = [("key", "value", "default", "meaning")]
         for key, field in about["properties"].items():
-            said = " ".join(str(field.get("description", "")).split())
+            said = " ".join(str(field.get("description") or _first(definitions, field)).split())
             rows.append((f"`{key}`", kind(field, definitions), default(field, key in required), said))
         kept = [n for n in range(4) if any(cells[n] for cells in rows[1:])]
         yield head(*(rows[0][n] for n in kept))

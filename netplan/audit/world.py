@@ -12,6 +12,7 @@ from netplan.audit import host_links, xfrm
 from netplan.audit.linux import system_of
 from netplan.audit.model import Device, Esp, Evidence
 from netplan.audit.places import host_of
+from netplan.cni.adapter import Clue, Setting
 from netplan.path import join
 from netplan.path.kinds import BY_PACKET
 from netplan.path.model import Host, Interface, Protection
@@ -69,7 +70,8 @@ def build(evidence: Evidence) -> World:
         where = key(location)
         catch.setdefault(where if where in devices else "*", name)
     lonely = [k for k in {**routes, **rules} if k not in devices]
-    bearers = {_PROGRAM.get(e.system, e.system): e.bearer for e in [*evidence.clues, *evidence.settings] if e.bearer}
+    named: list[Setting | Clue] = [*evidence.clues, *evidence.settings]
+    bearers = {_PROGRAM.get(e.system, e.system): e.bearer for e in named if e.bearer}
     hosts: dict[str, Host] = {}
     for name in sorted(devices):
         mine = [name, *(lonely if len(devices) == 1 else [])]

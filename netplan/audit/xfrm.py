@@ -75,11 +75,11 @@ def read(path: str, text: str, evidence: Evidence) -> None:
     for start, block in _blocks(lines):
         body = "\n".join(block)
         location = find_word(path, lines, start, "src")
-        if _DIR.search(body):
+        if " dir " in body.replace("\t", " ") and _DIR.search(body):
             policy = _policy(block, body, location)
             if policy is not None:
                 evidence.policies.append(policy)
-        elif re.search(r"^\s*proto esp spi", body, re.M):
+        elif "proto esp spi" in body and re.search(r"^\s*proto esp spi", body, re.M):
             state = _state(block, body, location)
             if state is not None:
                 evidence.states.append(state)
@@ -98,8 +98,8 @@ def _policy(block: list[str], body: str, location: Location) -> XfrmPolicy | Non
         src=head.group(1),
         dst=head.group(2),
         ports=frozenset(int(p) for p in _PORT.findall(block[0])),
-        mark=_number(_MARK, body),
-        if_id=_number(_IF_ID, body),
+        mark=_number(_MARK, body) if _marked(body) else None,
+        if_id=_number(_IF_ID, body) if _marked(body) else None,
         ends=(_end(template.group(1)), _end(template.group(2))) if template else ("", ""),
         out=direction.group(1) == "out",
     )
@@ -109,6 +109,7 @@ def _state(block: list[str], body: str, location: Location) -> XfrmState | None:
     suite, mode, head, reqid = _suite(block), _MODE.search(body), _HEAD.match(block[0]), _REQID.search(body)
     if not suite or not mode or not head:
         return None
+    marked = _marked(body)
     selector = next((line for line in block if _SELECTOR.search(line)), "")
     ports = frozenset(int(p) for p in _PORT.findall(selector)) or None
     src, dst = head.groups()
@@ -130,8 +131,8 @@ def _state(block: list[str], body: str, location: Location) -> XfrmState | None:
             location=location,
             live=True,
             ends=(src, dst) if tunnel else ("", ""),
-            mark=_number(_MARK, body),
-            if_id=_number(_IF_ID, body),
+            mark=_number(_MARK, body) if marked else None,
+            if_id=_number(_IF_ID, body) if marked else None,
         ),
     )
 
@@ -183,6 +184,12 @@ def _wide(selector: str) -> tuple[str, ...]:
 
 def _end(address: str) -> str:
     return "" if address in ("0.0.0.0", "::") else address  # noqa: S104 - an address that means any
+
+
+def _marked(body: str) -> bool:
+    """Tell whether it is worth to look for a mark or an XFRM interface: a mesh has thousands without one."""
+    low = body.lower()
+    return "mark" in low or "if_id" in low
 
 
 def _number(pattern: re.Pattern[str], text: str) -> int | None:

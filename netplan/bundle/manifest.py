@@ -51,6 +51,7 @@ def header(plan: Plan, inventory: Inventory, rest: Sequence[FileEntry], nodes: M
             "pattern": inventory.pattern,
             "digest": inventory.digest,
             "hosts": inventory.digests,  # by which a later change of it is noticed
+            **({"host_vars": theirs} if (theirs := plan.file.host_vars.named()) else {}),
         },
         "nodes": {node.id: {"name": node.name, "digest": nodes[node.id]} for node in plan.nodes if node.managed},
     }

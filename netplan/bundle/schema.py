@@ -57,6 +57,7 @@ class Recorded(TypedDict):
     pattern: Text
     digest: Digest
     hosts: NotRequired[dict[HostName, Digest]]
+    host_vars: NotRequired[dict[Text, Text]]  # our variable -> theirs
 
 
 @with_config(CONFIG)

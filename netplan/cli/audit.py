@@ -13,10 +13,9 @@ from netplan.audit import Finding, Given, Report, Skipped, audit, texts
 from netplan.audit.page import page
 from netplan.audit.sarif import sarif
 from netplan.audit.table import table
-from netplan.cli.envelope import document
 from netplan.cli.links import link_mtu
 from netplan.cli.options import HTML
-from netplan.cli.output import as_json, colour_wanted, emit, note, report
+from netplan.cli.output import as_json, colour_wanted, emit, emit_json, note, report
 from netplan.cli.steps import write_page
 from netplan.explain.text import ledger_table
 from netplan.problems import ExitCode, Location, Problem, printable, window
@@ -74,7 +73,7 @@ def command(
         if sarif_:
             emit(json.dumps(sarif(outcome), indent=2))
         elif json_:
-            emit(json.dumps(document(_result(outcome), _problems(outcome), int(code)), indent=2))
+            emit_json(_result(outcome), _problems(outcome), code)
         else:
             _show(outcome, explain, verbose)
         return int(code)

@@ -203,8 +203,8 @@ def issue(
 ) -> None:
     """Make a key and a certificate for NODE (an id), an unmanaged peer that can't make a request: FILE (PKCS#12).
 
-    FILE is encrypted with the passphrase, and has the CA in it. The key is nowhere else. Works before the first `apply`,
-    after `ca init`.
+    FILE is encrypted with the passphrase, and has the CA in it. The key is nowhere else. Works before the first
+    `apply`, after `ca init`.
     """
     _need_ids((node, *identities))
     words = _new_passphrase(passphrase_file)

@@ -6,15 +6,18 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import click
 
+from netplan.cli import complete
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.explain import text
 from netplan.explain.advice import advice, paths, paths_text
 from netplan.explain.compare import compare, csv_text, table
-from netplan.explain.presets import UNDERLAYS, UnderlayPreset
+from netplan.explain.packets import MODES, PACKETS, packet
+from netplan.explain.presets import ALIASES, UNDERLAYS, UnderlayPreset
 from netplan.problems import ExitCode, Location, Problem, ProblemError, closest, quoted
 from netplan.stack import Stack, parse, parse_size, required_link, solve
 
@@ -24,10 +27,19 @@ Answer = tuple[list[str], Any]  # lines for people, and the result for --json
 
 
 @click.command(short_help="Exact MTU of a packet stack, with every byte accounted for.")
-@click.argument("stack", required=False)
+@click.argument("stack", required=False, shell_complete=complete.packets)
+@click.option(
+    "--esp", metavar="SUITE", shell_complete=complete.suites, help="With a name for STACK: ESP between the hosts."
+)
+@click.option("--mode", type=click.Choice(MODES), default="transport", show_default=True, help="With --esp.")
+@click.option("--nat-t", "nat_t", is_flag=True, help="With --esp: in UDP, for NAT.")
+@click.option("--ip6", is_flag=True, help="With a name for STACK: IPv6 between the hosts.")
 @click.option("--mtu", metavar="N", help=f"Link MTU in bytes (default {DEFAULT_LINK}).")
 @click.option(
-    "--underlay", metavar="NAME", help="Link MTU of a cloud or fabric, such as gcp; 'explain underlays' lists them."
+    "--underlay",
+    metavar="NAME",
+    shell_complete=complete.underlays,
+    help="Link MTU of a cloud or fabric, such as gcp; 'explain underlays' lists them.",
 )
 @click.option(
     "--path", "path_texts", multiple=True, metavar="NAME=MTU", help="One path of several; shows which one limits."
@@ -42,10 +54,17 @@ Answer = tuple[list[str], Any]  # lines for people, and the result for --json
     help="Side by side: suites, overlays (geneve:8), ip4, ip6, nat-t, or whole stacks.",
 )
 @click.option("--csv", "csv_wanted", is_flag=True, help="With --compare: comma separated values.")
+@click.option(
+    "--svg", "picture", type=click.Path(path_type=Path), metavar="FILE", help="Draw the packet to scale (- for stdout)."
+)
 @click.option("--batch", metavar="FILE", help="Read 'STACK MTU' lines (- for stdin), write one JSON object a line.")
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object with the ledger.")
 def command(
     stack: str | None,
+    esp: str | None,
+    mode: str,
+    nat_t: bool,
+    ip6: bool,
     mtu: str | None,
     underlay: str | None,
     path_texts: tuple[str, ...],
@@ -54,13 +73,15 @@ def command(
     explain: bool,
     items: str | None,
     csv_wanted: bool,
+    picture: Path | None,
     batch: str | None,
     json_wanted: bool,
 ) -> int:
-    """Exact MTU of STACK, a packet written outermost header first.
+    """Exact MTU of STACK: a packet written outermost header first, or the name of a network's, such as calico-vxlan.
 
     \b
     Examples:
+      ipsecplan calc calico-vxlan --esp aes256gcm16 --underlay aws
       ipsecplan calc ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500
       ipsecplan calc ip4/udp/esp:aes128-sha256/ip4 --reverse --payload 1500
       ipsecplan calc ip4/esp:aes256gcm16/ip4 --compare aes128-sha256,chacha20poly1305,nat-t
@@ -78,7 +99,7 @@ def command(
     if stack is None:
         raise click.UsageError("which stack? such as ip4/esp:aes256gcm16/udp/vxlan/eth/ip4")
     with as_json(json_wanted):
-        parsed = parse(stack)
+        parsed = _stack(stack, esp, mode, nat_t, ip6)
         preset = _underlay(underlay) if underlay is not None else None
         link = preset.mtu if preset else parse_size(mtu, "link MTU") if mtu is not None else DEFAULT_LINK
         if payload is not None:
@@ -91,6 +112,10 @@ def command(
             result = [row.as_json() for row in rows]
         else:
             lines, result = _plain(parsed, link, explain)
+        if picture is not None:
+            _draw(picture, parsed, required_link(parsed, parse_size(payload, "inner packet size")) if payload else link)
+            if str(picture) == "-":
+                return int(ExitCode.OK)
         if preset:
             lines = [*lines, "", f"  underlay {preset.line()}"] if not csv_wanted else lines
             result = {"underlay": preset.as_json(), **result} if isinstance(result, dict) else result
@@ -99,6 +124,33 @@ def command(
         else:
             emit("\n".join(lines))
     return int(ExitCode.OK)
+
+
+def _stack(text: str, esp: str | None, mode: str, nat_t: bool, ip6: bool) -> Stack:
+    """Return the stack that was written or named. ``esp`` and what goes with it is for a name."""
+    name = text.strip().lower()
+    if name not in PACKETS:
+        if esp or nat_t or ip6:
+            near = closest(name, PACKETS)
+            hint = f"did you mean {near}?" if near else "such as calico-vxlan, cilium-geneve, flannel-vxlan, vxlan, gre"
+            said = f"--esp, --nat-t and --ip6 go with the name of a packet, which {quoted(text)} is not"
+            raise ProblemError(Problem("IPP101", said, hint=hint))
+        return parse(text)
+    if nat_t and not esp:
+        raise click.UsageError("--nat-t goes with --esp")
+    return parse(packet(name, esp, mode, nat_t=nat_t, outer="ip6" if ip6 else "ip4"))
+
+
+def _draw(path: Path, stack: Stack, link: int) -> None:
+    """Write the packet as SVG."""
+    from netplan.cli.steps import write_page  # imports that no other answer needs
+    from netplan.explain.drawing import svg
+
+    made = svg(solve(stack, link))
+    if str(path) == "-":
+        emit(made.rstrip("\n"))
+    else:
+        write_page(path, made)
 
 
 def _exclusive(options: dict[str, Any]) -> None:
@@ -134,7 +186,8 @@ def _paths(stack: Stack, texts: tuple[str, ...]) -> Answer:
 
 
 def _underlay(name: str) -> UnderlayPreset:
-    preset = UNDERLAYS.get(name.strip().lower())
+    word = name.strip().lower()
+    preset = UNDERLAYS.get(ALIASES.get(word, word))
     if preset is None:
         near = closest(name, UNDERLAYS)
         hint = f"did you mean {near}? " if near else ""

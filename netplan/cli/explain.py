@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from netplan.cli import complete
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.explain.topics import explain, topics
 from netplan.problems import ExitCode
@@ -11,7 +12,7 @@ from netplan.stack import parse_size
 
 
 @click.command(short_help="Why a number is what it is; what other systems subtract instead.")
-@click.argument("topic", required=False)
+@click.argument("topic", required=False, shell_complete=complete.topics)
 @click.argument("stack", required=False)
 @click.option("--mtu", default=None, metavar="N", help="Link MTU in bytes (default 1500, or what the source is about).")
 @click.option("--json", "json_wanted", is_flag=True, help="One JSON object.")

@@ -7,7 +7,7 @@ import importlib
 import click
 
 from netplan import __version__
-from netplan.cli.verbs import VERBS
+from netplan.cli.verbs import GROUPS, VERBS
 
 
 class LazyGroup(click.Group):
@@ -36,16 +36,25 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in VERBS.items()])
+        widest = max(map(len, VERBS))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), VERBS[name][1]) for name in names])
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, invoke_without_command=True)
 @click.version_option(__version__, prog_name="ipsecplan")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Plan, review, apply and verify IPsec between the hosts of a container cluster.
+
+    \b
+    Every verb takes  -q  --no-pager  --color auto|always|never; a verb with --json also
+    -o table|json|yaml|wide.
 
     \b
     Exit codes: 0 ok  1 failure  2 usage  3 invalid input  4 difference  5 verify failed
                 6 rolled back  7 rollback incomplete  8 nodes unreachable  130 interrupted
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

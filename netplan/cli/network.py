@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from netplan import pipeline
+from netplan.cli import complete
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.steps import write_steps
 from netplan.cni import ADAPTERS
@@ -31,7 +32,7 @@ _OPTION = re.compile(r"^(?P<key>[A-Za-z][A-Za-z_]*)=(?P<value>[^\s\x00-\x1f]{0,2
     "  ipsecplan network flannel --stack ip4/esp:aes256gcm16/udp/vxlan/eth/ip4 --mtu 1500 --existing cm.yaml\n"
     "  ipsecplan network cilium --plan plan.yaml --namespace shop --from monitoring",
 )
-@click.argument("plugin", required=False)
+@click.argument("plugin", required=False, shell_complete=complete.networks)
 @click.option("--list", "list_", is_flag=True, help="List the networks and what their number means.")
 @click.option("--plan", type=click.Path(path_type=Path), help="Take the pod MTU from this plan.")
 @click.option("--stack", help="Or from this packet stack, with --mtu.")

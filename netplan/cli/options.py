@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from netplan.cli import complete
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -15,11 +16,11 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 HTML = click.option(
     "--html", "page_file", type=click.Path(path_type=Path), help="Write a page for a browser, too, without scripts."
 )
-PLAN = click.argument("plan", type=click.Path(path_type=Path), default="plan.yaml")
+PLAN = click.argument("plan", type=click.Path(path_type=Path), default="plan.yaml", shell_complete=complete.plans)
 JSON = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 
 
-BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), default="bundle")
+BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), default="bundle", shell_complete=complete.bundles)
 INVENTORY = click.option(
     "--inventory", type=click.Path(path_type=Path), help="Inventory to use instead of the recorded one."
 )
@@ -80,9 +81,15 @@ TAKE_OVER = click.option(
     is_flag=True,
     help="Take over nodes that a control process on another machine still holds.",
 )
-LIMIT = click.option("--limit", metavar="PATTERN", help="Only these nodes: names or groups, *, commas.")
+LIMIT = click.option(
+    "--limit", metavar="PATTERN", shell_complete=complete.nodes, help="Only these nodes: names or groups, *, commas."
+)
 EXCLUDE = click.option(
-    "--exclude", metavar="PATTERN", default="", help="Not these nodes; their pairs stay as they are."
+    "--exclude",
+    metavar="PATTERN",
+    shell_complete=complete.nodes,
+    default="",
+    help="Not these nodes; their pairs stay as they are.",
 )
 RAISE_MTU = click.option(
     "--raise-mtu",

@@ -18,7 +18,8 @@ from netplan.cli import defect
 from netplan.cli.defect import debugging
 from netplan.cli.envelope import SCHEMA_VERSION as SCHEMA_VERSION
 from netplan.cli.envelope import document
-from netplan.problems import ExitCode, Problem, ProblemError, printable
+from netplan.cli.habits import HABITS, colour_asked, hold, release, taken
+from netplan.problems import ExitCode, Problem, ProblemError, errors, printable
 from netplan.refusals import refused
 
 MOST_OF_A_KIND = 50  # problems with the same code that are printed
@@ -30,6 +31,9 @@ def emit(text: str, *, colour: bool | None = None, end: str = "\n") -> None:
     Raises ProblemError when the line can't be written (a full disk). If the reader has gone (``| head``), the verb
     continues to its own exit code.
     """
+    if HABITS.held is not None:
+        HABITS.held.append(text if colour is not None else _lines(text))
+        return
     try:
         click.echo((text if colour is not None else _lines(text)) + end, color=colour, nl=False)
     except BrokenPipeError:
@@ -41,8 +45,9 @@ def emit(text: str, *, colour: bool | None = None, end: str = "\n") -> None:
 
 
 def note(text: str) -> None:
-    """Write lines of progress or explanation to stderr, made printable."""
-    click.echo(_lines(text), err=True)
+    """Write lines of progress or explanation to stderr, made printable; nothing with ``-q``."""
+    if not HABITS.quiet:
+        click.echo(_lines(text), err=True)
 
 
 def _lines(text: str) -> str:
@@ -59,7 +64,13 @@ def emit_json(
     problems: Sequence[Problem] = (),
     exit_code: ExitCode = ExitCode.OK,
 ) -> None:
-    """Write the one JSON object that every ``--json`` prints."""
+    """Write the one object that every ``--json`` prints; as YAML with ``-o yaml``."""
+    if HABITS.yaml:
+        import yaml  # 20 ms that JSON doesn't need
+
+        data = json.loads(json.dumps(document(result, problems, exit_code)))
+        emit(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10_000).rstrip("\n"))
+        return
     emit(json.dumps(document(result, problems, exit_code), indent=2, sort_keys=False))
 
 
@@ -83,7 +94,17 @@ def emit_json_of_many(
 
 
 def report(problems: Sequence[Problem]) -> None:
-    """Write Problems for people to stderr, in the order given; of one kind, a code, no more than people read."""
+    """Write Problems for people to stderr, in the order given; of one kind, a code, no more than people read.
+
+    With ``-q`` only errors.
+    """
+    if HABITS.quiet:
+        problems = errors(problems)
+    with contextlib.suppress(BrokenPipeError):  # the reader has seen enough
+        _report(problems)
+
+
+def _report(problems: Sequence[Problem]) -> None:
     colour = bool(problems) and colour_wanted(sys.stderr)
     seen, more = Counter[str](), Counter[str]()
     for problem in problems:
@@ -101,7 +122,11 @@ def report(problems: Sequence[Problem]) -> None:
 
 
 def colour_wanted(stream: IO[str]) -> bool:
-    """Return True if rich would colour text on ``stream`` (NO_COLOR, FORCE_COLOR, TTY_COMPATIBLE, TERM=dumb)."""
+    """Return True if ``stream`` gets colour: by --color, NO_COLOR or CLICOLOR_FORCE, else where rich would use it
+    (FORCE_COLOR, TTY_COMPATIBLE, TERM=dumb)."""
+    asked = colour_asked(stream)
+    if asked is not None:
+        return asked
     from rich.console import Console  # 30 ms, and most runs have nothing to colour
 
     console = Console(file=stream)
@@ -202,6 +227,17 @@ def run(cli: click.Command, argv: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret that a process had
     gc.set_threshold(100_000, 20, 100)  # a plan of 10,000 hosts is all kept: looking for garbage takes a third of it
     prepare_streams()
+    argv, wrong = taken(argv)
+    if wrong is not None:
+        return _refuse(click.UsageError(wrong), argv)
+    hold(argv)
+    try:
+        return _run(cli, argv)
+    finally:
+        release()
+
+
+def _run(cli: click.Command, argv: list[str]) -> int:
     try:
         result = cli.main(args=argv, prog_name="ipsecplan", standalone_mode=False)
         return int(result) if isinstance(result, int) else int(ExitCode.OK)

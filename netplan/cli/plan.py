@@ -11,10 +11,11 @@ from netplan.cli.options import JSON, PLAN
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.table import table_lines
 from netplan.explain.text import ledger_table
+from netplan.inputs.inventory import Inventory
 from netplan.plan.classes import PairClass
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
-from netplan.problems import counted
+from netplan.problems import counted, printable
 
 MAX_PAIRS_SHOWN = 24
 CLASSES = ("class", ">pairs", ">link", ">NAT-T", ">inner", ">outer", "ESP proposals")
@@ -34,8 +35,17 @@ def command(plan: Path, json_: bool) -> None:
             emit_json(made.plan.as_json(), made.warnings)
             return
         report(made.warnings)
-        for line in describe(made.plan):
+        for line in [*describe(made.plan), *management_addresses(made.inventory)]:
             emit(line)
+
+
+def management_addresses(inventory: Inventory) -> list[str]:
+    """Return what is said where the only address that an inventory has of a host is the one that Ansible uses."""
+    names = [host.name for host in inventory.hosts if "underlay_address" not in host.variables]
+    if not names:
+        return []
+    whose = printable(", ".join(names[:6])) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return ["", f"- taken from ansible_host, for lack of underlay_address: the underlay address of {whose}"]
 
 
 def describe(plan: Plan) -> list[str]:

@@ -68,7 +68,7 @@ class Lines:
 
     def result(self, event: NodeResult) -> None:
         """Print one result."""
-        if event.phase == "status":
+        if event.phase == "status" or (event.phase == "hold" and event.ok):
             return
         word = "ok" if event.ok else "FAILED"
         note(f"  {event.phase:<13} {event.node:<{self._width}}  {word:<6} {event.seconds:5.1f} s  {event.detail}")

@@ -22,8 +22,12 @@ FULL_WIDTH = 80  # columns; click breaks lines at 80 at most
 
 def quick(argv: list[str]) -> int | None:
     """Answer ``calc STACK [--mtu N] [--explain | --json]`` and ``[VERB ...] --help``; None for anything else."""
-    if argv and argv[-1] in ("--help", "-h"):
+    if not argv:
+        return _help("ipsecplan")
+    if argv[-1] in ("--help", "-h"):
         return _help(" ".join(["ipsecplan", *argv[:-1]]))
+    if argv[0] == "help" and not any(word.startswith("-") for word in argv):
+        return _help(" ".join(["ipsecplan", *argv[1:]]))
     if len(argv) < 2 or argv[0] != "calc":
         return None
     stack_text, mtu, explain, as_json = "", "1500", False, False

@@ -15,6 +15,7 @@ import click
 
 from netplan.bundle import reader
 from netplan.cli import defect
+from netplan.cli.habits import HABITS
 from netplan.cli.output import note, report
 from netplan.cli.progress import Lines, Live
 from netplan.rollout.engine import Engine
@@ -41,7 +42,7 @@ def opened(
     hosts = read_inventory(read, inventory)
     chosen = targets(read, hosts)
     report(unchecked(chosen, hosts))
-    observer: Any = silent if quiet else (Live() if sys.stderr.isatty() else Lines())
+    observer: Any = silent if quiet or HABITS.quiet else (Live() if sys.stderr.isatty() else Lines())
     cancelled = threading.Event()
     context = click.get_current_context(silent=True)
     verb = str(context.info_name) if context else ""

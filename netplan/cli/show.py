@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from netplan.cli import complete
 from netplan.cli.options import JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.cli.table import table_lines
@@ -19,7 +20,7 @@ COLUMNS = 8  # nodes; above it only their number and the slowest one are shown
 @click.command(
     "show", epilog="\b\nExamples:\n  ipsecplan show tx-20260102\n  ipsecplan show --json tx-20260102030405-ab12"
 )
-@click.argument("transaction", metavar="TX")
+@click.argument("transaction", shell_complete=complete.transactions, metavar="TX")
 @STATE_DIR
 @JSON
 def command(transaction: str, state_dir: str | None, json_: bool) -> None:

@@ -14,7 +14,7 @@ from netplan.agent.protocol.reply import CloseUp, Status
 from netplan.bundle import reader
 from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
-from netplan.cli.output import as_json, emit, emit_json_of_many, note, report
+from netplan.cli.output import as_json, emit, emit_json, emit_json_of_many, note, report
 from netplan.cli.session import opened
 from netplan.cli.watch import watch
 from netplan.problems import ExitCode, Problem, counted, errors, printable

@@ -29,5 +29,22 @@ VERBS: dict[str, tuple[str, str]] = {
     "show": ("netplan.cli.show", "Show one transaction phase by phase."),
     "ui": ("tui.command", "Open the planner in the terminal."),
     "lab": ("netplan.cli.lab", "Run a small real cluster on this machine."),
-    "schema": ("netplan.cli.schema", "Print the JSON Schema of the plan file."),
+    "schema": ("netplan.cli.schema", "Print the JSON Schema of the plan file, or of a verb's JSON."),
+    "graph": ("netplan.cli.graph", "Draw hosts and pairs: D2, DOT or SVG."),
+    "report": ("netplan.cli.report", "Pack what a report of a fault needs, without secrets."),
+    "help": ("netplan.cli.help", "Show the page of a verb or topic."),
+    "completion": ("netplan.cli.completion", "Print the shell's completion script."),
+    "version": ("netplan.cli.version", "Show the version, and what it runs on."),
+}
+
+# How the help page lists them: what people do, in its order
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Numbers": ("calc", "explain"),
+    "Plan and review": ("init", "lint", "plan", "render", "diff", "graph", "facts"),
+    "Networks and links": ("network", "host-link"),
+    "Existing clusters": ("audit", "trace"),
+    "Roll out": ("apply", "try", "confirm", "resume", "revert", "rotate"),
+    "Look": ("status", "verify", "history", "show", "ui"),
+    "Credentials": ("ca", "psk"),
+    "Help and tools": ("help", "version", "completion", "schema", "report", "lab"),
 }

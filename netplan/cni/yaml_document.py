@@ -172,13 +172,13 @@ def _json(text: str, path: str, depth: int) -> Iterator[Document]:
 
 
 def _bounded(data: Any, path: str) -> None:
-    stack, count = [(data, 0)], 0
+    stack, count = [(data, 0)], 1
     while stack:
         value, level = stack.pop()
-        count += 1
+        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        count += len(children)
         if count > LENIENT.max_values:
             fail("IPP904", f"more than {LENIENT.max_values} values", location=Location(path))
-        if level > LENIENT.max_depth:
+        if children and level >= LENIENT.max_depth:
             fail("IPP904", f"nested more than {LENIENT.max_depth} levels deep", location=Location(path))
-        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        stack.extend((child, level + 1) for child in children)
+        stack.extend((child, level + 1) for child in children if isinstance(child, dict | list))

@@ -79,6 +79,9 @@ _TABLE: tuple[tuple[str, int, str, str, bool, str], ...] = (
     ("ibm-vpc", 1500, "VPC", "no page found", False, "9000 on newer profiles"),
 )
 
+# what people say for the usual one of several
+ALIASES = {"aws": "aws-vpc", "google": "gcp", "oracle": "oci", "vpc": "aws-vpc", "dsl": "pppoe"}
+
 UNDERLAYS: dict[str, UnderlayPreset] = {
     name: UnderlayPreset(name=name, mtu=mtu, where=where, source=source, verified=verified, note=note)
     for name, mtu, where, source, verified, note in _TABLE

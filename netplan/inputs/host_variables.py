@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from netplan.inputs import network_variables
 from netplan.inputs.inventory import Host, Inventory
+from netplan.inputs.template_values import TEMPLATE
 from netplan.inputs.variable_names import VARIABLES, meant
 from netplan.model import addresses
 from netplan.model.addresses import Address, Subnet
@@ -23,7 +24,6 @@ from netplan.model.proposals.capabilities import OLDEST, TRIED, Capabilities, Tr
 from netplan.problems import Problem, closest, printable, quoted
 
 _ALGORITHM = re.compile(r"^[A-Z0-9_]{2,40}\Z")
-_TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +108,8 @@ class _Reader:
         if not re.fullmatch(HOST_NAME, name):
             self.wrong("IPP305", "not a usable host name", hint="letters, digits, '.', '_' and '-', at most 253")
         for variable in VARIABLES:
-            if variable in self.host.variables and _TEMPLATE.search(str(self.host.variables[variable])):
-                self.wrong(
-                    "IPP307",
-                    f"{variable} holds a template; what a plan reads must be literal",
-                    variable,
-                    "write the value out: templates in an inventory run code on this machine",
-                )
+            if variable in self.host.variables and TEMPLATE.search(str(self.host.variables[variable])):
+                self._unresolved(variable)
         if self.problems:
             return None
         for variable, known in self.misspelt.items():
@@ -143,6 +138,19 @@ class _Reader:
             network_addresses=found,
         )
 
+    def _unresolved(self, variable: str) -> None:
+        why = self.host.unresolved.get(variable)
+        if why:
+            hint = "define it in the inventory, or write the value out; what Ansible finds on a host is not known here"
+            self.wrong("IPP307", f"{variable} holds a template that can't be resolved: {why}", variable, hint)
+            return
+        self.wrong(
+            "IPP307",
+            f"{variable} holds a template; what a plan reads must be literal",
+            variable,
+            "write the value out, or refer to variables alone: templates in an inventory run code on this machine",
+        )
+
     def value(self, variable: str) -> Any:
         return self.host.variables.get(variable)
 
@@ -166,8 +174,19 @@ class _Reader:
                 hint = f"underlay_address: the host's IPv{version} address"
                 self.absent("underlay_address", "no underlay_address, and ansible_host is no IP address", hint)
                 return None
+            self._rival(str(text), version)
         hint = f"underlay.family is {self.context.family}; set underlay_address to an IPv{version} address"
         return self.usable(text, variable, variable, version, hint)
+
+    def _rival(self, text: str, version: int) -> None:
+        """Keep a Problem where a management address would be taken for what another variable says."""
+        for name, value in self.host.rivals:
+            if _literal(value) and addresses.address(value).version == version:
+                if addresses.address(value) != addresses.address(text):
+                    said = f"its underlay_address would be ansible_host, {text}, but {name} says {value}"
+                    hint = f"in the plan, host_vars: {{underlay_address: {name}}}; or give the host underlay_address"
+                    self.wrong("IPP313", said, "ansible_host", hint)
+                return
 
     def usable(self, text: Any, variable: str, said: str, version: int, hint: str) -> Address | None:
         """Return an address that a host can have in the family; ``said`` is what it is called in a message."""

@@ -1,7 +1,8 @@
-"""Hosts and their variables from any Ansible inventory, never templated.
+"""Hosts and their variables from any Ansible inventory, never templated by Ansible.
 
 What is plain data ``static_inventory`` reads, all else Ansible itself: ``ansible-inventory --list`` prints variables as
-they are written. A value such as ``{{ lookup('pipe', ...) }}`` stays text here and is refused where we would use it.
+they are written. What only refers to other variables is resolved (``template_values``); a value such as
+``{{ lookup('pipe', ...) }}`` stays text here and is refused where we would use it.
 Inventory plugins would evaluate templates of their own: they are off. Positions are looked up afterwards in the
 inventory's own files.
 """
@@ -14,13 +15,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from netplan.files import parse_json, read_regular
-from netplan.inputs import ansible_inventory, static_inventory, yaml_source
+from netplan.inputs import ansible_inventory, static_inventory, template_values, their_variables, yaml_source
 from netplan.inputs.inventory_files import files, refuse_any_program, shown_as
 from netplan.inputs.path_kinds import wanted
 from netplan.inputs.variable_names import VARIABLES
@@ -36,15 +37,21 @@ _SINCE = ("kernel_iptfs", "kernel_per_cpu_sas")  # which files of earlier versio
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host: its inventory name, its variables (raw, untemplated) and the groups that hold it.
+    """One host: its inventory name, its variables and the groups that hold it.
 
-    ``collected``: names of the variables that are not the inventory's but what `ipsecplan facts` found.
+    Variables are as they are written, but for those that we read: there, references to other variables are resolved.
+    ``collected``: names of the variables that are not the inventory's but what `ipsecplan facts` found. ``unresolved``:
+    name -> why its template needs Ansible. ``mapped``: our name -> theirs, from ``host_vars`` of the plan. ``rivals``:
+    (their name, value) of what else may be the host's address where it is taken from ``ansible_host``.
     """
 
     name: str
     variables: dict[str, Any]
     groups: frozenset[str]
     collected: frozenset[str] = frozenset()
+    unresolved: Mapping[str, str] = field(default_factory=dict)
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    rivals: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -100,10 +107,16 @@ class Inventory:
         """Host -> the line of INI that begins with its name: how messages name the file, number from 1, text."""
         return dict(reversed(list(_host_lines(self.path, self.shown))))
 
+    @functools.cached_property
+    def _mapped(self) -> dict[str, Mapping[str, str]]:
+        return {host.name: host.mapped for host in self.hosts if host.mapped}
+
     def problem(
         self, code: str, message: str, host: str | None = None, variable: str | None = None, hint: str | None = None
     ) -> Problem:
         """Return a Problem at the variable of the host where it is written, else at the host, else at the file."""
+        if host in self._mapped and variable is not None:
+            variable = self._mapped[host].get(variable, variable).partition(".")[0]
         for found, ends in self._sources:
             for tail in [("hosts", host, variable), ("hosts", host)] if host else []:
                 if (at := ends.get(tail)) is not None:  # type: ignore[arg-type]
@@ -120,8 +133,17 @@ class Inventory:
         return Problem(code, message, location=Location(file, number, column, max(1, width), text), hint=hint)
 
 
-def read(path: Path, pattern: str = "all", shown: str | None = None, *, programs: bool = True) -> Inventory:
+def read(
+    path: Path,
+    pattern: str = "all",
+    shown: str | None = None,
+    *,
+    programs: bool = True,
+    host_vars: Mapping[str, str] | None = None,
+) -> Inventory:
     """Read an inventory file or directory. Raises ProblemError when Ansible can't parse it or the pattern is empty.
+
+    ``host_vars``: our variable -> theirs, as a plan has it.
 
     Without ``programs``, one that is a program or has one in it is refused, and no plugin that runs any is on.
     """
@@ -142,13 +164,59 @@ def read(path: Path, pattern: str = "all", shown: str | None = None, *, programs
         refuse_any_program(path, name)
     members = static_inventory.read(path, pattern) or ansible_inventory.members(path, pattern, name, programs=programs)
     seen = _seen(path, name)
-    hosts = (_host(host, own, seen.get(host, {}), groups) for host, (own, groups) in sorted(members.items()))
+    others = {host: own for host, (own, _) in members.items()}
+    hosts = (
+        _host(host, own, seen.get(host, {}), groups, host_vars or {}, others)
+        for host, (own, groups) in sorted(members.items())
+    )
     return Inventory(path, name, pattern, tuple(hosts))
 
 
-def _host(name: str, own: dict[str, Any], seen: dict[str, Any], groups: frozenset[str]) -> Host:
-    """Return a host; its own variables override collected facts."""
-    return Host(name, {**seen, **own}, groups, frozenset(seen.keys() - own.keys()))
+def _host(
+    name: str,
+    own: dict[str, Any],
+    seen: dict[str, Any],
+    groups: frozenset[str],
+    host_vars: Mapping[str, str],
+    others: Mapping[str, dict[str, Any]],
+) -> Host:
+    """Return a host; its own variables override collected facts, and ours those that ``host_vars`` names."""
+    found = {**seen, **own}
+    mapped = {}
+    for ours, theirs in host_vars.items():
+        value = their_variables.at(own, theirs) if ours not in own else None
+        if value is not None:
+            found[ours], mapped[ours] = value, theirs
+    unresolved = {}
+    for variable, value in found.items():
+        if _ours(variable) and template_values.templated(value):
+            try:
+                found[variable] = template_values.resolve(value, own, name, others)
+            except template_values.NeedsCode as error:
+                unresolved[variable] = str(error)
+    rivals = _rivals(name, own, others) if "underlay_address" not in found and "ansible_host" in found else ()
+    return Host(name, found, groups, frozenset(seen.keys() - own.keys() - mapped.keys()), unresolved, mapped, rivals)
+
+
+def _ours(variable: object) -> bool:
+    """Tell whether we read a variable: a plan does, or a rollout to reach the host. Passwords are nothing for us."""
+    return variable in VARIABLES or (
+        isinstance(variable, str) and variable.startswith("ansible_") and "pass" not in variable
+    )
+
+
+def _rivals(name: str, own: dict[str, Any], others: Mapping[str, dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for theirs in their_variables.MEANINGS["underlay_address"]:
+        value = their_variables.at(own, theirs)
+        if template_values.templated(value):
+            try:
+                value = template_values.resolve(value, own, name, others)
+            except template_values.NeedsCode:
+                continue
+        if isinstance(value, str):
+            found.append((theirs, value))
+    return tuple(found)
 
 
 def facts_file(path: Path) -> Path:

@@ -253,12 +253,34 @@ class Namespace(Part):
     allow_within: bool = Field(True, description="whether its pods may reach each other")
 
 
+Theirs = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_-]+){0,4}$", max_length=120)]
+
+
+class HostVars(Part):
+    """Which of the hosts' own variables hold what a plan reads, as ``ip`` or ``k3s_server.node-ip``."""
+
+    underlay_address: Theirs | None = Field(None, description="the variable with a host's address, such as ip")
+    underlay_address_ipv6: Theirs | None = Field(None, description="the variable with its IPv6 address")
+    underlay_mtu: Theirs | None = Field(None, description="the variable with the IP MTU of its link")
+    pod_cidr: Theirs | None = Field(None, description="the variable with its pod subnet")
+    overlay_address: Theirs | None = Field(None, description="the variable with its address in the overlay")
+    behind_nat: Theirs | None = Field(None, description="the variable that says whether it is behind NAT")
+    ipsecplan_managed: Theirs | None = Field(None, description="the variable that is false for an unmanaged peer")
+
+    def named(self) -> dict[str, str]:
+        """Return our variable -> theirs, without those that keep our name."""
+        return {ours: theirs for ours, theirs in self.model_dump().items() if theirs is not None}
+
+
 class PlanFile(Part):
     """The whole plan file."""
 
     name: str = Field(description="name of the cluster: lower-case letters, digits and '-', at most 40")
     inventory: str = Field(description="any Ansible inventory, relative to the plan file")
     nodes: str = Field("all", description="Ansible host pattern")
+    host_vars: HostVars = Field(
+        default_factory=HostVars, description="our variable: theirs, such as {underlay_address: ip}"
+    )
     underlay: Underlay = Field(default_factory=Underlay)
     ipsec: Ipsec = Field(default_factory=Ipsec)
     overlay: Overlay = Field(default_factory=Overlay)
@@ -300,6 +322,7 @@ def json_schema() -> str:
     """Return the JSON Schema (draft 2020-12) of the plan file as text."""
     schema: dict[str, Any] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:ipsecplan:schema:plan:1",
         **PlanFile.model_json_schema(),
     }
     return json.dumps(schema, indent=2) + "\n"

@@ -261,8 +261,8 @@ class StepLoop:
         name = self.participants.targets[node_id].name
         for result in answer.results:
             self.run.take(node_id, result)
-            if (result["phase"] == "hold" and result["ok"]) or (not result["ok"] and result.get("lacking")):
-                continue
+            if not result["ok"] and result.get("lacking"):
+                continue  # it is asked again, and then says how that ended
             self.recorder.emit(
                 NodeResult(
                     phase=result["phase"],

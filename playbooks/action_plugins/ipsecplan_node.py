@@ -29,11 +29,13 @@ LACKS = '{"lacks": true}'  # a node's answer where something that was named by i
 # compiles them once, and run from there only where they have that digest and nobody else could have written them;
 # /run/ipsecplan is root's alone. What is left of others goes then, but for one that may be at work (of the last hour).
 # Where there is no room for them, they run from memory: a rollback needs no disk. Where they are neither there nor
-# sent, the answer says so.
+# sent, the answer says so. Of the modules with a SHA-256, hashlib comes last because it brings OpenSSL with it.
 BOOTSTRAP = """
 import sys, os, json, time, zlib
-try: from _sha256 import sha256
-except ImportError: from hashlib import sha256
+for m in ("_sha2", "_sha256", "hashlib"):
+    try: sha256 = __import__(m).sha256
+    except ImportError: continue
+    break
 s = sys.stdin.buffer
 h = json.loads(s.readline())
 c = json.loads(zlib.decompress(s.read(h["code"]))) if h["code"] else None

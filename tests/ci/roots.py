@@ -86,11 +86,12 @@ def root(suite: str, packages: Sequence[str], program: str, *, kind: str, words:
         if not (folder / program).exists():
             for old in home.glob(f"{suite}-*"):
                 remove_tree(old)
-            _make(suite, packages, program, folder)
+            make(suite, packages, program, folder)
     return folder
 
 
-def _make(suite: str, packages: Sequence[str], program: str, folder: Path) -> None:
+def make(suite: str, packages: Iterable[str], program: str, folder: Path) -> None:
+    """Make a root of a suite at ``folder``, whole or not at all; it has to have ``program``. Raises NoRootError."""
     partial = folder.with_name(f"{folder.name}.part")
     log = folder.with_name(f"{suite}.log")
     remove_tree(partial)

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import wire as w
 
 HERE = Path(__file__).resolve().parent
+OWN = ("--mount", "--pid", "--fork", "--kill-child")  # whoever ends the shell ends the daemons
 PATIENCE = 90.0  # seconds for what a daemon was asked to do
 INSIDE = ("10.9.0.1", "10.9.0.2")
 LEAST, MOST = 1200, 1500
@@ -44,7 +45,7 @@ class End:
     """A shell inside a root in a network namespace; every command's output comes back, and how it ended."""
 
     def __init__(self, space: str, root: str, given: str, places: list[str]) -> None:
-        enter = ["ip", "netns", "exec", space, "unshare", "--mount", "sh", str(HERE / "end.sh"), root, given, *places]
+        enter = ["ip", "netns", "exec", space, "unshare", *OWN, "sh", str(HERE / "end.sh"), root, given, *places]
         self.shell = subprocess.Popen(
             enter,
             stdin=subprocess.PIPE,
@@ -113,7 +114,8 @@ class Bench:
     def start(self) -> None:
         """Start both daemons and load both ends' files."""
         self.ours.must("cp -r /run/given/swanctl/. /etc/swanctl/")
-        self.ours.must("STRONGSWAN_CONF=/run/given/strongswan.conf charon-systemd >/run/charon.log 2>&1 & sleep 0.1")
+        self.ours.must("export STRONGSWAN_CONF=/run/given/strongswan.conf")
+        self.ours.must("charon-systemd >/run/charon.log 2>&1 & sleep 0.1")
         self.ours.until("swanctl --stats", "uptime")
         self.ours.must("swanctl --load-all --noprompt")
         self.far.must("mkdir -p /var/lib/ipsec/nss /run/pluto; : >/run/none.conf")
@@ -123,6 +125,7 @@ class Bench:
         self.far.must(f"certutil -M -d {database} -n ipsecplan -t CT,,")
         self.far.must("ipsec pluto --config /run/none.conf --nofork --logfile /run/pluto.log & sleep 0.1")
         self.far.until("ipsec whack --status && echo answers", "answers")
+        self.far.must("ipsec whack --listen")
         for conn in self.job["conns"]:
             said = self.far(f"ipsec addconn --config /run/given/libreswan.conf {conn}")[1]
             if "added IKEv2 connection" not in said:
@@ -132,7 +135,7 @@ class Bench:
         """Have one end ask for both children."""
         for child, conn in zip(self.job["children"], self.job["conns"]):  # noqa: B905  any Python 3
             if self.job["asks"] == "ours":
-                self.ours.must(f"swanctl --initiate --child {child}")
+                self.ours.must(f"timeout 45 swanctl --initiate --child {child}")
             else:
                 self.far(f"timeout 60 ipsec whack --initiate --name {conn}")
             self.ours.until("swanctl --list-sas", rf"{child}: #\d+.* INSTALLED")
@@ -200,15 +203,13 @@ class Bench:
 
     def logs(self) -> dict[str, list[str]]:
         """Return what each side logged of negotiation."""
-        words = "selected proposal|established|rekey|NO_PROP|fail|error|unable"
+        words = "selected proposal|proposal|established|rekey|NO_PROP|fail|error|unable"
         return {
             "charon": self.ours(f"grep -E -i '{words}' /run/charon.log | tail -n 25")[1].splitlines(),
             "pluto": self.far(f"grep -E -i '{words}|initiator|responder' /run/pluto.log | tail -n 25")[1].splitlines(),
         }
 
     def close(self) -> None:
-        self.ours("pkill -x charon-systemd || kill $(pidof charon-systemd)", 10)
-        self.far("ipsec whack --shutdown", 10)
         for each in (self.ours, self.far, *self.spaces):
             each.close()
 
@@ -220,11 +221,9 @@ def measure(job: Job) -> Job:
     try:
         bench.spaces[0].enter()
         bench.start()
-        if job["asks"] == "nobody":  # what the far end was given does not fit: what becomes of it?
-            return {
-                "said": bench.ours(f"timeout 60 swanctl --initiate --child {job['children'][0]}")[1],
-                "logs": bench.logs(),
-            }
+        if job["asks"] == "nobody":  # the far end was given another group: what becomes of it?
+            asked = [bench.ours(f"timeout 60 swanctl --initiate --child {child}")[0] for child in job["children"]]
+            return {"first": asked[0], "second": asked[1], "logs": bench.logs()}
         bench.connect()
         row: Job = {"first": bench.largest(), "rekeys": []}
         seen = bench.spis()
@@ -233,11 +232,20 @@ def measure(job: Job) -> Job:
             row["rekeys"].append(len(bench.spis() - seen))
             seen |= bench.spis()
         row |= {"last": bench.largest(), "logs": bench.logs(), "seconds": round(time.monotonic() - began, 1)}
-        row["states"] = bench.ours("ip -s xfrm state | grep -E 'mode|replay|aead'")[1]
+        row["states"] = bench.ours(
+            "ip xfrm state | grep -o -E 'mode [a-z]+|replay_window [0-9]+|rfc4106[^ ]*|flag .*'"
+        )[1]
         row["errors"] = {name: n for name, n in errors().items() if n}
         return row
     except (RuntimeError, TimeoutError) as error:
-        return {"failed": str(error)[:3000]}
+        try:
+            said = {
+                "ours": bench.ours("tail -n 40 /run/charon.log", 10)[1],
+                "far": bench.far("tail -n 40 /run/pluto.log", 10)[1],
+            }
+        except (RuntimeError, TimeoutError) as another:
+            said = {"logs": str(another)}
+        return {"failed": str(error)[:3000], **said}
     finally:
         bench.close()
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -53,9 +54,9 @@ def missing_for_guest() -> list[str]:
 
 
 def measure(
-    jobs: list[dict[str, Any]], directory: Path, program: str = "measure.py"
+    jobs: list[dict[str, Any]], directory: Path, program: str = "measure.py", timeout: float = TIMEOUT
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Have ``program`` measure jobs; return which kernel did, and its answers in the order of the jobs.
+    """Have ``program`` measure jobs, in ``timeout`` seconds; return which kernel did, and its answers in their order.
 
     One measurement keeps one processor busy, so the list is shared out among those that this machine has, up to four:
     each share has network namespaces, or a guest, of its own.
@@ -67,7 +68,7 @@ def measure(
     if missing:
         raise NoKernel(f"this machine's kernel has no ESP (or we are not root), and for a guest {missing} is missing")
     where = f"this machine's kernel {os.uname().release}" if own else f"User Mode Linux {guest_version()}"
-    until = time.monotonic() + TIMEOUT
+    until = time.monotonic() + timeout
     running = []
     try:
         for number, share in enumerate(shares(jobs, min(len(os.sched_getaffinity(0)), 4))):
@@ -75,7 +76,8 @@ def measure(
         rows = [_rows(process, share, log, where, until) for share, process, log in running]
     finally:
         for _, process, _ in running:
-            process.kill()  # nothing happens to one that has ended
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # a guest is several processes
             process.wait()
     return where, [row for found in rows for row in found]
 
@@ -89,13 +91,16 @@ def shares(jobs: list[dict[str, Any]], number: int) -> list[list[dict[str, Any]]
 def _begin(
     jobs: list[dict[str, Any]], directory: Path, own: bool, program: str
 ) -> tuple[subprocess.Popen[bytes], Path]:
-    directory.mkdir()
+    directory.mkdir(parents=True)
     file, log = directory / "jobs.json", directory / "log"
     file.write_text(json.dumps(jobs))
     command = [sys.executable, "-B", str(HERE / program), str(file)] if own else guest_command(file, program)
     prepare = hide_extended_state if not own and too_narrow(guest_version()) else None
     with log.open("wb") as out:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=prepare), log
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=prepare, start_new_session=True
+        )
+        return process, log
 
 
 def _rows(

@@ -171,13 +171,14 @@ def cipher(walk: Walk, proposal: str, number: int) -> None:
     terminal.until("Leave field")
     terminal.press("C-o")
     terminal.until(r" d +▕")  # the letters are on the fields
-    terminal.press("a")  # the first field, wherever the focus was
+    terminal.press("a", "Escape")  # the first field, wherever the cursor was; then from line to line
     terminal.until("name: name of the cluster")
     for _ in range(40):
         if re.search(r"^ ?ipsec\.esp: ", terminal.frame(), re.MULTILINE):
             break
         terminal.press("Down")
         time.sleep(0.3)
+    terminal.press("Enter")
     terminal.press("End")
     terminal.press("C-u")
     terminal.until("ipsec.esp is empty")
@@ -230,7 +231,10 @@ def walk_through(walk: Walk) -> None:
     """Open a plan, change the cipher, see the MTU move, review, try, watch, confirm, verify."""
     terminal = walk.terminal
     terminal.open("plan.yaml")
-    walk.show("ipsecplan ui plan.yaml: the packet that limits the cluster", "pod MTU 1416")
+    walk.show("ipsecplan ui plan.yaml: what is known of plan, bundle and cluster, and the next step", "next: ")
+    walk.picture("overview")
+    terminal.press("1")
+    walk.show("1: the packet that limits the cluster", "pod MTU 1416")
     walk.picture("calc")
     terminal.press("3")
     walk.show("3: every pair with its inner MTU", "inner MTU, 3 hosts")

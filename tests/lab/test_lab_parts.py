@@ -388,6 +388,56 @@ def test_in_a_mix_the_newest_release_is_around_the_others_and_each_node_is_told_
     assert LabConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
 
 
+def test_a_peer_is_the_last_node_with_a_root_of_its_own(tmp_path):
+    config = LabConfig(nodes=3, release="trixie", peer="libreswan")
+    assert config.releases == {"n1": "trixie", "n2": "trixie", "n3": "trixie-libreswan"}
+    assert config.guest_release == "trixie", "the machine around them is an ordinary one"
+    with tarfile.open(fileobj=io.BytesIO(guest_config.first_boot(config, guest_config.Keys.make(config)))) as tar:
+        assert b"LAB_ROOTS='trixie-libreswan'\n" in tar.extractfile("guest/lab.env").read()
+        assert tar.extractfile("guest/n3.release").read() == b"trixie-libreswan\n"
+    write_product_files(tmp_path, state(config))
+    hosts = yaml.safe_load((tmp_path / "inventory.yml").read_text())["k8s_nodes"]["hosts"]
+    assert {name: host.get("ipsecplan_managed") for name, host in hosts.items()} == {
+        "n1": None,
+        "n2": None,
+        "n3": False,
+    }
+    assert LabConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+    old = {name: value for name, value in LabConfig().as_dict().items() if name != "peer"}
+    assert LabConfig.from_dict(old) == LabConfig(), "a cluster that was saved before there were peers"
+    assert LabConfig(nodes=3, release="bookworm", peer="libreswan").guest_release == "trixie-libreswan"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"peer": "racoon"}, "a peer is one of libreswan, not 'racoon'"),
+        ({"peer": "libreswan", "nodes": 2}, "3 nodes or more"),
+        ({"peer": "libreswan", "mix": (("n3", "sid"),)}, "n3, which is the peer"),
+    ],
+)
+def test_what_no_lab_with_a_peer_is(change, words):
+    with pytest.raises(ProblemError) as caught:
+        LabConfig(**{"nodes": 3, **change})
+    assert words in caught.value.problems[0].message
+
+
+def test_libreswan_replaces_strongswan_and_makes_another_image(home):
+    ours, theirs = packages.image_packages(""), packages.image_packages("libreswan")
+    assert set(theirs) - set(ours) == {"libreswan"}
+    assert set(ours) - set(theirs) == {name for name in ours if "strongswan" in name or "charon" in name}
+    suite = noted("trixie")
+    assert image.image_key(suite, suite) != image.image_key(suite, suite, "libreswan")
+    newer = archive.Contents(suite.suite, suite.kernel, {**suite.versions, "libreswan": "5.3"}, suite.source)
+    assert image.image_key(newer, newer) == image.image_key(suite, suite), "its version is nothing to the others"
+    assert image.image_key(newer, newer, "libreswan") != image.image_key(suite, suite, "libreswan")
+    note = home / "cache/ipsecplan/lab" / image.image_key(suite, suite, "libreswan") / "image.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"release": "trixie", "kernel_suite": "trixie", "peer": "libreswan"}))
+    os.utime(note, (time.time() - 99 * 86400,) * 2)
+    assert image.prune([], days=14) == []
+
+
 def test_a_saved_cluster_of_another_machine_is_not_loaded(tmp_path, monkeypatch):
     monkeypatch.setattr(qemu, "version", lambda: "QEMU 1")
     about = snapshots.describe(state(LabConfig(nodes=1)))

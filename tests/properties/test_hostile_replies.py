@@ -52,6 +52,33 @@ FULL: dict[str, Any] = {
     "xfrm_errors": {"XfrmInNoStates": 2},
     "mtu_before": {"ov0": 1450},
     "drift": [{**FINDING, "code": "IPP681", "found": "1", "planned": "2"}],
+    "close": [
+        {
+            "peer": "n-1",
+            "network": "",
+            "ike": "ESTABLISHED",
+            "established_s": 1,
+            "rekey_s": 2,
+            "route": "x",
+            "xfrm_errors": {"XfrmInNoStates": 2},
+            "words": ["said"],
+            "children": [
+                {
+                    "name": "a",
+                    "state": "INSTALLED",
+                    "transform": "x",
+                    "mode": "TRANSPORT",
+                    "encap": False,
+                    "bytes_in": 1,
+                    "bytes_out": 1,
+                    "packets_in": 1,
+                    "packets_out": 1,
+                    "installed_s": 1,
+                    "rekey_s": 1,
+                }
+            ],
+        }
+    ],
     "texts": {"swanctl": None, "guard": None, "wildcard": None, "files": {"/x": None}},
 }
 

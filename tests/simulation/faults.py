@@ -56,6 +56,6 @@ def drawn(chance: random.Random, nodes: Sequence[str], share: float) -> list[Fau
         found.append(Fault(kind, node, phase, chance.choice((-1, -2, 0, 1, 2, 3, 5, 8)), chance.uniform(1, 90)))
     if chance.random() < 0.25:
         found.append(
-            Fault("killed", "", "", chance.randrange(1, 20 * len(nodes)), chance.choice((1, 20, 100, 400, 1500)))
+            Fault("killed", "", "", chance.randrange(1, 40 * len(nodes)), chance.choice((1, 20, 100, 400, 1500)))
         )
     return found

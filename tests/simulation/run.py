@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.support import replies
 OLD, NEW = "0" * 7 + "1", "0" * 7 + "2"  # how the digests of the two bundles begin
 HEALTHY_ROOM = 256 * 2**20
 ROUNDS = 4  # of an operator who resumes
+LEFT_ALONE_S = 1500  # every timer of a run has fired by then
 
 
 def edges(size: int, mesh: str) -> dict[int, list[int]]:
@@ -119,6 +120,8 @@ class Run:
             with ClusterState(self.folder, "lab") as state:
                 options = Options(soak_s=5.0, steal=True)
                 engine = Engine("lab", "d" * 64, self._targets[bundle], world, state, silent, options)
+                pace = engine.timers.pace  # as many are talked to at once as the world lets
+                engine.timers.pace = replace(pace, forks=world.forks or len(world.nodes))
                 outcome = act(engine)
         except Killed:
             return None
@@ -156,6 +159,8 @@ class Run:
             self._after(report, outcome)
         if world.kill and world.kill.done:
             world.run_until(world.clock.now + world.kill.seconds)
+            if world.kill.seconds >= LEFT_ALONE_S and not world.faults and self._unfinished():
+                report.wrong.append("left alone, healthy nodes did not agree by themselves")
         elif outcome and outcome.outcome == "rollback-incomplete" and self.now:
             world.run_until(world.clock.now + 5)
         else:

@@ -6,12 +6,13 @@ import itertools
 
 import pytest
 
+from netplan.agent.phases import confirm as confirm_phase
 from netplan.rollout import step_loop
 from netplan.rollout.verbs import apply as apply_module
 from netplan.rollout.verbs import confirm as confirm_module
 from tests.simulation import run as simulation
 from tests.simulation.faults import KINDS, PHASES, Fault
-from tests.simulation.run import run
+from tests.simulation.run import LEFT_ALONE_S, run
 from tests.sizes import size
 
 
@@ -65,26 +66,40 @@ def test_every_fault_in_every_phase_ends_on_one_side(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pause", [1, 100, 400])
+@pytest.mark.parametrize("pause", [1, 100, LEFT_ALONE_S])
 def test_controller_that_dies_anywhere_is_resumed(monkeypatch: pytest.MonkeyPatch, pause: int) -> None:
-    for moment in range(1, 60, size(17, 1)):
+    for moment in range(1, 100, size(27, 1)):
         monkeypatch.setattr(simulation, "drawn", lambda *_, at=moment: [Fault("killed", "", "", at, pause)])
         report = run(moment, 3)
         assert not report.wrong, (report.words, report.wrong)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", ["nobody rolls back", "no answer is one", "all decide at once"])
+@pytest.mark.parametrize("what", ["nobody rolls back", "no answer is one"])
 def test_simulation_sees_a_controller_that_is_wrong(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Without the rule that it is about, some seed of few ends wrong."""
     if what == "nobody rolls back":
         monkeypatch.setattr(
             apply_module, "undo_after", lambda _, failure, outcome: outcome.problems.extend(failure.problems)
         )
-    elif what == "no answer is one":
-        monkeypatch.setattr(step_loop, "judge", lambda *_: ([], []))
     else:
-        monkeypatch.setattr(
-            apply_module, "confirm_all", lambda engine: confirm_module.confirm_these(engine, list(engine.targets))
-        )
+        monkeypatch.setattr(step_loop, "judge", lambda *_: ([], []))
     assert any(run(seed, 4).wrong for seed in range(40))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["all decide at once", "nobody answers a witness"])
+def test_simulation_sees_what_makes_nodes_disagree(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The controller dies around the moment of the decision, and comes back when every timer has fired."""
+    if what == "nobody answers a witness":
+        monkeypatch.setattr(confirm_phase, "announce", lambda _: None)
+    else:
+        monkeypatch.setattr(apply_module, "confirm_all", lambda e: confirm_module.confirm_these(e, list(e.targets)))
+    seen: list[str] = []
+    for moment in range(35, 90):
+        fault = Fault("killed", "", "", moment, LEFT_ALONE_S)
+        monkeypatch.setattr(simulation, "drawn", lambda *_, fault=fault: [fault])
+        seen += run(moment, 3).wrong
+        if seen:
+            break
+    assert seen[:1] == ["left alone, healthy nodes did not agree by themselves"]

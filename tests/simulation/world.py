@@ -241,6 +241,7 @@ class World:
                 done(node_id, parse(said, request))
 
         self.at(self.clock.now + back, comes)
+        self._moment()
 
     def _ask(self, node: Node, request: dict[str, Any], archive: bytes) -> str | None:
         """Let the agent serve a request; return what it prints, None where its node lost power."""

@@ -121,15 +121,15 @@ def _shell(line: str, folder: Path, given: str) -> subprocess.CompletedProcess[s
     )
 
 
-def rewritten(page: str, folder: Path, run: Run) -> str:
-    """Return a page with all of its sessions that need no lab played in a folder."""
+def rewritten(page: str, folder: Path, run: Run, *, lab: bool = False) -> str:
+    """Return a page with its sessions played in a folder: those that need no lab, or those that need one."""
 
     def block(found: re.Match[str]) -> str:
         if found["file"]:
             target = folder / found["file"]
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(found["text"], encoding="utf-8")
-        if found["file"] or found["lab"] or found["kind"] != "console":
+        if found["file"] or bool(found["lab"]) is not lab or found["kind"] != "console":
             return found.group()
         fence, before = found["fence"], found["before"] or ""
         return f"{before}{fence}console\n{played(found['text'], folder, run)}{fence}"

@@ -14,6 +14,7 @@ from netplan.bundle.write import write
 from tests.tui.conftest import PLAN
 from tui.app import Planner
 from tui.dialogs.ask import AskScreen
+from tui.dialogs.command_line import CommandScreen
 from tui.dialogs.help import HelpScreen
 from tui.dialogs.jump import JumpScreen
 from tui.dialogs.prompt import PromptScreen
@@ -22,14 +23,19 @@ from tui.draw import packet
 from tui.plan import drafts
 from tui.plan.check import Checker
 from tui.screens import kinds
+from tui.screens.hosts import HostsScreen
+from tui.screens.node import NodeScreen
+from tui.screens.pair import PairScreen
 from tui.widgets.choice import Choice
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
 from tui.widgets.log_view import LogView
 from tui.widgets.plan_form import PlanForm
 from tui.widgets.preview import MODES as PREVIEWS
+from tui.widgets.sortable import Sortable
 
 MODES = kinds()
+BELOW = [HostsScreen, NodeScreen, PairScreen]  # screens that no digit opens
 
 pytestmark = pytest.mark.slow  # an app for each of some ninety keys
 STACK = "ip4/udp/esp:aes256gcm16/udp/vxlan/eth/ip4"  # what limits the plan of the fixture, on a link of 1450
@@ -47,11 +53,32 @@ def text_of(selector):
     return lambda app: app.screen.query_one(selector).pane_text()
 
 
+LOOKED = {
+    "state": {"state": "confirmed", "release": "x"},
+    "guard": {"mode": "drop"},
+    "certificates": {},
+    "pairs": [],
+    "differs": [],
+    "xfrm_errors": {},
+}
+NEAR = {
+    "peer": "n-1",
+    "network": "",
+    "ike": "ESTABLISHED",
+    "established_s": 1,
+    "rekey_s": 2,
+    "children": [],
+    "route": "",
+    "xfrm_errors": {},
+    "words": [],
+}
 OPENED = ["o", *"dumps", "enter"]
 DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "calico-operator-auto-under-ipsec" / "in"
 
 # binding id: screen, keys before, keys of the binding, what must hold afterwards
 CASES: dict[str, tuple[str, list[str], list[str], object]] = {
+    "app.overview": ("calc", [], ["0"], lambda a: a.current_mode == "overview"),
+    "app.trace": ("calc", [], ["9"], lambda a: a.current_mode == "trace"),
     "app.calc": ("plan", ["escape"], ["1"], lambda a: a.current_mode == "calc"),
     "app.plan": ("calc", [], ["2"], lambda a: a.current_mode == "plan"),
     "app.pairs": ("calc", [], ["3"], lambda a: a.current_mode == "pairs"),
@@ -67,7 +94,9 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "app.screenshot": ("calc", [], ["f8"], lambda a: "<svg" in Path("ipsecplan-calc-1.svg").read_text()),
     "app.export_text": ("calc", [], ["X"], lambda a: "inner MTU      1356" in Path("ipsecplan-calc-1.txt").read_text()),
     "app.jump": ("calc", [], ["ctrl+o"], is_screen(JumpScreen)),
-    "app.palette": ("calc", [], ["colon"], lambda a: a.screen.__class__.__name__ == "CommandPalette"),
+    "app.palette": ("calc", [], ["ctrl+p"], lambda a: a.screen.__class__.__name__ == "CommandPalette"),
+    "app.command": ("calc", [], ["colon"], is_screen(CommandScreen)),
+    "app.up": ("overview", ["enter"], ["escape"], lambda a: a.current_mode == "overview"),
     "app.theme": ("calc", [], ["T"], lambda a: a.theme == "textual-light"),
     "app.save": ("calc", [], ["ctrl+s"], is_screen(MODES["calc"])),
     "app.undo": ("calc", [], ["ctrl+z"], lambda a: not a.desk.dirty),
@@ -91,21 +120,31 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "calc.plan": ("calc", ["c", "plus"], ["g"], calc(stack_text=STACK, link_mtu=1450)),
     "calc.edit": ("calc", [], ["slash"], lambda a: a.focused.id == "stack"),
     "calc.leave": ("calc", ["slash"], ["escape"], lambda a: isinstance(a.focused, LedgerTable)),
-    "plan.save": ("plan", ["x"], ["ctrl+s"], is_screen(SaveScreen)),
+    "plan.save": ("plan", ["enter", "x"], ["ctrl+s"], is_screen(SaveScreen)),
     "plan.undo": (
         "plan",
-        ["x"],
+        ["enter", "x"],
         ["ctrl+z"],
         lambda a: not a.desk.dirty and a.screen.query_one("#f-name").value == "prod-eu1",
     ),
-    "plan.redo": ("plan", ["x", "ctrl+z"], ["ctrl+y"], lambda a: a.desk.checked.loaded.plan.name == "prod-eu1x"),
+    "plan.redo": (
+        "plan",
+        ["enter", "x", "ctrl+z"],
+        ["ctrl+y"],
+        lambda a: a.desk.checked.loaded.plan.name == "prod-eu1x",
+    ),
     "plan.edit": ("plan", [], ["f4"], lambda a: a.desk.draft.text == PLAN + "# seen\n"),
-    "plan.drop": ("plan", ["@f-underlay-mtu"], ["f6"], lambda a: "mtu: 1500" not in a.desk.draft.text),
-    "plan.leave": ("plan", [], ["escape"], lambda a: a.focused.id == "source"),
-    "form.next": ("plan", [], ["down"], lambda a: a.focused.id == "f-inventory"),
-    "form.previous": ("plan", ["down"], ["up"], lambda a: a.focused.id == "f-name"),
-    "choice.next": ("plan", ["@f-underlay-family"], ["right"], lambda a: "family: ipv6" in a.desk.draft.text),
-    "choice.previous": ("plan", ["@f-overlay-type"], ["left"], lambda a: "type: ipip" in a.desk.draft.text),
+    "plan.drop": ("plan", [*["down"] * 3], ["f6"], lambda a: "mtu: 1500" not in a.desk.draft.text),
+    "plan.leave": ("plan", ["enter"], ["escape"], lambda a: a.focused.id == "form"),
+    "plan.hosts": ("plan", [], ["h"], is_screen(HostsScreen)),
+    "hosts.edit": ("plan", ["h"], ["e"], is_screen(PromptScreen)),
+    "form.next": ("plan", [], ["down"], lambda a: a.focused.cursor == "f-inventory"),
+    "form.previous": ("plan", ["down"], ["up"], lambda a: a.focused.cursor == "f-name"),
+    "form.open": ("plan", ["down"], ["enter"], lambda a: a.focused.id == "f-inventory"),
+    "form.page_down": ("plan", [], ["pagedown"], lambda a: list(a.focused.all).index(a.focused.cursor) == 10),
+    "form.page_up": ("plan", ["pagedown"], ["pageup"], lambda a: a.focused.cursor == "f-name"),
+    "choice.next": ("plan", [*["down"] * 4, "enter"], ["right"], lambda a: "family: ipv6" in a.desk.draft.text),
+    "choice.previous": ("plan", [*["down"] * 4, "enter"], ["left"], lambda a: "family: ipv6" in a.desk.draft.text),
     "pairs.zones": ("pairs", [], ["z"], lambda a: len(a.screen.query_one(HeatMap).ends) == 4),
     "pairs.outliers": ("pairs", [], ["o"], lambda a: a.screen.query_one("#outliers").row_count == 9),
     "pairs.measured": ("pairs", [], ["m"], lambda a: a.screen.show_measured is False),
@@ -126,6 +165,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "files.against": ("files", [], ["b"], is_screen(PromptScreen)),
     "files.live": ("files", ["@nodes"], ["L"], lambda a: set(a.screen.query_one("#tree").marks.values()) == {"~", "+"}),
     "files.wide": ("files", [], ["w"], lambda a: not a.screen.query_one("#tree").display),
+    "files.raw": ("files", [], ["m"], lambda a: a.screen.query_one("#preview").raw),
     "files.render": ("files", [], ["R", "y"], lambda a: Path("bundle/manifest.json").is_file()),
     "rollout.apply": ("rollout", ["@bundle"], ["A"], is_screen(AskScreen)),
     "rollout.revert": ("rollout", ["@bundle"], ["U"], is_screen(AskScreen)),
@@ -133,6 +173,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "rollout.confirm": ("rollout", ["@waiting"], ["C"], is_screen(AskScreen)),
     "rollout.resume": ("rollout", ["@bundle"], ["r"], is_screen(AskScreen)),
     "rollout.status": ("rollout", ["@status"], ["s"], lambda a: a.screen.asked[0] == "3 to change"),
+    "rollout.phases": ("rollout", ["@journals"], ["p"], lambda a: a.focused.id == "phases" and a.focused.lines),
     "rollout.search": ("rollout", [], ["slash"], lambda a: a.focused.id == "search"),
     "rollout.older": (
         "rollout",
@@ -194,8 +235,33 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "audit.wrong": ("audit", [], ["w"], lambda a: a.screen.wrong_only),
     "audit.filter": ("audit", [], ["slash"], lambda a: a.focused.id == "filter"),
     "audit.leave": ("audit", ["slash"], ["escape"], lambda a: a.focused.id == "findings"),
-    "ask.no": ("plan", ["x", "escape", "q"], ["n"], is_screen(MODES["plan"])),
-    "ask.yes": ("plan", ["x", "escape", "q"], ["y"], lambda a: a.return_value == 0),
+    "trace.open": ("trace", [], ["o"], is_screen(PromptScreen)),
+    "trace.size": ("trace", [], ["z", "9", "enter"], lambda a: a.screen.bytes == "9"),
+    "trace.df": ("trace", [], ["d"], lambda a: not a.screen.df),
+    "trace.again": ("trace", [], ["r"], is_screen(PromptScreen)),
+    "trace.stop": ("trace", ["@endless", "o", *"a b c".replace(" ", "_"), "enter"], ["S"], lambda a: a.screen.said),
+    "overview.next": ("overview", [], ["n"], is_screen(AskScreen)),
+    "overview.status": ("overview", ["@bundle", "@looked"], ["s"], lambda a: a.screen._look is not None),
+    "overview.pairs": ("overview", ["@bundle"], ["p"], is_screen(NodeScreen)),
+    "overview.leave": ("overview", ["@bundle", "tab"], ["escape"], lambda a: a.focused.id == "facts"),
+    "node.pair": ("overview", ["@bundle", "p"], ["g"], is_screen(PairScreen)),
+    "pair.ask": (
+        "overview",
+        ["@bundle", "@near", "p", "g"],
+        ["s"],
+        lambda a: a.screen.said[0].startswith("n1: IKE_SA"),
+    ),
+    "pair.calculate": ("overview", ["@bundle", "p", "g"], ["c"], lambda a: a.current_mode == "calc"),
+    "table.sort": ("history", ["@journals"], ["full_stop"], lambda a: a.focused.chosen().transaction == "tx-1"),
+    "table.reverse": (
+        "history",
+        ["@journals", "full_stop"],
+        ["comma"],
+        lambda a: [one.transaction for one in a.focused.shown] == ["tx-2", "tx-1"],
+    ),
+    "command.cancel": ("calc", ["colon"], ["escape"], is_screen(MODES["calc"])),
+    "ask.no": ("plan", ["enter", "x", "escape", "q"], ["n"], is_screen(MODES["plan"])),
+    "ask.yes": ("plan", ["enter", "x", "escape", "q"], ["y"], lambda a: a.return_value == 0),
     "draft.take": ("calc", ["@draft"], ["t"], lambda a: "mtu: 1400" in a.desk.draft.text and a.desk.dirty),
     "draft.diff": ("calc", ["@draft"], ["d"], lambda a: a.screen.query_one("#draft-scroll").display),
     "draft.drop": ("calc", ["@draft"], ["x"], is_screen(AskScreen)),
@@ -203,8 +269,13 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
     "help.close": ("calc", ["question_mark"], ["escape"], is_screen(MODES["calc"])),
     "jump.cancel": ("calc", ["ctrl+o"], ["escape"], is_screen(MODES["calc"])),
     "prompt.cancel": ("files", ["b"], ["escape"], is_screen(MODES["files"])),
-    "save.yes": ("plan", ["x", "ctrl+s"], ["enter"], lambda a: "name: prod-eu1x" in Path("plan.yaml").read_text()),
-    "save.no": ("plan", ["x", "ctrl+s"], ["escape"], lambda a: Path("plan.yaml").read_text() == PLAN),
+    "save.yes": (
+        "plan",
+        ["enter", "x", "ctrl+s"],
+        ["enter"],
+        lambda a: "name: prod-eu1x" in Path("plan.yaml").read_text(),
+    ),
+    "save.no": ("plan", ["enter", "x", "ctrl+s"], ["escape"], lambda a: Path("plan.yaml").read_text() == PLAN),
 }
 
 
@@ -271,6 +342,11 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         'print(json.dumps({"end": "verified", "exit_code": 0, "problems": [], "junit": "<x/>"}))',
         "@nodes": "import json, netplan.model.ids; i = netplan.model.ids.node_id('prod-eu1', 'n1');"
         'print(json.dumps({"problems": [], "nodes": {i: {"/etc/swanctl/conf.d/ipsecplan.conf": "changed", "/x": None}}}))',
+        "@looked": "import json; print(json.dumps({'errors': [], 'result':"
+        "{'nodes': {f'n{i}': LOOKED for i in range(1, 7)}}}))".replace("LOOKED", repr(LOOKED)),
+        "@near": "import json; print(json.dumps({'errors': [], 'result': {'ends': {'n1': [NEAR]}}}))".replace(
+            "NEAR", repr(NEAR)
+        ),
         "@endless": "import time; time.sleep(600)",
     }
     for word, program in programs.items():
@@ -331,7 +407,7 @@ async def test_a_stop_right_behind_the_start_of_a_measurement_stops_it(make, fol
 def _declared() -> set[str]:
     from tui.dialogs import ask, draft, help, jump, prompt, save
 
-    owners = [Planner, *MODES.values(), Choice, HeatMap, LogView, PlanForm]
+    owners = [Planner, *MODES.values(), *BELOW, Choice, HeatMap, LogView, PlanForm, Sortable, CommandScreen]
     owners += [ask.AskScreen, draft.DraftScreen, help.HelpScreen, jump.JumpScreen, prompt.PromptScreen, save.SaveScreen]
     found = {b.id for owner in owners for b in Binding.make_bindings(owner.__dict__.get("BINDINGS", ()))}
     assert None not in found, "every binding has an id, so that a key map can name it"
@@ -347,7 +423,7 @@ def test_every_binding_has_a_case_and_a_tooltip():
 
 def test_ids_are_unique():
     seen: dict[str, str] = {}
-    for owner in [Planner, *MODES.values(), Choice, HeatMap, LogView, PlanForm]:
+    for owner in [Planner, *MODES.values(), *BELOW, Choice, HeatMap, LogView, PlanForm, Sortable]:
         for binding in Binding.make_bindings(owner.__dict__.get("BINDINGS", ())):
             assert seen.setdefault(binding.id, binding.action) == binding.action
 
@@ -367,7 +443,7 @@ async def test_digits_belong_to_a_field_while_it_is_typed_in(make, settle):
     app = make(mode="plan")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        await pilot.press("3")
+        await pilot.press("enter", "3")
         assert app.current_mode == "plan"
         assert isinstance(app.focused, Input)
         await pilot.press("escape", "3")

@@ -309,3 +309,65 @@ async def test_what_the_planner_starts_is_what_the_verbs_take(settle, make, monk
     for argv in started:
         verb = cli.get_command(None, argv[0])
         verb.make_context(argv[0], list(argv[1:]))
+
+
+async def test_overview(make, settle, folder, capsys):
+    """Its line is the next step: at first a render, and what that writes is what it shows then."""
+    app = make(mode="overview")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        line = app.screen.command_line()
+        assert line == "ipsecplan render plan.yaml --to bundle"
+        assert "there is no bundle" in app.screen.query_one("#next").pane_text()
+        run(capsys, line)
+        app.screen.tick()
+        await settle(pilot)
+        facts = {fact.name: fact for fact in app.screen.query_one("#facts").facts}
+        found = reader.read(folder / "bundle")
+        assert found.digest[:16] in facts["bundle"].words
+        assert (facts["bundle"].mark, facts["cluster"].mark, facts["encrypted"].mark) == ("ok", "!", "?")
+        assert app.screen.command_line() == "ipsecplan try bundle"
+        app.desk.set(("underlay", "mtu"), 1400)
+        app.tell_plan()
+        await settle(pilot)
+        assert "unsaved" in app.screen.query_one("#next").pane_text()
+        app.desk.save()
+        app.tell_plan()
+        await settle(pilot)
+        facts = {fact.name: fact for fact in app.screen.query_one("#facts").facts}
+        assert facts["bundle"].mark == "!"
+        assert facts["bundle"].words.startswith("OLDER than the open plan")
+        assert app.screen.command_line() == line
+
+
+async def test_trace(make, settle, folder, capsys):
+    from tests.unit.test_path import DEFAULT, ESP, ETH0, POD, TO_POD, VXLAN, route
+
+    hosts = folder / "hosts"
+    hosts.mkdir()
+    (hosts / "addr.json").write_text(json.dumps([ETH0, POD, VXLAN]))
+    (hosts / "route.json").write_text(json.dumps([DEFAULT, TO_POD, route("10.2.0.0/24", "vx0", "10.9.0.2")]))
+    (hosts / "xfrm.txt").write_text(ESP)
+    app = make(mode="trace")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        app.screen.bytes = "1450"
+        app.screen.aim(("10.1.0.10", "10.2.0.7", "hosts"))
+        await settle(pilot)
+        line, rows, fate = (
+            app.screen.command_line(),
+            app.screen.query_one("#hops").pane_text().splitlines(),
+            app.screen.query_one("#fate").pane_text().splitlines(),
+        )
+        first = app.screen.query_one("#hops").hops[0]
+        await pilot.press("enter")
+        await settle(pilot)
+        assert (app.current_mode, app.screen.stack_text, app.screen.link_mtu) == ("calc", first["stack"], first["mtu"])
+        await pilot.press("escape")
+        assert app.current_mode == "trace"
+    assert line == "ipsecplan trace --size=1450 10.1.0.10 10.2.0.7 hosts"
+    assert main(shlex.split(line)[1:]) == 4
+    printed = capsys.readouterr().out.splitlines()
+    assert set(fate[:2]) <= set(printed)
+    assert len(rows) == sum(row.startswith("  ") for row in printed) - 1
+    assert [int(row.split()[-4]) for row in rows] == [int(r.split()[-4]) for r in printed[2 : 2 + len(rows)]]

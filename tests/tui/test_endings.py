@@ -49,6 +49,8 @@ def terminal(folder):
 def edited(terminal: Terminal) -> None:
     """Type into the first field of the form."""
     terminal.until("prod-eu1", "nodes", "Undo")
+    terminal.press("\r")
+    terminal.until("name: name of the cluster")
     terminal.press("\x1b[F-x")  # End, then two letters
     terminal.until("plan.yaml*")
 

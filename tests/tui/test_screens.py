@@ -224,7 +224,7 @@ async def test_rows_of_a_list_are_edited_in_the_form(make, settle):
         rows = app.screen.query_one("#f-underlay-paths")
         assert rows.value == "between: [zone_a, zone_b], mtu: 1450"
         assert len(rows.lines) == 2
-        rows.lines[0].focus()
+        app.screen.query_one("#form").open("f-underlay-paths")
         await pilot.press("end", "backspace", "1")
         await settle(pilot)
         assert "- {between: [zone_a, zone_b], mtu: 1451}   # the leased line" in app.desk.draft.text
@@ -253,7 +253,7 @@ async def test_a_topology_is_edited_in_the_form(make, settle):
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         box = app.screen.query_one("#f-ipsec-topology")
-        box.focus()
+        app.screen.query_one("#form").open("f-ipsec-topology")
         box.clear()
         for letter in "between: [[zone_a, zone_b]]":
             box.insert_text_at_cursor(letter)

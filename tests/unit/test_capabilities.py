@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from netplan.agent.protocol import words
+from netplan.cli.facts import tried
 from netplan.inputs import inventory
 from netplan.inputs.host_variables import HostContext, read_hosts
 from netplan.model.proposals.capabilities import TRIED, UNKNOWN, Capabilities
@@ -69,3 +70,12 @@ def test_what_nobody_tried_is_neither_refused_nor_proven() -> None:
     assert old.refuses("iptfs") == "strongSwan 6.0.1 has no mode = iptfs (RFC 9347); it came with 6.0.2"
     assert not old.proven("iptfs")
     assert Capabilities((6, 1, 0), iptfs="refused").refuses("iptfs") == "its kernel refuses such an SA (tried)"
+
+
+def test_facts_say_what_became_of_the_packets() -> None:
+    hosts = {f"n{n}": {"kernel_iptfs": "drops" if n else "works", "kernel_per_cpu_sas": "works"} for n in range(10)}
+    assert tried(hosts) == [
+        "a packet in an IP-TFS SA drops: n1, n2, n3, n4, n5, n6, n7, n8 ...",
+        "a packet in an IP-TFS SA works: n0",
+        "a packet in an SA for one processor works: n0, n1, n2, n3, n4, n5, n6, n7 ...",
+    ]

@@ -140,6 +140,17 @@ def test_steps_run_dry_before_they_apply():
     assert NetworkPlan(ADAPTERS["calico-manifest"], NETWORK, "raise").steps[0].stage == "devices"
 
 
+@pytest.mark.parametrize("name", ["docker", "docker-overlay"])
+def test_docker_gets_no_kubectl_and_the_network_goes_before_it_comes(name):
+    encap = "vxlan" if name == "docker-overlay" else "none"
+    steps = NetworkPlan(ADAPTERS[name], replace(NETWORK, encap=encap), "lower").steps
+    assert [step.text for step in steps if "kubectl" in (step.command or "")] == []
+    said = [step.text for step in steps]
+    if name == "docker-overlay":
+        assert said[0].startswith("remove the services")
+        assert said[1].startswith("deploy")
+
+
 def test_baseline_closes_everything_and_keeps_dns():
     made = policies(Baseline(namespace="shop", from_namespaces=("monitoring",), to_namespaces=("billing",)))
     assert [check(a) for a in made] == [[]] * 6

@@ -233,6 +233,7 @@ def test_as_a_service_would(cluster: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(("encoding", "name"), [("iso-8859-1", "\N{SNOWMAN}"), ("utf-8", b"\xff")])
 def test_no_letter_ends_a_command(encoding: str, name: str | bytes, tmp_path: Path) -> None:
     """Of a path that is no UTF-8, or of a host, where the terminal can't show it."""
+    (tmp_path / "inventory.yml").write_text(INVENTORY, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "netplan", "init", name],
         env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)},

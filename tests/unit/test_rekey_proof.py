@@ -29,6 +29,7 @@ class Charon:
         self.agree, self.now = agree, 0.0
         self.calls: list[tuple[str, str]] = []
         self.ike = {"1": [self.sa(OWN, 1), self.sa("pair-1-in", 2)]}
+        self.same = False  # whether what is loaded is what the live SA was made with
         self.fresh_ike = False  # whether what is loaded needs another IKE_SA
         self.deaf = 0  # answers that cross the peer's own request
         (tmp_path / "before").write_text(before)
@@ -68,10 +69,25 @@ class Charon:
         number = 1 + max(int(c["uniqueid"]) for c in self.children)
         self.ike.setdefault(at, []).append(self.sa(name, number))
 
+    def stream(self, what: str, event: str, **words: Any) -> list[dict[str, Any]]:
+        assert (what, event, words["loglevel"]) == ("initiate", "control-log", 1)
+        self.calls.append((what, words["child"]))
+        if self.same:
+            return [{"msg": f"not establishing CHILD_SA {OWN}{{3}} due to existing duplicate {{1}} with SPIs"}]
+        if not self.agree:
+            said = (
+                "establishing CHILD_SA",
+                "received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built",
+                "failed to establish",
+            )
+            return [{"group": "IKE", "msg": text} for text in said]
+        self._new(words["child"], "2" if self.fresh_ike else "1")
+        return [{"msg": "CHILD_SA established"}]
+
     def call(self, what: str, **words: Any) -> None:
         self.calls.append((what, words.get("child") or words["child_id"]))
-        if what == "initiate":
-            self._new(words["child"], "2" if self.fresh_ike else "1")
+        if what == "initiate":  # of the other child, which nobody waits for
+            self._new(words["child"], "2")
         elif what == "rekey" and self.deaf:
             self.deaf -= 1
         elif what == "rekey" and self.agree:
@@ -115,6 +131,22 @@ def test_a_differing_key_exchange_is_found_here(monkeypatch: pytest.MonkeyPatch,
     assert found["code"] == "IPP623"
     assert "with n2 comes through: received NO_PROPOSAL_CHOSEN" in found["message"]
     assert charon.calls.count(("rekey", "1")) == 4, "every 8 s of 30"
+
+
+def test_where_nothing_changed_here_the_live_sa_is_rekeyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    charon = Charon(monkeypatch, tmp_path, before="confirmed tx-0 r")
+    charon.same = True
+    rekey.rekey(proof())
+    assert charon.calls == [("initiate", OWN), ("rekey", "1")]
+
+
+def test_a_peer_that_refuses_what_is_loaded_here_is_no_duplicate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    charon = Charon(monkeypatch, tmp_path, before="confirmed tx-0 r", agree=False)
+    with pytest.raises(Stop, match="received NO_PROPOSAL_CHOSEN notify, no CHILD_SA built"):
+        rekey.rekey(proof())
+    assert {what for what, _ in charon.calls} == {"initiate"}, "the old SA is neither rekeyed nor ended"
 
 
 def test_an_answer_that_crosses_the_peer_s_own_rekey_is_no_failure(
@@ -161,26 +193,31 @@ def mesh(number: int, **about: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("known", "pairs"),
     [
-        (["5.9.8"] * 4, {"n-0": ["pair-01"]}),
-        (["5.9.8", "5.9.8", "6.1.0", "6.1.0"], {"n-0": ["pair-01", "pair-02"], "n-2": ["pair-23"]}),
-        (["5.9.8", "5.9.8", "5.9.8", ""], {"n-0": ["pair-01", "pair-03"]}),
-        (["", "", "", ""], {"n-0": ["pair-01", "pair-02", "pair-03"]}),
+        (["5.9.8"] * 4, ["01"]),
+        (["5.9.8", "5.9.8", "6.1.0", "6.1.0"], ["01", "02", "23"]),
+        (["5.9.8", "5.9.8", "5.9.8", ""], ["01", "03"]),
+        (["", "", "", ""], ["01", "02", "03"]),
     ],
     ids=["one release", "each two releases", "one unknown", "all unknown"],
 )
-def test_one_pair_of_each_two_releases(known: list[str], pairs: dict[str, list[str]]) -> None:
+def test_one_pair_of_each_two_releases(known: list[str], pairs: list[str]) -> None:
     versions = {f"n-{n}": version for n, version in enumerate(known) if version}
-    assert rekeys.chosen(mesh(4), versions) == pairs
+    both = {f"n-{n}": [f"pair-{pair}" for pair in pairs if str(n) in pair] for n in range(4)}
+    assert rekeys.chosen(mesh(4), versions) == {node: found for node, found in both.items() if found}, "at both ends"
 
 
 def test_one_pair_of_each_class_and_each_host_that_is_none_of_ours() -> None:
     nodes, versions = mesh(3), dict.fromkeys(("n-0", "n-1", "n-2"), "6.1.0")
     nodes["n-1"]["peers"][1]["encap"] = True
-    assert rekeys.chosen(nodes, versions) == {"n-0": ["pair-01"], "n-1": ["pair-12"]}
+    assert rekeys.chosen(nodes, versions) == {
+        "n-0": ["pair-01"],
+        "n-1": ["pair-01", "pair-12"],
+        "n-2": ["pair-12"],
+    }
     del nodes["n-2"]
-    assert rekeys.chosen(nodes, versions) == {"n-0": ["pair-01", "pair-02"], "n-1": ["pair-12"]}
+    assert rekeys.chosen(nodes, versions) == {"n-0": ["pair-01", "pair-02"], "n-1": ["pair-01", "pair-12"]}
     nodes["n-1"]["peers"][1]["encap"] = False
-    assert rekeys.chosen(nodes, versions) == {"n-0": ["pair-01", "pair-02"]}
+    assert rekeys.chosen(nodes, versions) == {"n-0": ["pair-01", "pair-02"], "n-1": ["pair-01"]}
 
 
 def test_the_engine_proves_before_it_confirms_and_rolls_back_what_fails(tmp_path: Path) -> None:
@@ -195,7 +232,7 @@ def test_the_engine_proves_before_it_confirms_and_rolls_back_what_fails(tmp_path
     assert not {"confirm", "trap"} & set(sent)
     assert "roll-back" in sent
     asked = [r for r in nodes.requests if "rekey" in next(iter(r.values()))["phases"]]
-    assert [request["rekey"] for request in asked[0].values()] == [["pair-ab", "pair-ac"], [], []]
+    assert [request["rekey"] for request in asked[0].values()] == [["pair-ab", "pair-ac"], ["pair-ab"], ["pair-ac"]]
 
 
 def test_a_rollback_ends_the_ike_sa_too() -> None:

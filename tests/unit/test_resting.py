@@ -166,12 +166,13 @@ def test_a_measurement_waits_for_the_first_packets(monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[[str], list[str]]:
     """guard.sh of a node with one peer whose charon was killed, with commands that write down their words."""
-    for made in ("etc", "run", "bin"):
+    for made in ("etc", "run", "bin", "swanctl"):
         (tmp_path / made).mkdir()
     text = SCRIPT.read_text()
     for old, new in (
         ("ETC=/etc/ipsecplan", f"ETC={tmp_path}/etc"),
         ("RUN=/run/ipsecplan", f"RUN={tmp_path}/run"),
+        ("SWANCTL=/etc/swanctl", f"SWANCTL={tmp_path}/swanctl"),
         ("PATH=/usr/sbin", f"PATH={tmp_path}/bin:/usr/sbin"),
     ):
         assert old in text
@@ -184,7 +185,9 @@ def script(tmp_path: Path) -> Callable[[str], list[str]]:
         "ip": 'case "$2 $3" in "state list") echo "src a dst b" ;; esac',
         "ss": "",
         "sleep": "",
-        "swanctl": 'case "$1" in --list-sas) echo "pair-2: #1, ESTABLISHED, IKEv2" ;; esac',
+        "swanctl": f"""case "$1" in
+            --list-sas) echo "pair-2: #1, ESTABLISHED, IKEv2" ;;
+            --load-conns) [ -z "$3" ] || cp "$3" {tmp_path}/loaded ;; esac""",
     }
     for name, answer in answers.items():
         (tmp_path / "bin" / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/said\n{answer}\n')
@@ -206,14 +209,15 @@ def test_a_charon_behind_a_killed_one_introduces_itself(script: Callable[[str], 
     assert "ip xfrm policy deleteall dir out src 10.0.0.1/32 dst 10.0.0.2/32" in said
     assert "ip xfrm policy deleteall dir in src 10.0.0.2/32 dst 10.0.0.1/32" in said
     assert script("wake") == [
-        f"swanctl --load-conns --file {tmp_path}/run/introduce.conf",
+        f"swanctl --load-conns --file {tmp_path}/swanctl/ipsecplan-introduce.conf",
         "swanctl --terminate --ike ipsecplan-any --force",
         "swanctl --initiate --ike pair-2 --timeout -1",
         "sleep 0.5",
         "swanctl --list-sas",
         "swanctl --load-conns",
     ]
-    assert "start_action = none" in (tmp_path / "run" / "introduce.conf").read_text(), (
+    assert "start_action = none" in (tmp_path / "loaded").read_text(), (
         "swanctl takes no connection that refers to a section of another file"
     )
+    assert list((tmp_path / "swanctl").iterdir()) == []
     assert script("wake") == [], "once"

@@ -41,6 +41,12 @@ def test_its_files_are_handed_out_and_it_is_no_target(tmp_path: Path) -> None:
         "CURVE\\_25519 (group 31)",
         "| 1416 |",
         "port 4789",
+        "| libreswan 5 | `libreswan.conf` |",
+        "| Cisco IOS XE | none: it has no word for ESP aes256gcm16-x25519: no key exchange CURVE\\_25519 (group 31) |",
+        "**The PFS group has to be the one given.**",
+        "The second child SA and every rekey then fail",
+        "`ipsecplan verify --from-our-side`",
+        "`ipsecplan ca issue`",
     ):
         assert words in page
     for node in planned.plan.nodes:

@@ -12,6 +12,7 @@ from netplan.inputs.inventory import Inventory
 from netplan.inputs.load import LoadedPlan, load_source
 from netplan.inputs.rules import validate
 from netplan.inputs.yaml_source import parse
+from netplan.model.planfile import HostVars
 from netplan.plan.types import Plan
 from netplan.problems import Problem, ProblemError, errors
 
@@ -31,6 +32,11 @@ class Checked:
     waiting: bool = False
 
 
+def _names(loaded: LoadedPlan) -> tuple[str, str, HostVars]:
+    """Return what of a plan decides which hosts are read, and how."""
+    return loaded.plan.inventory, loaded.plan.nodes, loaded.plan.host_vars
+
+
 class Checker:
     """Checks drafts of one plan file at typing speed: the inventory is read once, hosts are typed once for a context.
 
@@ -40,7 +46,7 @@ class Checker:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._inventories: dict[tuple[str, str], Inventory | ProblemError] = {}
+        self._inventories: dict[tuple[str, str, HostVars], Inventory | ProblemError] = {}
         self._typed: tuple[HostContext, Inventory, TypedHosts] | None = None
 
     def forget(self) -> None:
@@ -57,10 +63,10 @@ class Checker:
         found: Inventory | ProblemError
         try:
             path, shown = pipeline.inventory_place(loaded)
-            found = inventories.read(path, loaded.plan.nodes, shown)
+            found = inventories.read(path, loaded.plan.nodes, shown, host_vars=loaded.plan.host_vars.named())
         except ProblemError as error:  # kept as it is: each draft has its own line to show it at
             found = error
-        self._inventories[loaded.plan.inventory, loaded.plan.nodes] = found
+        self._inventories[_names(loaded)] = found
 
     def check(self, text: str) -> Checked:
         """Check a draft with the inventories read so far; milliseconds, also for 1,000 hosts."""
@@ -71,7 +77,7 @@ class Checker:
             problems = validate(loaded)
             if errors(problems):
                 return Checked(text=text, loaded=loaded, problems=tuple(problems))
-            known = self._inventories.get((loaded.plan.inventory, loaded.plan.nodes))
+            known = self._inventories.get(_names(loaded))
             if known is None:
                 return Checked(text=text, loaded=loaded, problems=tuple(problems), waiting=True)
             if isinstance(known, ProblemError):

@@ -143,12 +143,13 @@ class Desk:
         if checked.plan is None:
             return []
         from netplan.bundle import build
+        from netplan.bundle.node_files import NodeFiles
 
         key = id(checked.plan)
         if key not in self._rendered:
             while len(self._rendered) > 1:
                 del self._rendered[next(iter(self._rendered))]
-            self._rendered[key] = (checked.plan, {"": build.cluster_files(checked.plan)})
+            self._rendered[key] = (checked.plan, {"": build.cluster_files(checked.plan, NodeFiles(checked.plan))})
         plan, known = self._rendered[key]
         made = list(known[""])
         for host in hosts:

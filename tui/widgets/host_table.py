@@ -43,7 +43,7 @@ class HostTable(DataTable[object]):
     def chosen(self) -> tuple[Host, str] | None:
         """Return host and variable under the cursor; None on a name."""
         row, column = self.cursor_coordinate
-        return (self.hosts[row], VARIABLES[column - 1]) if row < len(self.hosts) and column > 0 else None
+        return (self.hosts[row], [*VARIABLES][column - 1]) if row < len(self.hosts) and column > 0 else None
 
     def pane_text(self) -> str:
         """Return a line for each variable that is set."""

@@ -141,10 +141,22 @@ class PlanForm(VerticalScroll, can_focus=True, inherit_bindings=False):
     def action_move(self, step: int) -> None:
         """Put the cursor on another line, and leave the field that is open."""
         if self.editing:
+            beside = self._line_beside(step)
+            if beside is not None:
+                beside.focus()
+                return
             self.focus()
         names = list(self.all)
         at = names.index(self.cursor) + step
         self.point(names[at % len(names)] if abs(step) == 1 else names[min(max(at, 0), len(names) - 1)])
+
+    def _line_beside(self, step: int) -> Widget | None:
+        """Return the line above or below in the list that is edited, if there is one."""
+        rows, at = self.query_one(f"#{self.cursor}"), self.screen.focused
+        if not isinstance(rows, RowList) or at not in rows.lines:
+            return None
+        place = rows.lines.index(at) + step
+        return rows.lines[place] if 0 <= place < len(rows.lines) else None
 
     def action_open(self) -> None:
         """Open the field under the cursor; an open one is left."""
@@ -160,6 +172,8 @@ class PlanForm(VerticalScroll, can_focus=True, inherit_bindings=False):
             return
         box = self.query_one(f"#{name}")
         lines = box.lines if isinstance(box, RowList) else [box]
+        if isinstance(box, RowList):
+            box.open = True
         for line in lines:
             line.can_focus = True
         lines[0].focus()

@@ -37,7 +37,7 @@ def _one(peer: Peer, sas: list[Json], log: list[str]) -> CloseUp:
     newest = max(sas, key=lambda sa: _number(sa, "uniqueid"), default={})
     children = [child for sa in sas for child in sa.get("child-sas", {}).values()]
     route = run("ip", "route", "get", peer["address"]).out.splitlines()
-    own = [line[:WIDTH] for line in log if peer["pair"] in line or peer["address"] in line.split()]
+    own = [line[:WIDTH] for line in log if peer["pair"] in line or f" {peer['address']}[" in line]
     return {
         "peer": peer["id"],
         "network": peer.get("network", ""),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 from ..system import addresses
 from ..system.core import finding, run, run_json, which
-from . import xfrm_interfaces
+from . import packet_trial, xfrm_interfaces
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def trial(node: NodeJson, watchdog: str | None = None) -> list[Finding]:
         return [finding("IPP636", f"no network namespace can be made: {made.said}")]
     try:
         families = dict.fromkeys(":" in address for address in addresses.addresses(node))
-        for algorithm in node["esp"]["negotiated"]:
+        for algorithm in node["esp"]["negotiated"] if node["esp"]["mode"] != "IPTFS" else ():
             for six in families:
                 wrong += _one(name, node, algorithm, six)
         done = run("nsenter", "--net=/run/netns/" + name, "nft", "-f", "-", stdin=GUARD_TEST.encode())
@@ -85,6 +86,19 @@ def trial(node: NodeJson, watchdog: str | None = None) -> list[Finding]:
         wrong += xfrm_interfaces.kernel_supports(name, node)
     finally:
         run("ip", "netns", "delete", name)
+    return wrong + _packets(node, families)
+
+
+def _packets(node: NodeJson, families: Iterable[bool]) -> list[Finding]:
+    """Send a packet where an SA that the kernel accepts may still carry none."""
+    mode, per_cpu = node["esp"]["mode"].lower(), node["esp"].get("per_cpu_sas", False)
+    if mode != "iptfs" and not per_cpu:
+        return []
+    wrong: list[Finding] = []
+    for algorithm in node["esp"]["negotiated"]:
+        known = words(algorithm)
+        for six in families if known else ():
+            wrong += packet_trial.findings(mode, known, six=six, per_cpu=per_cpu) if not wrong and known else []
     return wrong
 
 

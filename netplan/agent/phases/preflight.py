@@ -20,6 +20,7 @@ from . import (
     live_sas,
     overlay_mtu,
     reachability,
+    surroundings,
     trap_any,
     xfrm_interfaces,
 )
@@ -55,7 +56,8 @@ def preflight(request: Request) -> PreflightWork:
         missing.append("openssl")
     if missing:
         packages = " ".join(sorted({TOOLS.get(name, name) for name in missing}))
-        raise Stop(finding("IPP631", f"programs are missing: {' '.join(missing)}", f"install {packages}"))
+        hint = surroundings.install() or f"install {packages}"
+        raise Stop(finding("IPP631", f"programs are missing: {' '.join(missing)}", hint))
     wrong = _names() + _underlay(node)
     life = request.get("life", 0.0)
     talk = reachability.start(node, request["run"], life) if not wrong and request.get("run") else None
@@ -71,6 +73,7 @@ def preflight(request: Request) -> PreflightWork:
         + _overlay(node)
         + _other(node, request["tx"])
         + xfrm_interfaces.preflight(node)
+        + surroundings.findings()
         + about
     )
     for device in _devices(node):

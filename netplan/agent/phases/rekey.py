@@ -5,8 +5,11 @@ CHILD_SA of an IKE_SA has no key exchange of its own, and a live one that has th
 At its first rekey, more than an hour later, such a pair loses its SA: behind a trap nothing passes from then on, and
 without one everything passes in clear, while the IKE_SA says ESTABLISHED.
 
-charon rekeys an SA with the settings that it was made with, not with those that were loaded since. Where a release was
-in force before, a new CHILD_SA is therefore made first, and that one is rekeyed; the old one is ended behind it.
+charon rekeys an SA with the settings that it was made with, not with those that were loaded since (seen with 6.0.1).
+Where a release was in force before, a new CHILD_SA is therefore asked for first, and that one is rekeyed; the old one
+is ended behind it. charon makes none where the settings here are the same ("due to existing duplicate"); then the live
+SA is rekeyed. The peer's settings may have changed all the same, so both ends of a pair give this proof, each with the
+child that it sends on.
 """
 
 from __future__ import annotations
@@ -25,9 +28,10 @@ if TYPE_CHECKING:
     from ..protocol.request import Request
     from ..protocol.words import Json
 
-# An answer that crosses the peer's own request is thrown away and sent again 4 s later; whoever asks before asks twice
 LONGEST_S = 45.0  # until a rekey has come through, its retransmissions included
+# An answer that crosses the peer's own request is thrown away and sent again 4 s later; whoever asks before asks twice
 AGAIN_S = 8
+DUPLICATE = "due to existing duplicate"
 OVER = ("REKEYED", "DELETING", "DELETED", "DESTROYING")
 
 
@@ -64,6 +68,7 @@ class _Proof:
         self._rekeyed = ""  # the number of the SA whose rekey was asked for
         self._before = set(self.old)  # those that were there then
         self._asked = -99.0
+        self.said = ""  # charon's last word about the new SA
 
     def step(self) -> None:
         """Do what is next, at most one question to charon; it is ``done`` once a rekey has come through."""
@@ -84,7 +89,24 @@ class _Proof:
             self._asked = -99.0
             self._ask_to_rekey(self._rekeyed)
         elif self._due():
-            ike.initiate(ike=self.peer["pair"], child=self.name)
+            self._ask_for_one()
+
+    def _ask_for_one(self) -> None:
+        """Ask for a new SA, and wait for what charon says of it."""
+        with vici.Vici() as link:
+            told = link.stream(
+                "initiate",
+                "control-log",
+                ike=self.peer["pair"],
+                child=self.name,
+                timeout=int(AGAIN_S * 1000),
+                loglevel=1,
+            )
+        words = [str(event.get("msg", "")) for event in told]
+        if any(DUPLICATE in text for text in words):
+            self.old = set()
+        words = [str(event.get("msg", "")) for event in told if event.get("group") in ("IKE", "CFG")]
+        self.said = next((text for text in words if any(word in text for word in ike.LOG_WORDS)), self.said)
 
     def _due(self) -> bool:
         if time.monotonic() - self._asked <= AGAIN_S:
@@ -120,8 +142,7 @@ def rekey(request: Request) -> Work:
     proofs = [_Proof(node, peer, anew=anew) for peer in node["peers"] if peer["pair"] in wanted]
 
     def all_done() -> bool:
-        for proof in proofs:
-            proof.step()
+        core.each(_Proof.step, proofs)
         return all(proof.done for proof in proofs)
 
     # charon of the peer answers whether or not anybody has asked its node: nothing here waits for another request
@@ -136,7 +157,7 @@ def rekey(request: Request) -> Work:
 
 
 def _failure(proof: _Proof) -> Finding:
-    said = ike.reason(proof.peer["pair"], ike.log_of_charon())
+    said = proof.said or ike.reason(proof.peer["pair"], ike.log_of_charon())
     text = f"no rekey of a CHILD_SA with {proof.peer['name']} comes through: {said}"
     hint = (
         "at the end of its life the SA would be lost: compare the key exchange in esp_proposals of both ends, and "

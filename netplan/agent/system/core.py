@@ -126,7 +126,12 @@ def read(path: str, default: str | None = None) -> Any:
 
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of bytes as hex."""
-    import hashlib  # imports are a third of what a round trip costs on a slow node: late where not always needed
+    import importlib  # imports are a third of what a round trip costs on a slow node: late where not always needed
+
+    for name in ("_sha2", "_sha256"):  # what hashlib has besides brings OpenSSL with it; from 3.12, and before
+        with contextlib.suppress(ImportError):
+            return str(importlib.import_module(name).sha256(data).hexdigest())
+    import hashlib
 
     return hashlib.sha256(data).hexdigest()
 

@@ -182,6 +182,6 @@ def _mtu(path: str, lines: list[str], entry: _Entry, kind: str, evidence: Eviden
                 encap=encap,
                 family=family,
                 port=whole(entry.get("port")),
-                change=f"/interface {kind} set {name} mtu=",
+                change=f"/interface {kind} set {name} mtu",
             )
         )

@@ -25,6 +25,8 @@ def plain(text: Text) -> Text:
 
     Line numbers stay. A text without these is returned as it is.
     """
+    if text.text[:1] not in ("", " ", "\t", "\n", "\r", ">") and "```" not in text.text:
+        return text
     head = [line for line in text.text[:65536].splitlines() if line.strip()]
     if not head or len(text.text) > 4 << 20:
         return text
@@ -61,8 +63,9 @@ def split(text: Text) -> list[Text]:
     if len(text.text) > 4 << 20 or re.match(r"\s*([{\[]|---|apiVersion:|kind:)", text.text):
         return []
     lines = text.text.splitlines()
-    certain = [n for n, line in enumerate(lines) if _PROMPT.match(line[:300]) or _RULER.match(line[:300])]
-    doubtful = [n for n, line in enumerate(lines) if _COMMENT.match(line[:300])]
+    flush = [(n, line[:300]) for n, line in enumerate(lines) if line[:1] not in ("", " ", "\t")]
+    certain = [n for n, line in flush if _PROMPT.match(line) or _RULER.match(line)]
+    doubtful = [n for n, line in flush if _COMMENT.match(line)]
     at = sorted(certain + (doubtful if certain or len(doubtful) > 1 else []))
     if not at or len(at) > MAX_PARTS:
         return []

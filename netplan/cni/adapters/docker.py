@@ -53,6 +53,7 @@ def _bridge(request: CniRequest) -> list[Artifact]:
             text=dump({"networks": {"default": {"driver_opts": {OPTION: str(request.pod_mtu)}}}}),
             patch="object",
             schema="docker/compose",
+            by_step=True,
         ),
     ]
 
@@ -102,13 +103,18 @@ def _overlay(request: CniRequest) -> list[Artifact]:
     options |= {OPTION: str(takes.field_value(request.pod_mtu, request.encap, request.family))}
     options |= {"encrypted": ""} if request.own_ipsec and "encrypted" not in options else {}
     body = {"networks": {name: {"driver": "overlay", "driver_opts": options}}}
-    return [Artifact(path="docker/stack.networks.yaml", text=dump(body), patch="object", schema="docker/compose")]
+    return [
+        Artifact(
+            path="docker/stack.networks.yaml", text=dump(body), patch="object", schema="docker/compose", by_step=True
+        )
+    ]
 
 
 def _overlay_steps(_network: CniRequest) -> list[ManualStep]:
     return [
         ManualStep(
-            stage="pods", text="remove the services from the network and the network itself: it can't be changed"
+            stage="config",
+            text="remove the services from the network and the network itself: it can't be changed",
         ),
         ManualStep(
             stage="config",

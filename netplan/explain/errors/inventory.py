@@ -55,12 +55,13 @@ HELP: dict[str, CodeHelp] = {
         page="strongswan.md#several-networks-between-the-hosts",
     ),
     "IPP307": CodeHelp(
-        means="A host variable that ipsecplan reads holds a template ({{ ... }} or {% ... %}). Templates in an"
-        " inventory run code on this machine, so they are not evaluated.",
+        means="A host variable that ipsecplan reads holds a template ({{ ... }} or {% ... %}) that is more than"
+        " references to other variables of the inventory and pure filters (default, int, join, ipaddr ...), or refers"
+        " to what is not in it. Such templates run code on this machine, so they are not evaluated.",
         state=NO_NODE,
         look=("ansible-inventory -i hosts.yml --host n1  # on the control machine",),
-        remedy="Write the value itself into the inventory, for each host.",
-        page="threat-model.md#what-is-defended",
+        remedy="Write the value itself into the inventory, for each host, or a reference such as {{ ip }}.",
+        page="decisions/0238-references-are-resolved.md",
     ),
     "IPP308": CodeHelp(
         means="Two hosts have the same underlay address. Their connections would end at one of the two.",
@@ -99,5 +100,15 @@ HELP: dict[str, CodeHelp] = {
         remedy="If you know what it does, name it yourself: `ipsecplan apply bundle --inventory INVENTORY`. If it is"
         " plain data, remove the execute bit.",
         page="decisions/0120-a-bundle-is-somebody-elses.md",
+    ),
+    "IPP313": CodeHelp(
+        means="The host has no underlay_address, so ansible_host would be taken, the address that this machine manages"
+        " it by. Another variable of the inventory, which other projects use for the address between the hosts (ip of"
+        " Kubespray, node-ip of RKE2 and k3s), says a different one.",
+        state=NO_NODE,
+        look=(_VERBOSE, "ip -br addr  # on the host: which of the two is on the link to the others?"),
+        remedy="Say in the plan which variable it is: `host_vars: {underlay_address: ip}`. Where ansible_host is right,"
+        " give the host `underlay_address` with the same address.",
+        page="decisions/0239-whose-variables-they-are.md",
     ),
 }

@@ -185,18 +185,27 @@ HELP: dict[str, CodeHelp] = {
         " off when it starts with ipsecplan's configuration.",
         page="rollout.md#preflight",
     ),
-    "IPP654": CodeHelp(
-        means="charon has a connection to a peer with `reauth_time`. No file of ours has it. Where both ends have it,"
-        " each reauthentication makes an IKE_SA more than it ends: 33 were counted after 7 rounds, with twice as many"
-        " states in the kernel; `unique = replace` only holds it down.",
-        state=BEFORE + " `status` says the same of a release in force (exit 4).",
+    "IPP648": CodeHelp(
+        means="A packet was sent through a throwaway SA of the planned kind (IP-TFS, or one for each processor) in two"
+        " throwaway network namespaces, and did not arrive. Kernels that are built without CONFIG_XFRM_IPTFS take such"
+        " an SA without a word and then drop every packet of it.",
+        state=BEFORE,
         look=(
-            "swanctl --list-conns | grep -B3 -i reauth  # on the node",
-            "grep -rn reauth_time /etc/swanctl  # also in files of another program that extend ours",
+            "grep XFRM_IPTFS /boot/config-$(uname -r)  # not set: the kernel can't; Debian's are so",
+            "cat /proc/net/xfrm_stat  # XfrmOutStateModeError rises with each dropped packet",
         ),
-        remedy="Take it away and `swanctl --load-all --noprompt`; `rekey_time`, which our files have, renews the keys."
-        " New credentials are `ipsecplan rotate certificates bundle`.",
-        page="strongswan.md#lives-rekeys-and-dpd",
+        remedy="Take `ipsec.mode: tunnel` in the plan and render again, or boot a kernel that has the feature on every"
+        " node. Where the message says that it could not be tried, load veth and esp4 and apply again.",
+        page="decisions/0235-a-packet-is-sent.md",
+    ),
+    "IPP649": CodeHelp(
+        means="The table of systems knows this node's package: its swanctl reads another folder than the one in which a"
+        " bundle's files lie (Fedora and RHEL), or libreswan runs in strongSwan's place.",
+        state=BEFORE,
+        look=("cat /etc/os-release; ls -d /etc/swanctl /etc/strongswan/swanctl", "ss -Hlunp 'sport = :500'"),
+        remedy="Run the command in the hint: a link makes both folders the same, and libreswan gives way to strongSwan."
+        " Then apply again.",
+        page="decisions/0236-systems-as-one-table.md",
     ),
     "IPP650": CodeHelp(
         means="A node of the bundle is not in the inventory any more, so it is not known how to reach it.",
@@ -233,5 +242,18 @@ HELP: dict[str, CodeHelp] = {
         look=("command -v ssh  # on the control machine", 'getent passwd "$(id -u)"'),
         remedy="Install openssh-client. Give the user an entry in /etc/passwd, or one through libnss-wrapper.",
         page="rollout.md#what-the-control-machine-needs",
+    ),
+    "IPP654": CodeHelp(
+        means="charon has a connection to a peer with `reauth_time`. No file of ours has it. Where both ends have it,"
+        " each reauthentication makes an IKE_SA more than it ends: 33 were counted after 7 rounds, with twice as many"
+        " states in the kernel; `unique = replace` only holds it down.",
+        state=BEFORE + " `status` says the same of a release in force (exit 4).",
+        look=(
+            "swanctl --list-conns | grep -B3 -i reauth  # on the node",
+            "grep -rn reauth_time /etc/swanctl  # also in files of another program that extend ours",
+        ),
+        remedy="Take it away and `swanctl --load-all --noprompt`; `rekey_time`, which our files have, renews the keys."
+        " New credentials are `ipsecplan rotate certificates bundle`.",
+        page="strongswan.md#lives-rekeys-and-dpd",
     ),
 }

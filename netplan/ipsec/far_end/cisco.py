@@ -28,7 +28,8 @@ def text(end: FarEnd) -> str:
     """Return the configuration. Raises CannotSay with what IOS XE has no word for."""
     if end.clear:
         raise CannotSay("services that stay clear, which would be lines of every access list")
-    rows, left_out = [], []
+    rows: list[dict[str, object]] = []
+    left_out: list[str] = []
     ikes: dict[tuple[tuple[str, ...], str, str], int] = {}
     sets: dict[tuple[str, ...], int] = {}
     for tunnel in end.tunnels:
@@ -46,6 +47,7 @@ def text(end: FarEnd) -> str:
         rows.append(
             {
                 "tunnel": tunnel,
+                "sequence": 10 * len(rows) + 10,
                 "sets": [f"IPSECPLAN-{sets[_transform(one)]}" for one in esp.suites],
                 "pfs": groups[0],
                 "lines": [_line(tunnel, s.protocol, s.own_port, s.peer_port) for s in end.selectors],

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from netplan.model.proposals.esp import EspProposal
 from netplan.model.proposals.ike import IkeProposal
 from netplan.model.proposals.keywords import GROUPS
+from netplan.model.proposals.words import unknown_to
 
 Version = tuple[int, ...]
 _VERSION = re.compile(r"^[0-9]{1,3}(\.[0-9]{1,3}){1,3}")
@@ -101,6 +102,9 @@ class Capabilities:
             since = ".".join(map(str, SINCE["additional"][0]))
             what = f"strongSwan {self.text}" if self.version else "a strongSwan of unknown version"
             return f"{what} has no {SINCE['additional'][1]}; they came with {since}"
+        strange = unknown_to(self.version, proposal.words)
+        if strange:
+            return f"strongSwan {self.text} does not know the word {strange}, and would discard the whole connection"
         if self.algorithms is None:
             doubtful = sorted(proposal.needs & UNCOMMON)
             return f"nobody has seen {doubtful[0]} in its `swanctl --list-algs`" if doubtful else None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from netplan.model.proposals.esp import algorithm_name, cipher, judged
 from netplan.model.proposals.keywords import GROUPS, INTEGRITY, PRF, SHAPE, group
+from netplan.model.proposals.words import WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,9 @@ def ike_proposal(text: str) -> IkeProposal | str:
     strange = [word for word in rest if word not in INTEGRITY and word not in PRF and not group(word)]
     if strange:
         return f"{strange[0]} is no integrity algorithm, PRF or key exchange"
+    other = [word for word in rest if word in WORDS and not WORDS[word].ike]
+    if other:
+        return f"{other[0]} has a meaning in ESP proposals alone"
     if aead and not prf:
         return f"{words[0]} is an AEAD and needs a PRF, such as prfsha384"
     if aead and integrity:

@@ -15,7 +15,7 @@ def versions(results: Results) -> dict[str, str]:
 
 
 def chosen(nodes: Mapping[str, NodeJson], known: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return node id -> the pairs that it rekeys: the first of each class and each two releases.
+    """Return node id -> the pairs that it rekeys: the first of each class and each two releases, from both ends.
 
     ``nodes``: id -> node.json of those that take part; ``known``: id -> version. A host that is none of ours is a
     release of its own. A node whose version nobody knows has one pair more of its own, whatever the others prove.
@@ -31,7 +31,9 @@ def chosen(nodes: Mapping[str, NodeJson], known: Mapping[str, str]) -> dict[str,
             if seen.issuperset(keys):
                 continue
             seen.update(keys)
-            out.setdefault(node_id, []).append(peer["pair"])
+            for end in (node_id, peer["id"]):
+                if end in nodes:
+                    out.setdefault(end, []).append(peer["pair"])
     return out
 
 

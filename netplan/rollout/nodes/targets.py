@@ -118,7 +118,8 @@ def read_inventory(bundle: Bundle, override: Path | None) -> Inventory:
     """
     recorded = bundle.manifest["inventory"]
     path = override or Path(recorded["path"])
-    inventory = inventory_module.read(path, recorded["pattern"], programs=override is not None)
+    theirs = recorded.get("host_vars", {})
+    inventory = inventory_module.read(path, recorded["pattern"], programs=override is not None, host_vars=theirs)
     if override is None and inventory.digest != recorded["digest"]:
         raise ProblemError(
             Problem(

@@ -16,6 +16,7 @@ export PATH LC_ALL
 
 ETC=/etc/ipsecplan
 RUN=/run/ipsecplan
+SWANCTL=/etc/swanctl
 TABLE="inet ipsecplan"
 ROUTE=/usr/local/lib/ipsecplan/route.sh # with route-based tunnels only
 OVERLAY=/usr/local/lib/ipsecplan/overlay.sh # with an overlay of many hosts only
@@ -209,8 +210,10 @@ wake() {
 # block policies hold meanwhile.
 introduce() {
 	# swanctl takes no connection whose shared section is in another file
-	cat "${ETC}/start-none.conf" "${ETC}/pairs.conf" >"${RUN}/introduce.conf"
-	swanctl --load-conns --file "${RUN}/introduce.conf" >/dev/null
+	# AppArmor lets it read nothing outside its folder
+	cat "${ETC}/start-none.conf" "${ETC}/pairs.conf" >"${SWANCTL}/ipsecplan-introduce.conf"
+	swanctl --load-conns --file "${SWANCTL}/ipsecplan-introduce.conf" >/dev/null
+	rm -f "${SWANCTL}/ipsecplan-introduce.conf"
 	timeout 10 swanctl --terminate --ike ipsecplan-any --force >/dev/null
 	while read -r _ _ pair; do
 		timeout 10 swanctl --initiate --ike "${pair}" --timeout -1 >/dev/null
