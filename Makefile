@@ -12,7 +12,7 @@ APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitc
   busybox-static nftables iputils-ping $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site sbom advisories drills clean .types .fast .test-setup
+.PHONY: browser help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site sbom advisories drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -138,6 +138,9 @@ graph: $(VENV)/.dev ## the import graph as numbers: rooms, arrows, upward import
 format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format -q .
 	$(BIN)/ruff check -q --fix .
+
+browser: ## axe-core beside the tests of pages, as its lock file says; without it they run without
+	npm ci --prefix tests/browser --omit-lockfile-registry-resolved --no-audit --no-fund
 
 golden: $(VENV)/.dev ## rewrite expected outputs; then read the diff
 	UPDATE_GOLDEN=1 $(PYTEST) -q -n 2 -m "not lab and not kernel" || true

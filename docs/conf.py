@@ -41,7 +41,7 @@ NAVIGATION = {
         "errors",
         "protocol",
     ],
-    "Reference: commands": ["reference/verbs", "calc", "audit", "planner", "lab"],
+    "Reference: commands": ["reference/verbs", "calc", "audit", "planner", "pages", "lab"],
     "Reference: numbers and networks": ["reference/layers", "stack-notation", "networks", "strongswan", "rollout"],
     "Explanation": [
         "explanation/no-constant",

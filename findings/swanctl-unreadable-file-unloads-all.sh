@@ -39,6 +39,7 @@ look() { # $1 suite, $2 version
   mmdebstrap --quiet --mode=root --variant=minbase --aptopt='Apt::Install-Recommends "false"' \
     ${APT_OPTIONS:+--aptopt="$APT_OPTIONS"} --include=charon-systemd,strongswan-swanctl,libstrongswan-standard-plugins \
     "$1" "$root" >"$work/log" 2>&1 || { tail -n 5 "$work/log"; exit 2; }
+  # shellcheck disable=SC2016  # dpkg's own
   version=$(chroot "$root" dpkg-query -W -f '${Version}' strongswan-swanctl)
   echo "$1: strongSwan $version"
   case $version in "$2"*) ;; *) echo "  expected $2"; changed=1 ;; esac

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +40,24 @@ def make(path: Path) -> Planned:
     try:
         loaded = load(path)
     except ShapeError as shape:
-        raise ProblemError(in_order([*shape.problems, *_in_the_rest(shape)])) from None
+        raise with_the_rest(shape, read_inventory) from None
     problems = validate(loaded)
     if errors(problems):
-        raise ProblemError(in_order([*problems, *_in_the_hosts(loaded, problems)]))
+        raise with_the_hosts(loaded, problems, read_inventory)
     return planned(loaded, read_inventory(loaded), problems)
 
 
-def _in_the_rest(shape: ShapeError) -> list[Problem]:
+def with_the_rest(shape: ShapeError, read: Callable[[LoadedPlan], Inventory]) -> ProblemError:
+    """Return what is wrong with a file of the wrong shape, and with the rest of it. ``read`` raises ProblemError."""
+    return ProblemError(in_order([*shape.problems, *_in_the_rest(shape, read)]))
+
+
+def with_the_hosts(loaded: LoadedPlan, known: list[Problem], read: Callable[[LoadedPlan], Inventory]) -> ProblemError:
+    """Return what is wrong with a plan file (``known``), and with its hosts. ``read`` raises ProblemError."""
+    return ProblemError(in_order([*known, *_in_the_hosts(loaded, known, read)]))
+
+
+def _in_the_rest(shape: ShapeError, read: Callable[[LoadedPlan], Inventory]) -> list[Problem]:
     """What else is wrong, as far as it doesn't follow from what is missing now: in other sections and in the hosts."""
     if shape.sound is None:
         return []
@@ -60,15 +70,15 @@ def _in_the_rest(shape: ShapeError) -> list[Problem]:
         if section not in sections:
             found.append(problem)
     seen = all(at in _NOT_OF_HOSTS for at in shape.lost)
-    return [*found, *_in_the_hosts(shape.sound, found)] if seen else found
+    return [*found, *_in_the_hosts(shape.sound, found, read)] if seen else found
 
 
-def _in_the_hosts(loaded: LoadedPlan, known: list[Problem]) -> list[Problem]:
+def _in_the_hosts(loaded: LoadedPlan, known: list[Problem], read: Callable[[LoadedPlan], Inventory]) -> list[Problem]:
     """What is wrong with the hosts of a plan file that is wrong itself; nothing where that can't be told."""
     if any(problem.code == "IPP401" for problem in errors(known)):  # a name, an inventory or a pattern that is none
         return []
     try:
-        inventory = read_inventory(loaded)
+        inventory = read(loaded)
         found = validate_with(loaded, inventory)
         nodes(loaded.plan, inventory)
     except ProblemError as error:

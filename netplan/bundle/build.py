@@ -24,14 +24,14 @@ def build(plan: Plan) -> list[File]:
     return sorted(files, key=lambda f: f.path)
 
 
-def cluster_files(plan: Plan, made: NodeFiles) -> list[File]:
+def cluster_files(plan: Plan, made: NodeFiles | None = None) -> list[File]:
     """Return the files that are about the whole cluster. ``made``: of some hosts, files are shown in the review."""
     network = network_plan(plan)
     return [
         File("plan.json", dump(plan.as_json())),
         *(File(f"cluster/{path}", text) for path, text in network.files.items()),
         File("REVIEW.md", review(plan, network)),
-        File(review_page.PATH, review_page.review_page(plan, network, made)),
+        File(review_page.PATH, review_page.review_page(plan, network, made or NodeFiles(plan))),
     ]
 
 

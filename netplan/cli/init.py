@@ -85,14 +85,22 @@ def command(
         loaded = load_source(parse(text.encode(), str(plan)), plan)
         if errors(validate(loaded)):
             raise ProblemError([Problem(p.code, p.message, hint=p.hint) for p in errors(validate(loaded))])
-        path = pipeline.inventory_place(loaded)[0]
-        if made_hosts:
-            _put(path, _inventory_text(made_hosts), force=False)
-        elif not path.exists():
-            hint = "name one with --inventory, or have it written by --from-kubeconfig or --from-audit"
-            fail("IPP301", "no such inventory", location=Location(inventory), hint=hint)
-        hosts = read_inventory(path, nodes, inventory).hosts
-        _put(plan, text, force=force)
+        path, shown = pipeline.inventory_place(loaded)
+        if not force:  # first of all: whether a plan can be there
+            _put(plan, text, force=False)
+        try:
+            if made_hosts:
+                _put(path, _inventory_text(made_hosts), force=False)
+            elif not path.exists():
+                hint = "name one with --inventory, or have it written by --from-kubeconfig or --from-audit"
+                fail("IPP301", "no such inventory", location=Location(shown), hint=hint)
+            hosts = read_inventory(path, nodes, shown).hosts
+        except ProblemError:
+            if not force:
+                plan.unlink(missing_ok=True)
+            raise
+        if force:
+            _put(plan, text, force=True)
         lacking = _lacking(plan)
     if json_:
         result = {"plan": str(plan), "inventory": str(path), "hosts": [host.name for host in hosts]}
@@ -118,9 +126,9 @@ def _plan_text(
     overlay: str | None,
     family: str,
     mtu: int,
-    known: dict[str, str],
+    named: dict[str, str],
 ) -> str:
-    """Return the plan; raises ProblemError for a network or overlay that is none. ``known``: our variable -> theirs."""
+    """Return the plan; raises ProblemError for a network or overlay that is none. ``named``: our variable -> theirs."""
     theirs = None
     if overlay in NETWORKS:
         fail("IPP901", f"{quoted(overlay)} is a container network, not an overlay", hint=f"--cni {overlay}")
@@ -148,7 +156,7 @@ def _plan_text(
         name=name,
         inventory=inventory,
         nodes=nodes,
-        theirs=known,
+        theirs=named,
         overlay=chosen,
         port=PORTS[chosen],
         family=family,

@@ -12,6 +12,7 @@ from netplan.explain.errors import CODE_HELP
 from netplan.explain.glossary import ALIASES, WORDS
 from netplan.explain.numbers import number
 from netplan.explain.presets import UNDERLAYS
+from netplan.explain.terms import TERMS
 from netplan.explain.text import explained
 from netplan.problems import closest, error_page, fail, quoted
 from netplan.stack import Stack, parse, solve
@@ -50,6 +51,8 @@ def explain(topic: str, stack: str | None = None, link: int | None = None) -> Pa
         return _prose(word, HARMLESS[word])
     if word in WORDS:
         return _prose(word, WORDS[word])
+    if word in TERMS:
+        return _prose(word, TERMS[word])
     if word in HEADERS:
         lines, result = _header(HEADERS[word])
         return [*lines, *([f"  as a link: {UNDERLAYS[word].line()}"] if word in UNDERLAYS else [])], result
@@ -79,6 +82,7 @@ def topics() -> Page:
         "headers": [*HEADERS, "esp", "ah", *MACROS],
         "algorithms": ["any proposal, such as aes256gcm16 or aes128-sha256"],
         "words": list(WORDS),
+        "terms": list(TERMS),
         "links": ["underlays", *UNDERLAYS],
         "codes": list(CODES),
     }

@@ -278,15 +278,15 @@ class PlanFile(Part):
     name: str = Field(description="name of the cluster: lower-case letters, digits and '-', at most 40")
     inventory: str = Field(description="any Ansible inventory, relative to the plan file")
     nodes: str = Field("all", description="Ansible host pattern")
-    host_vars: HostVars = Field(
-        default_factory=HostVars, description="our variable: theirs, such as {underlay_address: ip}"
-    )
     underlay: Underlay = Field(default_factory=Underlay)
     ipsec: Ipsec = Field(default_factory=Ipsec)
     overlay: Overlay = Field(default_factory=Overlay)
     cni: Cni = Field(default_factory=Cni)
     namespaces: list[Namespace] = Field(default_factory=list)
     firewall: Firewall = Field(default_factory=Firewall)
+    host_vars: HostVars = Field(
+        default_factory=HostVars, description="our variable: theirs, such as {underlay_address: ip}"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -84,6 +84,8 @@ class End:
     def load(self, text: str) -> str:
         (self.home / "swanctl/conf.d/ipsecplan.conf").write_text(text)
         inside = ["nsenter", "-t", str(self.process.pid), "-m", "-n", "chroot", self.root]
+        if self.process.poll() is not None:
+            raise RuntimeError(f"charon has ended: {(self.home / 'out').read_text()[-600:]} {self.log[-600:]}")
         return run(*inside, "swanctl", "--load-all", "--noprompt")
 
     def call(self, what: str, **words: Any) -> Any:

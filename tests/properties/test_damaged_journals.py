@@ -33,7 +33,8 @@ RECORDS = [{"at": "2026-01-01T00:00:00Z", **event.as_json()} for event in EVENTS
 
 
 def test_every_event_is_tried_and_read() -> None:
-    assert {type(event).__name__ for event in EVENTS} == {kind.__name__ for kind in events.Event.__subclasses__()}
+    kept = {kind.__name__ for kind in events.Event.__subclasses__()} - {"Progress"}  # which is in no journal
+    assert {type(event).__name__ for event in EVENTS} == kept
     for record in RECORDS:
         assert record_of(json.dumps(record).encode()) == json.loads(json.dumps(record))
 

@@ -84,11 +84,11 @@ def _peers(node: Node, request: dict[str, Any]) -> list[tuple[str, Node]]:
     return [(peer["pair"], node.world.nodes[peer["id"]]) for peer in request["node"]["peers"]]
 
 
-def _lacking(node: Node, request: dict[str, Any], pairs: list[tuple[str, Node]]) -> list[str]:
+def _lacking(node: Node, request: dict[str, Any], pairs: list[tuple[str, Node]]) -> list[Node]:
     """Return the peers that don't answer as they should, now or once what is on its way to them has arrived."""
     wanted = request["release"]
     return [
-        other.name
+        other
         for _, other in pairs
         if not other.reachable
         or other.charon_hangs
@@ -96,10 +96,17 @@ def _lacking(node: Node, request: dict[str, Any], pairs: list[tuple[str, Node]])
     ]
 
 
+def _without(request: dict[str, Any], missing: list[Node], code: str, words: str) -> Exception:
+    """Return what ends a phase that lacks peers; an agent that may be asked again says so instead."""
+    if request.get("more") and hasattr(core, "Waiting"):
+        return core.Waiting([other.id for other in missing])  # type: ignore[no-any-return]
+    return Stop(*[finding(code, f"{words} {other.name}") for other in missing])
+
+
 def _ike_check(node: Node, request: dict[str, Any]) -> None:
     _asked(node)
     if missing := _lacking(node, request, _peers(node, request)):
-        raise Stop(*[finding("IPP614", f"no IKE_SA with {name}") for name in missing])
+        raise _without(request, missing, "IPP614", "no IKE_SA with")
 
 
 def _permissive(node: Node, request: dict[str, Any]) -> None:
@@ -108,10 +115,10 @@ def _permissive(node: Node, request: dict[str, Any]) -> None:
 
 def _encrypt(node: Node, request: dict[str, Any]) -> None:
     _asked(node)
-    wanted = set(request["pairs"])
-    pairs = [(pair, other) for pair, other in _peers(node, request) if pair in wanted]
+    wanted = set(request["pairs"]) if "pairs" in request else None  # None: of every pair
+    pairs = [(pair, other) for pair, other in _peers(node, request) if wanted is None or pair in wanted]
     if missing := _lacking(node, request, pairs):
-        raise Stop(*[finding("IPP617", f"no CHILD_SA with {name}") for name in missing])
+        raise _without(request, missing, "IPP617", "no CHILD_SA with")
     for pair, other in pairs:
         if other.loaded is not None:
             node.sas[pair] = other.sas[pair] = node.world.group(request["release"])

@@ -1,6 +1,6 @@
 """revert.sh once more, in Python: what it does to the memory of a node and, as far as it is played, to IPsec.
 
-A process for each node and timer would make ten thousand nodes impossible. That both do the same is held by
+A process for each node and timer would make a thousand nodes impossible. That both do the same is held by
 ``test_script.py``, which runs the shell script and this over the same folders.
 """
 

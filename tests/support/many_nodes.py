@@ -114,6 +114,8 @@ class ManyNodes:
         for phase in request["phases"]:
             seconds = WORK.get(phase, 0.2)
             result = {"phase": phase, "ok": True, "changed": True, "detail": "", "seconds": seconds, "findings": []}
+            if phase == "preflight":
+                result["strongswan"] = {"version": "6.0.1"}
             spent += seconds
             lacks = self._lacks(node_id, phase, request)
             if lacks and request.get("more"):

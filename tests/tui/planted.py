@@ -47,6 +47,7 @@ def plant(place: str) -> None:
     from tui.app import Planner
     from tui.plan.session import Desk
     from tui.screens.calculator import CalculatorScreen
+    from tui.screens.overview import OverviewScreen
 
     if place == "worker":
         Desk.read_inventory = fault  # type: ignore[assignment, method-assign]
@@ -69,7 +70,7 @@ def plant(place: str) -> None:
     elif place == "input":
         LinuxDriver.process_message = fault  # type: ignore[assignment, method-assign]
     elif place == "unmount":
-        CalculatorScreen.on_unmount = fault  # type: ignore[attr-defined]
+        OverviewScreen.on_unmount = fault  # type: ignore[attr-defined]
     elif place == "stuck":
         Planner.action_jump = lambda _: time.sleep(600)  # type: ignore[method-assign]
     elif place == "hang":

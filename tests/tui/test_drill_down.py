@@ -64,10 +64,15 @@ async def test_down_to_a_pair_and_up_again(make, proven, settle):
         await pilot.press("tab", "enter")
         await settle(pilot)
         assert (type(app.screen), app.screen.host) == (NodeScreen, "n1")
-        await pilot.press("full_stop", "comma", "enter")
+        await pilot.press("full_stop", "comma")
         await settle(pilot)
-        assert (type(app.screen), app.screen.ends) == (PairScreen, ("n1", "n6")), "sorted by name, the last first"
-        assert app.screen.query_one("#pair-head").text == "Overview › n1 › n1 - n6"
+        table = app.screen.query_one("#peers")
+        assert [peer.name for peer in table.peers] == ["n6", "n5", "n4", "n3", "n2"], "by name, the last first"
+        assert table.chosen().name == "n2", "the cursor stays on its row"
+        await pilot.press("enter")
+        await settle(pilot)
+        assert (type(app.screen), app.screen.ends) == (PairScreen, ("n1", "n2"))
+        assert app.screen.query_one("#pair-head").text == "Overview › n1 › n1 - n2"
         await pilot.press("escape", "escape")
         assert app.current_mode == "overview"
         assert len(app.screen_stack) == 1
@@ -122,7 +127,7 @@ async def test_no_key_that_goes_somewhere_edits_the_plan(make, settle):
         assert (app.current_mode, app.desk.dirty, app.desk.draft.text) == ("overview", False, PLAN)
 
 
-async def test_a_host_is_edited_where_the_inventory_has_it(make, folder, settle):
+async def test_a_host_is_edited_where_the_inventory_has_it(make, proven, settle):
     app = make(mode="plan")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
@@ -130,10 +135,15 @@ async def test_a_host_is_edited_where_the_inventory_has_it(make, folder, settle)
         await settle(pilot)
         assert (
             "n2: {underlay_address: 10.77.0.12, pod_cidr: 10.244.2.0/24, underlay_mtu: 1400}"
-            in (folder / "inventory.yml").read_text()
+            in (proven / "inventory.yml").read_text()
         )
         assert app.desk.checked.plan.pod_mtu == 1308
         assert not app.desk.dirty
+        await pilot.press("escape", "0")
+        await settle(pilot)
+        facts = {fact.name: fact for fact in app.screen.query_one("#facts").facts}
+        assert facts["bundle"].mark == "!", "a bundle that the inventory has overtaken gets no green light"
+        assert facts["bundle"].words.startswith("OLDER than inventory.yml, where n2 changed")
 
 
 async def test_text_can_be_read_in_every_theme(make, proven, settle):

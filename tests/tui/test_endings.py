@@ -61,7 +61,7 @@ def reports(folder: Path) -> list[Path]:
 
 def test_the_command_opens_and_leaves(terminal):
     at = terminal("command")
-    at.until("ipsecplan", "no plan open", "Link MTU", "$ ipsecplan calc")
+    at.until("prod-eu1: plan", "next: there is no bundle", "$ ipsecplan render plan.yaml --to bundle")
     assert at.settings() != at.before
     at.press("q")
     assert at.end() == 0
@@ -103,7 +103,7 @@ def test_the_command_opens_a_plan_and_asks_before_it_loses_a_change(terminal, fo
 def test_an_error_is_one_line_and_a_report(place, words, keys, terminal, folder):
     at = terminal(place, *words)
     if keys is not None:
-        at.until("$ ipsecplan calc", "Quit") if place != "input" else None
+        at.until("next: there is no bundle", "Quit") if place != "input" else None
         at.press(keys)
     assert at.end() == 1
     assert at.settings() == at.before

@@ -50,7 +50,7 @@ WRONG = {
 }
 
 
-def of_cluster(plan):
+def of_cluster(plan, made=None):
     """The part of a bundle about the whole cluster, which does not change when the real one does."""
     return [File("REVIEW.md", f"# Review\n\nPods get {plan.pod_mtu}.\n")]
 

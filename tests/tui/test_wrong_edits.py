@@ -293,7 +293,7 @@ async def test_the_form_marks_the_field_and_the_line(make, settle):
     app = make(mode="plan")
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
-        app.screen.query_one("#form").open("f-underlay-mtu")
+        app.screen.query_one("#form").edit("f-underlay-mtu")
         await pilot.press("backspace", "backspace")
         await settle(pilot)
         assert app.screen.query_one("#line-f-underlay-mtu").has_class("-error")
@@ -310,7 +310,7 @@ async def test_fast_typing_is_never_overtaken_by_its_own_echo(make, settle):
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(pilot)
         box = app.screen.query_one("#f-ipsec-esp")
-        app.screen.query_one("#form").open("f-ipsec-esp")
+        app.screen.query_one("#form").edit("f-ipsec-esp")
         await settle(pilot)
         wanted = "aes128-sha256-x25519"
         box.clear()

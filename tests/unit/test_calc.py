@@ -84,7 +84,6 @@ def test_the_quick_path_prints_what_click_prints(extra: list[str], capsys: pytes
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         ["lint"],
         ["calc"],
         ["calc", "ip4", "ip6"],
@@ -148,7 +147,6 @@ def test_2000_batch_lines_cost_less_than_a_second(
 @pytest.mark.parametrize(
     "argv",
     [
-        [],
         [VXLAN, "--reverse"],
         [VXLAN, "--payload", "1500"],
         [VXLAN, "--mtu", "1500", "--reverse", "--payload", "1500"],

@@ -105,7 +105,7 @@ def test_a_bundle_of_another_plan_is_named_in_the_planner(rendered: Path) -> Non
     (older,) = bundle_words.unlike_plan(bundle, make_planned(2, ipsec={"mode": "tunnel"}).plan.file, path)
     assert "OLDER than the open plan" in older
     assert bundle_words.about(bundle)[0].startswith("pod MTU 1416, ")
-    assert bundle_words.about(bundle)[0].endswith(", 1 pairs")
+    assert bundle_words.about(bundle)[0].endswith(", 1 pair")
 
 
 def test_no_plan_beside_a_bundle_is_no_older_one(tmp_path: Path, planned: Planned) -> None:

@@ -17,7 +17,7 @@ from tests.support.file_points import FilePoints
 from tests.support.killed import Killed, engine
 
 # How many changes of files one rotation makes; a change of the number changes what the tests below go through
-POINTS = {"psk": 86, "ca": 134}
+POINTS = {"psk": 71, "ca": 116}
 REINSTALLED = [*(("ca", n) for n in (40, 60, 80, 100, 120, 130)), ("psk", 40), ("psk", 70)]
 AUTH = {"psk": "psk", "ca": "certificates"}
 

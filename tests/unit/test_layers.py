@@ -104,7 +104,7 @@ def test_header_sizes_live_in_the_tables_only() -> None:
     for path in [*engine, *explain]:
         if path.name in ("headers.py", "transforms.py"):  # the tables
             continue
-        if path.name in ("claims.py", "presets.py"):  # what others say, in their numbers
+        if path.name in ("claims.py", "presets.py", "numbers.py", "drawing.py"):  # what others say; pixels
             continue
         harmless = {0} if path in engine else {0, 4, 8, 10, 12}  # widths, rates, limits of lists
         for node in ast.walk(ast.parse(path.read_text())):

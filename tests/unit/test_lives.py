@@ -91,7 +91,7 @@ def test_point_3_the_proof_of_a_rekey_costs_no_error_that_is_counted() -> None:
     (step,) = (step for step in phases.APPLY if "rekey" in step.phases)
     assert order.index("rekey") < order.index("soak")
     assert "soak" not in step.phases, "another node would count while one rekeys"
-    runbook = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    runbook = (DOCS / "runbook-sas.md").read_text(encoding="utf-8")
     for word in ("EINVAL", "EOVERFLOW", "XfrmOutStateInvalid", "ignoring request with ID N, already processing"):
         assert word in runbook
 
@@ -139,7 +139,7 @@ def test_point_4_a_change_to_both_kinds_leaves_something_in_common() -> None:
 @pytest.mark.parametrize(("code", "repair"), [("IPP687", "swanctl --rekey --child"), ("IPP685", "systemctl restart")])
 def test_points_5_and_7_status_names_them_and_the_runbook_repairs(code: str, repair: str) -> None:
     assert repair in CODE_HELP[code].remedy
-    runbook = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    runbook = (DOCS / "runbook-sas.md").read_text(encoding="utf-8")
     assert f"({code})" in runbook
     assert repair in runbook
 
@@ -188,7 +188,7 @@ def test_point_9_how_long_a_peer_is_taken_for_alive() -> None:
     timeout, base, tries = (float(values[f"retransmit_{key}"]) for key in ("timeout", "base", "tries"))
     gives_up = sum(timeout * base**n for n in range(int(tries) + 1))
     assert round(gives_up) == 22
-    assert "20 + 22 s" in (DOCS / "runbook.md").read_text(encoding="utf-8")
+    assert "20 + 22 s" in (DOCS / "runbook-sas.md").read_text(encoding="utf-8")
     assert live_sas.LATE_S > 165, "with strongSwan's own retransmissions a rekey may take so long"
 
 

@@ -130,7 +130,7 @@ def test_a_differing_key_exchange_is_found_here(monkeypatch: pytest.MonkeyPatch,
     found = stop.value.findings[0]
     assert found["code"] == "IPP623"
     assert "with n2 comes through: received NO_PROPOSAL_CHOSEN" in found["message"]
-    assert charon.calls.count(("rekey", "1")) == 4, "every 8 s of 30"
+    assert charon.calls.count(("rekey", "1")) == 6, "every 8 s of 45"
 
 
 def test_where_nothing_changed_here_the_live_sa_is_rekeyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

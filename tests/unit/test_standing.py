@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from netplan.rollout.record.at_work import Holder
 from netplan.rollout.record.events import Event, RunFinished, RunStarted
 from netplan.rollout.record.history import Past, Run
 from netplan.rollout.standing import LOOK_OLD_S, PROOF_OLD_S, Folded, Standing, next_step, standing
-from netplan.verify.verdict import PairVerdict, Verdict
+from netplan.verify.verdict import PairClass, PairVerdict, Tally, Verdict
 
 NOW = 1_000_000_000.0
 NAMES = {"n-a": "a", "n-b": "b"}
@@ -47,8 +48,14 @@ def pair(*, ok: bool = True) -> PairVerdict:
     )  # fmt: skip
 
 
+def verdict(*pairs: PairVerdict) -> Verdict:
+    kind = PairClass(inner_mtu=1416, over=1417, outer_planned=1500, algorithms=(), wrong=())
+    tally = Tally([*pairs], Counter({kind: len(pairs)}), {kind: []}, sum(not one.ok for one in pairs))
+    return Verdict(pairs, tally, {}, ("a",))
+
+
 def proof(*, ok: bool = True, at: float = NOW, digest: str = "d") -> seen.Proof:
-    return seen.proof_of(Verdict((pair(ok=ok),), {}, ("a",)), digest, "tx-1", at)
+    return seen.proof_of(verdict(pair(ok=ok)), digest, "tx-1", at)
 
 
 CALM = Standing(cluster="c", digest="d", in_force="d", look=look(), proof=proof(), last=Past("tx-1"))
@@ -103,7 +110,7 @@ def test_a_node_that_is_not_managed_is_known_by_the_other_end() -> None:
 
 def test_what_was_seen_is_kept_for_the_next_start(tmp_path: Path) -> None:
     assert (seen.last_proof(tmp_path), seen.last_look(tmp_path)) == (None, None)
-    seen.keep_proof(tmp_path, Verdict((pair(ok=False), pair()), {}, ("a",)), "d", "tx-1")
+    seen.keep_proof(tmp_path, verdict(pair(ok=False), pair()), "d", "tx-1")
     found = seen.last_proof(tmp_path)
     assert found is not None
     assert (found.ok, found.measured, found.failed) == (False, 2, 1)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from netplan.cli import status as verb
+from netplan.rollout.verbs import measure
 from netplan.rollout.verbs.measure import status
 from tests.support.fake_nodes import Cluster, engine, mesh
 from tests.support.mutations import FINDING
@@ -55,7 +56,8 @@ def test_each_node_is_shown_before_the_next_one_answers(nodes: Saying, monkeypat
     assert nodes.printed == sorted(set(nodes.printed)), "a node that answers later finds more lines"
 
 
-def test_nothing_of_peers_is_kept(tmp_path: Path) -> None:
+def test_nothing_of_peers_is_kept_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "KEPT_NODES", 3)
     told: list[int] = []
     run = engine(tmp_path, TARGETS, Saying())
     outcome = status(run, told=lambda _, node: told.append(len(node["pairs"])))

@@ -39,8 +39,8 @@ def established(peer: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
-    monkeypatch.setattr(ike, "_initiate", lambda **what: found.append(what.get("child") or what["ike"]))
-    monkeypatch.setattr(ike, "_log_of_charon", lambda: ["pair-1 failed"])
+    monkeypatch.setattr(ike, "initiate", lambda **what: found.append(what.get("child") or what["ike"]))
+    monkeypatch.setattr(ike, "log_of_charon", lambda: ["pair-1 failed"])
     monkeypatch.setattr(core, "read", lambda *_: "")
     monkeypatch.setattr(xfrm, "policies", list)
     return found

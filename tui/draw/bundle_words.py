@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netplan.bundle.reader import Bundle
+from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import newer_plan, plan_digest
 from netplan.model.planfile import PlanFile
 from netplan.problems import counted
@@ -24,8 +25,13 @@ def about(bundle: Bundle) -> list[str]:
     return [", ".join(words + ([counted(pairs, "pair")] if len(ids) <= COUNTED else []))]
 
 
-def unlike_plan(bundle: Bundle, plan: PlanFile | None, path: Path | None) -> list[str]:
-    """Return a warning where a bundle is not what the plan that is open now, or the one beside the bundle, renders."""
+def unlike_plan(
+    bundle: Bundle, plan: PlanFile | None, path: Path | None, inventory: Inventory | None = None
+) -> list[str]:
+    """Return a warning where a bundle is not what the plan that is open now, or the one beside the bundle, renders.
+
+    ``inventory``: what the open plan was read with, None where that is not known yet.
+    """
     if plan is None or path is None:
         beside = newer_plan(bundle.directory)
         return [f"! OLDER than {beside}: render it anew, or apply what was rendered"] if beside else []
@@ -33,4 +39,13 @@ def unlike_plan(bundle: Bundle, plan: PlanFile | None, path: Path | None) -> lis
         return [f"! This is NOT the open plan {path}, whose cluster is {plan.name}"]
     if plan_digest(plan) != bundle.manifest["plan_digest"]:
         return [f"! OLDER than the open plan {path}: R on the screen Files renders it; this applies what was rendered"]
+    recorded = bundle.manifest["inventory"]["hosts"]
+    if inventory is not None and inventory.digests != recorded:
+        names = sorted(
+            name
+            for name in inventory.digests.keys() | recorded.keys()
+            if inventory.digests.get(name) != recorded.get(name)
+        )
+        some = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        return [f"! OLDER than {inventory.shown}, where {some} changed: R on the screen Files renders it anew"]
     return []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from netplan.bundle import reader
 from netplan.bundle.reader import Bundle
+from netplan.inputs.inventory import Inventory
 from netplan.inputs.path_kinds import MANIFEST
 from netplan.model.planfile import PlanFile
 from netplan.problems import ProblemError
@@ -37,7 +38,13 @@ class Gatherer:
         self._bundle: tuple[tuple[Path, int], Bundle, str] | None = None
 
     def gather(
-        self, bundle: Path, root: Path, plan: PlanFile | None, path: Path | None, fresh: Look | None = None
+        self,
+        bundle: Path,
+        root: Path,
+        plan: PlanFile | None,
+        path: Path | None,
+        fresh: Look | None = None,
+        inventory: Inventory | None = None,
     ) -> Picture:
         """Return the picture of now; what can't be read is said in it. ``fresh``: answers that may not be on disk."""
         found, words, wrong = None, "", ""
@@ -48,7 +55,7 @@ class Gatherer:
         except OSError as error:
             wrong = error.strerror or str(error)
         cluster = found.cluster if found else plan.name if plan else ""
-        unlike = " ".join(bundle_words.unlike_plan(found, plan, path)).removeprefix("! ") if found else ""
+        unlike = " ".join(bundle_words.unlike_plan(found, plan, path, inventory)).removeprefix("! ") if found else ""
         known = standing(root, cluster, found.digest if found else "", self._folded) if cluster else Standing()
         if fresh is not None and (known.look is None or known.look.at < fresh.at):
             known = replace(known, look=fresh)

@@ -9,7 +9,7 @@ from netplan import pipeline
 from netplan.inputs import inventory as inventories
 from netplan.inputs.host_variables import HostContext, TypedHosts, read_hosts
 from netplan.inputs.inventory import Inventory
-from netplan.inputs.load import LoadedPlan, load_source
+from netplan.inputs.load import LoadedPlan, ShapeError, load_source
 from netplan.inputs.rules import validate
 from netplan.inputs.yaml_source import parse
 from netplan.model.planfile import HostVars
@@ -58,6 +58,10 @@ class Checker:
         """Read the inventory that a draft names. Slow: it runs Ansible."""
         try:
             loaded = self._load(text)
+        except ShapeError as shape:
+            if shape.sound is None:
+                return
+            loaded = shape.sound  # its hosts are checked all the same
         except ProblemError:
             return
         found: Inventory | ProblemError
@@ -72,21 +76,32 @@ class Checker:
         """Check a draft with the inventories read so far; milliseconds, also for 1,000 hosts."""
         problems: list[Problem] = []
         loaded = inventory = None
+        waiting = False
+
+        def known(plan: LoadedPlan) -> Inventory:
+            nonlocal waiting
+            found = self._inventories.get(_names(plan))
+            if found is None:
+                waiting = True
+                raise ProblemError([])
+            if isinstance(found, ProblemError):
+                with pipeline.shown_in(plan):
+                    raise ProblemError(found.problems)
+            return found
+
         try:
-            loaded = self._load(text)
+            try:
+                loaded = self._load(text)
+            except ShapeError as shape:
+                raise pipeline.with_the_rest(shape, known) from None
             problems = validate(loaded)
             if errors(problems):
-                return Checked(text=text, loaded=loaded, problems=tuple(problems))
-            known = self._inventories.get(_names(loaded))
-            if known is None:
-                return Checked(text=text, loaded=loaded, problems=tuple(problems), waiting=True)
-            if isinstance(known, ProblemError):
-                with pipeline.shown_in(loaded):
-                    raise ProblemError(known.problems)
-            inventory = known
+                raise pipeline.with_the_hosts(loaded, problems, known)
+            inventory = known(loaded)
             made = pipeline.planned(loaded, inventory, problems, self._read_hosts)
         except ProblemError as error:
-            return Checked(text=text, loaded=loaded, inventory=inventory, problems=tuple(error.problems))
+            found = tuple(error.problems) or tuple(problems)
+            return Checked(text=text, loaded=loaded, inventory=inventory, problems=found, waiting=waiting)
         return Checked(text=text, loaded=loaded, inventory=inventory, plan=made.plan, problems=made.warnings)
 
     def _load(self, text: str) -> LoadedPlan:

@@ -52,6 +52,7 @@ class OverviewScreen(PlannerScreen):
         self.picture: Picture | None = None
         self.asked = ""  # what came of the last question, in words
         self._gatherer = Gatherer()
+        self._gathering = self._once_more = False
         self._again: Timer | None = None
         self._child: processes.Child | None = None
         self._look: Look | None = None  # what the nodes answered to us; not every state directory can keep it
@@ -76,21 +77,37 @@ class OverviewScreen(PlannerScreen):
 
     def show(self, checked: Checked | None) -> None:  # noqa: ARG002 - the worker takes what is checked when it runs
         """Gather and show."""
-        self._gather()
+        self.gather()
 
     def tick(self) -> None:
         """Gather again while somebody looks."""
         if self.is_current:
+            self.gather()
+
+    def gather(self) -> None:
+        """Gather now; once more afterwards when something has changed meanwhile."""
+        if self._gathering:
+            self._once_more = True
+        else:
+            self._gathering = True
             self._gather()
 
-    @work(thread=True, exclusive=True, group="overview")
+    @work(thread=True, group="overview")
     def _gather(self) -> None:
         worker, desk = get_current_worker(), self.planner.desk
         loaded = desk.saved.loaded if desk.saved else None
         root = state_root(self.planner.state_dir)
-        found = self._gatherer.gather(self.planner.bundle, root, loaded.plan if loaded else None, desk.path, self._look)
+        plan, inventory = (loaded.plan, desk.saved.inventory) if loaded and desk.saved else (None, None)
+        found = self._gatherer.gather(self.planner.bundle, root, plan, desk.path, self._look, inventory)
         if not worker.is_cancelled:
-            self.app.call_from_thread(self._gathered, found)
+            self.app.call_from_thread(self._arrived, found)
+
+    def _arrived(self, found: Picture) -> None:
+        self._gathering = False
+        self._gathered(found)
+        if self._once_more:
+            self._once_more = False
+            self.gather()
 
     def _gathered(self, found: Picture) -> None:
         self.picture = found
@@ -154,7 +171,7 @@ class OverviewScreen(PlannerScreen):
         else:
             self._again = self.set_interval(ASK_S, self._ask)
             self._ask()
-        self._gather()
+        self.gather()
 
     def _stop_asking(self) -> None:
         if self._again is not None:
@@ -189,7 +206,7 @@ class OverviewScreen(PlannerScreen):
             told = said.splitlines()[-1:] or [f"exit {code}"]
         answered = bool(self.picture) and code in (0, 4)
         self.asked = "" if answered else printable(told[0] if told else f"exit {code}")
-        self._gather()
+        self.gather()
 
     def _keep(self, result: dict[str, Any]) -> None:
         if self.picture is None or not result.get("nodes"):

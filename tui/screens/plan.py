@@ -134,7 +134,7 @@ class PlanScreen(PlannerScreen):
     def jump(self, target: Widget) -> None:
         """Open a field, or give the focus to the file."""
         form = self.query_one(PlanForm)
-        form.open(target.id) if target.id in form.all else target.focus()
+        form.edit(target.id) if target.id in form.all else target.focus()
 
     def aim(self, words: tuple[str, ...]) -> None:
         """Put the cursor on the first field whose name has these letters."""

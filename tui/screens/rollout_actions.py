@@ -76,7 +76,9 @@ class RolloutActions(PlannerScreen):
             found = reader.read(self.planner.bundle)
             lines = [
                 *bundle_words.about(found),
-                *bundle_words.unlike_plan(found, loaded.plan if loaded else None, desk.path),
+                *bundle_words.unlike_plan(
+                    found, loaded.plan if loaded else None, desk.path, desk.saved.inventory if desk.saved else None
+                ),
             ]
         except ProblemError as error:
             return f"! {error.problems[0].message}\n"

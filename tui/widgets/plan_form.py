@@ -163,9 +163,9 @@ class PlanForm(VerticalScroll, can_focus=True, inherit_bindings=False):
         if self.editing:
             self.focus()
         else:
-            self.open(self.cursor)
+            self.edit(self.cursor)
 
-    def open(self, name: str) -> None:
+    def edit(self, name: str) -> None:
         """Open a field by its id, unless nothing may be changed."""
         self.point(name)
         if self.frozen:
@@ -198,7 +198,7 @@ class PlanForm(VerticalScroll, can_focus=True, inherit_bindings=False):
         while widget is not None and widget is not self:
             name = (widget.id or "").removeprefix("line-")
             if name in self.all:
-                self.open(name)
+                self.edit(name)
                 return
             widget = widget.parent if isinstance(widget.parent, Widget) else None
 

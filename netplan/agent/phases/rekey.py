@@ -5,7 +5,7 @@ CHILD_SA of an IKE_SA has no key exchange of its own, and a live one that has th
 At its first rekey, more than an hour later, such a pair loses its SA: behind a trap nothing passes from then on, and
 without one everything passes in clear, while the IKE_SA says ESTABLISHED.
 
-charon rekeys an SA with the settings that it was made with, not with those that were loaded since (seen with 6.0.1).
+charon rekeys an SA with the settings that it was made with, not with those loaded since (seen: 5.9.8, 6.0.1).
 Where a release was in force before, a new CHILD_SA is therefore asked for first, and that one is rekeyed; the old one
 is ended behind it. charon makes none where the settings here are the same ("due to existing duplicate"); then the live
 SA is rekeyed. The peer's settings may have changed all the same, so both ends of a pair give this proof, each with the

@@ -117,7 +117,7 @@ def _overlay_steps(_network: CniRequest) -> list[ManualStep]:
             text="remove the services from the network and the network itself: it can't be changed",
         ),
         ManualStep(
-            stage="config",
+            stage="pods",
             text="deploy the stack again with the option",
             command="docker stack deploy -c docker-compose.yaml -c docker/stack.networks.yaml STACK",
         ),

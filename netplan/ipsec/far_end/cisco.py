@@ -107,6 +107,6 @@ def _group(one: Suite) -> int:
 
 
 def _line(tunnel: Tunnel, protocol: int, own_port: int, peer_port: int) -> str:
-    """Return a line of the access list: ``permit udp host A eq 4789 host B``."""
+    """Return a line of the access list: ``permit udp host A eq PORT host B``."""
     own, peer = (f" eq {port}" if port else "" for port in (own_port, peer_port))
     return f"permit {'udp' if protocol else 'ip'} host {tunnel.own}{own} host {tunnel.peer}{peer}"
