@@ -252,7 +252,7 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
         lambda a: a.screen.said[0].startswith("n1: IKE_SA"),
     ),
     "pair.calculate": ("overview", ["@bundle", "p", "g"], ["c"], lambda a: a.current_mode == "calc"),
-    "table.sort": ("history", ["@journals"], ["full_stop"], lambda a: a.focused.chosen().transaction == "tx-1"),
+    "table.sort": ("history", ["@journals"], ["full_stop"], lambda a: a.focused.by == 0),
     "table.reverse": (
         "history",
         ["@journals", "full_stop"],

@@ -237,6 +237,10 @@ class OverviewScreen(PlannerScreen):
         if self.picture is not None:
             self._gathered(self.picture)
 
+    def inside(self) -> bool:
+        """Tell whether there is something that Esc leaves first: the table of nodes."""
+        return isinstance(self.focused, LookTable) or super().inside()
+
     def action_leave(self) -> None:
         """Back to the facts."""
         self.query_one(FactTable).focus()
