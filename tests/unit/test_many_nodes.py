@@ -19,8 +19,8 @@ SIZES = [
     (60, 50),
     pytest.param(200, 1, marks=pytest.mark.slow),
     (200, 50),
-    pytest.param(1000, 1, marks=pytest.mark.slow),
-    pytest.param(1000, 5, marks=pytest.mark.slow),
+    pytest.param(1000, 1, marks=pytest.mark.drill),
+    pytest.param(1000, 5, marks=pytest.mark.drill),
     pytest.param(1000, 50, marks=pytest.mark.slow),
 ]
 

@@ -127,8 +127,11 @@ LAYOUTS = {
 }
 
 
+SHORT = ("kubespray", "k3s")  # in `make test`; a run of Ansible costs seconds
+
+
 @pytest.mark.slow  # Ansible reads these
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in SHORT else pytest.mark.drill) for n in LAYOUTS])
 def test_a_public_layout_is_planned_and_rendered_as_it_is(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
