@@ -241,7 +241,8 @@ def test_no_letter_ends_a_command(encoding: str, name: str | bytes, tmp_path: Pa
         timeout=60,
         cwd=tmp_path,
     )
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
     assert done.stdout.startswith(
         b"\\u2603 written" if isinstance(name, str) else "\N{REPLACEMENT CHARACTER} written".encode()
     )
