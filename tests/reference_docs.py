@@ -20,7 +20,7 @@ from netplan.model.planfile import json_schema
 from netplan.problems import ExitCode, Problem
 from netplan.stack.headers import HEADERS, MACROS
 from netplan.stack.transforms import CIPHERS, ESP_ALIGN, INTEGRITY
-from tests.support.help_pages import pages as help_pages
+from tests.support import help_pages
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "reference"
 EXIT_CODES = {
@@ -52,7 +52,7 @@ def head(*cells: str) -> str:
 def verbs() -> str:
     """Return the page of all commands."""
     text = f"# Verbs\n\nEvery verb as `ipsecplan VERB --help` prints it. {NOTE}"
-    for page in help_pages(cli, "ipsecplan", None):
+    for page in help_pages.fresh():
         name, _, shown = page.partition("\n")
         text += f"\n## {name}\n\n```text\n{shown.strip()}\n```\n"
     return text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -22,6 +24,21 @@ def pages(command: click.Command, words: str, parent: click.Context | None) -> I
             inner = command.get_command(context, name)
             assert inner is not None
             yield from pages(inner, f"{words} {name}", context)
+
+
+def fresh() -> list[str]:
+    """Return all pages, made in a process of its own.
+
+    click keeps the option of help with the names that a command's first context had; a test before may have made one.
+    """
+    made = subprocess.run(
+        [sys.executable, "-P", "-m", "tests.support.help_pages"],
+        env={**os.environ, "COLUMNS": str(quick.FULL_WIDTH)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return made.stdout.split(quick.BETWEEN_PAGES)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from netplan.cli import quick
 from netplan.cli.group import cli
-from tests.support import golden
+from tests.support import golden, help_pages
 
 
 @pytest.fixture
@@ -20,12 +18,7 @@ def full_width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("full_width")
 def test_help_pages_kept_equal_those_of_click() -> None:
-    # A process of its own: click keeps the option of help with the names that a command's first context had,
-    # and a test before this one may have made another
-    made = subprocess.run(
-        [sys.executable, "-P", "-m", "tests.support.help_pages"], capture_output=True, text=True, check=True
-    )
-    golden.check(Path(quick.PAGES), made.stdout)
+    golden.check(Path(quick.PAGES), quick.BETWEEN_PAGES.join(help_pages.fresh()))
 
 
 @pytest.mark.usefixtures("full_width")
