@@ -12,7 +12,7 @@ import click
 
 from netplan.cli import output
 from netplan.lab.releases import PEER_RELEASE, PEERS, RELEASES, STABLE
-from netplan.problems import ExitCode, Problem, ProblemError, quoted
+from netplan.problems import ExitCode, Problem, ProblemError, counted, quoted
 from netplan.refusals import refusals
 
 
@@ -230,7 +230,7 @@ def prune(days: float) -> None:
 
     used = [state.image for folder in lab_folders() if (state := State.read(folder)) is not None]
     gone = clean(used, days=days)
-    output.note(f"{len(gone)} old image{'' if len(gone) == 1 else 's'} deleted")
+    output.note(f"{counted(len(gone), 'old image')} deleted")
 
 
 @command.command("exec", context_settings={"ignore_unknown_options": True})

@@ -8,7 +8,7 @@ hop; the smallest of their sizes is the exact MTU.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from netplan.path import protection
@@ -305,10 +305,9 @@ def _carrier(way: Way, packet: Packet) -> str:
     links = [i for i in hardware(host) if i.name not in way.seen]
     if not links:
         return ""
-    if len({i.mtu for i in links}) > 1 and way.path_mtu is None:
-        names = ", ".join(f"{i.name} {i.mtu}" for i in links[:4])
-        way.assumed.append(f"no route is known: the smallest of the host's links is taken ({names}); {ASK}")
-    return links[0].name
+    if way.path_mtu is not None:
+        return links[0].name
+    return _smallest(way, links, "no route is known: the smallest of the host's links is taken")
 
 
 def _of_several(way: Way, name: str) -> str:
@@ -324,10 +323,15 @@ def _of_several(way: Way, name: str) -> str:
     links = [i for i in hardware(host) if i.name == name or (i.name in behind and i.name not in way.seen)]
     if len({i.mtu for i in links}) < 2:
         return name
-    names = ", ".join(f"{i.name} {i.mtu}" for i in links[:4])
-    way.assumed.append(
-        f"no address of another host is known, and several links lead to others: the smallest is taken ({names}); {ASK}"
-    )
+    why = "no address of another host is known, and several links lead to others: the smallest is taken"
+    return _smallest(way, links, why)
+
+
+def _smallest(way: Way, links: Sequence[Interface], why: str) -> str:
+    """Return the first of these links, the smallest first; where they differ, say why that one is taken."""
+    if len({i.mtu for i in links}) > 1:
+        names = ", ".join(f"{i.name} {i.mtu}" for i in links[:4])
+        way.assumed.append(f"{why} ({names}); {ASK}")
     return links[0].name
 
 

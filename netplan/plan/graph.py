@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
@@ -55,11 +56,10 @@ def graph(plan: Plan) -> Graph:
             for other in main.nodes[at + 1 :]
         )
         return Graph(title, vertices, edges)
-    kinds = list(dict.fromkeys(main.kinds.values()))[:MOST_HOSTS]
-    sizes = [sum(kind == mine for mine in main.kinds.values()) for kind in kinds]
+    sizes = Counter(main.kinds.values())
+    kinds = list(sizes)[:MOST_HOSTS]
     vertices = tuple(
-        Vertex(f"kind{at}", f"{counted(size, 'host')}\nlink {kind.link_mtu}")
-        for at, (kind, size) in enumerate(zip(kinds, sizes, strict=True))
+        Vertex(f"kind{at}", f"{counted(sizes[kind], 'host')}\nlink {kind.link_mtu}") for at, kind in enumerate(kinds)
     )
     edges = tuple(
         _edge(f"kind{at}", f"kind{at + beside}", found)

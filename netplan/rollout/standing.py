@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from netplan.problems import ProblemError
+from netplan.problems import ProblemError, counted
 from netplan.rollout.record.at_work import Holder
 from netplan.rollout.record.history import UNFINISHED, Past, past
 from netplan.rollout.record.journal import ClusterState
@@ -140,7 +140,7 @@ def _look(now: Standing) -> NextStep | None:
         return NextStep("status", f"{', '.join(now.look.silent[:3])} did not answer")
     if now.look is not None and now.look.encrypted < now.look.pairs:
         count = now.look.pairs - now.look.encrypted
-        return NextStep("verify", f"{count} pair{'' if count == 1 else 's'} without an SA: measure what that means")
+        return NextStep("verify", f"{counted(count, 'pair')} without an SA: measure what that means")
     return None
 
 

@@ -15,6 +15,7 @@ from typing import cast
 
 from netplan.agent.protocol.reply import Result
 from netplan.agent.protocol.request import Request, RequestOptional
+from netplan.problems import Problem
 from netplan.rollout import phases
 from netplan.rollout.answers import clock_is_ahead, judge, lacking, problems_of
 from netplan.rollout.credentials import Credentials
@@ -112,8 +113,7 @@ class StepLoop:
         if "probe" in step.phases and step.rearm and self.timers.pace.rounds > 1:
             self._hold(asked, (), extra_s=self.timers.pace.judge_s)
         wall = time.monotonic() - begin
-        known = {i: self.participants.targets[i].name for i in asked.answers}
-        problems, unreachable = judge(step, asked.answers, known, asked.at, self.timers, asked.limits)
+        problems, unreachable = self._judged(asked)
         for phase in step.phases:
             found = self.run.results.get(phase, {})
             ok = all(found[i]["ok"] if i in found else not problems for i in asked.nodes)
@@ -215,12 +215,15 @@ class StepLoop:
         self.recorder.emit(PhaseStarted(phase="hold", nodes=names, timer_s=hold.armed))
         begin = time.monotonic()
         self._carry(hold, phases.HOLD, self._requests(hold, due, more=False))
-        known = {i: self.participants.targets[i].name for i in hold.answers}
-        problems, unreachable = judge(phases.HOLD, hold.answers, known, hold.at, self.timers, hold.limits)
+        problems, unreachable = self._judged(hold)
         wall = round(time.monotonic() - begin, 2)
         self.recorder.emit(PhaseFinished(phase="hold", ok=not problems, seconds=wall))
         if problems:
             raise Failed(problems, unreachable)
+
+    def _judged(self, asked: _Asked) -> tuple[list[Problem], list[str]]:
+        names = {i: self.participants.targets[i].name for i in asked.answers}
+        return judge(asked.step, asked.answers, names, asked.at, self.timers, asked.limits)
 
     def _seconds(self, step: Step) -> int:
         return self.timers.seconds(step, math.ceil(self.timers.pace.soak_s))

@@ -22,9 +22,9 @@ from netplan.audit import Given, Text, audit
 from netplan.audit.page import page as audit_page
 from netplan.bundle import compare, diff_page, reader, write
 from netplan.verify.page import page as verify_page
-from netplan.verify.verdict import Verdict
 from tests.support.plans import make_planned
-from tests.unit.test_pages import direction, of, tally
+from tests.support.verdicts import verdict_of
+from tests.unit.test_pages import direction, of
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +71,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     changes = list(compare.file_changes(old.entries, new.entries))
     names = [f"worker-{n}.eu-central-1.compute.internal" for n in range(6)]
     directions = tuple(direction(a, b, wrong="lost" if b == names[2] else None) for a in names for b in names if a != b)
-    verdict = Verdict(directions, tally(directions), {names[0]: {"XfrmInError": 1}}, tuple(names))
+    verdict = verdict_of(directions, {names[0]: {"XfrmInError": 1}}, tuple(names))
     conflist = '{"cniVersion":"0.4.0","name":"x","plugins":[{"type":"bridge","mtu":9000}]}'
     swanctl = "connections { a { children { b { esp_proposals = aes256gcm16 } } } }"
     found = [Text("10-bridge.conflist", conflist), Text("swanctl.conf", swanctl), Text("notes.txt", "hello")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as Xml
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,9 @@ from netplan.problems import Problem
 from netplan.stack import parse, solve
 from netplan.verify.page import MOST_PROBLEMS
 from netplan.verify.page import page as verify_page
-from netplan.verify.verdict import Check, PairClass, PairVerdict, Tally, Verdict
+from netplan.verify.verdict import Check, PairVerdict
 from tests.support.plans import make_planned
+from tests.support.verdicts import verdict_of
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\x1b[31m"
 MOST_BYTES = 400_000
@@ -44,11 +44,6 @@ def harmless(text: str) -> None:
     assert "default-src 'none'" in text
     assert "\u202e" not in text
     assert "\x1b" not in text
-
-
-def tally(pairs: tuple[PairVerdict, ...]) -> Tally:
-    kind = PairClass(inner_mtu=1416, over=None, outer_planned=1500, algorithms=(), wrong=())
-    return Tally(list(pairs), Counter({kind: len(pairs)}), {kind: []}, sum(not pair.ok for pair in pairs))
 
 
 def direction(one: str, other: str, *, wrong: str | None = None) -> PairVerdict:
@@ -126,7 +121,7 @@ def test_a_clear_pair_is_no_colour_of_a_good_one() -> None:
 
 def test_hostile_words_are_text() -> None:
     pairs = (direction(HOSTILE, "b", wrong=HOSTILE),)
-    verdict = Verdict(pairs, tally(pairs), {HOSTILE: {"XfrmInError": 1}}, (HOSTILE,))
+    verdict = verdict_of(pairs, {HOSTILE: {"XfrmInError": 1}}, (HOSTILE,))
     text = verify_page(
         verdict, cluster=HOSTILE, digest="d" * 64, at="now", seconds=1, problems=verdict.problems(), left_out=[HOSTILE]
     )
@@ -143,7 +138,7 @@ def test_a_verdict_shows_what_failed_first() -> None:
     names = [f"n{n}" for n in range(30)]
     pairs = tuple(direction(a, b, wrong="lost" if b == "n9" else None) for a in names for b in names if a != b)
     text = verify_page(
-        Verdict(pairs, tally(pairs)),
+        verdict_of(pairs),
         cluster="c",
         digest="d" * 64,
         at="now",

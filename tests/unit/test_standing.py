@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from netplan.rollout.record.at_work import Holder
 from netplan.rollout.record.events import Event, RunFinished, RunStarted
 from netplan.rollout.record.history import Past, Run
 from netplan.rollout.standing import LOOK_OLD_S, PROOF_OLD_S, Folded, Standing, next_step, standing
-from netplan.verify.verdict import PairClass, PairVerdict, Tally, Verdict
+from netplan.verify.verdict import Check, PairVerdict
+from tests.support.verdicts import verdict_of
 
 NOW = 1_000_000_000.0
 NAMES = {"n-a": "a", "n-b": "b"}
@@ -39,23 +39,28 @@ def look(**more: Any) -> seen.Look:
 
 
 def pair(*, ok: bool = True) -> PairVerdict:
-    from netplan.verify.verdict import Check
-
     return PairVerdict(
-        source="a", destination="b", inner_mtu=1416, passes=ok, refused=True, outer=1500, outer_planned=1500, esp=2,
-        plaintext=0, planted=1, planted_seen=1, algorithms=(), flow_sent=1, flow_gap=0,
-        checks=(Check("full", None if ok else "does not arrive"),), over=1417,
-    )  # fmt: skip
-
-
-def verdict(*pairs: PairVerdict) -> Verdict:
-    kind = PairClass(inner_mtu=1416, over=1417, outer_planned=1500, algorithms=(), wrong=())
-    tally = Tally([*pairs], Counter({kind: len(pairs)}), {kind: []}, sum(not one.ok for one in pairs))
-    return Verdict(pairs, tally, {}, ("a",))
+        source="a",
+        destination="b",
+        inner_mtu=1416,
+        passes=ok,
+        refused=True,
+        outer=1500,
+        outer_planned=1500,
+        esp=2,
+        plaintext=0,
+        planted=1,
+        planted_seen=1,
+        algorithms=(),
+        flow_sent=1,
+        flow_gap=0,
+        checks=(Check("full", None if ok else "does not arrive"),),
+        over=1417,
+    )
 
 
 def proof(*, ok: bool = True, at: float = NOW, digest: str = "d") -> seen.Proof:
-    return seen.proof_of(verdict(pair(ok=ok)), digest, "tx-1", at)
+    return seen.proof_of(verdict_of([pair(ok=ok)], nodes=("a",)), digest, "tx-1", at)
 
 
 CALM = Standing(cluster="c", digest="d", in_force="d", look=look(), proof=proof(), last=Past("tx-1"))
@@ -86,7 +91,7 @@ GONE = Past("tx-2", runs=[Run("apply", "")])
         ({"proof": proof(at=NOW - PROOF_OLD_S - 1)}, False, "verify"),
         ({"look": None}, False, "status"),
     ],
-)  # fmt: skip
+)
 def test_the_next_step(changed: dict[str, Any], old: bool, act: str) -> None:
     assert next_step(replace(CALM, **changed), NOW, old=old).act == act
 
@@ -110,7 +115,7 @@ def test_a_node_that_is_not_managed_is_known_by_the_other_end() -> None:
 
 def test_what_was_seen_is_kept_for_the_next_start(tmp_path: Path) -> None:
     assert (seen.last_proof(tmp_path), seen.last_look(tmp_path)) == (None, None)
-    seen.keep_proof(tmp_path, verdict(pair(ok=False), pair()), "d", "tx-1")
+    seen.keep_proof(tmp_path, verdict_of([pair(ok=False), pair()], nodes=("a",)), "d", "tx-1")
     found = seen.last_proof(tmp_path)
     assert found is not None
     assert (found.ok, found.measured, found.failed) == (False, 2, 1)

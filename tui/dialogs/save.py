@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from netplan.problems import errors, printable
+from netplan.problems import counted, errors, printable
 from tui.draw.diff import coloured
 from tui.plan.session import Desk
 
@@ -36,7 +36,7 @@ class SaveScreen(ModalScreen[bool]):
         with Vertical(classes="dialog wide"):
             yield Static(Content.styled(f"Save {printable(str(self.desk.path))}?", "bold"))
             if wrong:
-                text = f"! it has {len(wrong)} error{'s' if len(wrong) > 1 else ''}: {wrong[0].message}"
+                text = f"! it has {counted(len(wrong), 'error')}: {wrong[0].message}"
                 yield Static(Content.styled(text, "$text-error"), id="save-warning")
             with VerticalScroll():
                 yield Static(coloured(lines), id="save-diff")

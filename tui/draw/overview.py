@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from netplan.problems import counted
 from netplan.rollout.record.seen import Look, Proof
 from netplan.rollout.standing import CERTIFICATE_DAYS, Standing
 from tui.draw.ages import ago
@@ -58,7 +59,7 @@ def next_of(picture: Picture, *, plan: Path | None, bundle: Path, state: list[st
         return Next("init", "no plan is open, and there is no bundle", ("init",))
     named = str(plan or "plan.yaml")
     if broken:
-        return Next("correct", f"the plan has {broken} error{'' if broken == 1 else 's'}", ("lint", named))
+        return Next("correct", f"the plan has {counted(broken, 'error')}", ("lint", named))
     if dirty:
         return Next("save", "the plan has unsaved changes", ("lint", named))
     act, to = picture.step.act, str(bundle)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netplan.problems import Problem, ProblemError, errors, printable
+from netplan.problems import Problem, ProblemError, counted, errors, printable
 
 if TYPE_CHECKING:
     from netplan.bundle.manifest import File
@@ -168,8 +168,7 @@ class Desk:
             return (name, "reading the inventory", *lock)
         plan = self.checked.plan
         if plan is None:
-            count = len(errors(self.checked.problems))
-            return (name, f"{count} error{'' if count == 1 else 's'}", *lock)
+            return (name, counted(len(errors(self.checked.problems)), "error"), *lock)
         was = self.saved.plan.pod_mtu if self.saved and self.saved.plan else plan.pod_mtu
         moved = f" (was {was})" if was != plan.pod_mtu else ""
         return (name, f"pod MTU {plan.pod_mtu}{moved}", f"{len(plan.nodes)} nodes", *lock)

@@ -14,7 +14,7 @@ from textual.timer import Timer
 from textual.widgets import DataTable
 from textual.worker import get_current_worker
 
-from netplan.problems import errors, printable
+from netplan.problems import counted, errors, printable
 from netplan.rollout.record.journal import state_root
 from netplan.rollout.record.seen import Look, look_of
 from tui.draw import overview
@@ -275,9 +275,9 @@ def _plan_words(desk: Desk) -> tuple[str, str]:
         return "?", f"{path}: reading the inventory ..."
     found = errors(checked.problems)
     if checked.plan is None:
-        return "x", f"{path}: {len(found)} error{'' if len(found) == 1 else 's'}: {found[0].message if found else ''}"
+        return "x", f"{path}: {counted(len(found), 'error')}: {found[0].message if found else ''}"
     limiting = checked.plan.limiting
     pairs = sum(c.pairs for c in checked.plan.classes)
     words = f"pod MTU {checked.plan.pod_mtu}, {limiting.worst.proposal.text}, "
-    words += f"{len(checked.plan.nodes)} nodes, {pairs} pair{'' if pairs == 1 else 's'}"
+    words += f"{len(checked.plan.nodes)} nodes, {counted(pairs, 'pair')}"
     return "ok", f"{'unsaved changes; ' if desk.dirty else ''}{words}; {path}"

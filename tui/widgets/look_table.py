@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from netplan.problems import printable
@@ -28,8 +29,8 @@ class LookTable(Sortable):
         """Show the nodes; the cursor stays on its node."""
         at = self.chosen()
         found: Mapping[str, NodeLook] = look.nodes if look else {}
-        missing = [end for pair in look.clear for end in pair] if look else []
-        rows = self.arranged(names, lambda name: self._cells(name, found.get(name), missing.count(name), look))
+        missing = Counter(end for pair in look.clear for end in pair) if look else Counter[str]()
+        rows = self.arranged(names, lambda name: self._cells(name, found.get(name), missing[name], look))
         self.names = tuple(name for name, _ in rows)
         self.clear()
         for _, cells in rows:

@@ -94,12 +94,15 @@ def _packets(node: NodeJson, families: Iterable[bool]) -> list[Finding]:
     mode, per_cpu = node["esp"]["mode"].lower(), node["esp"].get("per_cpu_sas", False)
     if mode != "iptfs" and not per_cpu:
         return []
-    wrong: list[Finding] = []
     for algorithm in node["esp"]["negotiated"]:
         known = words(algorithm)
-        for six in families if known else ():
-            wrong += packet_trial.findings(mode, known, six=six, per_cpu=per_cpu) if not wrong and known else []
-    return wrong
+        if not known:
+            continue
+        for six in families:
+            wrong = packet_trial.findings(mode, known, six=six, per_cpu=per_cpu)
+            if wrong:
+                return wrong
+    return []
 
 
 def _hears(name: str, watchdog: str) -> list[Finding]:
