@@ -104,3 +104,20 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, owner: tuple[int
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+class ChangedError(Exception):
+    """Somebody else has written to a file meanwhile."""
+
+
+def write_back(path: Path, before: bytes, after: bytes, limit: int) -> None:
+    """Replace a file that still holds ``before``, of at most ``limit`` bytes; its mode and owner stay. Follows links.
+
+    Raises ChangedError where it holds something else, OSError.
+    """
+    target = Path(os.path.realpath(path))
+    if read_regular(target, limit) != before:
+        raise ChangedError
+    about = target.stat()
+    owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
+    write_atomic(target, after, stat.S_IMODE(about.st_mode), owner=owner)

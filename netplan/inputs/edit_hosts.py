@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from netplan.files import read_regular, write_atomic
+from netplan.files import ChangedError, read_regular, write_back
 from netplan.inputs import edit, yaml_source
 from netplan.inputs.inventory import Inventory
 from netplan.inputs.inventory_files import files, shown_as
@@ -39,13 +38,11 @@ class HostEdit:
 
     def save(self) -> None:
         """Write the file whole or not at all. Refuses (IPP210) when somebody else changed it meanwhile."""
-        target = Path(os.path.realpath(self.path))
         try:
-            if read_regular(target, yaml_source.MAX_BYTES) != self.before:
-                raise _refused(self.shown, "the file was changed by somebody else meanwhile", "make the change again")
-            about = target.stat()
-            owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
-            write_atomic(target, self.after, stat.S_IMODE(about.st_mode), owner=owner)
+            write_back(self.path, self.before, self.after, yaml_source.MAX_BYTES)
+        except ChangedError:
+            hint = "make the change again"
+            raise _refused(self.shown, "the file was changed by somebody else meanwhile", hint) from None
         except OSError as error:
             raise _refused(self.shown, f"can't be written: {error.strerror or error}") from None
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
-import stat
 from pathlib import Path
 
-from netplan.files import read_regular, write_atomic
+from netplan.files import ChangedError, read_regular, write_back
 from netplan.inputs import yaml_source
 from netplan.problems import Location, Problem, ProblemError
 
@@ -72,22 +70,18 @@ class Draft:
 
     def save(self) -> None:
         """Write the file whole or not at all. Refuses (IPP210) when somebody else changed it meanwhile."""
-        target = Path(os.path.realpath(self.path))
-        shown = str(self.path)
+        shown, raw = str(self.path), self.text.encode()
         try:
-            if read_regular(target, yaml_source.MAX_BYTES) != self.raw_saved:
-                raise ProblemError(
-                    Problem(
-                        "IPP210",
-                        "the file was changed by somebody else since it was opened",
-                        location=Location(shown),
-                        hint="copy your change, reload (ctrl+r), and make it again",
-                    )
+            write_back(self.path, self.raw_saved, raw, yaml_source.MAX_BYTES)
+        except ChangedError:
+            raise ProblemError(
+                Problem(
+                    "IPP210",
+                    "the file was changed by somebody else since it was opened",
+                    location=Location(shown),
+                    hint="copy your change, reload (ctrl+r), and make it again",
                 )
-            raw = self.text.encode()
-            before = target.stat()
-            owner = (before.st_uid, before.st_gid) if os.geteuid() == 0 else None
-            write_atomic(target, raw, stat.S_IMODE(before.st_mode), owner=owner)
+            ) from None
         except OSError as error:
             raise ProblemError(
                 Problem("IPP210", f"can't be written: {error.strerror or error}", location=Location(shown))
