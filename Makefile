@@ -9,7 +9,7 @@ APT_BASE := python3-venv
 APT_CHECK := iproute2 openssh-client
 APT_LAB := $(shell cat netplan/lab/packages.txt 2>/dev/null)
 APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch ovn-central ovn-host docker.io \
-  busybox-static nftables iputils-ping $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
+  busybox-static nftables iputils-ping chromium $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: browser help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site sbom advisories drills clean .types .fast .test-setup
