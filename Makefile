@@ -77,10 +77,10 @@ slow: $(VENV)/.dev # three processes: a third of these tests mostly wait, for pr
 	$(PYTEST) -q -n 3 --dist worksteal -m "slow and not lab and not kernel and not drill"
 
 kernel: $(VENV)/.dev
-	$(PYTEST) -q -m kernel
+	$(PYTEST) -q -m "kernel and not drill"
 
 lab: $(VENV)/.dev
-	$(PYTEST) -q -n 2 --dist loadgroup --no-loadscope-reorder -m "lab and not drill" --durations 40
+	$(PYTEST) -v -n 2 --dist loadgroup --no-loadscope-reorder -m "lab and not drill" --durations 40
 
 bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 	$(BIN)/python -m benchmarks

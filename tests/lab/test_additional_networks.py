@@ -16,7 +16,7 @@ from netplan.lab.config import GUEST
 from .conftest import ClusterFactory
 from .rollout_steps import Rollout, is_new, is_old
 
-pytestmark = [pytest.mark.lab, pytest.mark.weight(150)]
+pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.weight(150)]
 
 # a second NIC: its other end is on a bridge of its own in the guest, so that its wire can be watched
 NIC = """
@@ -113,7 +113,7 @@ def sas(rollout: Rollout, node: str) -> list[str]:
     return sorted(re.findall(r"(?m)^(pair-[0-9a-f]+): #\d+, ESTABLISHED", rollout.shell(node, "swanctl", "--list-sas")))
 
 
-@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.drill)], ids=["once", "again"])
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
 def test_both_families_and_a_second_nic(clusters: ClusterFactory, tmp_path: Path, again: bool) -> None:
     """``again``: verify by itself measures the same, and a second apply has nothing to change."""
     lab = clusters(nodes=2)

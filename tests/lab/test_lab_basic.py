@@ -73,7 +73,12 @@ def test_pods_reach_each_other_at_exactly_the_overlay_mtu(lab):
 
 
 @pytest.mark.parametrize(
-    ("family", "overlay", "mtu"), [("ipv6", "vxlan", 1500), ("ipv4", "geneve", 9000), ("ipv6", "geneve", 1500)]
+    ("family", "overlay", "mtu"),
+    [
+        ("ipv6", "vxlan", 1500),
+        pytest.param("ipv4", "geneve", 9000, marks=pytest.mark.drill),
+        pytest.param("ipv6", "geneve", 1500, marks=pytest.mark.drill),
+    ],
 )
 def test_other_underlays_and_overlays_work_at_their_mtu(clusters, family, overlay, mtu):
     lab = clusters(family=family, overlay=overlay, mtu=mtu)
@@ -249,7 +254,7 @@ def test_up_after_a_crash_clears_and_starts_and_down_leaves_nothing(clusters):
     assert subprocess.run(argv, check=False, capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.drill)])
 def test_up_that_was_stopped_on_the_way(clusters, how):
     """Ctrl-C leaves nothing; a kill leaves a machine, which the next command ends."""
     name = f"test-{os.getpid()}-stopped"

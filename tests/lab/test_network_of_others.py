@@ -62,6 +62,7 @@ class Others(Rollout):
         assert len(re.findall(line, said, re.M)) == 2, said
 
 
+@pytest.mark.drill  # what is read of flannel's devices and refused: tests/contract and tests/unit
 def test_flannel_is_read_and_refused_until_it_is_small_enough(clusters: ClusterFactory, tmp_path: Path) -> None:
     lab = clusters(nodes=2)
     subnets = {f"n{n}": {"pod_cidr": f"10.250.{n}.0/24"} for n in (1, 2)}

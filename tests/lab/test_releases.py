@@ -30,7 +30,9 @@ SYSTEMS = {
 
 
 @pytest.mark.weight(80)
-@pytest.mark.parametrize("systems", [{"release": "trixie"}, MIX], ids=["trixie", "mix"])
+@pytest.mark.parametrize(
+    "systems", [pytest.param({"release": "trixie"}, marks=pytest.mark.drill), MIX], ids=["trixie", "mix"]
+)
 def test_release_encrypted_and_taken_back(clusters: ClusterFactory, tmp_path: Path, systems: dict[str, object]) -> None:
     """The short part: on and off."""
     job = Job(clusters(nodes=2, **systems), tmp_path)

@@ -38,8 +38,7 @@ BOUNDARIES = [
     "NodeResult:confirm:2",
     "PhaseFinished:confirm:2",
 ]
-# the rest is for `make drills`; a timer that fires is in test_rollout_kill. Two nodes are enough for a witness.
-IN_SHORT = ("NodeResult:confirm:1",)
+WITNESS = "NodeResult:confirm:1"  # two nodes are enough for it
 EVERY = [f"line::{number}" for number in range(1, LINES + 1)] if os.environ.get("IPSECPLAN_EVERY_LINE") else []
 FILES = ("/etc/swanctl/conf.d/ipsecplan.conf", "/etc/swanctl/private/ipsecplan.pem", "/etc/ipsecplan/guard.nft")
 
@@ -79,10 +78,10 @@ def _word(node: dict[str, Any]) -> str:
 
 
 def _points() -> list[Any]:
-    drills = [pytest.param(p, 3, marks=pytest.mark.drill, id=p) for p in [*BOUNDARIES, *EVERY]]
-    return [*(pytest.param(p, 2, id=f"{p}-short") for p in IN_SHORT), *drills]
+    return [pytest.param(WITNESS, 2, id=f"{WITNESS}-two"), *(pytest.param(p, 3, id=p) for p in [*BOUNDARIES, *EVERY])]
 
 
+@pytest.mark.drill  # short: a timer that fires in test_rollout_kill, every point with the agent in tests/simulation
 @pytest.mark.weight(110)
 @pytest.mark.parametrize(("point", "number"), _points())
 def test_killed_behind_a_line(clusters: ClusterFactory, tmp_path: Path, point: str, number: int) -> None:
@@ -112,7 +111,7 @@ def test_killed_behind_a_line(clusters: ClusterFactory, tmp_path: Path, point: s
     if event != "line":
         decided = phase == "confirm" and event != "PhaseStarted"
         assert word == ("new" if decided else "old")
-    if point == "NodeResult:confirm:1":
+    if point == WITNESS:
         assert by == ["operator", "witness"]
     if point == "NodeResult:encrypt:3":
         assert by == ["timer"]
