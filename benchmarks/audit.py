@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.result import Result, spent
 
-NODES, LINKS, ROUTES, SAS = 100, 33, 101, 100
+NODES, LINKS, ROUTES, SAS = 500, 33, 101, 100
 GOAL = 4.0
 _PLAIN = """import json, pathlib, sys
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.result import Result
+from benchmarks.result import Result, spent
 
 RUNS = 60
 GOAL = 3.0
 STACK = "ip4/esp:aes256gcm16/udp/vxlan/eth/ip4"
-
-
-def child_cpu(command: list[str]) -> float:
-    before = os.times()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-    after = os.times()
-    return after.children_user - before.children_user + after.children_system - before.children_system
 
 
 def measure() -> list[Result]:
@@ -32,13 +23,13 @@ def measure() -> list[Result]:
         "calc --explain": [*ours, "calc", STACK, "--mtu", "1500", "--explain"],
         "plan --help": [*ours, "plan", "--help"],
     }
-    spent = dict.fromkeys(commands, 0.0)
+    taken = dict.fromkeys(commands, 0.0)
     for command in commands.values():
-        child_cpu(command)  # once unmeasured, so that all files are in memory
+        spent(command)  # once unmeasured, so that all files are in memory
     for _ in range(RUNS):
         for name, command in commands.items():
-            spent[name] += child_cpu(command)
-    base = spent.pop("pass")
+            taken[name] += spent(command).cpu_s
+    base = taken.pop("pass")
     return [
         Result(
             name=f"cold start of {name}, against python -c pass",
@@ -47,5 +38,5 @@ def measure() -> list[Result]:
             unit="",
             detail=f"{total / RUNS * 1000:.1f} ms against {base / RUNS * 1000:.1f} ms CPU, {RUNS} runs each",
         )
-        for name, total in spent.items()
+        for name, total in taken.items()
     ]

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import yaml
 
-from benchmarks.result import Result
+from benchmarks.result import Result, spent
 
 HOSTS = 10_000
 RUNS = 3
@@ -38,8 +36,8 @@ def _one(folder: Path, suffix: str, text: str) -> Result:
     (folder / "plan.yaml").write_text(f"name: bench\ninventory: hosts{suffix}\n", encoding="utf-8")
     load = f"import yaml; yaml.load(open('hosts{suffix}'), yaml.CSafeLoader)"
     both = [[sys.executable, "-m", "netplan", "lint"], [sys.executable, "-c", load]]
-    spent = [[_cpu(command, folder) for command in both] for _ in range(RUNS)]
-    ours, loader = (min(column) for column in zip(*spent, strict=True))
+    taken = [[spent(command, cwd=folder).cpu_s for command in both] for _ in range(RUNS)]
+    ours, loader = (min(column) for column in zip(*taken, strict=True))
     return Result(
         name=f"lint of {HOSTS:,} hosts ({suffix[1:]}), against CSafeLoader",
         value=ours / loader,
@@ -47,10 +45,3 @@ def _one(folder: Path, suffix: str, text: str) -> Result:
         unit="",
         detail=f"{ours:.2f} s against {loader:.2f} s CPU, the best of {RUNS} processes each",
     )
-
-
-def _cpu(command: list[str], folder: Path) -> float:
-    before = os.times()
-    subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
-    after = os.times()
-    return after.children_user - before.children_user + after.children_system - before.children_system

@@ -22,7 +22,6 @@ from typing import Any
 from benchmarks.render import planned
 from benchmarks.result import Result
 from netplan import pipeline
-from netplan.agent.protocol.node_json import NodeJson
 from netplan.bundle import reader
 from netplan.bundle.compare import file_changes
 from netplan.bundle.write import write
@@ -47,23 +46,6 @@ PARTS = (*BY_HOST, "render", "diff", "apply", "verify")
 GOAL = 1.1
 
 
-def rows(node: NodeJson) -> list[dict[str, Any]]:
-    """Return what a node measures where all is well."""
-    esp = node["esp"]
-    return [
-        replies.row(
-            peer=peer["id"],
-            network=peer.get("network", ""),
-            n=peer["inner_mtu"],
-            outer=peer["outer_packet"],
-            outer_planned=peer["outer_packet"],
-            algorithms=esp["negotiated"][:1],
-            modes=[esp["mode"]],
-        )
-        for peer in node["peers"]
-    ]
-
-
 class Instant:
     """A transport whose nodes say yes at once. ``made_s``: CPU seconds that went into making up what they say."""
 
@@ -86,16 +68,7 @@ class Instant:
         return answers
 
     def _text(self, request: dict[str, Any]) -> str:
-        results = []
-        for phase in request["phases"]:
-            said = {"phase": phase, "ok": True, "changed": True, "detail": "", "seconds": 0.1, "findings": []}
-            said |= replies.added(phase, request["node"]) if phase != "probe" else {"family": 4, "xfrm": {}}
-            if phase == "probe":
-                said["rows"] = rows(request["node"])
-            if phase == "status":
-                said["differs"] = ["nothing is applied"]
-            results.append(said)
-        return json.dumps({"results": results, "clock": time.monotonic(), "wall": time.time()})
+        return json.dumps({"results": replies.well(request), "clock": time.monotonic(), "wall": time.time()})
 
 
 def _inventory(folder: Path, hosts: int) -> None:
@@ -127,7 +100,7 @@ class Bench:
             write(folder / name, plan.plan, plan.inventory)
         self.bundle = reader.read(folder / "new")
         self.targets = targets(self.bundle)
-        self.measured = {target.id: rows(target.node) for target in self.targets}
+        self.measured = {target.id: replies.measured(dict(target.node)) for target in self.targets}
         self.directions = sum(len(target.node["peers"]) for target in self.targets)
         self.many = planned(shape, HOSTS * hosts)
         self.hosts = HOSTS * hosts

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 
 from . import places
@@ -196,10 +197,15 @@ def serve(request: Request, archive: bytes | None) -> list[Result]:
         return perform(request, archive)
 
 
+def _unpacked(stream: Any, size: int) -> bytes | None:
+    """Return what so many compressed bytes of the stream are, None for none."""
+    return zlib.decompress(stream.read(size)) if size else None
+
+
 def _about(header: Header, stream: Any) -> bytes | None:
     """Return the kept part of a request, b"" where it has none; None where it is not here and was not sent."""
     digest, size = header.get("about_digest", ""), header.get("about", 0)
-    sent = stream.read(size) if size else None
+    sent = _unpacked(stream, size)
     if not digest:
         return b""
     from .system import kept
@@ -223,10 +229,11 @@ def main(header: Header, stream: Any) -> None:
             sys.stdout.write("\n" + SENTINEL + LACKS + "\n")
             sys.stdout.flush()
             return
-        request = read_request(stream.read(header["request"]), about)
+        text = stream.read(header["request"])
+        request = read_request(zlib.decompress(text) if header.get("packed") else text, about)
         first = request["phases"][0]
         _check_files(request)
-        results = serve(request, stream.read(header["archive"]) if header["archive"] else None)
+        results = serve(request, _unpacked(stream, header["archive"]))
     except Stop as stop:
         results = [_failed(first, stop.findings)]
     except Exception as error:  # noqa: BLE001  a defect of ours must still come back as an answer

@@ -77,7 +77,7 @@ def stale(setting: Setting, configured: frozenset[int]) -> Iterator[Finding]:
 def uncovered(setting: Setting, missed: list[Protection], encap: str, port: int | None, evidence: Evidence) -> Finding:
     """IPsec whose selectors miss the overlay's port."""
     ports = ", ".join(str(p) for p in sorted({p for each in missed for p in each.ports or ()}))
-    places = [e.location for e in evidence.esps if e.ports] + [p.location for p in evidence.policies if p.ports]
+    places = [e.location for e in evidence.esps if e.ports] + [p.location for p in evidence.policies if p.kind.ports]
     base = encap.partition(":")[0].partition("+")[0]
     return Finding(
         code="IPP913",
@@ -114,9 +114,9 @@ def _overridden(evidence: Evidence) -> Iterator[Finding]:
 def _marked_elsewhere(evidence: Evidence) -> Iterator[Finding]:
     """A firewall rule marks the packets of one port for IPsec, and the policies with that mark select another."""
     for location, port, mark in evidence.marks:
-        ports = {p for policy in evidence.policies if policy.mark == mark for p in policy.ports}
+        ports = {p for policy in evidence.policies if policy.kind.mark == mark for p in policy.kind.ports}
         if ports and port not in ports:
-            first = min((p.location for p in evidence.policies if p.mark == mark), key=str)
+            first = min((p.location for p in evidence.policies if p.kind.mark == mark), key=str)
             who = "Docker's encrypted overlays" if mark == DOCKER_MARK else "the marked packets"
             yield Finding(
                 code="IPP913",

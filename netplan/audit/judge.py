@@ -17,7 +17,7 @@ from netplan.audit.strongswan import own_of
 from netplan.audit.variants import MASQUERADED, Variant, base_of, general_family, overlays, variants
 from netplan.audit.world import World, build
 from netplan.audit.xfrm import DOCKER_MARK
-from netplan.cni.adapter import BuiltinIpsec, Clue, Setting
+from netplan.cni.adapter import BuiltinIpsec, Clue, Family, Setting
 from netplan.cni.adapters.conflist import PAST_THE_HOST
 from netplan.cni.adapters.docker import OWN_ESP
 from netplan.model.cni_facts import PORTS
@@ -51,6 +51,7 @@ class _Case:
     world: World
     reach: Reach
     overlays: list[Variant]
+    family: Family  # of the hosts' network where a number does not say
     clues: dict[str, list[Clue]]
     configured: frozenset[int]
     live_esps: list[BuiltinIpsec]
@@ -69,12 +70,14 @@ def verdicts(evidence: Evidence, given: Given) -> tuple[list[Verdict], list[Find
         clues.setdefault(clue.system, []).append(clue)
     live = [own_of(p) for h in world.hosts.values() for p in h.protections if p.live]
     live += [own_of(p) for p in world.everywhere.protections if p.live]
+    known = overlays(evidence)
     case = _Case(
         evidence,
         given,
         world,
         Reach(world, given.link_mtu),
-        overlays(evidence),
+        known,
+        general_family(known, world),
         clues,
         _configured(evidence),
         list(dict.fromkeys(live)),
@@ -139,7 +142,7 @@ def _setting(setting: Setting, case: _Case) -> Verdict:
         kinds = [Variant(setting.encap, setting.family or "ipv4")]
     else:
         clues = case.clues.get(setting.system, [])
-        kinds = variants(setting, clues, case.overlays, general_family(case.overlays, case.world))
+        kinds = variants(setting, clues, case.overlays, case.family)
     hosts = [own_host] if own_host is not None and (own_host.name or setting.running or setting.device) else []
     hosts = hosts or list(case.world.hosts.values()) or [case.world.everywhere]
     found: list[Verdict] = []
@@ -278,7 +281,7 @@ def _hops(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[H
 def _of_docker(setting: Setting, host: Host, case: _Case) -> list[Hop]:
     """Docker encrypts by VNI, which its policies don't show: take what the MTU was made for, and say so."""
     plain = case.reach.under(host, setting.device)
-    if not any(p.mark == DOCKER_MARK for p in case.evidence.policies):
+    if not any(p.kind.mark == DOCKER_MARK for p in case.evidence.policies):
         return plain
     own = BuiltinIpsec(suite=OWN_ESP)
     encrypted, _ = case.reach.network(

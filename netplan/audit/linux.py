@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import replace
 from typing import Any
@@ -39,7 +40,8 @@ def is_route(data: Any) -> bool:
 
 
 def _each(data: Any, *keys: str) -> bool:
-    return isinstance(data, list) and bool(data) and all(isinstance(d, dict) and set(keys) <= d.keys() for d in data)
+    wanted = set(keys)
+    return isinstance(data, list) and bool(data) and all(isinstance(d, dict) and wanted <= d.keys() for d in data)
 
 
 def links(piece: Piece, evidence: Evidence) -> None:
@@ -181,35 +183,80 @@ def _below_ipv6(device: Piece, name: str, mtu: int, evidence: Evidence) -> None:
             return
 
 
+# networks whose routes the kernel uses for nothing that leaves the host
+_INSIDE = frozenset(("local", "broadcast", "multicast", "blackhole"))
+
+
 def routes(piece: Piece, evidence: Evidence) -> None:
     """Read routes, and MTUs that are set on them."""
+    path = piece.doc.path
     for index, entry in enumerate(piece.data):
-        here = Piece(piece.doc, (*piece.at, index), entry)
-        dst, location = here.text("dst"), here.location()
-        six = ":" in dst + here.text("gateway") + here.text("prefsrc")
-        target = {"default": "::/0" if six else "0.0.0.0/0"}.get(dst, dst)
-        if network(target) is None or here.text("type") in ("local", "broadcast", "multicast", "blackhole"):
+        dst, gateway, source = _text(entry, "dst"), _text(entry, "gateway"), _text(entry, "prefsrc")
+        target = dst
+        if dst == "default":
+            target = "::/0" if ":" in gateway + source else "0.0.0.0/0"
+        if network(target) is None or _text(entry, "type") in _INSIDE:
             continue
-        mtu = next((n for m in here.items("metrics") if (n := whole(m.get("mtu")))), None)
-        hops = here.items("nexthops") or [here]
-        for hop in hops:
-            device = hop.text("dev")
+        metrics = entry.get("metrics")
+        mtu = (
+            next((n for m in metrics if (n := whole(_value_of(m, "mtu")))), None) if isinstance(metrics, list) else None
+        )
+        hops = entry.get("nexthops")
+        for number, hop in enumerate(hops if isinstance(hops, list) and hops else [entry]):
+            device = _text(hop, "dev")
             if not device:
                 continue
-            route = Route(
-                dst=target,
-                device=device,
-                via=hop.text("gateway") or hop.text("via", "host"),
-                table=str(here.get("table") or "main"),
-                metric=whole(here.get("metric")) or 0,
-                mtu=mtu,
-                locked=here.get("lock") is True,
-                source=here.text("prefsrc"),
-                connected=here.text("protocol") == "kernel" and not hop.text("gateway"),
+            near = _text(hop, "gateway")
+            route = _route(
+                target,
+                device,
+                near or _text(_value_of(hop, "via"), "host"),
+                str(entry.get("table") or "main"),
+                whole(entry.get("metric")) or 0,
+                mtu,
+                entry.get("lock") is True,
+                source,
+                not near and _text(entry, "protocol") == "kernel",
             )
-            evidence.routes.append((location, route))
-            if mtu and hop is hops[0]:
+            evidence.routes.append((path, route))
+            if mtu and number == 0:
+                here = Piece(piece.doc, (*piece.at, index), entry)
                 evidence.settings.append(_route_setting(here, route, mtu))
+
+
+def _value_of(data: Any, key: str) -> Any:
+    return data.get(key) if isinstance(data, dict) else None
+
+
+def _text(data: Any, key: str) -> str:
+    found = data.get(key) if isinstance(data, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _route(
+    dst: str,
+    device: str,
+    via: str,
+    table: str,
+    metric: int,
+    mtu: int | None,
+    locked: bool,
+    source: str,
+    connected: bool,
+) -> Route:
+    """Return a route; the hosts of a cluster have most of theirs in common."""
+    return Route(
+        dst=dst,
+        device=device,
+        via=via,
+        table=table,
+        metric=metric,
+        mtu=mtu,
+        locked=locked,
+        source=source,
+        connected=connected,
+    )
 
 
 def _route_setting(here: Piece, route: Route, mtu: int) -> Setting:
@@ -245,7 +292,7 @@ def rules(piece: Piece, evidence: Evidence) -> None:
         length = whole(entry.get("srclen"))
         evidence.rules.append(
             (
-                here.location(),
+                piece.doc.path,
                 Rule(
                     priority=priority,
                     table=here.text("table"),
@@ -268,10 +315,11 @@ def is_fdb(data: Any) -> bool:
 
 def fdb(piece: Piece, evidence: Evidence) -> None:
     """Read which far ends a VXLAN device has."""
-    for index, entry in enumerate(piece.data):
-        here = Piece(piece.doc, (*piece.at, index), entry)
-        if network(here.text("dst")):
-            evidence.far_ends.append((here.location(), here.text("ifname"), here.text("dst")))
+    path = piece.doc.path
+    for entry in piece.data:
+        dst = _text(entry, "dst")
+        if network(dst):
+            evidence.far_ends.append((path, _text(entry, "ifname"), dst))
 
 
 def subnet_env(path: str, text: str, evidence: Evidence) -> None:

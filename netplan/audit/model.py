@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from netplan.cni.adapter import Clue, Family, Setting
+from netplan.cni.yaml_document import find_word
 from netplan.path.model import Interface, Mode, Route, Rule
 from netplan.problems import Location
 from netplan.stack import Solution
@@ -38,13 +39,9 @@ class Esp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class XfrmPolicy:
-    """An XFRM policy with a template: its selector, and the addresses of the template."""
+class PolicyKind:
+    """What XFRM policies have in common: ports, marks, the addresses of the template, the direction."""
 
-    location: Location
-    reqid: str
-    src: str
-    dst: str
     ports: frozenset[int] = frozenset()
     mark: int | None = None
     if_id: int | None = None
@@ -53,12 +50,64 @@ class XfrmPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class XfrmState:
-    """An XFRM state: what it costs, and the reqid by which policies use it."""
+class StateKind:
+    """What XFRM states have in common: what they cost, and the selector where they have one of their own."""
 
+    suite: str
+    mode: Mode
+    nat_t: bool
+    tunnel: bool
+    ports: frozenset[int] = frozenset()
+    networks: bool = False
+    local: tuple[str, ...] = ()
+    remote: tuple[str, ...] = ()
+    mark: int | None = None
+    if_id: int | None = None
+
+
+class XfrmPolicy(NamedTuple):
+    """An XFRM policy with a template: where it stands (from 0), and its selector."""
+
+    dump: XfrmDump
+    line: int
     reqid: str
+    src: str
     dst: str
-    esp: Esp
+    kind: PolicyKind
+
+    @property
+    def location(self) -> Location:
+        """Where it stands, for a message."""
+        return self.dump.location(self.line)
+
+
+class XfrmState(NamedTuple):
+    """An XFRM state: where it stands (from 0), and the reqid by which policies use it."""
+
+    dump: XfrmDump
+    line: int
+    reqid: str
+    src: str
+    dst: str
+    kind: StateKind
+
+
+@dataclass(slots=True)
+class XfrmDump:
+    """What one input has of a kernel's states and policies."""
+
+    path: str
+    lines: list[str]
+    states: list[XfrmState] = field(default_factory=list)
+    policies: list[XfrmPolicy] = field(default_factory=list)
+
+    def location(self, line: int) -> Location:
+        """Return where a state or policy begins, a line counted from 0."""
+        return find_word(self.path, self.lines, line, "src")
+
+    def place(self, line: int) -> Location:
+        """Return the same without the text of the line: what no message shows."""
+        return Location(self.path, line + 1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,18 +160,23 @@ class Evidence:
     clues: list[Clue] = field(default_factory=list)
     esps: list[Esp] = field(default_factory=list)
     links: list[Device] = field(default_factory=list)
-    routes: list[tuple[Location, Route]] = field(default_factory=list)
-    rules: list[tuple[Location, Rule]] = field(default_factory=list)
-    far_ends: list[tuple[Location, str, str]] = field(default_factory=list)  # device and outer address of an FDB entry
+    # of these three the path of the input alone is kept: a cluster has many
+    routes: list[tuple[str, Route]] = field(default_factory=list)
+    rules: list[tuple[str, Rule]] = field(default_factory=list)
+    far_ends: list[tuple[str, str, str]] = field(default_factory=list)  # device and outer address of an FDB entry
     catch_all: list[tuple[Location, str]] = field(default_factory=list)  # devices that take all traffic between nodes
     marks: list[tuple[Location, int, int]] = field(default_factory=list)  # packets to this UDP port get this mark
     configured: list[Configured] = field(default_factory=list)
-    states: list[XfrmState] = field(default_factory=list)
-    policies: list[XfrmPolicy] = field(default_factory=list)
+    xfrm: list[XfrmDump] = field(default_factory=list)
     families: list[Family] = field(default_factory=list)
     faults: list[Finding] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     understood: int = 0
+
+    @property
+    def policies(self) -> Iterator[XfrmPolicy]:
+        """The XFRM policies of all inputs."""
+        return (policy for dump in self.xfrm for policy in dump.policies)
 
     def add(self, found: list[Setting | Clue]) -> bool:
         """Add what a reader found; tell whether it was anything."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from netplan.audit import host_links, xfrm
 from netplan.audit.linux import system_of
-from netplan.audit.model import Device, Esp, Evidence
+from netplan.audit.model import Device, Esp, Evidence, XfrmDump
 from netplan.audit.places import host_of
 from netplan.cni.adapter import Clue, Setting
 from netplan.path import join
@@ -57,14 +57,15 @@ def build(evidence: Evidence) -> World:
         members = devices.setdefault(key(device.location), {})
         first = members.get(device.name)
         members[device.name] = device if first is None else _completed(first, device)
-    routes, rules = _grouped(evidence.routes, key), _grouped(evidence.rules, key)
+    routes, rules = _grouped(evidence.routes, place), _grouped(evidence.rules, place)
     ends: dict[str, dict[str, set[str]]] = {}
-    for location, name, address in evidence.far_ends:
-        ends.setdefault(key(location), {}).setdefault(name, set()).add(address)
-    protections: dict[str, list[Protection]] = {}
-    for esp in _all_esps(evidence, key):
+    for path, name, address in evidence.far_ends:
+        ends.setdefault(place(path), {}).setdefault(name, set()).add(address)
+    esps: dict[str, list[Esp]] = {}
+    for esp in _all_esps(evidence, place):
         where = key(esp.location)
-        protections.setdefault(where if where in devices else "*", []).append(_protection(esp))
+        esps.setdefault(where if where in devices else "*", []).append(esp)
+    protections = {where: _protections(found) for where, found in esps.items()}
     catch: dict[str, str] = {}
     for location, name in sorted(evidence.catch_all, key=lambda c: c[1]):
         where = key(location)
@@ -131,21 +132,39 @@ def _interface(device: Device) -> Interface:
     )
 
 
-def _grouped(found: Iterable[tuple[Location, T]], key: Callable[[Location], str]) -> dict[str, list[T]]:
+def _grouped(found: Iterable[tuple[str, T]], place: Callable[[str], str]) -> dict[str, list[T]]:
     out: dict[str, list[T]] = {}
-    for location, each in found:
-        out.setdefault(key(location), []).append(each)
+    for path, each in found:
+        out.setdefault(place(path), []).append(each)
     return out
 
 
-def _all_esps(evidence: Evidence, key: Callable[[Location], str]) -> list[Esp]:
+def _all_esps(evidence: Evidence, place: Callable[[str], str]) -> list[Esp]:
     """Every Esp, those of the kernel's states and policies host by host, in a fixed order."""
-    states = _grouped(((s.esp.location, s) for s in evidence.states), key)
-    policies = _grouped(((p.location, p) for p in evidence.policies), key)
+    dumps: dict[str, list[XfrmDump]] = {}
+    for dump in evidence.xfrm:
+        dumps.setdefault(place(dump.path), []).append(dump)
     found = list(evidence.esps)
-    for place in sorted(states):
-        found += xfrm.joined(states[place], policies.get(place, []))
+    for _, mine in sorted(dumps.items()):
+        found += xfrm.joined([s for d in mine for s in d.states], [p for d in mine for p in d.policies])
     return sorted(found, key=lambda e: (str(e.location), e.suite, e.mode, e.nat_t))
+
+
+def _protections(esps: list[Esp]) -> list[Protection]:
+    """Return the IPsec of one host.
+
+    What differs in the far end alone is one, so that a mesh is a few. Where an order among several decides, each stays.
+    """
+    kinds: dict[tuple[object, ...], dict[str, Esp]] = {}
+    for esp in esps:
+        if len(esp.remote) != 1:
+            return [_protection(esp) for esp in esps]
+        alike = (esp.local, esp.ends, esp.ports, esp.networks, esp.mark, esp.if_id, esp.assumed)
+        cost = (esp.suite, esp.mode, esp.nat_t, esp.family, esp.live)
+        kinds.setdefault((cost, alike), {}).setdefault(esp.remote[0], esp)
+    if len({cost for cost, _ in kinds}) < len(kinds):
+        return [_protection(esp) for esp in esps]
+    return [replace(_protection(next(iter(each.values()))), dst=tuple(each)) for each in kinds.values()]
 
 
 def _protection(esp: Esp) -> Protection:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from netplan.audit.model import Esp, Evidence, Finding, XfrmPolicy, XfrmState
-from netplan.cni.yaml_document import find_word
-from netplan.path.model import Mode
+from netplan.audit.model import Esp, Evidence, Finding, PolicyKind, StateKind, XfrmDump, XfrmPolicy, XfrmState
+from netplan.path.model import Family, Mode
 from netplan.problems import Location
 
 DOCKER_MARK = 0xD0C4E3  # what Docker puts on the packets of an encrypted overlay, and on their policies
 _HEAD = re.compile(r"^src (\S+) dst (\S+)")
 _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")
 _PORT = re.compile(r"\b(?:sport|dport) (\d{1,5})\b")
-_REQID = re.compile(r"\breqid (\d{1,10})\b")
+_REQID_DIGITS = 10
+_REQID = re.compile(rf"\breqid (\d{{1,{_REQID_DIGITS}}})\b")
+_COUNTERS = re.compile(r"^\tanti-replay .*\n?", re.M)  # what `ip` prints of a state that changes with each packet
 _MODE = re.compile(r"\bmode (\S+)")
 _MARK = re.compile(r"(?<!-)\bmark (0x[0-9a-f]{1,8}|\d{1,10})(?:/|\s|$)", re.I)
 _IF_ID = re.compile(r"\bif_id (0x[0-9a-f]{1,8}|\d{1,10})\b", re.I)
@@ -72,72 +74,94 @@ def is_xfrm(text: str) -> bool:
 def read(path: str, text: str, evidence: Evidence) -> None:
     """Read states and policies; :func:`joined` puts them together once everything is read."""
     lines = text.splitlines()
-    for start, block in _blocks(lines):
-        body = "\n".join(block)
-        location = find_word(path, lines, start, "src")
-        if " dir " in body.replace("\t", " ") and _DIR.search(body):
-            policy = _policy(block, body, location)
-            if policy is not None:
-                evidence.policies.append(policy)
-        elif "proto esp spi" in body and re.search(r"^\s*proto esp spi", body, re.M):
-            state = _state(block, body, location)
-            if state is not None:
-                evidence.states.append(state)
-            elif _MODE.search(body):
-                evidence.faults.append(_unknown(location, block))
+    dump = XfrmDump(path, lines)
+    heads = [(at, head) for at, line in enumerate(lines) if line[:4] == "src " and (head := _HEAD.match(line))]
+    ends = [at for at, _ in heads[1:]] + [len(lines)]
+    for (at, head), end in zip(heads, ends, strict=True):
+        block = "\n".join([lines[at][head.end() :], *lines[at + 1 : end]])
+        reqid, kind = _of_block(block)
+        src, dst = head.groups()
+        if isinstance(kind, PolicyKind):
+            dump.policies.append(XfrmPolicy(dump, at, reqid, src, dst, kind))
+        elif isinstance(kind, StateKind):
+            dump.states.append(XfrmState(dump, at, reqid, src, dst, kind))
+        elif kind is not None:
+            evidence.faults.append(_unknown(dump.location(at), kind))
+    evidence.xfrm.append(dump)
 
 
-def _policy(block: list[str], body: str, location: Location) -> XfrmPolicy | None:
-    head, reqid, template = _HEAD.match(block[0]), _REQID.search(body), _TEMPLATE.search(body)
-    direction = _DIR.search(body)
-    if not head or not reqid or not direction:
+def _of_block(block: str) -> tuple[str, PolicyKind | StateKind | str | None]:
+    """Return reqid and kind of a block: all of it but ``src A dst B`` at its beginning.
+
+    A mesh has thousands of blocks that differ in nothing but the numbers that are left out here.
+    """
+    if "\tanti-replay" in block:
+        block = _COUNTERS.sub("", block)
+    before, found, rest = block.partition(" reqid ")
+    reqid, gap, behind = rest.partition(" ")
+    if not found or not gap or not (reqid.isascii() and reqid.isdigit()) or len(reqid) > _REQID_DIGITS:
+        kind, _, said = _kind(block, -1)
+        return said, kind
+    start, spi, number = before.rpartition(" spi 0x")
+    if spi and number.isalnum():
+        before = f"{start} spi 0x0"
+    kind, ours, said = _kind(f"{before} reqid 0 {behind}", len(before) + 1)
+    return reqid if ours else said, kind
+
+
+@functools.lru_cache(maxsize=4096)
+def _kind(block: str, at: int) -> tuple[PolicyKind | StateKind | str | None, bool, str]:
+    """Return what a block is, whether its reqid is the one at an offset, and else that reqid.
+
+    An ESP state whose algorithms have no known size is its own text, anything else that is not understood None.
+    """
+    found = _REQID.search(block)
+    ours, reqid = (found.start() == at, found.group(1)) if found else (False, "")
+    if " dir " in block.replace("\t", " ") and _DIR.search(block):
+        return (_policy(block) if reqid else None), ours, reqid
+    if "proto esp spi" in block and re.search(r"^\s*proto esp spi", block, re.M):
+        return _state(block) or (block if _MODE.search(block) else None), ours, reqid
+    return None, ours, reqid
+
+
+def _policy(block: str) -> PolicyKind | None:
+    template, direction = _TEMPLATE.search(block), _DIR.search(block)
+    if not direction:
         return None
-    return XfrmPolicy(
-        location=location,
-        reqid=reqid.group(1),
-        src=head.group(1),
-        dst=head.group(2),
-        ports=frozenset(int(p) for p in _PORT.findall(block[0])),
-        mark=_number(_MARK, body) if _marked(body) else None,
-        if_id=_number(_IF_ID, body) if _marked(body) else None,
+    return PolicyKind(
+        ports=frozenset(int(p) for p in _PORT.findall(block.partition("\n")[0])),
+        mark=_number(_MARK, block),
+        if_id=_number(_IF_ID, block),
         ends=(_end(template.group(1)), _end(template.group(2))) if template else ("", ""),
         out=direction.group(1) == "out",
     )
 
 
-def _state(block: list[str], body: str, location: Location) -> XfrmState | None:
-    suite, mode, head, reqid = _suite(block), _MODE.search(body), _HEAD.match(block[0]), _REQID.search(body)
-    if not suite or not mode or not head:
+def _state(block: str) -> StateKind | None:
+    lines = block.split("\n")
+    suite, mode = _suite(lines), _MODE.search(block)
+    if not suite or not mode:
         return None
-    marked = _marked(body)
-    selector = next((line for line in block if _SELECTOR.search(line)), "")
-    ports = frozenset(int(p) for p in _PORT.findall(selector)) or None
-    src, dst = head.groups()
+    selector = next((line for line in lines if _SELECTOR.search(line)), "")
+    ports = frozenset(int(p) for p in _PORT.findall(selector))
     tunnel = mode.group(1) != "transport"
     match = _SELECTOR.search(selector)
     hosts = match is not None and all(_single(end) for end in match.groups())
-    return XfrmState(
-        reqid=reqid.group(1) if reqid else "",
-        dst=dst,
-        esp=Esp(
-            suite=suite,
-            mode=_MODES.get(mode.group(1), "other"),
-            nat_t="encap type espinudp" in body,
-            family="ipv6" if ":" in dst else "ipv4",
-            ports=ports,
-            networks=tunnel and not ports and not hosts,
-            local=(match.group(1),) if match and tunnel and hosts else (),
-            remote=(match.group(2),) if match and tunnel and hosts else (),
-            location=location,
-            live=True,
-            ends=(src, dst) if tunnel else ("", ""),
-            mark=_number(_MARK, body) if marked else None,
-            if_id=_number(_IF_ID, body) if marked else None,
-        ),
+    return StateKind(
+        suite=suite,
+        mode=_MODES.get(mode.group(1), "other"),
+        nat_t="encap type espinudp" in block,
+        tunnel=tunnel,
+        ports=ports,
+        networks=tunnel and not ports and not hosts,
+        local=(match.group(1),) if match and tunnel and hosts else (),
+        remote=(match.group(2),) if match and tunnel and hosts else (),
+        mark=_number(_MARK, block),
+        if_id=_number(_IF_ID, block),
     )
 
 
-def joined(states: list[XfrmState], policies: list[XfrmPolicy]) -> list[Esp]:
+def joined(states: Iterable[XfrmState], policies: Iterable[XfrmPolicy]) -> list[Esp]:
     """Return the IPsec of one host: a policy lends its selector to the states of its reqid; one of all that are alike.
 
     Of a state of the receiving direction the policies are those of the other one, which has the same reqid.
@@ -145,31 +169,53 @@ def joined(states: list[XfrmState], policies: list[XfrmPolicy]) -> list[Esp]:
     by_reqid: dict[str, list[XfrmPolicy]] = {}
     for policy in policies:
         by_reqid.setdefault(policy.reqid, []).append(policy)
-    found: dict[tuple[object, ...], Esp] = {}
+    found: dict[_Selected, Esp] = {}
     for state in states:
-        mine = by_reqid.get(state.reqid, []) if state.reqid else []
-        for esp in _selected(state, mine):
-            found.setdefault(tuple(getattr(esp, name) for name in Esp.__slots__ if name != "location"), esp)
+        for key in _selected(state, by_reqid.get(state.reqid, []) if state.reqid else []):
+            if key not in found:
+                found[key] = Esp(**key._asdict(), live=True, location=state.dump.place(state.line))
     return list(found.values())
 
 
-def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[Esp]:
-    esp = state.esp
-    ports = (esp.ports or frozenset()).union(*(p.ports for p in mine))
-    esp = replace(esp, ports=ports or None, networks=esp.networks and not ports)
-    sending = [p for p in mine if p.out and (not p.ends[1] or p.ends[1] == state.dst)]
-    if not any(p.out for p in mine):
-        yield esp
-    for policy in sending:
-        own = policy.ports or esp.ports
-        yield replace(
-            esp,
-            ports=own,
-            networks=esp.mode != "transport" and not own and not (_single(policy.src) and _single(policy.dst)),
-            local=_wide(policy.src),
-            remote=_wide(policy.dst),
-            mark=policy.mark if policy.mark is not None else esp.mark,
-            if_id=policy.if_id if policy.if_id is not None else esp.if_id,
+class _Selected(NamedTuple):
+    """Fields of an :class:`Esp`: all that tells two of a kernel apart."""
+
+    suite: str
+    mode: Mode
+    nat_t: bool
+    family: Family
+    ports: frozenset[int] | None
+    networks: bool
+    local: tuple[str, ...]
+    remote: tuple[str, ...]
+    ends: tuple[str, str]
+    mark: int | None
+    if_id: int | None
+
+
+def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[_Selected]:
+    kind = state.kind
+    ports = kind.ports.union(*(p.kind.ports for p in mine)) or None
+    family: Family = "ipv6" if ":" in state.dst else "ipv4"
+    ends = (state.src, state.dst) if kind.tunnel else ("", "")
+    size = (kind.suite, kind.mode, kind.nat_t, family)
+    if not any(p.kind.out for p in mine):
+        networks = kind.networks and not ports
+        yield _Selected(*size, ports, networks, kind.local, kind.remote, ends, kind.mark, kind.if_id)
+    for policy in mine:
+        said = policy.kind
+        if not said.out or (said.ends[1] and said.ends[1] != state.dst):
+            continue
+        own = said.ports or ports
+        yield _Selected(
+            *size,
+            own,
+            kind.mode != "transport" and not own and not (_single(policy.src) and _single(policy.dst)),
+            _wide(policy.src),
+            _wide(policy.dst),
+            ends,
+            said.mark if said.mark is not None else kind.mark,
+            said.if_id if said.if_id is not None else kind.if_id,
         )
 
 
@@ -186,19 +232,13 @@ def _end(address: str) -> str:
     return "" if address in ("0.0.0.0", "::") else address  # noqa: S104 - an address that means any
 
 
-def _marked(body: str) -> bool:
-    """Tell whether it is worth to look for a mark or an XFRM interface: a mesh has thousands without one."""
-    low = body.lower()
-    return "mark" in low or "if_id" in low
-
-
 def _number(pattern: re.Pattern[str], text: str) -> int | None:
     match = pattern.search(text)
     return int(match.group(1), 0) if match else None
 
 
-def _unknown(location: Location, block: list[str]) -> Finding:
-    found = (re.match(r"^\s*(?:aead|enc|auth|auth-trunc) (\S+)", line) for line in block)
+def _unknown(location: Location, block: str) -> Finding:
+    found = (re.match(r"^\s*(?:aead|enc|auth|auth-trunc) (\S+)", line) for line in block.split("\n"))
     names = [m.group(1) for m in found if m]
     return Finding(
         code="IPP918",
@@ -209,16 +249,6 @@ def _unknown(location: Location, block: list[str]) -> Finding:
         message=f"the size of an SA's algorithm is not known: {', '.join(names) or 'none is printed'}",
         change="give --stack and --mtu",
     )
-
-
-def _blocks(lines: list[str]) -> list[tuple[int, list[str]]]:
-    blocks: list[tuple[int, list[str]]] = []
-    for index, line in enumerate(lines):
-        if _HEAD.match(line):
-            blocks.append((index, [line]))
-        elif blocks and line.strip():
-            blocks[-1][1].append(line)
-    return blocks
 
 
 def _suite(block: list[str]) -> str | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from netplan import pipeline
 from netplan.audit import Finding, Given, Report, Skipped, audit, texts
 from netplan.audit.page import page
 from netplan.audit.sarif import sarif
@@ -83,6 +82,8 @@ def _given(plan: Path | None, stack: str | None, mtu: str | None) -> Given:
     if plan is not None and (stack or mtu):
         raise click.UsageError("--plan already says --stack and --mtu")
     if plan is not None:
+        from netplan import pipeline  # half of the start, for an option that few give
+
         limiting = pipeline.make(plan).plan.limiting
         return Given(
             link_mtu=limiting.link_mtu, stack=limiting.worst.stack.text, said=f"class {limiting.name} of {plan}"

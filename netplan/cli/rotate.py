@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from netplan.cli.ask import asking, need_yes
-from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR, YES
+from netplan.cli.options import BUNDLE, FORKS, INVENTORY, JSON, STATE_DIR, YES
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
@@ -25,16 +25,25 @@ from netplan.rollout.verbs.rotate import rotate
 @BUNDLE
 @INVENTORY
 @YES
+@FORKS
 @STATE_DIR
 @JSON
-def command(what: str, bundle: Path, inventory: Path | None, yes: bool, state_dir: str | None, json_: bool) -> None:
+def command(
+    what: str,
+    bundle: Path,
+    inventory: Path | None,
+    yes: bool,
+    forks: int | None,
+    state_dir: str | None,
+    json_: bool,
+) -> None:
     """Give every node of the confirmed BUNDLE new pre-shared keys (psk), a new key and certificate
     (certificates), or certificates of a new certificate authority (ca).
 
     Live SAs are not changed; the next authentication uses the new credentials. Run it again if it was interrupted.
     """
     need_yes(yes, bundle)
-    with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=json_) as engine:
+    with as_json(json_), opened(bundle, inventory, state_dir, Options(forks=forks), quiet=json_) as engine:
         auth = {str(target.node.get("auth", "certificates")) for target in engine.targets.values()}
         if auth == {"raw-keys"}:
             raise ProblemError(

@@ -12,7 +12,7 @@ import click
 
 from netplan.agent.protocol.reply import CloseUp, Status
 from netplan.bundle import reader
-from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
+from netplan.cli.options import BUNDLE, FORKS, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, emit_json_of_many, note, report
 from netplan.cli.session import opened
@@ -46,6 +46,7 @@ MOST_OF_A_NODE = 50  # differences of one node that are told one by one
     help="Seconds between two queries.",
 )
 @click.option("--count", type=click.IntRange(1, 1_000_000), help="End --watch after this many queries.")
+@FORKS
 @JSON
 def command(
     bundle: Path,
@@ -55,6 +56,7 @@ def command(
     watching: bool,
     interval_s: float,
     count: int | None,
+    forks: int | None,
     json_: bool,
 ) -> None:
     """Show the state of every node of BUNDLE: live MTUs, SAs, traps, guard, and every difference from the bundle.
@@ -65,17 +67,19 @@ def command(
         if watching:
             raise click.UsageError("--watch and --pair can't be combined")
         with as_json(json_):
-            leave(_near(bundle, inventory, state_dir, pair, json_=json_))
+            leave(_near(bundle, inventory, state_dir, forks, pair, json_=json_))
         return
     if watching:
         if json_:
             raise click.UsageError("--watch and --json can't be combined")
         names = [str(node["name"]) for node in reader.read(bundle).nodes.values()]
-        leave(watch(lambda: _watched(bundle, inventory, state_dir), names, interval_s=interval_s, count=count or 0))
+        leave(
+            watch(lambda: _watched(bundle, inventory, state_dir, forks), names, interval_s=interval_s, count=count or 0)
+        )
         return
     seen = _Seen(json_)
     with as_json(json_):
-        nodes, outcome, other = _look(bundle, inventory, state_dir, seen.node, seen.at_work)
+        nodes, outcome, other = _look(bundle, inventory, state_dir, forks, seen.node, seen.at_work)
     code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(seen.drift) else ExitCode.OK)
     if json_:
         result = {"to_change": outcome.changes, "nodes": None, "at_work": other.as_json() if other else None}
@@ -125,6 +129,7 @@ def _look(
     bundle: Path,
     inventory: Path | None,
     state_dir: str | None,
+    forks: int | None = None,
     told: Callable[[str, Status], None] | None = None,
     first: Callable[[Holder | None], object] = lambda _: None,
 ) -> tuple[dict[str, Status], Outcome, Holder | None]:
@@ -132,7 +137,7 @@ def _look(
 
     ``first`` is called with the last of these before the nodes are asked; ``told``: see netplan.rollout.verbs.measure.
     """
-    with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
+    with opened(bundle, inventory, state_dir, Options(forks=forks), quiet=True, reading=True) as engine:
         names = {target.id: target.name for target in engine.targets.values()}
         other = engine.state.at_work()
         first(other)
@@ -147,10 +152,16 @@ def _look(
 
 
 def _near(
-    bundle: Path, inventory: Path | None, state_dir: str | None, pair: tuple[str, str], *, json_: bool
+    bundle: Path,
+    inventory: Path | None,
+    state_dir: str | None,
+    forks: int | None,
+    pair: tuple[str, str],
+    *,
+    json_: bool,
 ) -> ExitCode:
     """Show one pair from near; returns the exit code."""
-    with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
+    with opened(bundle, inventory, state_dir, Options(forks=forks), quiet=True, reading=True) as engine:
         outcome = measure.close_up(engine, *pair)
         names = {target.id: target.name for target in engine.targets.values()}
     found = {names[i]: node.get("close", []) for i, node in outcome.nodes.items() if i in names}
@@ -184,9 +195,9 @@ def close_lines(name: str, row: CloseUp) -> list[str]:
 
 
 def _watched(
-    bundle: Path, inventory: Path | None, state_dir: str | None
+    bundle: Path, inventory: Path | None, state_dir: str | None, forks: int | None
 ) -> tuple[dict[str, Status], list[str], ExitCode]:
-    nodes, outcome, _ = _look(bundle, inventory, state_dir)
+    nodes, outcome, _ = _look(bundle, inventory, state_dir, forks)
     drift = [problem for name, node in nodes.items() for problem in problems(name, node)]
     code = outcome.exit_code or (ExitCode.DIFFERENCE if errors(drift) else ExitCode.OK)
     return nodes, [p.message for p in outcome.problems], ExitCode(code)

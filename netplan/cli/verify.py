@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.options import BUNDLE, EXCLUDE, HTML, INVENTORY, JSON, STATE_DIR
+from netplan.cli.options import BUNDLE, EXCLUDE, FORKS, HTML, INVENTORY, JSON, STATE_DIR
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
@@ -36,6 +36,7 @@ from netplan.verify.page import page
 )
 @click.option("--junit", "report_file", type=click.Path(path_type=Path), help="Write the verdict as JUnit XML.")
 @HTML
+@FORKS
 @JSON
 def command(
     bundle: Path,
@@ -45,6 +46,7 @@ def command(
     from_our_side: bool,
     report_file: Path | None,
     page_file: Path | None,
+    forks: int | None,
     json_: bool,
 ) -> None:
     """Measure every pair of BUNDLE's nodes in both directions; exit 5 when something is not as planned.
@@ -63,7 +65,7 @@ def command(
             bundle,
             inventory,
             state_dir,
-            Options(exclude=exclude, from_our_side=from_our_side),
+            Options(exclude=exclude, from_our_side=from_our_side, forks=forks),
             quiet=True,
             reading=True,
         ) as engine,

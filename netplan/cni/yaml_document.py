@@ -172,13 +172,17 @@ def _json(text: str, path: str, depth: int) -> Iterator[Document]:
 
 
 def _bounded(data: Any, path: str) -> None:
-    stack, count = [(data, 0)], 1
-    while stack:
-        value, level = stack.pop()
-        children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    level, depth, count = [data], 0, 1
+    while level:
+        children: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                children.extend(value.values())
+            elif isinstance(value, list):
+                children += value
         count += len(children)
         if count > LENIENT.max_values:
             fail("IPP904", f"more than {LENIENT.max_values} values", location=Location(path))
-        if children and level >= LENIENT.max_depth:
+        if children and depth >= LENIENT.max_depth:
             fail("IPP904", f"nested more than {LENIENT.max_depth} levels deep", location=Location(path))
-        stack.extend((child, level + 1) for child in children if isinstance(child, dict | list))
+        level, depth = [child for child in children if isinstance(child, dict | list)], depth + 1

@@ -63,7 +63,7 @@ def interface(entry: Mapping[str, Any], *, details: bool = True, hardware_told: 
         kind = "wireguard"
     addresses = _addresses(entry)
     role, why = _role(name, kind, link_type, entry, addresses, details, hardware_told)
-    local, remote = (_address(data, key) for key in ("local", "remote"))
+    local, remote = (_address(data, "local"), _address(data, "remote")) if data else ("", "")
     family = _family(kind, data, local, remote)
     head, unknown = ((), "") if role not in ("tunnel", "frame") else header_tokens(kind, data)
     return Interface(
@@ -208,6 +208,8 @@ def _number(value: Any) -> int | None:
 
 def _key(value: Any) -> int:
     """Read a key as `ip` prints it: a number, hexadecimal, or four numbers with dots."""
+    if value is None:
+        return 0
     if isinstance(value, int):
         return value
     text = str(value or "")

@@ -7,6 +7,7 @@ hop; the smallest of their sizes is the exact MTU.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from netplan.path.join import Peers
 from netplan.path.model import OUTER, Hop, Host, Interface, NotKnown, Packet, Protection, Route
 from netplan.path.routing import default_devices, destinations, device_with, hardware, lookup
 from netplan.problems import ProblemError
-from netplan.stack import parse, solve
+from netplan.stack import Solution, parse, solve
 from netplan.stack.headers import HEADERS
 
 MAX_DEPTH = 16  # devices under one another; nothing real goes deeper
@@ -44,7 +45,7 @@ class Way:
         """Add a hop. Raises NotKnown where the stack can't be solved for it."""
         size = mtu if mtu is not None else self.sizes.get(device.name, device.mtu)
         try:
-            solution = solve(parse(stack), min(size, 65535))
+            solution = _solved(stack, min(size, 65535))
             refused = _refused(stack, min(size, 65535))
         except ProblemError as error:
             raise NotKnown(error.problems[0].message) from error
@@ -62,6 +63,12 @@ class Way:
             )
         )
         self.added = ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _solved(stack: str, link: int) -> Solution:
+    """Return what fits; the hosts of a cluster ask the same."""
+    return solve(parse(stack), link)
 
 
 _LIMITED = re.compile(r"ip6/dstopts:8(/|$)")

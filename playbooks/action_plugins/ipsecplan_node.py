@@ -15,6 +15,7 @@ import re
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,22 +160,30 @@ def counted(connection: Any, most: int) -> Iterator[None]:
             plugin.subprocess = before  # type: ignore[attr-defined]
 
 
+def loader() -> str:
+    """Return the program that a node's Python is given; as base64 no quoting rule of a shell or sudo can touch it."""
+    text = base64.b64encode(zlib.compress(BOOTSTRAP.encode())).decode()
+    return f"import base64,zlib;exec(zlib.decompress(base64.b64decode('{text}')))"
+
+
 def message(exchange: Path, host: str, request: bytes, archive: bytes, *, whole: bool = False) -> bytes:
     """Return what goes to a node: the header, what the header says that it carries, the request, the archive.
 
     DIR/in/HOST.parts says which code and which kept part of the request are meant, and which of both travel: all where
-    ``whole``.
+    ``whole``. The code is compressed once a run, the rest here, where all processors are at work.
     """
     parts = json.loads((exchange / "in" / (host + ".parts")).read_text(encoding="ascii"))
     code, about = (
         Path(parts[name]).read_bytes() if parts[name] and (whole or name in parts["send"]) else b""
         for name in ("code", "about")
     )
+    about, request, archive = (zlib.compress(part) if part else b"" for part in (about, request, archive))
     header = {
         "digest": parts["digest"],
         "code": len(code),
         "about_digest": parts["about_digest"],
         "about": len(about),
+        "packed": True,
         "request": len(request),
         "archive": len(archive),
     }
@@ -204,9 +213,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         python = str(task_vars.get("ansible_python_interpreter") or "python3")
         if not re.fullmatch(r"(/usr/bin/env )?[A-Za-z0-9/._+-]+", python):
             python = "python3"
-        # base64: no quoting rule of any shell or sudo between here and there can touch it
-        loader = f"import base64;exec(base64.b64decode('{base64.b64encode(BOOTSTRAP.encode()).decode()}'))"
-        command = f'{python} -I -S -c "{loader}" ipsecplan'
+        command = f'{python} -I -S -c "{loader()}" ipsecplan'
         try:
             with counted(self._connection, int(self._task.args["most"])):
                 done = self._low_level_execute_command(command, in_data=message(exchange, host, request, archive))

@@ -14,6 +14,8 @@ import stat
 from types import SimpleNamespace
 from typing import Any
 
+from netplan.agent.system.core import write as core_write
+
 ROOM = 256 * 2**20  # bytes of a disk that is not full
 
 
@@ -80,6 +82,25 @@ class Disk:
         self.make_folders(posixpath.dirname(path))
         self.files[path] = File(mode, data)
 
+    def write(self, path: str, data: str | bytes, mode: int = 0o600, _uid: int = 0, _gid: int = 0) -> bool:
+        """Do what ``write`` of the agent's core does: as many changes, in the same order, and quicker than those calls.
+
+        Where one of them fails the agent's own function does all of it.
+        """
+        raw = data.encode() if isinstance(data, str) else data
+        old, folder = self.files.get(path), posixpath.dirname(path)
+        temporary = f"{folder}/.ipsecplan-{os.getpid()}.tmp"
+        near = self.cut_in is not None or self.dead or len(raw) + 1 > self.free
+        if near or temporary in self.files or path in self.folders or (old is not None and old.link is not None):
+            return core_write(path, data, mode)
+        if old is not None and old.data == raw and old.mode == mode:
+            return False
+        self.make_folders(folder)
+        self.free -= len(raw) - (len(old.data) if old else 0)
+        self.files.pop(path, None)
+        self.files[path] = File(mode, raw)
+        return True
+
     def unlink(self, path: str, *, missing: bool = False) -> None:
         """Remove a file and give its room back."""
         self.change()
@@ -139,6 +160,13 @@ class Here:
         if file is None:
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", name)
         return io.BytesIO(file.data) if "b" in mode else io.StringIO(file.data.decode("utf-8", "replace"))
+
+    def text(self, path: str, default: str | None = None) -> str | None:
+        """Do what ``read`` of the agent's core does."""
+        file = self.disk.files.get(path)
+        if file is None and path in self.disk.folders:
+            raise IsADirectoryError(errno.EISDIR, "Is a directory", path)
+        return default if file is None else file.data.decode("utf-8", "replace")
 
 
 class Os:

@@ -16,7 +16,7 @@ from typing import Any
 import netplan.agent
 import netplan.rollout
 from netplan.agent import main
-from netplan.agent.system import vici, xfrm
+from netplan.agent.system import core, vici, xfrm
 from netplan.agent.transaction import release, state
 from tests.simulation import played
 from tests.simulation.disk import Here, Os, glob_of, shutil_of
@@ -114,6 +114,12 @@ def led(world: World, seed: int) -> Iterator[None]:
     swapped.put(main, "function_of", lambda p: world.phase(at[-1], p.name, real(p) if p.name in played.REAL else None))
     swapped.put(main, "sys", main.sys)
     swapped.put(main, "memory", SimpleNamespace(hide=lambda: None))
+    for module in _modules(netplan.agent):
+        for name, value in (("write", lambda *a, **k: here.disk.write(*a, **k)), ("read", here.text)):
+            if vars(module).get(name) is getattr(core, name) and module is not core:
+                swapped.put(module, name, value)
+    for name, value in (("write", lambda *a, **k: here.disk.write(*a, **k)), ("read", here.text)):
+        swapped.put(core, name, value)
     swapped.put(release, "tools", lambda *_: _tools())
     swapped.put(vici, "Vici", lambda *_: Vici(at[-1]))
     swapped.put(vici, "sas", lambda: [(pair, {"state": "ESTABLISHED"}) for pair in at[-1].sas])

@@ -10,6 +10,8 @@ import heapq
 import io
 import json
 import random
+import zlib
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +25,7 @@ from tests.simulation.faults import Fault
 from tests.simulation.machine import Node
 from tests.support.mutations import spoiled
 
+_ARCHIVE = zlib.compress(b"x")  # what is staged is played
 EPOCH = 1_767_225_600.0  # 2026-01-01
 
 
@@ -53,7 +56,8 @@ class World:
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._number = self._moments = self._run = 0
         self._trip: dict[str, tuple[float, float]] = {}
-        self._ready: list[tuple[str, dict[str, Any], bytes]] = []
+        self._ready: deque[tuple[str, dict[str, Any], bytes]] = deque()
+        self._about: dict[int, tuple[object, str]] = {}
         self.lives = True  # the controller
 
     def add(self, node: Node) -> None:
@@ -184,7 +188,7 @@ class World:
             self._moment()
 
         self.under_way = dict(requests)
-        self._ready = [(i, request, b"x" if payload else b"") for i, request in requests.items()]
+        self._ready = deque((i, request, _ARCHIVE if payload else b"") for i, request in requests.items())
         for _ in range(self.forks or len(requests)):
             self._send(done)
         while len(answers) < len(requests):
@@ -193,7 +197,7 @@ class World:
 
     def _send(self, done: Callable[[str, Answer], None]) -> None:
         if self._ready:
-            node_id, request, archive = self._ready.pop(0)
+            node_id, request, archive = self._ready.popleft()
             there = self._trip[node_id][0]
             self.at(self.clock.now + there, lambda: self._serve(node_id, request, archive, done))
 
@@ -246,7 +250,7 @@ class World:
     def _ask(self, node: Node, request: dict[str, Any], archive: bytes) -> str | None:
         """Let the agent serve a request; return what it prints, None where its node lost power."""
         node.work = 0.0
-        data = json.dumps(request).encode()
+        data = self._text(request)
         out = io.StringIO()
         with self._on(node):
             main.sys = SimpleNamespace(stdout=out)  # type: ignore[assignment]
@@ -258,6 +262,15 @@ class World:
         if not node.up:
             return None
         return out.getvalue().partition(main.SENTINEL)[2]
+
+    def _text(self, request: dict[str, Any]) -> bytes:
+        """Return a request as JSON; what it has of its node is the same object in many, and made text once."""
+        about = request["node"]
+        known = self._about.get(id(about))
+        if known is None or known[0] is not about:
+            known = self._about[id(about)] = (about, json.dumps(about))
+        rest = json.dumps({key: value for key, value in request.items() if key != "node"})
+        return f'{{"node": {known[1]}, {rest[1:]}'.encode()
 
     def _power(self, node: Node, fault: Fault) -> None:
         node.power_off()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import subprocess
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -166,11 +167,11 @@ class Nodes:
         there, back = self.trips.get(node_id, (1.0, 0.0))
         self._pass(there)
         self._enter(node_id)
-        out = io.StringIO()
+        out, packed = io.StringIO(), zlib.compress(archive) if archive else b""
         data = json.dumps(request).encode()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("sys.stdout", out)
-            main.main({"request": len(data), "archive": len(archive)}, io.BytesIO(data + archive))
+            main.main({"request": len(data), "archive": len(packed)}, io.BytesIO(data + packed))
         said = out.getvalue().partition(main.SENTINEL)[2]
         self._pass(back)
         return parse(self.spoil(node_id, request, said), request)  # type: ignore[arg-type]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..protocol.reply import PingedRow, ProbeRow, ProbeWork
     from ..protocol.request import Request
     from ..protocol.words import Json
+    from ..system.capture import Capture, Packet
 
 PLUGINS = "/opt/cni/bin:/usr/lib/cni:/usr/libexec/cni"
 PREFIX = "ipsecplan-probe-"
@@ -221,6 +222,15 @@ def _alone(node: NodeJson, nonce: str) -> ProbeWork:
         pod.remove()
 
 
+def _by_destination(captures: Sequence[Capture]) -> dict[str, list[Packet]]:
+    """End captures; return the packets to each address, so that many peers do not each look at all of them."""
+    found: dict[str, list[Packet]] = {}
+    for capture in captures:
+        for packet in capture.stop():
+            found.setdefault(packet.destination, []).append(packet)
+    return found
+
+
 def _measure(node: NodeJson, nonce: str, enter: Sequence[str]) -> ProbeWork:
     from ..system.capture import Capture, allowed, plant
 
@@ -239,15 +249,14 @@ def _measure(node: NodeJson, nonce: str, enter: Sequence[str]) -> ProbeWork:
             device, hop = routes[peer["pair"]]
             planted[peer["pair"]] = plant(node, peer, device, hop, nonce)
         time.sleep(0.3)
-        clear_packets = [packet for capture in clear for packet in capture.stop()]
-        esp_packets = [packet for capture in crypt for packet in capture.stop()]
+        clear_packets, esp_packets = _by_destination(clear), _by_destination(crypt)
     sas = ike.child_sas(node)
     rows: list[ProbeRow] = []
     for peer, row in zip(peers, pinged):  # noqa: B905  needs Python 3.10
-        mine = [p for p in clear_packets if p.destination == peer["address"]]
+        mine, sent = clear_packets.get(peer["address"], []), esp_packets.get(peer["address"], [])
         if xfrm.hosts(node):
             mine = [p for p in mine if p.planted or not allowed(p, node["clear"])]
-        lengths = [p.length for p in esp_packets if p.destination == peer["address"]]
+        lengths = [p.length for p in sent]
         children = [child for name in peer["children"] for child in sas[(peer["pair"], name)]]
         rows.append(
             {
@@ -259,7 +268,7 @@ def _measure(node: NodeJson, nonce: str, enter: Sequence[str]) -> ProbeWork:
                 "esp_full": lengths.count(peer["outer_packet"]),
                 "outer": max(lengths, default=0),
                 "outer_planned": peer["outer_packet"],
-                "fragments": sum(p.fragment for p in esp_packets if p.destination == peer["address"]),
+                "fragments": sum(p.fragment for p in sent),
                 "plaintext": sum(not p.planted for p in mine),
                 "planted": planted[peer["pair"]],
                 "planted_seen": sum(p.planted == nonce for p in mine),

@@ -11,7 +11,8 @@ from .node_json import FileEntry, Later, NodeJson
 
 class HeaderOptional(TypedDict, total=False):
     about_digest: str  # SHA-256 of `node` and `files` as JSON, where the request does not have them itself
-    about: int  # 0 where the node has kept them
+    about: int  # compressed (zlib); 0 where the node has kept them
+    packed: bool  # whether the request is compressed (zlib), too
 
 
 class Header(HeaderOptional):
@@ -21,7 +22,7 @@ class Header(HeaderOptional):
     digest: str  # SHA-256 of the agent's code
     code: int  # compressed (zlib); 0 where the node has kept it
     request: int
-    archive: int
+    archive: int  # compressed (zlib); 0 for none
 
 
 class LeaseRequest(TypedDict):

@@ -32,14 +32,16 @@ def parse_names(targets: Mapping[str, Target], words: str) -> tuple[set[str], li
 
 def nodes_without_state(targets: Mapping[str, Target], found: Mapping[str, Status]) -> dict[str, list[str]]:
     """Return id -> names of the peers that keep a pair with it, of nodes without any memory of ours."""
+    order = {node_id: number for number, node_id in enumerate(targets)}
+    held = {i: set(found[i]["held"]) for i in targets if i in found}
     out = {}
     for node_id in targets:
         if node_id not in found or found[node_id]["state"]["state"] != "none" or found[node_id]["state"]["last"]:
             continue
         pairs = {peer["id"]: peer["pair"] for peer in targets[node_id].node["peers"]}
-        holders = [target.name for i, target in targets.items() if i in found and pairs.get(i) in found[i]["held"]]
+        holders = [i for i, pair in pairs.items() if pair in held.get(i, ())]
         if holders:
-            out[node_id] = holders
+            out[node_id] = [targets[i].name for i in sorted(holders, key=order.__getitem__)]
     return out
 
 
