@@ -40,6 +40,7 @@ NAVIGATION = {
         "reference/json",
         "errors",
         "protocol",
+        "reference/security-tests",
     ],
     "Reference: commands": ["reference/verbs", "calc", "audit", "planner", "pages", "lab"],
     "Reference: numbers and networks": ["reference/layers", "stack-notation", "networks", "strongswan", "rollout"],
@@ -64,6 +65,7 @@ version = release = re.findall(r'__version__ = "([^"]+)"', (HERE.parent / "netpl
 extensions = ["myst_parser"]
 myst_heading_anchors = 4  # the anchors that code hosts give
 exclude_patterns = ["_build"]
+html_extra_path = ["extra"]  # JSON Schemas, at an address of their own
 highlight_language = "none"
 smartquotes = False  # quotes are part of what a program prints
 

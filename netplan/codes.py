@@ -175,4 +175,5 @@ CODES: dict[str, str] = {
     "IPP918": "the exact value can't be computed from what was given",
     "IPP919": "audit found nothing it can check",
     "IPP920": "the walk of a packet can't be made from what was given",
+    "IPP921": "lifetimes of IPsec that cut the traffic",
 }

@@ -172,9 +172,9 @@ def quoted(value: object, limit: int = 60) -> str:
     return f"'{text[: limit - 1]}…'" if len(text) > limit else f"'{text}'"
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun: ``1 pair``, ``2 pairs``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, many: str = "") -> str:
+    """Return a number with its noun: ``1 pair``, ``2 pairs``; ``many`` is the plural where it is not made with an s."""
+    return f"{number} {noun if number == 1 else many or f'{noun}s'}"
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:

@@ -26,7 +26,7 @@ GROUPS = {
 HEAD = """# Error codes
 
 Every code with what it means, the state that the cluster is in, commands to look, and the remedy. `ipsecplan explain
-IPPnnn` prints the same; `--json` has the address of the section here as `url`, SARIF as `helpUri`. Made by `python -m
+IPPnnn` prints the same, SARIF has it as `help`; `--json` has the place of the section here as `url`. Made by `python -m
 tests.errors_doc` from `netplan/explain/errors/`; change those files, not this one. What to do by exit code or situation
 is in [runbook.md](runbook.md).
 

@@ -15,6 +15,7 @@ from netplan.agent.places import PLACES
 from netplan.bundle.schema import Manifest
 from netplan.cli.envelope import SCHEMA_VERSION
 from netplan.cli.group import cli
+from netplan.cli.result_schemas import RESULTS, schema_of
 from netplan.inputs.variable_names import RENAMED, VARIABLES
 from netplan.model.planfile import json_schema
 from netplan.problems import ExitCode, Problem
@@ -23,6 +24,7 @@ from netplan.stack.transforms import CIPHERS, ESP_ALIGN, INTEGRITY
 from tests.support import help_pages
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "reference"
+SCHEMAS = DIRECTORY.parent / "extra" / "schemas"
 EXIT_CODES = {
     ExitCode.OK: "done, or nothing to do",
     ExitCode.FAILURE: "it failed, and nothing was changed; or `rotate` stopped between two steps; or a defect (IPP699)",
@@ -211,6 +213,7 @@ def with_json(command: click.Command, words: str) -> Iterator[str]:
 def json_page() -> str:
     """Return the page of what ``--json`` prints."""
     problem = Problem("IPP661", "n1 can't be reached").as_json()
+    links = ", ".join(f"[{name}](../extra/schemas/{name})" for name in schemas())
     text = (
         "# JSON\n\n`--json` prints one object on stdout, errors of the command line included.\n\n"
         + head("key", "value")
@@ -221,10 +224,17 @@ def json_page() -> str:
         + "\nA problem, and its `url` in [errors.md](../errors.md):\n\n```json\n"
         + json.dumps(problem, indent=2)
         + f"\n```\n\nThese verbs have it: {', '.join(f'`{name}`' for name in with_json(cli, ''))}.\n\n"
-        f"`audit --sarif` prints SARIF 2.1.0 instead. {NOTE}\n## JSON Schema of the plan file\n\n"
-        "As `ipsecplan schema` prints it.\n\n```json\n"
+        f"`audit --sarif` prints SARIF 2.1.0 instead. {NOTE}\n## JSON Schemas\n\n"
+        "`ipsecplan schema` prints that of the plan file, `ipsecplan schema VERB` that of what a verb prints. The same "
+        f"as files, on the site below `schemas/`: {links}.\n\n## JSON Schema of the plan file\n\n```json\n"
     )
     return text + json_schema().strip() + "\n```\n"
+
+
+def schemas() -> dict[str, str]:
+    """Return every JSON Schema by the name of its file: of the plan file, and of what each verb prints."""
+    verbs_ = {name: json.dumps(schema_of(name), indent=2) for name in RESULTS}
+    return {f"{name}.json": text.strip() + "\n" for name, text in {"plan-file": json_schema(), **verbs_}.items()}
 
 
 def layers() -> str:
@@ -264,6 +274,8 @@ def write() -> None:
     """Write all pages."""
     for name, make in PAGES.items():
         (DIRECTORY / f"{name}.md").write_text(make(), encoding="utf-8")
+    for name, text in schemas().items():
+        (SCHEMAS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

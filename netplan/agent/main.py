@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from . import places
 from .phase_table import PHASES, READ_ONLY, ROLL_BACK, Phase
 from .system import core, memory
-from .system.core import Stop, Waiting, finding
+from .system.core import Stop, Waiting, counted, finding
 from .transaction import lease, state
 
 TYPE_CHECKING = False
@@ -128,7 +128,7 @@ def _failed(phase: str, findings: list[Finding], seconds: float = 0) -> Result:
 def _waiting(phase: str, lacks: Waiting, seconds: float) -> Result:
     """Return the result of a phase that has done its own part and lacks that of peers: not ok, and no failure yet."""
     result = _failed(phase, [], seconds)
-    result["detail"] = f"waits for {len(lacks.peers)} peers"
+    result["detail"] = f"waits for {counted(len(lacks.peers), 'peer')}"
     result["waiting_for"], result["lacking"] = lacks.peers[:MOST_WAITING], len(lacks.peers)
     return result
 

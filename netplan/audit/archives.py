@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from netplan.problems import printable
+from netplan.problems import counted, printable
 
 MAX_MEMBERS = 50_000
 MAX_UNPACKED = 1 << 30  # bytes that are decompressed to find members
@@ -48,7 +48,7 @@ def members(path: str, limit: int) -> Iterator[tuple[str, bytes]]:
     found = _zip(path, limit) if path.lower().endswith(".zip") else _tar(path, limit)
     for taken, (name, raw) in enumerate(found):
         if taken >= MAX_TAKEN:
-            raise ValueError(f"more than {MAX_TAKEN} members that audit could read; the rest was left out")
+            raise ValueError(f"more than {counted(MAX_TAKEN, 'member')} that audit could read; the rest was left out")
         yield printable(name), raw
 
 

@@ -11,6 +11,7 @@ from netplan.audit.xfrm import DOCKER_MARK
 from netplan.cni.adapter import Setting
 from netplan.cni.adapters.calico import ENV
 from netplan.path.model import Protection
+from netplan.problems import counted
 from netplan.stack.headers import MIN_MTU
 
 _SHOWN = 8  # lines or hosts that a note names
@@ -173,7 +174,7 @@ def _of_one_input(members: list[Finding]) -> Finding:
     if not lines:
         return first
     said = ", ".join(str(line) for line in lines[:_SHOWN]) + (", ..." if len(lines) > _SHOWN else "")
-    return replace(first, notes=(*first.notes, f"the same in {len(lines)} more lines: {said}"))
+    return replace(first, notes=(*first.notes, f"the same in {counted(len(lines), 'more line')}: {said}"))
 
 
 def _of_all_hosts(members: list[Finding]) -> Finding:
@@ -182,4 +183,4 @@ def _of_all_hosts(members: list[Finding]) -> Finding:
         return first
     paths = [f.location.path or "" for f in others]
     said = ", ".join(paths[:_SHOWN]) + (", ..." if len(paths) > _SHOWN else "")
-    return replace(first, notes=(*first.notes, f"the same in {len(paths)} more inputs: {said}"))
+    return replace(first, notes=(*first.notes, f"the same in {counted(len(paths), 'more input')}: {said}"))

@@ -18,7 +18,7 @@ from typing import IO
 
 from netplan.audit import archives
 from netplan.audit.model import Skipped
-from netplan.problems import present, printable
+from netplan.problems import counted, present, printable
 
 MAX_FILE = 16 << 20
 MAX_TOTAL = 96 << 20
@@ -68,7 +68,7 @@ def texts(paths: Iterable[str]) -> Iterator[Text | Skipped]:
                 continue
             files += 1
             if files > MAX_FILES:
-                yield Skipped(path, f"more than {MAX_FILES} files; the rest was left out")
+                yield Skipped(path, f"more than {counted(MAX_FILES, 'file')}; the rest was left out")
                 return
             found = _read(name, min(MAX_FILE, left))
             if isinstance(found, Text):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from netplan import __version__
 from netplan.audit.model import Finding
 from netplan.codes import CODES
+from netplan.explain.errors import CODE_HELP
 from netplan.problems import error_page
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -47,7 +48,18 @@ def sarif(outcome: Report) -> dict[str, Any]:
 
 
 def _rule(code: str) -> dict[str, Any]:
-    return {"id": code, "shortDescription": {"text": CODES[code]}, "helpUri": error_page(code)}
+    """Return a rule with its help inside: the project has no public address that a ``helpUri`` could name."""
+    about = CODE_HELP[code]
+    title, look = CODES[code], "\n".join(f"    {command}" for command in about.look)
+    parts = {"State": about.state, "Look": f"\n\n{look}", "Remedy": about.remedy, "More": error_page(code)}
+    text = "\n\n".join([about.means, *(f"{word}: {said}" for word, said in parts.items())])
+    marked = "\n\n".join([about.means, *(f"**{word}:** {said}" for word, said in parts.items())])
+    return {
+        "id": code,
+        "shortDescription": {"text": title},
+        "fullDescription": {"text": about.means},
+        "help": {"text": text, "markdown": f"# {code}: {title}\n\n{marked}"},
+    }
 
 
 def _result(finding: Finding, codes: list[str]) -> dict[str, Any]:

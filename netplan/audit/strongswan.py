@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from netplan.audit import lives
 from netplan.audit.model import Esp, Evidence
 from netplan.cni.adapter import BuiltinIpsec, Family, Setting
 from netplan.cni.yaml_document import find_word
@@ -48,6 +49,7 @@ def swanctl_conf(path: str, text: str, evidence: Evidence) -> str | None:
         return f"not in strongSwan's grammar: {error}"
     lines = text.splitlines()
     for name, connection in root.section("connections").sections.items():
+        evidence.faults += lives.of_connection(connection, lives.Places(path, lines, _start(lines, name)))
         nat = connection.get("encap", "no").lower() in ("yes", "true", "1", "enabled")
         ends = (connection.get("local_addrs", ""), connection.get("remote_addrs", ""))
         family = _family(" ".join(ends))
@@ -147,11 +149,15 @@ def _family(addresses: str) -> Family | None:
 
 def _find(path: str, lines: list[str], child: str, connection: str) -> Location:
     """The line that opens a child section, looked for below its connection."""
-    start = next((i for i, line in enumerate(lines) if re.match(rf"\s*{re.escape(connection)}\s*[:{{]", line)), 0)
-    for index in range(start, len(lines)):
+    for index in range(_start(lines, connection), len(lines)):
         if re.match(rf"\s*{re.escape(child)}\s*(:.*)?\{{", lines[index]):
             return find_word(path, lines, index, child)
     return Location(path)
+
+
+def _start(lines: list[str], connection: str) -> int:
+    """Return the index of the line that opens a connection; 0 where none does so at its beginning."""
+    return next((i for i, line in enumerate(lines) if re.match(rf"\s*{re.escape(connection)}\s*[:{{]", line)), 0)
 
 
 def raw(path: str, text: str, evidence: Evidence) -> str | None:
@@ -167,6 +173,8 @@ def raw(path: str, text: str, evidence: Evidence) -> str | None:
             if not isinstance(connection, dict):
                 continue
             family = _family(" ".join(_words(connection, "local_addrs", "local-host", "remote_addrs", "remote-host")))
+            if kind == "conn":
+                evidence.faults += lives.of_loaded(connection, location)
             children = connection.get("children" if kind == "conn" else "child-sas")
             for child in (children or {}).values() if isinstance(children, dict) else ():
                 if isinstance(child, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netplan.audit.model import Verdict
+from netplan.problems import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +21,14 @@ def table(outcome: Report, *, everything: bool = False) -> list[str]:
         rows.setdefault(_row(verdict), []).append(verdict.setting.location.path or "")
     lines = _aligned([("number", "is", "exact", "verdict", "packet", "link", "in"), *_shown(rows, everything)])
     left = len(rows) - _ROWS
-    lines += [f"... {left} more rows (--verbose)"] if left > 0 and not everything else []
+    lines += [f"... {counted(left, 'more row')} (--verbose)"] if left > 0 and not everything else []
     links: dict[tuple[str, int], list[str]] = {}
     for host, device, mtu in outcome.links:
         links.setdefault((device, mtu), []).append(host)
     if links:
-        said = [f"{d} {m}" + (f" ({len(h)} hosts)" if len(h) > 1 else "") for (d, m), h in sorted(links.items())]
+        said = [
+            f"{d} {m}" + (f" ({counted(len(h), 'host')})" if len(h) > 1 else "") for (d, m), h in sorted(links.items())
+        ]
         more = ["..."] if len(said) > _ROWS and not everything else []
         lines.append("links, taken as they are: " + ", ".join([*(said if everything else said[:_ROWS]), *more]))
     assumed = dict.fromkeys(a for v in outcome.verdicts for a in v.assumed)

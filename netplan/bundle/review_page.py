@@ -17,6 +17,7 @@ from netplan.explain.drawing import figure
 from netplan.model.node import Node
 from netplan.plan.notes import consequences
 from netplan.plan.types import Plan
+from netplan.problems import counted
 from netplan.templates.render import render_html
 
 PATH = "review/index.html"
@@ -115,13 +116,13 @@ def _shown(path: str, text: str, beside: str | None) -> ShownFile:
     begin = lines[:MOST_LINES]
     marked = [beside is not None and line not in others for line in begin]
     more = len(lines) - len(begin)
-    differ = "the same" if beside == text else f"{sum(marked)} of {len(begin)} lines differ"
+    differ = "the same" if beside == text else f"{sum(marked)} of {counted(len(begin), 'line')} differ"
     about = differ if beside is not None else ""
     return ShownFile(
         path,
         about,
         tuple(Line(_cut(line), mark) for line, mark in zip(begin, marked, strict=True)),
-        f"... and {more} more lines\n" if more else "",
+        f"... and {counted(more, 'more line')}\n" if more else "",
     )
 
 

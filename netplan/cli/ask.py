@@ -14,7 +14,7 @@ import click
 from netplan.bundle import reader
 from netplan.cli.output import note
 from netplan.inputs.path_kinds import newer_plan
-from netplan.problems import Location, Problem, printable
+from netplan.problems import Location, Problem, counted, printable
 from netplan.rollout.outcome import Outcome
 
 
@@ -63,7 +63,7 @@ def to_change(outcome: Outcome) -> str:
     what = "".join(line + "\n" for line in (outcome.change.lines() if outcome.change else ()))
     size = f"{stays(outcome.held)}; " if outcome.held else ""
     return what + (
-        f"{outcome.changes} of {len(outcome.nodes)} nodes to change; {size}"
+        f"{outcome.changes} of {counted(len(outcome.nodes), 'node')} to change; {size}"
         "each rolls back by itself unless this is confirmed."
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from netplan.audit import Finding, Given, Report, Skipped, audit, texts
+from netplan.audit.lives import CODE as LIVES
 from netplan.audit.page import page
 from netplan.audit.sarif import sarif
 from netplan.audit.table import table
@@ -97,7 +98,9 @@ def _given(plan: Path | None, stack: str | None, mtu: str | None) -> Given:
 
 
 def _code(outcome: Report, strict: bool) -> ExitCode:
-    doubtful = any(f.too_large for f in outcome.findings) or any(v.status == "assumed" for v in outcome.verdicts)
+    doubtful = any(f.too_large or f.code == LIVES for f in outcome.findings) or any(
+        v.status == "assumed" for v in outcome.verdicts
+    )
     if outcome.breaks or (strict and doubtful):
         return ExitCode.DIFFERENCE
     if not outcome.understood:

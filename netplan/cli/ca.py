@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -16,7 +16,7 @@ from netplan.ipsec.ca_rollover import under_way
 from netplan.ipsec.far_end.issued import issue as issue_file
 from netplan.ipsec.passphrase import read_passphrase
 from netplan.model.ids import ID
-from netplan.problems import Location, Problem, ProblemError, printable, quoted
+from netplan.problems import Location, Problem, ProblemError, counted, printable, quoted
 from netplan.refusals import read_named
 from netplan.rollout.record.journal import ClusterState, state_root
 
@@ -98,11 +98,13 @@ def show(cluster: str, state_dir: str | None, json_: bool) -> None:
         emit_json(about)
         return
     emit(f"{about['subject']}, certified by {about['issuer']}")
-    emit(f"expires {about['expires']} ({about['days_left']} days left)")
+    emit(f"expires {about['expires']} ({counted(cast(int, about['days_left']), 'day')} left)")
     emit("key encrypted at rest" if about["key_encrypted"] else "key NOT encrypted at rest: `ipsecplan ca encrypt`")
     for leaf in leaves:
         word = "RENEW NOW" if leaf["due"] else f"renew from {leaf['renew_from']}"
-        emit(f"  {leaf['node']}  expires {leaf['expires']} ({leaf['days_left']} days left), {word}")
+        emit(
+            f"  {leaf['node']}  expires {leaf['expires']} ({counted(cast(int, leaf['days_left']), 'day')} left), {word}"
+        )
 
 
 @command.command("encrypt")
@@ -236,7 +238,7 @@ def backup(cluster: str, archive: Path, passphrase_file: Path | None, state_dir:
     words = _new_passphrase(passphrase_file)
     with _locked(state_dir, cluster, "backup") as state:
         files = credentials_backup.backup(state.folder, cluster, archive, words)
-    emit(f"{archive}: {files} files, encrypted; `ipsecplan ca restore {cluster} {archive}` puts them back")
+    emit(f"{archive}: {counted(files, 'file')}, encrypted; `ipsecplan ca restore {cluster} {archive}` puts them back")
 
 
 @command.command("restore")
@@ -252,7 +254,7 @@ def restore(cluster: str, archive: Path, passphrase_file: Path | None, state_dir
         words = str(click.prompt(f"Passphrase of {archive.name}", hide_input=True)).encode()
     with _locked(state_dir, cluster, "restore") as state:
         files = credentials_backup.restore(state.folder, cluster, archive, words)
-    emit(f"{files} files restored; `ipsecplan status` shows whether the nodes have these credentials")
+    emit(f"{counted(files, 'file')} restored; `ipsecplan status` shows whether the nodes have these credentials")
 
 
 def _new_passphrase(file: Path | None) -> bytes:

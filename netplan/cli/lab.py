@@ -146,7 +146,7 @@ def status(name: str, json_: bool) -> None:
             output.emit_json(facts)
             return
     config = lab.config
-    output.emit(f"lab {name}: {config.nodes} nodes, {config.overlay} over {config.family}, MTU {config.mtu}")
+    output.emit(f"lab {name}: {counted(config.nodes, 'node')}, {config.overlay} over {config.family}, MTU {config.mtu}")
     output.emit(f"backend:   {facts['backend']} ({facts['reason']}), {facts['origin']}, pid {facts['pid']}")
     if facts["packages"]:
         output.emit(f"packages:  {facts['packages']}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netplan.cli.output import emit, emit_json, report
-from netplan.problems import ExitCode
+from netplan.problems import ExitCode, counted
 from netplan.rollout.outcome import Outcome
 
 
@@ -20,6 +20,7 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
             "awaiting_until": outcome.until or None,
             "verdict": verdict.as_json() if verdict else None,
             "left_out": outcome.left_out,
+            "still_open": outcome.still_open,
             "timer_s": outcome.timer_s,
             "held": _held(outcome),
             "to_raise": outcome.to_raise,
@@ -39,14 +40,15 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
         {
             "unchanged": f"0 to change: all {nodes} nodes have this release, confirmed and live",
             "declined": "nothing was changed",
-            "confirmed": f"confirmed on {nodes} nodes: encrypted, measured, timers disarmed",
-            "awaiting-confirm": f"verified on {nodes} nodes; run `ipsecplan confirm` before {before}, "
+            "confirmed": f"confirmed on {counted(nodes, 'node')}: encrypted, measured, timers disarmed",
+            "awaiting-confirm": f"verified on {counted(nodes, 'node')}; run `ipsecplan confirm` before {before}, "
             "or every node rolls back",
             "rolled-back": "rolled back: all nodes as before (MTUs stay low; `ipsecplan revert` raises them)",
             "rollback-incomplete": "rollback incomplete: see the nodes listed above",
             "failed": "nothing was changed",
         }[outcome.outcome]
     )
+    still_open(outcome)
     if outcome.outcome in ("unchanged", "confirmed", "awaiting-confirm"):
         _left(outcome)
     elif outcome.left_out:
@@ -54,6 +56,17 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
     if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
         emit("see `ipsecplan status`; an unreachable node rolls back by its own timer")
     leave(outcome.exit_code)
+
+
+def still_open(outcome: Outcome) -> None:
+    """Print which nodes are left to their timers, and what can be done before these end."""
+    if not outcome.still_open:
+        return
+    first = min(outcome.still_open.values())
+    when = f"within {first:.0f} s" if first else "now"
+    who = "rolls back by itself" if len(outcome.still_open) == 1 else "each rolls back by itself, the first"
+    emit(f"still open on {', '.join(outcome.still_open)}: {who} {when}")
+    emit("before that, `ipsecplan resume` goes on with it, and `ipsecplan revert` rolls it back at once")
 
 
 def _held(outcome: Outcome) -> dict[str, int | str] | None:

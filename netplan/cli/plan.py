@@ -68,7 +68,7 @@ def describe(plan: Plan) -> list[str]:
         *table_lines(CLASSES, (_class(plan, c) for c in plan.classes)),
     ]
     for fabric in plan.additional:
-        lines += ["", f"network {fabric.name} ({fabric.family}): {len(fabric.nodes)} nodes"]
+        lines += ["", f"network {fabric.name} ({fabric.family}): {counted(len(fabric.nodes), 'node')}"]
         lines += table_lines(
             ("class", ">pairs", ">link", ">NAT-T", ">packet", "ESP proposals"),
             (

@@ -25,7 +25,7 @@ EVERY_S = 10.0
 
 def _how_far(event: Progress) -> str:
     """Return in words how far a step is, and about how long the run goes on."""
-    words = f"{event.done} of {event.nodes} nodes"
+    words = f"{event.done} of {counted(event.nodes, 'node')}"
     if event.waiting:
         words += f", {event.waiting} wait for peers"
     if event.left_s is None:

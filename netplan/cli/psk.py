@@ -9,7 +9,7 @@ import click
 from netplan.cli.output import emit
 from netplan.ipsec import psk, vault
 from netplan.ipsec.stored import LIMIT
-from netplan.problems import Location, Problem, ProblemError
+from netplan.problems import Location, Problem, ProblemError, counted
 from netplan.refusals import read_named
 from netplan.rollout.record.journal import ClusterState, state_root
 
@@ -49,7 +49,7 @@ def take(cluster: str, file: Path, state_dir: str | None) -> None:
         fresh, changed = psk.take(store, given)
         store.sealed = True  # its keys came out of a vault, so they lie in one
         store.save()
-    emit(f"{len(given)} keys read: {fresh} pairs are new, {changed} have another key")
+    emit(f"{counted(len(given), 'key')} read: {fresh} for new pairs, {changed} in place of another")
     if changed:
         emit("`ipsecplan rotate psk` brings the new keys into use, in three phases")
 

@@ -17,7 +17,7 @@ from netplan.cli.output import as_json, emit, emit_json
 from netplan.cli.version import PARTS, installed
 from netplan.files import write_atomic
 from netplan.inputs.inventory import read as read_inventory
-from netplan.problems import ExitCode, Problem, ProblemError
+from netplan.problems import ExitCode, Problem, ProblemError, counted
 from netplan.refusals import refusals
 from netplan.rollout.record.journal import state_root
 from netplan.rollout.record.support import pack, secrets_of, texts_below
@@ -60,7 +60,7 @@ def command(bundle: Path, to: Path | None, state_dir: str | None, json_: bool) -
             return
         for problem in left_out:
             emit(problem.lines()[0])
-        emit(f"{path}: {len(packed.names)} files; secrets looked for: {packed.looked_for}, found: 0")
+        emit(f"{path}: {counted(len(packed.names), 'file')}; secrets looked for: {packed.looked_for}, found: 0")
 
 
 def _about() -> dict[str, str]:

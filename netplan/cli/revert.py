@@ -9,9 +9,10 @@ import click
 
 from netplan.cli.ask import asking, need_yes
 from netplan.cli.options import BUNDLE, FORKS, INVENTORY, JSON, LIMIT, STATE_DIR, TAKE_OVER, YES
-from netplan.cli.outcome import leave
+from netplan.cli.outcome import leave, still_open
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
+from netplan.problems import counted
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.verbs.revert import revert
 
@@ -40,7 +41,7 @@ def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | No
             "transaction": outcome.transaction,
             "touched": outcome.changes,
         }
-        document["left_out"] = outcome.left_out
+        document |= {"left_out": outcome.left_out, "still_open": outcome.still_open}
         emit_json(document, outcome.problems, outcome.exit_code)
     else:
         report(outcome.problems)
@@ -54,10 +55,11 @@ def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | No
                 "failed": "nothing was changed",
             }[outcome.outcome]
         )
+        still_open(outcome)
     leave(outcome.exit_code)
 
 
 def _question(outcome: Outcome) -> str:
     encrypted = sum(1 for node in outcome.nodes.values() if node["state"]["state"] == "confirmed")
     warning = f"; {encrypted} of them will send overlay packets in CLEAR afterwards" if encrypted else ""
-    return f"{outcome.changes} of {len(outcome.nodes)} nodes to roll back{warning}."
+    return f"{outcome.changes} of {counted(len(outcome.nodes), 'node')} to roll back{warning}."

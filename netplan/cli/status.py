@@ -110,7 +110,7 @@ class _Seen:
         found = problems(name, node)
         self.drift += found[:MOST_OF_A_NODE]
         if len(found) > MOST_OF_A_NODE:
-            said = f"{name}: and {len(found) - MOST_OF_A_NODE} more differences"
+            said = f"{name}: and {counted(len(found) - MOST_OF_A_NODE, 'more difference')}"
             self.drift.append(
                 replace(found[-1], message=said, severity=(errors(found) or found)[0].severity, hint=None)
             )
@@ -183,7 +183,8 @@ def close_lines(name: str, row: CloseUp) -> list[str]:
     out = [f"{name}{network}: IKE_SA {row['ike']}{since}"]
     out += [
         f"  {child['name']} {child['state']} {child['transform']} {child['mode']}{' in UDP' * child['encap']}: "
-        f"in {child['packets_in']} packets {child['bytes_in']} bytes, out {child['packets_out']} packets "
+        f"in {counted(child['packets_in'], 'packet')} {child['bytes_in']} bytes, "
+        f"out {counted(child['packets_out'], 'packet')} "
         f"{child['bytes_out']} bytes; installed {child['installed_s']} s ago, rekeyed in {child['rekey_s']} s"
         for child in row["children"]
     ]
@@ -214,7 +215,7 @@ def lines(name: str, node: Status) -> list[str]:
         left = "" if progress["left_s"] is None else f", rolls back in {max(0, round(progress['left_s']))} s"
         if progress.get("rolling_back"):
             left = f", being rolled back, again in {max(0, round(progress['left_s'] or 0))} s"
-        said = f"UNCONFIRMED {state['tx']} ({word}{len(progress['steps'])} steps done{left})"
+        said = f"UNCONFIRMED {state['tx']} ({word}{counted(len(progress['steps']), 'step')} done{left})"
     elif last.get("result") == "reverted":
         said += f" (rolled back by {last.get('by')} at {last.get('at')})"
     elif last.get("by") == "witness":
@@ -225,21 +226,22 @@ def lines(name: str, node: Status) -> list[str]:
         f"{name}: {said}",
         f"  MTU    {devices}, bridge {mtu['bridge'] or 'missing'}, {counted(len(mtu['pods']), 'pod')} "
         f"{' '.join(map(str, pods))}",
-        f"  IPsec  {node['ike_sas']} IKE_SAs, {node['states']} kernel states, {node['policies']} policies, "
-        f"{node['traps']} traps, {node['connections']} connections",
+        f"  IPsec  {counted(node['ike_sas'], 'IKE_SA')}, {counted(node['states'], 'kernel state')}, "
+        f"{counted(node['policies'], 'policy', 'policies')}, "
+        f"{counted(node['traps'], 'trap')}, {counted(node['connections'], 'connection')}",
         f"  guard  {node['guard']['mode']}"
         + "".join(f", {counter} {count}" for counter, count in node["guard"]["clear"].items())
         + (
             f", {node['floor']} block policies"
             if node["interfaces"] is None
-            else f", {node['interfaces']} peers behind XFRM interfaces"
+            else f", {counted(node['interfaces'], 'peer')} behind XFRM interfaces"
         ),
     ]
     if node["lease"]["left_s"]:
         out.append(f"  lease  {node['lease']['who']}, {node['lease']['left_s']} s left")
     if node["certificates"]:
         ages = [
-            f"{name} {a['used_percent']}% used, {a['days_left']:g} days left"
+            f"{name} {a['used_percent']}% used, {counted(round(a['days_left']), 'day')} left"
             for name, a in node["certificates"].items()
         ]
         out.append(f"  certs  {', '.join(ages)}")

@@ -13,7 +13,7 @@ from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.steps import write_page
-from netplan.problems import ExitCode
+from netplan.problems import ExitCode, counted
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.measure import measure
 from netplan.verify.junit import junit
@@ -109,8 +109,8 @@ def command(
     report(outcome.problems)
     if outcome.verdict and outcome.exit_code == ExitCode.OK:
         pings, nodes = outcome.verdict.tally.pings, len(outcome.verdict.nodes)
-        emit(f"flows: {pings} pings, none interrupted; XFRM error counters flat on {nodes} nodes")
-        emit(f"verified: {outcome.verdict.directions} directions measured")
+        emit(f"flows: {counted(pings, 'ping')}, none interrupted; XFRM error counters flat on {counted(nodes, 'node')}")
+        emit(f"verified: {counted(outcome.verdict.directions, 'direction')} measured")
         if from_our_side:
             far = sorted({pair.destination for pair in outcome.verdict.pairs})
             emit(f"from our side alone: what {', '.join(far)} would begin by itself was not measured")

@@ -9,7 +9,7 @@ from typing import Any
 
 from netplan.agent.protocol.reply import Status
 from netplan.cli.output import emit, note
-from netplan.problems import ExitCode, ProblemError
+from netplan.problems import ExitCode, ProblemError, counted
 from netplan.verify.drift import changed
 
 Nodes = dict[str, Status]
@@ -46,7 +46,7 @@ def watch(look: Look, names: list[str], *, interval_s: float, count: int = 0) ->
                 done += 1
                 if count and done >= count:
                     return code
-                countdown.wait(interval_s, f"{stamp} {IDLE}" if not said else f"{stamp} {len(said)} changes")
+                countdown.wait(interval_s, f"{stamp} {IDLE}" if not said else f"{stamp} {counted(len(said), 'change')}")
         except KeyboardInterrupt:
             return code
 

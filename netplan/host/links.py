@@ -34,7 +34,7 @@ class Link:
     def problems(self) -> list[Problem]:
         """Return the problems of this link."""
         found = []
-        if not _NAME.match(self.name):
+        if not _NAME.fullmatch(self.name):
             found.append(Problem(code="IPP905", message="not an interface name", hint="at most 15 characters"))
         if not 68 <= self.mtu <= 65535:
             found.append(Problem(code="IPP903", message=f"an MTU of {self.mtu} is out of range: 68 to 65535"))

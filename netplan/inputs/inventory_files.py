@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from netplan.problems import Location, fail
+from netplan.problems import Location, counted, fail
 from netplan.refusals import refusals
 
 MAX_FILES = 20_000  # below a folder that is named as inventory
@@ -32,7 +32,11 @@ def _everything(path: Path) -> Iterator[Path]:
     folders = [path] if path.is_dir() else [path.parent / "host_vars", path.parent / "group_vars"]
     found = [path for folder in folders for path in itertools.islice(folder.rglob("*"), MAX_FILES + 1)]
     if len(found) > MAX_FILES:
-        fail("IPP302", f"more than {MAX_FILES} files: is this an inventory?", location=Location(str(folders[0])))
+        fail(
+            "IPP302",
+            f"more than {counted(MAX_FILES, 'file')}: is this an inventory?",
+            location=Location(str(folders[0])),
+        )
     yield from sorted(path for path in found if path.exists())
 
 

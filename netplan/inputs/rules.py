@@ -92,7 +92,7 @@ def _xfrm_interface(loaded: LoadedPlan) -> Iterator[Problem]:
 def _device_names(loaded: LoadedPlan) -> Iterator[Problem]:
     for key in ("device", "bridge"):
         name = getattr(loaded.plan.overlay, key)
-        if not _DEVICE.match(name):
+        if not _DEVICE.fullmatch(name):
             yield loaded.source.problem(
                 "IPP401",
                 f"{quoted(name)} is not an interface name",

@@ -16,7 +16,7 @@ from netplan.model.planfile import SECOND, PlanFile
 from netplan.model.proposals import EspProposal, IkeProposal
 from netplan.model.proposals.capabilities import Capabilities
 from netplan.model.topology import Roles, esp_of, ike_of, offer, protected, roles
-from netplan.problems import Problem, ProblemError, in_order, quoted
+from netplan.problems import Problem, ProblemError, counted, in_order, quoted
 
 Typing = Callable[[HostContext, Inventory], TypedHosts]
 
@@ -187,7 +187,7 @@ def _deserted(plan: PlanFile, inventory: Inventory, found: Sequence[Node]) -> It
         if len(there) < 2 and len(found) > 1 and network.name != SECOND:
             yield inventory.problem(
                 "IPP306",
-                f"{len(there)} of {len(found)} hosts on the network {network.name}: a tunnel needs two ends",
+                f"{len(there)} of {counted(len(found), 'host')} on the network {network.name}: a tunnel needs two ends",
                 there[0].name if there else None,
                 network_variables.NETWORKS,
                 f"{network_variables.NETWORKS}: {{{network.name}: {{address: ADDRESS}}}} for each host that is on it",

@@ -13,7 +13,7 @@ from netplan.inputs.load import LoadedPlan
 from netplan.model.node import Node
 from netplan.model.planfile import PlanFile
 from netplan.model.proposals.capabilities import Feature
-from netplan.problems import Problem, quoted
+from netplan.problems import Problem, counted, quoted
 
 MOST = 8  # hosts that are named; the rest is a number
 _WORDS: dict[Feature, tuple[str, str]] = {
@@ -55,7 +55,7 @@ def hosts(plan: PlanFile, inventory: Inventory, found: Sequence[Node]) -> Iterat
                 reason = f"nobody has tried it with a packet there (kernel_{feature}, strongswan_version)"
                 hint = f"`ipsecplan facts bundle` tries it, with a bundle without it; until then {instead}"
             more = len(lacking) - MOST
-            rest = f", as for {more} more hosts" if more > 0 and node is lacking[MOST - 1] else ""
+            rest = f", as for {counted(more, 'more host')}" if more > 0 and node is lacking[MOST - 1] else ""
             yield inventory.problem(
                 "IPP410", f"host {quoted(node.name)} can't have {words}: {reason}{rest}", node.name, None, hint
             )

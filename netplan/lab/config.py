@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from netplan.lab.releases import KERNEL_VERSION, PEERS, RELEASES, STABLE, by_age, peer_root
 from netplan.model.cni_facts import PORTS
-from netplan.problems import Problem, ProblemError, fail, quoted
+from netplan.problems import Problem, ProblemError, counted, fail, quoted
 
 Family = Literal["ipv4", "ipv6"]
 OverlayType = Literal["vxlan", "geneve"]
@@ -87,7 +87,7 @@ class LabConfig:
     def __post_init__(self) -> None:
         problems = []
         if not 1 <= self.nodes <= MAX_NODES:
-            problems.append(f"a lab has 1 to {MAX_NODES} nodes, not {self.nodes}")
+            problems.append(f"a lab has 1 to {counted(MAX_NODES, 'node')}, not {self.nodes}")
         if not MTU_RANGE[0] <= self.mtu <= MTU_RANGE[1]:
             problems.append(f"the lab's MTU is {MTU_RANGE[0]} to {MTU_RANGE[1]}, not {self.mtu}")
         if self.family not in ("ipv4", "ipv6"):
@@ -99,7 +99,9 @@ class LabConfig:
                 problems.append(f"a release is one of {', '.join(RELEASES)}, not {quoted(release)}")
         strangers = [name for name, _ in self.mix if not NODE.fullmatch(name) or int(name[1:]) > self.nodes]
         if strangers:
-            problems.append(f"the mix names {quoted(strangers[0])}, which is none of the lab's {self.nodes} nodes")
+            problems.append(
+                f"the mix names {quoted(strangers[0])}, which is none of the lab's {counted(self.nodes, 'node')}"
+            )
         if self.kernel and not KERNEL_VERSION.fullmatch(self.kernel):
             problems.append(f"a kernel is a version such as 6.12 or 6.12.118, not {quoted(self.kernel)}")
         if self.peer and self.peer not in PEERS:

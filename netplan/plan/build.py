@@ -20,6 +20,7 @@ from netplan.model.topology import CLEAR, Offer, common, joined, offer, protecte
 from netplan.plan.classes import UNPROTECTED, HostKind, PairClass, Sized
 from netplan.plan.fabric import Fabric
 from netplan.plan.types import Plan
+from netplan.problems import counted
 from netplan.stack import parse, solve
 
 Family = Literal["ipv4", "ipv6"]
@@ -141,7 +142,7 @@ class _Limits:
             return "the link of every host"
         first = sorted(name for names in kinds for name in names[:NAMED])[:NAMED]
         more = f" and {number - NAMED} more" if number > NAMED else ""
-        hosts = [f"{number} of {self._hosts} hosts: {', '.join(first)}{more}"] if kinds else []
+        hosts = [f"{number} of {counted(self._hosts, 'host')}: {', '.join(first)}{more}"] if kinds else []
         return "; ".join([*hosts, *paths])
 
 

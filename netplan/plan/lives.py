@@ -5,7 +5,7 @@ from __future__ import annotations
 from netplan.model.lifetimes import REKEY_PACKETS, duration, longest, seconds
 from netplan.plan.classes import PairClass
 from netplan.plan.types import Plan
-from netplan.problems import Problem, present
+from netplan.problems import Problem, counted, present
 
 KEPT = 200  # bytes of charon's memory
 WINDOW = 256  # packets; replay_window of every child
@@ -27,7 +27,8 @@ def problems(plan: Plan) -> list[Problem]:
     pairs = sum(c.pairs for c in without)
     text = (
         f"{rate} packets/s use up the 2^32 sequence numbers of an SA in {2**32 // rate} s, and its life may be "
-        f"{duration(longest(life))}: {pairs} pairs without ESN are rekeyed by packets, every {REKEY_PACKETS // rate} s"
+        f"{duration(longest(life))}: {counted(pairs, 'pair')} without ESN are rekeyed "
+        f"by packets, every {REKEY_PACKETS // rate} s"
     )
     hint = (
         "`-esn-noesn` behind each ESP proposal; it is added by itself where `ipsecplan facts` knows the strongSwan of "
@@ -59,7 +60,8 @@ def _memory(plan: Plan) -> list[str]:
     if year < 2**30:
         return []
     return [
-        f"charon keeps about {KEPT} bytes of each rekey: {year / 2**30:.1f} GiB a year with {peers} peers; a longer "
+        f"charon keeps about {KEPT} bytes of each rekey: {year / 2**30:.1f} GiB a "
+        f"year with {counted(peers, 'peer')}; a longer "
         "lifetimes.child, or a restart before that, is the way out"
     ]
 

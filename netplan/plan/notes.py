@@ -126,7 +126,7 @@ def _slow_class(plan: Plan) -> list[str]:
     why = "; ".join(dict.fromkeys(f"{c.limited_by}{', NAT-T' if c.nat_t else ''}" for c in slow))
     few, all_pairs = sum(c.pairs for c in slow), sum(c.pairs for c in plan.classes)
     return [
-        f"{names} ({why}) limits the cluster: {few} of {all_pairs} pairs "
+        f"{names} ({why}) limits the cluster: {few} of {counted(all_pairs, 'pair')} "
         f"cost the others up to {best - least} bytes a packet ({(best - least) / best:.1%})",
         f"without {names} pods would get {best}; leaving those hosts out, or widening their path, is the way there",
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
+import time
 from collections.abc import Sequence
 
 from netplan.agent.protocol.reply import Probe, ProbeRow, Status
@@ -50,7 +52,7 @@ class Engine:
         self.every_direction = False  # whether a verdict has each of very many directions
         self._measured: dict[str, Tally] = {}
         self._counted = (0, 0)  # nodes, and the directions that they have to measure
-        self.run.seen["probe"] = self._probed
+        self.run.seen |= {"probe": self._probed, "status": self._told}
         self.participants = Participants(targets, self.options.batch)
         self.credentials = Credentials(state, cluster, {target.id: target for target in targets})
         self.recorder = Recorder(state, observer)
@@ -86,7 +88,9 @@ class Engine:
     def end(self, outcome: Outcome) -> Outcome:
         """End a run: the last line of its journal."""
         outcome.transaction = self.run.transaction
-        outcome.timer_s = self.timers.timer_s if self.timers.armed else None
+        outcome.timer_s = self.timers.timer_s if self.timers.ours else None
+        if outcome.outcome in ("failed", "declined"):
+            outcome.still_open = self.open_until()
         self.emit(RunFinished(outcome=outcome.outcome, exit_code=int(outcome.exit_code)))
         self.recorder.close()
         return outcome
@@ -105,6 +109,16 @@ class Engine:
         """Return how a run ended that failed before its first change."""
         code = ExitCode.UNREACHABLE if failure.unreachable else ExitCode.FAILURE
         return Outcome("failed", code, failure.problems, nodes=self.run.results.status)
+
+    def open_until(self) -> dict[str, float]:
+        """Return the nodes (names) that said they are open, with the seconds until each rolls back by itself.
+
+        Zero where that is over, or begun; a node that did not tell of a timer is not among them.
+        """
+        now = time.monotonic()
+        found = {i: node for i, node in self.run.results.status.items() if i in self.targets}
+        left = {i: self.timers.left(i, now) for i, node in found.items() if node["state"]["state"] == "open"}
+        return {self.targets[i].name: round(max(0.0, s)) for i, s in left.items() if math.isfinite(s)}
 
     def stop_if_cancelled(self) -> None:
         """Stop between two steps when the operator wants it, or when the journal can't be written. Raises Failed."""
@@ -185,6 +199,14 @@ class Engine:
             self._counted = len(self.targets), measured.directions_of(t.node for t in self.targets.values())
         facts = self.participants.measured(self.targets[node_id])
         return measured.judge_node(facts, rows, every=self.every_direction or self._counted[1] <= measured.KEPT)
+
+    def _told(self, node_id: str, result: Status) -> Status:
+        """Take over the timer of a node that an earlier control process left open."""
+        left, going = result["transaction"]["left_s"], result["state"]["state"] == "open"
+        if going and left is not None:
+            back = result["transaction"].get("rolling_back", False)
+            self.timers.take_over(node_id, 0.0 if back else left, time.monotonic())
+        return result
 
     def _probed(self, node_id: str, result: Probe) -> Probe:
         """Judge what a node measured as soon as it comes; its rows are not kept."""

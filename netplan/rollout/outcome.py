@@ -48,6 +48,7 @@ class Outcome:
     change: ChangeSummary | None = None  # what is asked about before the first change
     transaction: str = ""
     until: str = ""  # awaiting-confirm: the UTC time by which a yes must have reached the nodes
+    still_open: dict[str, float] = field(default_factory=dict)  # name of a node -> seconds until it rolls itself back
     left_out: dict[str, list[str]] = field(default_factory=dict)  # name of a node -> its pairs that stay as they were
     held: tuple[int, int, str] | None = None  # MTU in bytes that all nodes keep, the planned one, because of what
     to_raise: tuple[int, int] | None = None  # MTU in bytes that pods have, and the planned one

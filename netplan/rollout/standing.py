@@ -135,7 +135,7 @@ def _look(now: Standing) -> NextStep | None:
     if now.drifted:
         return NextStep("diff", f"{', '.join(now.drifted[:3])} differ{'s' if len(now.drifted) == 1 else ''}")
     if now.days_left is not None and now.days_left < CERTIFICATE_DAYS:
-        return NextStep("rotate-certificates", f"the first certificate ends in {now.days_left:.0f} days")
+        return NextStep("rotate-certificates", f"the first certificate ends in {counted(round(now.days_left), 'day')}")
     if now.look is not None and now.look.silent:
         return NextStep("status", f"{', '.join(now.look.silent[:3])} did not answer")
     if now.look is not None and now.look.encrypted < now.look.pairs:

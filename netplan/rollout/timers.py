@@ -32,11 +32,14 @@ def this_machine() -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Armed:
-    """A node's timer: what step it came with, when that was sent (our monotonic clock), and for how many seconds."""
+    """A node's timer: what step it came with, when that was sent (our monotonic clock), and for how many seconds.
+
+    ``by`` is empty for a timer that an earlier control process has armed: ``sent`` is when the node told what was left.
+    """
 
     by: str
     sent: float
-    seconds: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,23 @@ class Timers:
     def left(self, node_id: str, now: float) -> float:
         """Return the seconds (``now``: our monotonic clock) until a node that we armed rolls back by itself.
 
-        Infinite for a node that this run has not armed.
+        Infinite for a node that nobody has armed as far as we know.
         """
         last = self.armed.get(node_id, ())[-1:]
         return last[0].sent + last[0].seconds - now if last else math.inf
+
+    @property
+    def ours(self) -> bool:
+        """Tell whether this run has armed a node."""
+        return any(one.by for known in self.armed.values() for one in known)
+
+    def take_over(self, node_id: str, left_s: float, now: float) -> None:
+        """Take over the timer that an earlier control process armed; what this run has armed, it knows itself.
+
+        ``left_s``: what the node says is left, in seconds; no timer is believed to be longer than one can be.
+        """
+        if not any(one.by for one in self.armed.get(node_id, ())):
+            self.armed[node_id] = [Armed("", now, min(max(left_s, 0.0), DAY_S))]
 
     def slice(self, step: Step) -> int | None:
         """Return how many nodes may do a step before the timers of others are looked after; None: all of them."""
@@ -228,13 +244,15 @@ class Timers:
         if not over and not (failure.ended and known):
             return None
         last = (over or known)[0]
+        timer = f"its timer of {last.seconds:.0f} s, which counts from the sending of {last.by}"
+        if not last.by:
+            timer = f"its timer, of an earlier run and with {last.seconds:.0f} s left when this one began"
         text = (
-            f"{name} rolled back during the run: its timer of {last.seconds} s, which counts from the sending of "
-            f"{last.by}, fired before {failure.phase} was done, {failure.at - last.sent:.0f} s later; {self.words()}"
+            f"{name} rolled back during the run: {timer}, fired before {failure.phase} was done, "
+            f"{failure.at - last.sent:.0f} s later; {self.words()}"
         )
         hint = "apply again: the timer is set by what is measured then"
-        if self.chosen:
-            hint = (
-                f"give --rollback-timeout {max(self.smallest, last.seconds + 1)} or more, or none: it is measured then"
-            )
+        if self.chosen and last.by:
+            least = max(self.smallest, math.ceil(last.seconds) + 1)
+            hint = f"give --rollback-timeout {least} or more, or none: it is measured then"
         return Problem(code="IPP676", message=text, hint=hint)

@@ -10,7 +10,7 @@ from netplan.agent.protocol.reply import DriftRow, Status
 from netplan.ipsec.impact import Side
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
-from netplan.problems import Problem
+from netplan.problems import Problem, counted
 
 START = "\nipsecplan-start {\n}\n"  # the section that the rollout keeps in a file of its own
 
@@ -55,7 +55,10 @@ def changed(name: str, before: Status | None, after: Status | None) -> Iterator[
         yield f"{name}: no answer"
         return
     if before is None:
-        yield f"{name}: {after['state']['state']}, guard {after['guard']['mode']}, {len(after['differs'])} differences"
+        yield (
+            f"{name}: {after['state']['state']}, guard {after['guard']['mode']}, "
+            f"{counted(len(after['differs']), 'difference')}"
+        )
         yield from (f"{name}: {text}" for text in _words(after))
         return
     old, new = facts(before), facts(after)

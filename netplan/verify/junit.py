@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree as Xml
 
-from netplan.problems import Problem, printable
+from netplan.problems import Problem, counted, printable
 from netplan.verify.checks import CHECKS
 from netplan.verify.verdict import PairClass, Verdict
 
@@ -63,7 +63,7 @@ def _cases(verdict: Verdict) -> Iterator[Xml.Element]:
     for name in () if alone else CHECKS:
         failed = {kind: n for kind, n in verdict.tally.classes.items() if name in kind.wrong}
         said = f"{sum(failed.values())} of them: {_some(verdict, failed)}" if failed else None
-        yield _case(f"all {verdict.directions} directions", name, said, "")
+        yield _case(f"all {counted(verdict.directions, 'direction')}", name, said, "")
     for pair in verdict.pairs:
         for check in pair.checks if alone else [check for check in pair.checks if check.wrong]:
             yield _case(f"{pair.source} -> {pair.destination}", check.name, check.wrong, pair.line())

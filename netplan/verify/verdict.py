@@ -13,7 +13,7 @@ from typing import Any
 
 from netplan.agent.protocol.node_json import NodeJson, Peer
 from netplan.agent.protocol.reply import ProbeRow
-from netplan.problems import Problem
+from netplan.problems import Problem, counted
 from netplan.verify.checks import CHECKS, over, wrong_in
 
 KEPT = 400  # directions that a verdict has one by one
@@ -112,7 +112,7 @@ class PairClass:
         if not self.wrong and self.over:
             said += f": DF {self.inner_mtu} passes, {self.over} refused, ESP of {self.outer_planned}, no plaintext"
         shown = ", ".join(f"{source} -> {destination}" for source, destination in examples)
-        return f"{number} directions {said}  ({shown}{', ...' if number > len(examples) else ''})"
+        return f"{counted(number, 'direction')} {said}  ({shown}{', ...' if number > len(examples) else ''})"
 
     def as_json(self, number: int, examples: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return the class as data."""
@@ -194,7 +194,9 @@ class Verdict:
         ]
         if self.tally.failed > len(found):
             more = self.tally.failed - len(found)
-            found.append(Problem(code="IPP703", message=f"and {more} more directions that are not as planned"))
+            found.append(
+                Problem(code="IPP703", message=f"and {counted(more, 'more direction')} that are not as planned")
+            )
         return found + [Problem(code="IPP704", message=f"{name}: {self.risen(name)}") for name in self.rising]
 
     def risen(self, node: str) -> str | None:

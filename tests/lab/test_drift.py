@@ -24,7 +24,7 @@ CHANGES = {
     "echo '# mine' >>/etc/swanctl/conf.d/ipsecplan.conf": "/etc/swanctl/conf.d/ipsecplan.conf was changed",
     "chmod 644 /etc/swanctl/private/ipsecplan.pem": "ipsecplan.pem is readable by others",
     "ip xfrm state add src {n2} dst {n1} proto esp spi 0xdeadbeef reqid 9 mode transport "
-    "aead 'rfc4106(gcm(aes))' 0x" + "11" * 36 + " 128": "1 kernel SAs are unknown to charon",
+    "aead 'rfc4106(gcm(aes))' 0x" + "11" * 36 + " 128": "unknown to charon: 1 kernel SA",
 }
 
 

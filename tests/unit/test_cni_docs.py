@@ -87,7 +87,9 @@ def hosts() -> list[str]:
 
 def codes() -> list[str]:
     rows = ["| code | meaning |", "|---|---|"]
-    return rows + [f"| {code} | {text} |" for code, text in CODES.items() if "IPP910" <= code <= "IPP919"]
+    return rows + [
+        f"| {code} | {text} |" for code, text in CODES.items() if "IPP910" <= code <= "IPP919" or code == "IPP921"
+    ]
 
 
 TABLES = [

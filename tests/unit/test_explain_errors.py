@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from netplan.audit.model import Finding
-from netplan.audit.sarif import sarif
 from netplan.cli.main import main
 from netplan.codes import CODES
 from netplan.explain.errors import CODE_HELP, PARTS
 from netplan.explain.topics import explain
-from netplan.problems import Location, Problem, error_page
+from netplan.problems import Problem, error_page
 from tests import errors_doc
 from tests.support.our_commands import in_backquotes, in_blocks, wrong_with
 
@@ -90,18 +88,6 @@ def test_explain_prints_meaning_state_commands_remedy_and_page(capsys: pytest.Ca
 
 def test_a_problem_in_json_has_the_address_of_its_page() -> None:
     assert Problem("IPP661", "n1 can't be reached").as_json()["url"] == "docs/errors.md#ipp661"
-
-
-def test_a_rule_of_sarif_has_the_address_of_its_page() -> None:
-    finding = Finding(
-        code="IPP911", severity="error", system="calico", field="mtu", location=Location("a.yaml", 1), message="large"
-    )
-
-    class Outcome:
-        findings, skipped = (finding,), ()
-
-    (rule,) = sarif(Outcome())["runs"][0]["tool"]["driver"]["rules"]  # type: ignore[arg-type]
-    assert rule["helpUri"] == "docs/errors.md#ipp911"
 
 
 def test_commands_of_the_runbook_exist() -> None:

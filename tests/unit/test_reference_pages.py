@@ -17,6 +17,15 @@ def test_page_is_current(name: str) -> None:
     check(reference_docs.DIRECTORY / f"{name}.md", reference_docs.PAGES[name]())
 
 
+@pytest.mark.parametrize("name", reference_docs.schemas())
+def test_schema_of_the_site_is_current(name: str) -> None:
+    check(reference_docs.SCHEMAS / name, reference_docs.schemas()[name])
+
+
+def test_the_site_has_no_schema_of_a_verb_that_is_gone() -> None:
+    assert {path.name for path in reference_docs.SCHEMAS.iterdir()} == set(reference_docs.schemas())
+
+
 def test_index_is_current() -> None:
     check(index_docs.DOC, index_docs.document())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from netplan.cli.outcome import still_open
 from netplan.problems import ExitCode
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
@@ -120,6 +121,8 @@ def test_confirm_refuses(tmp_path: Path, node: tuple[dict[str, Any], dict[str, A
     assert (outcome.outcome, outcome.exit_code) == ("failed", ExitCode.FAILURE)
     assert any(words in p.message for p in outcome.problems), outcome.problems
     assert phases_sent(nodes) == ["status"], "nothing was touched"
+    left = {i[2]: 100 for i in IDS if (nodes.nodes[i][0]["state"] == "open")}
+    assert outcome.still_open == left, "who waits for a timer, and for how long"
 
 
 def test_confirm_of_what_is_confirmed_or_never_was(tmp_path: Path) -> None:
@@ -152,7 +155,7 @@ def test_resume_goes_on_at_the_first_unfinished_step(tmp_path: Path, done: tuple
     outcome = again.resume()
     assert (outcome.outcome, outcome.transaction) == ("confirmed", TX)
     assert phases_sent(nodes)[1] == first
-    assert again.words == [f"go on at {first}"]
+    assert again.words == [f"go on at {first}; unless this goes on, the first node rolls back by itself in 100 s"]
     every = [phase for step in phases.APPLY for phase in step.phases]
     assert phases_sent(nodes)[1:-3] == every[every.index(first) :] or first == "encrypt"
     assert all(request["tx"] == TX for requests in nodes.requests[1:] for request in requests.values())
@@ -201,8 +204,47 @@ def test_resume_where_nothing_is_open(tmp_path: Path) -> None:
 def test_resume_declined_touches_nothing(tmp_path: Path) -> None:
     nodes = FakeNodes()
     nodes.nodes = {i: opened(STEPS[:3]) for i in IDS}
-    assert Again(tmp_path, nodes, agree=False).resume().outcome == "declined"
+    outcome = Again(tmp_path, nodes, agree=False).resume()
+    assert (outcome.outcome, outcome.still_open) == ("declined", {"a": 100, "b": 100, "c": 100})
     assert phases_sent(nodes) == ["status"]
+
+
+def left(state: tuple[dict[str, Any], dict[str, Any]], seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A node whose timer has so many seconds left."""
+    return state[0], {**state[1], "left_s": seconds}
+
+
+def test_timers_that_an_earlier_run_armed_are_armed_anew_before_they_fire(tmp_path: Path) -> None:
+    nodes = FakeNodes()
+    nodes.nodes = {i: left(opened(STEPS[:2]), seconds) for i, seconds in zip(IDS, (900.0, 900.0, 0.5), strict=True)}
+    assert Again(tmp_path, nodes).resume().outcome == "confirmed"
+    assert nodes.calls[1] == (("hold",), (IDS[2],)), "c takes no part in the first step, and would not last that long"
+    assert nodes.requests[1][IDS[2]]["timer"] > 2
+
+
+def test_a_timer_of_an_earlier_run_that_fired_is_named(tmp_path: Path) -> None:
+    def gone(phase: str, node: str) -> dict[str, Any] | None:
+        return failure("IPP603") if (phase, node) == ("trap", IDS[0]) else None
+
+    nodes = FakeNodes(gone)
+    nodes.nodes = {i: left(opened(STEPS[:4]), 0.5) for i in IDS}
+    outcome = Again(tmp_path, nodes).resume()
+    assert outcome.exit_code == ExitCode.REVERTED
+    assert [p.code for p in outcome.problems] == ["IPP676"]
+    said = "a rolled back during the run: its timer, of an earlier run and with 0 s left when this one began, fired"
+    assert outcome.problems[0].message.startswith(said)
+
+
+def test_what_is_left_open_is_said_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    still_open(Outcome("failed", ExitCode.FAILURE, still_open={"n1": 312, "n2": 290}))
+    assert capsys.readouterr().out.splitlines() == [
+        "still open on n1, n2: each rolls back by itself, the first within 290 s",
+        "before that, `ipsecplan resume` goes on with it, and `ipsecplan revert` rolls it back at once",
+    ]
+    still_open(Outcome("failed", ExitCode.FAILURE, still_open={"n1": 0}))
+    assert capsys.readouterr().out.startswith("still open on n1: rolls back by itself now\n")
+    still_open(Outcome("confirmed", ExitCode.OK))
+    assert capsys.readouterr().out == ""
 
 
 def test_a_resumed_step_that_fails_is_taken_back(tmp_path: Path) -> None:

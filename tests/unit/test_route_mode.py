@@ -273,7 +273,7 @@ def live(facts: dict[str, Any]) -> dict[str, Any]:
         (lambda said: said["type_xfrm"][0].update(flags=[]), ["is down"]),
         (lambda said: said["rule_show"].clear(), ["the rule for UDP port 4789 is missing"]),
         (lambda said: said["table_40505"].pop(0), ["no route leads to n2"]),
-        (lambda said: said["type_prohibit"].pop(), ["1 addresses are not prohibited"]),
+        (lambda said: said["type_prohibit"].pop(), ["1 address without a prohibition"]),
     ],
 )
 def test_each_drift_has_its_words(

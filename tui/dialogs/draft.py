@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from netplan.problems import printable
+from netplan.problems import counted, printable
 from tui.dialogs.ask import AskScreen
 from tui.draw.diff import coloured, unified
 from tui.plan.draft import Draft
@@ -50,7 +50,10 @@ class DraftScreen(ModalScreen[str]):
             yield Static(Content.styled(f"Unsaved changes to {name}", "bold"))
             beside = self.kept.path.parent == Path(os.path.realpath(self.draft.path)).parent
             where = printable(self.kept.path.name if beside else str(self.kept.path))
-            text = f"The planner ended at {self.kept.at} before they were saved.\n{where}: {changed} lines differ"
+            text = (
+                f"The planner ended at {self.kept.at} before they were saved.\n{where}: "
+                f"{counted(changed, 'line')} differ"
+            )
             yield Static(Content(text), id="draft-text")
             if self.kept.outdated(self.draft.raw_saved):
                 warning = f"! {name} has changed since: the draft doesn't have that change, and saving it undoes it"

@@ -10,7 +10,7 @@ from pathlib import Path
 from netplan.bundle import reader
 from netplan.bundle.manifest import File
 from netplan.inputs.path_kinds import MANIFEST
-from netplan.problems import Location, Problem, ProblemError
+from netplan.problems import Location, Problem, ProblemError, counted
 
 MAX_FILES = 20_000
 MAX_BYTES = 1 << 20
@@ -55,7 +55,7 @@ def of_directory(path: Path, closed: frozenset[str] = frozenset()) -> Tree:
             if inside == MANIFEST or file.is_symlink() or not file.is_file():
                 continue
             if len(texts) == MAX_FILES:
-                return Tree(str(path), texts, f"! only the first {MAX_FILES} files")
+                return Tree(str(path), texts, f"! only the first {counted(MAX_FILES, 'file')}")
             texts[inside] = _text(file)
     return Tree(str(path), texts, about)
 

@@ -122,19 +122,20 @@ def _cluster(now: Standing, at: float) -> tuple[str, str]:
 def _encrypted(look: Look | None, at: float) -> tuple[str, str]:
     if look is None:
         return "?", "not known: s asks every node"
-    words = f"{look.encrypted} of {look.pairs} pairs, each end with an SA to send on"
+    words = f"{look.encrypted} of {counted(look.pairs, 'pair')}, each end with an SA to send on"
     asked = f"asked {ago(at - look.at)}"
     if look.encrypted == look.pairs and not look.silent:
         return "ok", f"{words}; {asked}"
     first = ", ".join(f"{one} - {other}" for one, other in look.clear[:3])
-    return "x", f"{look.encrypted} of {look.pairs} pairs{', not ' if first else ''}{first}; {asked}"
+    return "x", f"{look.encrypted} of {counted(look.pairs, 'pair')}{', not ' if first else ''}{first}; {asked}"
 
 
 def _proof(proof: Proof | None, digest: str, at: float) -> tuple[str, str]:
     if proof is None:
         return "?", "never measured from here"
     words = (
-        f"{proof.measured} directions, {proof.measured - proof.failed} PASS, {proof.failed} FAIL, {ago(at - proof.at)}"
+        f"{counted(proof.measured, 'direction')}, {proof.measured - proof.failed} "
+        f"PASS, {proof.failed} FAIL, {ago(at - proof.at)}"
     )
     if proof.digest != digest:
         return "!", f"{words}, of another bundle"
@@ -144,7 +145,9 @@ def _proof(proof: Proof | None, digest: str, at: float) -> tuple[str, str]:
 def _certificates(now: Standing) -> tuple[str, str]:
     if now.days_left is None:
         return "?", "not known: s asks every node" if now.look is None else "none on the nodes"
-    return ("ok" if now.days_left >= CERTIFICATE_DAYS else "!"), f"the first one ends in {now.days_left:.0f} days"
+    return ("ok" if now.days_left >= CERTIFICATE_DAYS else "!"), (
+        f"the first one ends in {counted(round(now.days_left), 'day')}"
+    )
 
 
 def _drift(now: Standing, at: float) -> tuple[str, str]:
@@ -154,9 +157,9 @@ def _drift(now: Standing, at: float) -> tuple[str, str]:
         return "?", "the nodes were asked about another bundle"
     if now.drifted:
         first = now.drifted[0]
-        rest = f" and {len(now.drifted) - 1} more nodes" if len(now.drifted) > 1 else ""
+        rest = f" and {counted(len(now.drifted) - 1, 'more node')}" if len(now.drifted) > 1 else ""
         return "x", f"{first}: {now.look.nodes[first].differs[0]}{rest}"
-    return "ok", f"none on {len(now.look.nodes)} nodes, asked {ago(at - now.look.at)}"
+    return "ok", f"none on {counted(len(now.look.nodes), 'node')}, asked {ago(at - now.look.at)}"
 
 
 def _progress(now: Standing, at: float) -> tuple[str, str]:

@@ -171,4 +171,4 @@ class Desk:
             return (name, counted(len(errors(self.checked.problems)), "error"), *lock)
         was = self.saved.plan.pod_mtu if self.saved and self.saved.plan else plan.pod_mtu
         moved = f" (was {was})" if was != plan.pod_mtu else ""
-        return (name, f"pod MTU {plan.pod_mtu}{moved}", f"{len(plan.nodes)} nodes", *lock)
+        return (name, f"pod MTU {plan.pod_mtu}{moved}", f"{counted(len(plan.nodes), 'node')}", *lock)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from netplan.agent import phase_table
-from netplan.problems import printable
+from netplan.problems import counted, printable
 from netplan.rollout import phases
 
 LOG_LINES = 20_000
@@ -188,11 +188,11 @@ def line(record: dict[str, Any]) -> str:
         text = f"{record.get('phase', ''):<13} {record.get('node', ''):<12} {word:<6} {detail}"
     elif kind == "PhaseStarted":
         title = phase_table.title(str(record.get("phase")))
-        text = f"{record.get('phase', '')} starts on {len(record.get('nodes', ()))} nodes: {title}"
+        text = f"{record.get('phase', '')} starts on {counted(len(record.get('nodes', ())), 'node')}: {title}"
     elif kind == "PhaseFinished":
         text = f"{record.get('phase', '')} {'passed' if record.get('ok') else 'FAILED'} in {record.get('seconds', 0)} s"
     elif kind == "RunStarted":
-        text = f"{record.get('verb')} {record.get('transaction')} on {len(record.get('nodes', ()))} nodes"
+        text = f"{record.get('verb')} {record.get('transaction')} on {counted(len(record.get('nodes', ())), 'node')}"
     elif kind == "Paced":
         text = f"a round trip takes {record.get('trip_s')} s: timers of {record.get('timer_s')} s from here on"
     elif kind == "AwaitingConfirm":

@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Input
 from textual.worker import get_current_worker
 
-from netplan.problems import printable
+from netplan.problems import counted, printable
 from tui.dialogs.prompt import PromptScreen
 from tui.plan.check import Checked
 from tui.run import processes
@@ -166,7 +166,7 @@ class AuditScreen(PlannerScreen):
         result = document.get("result") or {}
         self.findings = list(result.get("findings", ()))
         inputs, numbers = result.get("inputs", 0), result.get("numbers", 0)
-        self.end = f"{inputs} inputs, {numbers} numbers"
+        self.end = f"{counted(inputs, 'input')}, {counted(numbers, 'number')}"
         self.said = [
             f"{p['code']}: {p['message']}" + (f" ({p['file']})" if p.get("file") else "")
             for p in (*document.get("errors", ()), *document.get("warnings", ()))

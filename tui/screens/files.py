@@ -137,11 +137,11 @@ class FilesScreen(PlannerScreen):
         self.query_one(FileTree).fill(marks, names, folders.values(), changed_only=self.changed_only)
         changed = sum(1 for mark in marks.values() if mark != " ")
         against = f"; against {before.label}: {changed} differ" if before else ""
-        hosts = f"  {len(nodes) - len(closed)} of {len(nodes)} hosts opened" if closed else ""
+        hosts = f"  {len(nodes) - len(closed)} of {counted(len(nodes), 'host')} opened" if closed else ""
         about = f" ({before.about})" if before and before.about else ""
         self.query_one(
             "#files-head", Note
-        ).text = f"{len(now.texts)} files of the {now.label}{against}{about}  [{self.mode}]{hosts}"
+        ).text = f"{counted(len(now.texts), 'file')} of the {now.label}{against}{about}  [{self.mode}]{hosts}"
         self._show_file()
 
     @on(TreeWidget.NodeExpanded)

@@ -13,6 +13,7 @@ from textual.widgets import DataTable
 
 from netplan.model.node import Node
 from netplan.plan.types import Plan
+from netplan.problems import counted
 from netplan.rollout.record.journal import ClusterState, state_root
 from netplan.rollout.record.seen import Look, last_look
 from tui.draw.ages import ago
@@ -87,6 +88,6 @@ def _about(plan: Plan, node: Node, look: Look | None) -> list[str]:
     if look is None or seen is None:
         return [first, "never asked: `s` on the overview asks every node"]
 
-    days = "" if seen.days_left is None else f", certificate {seen.days_left:.0f} days"
+    days = "" if seen.days_left is None else f", certificate {counted(round(seen.days_left), 'day')}"
     differs = f"; differs: {seen.differs[0]}" if seen.differs else ""
     return [first, f"{seen.state}, guard {seen.guard}{days}, asked {ago(time.time() - look.at)}{differs}"]

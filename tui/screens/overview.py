@@ -279,5 +279,5 @@ def _plan_words(desk: Desk) -> tuple[str, str]:
     limiting = checked.plan.limiting
     pairs = sum(c.pairs for c in checked.plan.classes)
     words = f"pod MTU {checked.plan.pod_mtu}, {limiting.worst.proposal.text}, "
-    words += f"{len(checked.plan.nodes)} nodes, {counted(pairs, 'pair')}"
+    words += f"{counted(len(checked.plan.nodes), 'node')}, {counted(pairs, 'pair')}"
     return "ok", f"{'unsaved changes; ' if desk.dirty else ''}{words}; {path}"

@@ -15,6 +15,7 @@ from textual.widgets import DataTable, Input
 from netplan.model.node import Node
 from netplan.plan.classes import PairClass
 from netplan.plan.types import Plan
+from netplan.problems import counted
 from tui.draw import host_groups
 from tui.plan.check import Checked
 from tui.screens.base import PlannerScreen
@@ -89,7 +90,11 @@ class PairsScreen(PlannerScreen):
                 found for found in host_groups.outliers(plan, OUTLIERS_SHOWN) if (found[0].id, found[1].id) not in known
             ]
             self.query_one(OutlierTable).fill([*wrong, *others][:OUTLIERS_SHOWN], measured)
-        what = f"{len(ends)} zones of {len(plan.nodes)} hosts" if by_zone else f"{len(ends)} hosts"
+        what = (
+            f"{counted(len(ends), 'zone')} of {counted(len(plan.nodes), 'host')}"
+            if by_zone
+            else f"{counted(len(ends), 'host')}"
+        )
         proof = "  = measured so  x not so" if measured else ""
         legend.text = f"inner MTU, {what}: ! holds the pod MTU down  · no pair{proof}"
 

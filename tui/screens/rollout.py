@@ -14,7 +14,7 @@ from textual.widgets import DataTable, Input
 
 from netplan.bundle import reader
 from netplan.cli.status import lines as status_lines
-from netplan.problems import ProblemError, printable
+from netplan.problems import ProblemError, counted, printable
 from tui.draw import phase_line
 from tui.plan.check import Checked
 from tui.run import processes
@@ -187,7 +187,7 @@ class RolloutScreen(RolloutActions):
     def _counts(self) -> str:
         words = [node.word for node in self.state.nodes.values()]
         said = ", ".join(f"{words.count(w)} {w}" for w in WORDS if w in words)
-        return f"{len(words)} nodes: {said}; {self.state.taken} events"
+        return f"{counted(len(words), 'node')}: {said}; {counted(self.state.taken, 'event')}"
 
     # looking
 

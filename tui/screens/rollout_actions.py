@@ -9,7 +9,7 @@ from textual import work
 from textual.worker import get_current_worker
 
 from netplan.bundle import reader
-from netplan.problems import ProblemError, printable
+from netplan.problems import ProblemError, counted, printable
 from netplan.rollout.outcome import Options
 from netplan.rollout.pace import USUAL_TIMER_S
 from netplan.rollout.record.journal import state_root
@@ -66,7 +66,7 @@ class RolloutActions(PlannerScreen):
         except ProblemError as error:
             self.planner.complain(error)
             return None
-        return f"{self.planner.bundle} ({found.digest[:16]}) on {len(found.nodes)} nodes of {found.cluster}"
+        return f"{self.planner.bundle} ({found.digest[:16]}) on {counted(len(found.nodes), 'node')} of {found.cluster}"
 
     def _what(self) -> str:
         """Return size, cipher and pairs of the bundle, and whether the open plan is still the one that it is from."""

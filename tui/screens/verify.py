@@ -14,7 +14,7 @@ from textual.widgets import DataTable, Input
 from textual.worker import get_current_worker
 
 from netplan.bundle import reader
-from netplan.problems import ProblemError, printable
+from netplan.problems import ProblemError, counted, printable
 from netplan.rollout.record.journal import ClusterState, state_root
 from netplan.rollout.record.seen import Proof, last_proof
 from tui.draw import export
@@ -80,8 +80,10 @@ class VerifyScreen(PlannerScreen):
             nothing = f"nothing measured yet: v measures every pair of {self.planner.bundle} in both directions"
             head.text = self.kept or nothing
         else:
-            now = self.end or f"measuring, {len(self.answered)} of {len(self.nodes)} nodes answered"
-            head.text = f"{now}: {len(self.pairs)} directions, {len(self.pairs) - failed} PASS, {failed} FAIL"
+            now = self.end or f"measuring, {len(self.answered)} of {counted(len(self.nodes), 'node')} answered"
+            head.text = (
+                f"{now}: {counted(len(self.pairs), 'direction')}, {len(self.pairs) - failed} PASS, {failed} FAIL"
+            )
         self.query_one("#verify-said", Note).text = "\n".join(self.said[:4])
 
     @work(thread=True, exclusive=True, group="kept")
@@ -105,7 +107,7 @@ class VerifyScreen(PlannerScreen):
             self.planner.measured.setdefault((str(p["from"]), str(p["to"])), p)
         other = "" if proof.digest == digest else ", of ANOTHER bundle"
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(proof.at))
-        self.kept = f"measured {ago(time.time() - proof.at)} ({when}){other}: {proof.measured} directions, "
+        self.kept = f"measured {ago(time.time() - proof.at)} ({when}){other}: {counted(proof.measured, 'direction')}, "
         self.kept += f"{proof.measured - proof.failed} PASS, {proof.failed} FAIL"
         self.show(None)
 

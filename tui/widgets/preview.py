@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.highlight import highlight
 from textual.widgets import Markdown, Static
 
-from netplan.problems import printable
+from netplan.problems import counted, printable
 from tui.draw.diff import coloured, coloured_sides, side_by_side, unified
 
 MODES = ("file", "unified", "side by side")
@@ -71,7 +71,7 @@ class Preview(ScrollableContainer):
         lines = [printable(line) for line in text.splitlines()]
         cut = "\n".join(lines[:LINES_SHOWN])
         if len(lines) > LINES_SHOWN:
-            cut += f"\n... and {len(lines) - LINES_SHOWN} more lines"
+            cut += f"\n... and {counted(len(lines) - LINES_SHOWN, 'more line')}"
         inside = PurePosixPath(path)
         language = (
             "nginx" if "swanctl" in path or inside.name.startswith("start-") else LANGUAGES.get(inside.suffix, "text")

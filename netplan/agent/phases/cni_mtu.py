@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from ..system import links
-from ..system.core import Stop, finding, run_json
+from ..system.core import Stop, counted, finding, run_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def findings(node: NodeJson) -> list[Finding]:
             wrong.append(finding("IPP643", text, "the steps of cluster/STEPS.md set it"))
     large = sorted(pod["port"] for pod in pods(node) if pod["mtu"] > wanted)
     if large:
-        what = f"{len(large)} running pods send more than {wanted} bytes, the first at {large[0]}"
+        what = f"more than {wanted} bytes from {counted(len(large), 'running pod')}, the first at {large[0]}"
         if overlay["routed"]:
             text = f"{what}; the host tells them so, packet by packet"
             wrong.append(finding("IPP643", text, "recreate them: cluster/STEPS.md", severity="warning"))
@@ -110,7 +110,10 @@ def require(node: NodeJson) -> Work:
     if any(f["severity"] == "error" for f in found):
         raise Stop(*found)
     now = live(node)
-    detail = f"{len(now['pods'])} pods and {len(now['devices'])} devices of {made_by(node)} read, none changed"
+    detail = (
+        f"{counted(len(now['pods']), 'pod')} and {counted(len(now['devices']), 'device')} "
+        f"of {made_by(node)} read, none changed"
+    )
     return {"changed": False, "detail": detail, "notes": found}
 
 

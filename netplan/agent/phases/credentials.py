@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..system import core, vici
-from ..system.core import Stop, finding, must, read, run, which
+from ..system.core import Stop, counted, finding, must, read, run, which
 from ..system.paths import CA, CA_NEXT, CERTIFICATE, KEY, PUBLIC, SECRETS
 from ..system.swanctl import load_connections, load_credentials
 from ..transaction.release import put, remember
@@ -84,8 +84,8 @@ def credentials(request: Request) -> Work:
     loaded = vici.connections()
     missing = sorted({peer["pair"] for peer in node["peers"]} - set(loaded))
     if missing:
-        raise Stop(finding("IPP613", f"charon did not load {len(missing)} connections, first {missing[0]}"))
-    return {"changed": changed, "detail": f"{len(loaded)} connections loaded"}
+        raise Stop(finding("IPP613", f"charon did not load {counted(len(missing), 'connection')}, first {missing[0]}"))
+    return {"changed": changed, "detail": f"{counted(len(loaded), 'connection')} loaded"}
 
 
 def _pin(tx: str, publics: dict[str, str]) -> bool:

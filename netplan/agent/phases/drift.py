@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 from ..system import addresses, paths, vici, xfrm
-from ..system.core import digest, finding, read, run_json
+from ..system.core import counted, digest, finding, read, run_json
 from ..transaction import deferred_pairs, state
 from ..transaction import release as release_module
 from . import guard as floor
@@ -229,13 +229,13 @@ def certificates(node: NodeJson) -> tuple[list[DriftRow], dict[str, CertificateA
                 differing(
                     "IPP684",
                     f"the {name} {word}: no new IKE_SA is made",
-                    f"{left:.0f} days left",
+                    f"{counted(round(left), 'day')} left",
                     "valid",
                     hint if used > 1 else "set the clock right",
                 )
             )
         elif used > 2 / 3:
-            text = f"the {name} has used {used:.0%} of its life, {left:.0f} days are left"
+            text = f"the {name} has used {used:.0%} of its life, {counted(round(left), 'day')} left"
             out.append(differing("IPP684", text, f"{used:.0%}", "below 67%", hint, "warning"))
     return out, seen
 

@@ -5,7 +5,7 @@ packet in an SA of a rarer kind; what charon runs in.
 from __future__ import annotations
 
 from ..system import vici
-from ..system.core import finding
+from ..system.core import counted, finding
 from . import packet_trial, surroundings
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def facts(_request: Request) -> FactsWork:
     """Phase ``facts``: what :func:`strongswan`, ``packet_trial`` and ``surroundings`` find."""
     found = strongswan()
-    detail = f"strongSwan {found['version']}, {len(found['algorithms'])} algorithms"
+    detail = f"strongSwan {found['version']}, {counted(len(found['algorithms']), 'algorithm')}"
     return {
         "changed": False,
         "detail": detail,

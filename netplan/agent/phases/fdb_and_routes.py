@@ -50,7 +50,7 @@ def _of_release(release: str) -> dict[str, set[tuple[str, ...]]]:
     for path in glob.glob(release_module.folder(release) + "/files/etc/systemd/network/*.network") if release else ():
         text = read(path) or ""
         name = re.search(r"(?m)^Name=(.*)$", text)
-        if name and _DEVICE.match(name[1]):
+        if name and _DEVICE.fullmatch(name[1]):
             found[name[1]] = entries(text) | _routes_of_table(release, name[1])
     return found
 

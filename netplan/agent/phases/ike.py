@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 
 from ..system import addresses, core, paths, swanctl, vici, xfrm
-from ..system.core import Stop, Waiting, finding, run
+from ..system.core import Stop, Waiting, counted, finding, run
 from ..transaction import deferred_pairs, replaced, state, sysctl
 from ..transaction import release as release_module
 from . import fdb_and_routes, trap_any, xfrm_interfaces
@@ -99,7 +99,13 @@ def ike_check(request: Request) -> Work:
     ours = [p for p in xfrm.policies() if xfrm.ours(p, node) and p["template"] and p["priority"] != 1]
     if fresh and (children or ours) and not replaced.here(tx):
         raise Stop(
-            finding("IPP615", f"{children} CHILD_SAs and {len(ours)} policies exist before anything is encrypted")
+            finding(
+                "IPP615",
+                (
+                    f"{counted(children, 'CHILD_SA')} and {counted(len(ours), 'policy', 'policies')} "
+                    "exist before anything is encrypted"
+                ),
+            )
         )
     return {"changed": bool(last), "detail": f"{len(up)} of {len(node['peers'])} IKE_SAs established"}
 
@@ -226,7 +232,7 @@ def encrypt(request: Request) -> Work:
         raise _lacks(request, [peer["id"] for peer, _, _ in missing], said)
     entered = xfrm_interfaces.route_peers(node, peers)
     _end_others(node, peers, alone)
-    return {"changed": bool(last) or entered, "detail": f"{len(peers)} pairs encrypted"}
+    return {"changed": bool(last) or entered, "detail": f"{counted(len(peers), 'pair')} encrypted"}
 
 
 def _negotiating() -> set[str]:
@@ -277,7 +283,7 @@ def trap(request: Request) -> TrapWork:
     trap_any.end_idle_ike_sas(node)
     return {
         "changed": changed,
-        "detail": f"{len(wanted)} traps, {len(before - gone)} SAs kept",
+        "detail": f"{counted(len(wanted), 'trap')}, {counted(len(before - gone), 'SA')} kept",
         "duplicates": extra,
     }
 
@@ -334,7 +340,7 @@ def enforce(request: Request) -> Work:
         run("systemctl", "enable", "strongswan.service")
     if xfrm.guard()["mode"] != "drop" or xfrm.open_to(node):
         raise Stop(finding("IPP619", "the guard does not drop clear packets"))
-    words = f", {gone} former peers ended" if gone else ""
+    words = f", {counted(gone, 'former peer')} ended" if gone else ""
     late = deferred_pairs.current()
-    words += f", but for {len(late)} deferred pairs" if late else ""
+    words += f", but for {counted(len(late), 'deferred pair')}" if late else ""
     return {"changed": changed, "detail": "clear overlay packets are dropped" + words}

@@ -7,7 +7,7 @@ an SA's life by the wall clock, charon by the monotonic one, so after a step bac
 from __future__ import annotations
 
 from ..system import addresses, vici, xfrm
-from ..system.core import finding, wait
+from ..system.core import counted, finding, wait
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,12 +47,18 @@ def unlike_the_kernel(node: NodeJson) -> list[DriftRow]:
         return []
     out = []
     if orphans:
-        text = f"{len(orphans)} kernel SAs are unknown to charon, first 0x{orphans[0]}"
+        text = f"unknown to charon: {counted(len(orphans), 'kernel SA')}, first 0x{orphans[0]}"
         if not listed:
-            text = f"charon lists no SA, but the kernel has {len(orphans)} with peers, which carry the traffic"
+            text = (
+                f"charon lists none, but the kernel has {counted(len(orphans), 'SA')} "
+                "with peers, which carry the traffic"
+            )
         out.append(_row(finding("IPP685", text, RESTART), len(orphans), 0))
     if lost:
-        text = f"{len(lost)} SAs that charon lists are not in the kernel, first 0x{lost[0]}: what needs them is dropped"
+        text = (
+            f"not in the kernel: {counted(len(lost), 'SA')} of charon's list, "
+            f"first 0x{lost[0]}; what needs it is dropped"
+        )
         hint = "systemctl restart strongswan; somebody flushed the kernel's states (`ip xfrm state flush`)"
         out.append(_row(finding("IPP685", text, hint), len(lost), 0))
     return out

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..protocol.limits import least_mtu
 from ..system import core
-from ..system.core import Stop, finding, read, run, write
+from ..system.core import Stop, counted, finding, read, run, write
 from ..system.links import Pod, links, pods
 from ..transaction import state
 from ..transaction.release import install
@@ -138,7 +138,11 @@ def lower_senders(request: Request) -> Work:
     notes = [
         finding("IPP621", f"the pod behind {port} was not found, its MTU stays", severity="warning") for port in lost
     ]
-    return {"changed": bool(changed), "detail": f"{len(running)} pods, {changed} routes lowered", "notes": notes}
+    return {
+        "changed": bool(changed),
+        "detail": f"{counted(len(running), 'pod')}, {counted(changed, 'route')} lowered",
+        "notes": notes,
+    }
 
 
 def lower_routes(running: Sequence[Pod], mtu: int) -> int:
@@ -170,7 +174,7 @@ def lower(node: NodeJson) -> tuple[bool, str]:
     wrong = differences(node)
     if wrong:
         raise Stop(*[finding("IPP620", "after setting it, " + text) for text in wrong])
-    return changed, f"{len(running)} pods and {len(planned)} devices at {wanted}"
+    return changed, f"{counted(len(running), 'pod')} and {counted(len(planned), 'device')} at {wanted}"
 
 
 def lower_devices(request: Request) -> Work:
@@ -236,7 +240,7 @@ def raise_to(node: NodeJson, before: dict[str, int | None]) -> Work:
         if name in here and mtu and here[name]["mtu"] < mtu:
             _set((), name, mtu)
             changed += 1
-    return {"changed": bool(changed), "detail": f"{changed} devices raised"}
+    return {"changed": bool(changed), "detail": f"{counted(changed, 'device')} raised"}
 
 
 def restore_senders(node: NodeJson) -> Work:
@@ -255,4 +259,7 @@ def restore_senders(node: NodeJson) -> Work:
             run("ip", "link", "delete", name)
     if made:
         run("networkctl", "reload")
-    return {"changed": bool(changed or made), "detail": f"{changed} routes freed, {len(made)} devices removed"}
+    return {
+        "changed": bool(changed or made),
+        "detail": f"{counted(changed, 'route')} freed, {counted(len(made), 'device')} removed",
+    }

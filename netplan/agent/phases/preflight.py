@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..system import addresses, core, vici, xfrm
 from ..system import links as links_module
-from ..system.core import Stop, finding, read, remove, run, run_json, which
+from ..system.core import Stop, counted, finding, read, remove, run, run_json, which
 from ..transaction import disk_reserve, state
 from . import (
     advisories,
@@ -89,7 +89,7 @@ def preflight(request: Request) -> PreflightWork:
         "changed": False,
         "notes": wrong,
         "heard": heard,
-        "detail": f"ready; {node['underlay']['mtu']} bytes reach {len(addresses.carriers(node))} peers"
+        "detail": f"ready; {node['underlay']['mtu']} bytes reach {counted(len(addresses.carriers(node)), 'peer')}"
         + "".join(f", {at['mtu']} on {at['name']}" for at in node.get("networks", ()))
         + (f"; strongSwan {running['version']}" if running and running["version"] else ""),
     }
@@ -270,7 +270,9 @@ def _other(node: NodeJson, tx: str) -> list[Finding]:
     strange = [s for s in states if not (s[0] in peers and s[1] in peers if ours else memory.between(s[0], s[1]))]
     if foreign or strange:
         hint = "another IPsec program is at work; ipsecplan does not share a host with it yet"
-        wrong.append(finding("IPP640", f"{foreign} IPsec policies and {len(strange)} states here are not ours", hint))
+        wrong.append(
+            finding("IPP640", f"{foreign} IPsec policies and {counted(len(strange), 'state')} here are not ours", hint)
+        )
     try:
         loaded = vici.connections()
     except Stop as stop:

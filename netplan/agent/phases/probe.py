@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 
 from ..system import links, xfrm
-from ..system.core import COMMAND_S, ENV, Stop, each, finding, locked, read, run
+from ..system.core import COMMAND_S, ENV, Stop, counted, each, finding, locked, read, run
 from ..system.links import underlay_device
 from ..transaction import state
 from . import cni_mtu, ike, overlay_mtu, trap_any
@@ -285,4 +285,10 @@ def _measure(node: NodeJson, nonce: str, enter: Sequence[str]) -> ProbeWork:
             }
         )
     rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
-    return {"changed": False, "rows": rows, "family": family, "xfrm": rising, "detail": f"{len(rows)} peers measured"}
+    return {
+        "changed": False,
+        "rows": rows,
+        "family": family,
+        "xfrm": rising,
+        "detail": f"{counted(len(rows), 'peer')} measured",
+    }

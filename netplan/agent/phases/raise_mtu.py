@@ -11,7 +11,7 @@ import json
 import os
 
 from ..system import core, links
-from ..system.core import Stop, finding, read, write
+from ..system.core import Stop, counted, finding, read, write
 from ..transaction import release as release_module
 from ..transaction import state
 from . import overlay_mtu
@@ -62,7 +62,10 @@ def raise_senders(request: Request) -> Work:
     wrong = overlay_mtu.differences(node)
     if wrong:
         raise Stop(*[finding("IPP620", "after raising it, " + text) for text in wrong])
-    return {"changed": True, "detail": f"{len(running)} pods send {node['mtu']['pod']}, {freed} routes freed"}
+    return {
+        "changed": True,
+        "detail": f"{counted(len(running), 'pod')} at {node['mtu']['pod']}, {counted(freed, 'route')} freed",
+    }
 
 
 def lower_senders_again(request: Request) -> Work:
@@ -71,7 +74,7 @@ def lower_senders_again(request: Request) -> Work:
     write(overlay_mtu.RAISE, f"{size}\n")
     state.restore(state.tx_folder(tx), "mtu")
     running, _ = links.pods(request["node"]["overlay"]["bridge"])
-    return {"changed": True, "detail": f"{overlay_mtu.lower_routes(running, size)} routes lowered"}
+    return {"changed": True, "detail": f"{counted(overlay_mtu.lower_routes(running, size), 'route')} lowered"}
 
 
 def lower_devices_again(request: Request) -> Work:

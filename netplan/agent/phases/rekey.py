@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 
 from ..system import core, vici
-from ..system.core import Stop, finding
+from ..system.core import Stop, counted, finding
 from ..transaction import state
 from . import ike, trap_any
 
@@ -153,7 +153,7 @@ def rekey(request: Request) -> Work:
     for proof in proofs:
         proof.follow()
         proof.end_old()
-    return {"changed": bool(proofs), "detail": f"{len(proofs)} pairs rekeyed"}
+    return {"changed": bool(proofs), "detail": f"{counted(len(proofs), 'pair')} rekeyed"}
 
 
 def _failure(proof: _Proof) -> Finding:

@@ -9,7 +9,7 @@ import os
 import re
 
 from ..system import core, paths, swanctl, vici
-from ..system.core import Stop, finding, must, run, which
+from ..system.core import Stop, counted, finding, must, run, which
 from ..system.paths import SECRETS
 from ..transaction import state
 from . import credentials
@@ -42,7 +42,7 @@ def load_psk(request: Request) -> Work:
     ours = {name for name in loaded if name.startswith("ike-pair-")}
     if ours != wanted:
         raise Stop(finding("IPP613", f"charon has {len(ours)} of our pre-shared keys, not {len(wanted)}"))
-    return {"changed": changed, "detail": f"{len(wanted)} keys loaded"}
+    return {"changed": changed, "detail": f"{counted(len(wanted), 'key')} loaded"}
 
 
 def new_key(request: Request) -> RequestWork:

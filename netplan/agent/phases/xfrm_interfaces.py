@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 
 from ..system import paths
-from ..system.core import Stop, finding, read, run, run_json
+from ..system.core import Stop, counted, finding, read, run, run_json
 from ..transaction import deferred_pairs, release, state
 
 TYPE_CHECKING = False
@@ -96,7 +96,10 @@ def missing(node: NodeJson) -> list[str]:
     words += [f"no route leads to {p['name']} into {p['device']}: its packets are dropped" for p in lacking]
     open_to = sorted({p["address"] for p in node["peers"]} - prohibited(node))
     if open_to:
-        words.append(f"{len(open_to)} addresses are not prohibited beside their interface, first {open_to[0]}")
+        words.append(
+            f"{counted(len(open_to), 'address', 'addresses')} without a prohibition "
+            f"beside the interface, first {open_to[0]}"
+        )
     return words
 
 

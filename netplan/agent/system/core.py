@@ -36,6 +36,11 @@ class Waiting(Stop):
         self.peers = sorted(set(peers))
 
 
+def counted(number: int, noun: str, many: str = "") -> str:
+    """Return a number with its noun, as :func:`netplan.problems.counted` does."""
+    return f"{number} {noun if number == 1 else many or f'{noun}s'}"
+
+
 def finding(code: str, message: str, hint: str | None = None, severity: Severity = "error") -> Finding:
     """Return one finding as the controller's Problem wants it."""
     return {"code": code, "message": message, "hint": hint, "severity": severity}

@@ -52,7 +52,7 @@ def choose(tx: str, peers: Sequence[Later]) -> int:
     guarded = (read(state.tx_folder(tx) + "/before") or "none").startswith("confirmed")
     clear, lines = _before(tx), []
     for peer in peers:
-        if not all(_ID.match(word) for word in (peer["pair"], peer["id"], *peer["children"])):
+        if not all(_ID.fullmatch(word) for word in (peer["pair"], peer["id"], *peer["children"])):
             raise Stop(finding("IPP601", "not a pair of ours"))
         if not guarded or peer["pair"] in clear:
             address, children = ipaddress.ip_address(peer["address"]), ",".join(peer["children"])

@@ -21,7 +21,7 @@ def sysctl(tx: str, key: str, value: str) -> bool:
     if old is None or old.strip() == value or (".gc_thresh" in key and int(old) >= int(value)):
         return False
     known = read(state.tx_folder(tx) + "/sysctl") or ""
-    if path not in known:
+    if path not in (line.split(" ")[0] for line in known.splitlines()):
         write(state.tx_folder(tx) + "/sysctl", f"{known}{path} {old.strip()}\n")
     with open(path, "w", encoding="ascii") as file:
         file.write(value)

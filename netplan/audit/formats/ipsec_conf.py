@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from netplan.audit import lives
 from netplan.audit.formats.algorithms import proposal
 from netplan.audit.formats.connections import Child, add
 from netplan.audit.formats.listed import head, lines_of
@@ -48,6 +49,7 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
     conns = _conns(text)
     lines = lines_of(text)
     defaults = conns.get("%default", (0, {}))[1]
+    certainly = lives.is_strongswan(text)
     named = {word for _, own in conns.values() for word in re.split(r"[\s,]+", own.get("also", ""))}
     for name, (line, own) in conns.items():
         keys = {**defaults, **_inherited(name, conns)}
@@ -56,6 +58,7 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
         if not any(keys.get(end) for end in ("left", "right")) or (name in named and "auto" not in own):
             continue  # keys that other conns take over with also=
         _child(path, lines, line, keys, evidence)
+        evidence.faults += lives.of_conn(keys, lives.Places(path, lines, line), strongswan=certainly)
     return None
 
 

@@ -35,7 +35,7 @@ _TYPE = re.compile(r"type=\"?(geneve|vxlan|gre|stt)\"?", re.IGNORECASE)
 
 def _render(request: CniRequest) -> list[Artifact]:
     port = request.options.get("port", "br-int")
-    if not _NAME.match(port):
+    if not _NAME.fullmatch(port):
         raise ValueError("not an interface name")
     lines = [
         "#!/bin/sh",

@@ -155,4 +155,14 @@ HELP: dict[str, CodeHelp] = {
         " ssh://root@node-b`.",
         page="audit.md#trace-one-packet",
     ),
+    "IPP921": CodeHelp(
+        means="A lifetime in a strongSwan or libreswan configuration takes the tunnel down now and then: `reauth_time`"
+        " (strongSwan before 6.0 ends the old IKE_SA before it makes the new one, and with it on both ends IKE_SAs"
+        " multiply), or an SA that ends before, or so shortly after, its rekey that a lost answer makes a hole.",
+        state=READ_ONLY + " An error is exit 4; a warning fails with `--strict` only.",
+        look=(_AUDIT, "swanctl --list-conns; swanctl --list-sas  # on the host: reauthentication and rekey times"),
+        remedy="Take `reauth_time` out (`reauth=no` in ipsec.conf), give `life_time` 14 s or more above `rekey_time`,"
+        " or leave all of them at strongSwan's defaults. What ipsecplan renders has none of these.",
+        page="audit.md#codes-and-exit-codes",
+    ),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netplan.agent.protocol.reply import Status
-from netplan.problems import ExitCode, Problem
+from netplan.problems import ExitCode, Problem, counted
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.view import smallest_live_mtu
@@ -56,6 +56,12 @@ def resume(engine: Engine, agree: Callable[[Outcome, str], bool], keep: Keep) ->
     else:
         outcome.outcome = "declined"
     return engine.end(outcome)
+
+
+def _unless_answered(engine: Engine) -> str:
+    """Return in words how long the question can wait for its answer."""
+    left = engine.open_until()
+    return f"; unless this goes on, the first node rolls back by itself in {min(left.values()):.0f} s" if left else ""
 
 
 def _transaction(engine: Engine, found: Found) -> tuple[str | None, Problem | None]:
@@ -108,9 +114,10 @@ def _what_to_do(
             [Problem(code="IPP603", message=f"{names[i]}: {state_words(found[i])}") for i in found if names[i] in gone]
         )
         return said, lambda: undo_after(engine, failure, outcome)
+    until = _unless_answered(engine)
     if done:
         rest = [i for i in found if i not in done]
-        said = f"confirmed on {len(done)} of {len(found)} nodes; confirm on the others"
+        said = f"confirmed on {len(done)} of {counted(len(found), 'node')}; confirm on the others{until}"
         return said, lambda: _confirm(engine, rest, outcome)
     steps = unfinished(found, engine.participants.chosen)
     stays = _held(engine, found) if steps else ""
@@ -119,9 +126,11 @@ def _what_to_do(
         raise Failed(short)
     if not steps:
         if keep is None:
-            return "verified on every node; confirm it", lambda: finish(engine, (phases.PROBE,), outcome, None)
-        return "verified on every node; ask whether to keep it", lambda: finish(engine, (phases.PROBE,), outcome, keep)
-    return f"go on at {steps[0].phases[0]}{stays}", lambda: finish(engine, steps, outcome, keep)
+            return f"verified on every node; confirm it{until}", lambda: finish(engine, (phases.PROBE,), outcome, None)
+        return f"verified on every node; ask whether to keep it{until}", lambda: finish(
+            engine, (phases.PROBE,), outcome, keep
+        )
+    return f"go on at {steps[0].phases[0]}{stays}{until}", lambda: finish(engine, steps, outcome, keep)
 
 
 def _held(engine: Engine, found: Found) -> str:
