@@ -114,6 +114,7 @@ CODES: dict[str, str] = {
     "IPP652": "a connection variable that can't be used",
     "IPP653": "this machine lacks what ssh needs",
     "IPP654": "a loaded connection to a peer has reauth_time",
+    "IPP655": "the password of a login is missing or can't be used",
     "IPP660": "stopped by the operator",
     "IPP661": "a node can't be reached",
     "IPP662": "a node did not answer",

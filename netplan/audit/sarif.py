@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from netplan import __version__
-from netplan.audit.model import Finding
 from netplan.codes import CODES
 from netplan.explain.errors import CODE_HELP
-from netplan.problems import error_page
+from netplan.problems import Location, Problem, error_page
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_Finding = tuple[str, str, str, Location]  # code, level, text, place
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netplan.audit import Report
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 def sarif(outcome: Report) -> dict[str, Any]:
     """Return the log object: one run, a rule for each code that occurs, a result for each finding."""
-    codes = sorted({f.code for f in outcome.findings})
     skipped = [
         {
             "level": "note",
@@ -28,23 +28,29 @@ def sarif(outcome: Report) -> dict[str, Any]:
         }
         for s in outcome.skipped
     ]
-    return {
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "ipsecplan",
-                        "version": __version__,
-                        "rules": [_rule(code) for code in codes],
-                    }
-                },
-                "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": skipped}],
-                "results": [_result(finding, codes) for finding in outcome.findings],
-            }
-        ],
+    findings = [
+        (f.code, f.severity, f.message + (f". Change: {f.change}" if f.change else ""), f.location)
+        for f in outcome.findings
+    ]
+    return _log(findings, skipped)
+
+
+def of_problems(problems: Iterable[Problem]) -> dict[str, Any]:
+    """Return the log object of Problems, such as those of a plan and its inventory."""
+    return _log(
+        [(p.code, p.severity, p.message + (f" ({p.hint})" if p.hint else ""), p.location) for p in problems], []
+    )
+
+
+def _log(findings: Sequence[_Finding], notes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    codes = sorted({code for code, *_ in findings})
+    driver = {"name": "ipsecplan", "version": __version__, "rules": [_rule(code) for code in codes]}
+    run = {
+        "tool": {"driver": driver},
+        "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": [*notes]}],
+        "results": [_result(finding, codes) for finding in findings],
     }
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 def _rule(code: str) -> dict[str, Any]:
@@ -62,19 +68,18 @@ def _rule(code: str) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, codes: list[str]) -> dict[str, Any]:
-    text = finding.message + (f". Change: {finding.change}" if finding.change else "")
-    result: dict[str, Any] = {
-        "ruleId": finding.code,
-        "ruleIndex": codes.index(finding.code),
-        "level": finding.severity,
-        "message": {"text": text},
-    }
-    physical: dict[str, Any] = {"artifactLocation": {"uri": quote((finding.location.path or "").strip("<>"))}}
-    if finding.location.line:
-        region: dict[str, Any] = {"startLine": finding.location.line}
-        if finding.location.column:
-            region["startColumn"] = finding.location.column
+def _result(finding: _Finding, codes: list[str]) -> dict[str, Any]:
+    code, level, text, location = finding
+    physical: dict[str, Any] = {"artifactLocation": {"uri": quote((location.path or "").strip("<>"))}}
+    if location.line:
+        region: dict[str, Any] = {"startLine": location.line}
+        if location.column:
+            region["startColumn"] = location.column
         physical["region"] = region
-    result["locations"] = [{"physicalLocation": physical}]
-    return result
+    return {
+        "ruleId": code,
+        "ruleIndex": codes.index(code),
+        "level": level,
+        "message": {"text": text},
+        "locations": [{"physicalLocation": physical}],
+    }

@@ -50,7 +50,10 @@ OWN = ("vxlan", "geneve")
 @click.option("--family", type=click.Choice(["ipv4", "ipv6", "dual"]), default="ipv4", show_default=True)
 @click.option("--mtu", type=click.IntRange(576, 65535), default=1500, show_default=True, help="IP MTU of the links.")
 @click.option(
-    "--from-kubeconfig", "kubeconfig", type=click.Path(path_type=Path), help="Write the inventory from kubectl."
+    "--from-kubeconfig",
+    "kubeconfig",
+    type=click.Path(path_type=Path),
+    help="Write the inventory from the cluster's list of nodes.",
 )
 @click.option(
     "--from-audit", "dumps", type=click.Path(path_type=Path), help="Or from `get nodes -o json` in this folder."

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from netplan.cli import output
+from netplan.lab.logins import METHODS, ROOT, Login
 from netplan.lab.releases import PEER_RELEASE, PEERS, RELEASES, STABLE
 from netplan.problems import ExitCode, Problem, ProblemError, counted, quoted
 from netplan.refusals import refusals
@@ -101,15 +103,28 @@ def command() -> None:
     default=None,
     help=f"The last node is an unmanaged host with it (Debian {PEER_RELEASE}), not strongSwan.",
 )
+@click.option("--login", "user", metavar="USER", help="The inventory logs in as USER, who becomes root (root).")
+@click.option(
+    "--become",
+    type=click.Choice(METHODS),
+    default=None,
+    help="How USER becomes root (sudo); with sudo-password and su by a password, which is in a file of the lab.",
+)
+@click.option("--bastion", is_flag=True, help="The inventory reaches the nodes through the machine around them.")
 @click.option("--backend", type=click.Choice(["auto", "direct", "kvm", "emulated"]), default="auto", show_default=True)
 @click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
 @json_option
-def up(name: str, json_: bool, **parameters: Any) -> None:
+def up(
+    name: str, user: str | None, become: str | None, bastion: bool, peer: str | None, json_: bool, **parameters: Any
+) -> None:
     """Start a lab, or say that it runs. The first time builds an image (half a minute, as root)."""
     from netplan.lab.cluster import Lab
 
+    if become and not user:
+        raise click.UsageError("--become needs --login USER")
     with output.as_json(json_), Progress() as say:
-        lab = Lab.up(name, **{**parameters, "peer": parameters["peer"] or ""}, say=say)
+        login = Login(user or ROOT, (become or METHODS[0]) if user else "", bastion)
+        lab = Lab.up(name, **parameters, peer=peer or "", login=login, say=say)
     if json_:
         output.emit_json(_facts(lab))
         return
@@ -117,6 +132,8 @@ def up(name: str, json_: bool, **parameters: Any) -> None:
         output.emit(f"packages:  {lab.source}")
     output.emit(f"inventory: {lab.inventory}")
     output.emit(f"plan:      {lab.plan}")
+    if lab.password_file:
+        output.emit(f"password:  {lab.password_file} (--become-password-file)")
     output.emit(f"try:       ipsecplan lab exec {'' if name == 'lab' else f'--name {name} '}n1 -- ip address")
 
 
@@ -152,6 +169,8 @@ def status(name: str, json_: bool) -> None:
         output.emit(f"packages:  {facts['packages']}")
     output.emit(f"inventory: {facts['inventory']}")
     output.emit(f"plan:      {facts['plan']}")
+    if lab.state.login != Login():
+        output.emit(f"login:     {lab.state.login.words}" + (f", {lab.password_file}" if lab.password_file else ""))
     for node in facts["nodes"]:
         output.emit(f"{node['name']:<5} port {node['port']:<6} {node['underlay_address']:<15} pods {node['pod_cidr']}")
     for node in facts["nodes"]:
@@ -274,6 +293,8 @@ def _facts(lab: Any) -> dict[str, Any]:
         "directory": str(lab.directory),
         "inventory": str(lab.inventory),
         "plan": str(lab.plan),
+        "login": asdict(lab.state.login),
+        "password_file": str(lab.password_file) if lab.password_file else None,
         **lab.config.as_dict(),
         "overlay_mtu": lab.config.overlay_mtu,
         "guest_port": lab.state.ports["guest"],

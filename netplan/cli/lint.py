@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from netplan import pipeline
+from netplan.audit.sarif import of_problems
 from netplan.cli.options import JSON, PLAN
+from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.inputs.inventory import Host
 from netplan.inputs.variable_names import VARIABLES
-from netplan.problems import counted, printable, quoted
+from netplan.problems import ExitCode, ProblemError, counted, printable, quoted
 
 
 @click.command(
@@ -21,9 +24,15 @@ from netplan.problems import counted, printable, quoted
 )
 @PLAN
 @click.option("--verbose", "-v", is_flag=True, help="List what was read of each host, and from where.")
+@click.option("--sarif", "sarif_", is_flag=True, help="Print SARIF 2.1.0 for code scanning.")
 @JSON
-def command(plan: Path, verbose: bool, json_: bool) -> None:
+def command(plan: Path, verbose: bool, sarif_: bool, json_: bool) -> None:
     """Check PLAN (default: plan.yaml) and its inventory; exit 3 when something is wrong."""
+    if sarif_:
+        if json_ or verbose:
+            raise click.UsageError("--sarif is an output of its own")
+        leave(_as_sarif(plan))
+        return
     with as_json(json_):
         made = pipeline.make(plan)
         read = [what_was_read(host) for host in made.inventory.hosts] if verbose else []
@@ -38,6 +47,16 @@ def command(plan: Path, verbose: bool, json_: bool) -> None:
         report(made.warnings)
         warned = f", {counted(len(made.warnings), 'warning')}" if made.warnings else ""
         emit(f"{plan}: ok, {counted(len(made.plan.nodes), 'node')}, pod MTU {made.plan.pod_mtu}{warned}")
+
+
+def _as_sarif(plan: Path) -> ExitCode:
+    code = ExitCode.OK
+    try:
+        problems = pipeline.make(plan).warnings
+    except ProblemError as error:
+        problems, code = error.problems, error.exit_code
+    emit(json.dumps(of_problems(problems), indent=2))
+    return code
 
 
 def what_was_read(host: Host) -> dict[str, Any]:

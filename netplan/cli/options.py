@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from netplan.cli import complete
+from netplan.cli.passwords import PASSWORDS
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -21,7 +22,16 @@ JSON = click.option("--json", "json_", is_flag=True, help="Print one JSON object
 
 
 BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), default="bundle", shell_complete=complete.bundles)
-INVENTORY = click.option(
+
+
+def INVENTORY(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb that reaches nodes ``inventory``, and the options that `opened` takes passwords of logins from."""
+    for option in (*reversed(PASSWORDS), _OTHER_INVENTORY):
+        command = option(command)
+    return command
+
+
+_OTHER_INVENTORY = click.option(
     "--inventory", type=click.Path(path_type=Path), help="Inventory to use instead of the recorded one."
 )
 STATE_DIR = click.option(

@@ -14,12 +14,13 @@ from typing import Any
 import click
 
 from netplan.bundle import reader
-from netplan.cli import defect
+from netplan.cli import defect, passwords
 from netplan.cli.habits import HABITS
 from netplan.cli.output import note, report
 from netplan.cli.progress import Lines, Live
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.host_keys import unchecked
+from netplan.rollout.nodes.login_passwords import login_passwords
 from netplan.rollout.nodes.targets import read_inventory, targets
 from netplan.rollout.outcome import Options
 from netplan.rollout.record.events import (
@@ -39,16 +40,18 @@ def opened(
     With ``reading`` no lock is taken and no state directory is needed. Raises ProblemError.
     """
     read = reader.read(bundle)
-    hosts = read_inventory(read, inventory)
+    given = passwords.given()
+    hosts = read_inventory(read, inventory, given.vault)
     chosen = targets(read, hosts)
     report(unchecked(chosen, hosts))
+    logins = login_passwords(chosen, hosts, given)
     observer: Any = silent if quiet or HABITS.quiet else (Live() if sys.stderr.isatty() else Lines())
     cancelled = threading.Event()
     context = click.get_current_context(silent=True)
     verb = str(context.info_name) if context else ""
     with (
         ClusterState(state_root(state_dir), read.cluster, verb, reading=reading) as state,
-        AnsibleTransport() as transport,
+        AnsibleTransport(logins) as transport,
         _interrupts(cancelled, quiet=quiet),
     ):
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,13 +28,17 @@ TIMEOUT_S = 600  # of wall time: a program that asks a cloud for its hosts is sl
 # run it; below a folder that is named, nothing is run.
 READERS_OF_FOLDERS = "ansible.builtin.yaml,ansible.builtin.ini,ansible.builtin.toml"
 READERS = f"ansible.builtin.script,{READERS_OF_FOLDERS}"
+UNSAFE = "__ansible_unsafe"  # key of the mapping in which ansible-inventory prints such a value
 _GOT = re.compile(r"\bgot: (?P<word>[^\s'\"]+)$")
 
 
-def members(path: Path, pattern: str, name: str, *, programs: bool = True) -> Members:
-    """Ask Ansible for the hosts that a pattern selects; without ``programs`` no plugin is on that runs any."""
+def members(path: Path, pattern: str, name: str, *, programs: bool = True, vault: bytes | None = None) -> Members:
+    """Ask Ansible for the hosts that a pattern selects; without ``programs`` no plugin is on that runs any.
+
+    ``vault``: the password of files that are in a vault.
+    """
     refuse_programs(path, name)
-    answer = run(path, pattern, name, {} if programs else {"ANSIBLE_INVENTORY_ENABLED": READERS_OF_FOLDERS})
+    answer = run(path, pattern, name, {} if programs else {"ANSIBLE_INVENTORY_ENABLED": READERS_OF_FOLDERS}, vault)
     variables = answer.get("_meta", {}).get("hostvars", {})
     groups = _membership(answer)
     if not groups:
@@ -43,26 +48,59 @@ def members(path: Path, pattern: str, name: str, *, programs: bool = True) -> Me
     return {host: (variables.get(host, {}), frozenset(around)) for host, around in groups.items()}
 
 
-def run(path: Path, pattern: str, name: str, more: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+def run(
+    path: Path,
+    pattern: str,
+    name: str,
+    more: Mapping[str, str] = MappingProxyType({}),
+    vault: bytes | None = None,
+) -> dict[str, Any]:
+    """Return what ``ansible-inventory --list`` prints. Raises ProblemError (IPP302)."""
     program = Path(sys.executable).with_name("ansible-inventory")
     with private_folder("ipsecplan-inventory-") as folder:
         config = folder / "ansible.cfg"  # none of the working directory's: it may name plugins, which are programs
         config.write_text("[defaults]\n", encoding="utf-8")
         own = {**more, "ANSIBLE_LOCAL_TEMP": str(folder), **utf8_locale()}
-        done = _ask(
-            program, path, pattern, name, {"ANSIBLE_CONFIG": os.environ.get("ANSIBLE_CONFIG", str(config)), **own}
-        )
+        own["ANSIBLE_CONFIG"] = os.environ.get("ANSIBLE_CONFIG", str(config))
+        with _readable(vault) as pipe:
+            done = _ask(program, path, pattern, name, own, pipe)
     if done.returncode != 0:
         raise ProblemError(_unparsed(done.stderr, path, name))
     try:
-        loaded: dict[str, Any] = json.loads(done.stdout)
+        loaded: dict[str, Any] = json.loads(done.stdout, object_hook=_plain)
     except ValueError:
         said = of_inventory(done.stderr or done.stdout).text
         fail("IPP302", f"ansible-inventory printed no JSON: {said}", location=Location(name))
     return loaded
 
 
-def _ask(program: Path, path: Path, pattern: str, name: str, extra: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _plain(value: dict[str, Any]) -> Any:
+    """Return the text of a value that a plugin made, which Ansible marks so that it is never taken for a template.
+
+    Nor does anything here evaluate one: see netplan/inputs/template_values.py.
+    """
+    text = value.get(UNSAFE)
+    return text if len(value) == 1 and isinstance(text, str) else value
+
+
+@contextlib.contextmanager
+def _readable(secret: bytes | None) -> Iterator[int | None]:
+    """Give a pipe that a secret can be read from once, as a number of a file; None for None."""
+    if secret is None:
+        yield None
+        return
+    reads, writes = os.pipe()
+    try:
+        os.write(writes, secret + b"\n")  # fits into what a pipe holds
+        os.close(writes)
+        yield reads
+    finally:
+        os.close(reads)
+
+
+def _ask(
+    program: Path, path: Path, pattern: str, name: str, extra: dict[str, str], vault: int | None
+) -> subprocess.CompletedProcess[str]:
     env = {
         "ANSIBLE_INVENTORY_ENABLED": READERS_OF_FOLDERS if path.is_dir() else READERS,
         # who wants plugins to run says so there; what goes into a log, or between the lines of JSON, is not wanted
@@ -76,6 +114,7 @@ def _ask(program: Path, path: Path, pattern: str, name: str, extra: dict[str, st
         **extra,
     }
     argv = [str(program), "-i", str(path.resolve()), "--list", "--limit", pattern]
+    argv += [] if vault is None else ["--vault-password-file", f"/dev/fd/{vault}"]
     try:
         return subprocess.run(
             argv,
@@ -87,6 +126,7 @@ def _ask(program: Path, path: Path, pattern: str, name: str, extra: dict[str, st
             env=env,
             check=False,
             cwd=None if here() else "/",
+            pass_fds=() if vault is None else (vault,),
         )
     except FileNotFoundError:
         fail("IPP302", f"{program} is missing", hint="install ipsecplan with its dependencies")
@@ -106,7 +146,10 @@ def _unparsed(stderr: str, path: Path, name: str) -> Problem:
     hint = f"all of Ansible's words: ansible-inventory -i {shlex.quote(name)} --list"
     if "lugin configuration" in stderr:
         reason = "it configures an inventory plugin, which would evaluate templates on this machine"
-        hint = "write down what it says: ansible-inventory -i FILE --list --yaml > inventory.yml"
+        hint = "to let it: ANSIBLE_INVENTORY_ENABLED=auto; or write down what `ansible-inventory -i FILE --list` says"
+    if "no vault secrets" in stderr:
+        reason = "a file of it is in a vault, and there is no password for it"
+        hint = "ANSIBLE_VAULT_PASSWORD_FILE names a file that has it; nodes are also reached with --ask-vault-pass"
     file = Path(said.path) if said.path else path
     if file.is_file() and not program:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()

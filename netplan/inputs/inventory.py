@@ -140,10 +140,11 @@ def read(
     *,
     programs: bool = True,
     host_vars: Mapping[str, str] | None = None,
+    vault: bytes | None = None,
 ) -> Inventory:
     """Read an inventory file or directory. Raises ProblemError when Ansible can't parse it or the pattern is empty.
 
-    ``host_vars``: our variable -> theirs, as a plan has it.
+    ``host_vars``: our variable -> theirs, as a plan has it. ``vault``: the password of files that are in a vault.
 
     Without ``programs``, one that is a program or has one in it is refused, and no plugin that runs any is on.
     """
@@ -162,7 +163,9 @@ def read(
         fail("IPP303", f"not a host pattern: {quoted(pattern)}", location=Location(name))
     if not programs:
         refuse_any_program(path, name)
-    members = static_inventory.read(path, pattern) or ansible_inventory.members(path, pattern, name, programs=programs)
+    members = static_inventory.read(path, pattern) or ansible_inventory.members(
+        path, pattern, name, programs=programs, vault=vault
+    )
     seen = _seen(path, name)
     others = {host: own for host, (own, _) in members.items()}
     hosts = (

@@ -1,4 +1,4 @@
-"""Hosts of a cluster from Kubernetes' own words: names, addresses and pod subnets of ``kubectl get nodes -o json``."""
+"""Hosts of a cluster from Kubernetes' own words: names, addresses and pod subnets, as its list of nodes has them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from netplan.files import parse_json, read_regular
+from netplan.inputs import kubernetes_api
 from netplan.problems import Location, Problem, ProblemError, fail, quoted
 
 TIMEOUT_S = 30
@@ -19,13 +20,20 @@ _DNS = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 
 
 def from_kubeconfig(path: Path) -> dict[str, dict[str, str]]:
-    """Ask the cluster of a kubeconfig for its nodes; returns what :func:`hosts` does. Raises ProblemError (IPP301)."""
+    """Ask the cluster of a kubeconfig for its nodes; returns what :func:`hosts` does. Raises ProblemError (IPP301).
+
+    Its API server is asked directly; kubectl only where the kubeconfig names a program or a proxy.
+    """
     if not path.is_file():
         fail("IPP301", "no such kubeconfig", location=Location(str(path)))
+    at = kubernetes_api.access(path)
+    if at is not None:
+        return hosts(kubernetes_api.nodes(at, str(path)), str(path))
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         hint = "`kubectl get nodes -o json > nodes/nodes.json` where there is one, then --from-audit nodes"
-        fail("IPP301", "no kubectl on this machine", hint=hint)
+        said = "it names a program, a password or a proxy, which is kubectl's to use, and there is no kubectl here"
+        fail("IPP301", said, location=Location(str(path)), hint=hint)
     try:
         done = subprocess.run(
             [kubectl, f"--kubeconfig={path}", f"--request-timeout={TIMEOUT_S}s", "get", "nodes", "-o", "json"],

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from netplan.problems import fail
+from netplan.problems import counted, fail
 
 LEAST = 12  # characters
 LIMIT = 4096  # bytes that are read
@@ -15,8 +15,11 @@ LIMIT = 4096  # bytes that are read
 _typed: dict[str, bytes] = {}  # of this process, by variable: nobody is asked twice
 
 
-def read_passphrase(path: Path) -> bytes:
-    """Return the passphrase in a file that is ours and that only we can read. Raises ProblemError."""
+def read_passphrase(path: Path, least: int = LEAST) -> bytes:
+    """Return the passphrase in a file that is ours and that only we can read. Raises ProblemError.
+
+    ``least``: characters that it must have; others' passwords may be shorter than ours.
+    """
     try:
         about = path.stat()
         if about.st_uid not in (os.geteuid(), 0):
@@ -27,8 +30,8 @@ def read_passphrase(path: Path) -> bytes:
             found = file.read(LIMIT).strip()
     except OSError as error:
         fail("IPP607", f"{path} can't be read: {error.strerror}")
-    if len(found) < LEAST:
-        fail("IPP607", f"the passphrase in {path} has less than {LEAST} characters")
+    if len(found) < least:
+        fail("IPP607", f"the passphrase in {path} has less than {counted(least, 'character')}")
     return found
 
 

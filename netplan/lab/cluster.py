@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from netplan.lab import guest_config, snapshots
+from netplan.lab import guest_config, logins, snapshots
 from netplan.lab.backend import Backend, choose, machine
 from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
 from netplan.lab.image import Image, built, ensure_images
 from netplan.lab.lab_control import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say
+from netplan.lab.logins import Login
 from netplan.lab.namespaces_backend import DirectMachine
 from netplan.lab.packages import require_programs
 from netplan.lab.paths import cache_home, labs_home, locked, private_dir, remove_tree
 from netplan.lab.process import Progress
 from netplan.lab.qemu import Machine
 from netplan.lab.releases import STABLE
-from netplan.lab.ssh import KEY_FILE, Ssh, names_with_guest
+from netplan.lab.ssh import KEY_FILE, Ssh, free_ports, names_with_guest
 from netplan.lab.state import State, write_product_files
 from netplan.problems import DefectError, ExitCode, ProblemError, counted, fail, quoted
 
 # seconds in which the console has said nothing new; a whole boot takes 1, 3, 20 when the machine has nothing else to do
 _BOOT_LIMIT = {"direct": 120.0, "kvm": 180.0, "emulated": 600.0}
+ROOT = Login()
 # Using these once before saving puts them into the saved memory, so that a restored cluster's first play is fast.
 _WARM = (
     "import json, zipfile, tempfile, subprocess, shlex, hashlib, ipaddress, socket, selectors, base64, ssl, "
@@ -58,13 +59,15 @@ class Lab(Handle):
         peer: str = "",
         backend: str = "auto",
         fresh: bool = False,
+        login: Login = ROOT,
         say: Say | None = None,
     ) -> Lab:
         """Start a lab and return it when every node answers; ``mtu`` is the underlay's, in bytes.
 
-        ``release``, ``mix``, ``kernel`` and ``peer`` are those of :class:`~netplan.lab.config.LabConfig`.
-        A lab of that name that already runs with these parameters is returned as it is. What a crash left behind is
-        cleared away. ``fresh`` boots the cluster even if a saved one could be restored.
+        ``login``: how the inventory reaches its nodes; :meth:`exec` is root whatever it is. ``release``, ``mix``,
+        ``kernel`` and ``peer`` are those of :class:`~netplan.lab.config.LabConfig`.
+        A lab of that name that already runs with these parameters is returned as it is, with another login after it was
+        made. What a crash left behind is cleared away. ``fresh`` boots even if a saved one could be restored.
         """
         tell = say or _silent
         size = {"nodes": nodes, "family": family, "mtu": mtu, "overlay": overlay}
@@ -73,7 +76,7 @@ class Lab(Handle):
         require_programs(build=False)
         private_dir(labs_home())
         with locked(folder):
-            running = cls._running(name, config, tell)
+            running = cls._running(name, config, login, tell)
             if running is not None:
                 tell("already running")
                 return running
@@ -81,23 +84,24 @@ class Lab(Handle):
                 image = ensure_images({*config.releases.values()}, config.kernel, tell)
                 chosen = choose(backend, image, tell)
                 tell(f"backend: {chosen.name} ({chosen.reason})")
-                return cls._start(name, config, image, chosen, fresh, tell)
+                return cls._start(name, config, image, chosen, fresh, tell).log_in(login)
             except BaseException:
                 clear(folder)
                 remove_tree(folder)
                 raise
 
     @classmethod
-    def _running(cls, name: str, config: LabConfig, say: Say) -> Lab | None:
+    def _running(cls, name: str, config: LabConfig, login: Login, say: Say) -> Lab | None:
         """Return the lab if it runs as wanted; clear away anything else that is dead."""
         folder = labs_home() / name
         state = _alive(folder)
         if state is not None:
             if state.config != config:
-                message = f"the lab {quoted(name)} runs with other parameters: {_words(state.config)}"
+                message = f"the lab {quoted(name)} runs with other parameters: {state.config.words}"
                 hint = f"`ipsecplan lab down --name {name}` first, or choose another --name"
                 fail("IPP807", message, hint=hint, exit_code=ExitCode.FAILURE)
-            return cls(name, state, say)
+            lab = cls(name, state, say)
+            return lab if state.login == login else lab.log_in(login)
         if any(folder.iterdir()):
             say("clearing what an earlier run left behind")
             clear(folder)
@@ -240,7 +244,9 @@ class Lab(Handle):
         chosen = Backend("kvm" if found.backend == "kvm" else "emulated", self.state.reason)
         state = _new_state(found.config, image, chosen)
         ports = {name: self.state.ports.get(name, port) for name, port in state.ports.items()}
-        self.state = replace(state, ports=ports)  # the same ports where possible: what was written down stays true
+        self.state = replace(
+            state, ports=ports, login=self.state.login
+        )  # the same ports where possible: what was written down stays true
         self._machine = machine(chosen.name, self.directory)
         self._load(found, image)
         self._finish("restored")
@@ -313,7 +319,16 @@ class Lab(Handle):
                     self._say(f"node {name} is ready")
             time.sleep(0.1)
 
+    def log_in(self, login: Login) -> Lab:
+        """Make the login on the nodes, and write the inventory that uses it."""
+        if login != self.state.login:
+            self.state = replace(self.state, login=login)
+            self._say(f"login: {login.words}")
+            self._finish(self.state.origin)
+        return self
+
     def _finish(self, origin: str) -> None:
+        logins.make(self.state.login, self.ssh, self.nodes, self.state.host_keys)
         self.state = self.state.ready(origin)
         write_product_files(self.directory, self.state)
         self.state.write(self.directory)
@@ -357,15 +372,6 @@ def default_file(name: str) -> Path:
     return cache_home() / "named" / f"{check_name(name)}.lab"
 
 
-def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Return a free port of 127.0.0.1 for each name, each port once: all are bound until the last is found."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in names]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}
-
-
 def _new_state(config: LabConfig, image: Image, chosen: Backend) -> State:
     return State(
         config=config,
@@ -384,15 +390,6 @@ def _alive(folder: Path) -> State | None:
     state = State.read(folder)
     up = state is not None and state.phase == "ready" and machine(state.backend, folder).alive()
     return state if up else None
-
-
-def _words(config: LabConfig) -> str:
-    systems = ", ".join(f"{name} {release}" for name, release in config.mix)
-    systems = (
-        config.release + (f" ({systems})" if systems else "") + (f", kernel {config.kernel}" if config.kernel else "")
-    )
-    systems += f", {config.peer_name} with {config.peer}" if config.peer else ""
-    return f"{counted(config.nodes, 'node')}, {config.overlay} over {config.family}, MTU {config.mtu}, Debian {systems}"
 
 
 def _silent(text: str) -> None:

@@ -151,6 +151,16 @@ class LabConfig:
         """Memory of the virtual machine in MiB (3 nodes use about 170; files they write live in it too)."""
         return 1024 + 96 * max(0, self.nodes - 6)
 
+    @property
+    def words(self) -> str:
+        """What the lab is made of, in a line."""
+        systems = ", ".join(f"{name} {release}" for name, release in self.mix)
+        systems = (
+            self.release + (f" ({systems})" if systems else "") + (f", kernel {self.kernel}" if self.kernel else "")
+        )
+        systems += f", {self.peer_name} with {self.peer}" if self.peer else ""
+        return f"{counted(self.nodes, 'node')}, {self.overlay} over {self.family}, MTU {self.mtu}, Debian {systems}"
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"mix": dict(self.mix)}
 

@@ -11,6 +11,7 @@ from typing import IO
 from netplan.lab.backend import machine
 from netplan.lab.config import GUEST, NODE, LabConfig, LabNode, check_name
 from netplan.lab.image import Image
+from netplan.lab.logins import PASSWORD_FILE
 from netplan.lab.paths import cache_home, labs_home
 from netplan.lab.ssh import Ssh
 from netplan.lab.state import State
@@ -61,6 +62,12 @@ class Handle:
     @property
     def plan(self) -> Path:
         return self.directory / "plan.yaml"
+
+    @property
+    def password_file(self) -> Path | None:
+        """The file with the password by which the nodes' login becomes root; None where it needs none."""
+        path = self.directory / PASSWORD_FILE
+        return path if path.exists() else None
 
     @property
     def source(self) -> str:

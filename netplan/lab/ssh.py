@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -136,14 +138,23 @@ class Ssh:
 
     def close(self, node: str = "*") -> None:
         """End the kept connections (to one node), so that no saved machine remembers them."""
-        for socket in self.folder.glob(f"ctl-{node}"):
-            name = socket.name.removeprefix("ctl-")
+        for kept in self.folder.glob(f"ctl-{node}"):
+            name = kept.name.removeprefix("ctl-")
             argv = ["ssh", "-F", CONFIG, "-o", f"ControlPath=ctl-{name}", "-O", "exit", name]
             with contextlib.suppress(subprocess.TimeoutExpired):
                 subprocess.run(argv, cwd=self.folder, capture_output=True, timeout=10, check=False)
-            socket.unlink(missing_ok=True)
+            kept.unlink(missing_ok=True)
 
 
 def names_with_guest(names: Iterable[str]) -> list[str]:
     """Return the guest's name and the nodes' names, the order ports are given in."""
     return [GUEST, *names]
+
+
+def free_ports(names: Sequence[str]) -> dict[str, int]:
+    """Return a free port of 127.0.0.1 for each name, each port once: all are bound until the last is found."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) for _ in names]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return {name: each.getsockname()[1] for name, each in zip(names, sockets, strict=True)}

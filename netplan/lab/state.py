@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from netplan.lab.config import DEVICE, PLAN_NAME, VNI, LabConfig
+from netplan.lab.logins import Login
 from netplan.lab.paths import labs_home, write
-from netplan.lab.ssh import KEY_FILE, KNOWN_HOSTS
+from netplan.lab.ssh import KNOWN_HOSTS
 
 STATE_FILE = "state.json"
 _SCHEMA = 2
@@ -35,6 +35,7 @@ class State:
     clean: str = ""
     ports: dict[str, int]
     host_keys: dict[str, str]
+    login: Login = field(default_factory=Login)
     phase: Literal["starting", "ready"] = "starting"
     origin: str = "booted"
 
@@ -51,7 +52,8 @@ class State:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             data = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
             if data.pop("schema") == _SCHEMA:
-                return cls(**{**data, "config": LabConfig.from_dict(data["config"])})
+                login = Login(**data.get("login", {}))
+                return cls(**{**data, "config": LabConfig.from_dict(data["config"]), "login": login})
         return None
 
 
@@ -75,7 +77,7 @@ def write_product_files(folder: Path, state: State) -> None:
     )
     hosts = {
         node.name: {
-            "ansible_port": state.ports[node.name],
+            **state.login.address(node, state.ports[node.name]),
             "underlay_address": node.underlay_address,
             "pod_cidr": node.pod_cidr,
             **({"ipsecplan_managed": False} if node.name == state.config.peer_name else {}),
@@ -83,11 +85,8 @@ def write_product_files(folder: Path, state: State) -> None:
         for node in state.config.members
     }
     common = {
-        "ansible_host": "127.0.0.1",
-        "ansible_user": "root",
-        "ansible_ssh_private_key_file": str(folder / KEY_FILE),
+        **state.login.variables(folder, options),
         "ansible_python_interpreter": "/usr/bin/python3",
-        "ansible_ssh_common_args": " ".join(f"-o {shlex.quote(option)}" for option in options),
         "underlay_interface": "eth0",
         "underlay_mtu": state.config.mtu,
     }

@@ -114,7 +114,7 @@ def test_a_template_in_a_field_we_do_not_use_is_nobody_s_business(tmp_path: Path
     ("name", "value"),
     [
         ("ansible_password", "x"),
-        ("ansible_become_password", "x"),
+        ("ansible_ssh_pass", "x"),
         ("ansible_host", "-oProxyCommand=x"),
         ("ansible_user", ["x"]),
     ],

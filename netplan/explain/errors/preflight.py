@@ -1,4 +1,4 @@
-"""Answers to the codes of preflight and of joining a bundle with its nodes (IPP630 to IPP653)."""
+"""Answers to the codes of preflight and of joining a bundle with its nodes (IPP630 to IPP655)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ HELP: dict[str, CodeHelp] = {
         means="The login on the node is not root, and Ansible does not become root.",
         state=BEFORE,
         look=("ssh USER@NODE id -u  # from the control machine: 0 is root", "ssh USER@NODE sudo -n true"),
-        remedy="Set ansible_user=root, or ansible_become=true with sudo that asks for no password, in the inventory.",
+        remedy="Set ansible_user=root, or ansible_become=true (sudo, su or doas), in the inventory; -K asks for a"
+        " password.",
         page="rollout.md#preflight",
     ),
     "IPP631": CodeHelp(
@@ -227,12 +228,14 @@ HELP: dict[str, CodeHelp] = {
         page="decisions/0121-what-makes-a-bundle-old.md",
     ),
     "IPP652": CodeHelp(
-        means="A connection variable can't be used: a password in the inventory, a value that begins with '-', a"
-        " Python interpreter that is no path, or host-key checks that are off (an error with pre-shared keys).",
+        means="A connection variable can't be used: a password that everyone can read in the inventory, a value that"
+        " begins with '-', a Python interpreter that is no path, or host-key checks that are off (an error with"
+        " pre-shared keys).",
         state=BEFORE + " As a warning (host keys are not checked): the command went on.",
         look=("ansible-inventory -i hosts.yml --host n1  # on the control machine",),
-        remedy="Use an SSH key or agent and root, or sudo without a password. Remove StrictHostKeyChecking=no, and let"
-        " ssh know the hosts: `ssh-keyscan -H NODE >> ~/.ssh/known_hosts`, after you compared the fingerprints.",
+        remedy="Log in with an SSH key, an agent or a certificate; give sudo's or su's password with -K, or in a vault."
+        " Remove StrictHostKeyChecking=no, and let ssh know the hosts: `ssh-keyscan -H NODE >> ~/.ssh/known_hosts`,"
+        " after you compared the fingerprints.",
         page="rollout.md#where-things-are",
     ),
     "IPP653": CodeHelp(
@@ -255,5 +258,15 @@ HELP: dict[str, CodeHelp] = {
         remedy="Take it away and `swanctl --load-all --noprompt`; `rekey_time`, which our files have, renews the keys."
         " New credentials are `ipsecplan rotate certificates bundle`.",
         page="strongswan.md#lives-rekeys-and-dpd",
+    ),
+    "IPP655": CodeHelp(
+        means="The password with which a login becomes root is missing or can't be used: it is in a vault whose"
+        " password was not given or is another one, it is empty, there is no terminal to ask at, or doas would need"
+        " it.",
+        state=BEFORE,
+        look=("ansible-inventory -i hosts.yml --host n1  # on the control machine",),
+        remedy="Give sudo's or su's password with --ask-become-pass (-K) or --become-password-file, the vault's with"
+        " --ask-vault-pass or --vault-password-file; let doas in without a password (`permit nopass`).",
+        page="how-to/logins.md",
     ),
 }

@@ -16,8 +16,8 @@ from netplan.inputs import inventory as inventory_module
 from netplan.inputs.inventory import Host, Inventory
 from netplan.problems import Location, Problem, ProblemError, present, printable, quoted
 
-# What we take from an inventory to reach a node. Everything else in it is none of a rollout's business; passwords
-# above all: they would have to lie in a file or in an argument.
+# What we take from an inventory to reach a node. Everything else in it is none of a rollout's business. Passwords with
+# which a login becomes root are none of these, which go into a file: netplan/rollout/nodes/login_passwords.py.
 CONNECTION = (
     "ansible_host",
     "ansible_port",
@@ -40,7 +40,11 @@ CONTROL_PLANE = frozenset({"control_plane", "kube_control_plane", "kube-master",
 _DISCOVERY = frozenset({"auto", "auto_silent", "auto_legacy", "auto_legacy_silent"})
 _INTERPRETER = re.compile(r"(/usr/bin/env )?(?!/usr/bin/env$)[A-Za-z0-9/._+-]+")
 TEMPLATE = re.compile(r"\{\{|\{%|\{#")
-_PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_become_password", "ansible_become_pass")
+_PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")  # of ssh itself
+DOAS = "ipsecplan_doas"  # our own plugin: a step loads no collection, and ansible-core has none
+_METHODS = {"doas": DOAS, "community.general.doas": DOAS} | {
+    f"ansible.builtin.{method}": method for method in ("sudo", "su")
+}
 
 
 @dataclass(frozen=True)
@@ -111,15 +115,17 @@ def targets(bundle: Bundle, inventory: Inventory) -> tuple[Target, ...]:
     return tuple(found)
 
 
-def read_inventory(bundle: Bundle, override: Path | None) -> Inventory:
+def read_inventory(bundle: Bundle, override: Path | None, vault: bytes | None = None) -> Inventory:
     """Read the inventory that the bundle was made from, or another one; refuse one that changed since.
 
     The one that the bundle names is not run: who wrote the bundle says what it is, and a program is nobody's to name.
+    ``vault``: the password of the vault that files of it are in.
     """
     recorded = bundle.manifest["inventory"]
     path = override or Path(recorded["path"])
     theirs = recorded.get("host_vars", {})
-    inventory = inventory_module.read(path, recorded["pattern"], programs=override is not None, host_vars=theirs)
+    run = override is not None
+    inventory = inventory_module.read(path, recorded["pattern"], programs=run, host_vars=theirs, vault=vault)
     if override is None and inventory.digest != recorded["digest"]:
         raise ProblemError(
             Problem(
@@ -178,13 +184,13 @@ def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], lis
             said = f"{name} of {quoted(host.name)} is no program: {quoted(value)}"
             problems.append(inventory.problem("IPP652", said, host.name, name, hint))
         else:
-            found[name] = value
+            found[name] = _METHODS.get(str(value), value) if name == "ansible_become_method" else value
     found.setdefault("ansible_host", host.name)
     if host.name.startswith("-"):
         problems.append(inventory.problem("IPP652", f"the host name {quoted(host.name)} begins with '-'", host.name))
     for name in _PASSWORDS:
         if name in host.variables:
-            hint = "use an SSH key or agent, and root or sudo without a password"
+            hint = "log in with an SSH key, an agent or a certificate"
             problems.append(
                 inventory.problem("IPP652", f"{name} is not taken from an inventory", host.name, name, hint)
             )

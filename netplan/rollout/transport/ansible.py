@@ -2,8 +2,8 @@
 
 Requests and answers travel as files in a private directory (0700, ours, removed at the end); Ansible gets our own
 inventory, whose hosts are node ids and whose values are marked unsafe, so no template of a user is ever evaluated.
-Nothing secret is in it, nor in the variables, the environment or the events of a run; pre-shared keys travel through
-a socket (:mod:`netplan.rollout.transport.secret_socket`) and on SSH's standard input.
+Nothing secret is in it, nor in the variables, the environment or the events of a run; pre-shared keys and passwords of
+logins travel through a socket (:mod:`netplan.rollout.transport.secret_socket`) and on SSH's standard input.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from netplan.agent.protocol.request import Request
@@ -34,6 +35,8 @@ from netplan.rollout.transport.secret_socket import LINK, Handover, own_environm
 
 PREFIX = "ipsecplan-run-"
 STALE_S = 6 * 3600
+PLUGINS = Path(__file__).with_name("plugins")
+FETCHED = "{{ lookup('ipsecplan_login_password', ipsecplan_exchange) }}"
 # A Unix socket's path has at most 107 bytes; ssh appends the 40 of %C and, while it connects, 17 more
 CONTROL_ROOM = 107 - 40 - 17 - 2
 SHORT = "/tmp"  # noqa: S108  a folder of our own is made in it, 0700
@@ -64,9 +67,10 @@ def playbooks() -> Path:
     return installed if installed.is_dir() else package.parent / "playbooks"
 
 
-def inventory_text(targets: Mapping[str, Target]) -> str:
+def inventory_text(targets: Mapping[str, Target], asks: Collection[str] = ()) -> str:
     """Return the inventory of a step as YAML; every string is marked unsafe, which Ansible never templates.
 
+    ``asks``: ids of nodes whose login needs a password to become root; a template of ours fetches it, the same for all.
     Raises DefectError for a host name that is no id of a node: it alone stands there as it is.
     """
     lines = ["all:", "  hosts:"]
@@ -77,14 +81,18 @@ def inventory_text(targets: Mapping[str, Target]) -> str:
         for name, value in sorted(target.connection.items()):
             text = json.dumps(value)
             lines.append(f"      {name}: {'!unsafe ' if isinstance(value, str) else ''}{text}")
+        if node_id in asks:
+            lines.append(f"      ansible_become_password: {json.dumps(FETCHED)}")
     return "\n".join(lines) + "\n"
 
 
 class AnsibleTransport:
     """Runs the play ``step.yml`` by ansible-runner; used as a context manager, which owns the private directory."""
 
-    def __init__(self) -> None:
+    def __init__(self, passwords: Mapping[str, bytes] = MappingProxyType({})) -> None:
+        """``passwords``: node id -> password with which its login becomes root."""
         self.limits = Limits()
+        self._passwords = dict(passwords)
         self.folder: Path | None = None
         self._control: Path | None = None
         self._parts: Parts | None = None
@@ -164,20 +172,24 @@ class AnsibleTransport:
             _put(run / "in" / f"{node_id}.parts", json.dumps(sent[node_id]).encode())
             if payload:
                 _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
-        _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}).encode())
+        passwords = {i: password for i, password in self._passwords.items() if i in requests}
+        _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}, passwords).encode())
 
         def look(event: dict[str, Any]) -> bool:
             host = event.get("event_data", {}).get("host")
             if event.get("event") in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable") and host in requests:
                 seen[host] = _answer(run / "out" / host, requests[host])
+                if seen[host] == Answer():  # Ansible gave up before anything of ours ran there
+                    seen[host] = Answer(broken=_no_root(targets[host].connection, host in passwords))
                 if seen[host].results:
                     parts_of.answered(host, sent[host], again=(run / "out" / f"{host}.again").exists())
                 arrived(host, seen[host])
             return True
 
         with contextlib.ExitStack() as stack:
-            if secret:
-                hand = stack.enter_context(Handover(present(self._control, "the directory of sockets"), secret))
+            if secret or passwords:
+                folder = present(self._control, "the directory of sockets")
+                hand = stack.enter_context(Handover(folder, secret, passwords))
                 (run / LINK).symlink_to(hand.path)
             stack.enter_context(own_environment())
             # No secret is here: what is private is a file in ``run``, looked up by path, or comes through the socket
@@ -226,6 +238,8 @@ class AnsibleTransport:
             "ANSIBLE_LOCAL_TEMP": str(self._private() / "tmp"),
             "ANSIBLE_INVENTORY_ENABLED": "yaml",
             "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+            "ANSIBLE_LOOKUP_PLUGINS": str(PLUGINS),
+            "ANSIBLE_BECOME_PLUGINS": str(PLUGINS),
             **self._locale,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         }
@@ -263,6 +277,19 @@ def _answer(path: Path, request: Request) -> Answer:
     except OSError:
         return Answer()
     return parse(text, request)
+
+
+def _no_root(connection: Mapping[str, Any], password: bool) -> str:
+    """Return why Ansible gave up at a node that it reached: it could not become root, as far as can be told.
+
+    Ansible's own words are not shown with the play's `no_log`.
+    """
+    if not connection.get("ansible_become"):
+        return "Ansible gave up before anything was run there"
+    method = str(connection.get("ansible_become_method", "sudo")).removeprefix("ipsecplan_")
+    if password:
+        return f"{method} did not take the password, or does not let this user become root"
+    return f"{method} wants a password, or does not let this user become root"
 
 
 def _tail(run: Path) -> str:

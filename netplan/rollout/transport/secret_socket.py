@@ -1,7 +1,7 @@
 """How a step keeps secrets to itself: they go to Ansible through a socket, and the caller's environment stays out.
 
-A request with pre-shared keys is on no disk, not even for a moment: the action plugin asks for it. When this process is
-killed the socket is dead, and with it the request.
+A request with pre-shared keys is on no disk, not even for a moment: the action plugin asks for it. So does a look-up
+for the password with which a login becomes root. When this process is killed the socket is dead, and with it both.
 """
 
 from __future__ import annotations
@@ -12,18 +12,26 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 NAME = "hand"
 LINK = "handover"  # in a step's directory: leads to the socket, whose own path has to be short
+PASSWORD = "password:"  # noqa: S105  before a node's id, where its login's password is asked for
 PATIENCE_S = 60.0  # for a worker of Ansible on this machine, which may be starved, to say which node it is
 FOREIGN = ("ANSIBLE_", "AWX_", "RUNNER_")
 
 
 class Handover:
-    """Gives each request once, to whoever can reach a socket in a folder that is ours alone; a context manager."""
+    """Gives each request once, to whoever can reach a socket in a folder that is ours alone; a context manager.
 
-    def __init__(self, folder: Path, requests: Mapping[str, bytes]) -> None:
+    ``passwords``: node id -> the password of its login, given as often as Ansible connects.
+    """
+
+    def __init__(
+        self, folder: Path, requests: Mapping[str, bytes], passwords: Mapping[str, bytes] = MappingProxyType({})
+    ) -> None:
         self.path, self._left = folder / NAME, dict(requests)
+        self._passwords = {f"{PASSWORD}{node_id}": password for node_id, password in passwords.items()}
         self._socket = socket.socket(socket.AF_UNIX)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -36,6 +44,7 @@ class Handover:
 
     def __exit__(self, *_: object) -> None:
         self._left.clear()
+        self._passwords.clear()
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as last:
             last.connect(str(self.path))  # wakes `accept`; an empty name ends it
             last.shutdown(socket.SHUT_WR)
@@ -50,7 +59,7 @@ class Handover:
             with asks, contextlib.suppress(OSError):
                 asks.settimeout(PATIENCE_S)
                 name = asks.recv(256).decode("ascii", "replace")
-                asks.sendall(self._left.pop(name, b""))
+                asks.sendall(self._passwords.get(name) or self._left.pop(name, b""))
 
 
 @contextlib.contextmanager
