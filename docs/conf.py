@@ -31,6 +31,7 @@ NAVIGATION = {
         "how-to/from-libreswan",
         "how-to/from-ovs-monitor-ipsec",
     ],
+    "How-to: watch it": ["monitoring"],
     "How-to: when something is wrong": ["runbook", "runbook-situations", "runbook-sas", "mtu-problems"],
     "Reference: files and output": [
         "reference/plan-file",

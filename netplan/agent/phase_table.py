@@ -37,6 +37,7 @@ class Phase:
 
 _PHASES = (
     Phase("status", "what each node has now", "phases.status", "status", needs_open=False, read_only=True),
+    Phase("counters", "what counts on each node", "phases.counters", "counters", needs_open=False, read_only=True),
     Phase("facts", "which strongSwan each node has", "phases.facts", "facts", needs_open=False, read_only=True),
     Phase(
         "preflight",

@@ -26,6 +26,8 @@ PLACES = {
     rf"/etc/systemd/network/10-ipsecplan-{_DEVICE}\.(netdev|network)": "0644",
     r"/etc/cni/net\.d/10-ipsecplan\.conflist": "0644",
     r"/etc/sysctl\.d/90-ipsecplan\.conf": "0644",
+    r"/etc/systemd/system/ipsecplan-metrics\.(service|timer)": "0644",
+    r"/usr/local/lib/ipsecplan/metrics\.py": "0755",
     r"/usr/local/lib/ipsecplan/(revert|guard|route|overlay)(-[a-z]+)?\.sh": "0755",
 }
 _KNOWN = tuple((re.compile(pattern), mode) for pattern, mode in PLACES.items())

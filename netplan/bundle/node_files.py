@@ -8,7 +8,7 @@ from netplan.bundle.manifest import File
 from netplan.bundle.node_json import node_text
 from netplan.bundle.overlay import endpoint, overlay_of
 from netplan.cni.adapters import bridge
-from netplan.host import firewall, guard, overlay, sysctl
+from netplan.host import firewall, guard, monitoring, overlay, sysctl
 from netplan.host.overlay import OverlayFiles
 from netplan.ipsec import charon, swanctl, trap_any, unmanaged_peer
 from netplan.ipsec.connections import ConnectionFiles
@@ -45,6 +45,7 @@ class NodeFiles:
                 File(f"usr/local/lib/ipsecplan/{name}", guard.script(name), "0755", common=True)
                 for name in (*guard.SCRIPTS, *([guard.ROUTE_SCRIPT] if plan.file.ipsec.xfrm_interface else []))
             ),
+            *self._monitoring(),
         ]
 
     def of(self, node: Node) -> list[File]:
@@ -65,6 +66,15 @@ class NodeFiles:
         common = self._overlay.common if self._overlay is not None else {}
         return [
             File(path, text, "0755" if path == overlay.SCRIPT else "0644", common=True) for path, text in common.items()
+        ]
+
+    def _monitoring(self) -> list[File]:
+        """Return the timer that collects metrics and its script; nothing where the plan has no ``monitoring``."""
+        asked = self._plan.file.monitoring
+        made = monitoring.files(asked.interval) if asked else {}
+        return [
+            File(path, text, "0755" if path == monitoring.SCRIPT else "0644", common=True)
+            for path, text in made.items()
         ]
 
     def _common(self, key: Hashable, make: Callable[[], str]) -> str:

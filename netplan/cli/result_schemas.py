@@ -79,6 +79,7 @@ RESULTS: dict[str, Schema] = {
     "history": _list(_object(transaction=TEXT)),
     "init": _object(plan=TEXT, inventory=TEXT, hosts=_list(TEXT), lacking=_list(PROBLEM)),
     "lint": _object(nodes=WHOLE, pod_mtu=WHOLE),
+    "monitoring": _object(files=_list(_object(path=TEXT, text=TEXT))),
     "network": {
         "anyOf": [_list(_object(plugin=TEXT, title=TEXT)), _object(plugin=TEXT, pod_mtu=WHOLE, files=_list(ANY))]
     },

@@ -22,6 +22,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "verify": ("netplan.cli.verify", "Measure on the wire what the plan promises."),
     "rotate": ("netplan.cli.rotate", "New keys or certificates on every node, without an outage."),
     "status": ("netplan.cli.status", "Show the state of every node."),
+    "exporter": ("netplan.cli.exporter", "Serve what the nodes of clusters have to Prometheus."),
+    "monitoring": ("netplan.cli.monitoring", "Write alert rules, a dashboard and log inputs."),
     "ca": ("netplan.cli.ca", "Show, encrypt or certify the cluster's certificate authority."),
     "psk": ("netplan.cli.psk", "Import or encrypt the cluster's pre-shared keys."),
     "revert": ("netplan.cli.revert", "Roll back a transaction, or remove everything, on every node."),
@@ -45,6 +47,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Existing clusters": ("audit", "trace"),
     "Roll out": ("apply", "try", "confirm", "resume", "revert", "rotate"),
     "Look": ("status", "verify", "history", "show", "ui"),
+    "Watch": ("exporter", "monitoring"),
     "Credentials": ("ca", "psk"),
     "Help and tools": ("help", "version", "completion", "schema", "report", "lab"),
 }

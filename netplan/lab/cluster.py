@@ -25,7 +25,7 @@ from netplan.lab.qemu import Machine
 from netplan.lab.releases import STABLE
 from netplan.lab.ssh import KEY_FILE, Ssh, free_ports, names_with_guest
 from netplan.lab.state import State, write_product_files
-from netplan.problems import DefectError, ExitCode, ProblemError, counted, fail, quoted
+from netplan.problems import DefectError, ExitCode, ProblemError, fail, quoted
 
 # seconds in which the console has said nothing new; a whole boot takes 1, 3, 20 when the machine has nothing else to do
 _BOOT_LIMIT = {"direct": 120.0, "kvm": 180.0, "emulated": 600.0}

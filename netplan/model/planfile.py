@@ -272,6 +272,15 @@ class HostVars(Part):
         return {ours: theirs for ours, theirs in self.model_dump().items() if theirs is not None}
 
 
+class Monitoring(Part):
+    """What watches the nodes: a timer on each that collects metrics for node_exporter; alerts that fit the plan."""
+
+    interval: Annotated[int, Field(ge=15, le=3600)] = Field(60, description="seconds between two collections on a node")
+    certificate_days: Annotated[int, Field(ge=1, le=365)] = Field(
+        14, description="days before a certificate's end at which an alert fires"
+    )
+
+
 class PlanFile(Part):
     """The whole plan file."""
 
@@ -286,6 +295,10 @@ class PlanFile(Part):
     firewall: Firewall = Field(default_factory=Firewall)
     host_vars: HostVars = Field(
         default_factory=HostVars, description="our variable: theirs, such as {underlay_address: ip}"
+    )
+
+    monitoring: Monitoring | None = Field(
+        None, description="metrics of the nodes for Prometheus; nothing of it is on a node unless this key is there"
     )
 
     @model_validator(mode="before")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from netplan.agent.protocol.reply import Facts, Heard, Preflight, Probe, Requested, Result, Status
+from netplan.agent.protocol.reply import Counters, Facts, Heard, Preflight, Probe, Requested, Result, Status
 from netplan.agent.protocol.request import LeaseRequest
 from netplan.problems import DefectError, Problem, ProblemError
 from netplan.refusals import refused
@@ -25,6 +25,11 @@ class Results(dict[str, dict[str, Result]]):
     def status(self) -> dict[str, Status]:
         """Return what the nodes have."""
         return self._good("status")
+
+    @property
+    def counters(self) -> dict[str, Counters]:
+        """Return what counts on the nodes."""
+        return self._good("counters")
 
     @property
     def preflight(self) -> dict[str, Preflight]:

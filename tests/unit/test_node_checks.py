@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from netplan.agent import main
 from netplan.agent.phases import advisories, drift, kernel_trial, reachability
 from netplan.agent.phases import guard as guard_here
-from netplan.agent.system import core, xfrm
+from netplan.agent.system import core, validity, xfrm
 from netplan.agent.system.core import Done
 from netplan.agent.transaction import deferred_pairs, disk_reserve, state
 from netplan.host import guard
@@ -188,11 +188,14 @@ def certificate(begin: int, end: int) -> str:
 
 
 def test_the_age_of_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
-    begin, end = drift.lifetime(certificate(2026, 2027))
+    begin, end = validity.lifetime(certificate(2026, 2027))
     assert (begin, end - begin) == (1767225600.0, YEAR)
-    assert drift.lifetime(certificate(2049, 2051)) == (2493072000.0, 2493072000.0 + 2 * YEAR)  # the other kind of time
+    assert validity.lifetime(certificate(2049, 2051)) == (
+        2493072000.0,
+        2493072000.0 + 2 * YEAR,
+    )  # the other kind of time
     for rubbish in ("", "rubbish", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "\u00e4"):
-        assert drift.lifetime(rubbish) is None
+        assert validity.lifetime(rubbish) is None
     monkeypatch.setattr(drift, "read", lambda _: certificate(2026, 2027))
     for part, said, severity in [
         (0.5, None, ""),

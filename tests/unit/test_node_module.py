@@ -366,7 +366,7 @@ def test_the_negotiated_state_is_the_truth() -> None:
     ]:
         assert words in str(ike.wrong_with(facts, peer, "p-out", {**good, **change}))
     cbc = {"encr-alg": "AES_CBC", "encr-keysize": "128", "integ-alg": "HMAC_SHA2_256_128"}
-    assert ike.algorithm(cbc) == "AES_CBC-128/HMAC_SHA2_256_128"
+    assert vici.algorithm(cbc) == "AES_CBC-128/HMAC_SHA2_256_128"
 
 
 def test_work_is_spread_and_a_failure_comes_through() -> None:

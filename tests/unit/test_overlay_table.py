@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from netplan.agent.phases import fdb_and_routes, ike, leftovers, undo
+from netplan.agent.system import vici
 from netplan.agent.system.core import Done, Stop
 from netplan.agent.transaction import release, sysctl
 from netplan.host import sysctl as settings
@@ -160,7 +161,7 @@ def test_a_selector_may_name_its_protocol_by_number(port: str, right: bool) -> N
     """charon says it so on a system without /etc/protocols."""
     child = {"state": "INSTALLED", "mode": "TRANSPORT", "encr-alg": "AES_GCM_16", "encr-keysize": "256"}
     node: Any = {
-        "esp": {"mode": "TRANSPORT", "negotiated": [ike.algorithm(child)]},
+        "esp": {"mode": "TRANSPORT", "negotiated": [vici.algorithm(child)]},
         "overlay": {"port": 4789},
         "protect": "overlay",
     }

@@ -5,9 +5,9 @@ Part of phase ``status``, for the peers that the controller names. Looks only.
 
 from __future__ import annotations
 
-from ..system import xfrm
+from ..system import vici, xfrm
 from ..system.core import run
-from . import ike, trap_any
+from . import trap_any
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _child(child: Json) -> ChildCounters:
     return {
         "name": str(child.get("name", "")),
         "state": str(child.get("state", "")),
-        "transform": ike.algorithm(child),
+        "transform": vici.algorithm(child),
         "mode": str(child.get("mode", "")),
         "encap": str(child.get("encap", "no")) == "yes",
         "bytes_in": _number(child, "bytes-in"),

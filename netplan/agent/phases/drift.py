@@ -3,14 +3,11 @@ what to do about it. Files equal is not state equal: a live SA keeps the cipher 
 
 from __future__ import annotations
 
-import base64
-import calendar
 import os
-import re
 import time
 from collections.abc import Iterable
 
-from ..system import addresses, paths, vici, xfrm
+from ..system import addresses, paths, validity, vici, xfrm
 from ..system.core import counted, digest, finding, read, run_json
 from ..transaction import deferred_pairs, state
 from ..transaction import release as release_module
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
 
 AGAIN = "`ipsecplan apply` puts it right"
 LARGER = AGAIN + " where it is larger; where it is smaller, which harms nobody: ip link set dev NAME mtu N"
-_TIME = rb"(\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)"  # UTCTime, GeneralizedTime
-_VALIDITY = re.compile(rb"\x30." + _TIME + _TIME, re.DOTALL)
 _WORDS = {"none": "nothing is applied", "open": "a transaction is unconfirmed"}
 
 
@@ -154,7 +149,7 @@ def ipsec(
                     hint = f"`swanctl --terminate --child {name}`: its trap makes it anew"
                     planned = f"{'/'.join(node['esp']['negotiated'])} {node['esp']['mode']}"
                     out.append(
-                        differing("IPP682", f"{text} (with {peer['name']})", ike.algorithm(child), planned, hint)
+                        differing("IPP682", f"{text} (with {peer['name']})", vici.algorithm(child), planned, hint)
                     )
     absent = {peer["pair"] for peer in node["peers"]} - loaded
     if absent:
@@ -215,10 +210,10 @@ def certificates(node: NodeJson) -> tuple[list[DriftRow], dict[str, CertificateA
     if node["auth"] == "psk":
         return out, seen
     for name, path, verb in (("certificate", paths.CERTIFICATE, "rotate certificates"), ("CA", paths.CA, "rotate ca")):
-        times = lifetime(read(path) or "")
+        times = validity.lifetime(read(path) or "")
         if times is None:
             continue
-        used, left = age(*times, time.time())
+        used, left = validity.age(*times, time.time())
         seen[name] = {"used_percent": round(used * 100), "days_left": round(left, 1)}
         hint = f"`ipsecplan {verb}` renews it under live SAs"
         if name == "CA" and used > 1:  # it signs nothing any more, not even for the change to the next one
@@ -238,29 +233,3 @@ def certificates(node: NodeJson) -> tuple[list[DriftRow], dict[str, CertificateA
             text = f"the {name} has used {used:.0%} of its life, {counted(round(left), 'day')} left"
             out.append(differing("IPP684", text, f"{used:.0%}", "below 67%", hint, "warning"))
     return out, seen
-
-
-def lifetime(pem: str) -> tuple[float, float] | None:
-    """Return (not before, not after) of a certificate in seconds since 1970; None when it is none.
-
-    They are the first two times in it that stand together (RFC 5280, section 4.1.2.5): no program is needed, and
-    openssl is not on every node.
-    """
-    body = "".join(line for line in pem.splitlines() if line and not line.startswith("-"))
-    try:
-        found = _VALIDITY.search(base64.b64decode(body, validate=True))
-        return (_seconds(found[1]), _seconds(found[2])) if found else None
-    except ValueError:
-        return None
-
-
-def _seconds(time_of_asn1: bytes) -> float:
-    text = time_of_asn1[2:-1].decode("ascii")
-    if len(text) == 12:  # a year of two digits: 1950 to 2049
-        text = ("20" if text[:2] < "50" else "19") + text
-    return float(calendar.timegm(time.strptime(text, "%Y%m%d%H%M%S")))
-
-
-def age(begin: float, end: float, now: float) -> tuple[float, float]:
-    """Return (used part of a life from 0 to 1, days left); below 0 is not valid yet, above 1 is over."""
-    return (now - begin) / max(1.0, end - begin), (end - now) / 86400

@@ -12,7 +12,7 @@ from ..system import addresses, core, paths, swanctl, vici, xfrm
 from ..system.core import Stop, Waiting, counted, finding, run
 from ..transaction import deferred_pairs, replaced, state, sysctl
 from ..transaction import release as release_module
-from . import fdb_and_routes, trap_any, xfrm_interfaces
+from . import fdb_and_routes, monitoring, trap_any, xfrm_interfaces
 from . import guard as floor
 
 TYPE_CHECKING = False
@@ -132,26 +132,14 @@ def _port_words(port: int) -> set[str]:
     return words
 
 
-def algorithm(child: Json) -> str:
-    """Return the negotiated transform in strongSwan's words, e.g. ``AES_GCM_16-256``."""
-    text = str(child.get("encr-alg", ""))
-    if child.get("encr-keysize"):
-        text += "-" + child["encr-keysize"]
-    if child.get("integ-alg"):
-        text += "/" + child["integ-alg"]
-        if child.get("integ-keysize"):
-            text += "-" + child["integ-keysize"]
-    return text
-
-
 def wrong_with(node: NodeJson, peer: Peer, name: str, child: Json) -> str | None:
     """Return what is not as planned in a CHILD_SA, in words, or None."""
     if child.get("state") not in ("INSTALLED", "REKEYED", "REKEYING"):
         return f"{name} is {child.get('state')}"
     if child.get("mode") != node["esp"]["mode"]:
         return f"{name} is in {child.get('mode')} mode"
-    if algorithm(child) not in node["esp"]["negotiated"]:
-        return f"{name} negotiated {algorithm(child)}"
+    if vici.algorithm(child) not in node["esp"]["negotiated"]:
+        return f"{name} negotiated {vici.algorithm(child)}"
     numbers = {int(child.get(side) or "0", 16) for side in ("if-id-in", "if-id-out")}
     if numbers != {peer.get("if_id", 0)}:
         return f"{name} is bound to the XFRM interfaces {sorted(numbers)}, planned {peer.get('if_id', 0)}"
@@ -336,6 +324,7 @@ def enforce(request: Request) -> Work:
         changed = True
     for unit in (paths.GUARD_UNIT, floor.WATCH_UNIT):
         state.enable(unit, tx)
+    changed = monitoring.settle(tx, node) or changed
     if not glob.glob("/etc/systemd/system/*.wants/strongswan*.service"):
         run("systemctl", "enable", "strongswan.service")
     if xfrm.guard()["mode"] != "drop" or xfrm.open_to(node):

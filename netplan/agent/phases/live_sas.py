@@ -75,7 +75,7 @@ def overdue(node: NodeJson, children: dict[tuple[str, str], list[Json]]) -> list
     late: list[str] = []
     for (pair, name), sas in children.items():
         for sa in sas:
-            rekeying, expires = _seconds(sa.get("rekey-time")), _seconds(sa.get("life-time"))
+            rekeying, expires = vici.seconds(sa.get("rekey-time")), vici.seconds(sa.get("life-time"))
             if sa.get("state") != "INSTALLED":
                 continue
             if expires is not None and expires < 0:
@@ -97,15 +97,6 @@ def overdue(node: NodeJson, children: dict[tuple[str, str], list[Json]]) -> list
     return out
 
 
-def _seconds(text: object) -> int | None:
-    """Read a time of charon, which prints one that is over as a negative number or, as unsigned, as a huge one."""
-    try:
-        number = int(str(text))
-    except ValueError:
-        return None
-    return number - 2**64 if number >= 2**63 else number
-
-
 def reauthenticating(node: NodeJson, loaded: Json) -> list[Finding]:
     """Return a finding for each loaded connection to a peer that has ``reauth_time``: both ends would do it."""
     theirs = {peer["address"] for peer in node["peers"]}
@@ -113,7 +104,7 @@ def reauthenticating(node: NodeJson, loaded: Json) -> list[Finding]:
     out = []
     for name, body in sorted(loaded.items()):
         about = name in own or theirs & set(body.get("remote_addrs") or ())
-        if about and (_seconds(body.get("reauth_time")) or 0) > 0:
+        if about and (vici.seconds(body.get("reauth_time")) or 0) > 0:
             text = f"the connection {name} has reauth_time ({body['reauth_time']} s), and its peer may have it, too"
             hint = (
                 "take it out of /etc/swanctl (an ipsecplan-conn section in another file counts, too), then swanctl "

@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from ..system import links, xfrm
+from ..system import links, vici, xfrm
 from ..system.core import COMMAND_S, ENV, Stop, counted, each, finding, locked, read, run
 from ..system.links import underlay_device
 from ..transaction import state
@@ -272,7 +272,7 @@ def _measure(node: NodeJson, nonce: str, enter: Sequence[str]) -> ProbeWork:
                 "plaintext": sum(not p.planted for p in mine),
                 "planted": planted[peer["pair"]],
                 "planted_seen": sum(p.planted == nonce for p in mine),
-                "algorithms": sorted({ike.algorithm(child) for child in children}),
+                "algorithms": sorted({vici.algorithm(child) for child in children}),
                 "unlike": sorted(
                     {
                         w

@@ -39,7 +39,7 @@ def status(request: Request) -> StatusWork:
         children = ike.child_sas(node)
         ike_up = sum(1 for sas in ike.ike_sas(node).values() if sas)
         for peer in node["peers"]:
-            names = {n: sorted({ike.algorithm(c) for c in children[(peer["pair"], n)]}) for n in peer["children"]}
+            names = {n: sorted({vici.algorithm(c) for c in children[(peer["pair"], n)]}) for n in peer["children"]}
             pairs.append({"peer": peer["id"], "name": peer["name"], "children": names})
         here = trap_any.loaded(node, loaded), trap_any.traps(node, traps)
         found += drift.ipsec(node, *here, children) + drift.strangers(node)

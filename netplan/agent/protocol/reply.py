@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
-from .words import Severity, StateWord, Tried
+from .words import Role, Severity, StateWord, Tried
 
 # What a node answers
 
@@ -337,6 +337,61 @@ class RequestReport(TypedDict, total=False):
     request: str  # for a certificate, or the public key, PEM; absent where the certificate is good
 
 
+class CountedChild(TypedDict):
+    """What one CHILD_SA counts. One that a rekey has replaced is listed for 5 s more, with its last numbers."""
+
+    id: int  # charon's; another SA of the same name has another
+    bytes_in: int  # inner bytes
+    bytes_out: int
+    packets_in: int
+    packets_out: int
+
+
+class PairCounters(TypedDict):
+    """What the SAs with one peer count; in the sums those that a rekey has replaced are left out."""
+
+    peer: str  # id
+    network: str  # the additional network; empty for the main one
+    ike: str  # state of the newest IKE_SA; none where there is none
+    wanted: int  # CHILD_SAs that the pair has, by name
+    installed: int  # how many of them are there
+    suites: list[str]  # transforms, as AES_GCM_16-256
+    age_s: int | None  # seconds since the oldest was installed; None where there is none
+    due_s: int | None  # seconds until the first is replaced, below 0 where that is overdue
+    bytes_in: int  # inner bytes, from 0 at each rekey
+    bytes_out: int
+    packets_in: int
+    packets_out: int
+    children: list[CountedChild]  # every one, for sums over rekeys
+
+
+class DeviceCounters(TypedDict):
+    """A device that the plan is about."""
+
+    device: str
+    role: Role
+    mtu: int  # in bytes
+    counters: dict[str, int]  # the kernel's, as rx_bytes
+
+
+class CountersReport(TypedDict):
+    """Phase counters."""
+
+    at: float  # the node's monotonic clock in seconds
+    charon: bool  # whether it answered
+    ike_sas: int
+    half_open: int  # IKE_SAs that are not authenticated yet
+    pairs: list[PairCounters]
+    devices: list[DeviceCounters]
+    ip: dict[str, int]  # fragments and refusals, as IpFragCreates and Ip6FragCreates
+    xfrm: dict[str, int]  # every error counter of the kernel
+    guard: Guard
+    floor: int  # block policies
+    floor_planned: int  # as many as the release in force has
+    watchdog: bool  # whether it runs, and hears
+    path_mtu: dict[str, int]  # peer (id) -> MTU in bytes learned for the way to it, where that is below the planned
+
+
 class TrapReport(TypedDict):
     """Phase trap."""
 
@@ -345,6 +400,10 @@ class TrapReport(TypedDict):
 
 class StatusWork(Work, StatusReport):
     """What the function of status returns."""
+
+
+class CountersWork(Work, CountersReport):
+    """What the function of counters returns."""
 
 
 class HeardWork(Work, HeardReport):
@@ -373,6 +432,10 @@ class TrapWork(Work, TrapReport):
 
 class Status(Result, StatusReport):
     """The result of a status that succeeded."""
+
+
+class Counters(Result, CountersReport):
+    """The result of a counters that succeeded."""
 
 
 class Heard(Result, HeardReport):
@@ -410,6 +473,7 @@ class Answer(TypedDict):
 # phase -> the shape of its result, where it says more than every result does
 RESULTS: dict[str, Any] = {
     "status": Status,
+    "counters": Counters,
     "preflight": Preflight,
     "reachability": Heard,
     "facts": Facts,

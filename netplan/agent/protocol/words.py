@@ -10,3 +10,4 @@ StateWord = Literal["none", "open", "confirmed"]
 Severity = Literal["error", "warning"]
 # of a feature that was tried with a packet: it arrived; it was lost in silence; the kernel said no; nobody could try
 Tried = Literal["works", "drops", "refused", "untried"]
+Role = Literal["underlay", "overlay", "bridge", "xfrm"]  # of a device that the plan is about

@@ -177,3 +177,24 @@ def traps() -> set[str]:
     with Vici() as link:
         events = link.stream("list-policies", "list-policy", trap="yes")
         return {body.get("child") or name.rsplit("/", 1)[-1] for event in events for name, body in event.items()}
+
+
+def algorithm(child: Json) -> str:
+    """Return the negotiated transform in strongSwan's words, e.g. ``AES_GCM_16-256``."""
+    text = str(child.get("encr-alg", ""))
+    if child.get("encr-keysize"):
+        text += "-" + child["encr-keysize"]
+    if child.get("integ-alg"):
+        text += "/" + child["integ-alg"]
+        if child.get("integ-keysize"):
+            text += "-" + child["integ-keysize"]
+    return text
+
+
+def seconds(text: object) -> int | None:
+    """Read a time of charon, which prints one that is over as a negative number or, as unsigned, as a huge one."""
+    try:
+        number = int(str(text))
+    except ValueError:
+        return None
+    return number - 2**64 if number >= 2**63 else number

@@ -46,11 +46,14 @@ PLAIN: dict[Any, Any] = {
     float: Annotated[float, Field(ge=-1e12, le=1e12)],
     str: Annotated[str, AfterValidator(_for_people)],
 }
-# keys with bounds of their own; a certificate that is not valid yet has used less than nothing of its life
+# keys with bounds of their own; a certificate that is not valid yet has used less than nothing of its life, and a rekey
+# may be overdue
 OWN: dict[str, Any] = {
     "epoch": Annotated[int, Field(ge=0, le=MOST_EPOCH)],
     "used_percent": Annotated[int, Field(ge=-(2**63), lt=2**63)],
+    "due_s": Annotated[int, Field(ge=-(2**63), lt=2**63)] | None,
 }
+ROWS = {"counters": ("pairs",)}  # phase -> keys with a row for each peer, where not `rows` or `heard`
 _make: Any = TypedDict  # its names are known at run time only
 
 
@@ -116,7 +119,11 @@ def _strange_row(result: Any, request: Request) -> str | None:
             return str(strange)
         if not len(set(named)) == len(named) <= result.get("lacking", 0) <= len(peers):
             return "peers that it waits for"
-    rows = [(row["peer"], row.get("network", "")) for key in ("rows", "heard") for row in result.get(key, ())]
+    rows = [
+        (row["peer"], row.get("network", ""))
+        for key in ROWS.get(result["phase"], ("rows", "heard"))
+        for row in result.get(key, ())
+    ]
     if not rows:
         return None
     left = {(peer["id"], peer.get("network", "")) for peer in request["node"]["peers"]}

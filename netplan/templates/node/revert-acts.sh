@@ -258,6 +258,22 @@ restore_sysctls() {
 	done <"${tx_dir}/sysctl"
 }
 
+# watched: the timer that collects metrics runs where the files have one, and what one that is gone wrote goes with it
+watched() {
+	if [ -e /etc/systemd/system/ipsecplan-metrics.timer ]; then
+		[ "${what}" != boot ] && [ ! -e "${RUN}/metrics.started" ] || return 0
+		wants=/etc/systemd/system/timers.target.wants
+		mkdir -p "${wants}" && ln -sf ../ipsecplan-metrics.timer "${wants}/ipsecplan-metrics.timer"
+		timeout 60 systemctl daemon-reload 2>/dev/null
+		timeout 60 systemctl start ipsecplan-metrics.timer 2>/dev/null
+		: >"${RUN}/metrics.started"
+		return 0
+	fi
+	[ -e "${RUN}/metrics.started" ] || return 0
+	[ "${what}" = boot ] || timeout 60 systemctl stop ipsecplan-metrics.timer ipsecplan-metrics.service 2>/dev/null
+	rm -f /var/lib/prometheus/node-exporter/ipsecplan.prom "${RUN}/metrics.json" "${RUN}/metrics.started"
+}
+
 # back: the whole way to $snapshot, in the order that loses least
 back() {
 	spend
@@ -287,4 +303,5 @@ back() {
 		[ ! -r "${ROUTE}" ] || sh "${ROUTE}" load || fail "the routes of before can't be made"
 		wide delete
 	fi
+	watched
 }

@@ -1,0 +1,1 @@
+"""What watches a cluster between two looks: exporter, alerts, dashboard, logs."""

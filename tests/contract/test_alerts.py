@@ -1,0 +1,124 @@
+"""Alert rules against Prometheus' own tool: what fires, and what looks alike and doesn't.
+
+promtool is in Debian's package `prometheus`, which a test run doesn't install; without it only the tables are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from netplan import codes
+from netplan.agent.textfile import exposition
+from netplan.agent.textfile.memory import Memory
+from netplan.explain.errors import CODE_HELP
+from netplan.monitoring import alerts, dashboard, render
+from netplan.plan.types import Plan
+from tests.support import replies
+from tests.support.alert_cases import CASES, Series
+from tests.support.plans import make_planned
+from tests.unit.test_textfile import everything, node
+
+PROMTOOL = shutil.which("promtool")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: apt-get install prometheus")
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_planned(3, monitoring={}).plan
+
+
+def test_every_alert_has_a_case_and_a_page(plan: Plan) -> None:
+    found = alerts.alerts(plan)
+    assert {alert.name for alert in found} == set(CASES)
+    assert len({alert.name for alert in found}) == len(found)
+    for alert in found:
+        assert alert.code in codes.CODES
+        assert alert.code in CODE_HELP
+        assert not alert.summary.endswith(".")
+
+
+def test_alerts_fit_the_plan() -> None:
+    def lacking(**ipsec: Any) -> set[str]:
+        return set(CASES) - {alert.name for alert in alerts.alerts(make_planned(3, ipsec=ipsec).plan)}
+
+    assert lacking() == set()
+    assert lacking(auth="psk") == {"IpsecCertificateEnds", "IpsecCertificateOver"}
+    assert lacking(topology="trap-any") == {"IpsecPairDown", "IpsecPairsDown"}
+
+
+def test_files_are_what_their_programs_read(plan: Plan) -> None:
+    for path, text in render.files(plan, "https://wiki.example/").items():
+        found = json.loads(text) if path.endswith(".json") else yaml.safe_load(text)
+        assert found, path
+    rules = yaml.safe_load(render.files(plan, "https://wiki.example/")["prometheus/alerts.yml"])["groups"][0]["rules"]
+    assert all(
+        rule["annotations"]["runbook_url"].startswith("https://wiki.example/docs/errors.md#ipp") for rule in rules
+    )
+
+
+def test_panels_have_places_of_their_own() -> None:
+    panels = json.loads(dashboard.dashboard())["panels"]
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len(places)
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert all(len({t["refId"] for t in panel["targets"]}) == len(panel["targets"]) for panel in panels)
+
+
+def promtool(*words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run([PROMTOOL or "promtool", *words], input=stdin, capture_output=True, text=True, timeout=300)
+
+
+@needs_promtool
+@pytest.mark.drill
+@pytest.mark.slow
+def test_promtool_takes_the_rules_and_the_metrics(plan: Plan, tmp_path: Path) -> None:
+    files = render.files(plan)
+    for name in ("alerts", "recording"):
+        (tmp_path / f"{name}.yml").write_text(files[f"prometheus/{name}.yml"], encoding="utf-8")
+        done = promtool("check", "rules", "--lint-fatal", str(tmp_path / f"{name}.yml"))
+        assert (done.returncode, "FAILED" in done.stdout + done.stderr) == (0, False), done.stdout + done.stderr
+    jobs = yaml.safe_load(files["prometheus/scrape.yml"])
+    whole = {**jobs, "rule_files": ["alerts.yml", "recording.yml"]}
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(whole), encoding="utf-8")
+    done = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    here = node(3)
+    text = exposition.text(everything(here, replies.counters(here, path_mtu={"n-1": 1300}), Memory()))
+    done = promtool("check", "metrics", stdin=text)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@needs_promtool
+@pytest.mark.drill
+@pytest.mark.slow
+def test_each_alert_fires_on_its_fault_and_on_nothing_that_looks_alike(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "alerts.yml").write_text(render.files(plan)["prometheus/alerts.yml"], encoding="utf-8")
+    rules = {r["alert"]: r for r in yaml.safe_load((tmp_path / "alerts.yml").read_text())["groups"][0]["rules"]}
+    tests = [
+        {
+            "name": f"{name} {word}",
+            "interval": "1m",
+            "input_series": [{"series": series, "values": values} for series, values in found.items()],
+            "promql_expr_test": [
+                {
+                    "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}}) or vector(0)',
+                    "eval_time": "20m",
+                    "exp_samples": [{"labels": "{}", "value": int(word == "fires")}],
+                }
+            ],
+        }
+        for name, both in CASES.items()
+        if name in rules
+        for word, found in zip(("fires", "stays"), both, strict=True)
+    ]
+    unit: Series | dict[str, Any] = {"rule_files": ["alerts.yml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(unit), encoding="utf-8")
+    done = promtool("test", "rules", str(tmp_path / "tests.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
