@@ -148,6 +148,15 @@ CODES: dict[str, str] = {
     "IPP703": "a pair is not as planned",
     "IPP704": "XFRM error counters rose during a measurement",
     "IPP705": "a node was left out of a measurement",
+    # assessment
+    "IPP710": "what protects a pair is not what the policy allows",
+    "IPP711": "packets that stay clear by plan",
+    "IPP712": "credentials that are old, or end soon",
+    "IPP713": "the proof on the wire is old, of another bundle, or failed",
+    "IPP714": "a node takes or sends more than its peers' ESP",
+    "IPP715": "a namespace without a policy",
+    "IPP716": "something could not be judged",
+    "IPP717": "an earlier report that can't be compared with",
     # lab
     "IPP801": "a name, path or option of the lab is not valid",
     "IPP802": "a program that the lab needs is not installed",

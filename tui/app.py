@@ -180,6 +180,13 @@ class Planner(Life):
 
         self._show(one, lambda: self._show(other, lambda: PairScreen(one, other, self.current_mode)))
 
+    def show_traffic(self) -> None:
+        """Show what pairs send each other."""
+        from tui.screens.traffic import TrafficScreen
+
+        if not isinstance(self.screen, TrafficScreen):
+            self.push_screen(TrafficScreen(self.current_mode))
+
     def _show(self, name: str, make: Callable[[], Screen[None] | None]) -> None:
         checked = self.desk.checked
         names = [node.name for node in checked.plan.nodes] if checked and checked.plan else []
@@ -238,6 +245,8 @@ class Planner(Life):
             self.show_node(rest[0])
         elif word == "pair":
             self.show_pair(rest[0], rest[1])
+        elif word == "top":
+            self.show_traffic()
         elif word == "show":
             self.trail.append(self.current_mode)
             self.follow(rest[0])

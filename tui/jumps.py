@@ -15,6 +15,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "files": ("[PATH]", "files, at the one with these letters"),
     "show": ("TX", "one transaction"),
     "trace": ("[SRC DST PATH...]", "the walk of one packet"),
+    "top": ("", "what pairs send each other now"),
     "theme": ("[NAME]", "another theme"),
     "help": ("", "every key of this screen"),
     "q": ("", "leave"),

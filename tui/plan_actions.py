@@ -51,6 +51,10 @@ class PlanActions(App[int]):
         """Show one host and its pairs."""
         raise NotImplementedError
 
+    def show_traffic(self) -> None:
+        """Show what pairs send each other; the app does."""
+        raise NotImplementedError
+
     def show_pair(self, one: str, other: str) -> None:
         """Show one pair of hosts."""
         raise NotImplementedError

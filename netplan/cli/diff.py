@@ -9,6 +9,8 @@ import click
 
 from netplan.bundle import reader
 from netplan.bundle.compare import FileChange, file_changes, file_lines
+from netplan.bundle.connections import conf_of
+from netplan.bundle.connections import connections as connections_in
 from netplan.bundle.diff_page import diff_page
 from netplan.bundle.reader import Bundle
 from netplan.cli.options import HTML, INVENTORY, JSON, STATE_DIR
@@ -16,14 +18,11 @@ from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
 from netplan.cli.steps import write_page
 from netplan.ipsec.impact import Change, Side, changes
-from netplan.ipsec.swanctl import connections_of
-from netplan.ipsec.swanctl_parser import read
-from netplan.problems import ExitCode, Location, Problem, ProblemError, counted, errors, fail, printable, quoted
+from netplan.problems import ExitCode, Location, Problem, ProblemError, counted, errors, fail, printable
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.measure import status
-from netplan.verify.drift import START, live_side, problems
+from netplan.verify.drift import live_side, problems
 
-CONFS = ("etc/swanctl/conf.d/ipsecplan.conf", "etc/ipsecplan/pairs.conf")  # the second where the first is a wildcard
 GUARD = "etc/ipsecplan/guard-drop.nft"
 FOLDER = click.Path(path_type=Path)
 
@@ -133,19 +132,13 @@ def names_of(*bundles: Bundle) -> dict[str, str]:
 def _side(bundle: Bundle, node: str) -> Side | None:
     if node not in bundle.nodes:
         return None
-    folder = f"nodes/{node}"
-    conf = f"{folder}/{next((path for path in CONFS if f'{folder}/{path}' in bundle.entries), CONFS[0])}"
     facts = bundle.node(node)
-    try:
-        # the reader wants the section that the rollout adds; its start_action is the same on both sides
-        connections = connections_of(read(bundle.content(conf).decode("utf-8") + START))
-    except (ValueError, RecursionError) as error:
-        fail("IPP502", f"unreadable: {quoted(error, 160)}", location=Location(str(bundle.directory / conf)))
+    connections = connections_in(bundle, node)  # without start_action, which is the same on both sides
     pairs = {peer["pair"] for peer in facts["peers"]}
     if not pairs >= connections.keys() or not all(connection["children"] for connection in connections.values()):
         said = "its connections are not those of node.json"
-        fail("IPP502", said, location=Location(str(bundle.directory / conf)))
-    partial = b"@protected" in bundle.content(f"{folder}/{GUARD}")
+        fail("IPP502", said, location=Location(str(bundle.directory / conf_of(bundle, node))))
+    partial = b"@protected" in bundle.content(f"nodes/{node}/{GUARD}")
     return Side(connections=connections, facts=facts, partial=partial)
 
 

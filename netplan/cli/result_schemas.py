@@ -65,7 +65,19 @@ _DIRECTION = {
     },
     "required": ["from", "to", "ok", "inner_mtu", "passes", "plaintext_packets"],
 }
+_ANSWER = _object(check=TEXT, verdict={"enum": ["good", "doubt", "bad", "unjudged"]}, said=TEXT, subjects=_list(TEXT))
 RESULTS: dict[str, Schema] = {
+    "assess": _object(
+        cluster=TEXT,
+        digest=TEXT,
+        at=TEXT,
+        live=TRUTH,
+        policy=_object(name=TEXT, title=TEXT, source=TEXT),
+        verdict=TEXT,
+        counts={"type": "object"},
+        topics=_list(_object(name=TEXT, title=TEXT, rows=_list(_ANSWER))),
+        changes={"type": ["array", "null"]},
+    ),
     "audit": _object(
         inputs=WHOLE, numbers=WHOLE, breaks=WHOLE, unjudged=WHOLE, verdicts=_list(ANY), findings=_list(ANY)
     ),
@@ -88,6 +100,12 @@ RESULTS: dict[str, Schema] = {
     "report": _object(archive=TEXT, files=_list(TEXT), secrets_looked_for=WHOLE, secrets_found={"const": 0}),
     "show": {"type": "object"},
     "status": {"type": "object"},
+    "top": _object(
+        at=TEXT,
+        pairs=_list({"type": "object", "required": ["from", "to", "bytes", "packets", "bytes_per_second", "lost"]}),
+        nodes=_list(_object(node=TEXT, xfrm_errors=WHOLE, drops=WHOLE, fragments=WHOLE)),
+        silent=_list(TEXT),
+    ),
     "trace": {"type": "object"},
     "verify": _object(ok=TRUTH, pairs=_list(_DIRECTION), xfrm_errors={"type": "object"}),
     "version": _object(ipsecplan=TEXT, python=TEXT, platform=TEXT),

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from netplan.agent.protocol.node_json import NodeJson
 from netplan.agent.protocol.reply import DriftRow, Status
+from netplan.bundle.connections import START
 from netplan.ipsec.impact import Side
 from netplan.ipsec.swanctl import connections_of
 from netplan.ipsec.swanctl_parser import read
 from netplan.problems import Problem, counted
-
-START = "\nipsecplan-start {\n}\n"  # the section that the rollout keeps in a file of its own
 
 
 def problems(name: str, node: Status) -> list[Problem]:

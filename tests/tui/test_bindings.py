@@ -26,6 +26,7 @@ from tui.screens import kinds
 from tui.screens.hosts import HostsScreen
 from tui.screens.node import NodeScreen
 from tui.screens.pair import PairScreen
+from tui.screens.traffic import TrafficScreen
 from tui.widgets.choice import Choice
 from tui.widgets.heat_map import HeatMap
 from tui.widgets.ledger_table import LedgerTable
@@ -35,7 +36,7 @@ from tui.widgets.preview import MODES as PREVIEWS
 from tui.widgets.sortable import Sortable
 
 MODES = kinds()
-BELOW = [HostsScreen, NodeScreen, PairScreen]  # screens that no digit opens
+BELOW = [HostsScreen, NodeScreen, PairScreen, TrafficScreen]  # screens that no digit opens
 
 pytestmark = pytest.mark.slow  # an app for each of some ninety keys
 STACK = "ip4/udp/esp:aes256gcm16/udp/vxlan/eth/ip4"  # what limits the plan of the fixture, on a link of 1450
@@ -71,6 +72,38 @@ NEAR = {
     "route": "",
     "xfrm_errors": {},
     "words": [],
+}
+COUNTED = {
+    "at": "2026-01-01T00:00:00Z",
+    "pairs": [
+        {
+            "from": "n1",
+            "to": "n2",
+            "network": "",
+            "bytes": 5,
+            "packets": 1,
+            "bytes_per_second": 2500.0,
+            "packets_per_second": 20.0,
+            "lost": 0,
+            "installed": 2,
+            "wanted": 2,
+            "suites": ["AES_GCM_16-256"],
+            "path_mtu": None,
+        }
+    ],
+    "nodes": [
+        {
+            "node": "n1",
+            "xfrm_errors": 0,
+            "drops": 0,
+            "fragments": 6,
+            "reassembled": 0,
+            "refused": 0,
+            "clear_packets": 0,
+            "rose": {"IpFragCreates": 6},
+        }
+    ],
+    "silent": ["n3"],
 }
 OPENED = ["o", *"dumps", "enter"]
 DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "calico-operator-auto-under-ipsec" / "in"
@@ -251,6 +284,14 @@ CASES: dict[str, tuple[str, list[str], list[str], object]] = {
         ["s"],
         lambda a: a.screen.said[0].startswith("n1: IKE_SA"),
     ),
+    "pairs.traffic": ("pairs", [], ["t"], is_screen(TrafficScreen)),
+    "traffic.look": (
+        "pairs",
+        ["@counted", "t"],
+        ["s"],
+        lambda a: a.screen.seen["silent"] == ["n3"] and "20k" in a.screen.query_one("#flows").pane_text(),
+    ),
+    "traffic.stop": ("pairs", ["@endless", "t", "s"], ["S"], lambda a: a.screen.said.startswith("stopped")),
     "pair.calculate": ("overview", ["@bundle", "p", "g"], ["c"], lambda a: a.current_mode == "calc"),
     "table.sort": ("history", ["@journals"], ["full_stop"], lambda a: a.focused.by == 0),
     "table.reverse": (
@@ -347,6 +388,7 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
         "@near": "import json; print(json.dumps({'errors': [], 'result': {'ends': {'n1': [NEAR]}}}))".replace(
             "NEAR", repr(NEAR)
         ),
+        "@counted": f"import json; print(json.dumps({COUNTED!r}))",
         "@endless": "import time; time.sleep(600)",
     }
     for word, program in programs.items():

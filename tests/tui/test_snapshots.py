@@ -15,6 +15,7 @@ from netplan.bundle.manifest import File
 from tests.support.journals import PHASES, records, write
 from tests.tui import quiet
 from tests.tui.pictures import difference
+from tests.tui.test_bindings import COUNTED
 from tui.screens import kinds
 
 MODES = kinds()
@@ -90,6 +91,20 @@ async def measured(app, pilot, settle):
     await pilot.press("right", "right", "right")
 
 
+async def counted(app, pilot, settle):
+    await pilot.press("t")
+    await settle(pilot)
+    quiet_one = {
+        **COUNTED["pairs"][0],
+        "from": "n4",
+        "bytes_per_second": None,
+        "lost": None,
+        "installed": 1,
+        "suites": [],
+    }
+    app.screen.take({**COUNTED, "pairs": [*COUNTED["pairs"], quiet_one]})
+
+
 async def audited(app, pilot, settle):
     shutil.copytree(DUMPS, "dumps")
     await pilot.press("o", *"dumps", "enter")
@@ -120,6 +135,7 @@ SCENES = {
     "verify": ("verify", verified),
     "audit": ("audit", audited),
     "pairs": ("pairs", measured),
+    "traffic": ("pairs", counted),
     "help": ("calc", helped),
     "ask": ("rollout", asked),
     "draft": ("calc", kept),
@@ -131,7 +147,7 @@ PICTURES = [(scene, size, theme) for scene in SCENES for size in SIZES for theme
 
 
 # Their cells get a colour of the theme when they are made, and keep it when the theme changes: an app for each theme.
-OWN_APP = {"pairs", "rollout", "verify", "history", "ask", "diff"}
+OWN_APP = {"pairs", "traffic", "rollout", "verify", "history", "ask", "diff"}
 # (scene, size, theme) -> picture; those of one app are kept for the tests of its other themes, which come next
 _taken: dict[tuple[str, str, str], str] = {}
 

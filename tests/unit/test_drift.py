@@ -9,6 +9,7 @@ import pytest
 
 from netplan.agent.phases import drift as agent_drift
 from netplan.bundle import build
+from netplan.bundle.connections import START
 from netplan.bundle.node_json import node_facts
 from netplan.cli.watch import lines, watch
 from netplan.inputs.inventory import Host, Inventory
@@ -22,7 +23,7 @@ from netplan.model.planfile import PlanFile
 from netplan.plan.build import make_plan
 from netplan.plan.types import Plan
 from netplan.problems import ExitCode, Problem, ProblemError
-from netplan.verify.drift import START, live_side, problems
+from netplan.verify.drift import live_side, problems
 from tests.support import replies
 
 

@@ -39,6 +39,9 @@ class PairsScreen(PlannerScreen):
         Binding("m", "measured", "Measured", id="pairs.measured", tooltip="Mark what the last verify measured"),
         Binding("slash", "filter", "Filter", key_display="/", id="pairs.filter", tooltip="Hosts with these letters"),
         Binding("c", "calculate", "Calculate", id="pairs.calculate", tooltip="This pair's packet in the calculator"),
+        Binding(
+            "t", "traffic", "Traffic", show=False, id="pairs.traffic", tooltip="What pairs send each other now (top)"
+        ),
         Binding("escape", "leave", "Back", show=False, id="pairs.leave", tooltip="Leave the filter"),
     ]
 
@@ -137,6 +140,10 @@ class PairsScreen(PlannerScreen):
         self.show(self.planner.desk.checked)
 
     @on(Input.Submitted, "#filter")
+    def action_traffic(self) -> None:
+        """Show what pairs send each other."""
+        self.planner.show_traffic()
+
     def action_leave(self) -> None:
         """Go back to the map."""
         self.remove_class("-filtering")

@@ -5,7 +5,7 @@ packet in an SA of a rarer kind; what charon runs in.
 from __future__ import annotations
 
 from ..system import vici
-from ..system.core import counted, finding
+from ..system.core import counted, finding, run
 from . import packet_trial, surroundings
 
 TYPE_CHECKING = False
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..protocol.node_json import NodeJson
     from ..protocol.reply import FactsWork, Finding, Strongswan
     from ..protocol.request import Request
+
+PACKAGES = ("charon-systemd", "strongswan")
 
 
 def facts(_request: Request) -> FactsWork:
@@ -23,6 +25,8 @@ def facts(_request: Request) -> FactsWork:
         "changed": False,
         "detail": detail,
         "version": found["version"],
+        "package": package(),
+        "plugins": plugins(),
         "algorithms": found["algorithms"],
         "key_exchanges": found["key_exchanges"],
         "kernel": packet_trial.kernel(),
@@ -39,6 +43,29 @@ def strongswan() -> Strongswan:
     names = sorted({name for group in groups.values() for name in group})
     exchanges = sorted({*groups.get("dh", ()), *groups.get("ke", ())})  # ke since 6.0
     return {"version": version, "algorithms": names, "key_exchanges": exchanges}
+
+
+def plugins() -> list[str]:
+    """Return the plugins that the running charon has loaded."""
+    with vici.Vici() as link:
+        stats = link.call("stats")
+    return sorted(str(plugin) for plugin in stats.get("plugins", []))
+
+
+def package() -> str:
+    """Return the distribution's package of charon with its version, as `charon-systemd 6.0.1-6`; empty where none is.
+
+    A distribution mends faults under the upstream version, so only this tells two such charons apart.
+    """
+    for name in PACKAGES:
+        for argv in (
+            ("dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Version}", name),
+            ("rpm", "-q", "--qf", "ii %{VERSION}-%{RELEASE}", name),
+        ):
+            done = run(*argv)
+            if done.code == 0 and done.out.startswith("ii "):
+                return f"{name} {done.out[3:].strip()}"[:120]
+    return ""
 
 
 def lacking(node: NodeJson, found: Strongswan) -> list[Finding]:

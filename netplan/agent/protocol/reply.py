@@ -261,7 +261,12 @@ class Surroundings(TypedDict):
     confined: str  # what confines charon, and how: `AppArmor: usr.sbin.charon-systemd (enforce)`; empty for nothing
 
 
-class FactsReport(Strongswan):
+class FactsReportOptional(TypedDict, total=False):
+    package: str  # of the distribution, with its version; empty where none is known
+    plugins: list[str]  # that charon has loaded
+
+
+class FactsReport(Strongswan, FactsReportOptional):
     """Phase facts."""
 
     kernel: KernelTrials

@@ -6,6 +6,7 @@ The one-line titles are in ``netplan.codes``. ``python -m tests.errors_doc`` pri
 from __future__ import annotations
 
 from netplan.explain.errors import (
+    assessment,
     command_line,
     control,
     drift,
@@ -19,5 +20,5 @@ from netplan.explain.errors import (
 )
 from netplan.explain.errors.entry import CodeHelp
 
-PARTS = (command_line, plan_file, inventory, rules, rollout, preflight, control, drift, lab, networks)
+PARTS = (command_line, plan_file, inventory, rules, rollout, preflight, control, drift, assessment, lab, networks)
 CODE_HELP: dict[str, CodeHelp] = {code: entry for part in PARTS for code, entry in part.HELP.items()}

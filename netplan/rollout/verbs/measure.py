@@ -41,6 +41,34 @@ def status(engine: Engine, *, texts: bool = False, told: Callable[[str, Status],
     return Outcome("seen", ExitCode.OK, nodes=nodes, changes=sum(1 for n in nodes.values() if n["differs"]))
 
 
+def look(engine: Engine) -> list[Problem]:
+    """Ask every node for its state and its charon, for an assessment; changes nothing.
+
+    What came is in the run's results, whoever did not answer. Returns what went wrong.
+    """
+    engine.begin("assess", journal=False)
+    try:
+        engine.step(phases.ASSESS)
+    except Failed as failure:
+        return failure.problems
+    finally:
+        _keep(engine)
+    return []
+
+
+def count(engine: Engine) -> list[Problem]:
+    """Ask every node what its SAs, devices and kernel count; changes nothing. Returns what went wrong.
+
+    What came is in the run's results, whoever did not answer.
+    """
+    engine.begin("top", journal=False)
+    try:
+        engine.step(phases.COUNTERS)
+    except Failed as failure:
+        return failure.problems
+    return []
+
+
 def close_up(engine: Engine, one: str, other: str) -> Outcome:
     """Look at one pair from near: ask the two nodes (names) alone. Raises ProblemError for a name that is no node's."""
     ends = [target.id for target in engine.targets.values() if target.name in (one, other)]
