@@ -43,7 +43,7 @@ NAVIGATION = {
         "protocol",
         "reference/security-tests",
     ],
-    "Reference: commands": ["reference/verbs", "calc", "audit", "assess", "planner", "pages", "lab"],
+    "Reference: commands": ["reference/verbs", "ansible", "calc", "audit", "assess", "planner", "pages", "lab"],
     "Reference: numbers and networks": ["reference/layers", "stack-notation", "networks", "strongswan", "rollout"],
     "Explanation": [
         "explanation/no-constant",

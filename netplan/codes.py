@@ -115,6 +115,8 @@ CODES: dict[str, str] = {
     "IPP653": "this machine lacks what ssh needs",
     "IPP654": "a loaded connection to a peer has reauth_time",
     "IPP655": "the password of a login is missing or can't be used",
+    "IPP658": "a play asks for what its rollout can't do",
+    "IPP659": "a play took too long between two phases",
     "IPP660": "stopped by the operator",
     "IPP661": "a node can't be reached",
     "IPP662": "a node did not answer",

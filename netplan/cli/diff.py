@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from netplan.agent.protocol.reply import Status
 from netplan.bundle import reader
 from netplan.bundle.compare import FileChange, file_changes, file_lines
 from netplan.bundle.connections import conf_of
@@ -92,10 +94,15 @@ def against_nodes(bundle: Path, inventory: Path | None, state_dir: str | None) -
         outcome = status(engine, texts=True)
     if outcome.problems:
         raise ProblemError(outcome.problems, outcome.exit_code)
+    return with_nodes(read_bundle, outcome.nodes)
+
+
+def with_nodes(read_bundle: Bundle, nodes: Mapping[str, Status]) -> tuple[list[Change], list[Problem]]:
+    """Return the same for nodes (id -> state with its texts) that were asked already."""
     found: list[Change] = []
     drift: list[Problem] = []
     for node_id, about in sorted(read_bundle.nodes.items(), key=lambda item: item[1]["name"]):
-        state = outcome.nodes[node_id]
+        state = nodes[node_id]
         drift += problems(about["name"], state)
         try:
             before = live_side(state, read_bundle.node(node_id))

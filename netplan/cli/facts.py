@@ -17,6 +17,7 @@ from netplan.inputs.inventory import facts_file
 from netplan.problems import ProblemError
 from netplan.refusals import refusals
 from netplan.rollout import phases
+from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Failed, Options
 
 
@@ -33,25 +34,10 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None, json_: 
     Nothing is changed on any node.
     """
     with as_json(json_), opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
-        engine.begin("facts", journal=False)
-        try:
-            engine.step(phases.FACTS)
-        except Failed as failure:
-            raise ProblemError(failure.problems) from None
-        answers = {target.name: engine.run.results.facts[node] for node, target in engine.targets.items()}
-    hosts = {
-        name: {
-            "strongswan_version": found["version"],
-            "strongswan_algorithms": sorted(found["algorithms"]),
-            "kernel_iptfs": found["kernel"]["iptfs"],
-            "kernel_per_cpu_sas": found["kernel"]["per_cpu_sas"],
-        }
-        for name, found in answers.items()
-    }
+        hosts = asked(engine)
     path = facts_file(inventory or Path(reader.read(bundle).manifest["inventory"]["path"]))
-    text = json.dumps({"schema": 1, "hosts": dict(sorted(hosts.items()))}, indent=1) + "\n"
     with as_json(json_), refusals(path, "written"):
-        write_atomic(path, text.encode(), 0o644)
+        write_atomic(path, text_of(hosts).encode(), 0o644)
     if json_:
         emit_json({"file": str(path), "hosts": hosts})
         return
@@ -63,6 +49,30 @@ def command(bundle: Path, inventory: Path | None, state_dir: str | None, json_: 
     for line in tried(hosts):
         emit(line)
     emit(f"{path}: plan and render again to use it")
+
+
+def asked(engine: Engine) -> dict[str, dict[str, object]]:
+    """Ask every node; return its name with the variables that are written beside the inventory. Raises ProblemError."""
+    engine.begin("facts", journal=False)
+    try:
+        engine.step(phases.FACTS)
+    except Failed as failure:
+        raise ProblemError(failure.problems) from None
+    answers = {target.name: engine.run.results.facts[node] for node, target in engine.targets.items()}
+    return {
+        name: {
+            "strongswan_version": found["version"],
+            "strongswan_algorithms": sorted(found["algorithms"]),
+            "kernel_iptfs": found["kernel"]["iptfs"],
+            "kernel_per_cpu_sas": found["kernel"]["per_cpu_sas"],
+        }
+        for name, found in answers.items()
+    }
+
+
+def text_of(hosts: Mapping[str, Mapping[str, object]]) -> str:
+    """Return the file that ``plan`` and ``render`` read."""
+    return json.dumps({"schema": 1, "hosts": dict(sorted(hosts.items()))}, indent=1) + "\n"
 
 
 def tried(hosts: Mapping[str, Mapping[str, object]]) -> list[str]:

@@ -32,11 +32,17 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
     for line in verdict.lines() if verdict else ():
         emit(line)
     report(outcome.problems)
-    nodes = len(outcome.nodes)
-    if outcome.outcome == "rolled-back" and verdict and not verdict.ok:
-        emit("verification failed, so every node was rolled back")
-    before = f"{outcome.until[11:19]} UTC"
-    emit(
+    for line in words(outcome):
+        emit(line)
+    leave(outcome.exit_code)
+
+
+def words(outcome: Outcome) -> list[str]:
+    """Return how a run ended that applied or confirmed something, as lines for people; problems and proof apart."""
+    nodes, before = len(outcome.nodes), f"{outcome.until[11:19]} UTC"
+    failed = outcome.outcome == "rolled-back" and outcome.verdict is not None and not outcome.verdict.ok
+    out = ["verification failed, so every node was rolled back"] if failed else []
+    out.append(
         {
             "unchanged": f"0 to change: all {nodes} nodes have this release, confirmed and live",
             "declined": "nothing was changed",
@@ -50,12 +56,12 @@ def ended(outcome: Outcome, *, json_: bool) -> None:
     )
     still_open(outcome)
     if outcome.outcome in ("unchanged", "confirmed", "awaiting-confirm"):
-        _left(outcome)
+        out += _left(outcome)
     elif outcome.left_out:
-        emit(f"left out: {', '.join(outcome.left_out)}")
+        out.append(f"left out: {', '.join(outcome.left_out)}")
     if outcome.exit_code == ExitCode.REVERT_INCOMPLETE:
-        emit("see `ipsecplan status`; an unreachable node rolls back by its own timer")
-    leave(outcome.exit_code)
+        out.append("see `ipsecplan status`; an unreachable node rolls back by its own timer")
+    return out
 
 
 def still_open(outcome: Outcome) -> None:
@@ -73,15 +79,18 @@ def _held(outcome: Outcome) -> dict[str, int | str] | None:
     return dict(zip(("mtu", "planned", "because"), outcome.held, strict=True)) if outcome.held else None
 
 
-def _left(outcome: Outcome) -> None:
-    """Print what this bundle has still to do."""
-    for name, pairs in outcome.left_out.items():
-        emit(f"{name} deferred: {' '.join(pairs) or 'no pair'} as before; `ipsecplan apply` again completes it")
+def _left(outcome: Outcome) -> list[str]:
+    """Return what this bundle has still to do, as lines."""
+    out = [
+        f"{name} deferred: {' '.join(pairs) or 'no pair'} as before; `ipsecplan apply` again completes it"
+        for name, pairs in outcome.left_out.items()
+    ]
     if outcome.raised:
-        emit(f"raised: {outcome.raised[0]} -> {outcome.raised[1]}, receivers first, measured")
+        out.append(f"raised: {outcome.raised[0]} -> {outcome.raised[1]}, receivers first, measured")
     if outcome.to_raise:
         size, planned = outcome.to_raise
-        emit(f"to raise: {size} -> {planned}, only on request: `ipsecplan apply --raise-mtu`")
+        out.append(f"to raise: {size} -> {planned}, only on request: `ipsecplan apply --raise-mtu`")
+    return out
 
 
 def leave(code: ExitCode) -> None:

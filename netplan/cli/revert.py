@@ -34,7 +34,7 @@ def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | No
     """
     need_yes(yes, bundle)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(**chosen), quiet=json_) as engine:
-        outcome = revert(engine, asking(yes, _question))
+        outcome = revert(engine, asking(yes, question))
     if json_:
         document: dict[str, object] = {
             "outcome": outcome.outcome,
@@ -45,21 +45,25 @@ def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | No
         emit_json(document, outcome.problems, outcome.exit_code)
     else:
         report(outcome.problems)
-        emit(
-            {
-                "unchanged": "nothing to roll back",
-                "declined": "nothing was changed",
-                "removed": f"removed: {len(outcome.nodes)} nodes are as before ipsecplan, MTUs included",
-                "rolled-back": "the open transaction was rolled back; the release before it is in force",
-                "rollback-incomplete": "rollback incomplete: see the nodes listed above",
-                "failed": "nothing was changed",
-            }[outcome.outcome]
-        )
+        emit(said(outcome))
         still_open(outcome)
     leave(outcome.exit_code)
 
 
-def _question(outcome: Outcome) -> str:
+def said(outcome: Outcome) -> str:
+    """Return how it ended, in words."""
+    return {
+        "unchanged": "nothing to roll back",
+        "declined": "nothing was changed",
+        "removed": f"removed: {counted(len(outcome.nodes), 'node')} as before ipsecplan, MTUs included",
+        "rolled-back": "the open transaction was rolled back; the release before it is in force",
+        "rollback-incomplete": "rollback incomplete: see the nodes listed above",
+        "failed": "nothing was changed",
+    }[outcome.outcome]
+
+
+def question(outcome: Outcome) -> str:
+    """Return the question before the first change."""
     encrypted = sum(1 for node in outcome.nodes.values() if node["state"]["state"] == "confirmed")
     warning = f"; {encrypted} of them will send overlay packets in CLEAR afterwards" if encrypted else ""
     return f"{outcome.changes} of {counted(len(outcome.nodes), 'node')} to roll back{warning}."

@@ -12,6 +12,7 @@ from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
 from netplan.problems import Problem, ProblemError, counted
+from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.verbs.rotate import rotate
 
@@ -44,40 +45,47 @@ def command(
     """
     need_yes(yes, bundle)
     with as_json(json_), opened(bundle, inventory, state_dir, Options(forks=forks), quiet=json_) as engine:
-        auth = {str(target.node.get("auth", "certificates")) for target in engine.targets.values()}
-        if auth == {"raw-keys"}:
-            raise ProblemError(
-                Problem(
-                    code="IPP670",
-                    message="raw public keys are not rotated: each peer pins exactly one of them",
-                    hint="auth: certificates has keys that change without an outage",
-                )
-            )
-        if auth != {"psk" if what == "psk" else "certificates"}:
-            raise ProblemError(
-                Problem(
-                    code="IPP670", message=f"this bundle authenticates by {' and '.join(sorted(auth))}, not by {what}"
-                )
-            )
-        outcome = rotate(engine, what, asking(yes, lambda found: _question(found, what)))
+        need_auth(engine, what)
+        outcome = rotate(engine, what, asking(yes, lambda found: question(found, what)))
     if json_:
         emit_json({"outcome": outcome.outcome, "what": what}, outcome.problems, outcome.exit_code)
         leave(outcome.exit_code)
         return
     report(outcome.problems)
-    new = "keys" if what == "psk" else "certificates"
-    emit(
-        {
-            "rotated": f"rotated: all {outcome.changes} nodes have the new {new} loaded",
-            "declined": "nothing was changed",
-            "interrupted": "not finished; every pair can still authenticate. Run the same command again to continue",
-            "failed": "nothing was changed",
-        }[outcome.outcome]
-    )
+    emit(said(outcome, what))
     leave(outcome.exit_code)
 
 
-def _question(outcome: Outcome, what: str) -> str:
+def need_auth(engine: Engine, what: str) -> None:
+    """Raise ProblemError where a bundle has no such credentials."""
+    auth = {str(target.node.get("auth", "certificates")) for target in engine.targets.values()}
+    if auth == {"raw-keys"}:
+        raise ProblemError(
+            Problem(
+                code="IPP670",
+                message="raw public keys are not rotated: each peer pins exactly one of them",
+                hint="auth: certificates has keys that change without an outage",
+            )
+        )
+    if auth != {"psk" if what == "psk" else "certificates"}:
+        raise ProblemError(
+            Problem(code="IPP670", message=f"this bundle authenticates by {' and '.join(sorted(auth))}, not by {what}")
+        )
+
+
+def said(outcome: Outcome, what: str) -> str:
+    """Return how it ended, in words."""
+    new = "keys" if what == "psk" else "certificates"
+    return {
+        "rotated": f"rotated: all {outcome.changes} nodes have the new {new} loaded",
+        "declined": "nothing was changed",
+        "interrupted": "not finished; every pair can still authenticate. Run the same command again to continue",
+        "failed": "nothing was changed",
+    }[outcome.outcome]
+
+
+def question(outcome: Outcome, what: str) -> str:
+    """Return the question before the first change."""
     new = "pre-shared keys" if what == "psk" else "private keys and certificates"
     get = "gets" if outcome.changes == 1 else "get"
     return f"{counted(outcome.changes, 'node')} {get} new {new}; live SAs are not touched."

@@ -14,7 +14,7 @@ from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.steps import write_page
 from netplan.problems import ExitCode, counted
-from netplan.rollout.outcome import Options
+from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.verbs.measure import measure
 from netplan.verify.junit import junit
 from netplan.verify.page import page
@@ -101,17 +101,32 @@ def command(
         emit_json(document, outcome.problems, outcome.exit_code)
         leave(outcome.exit_code)
         return
-    if outcome.verdict:
-        for line in outcome.verdict.lines():
-            emit(line)
-    for name, left in outcome.left_out.items():
-        emit(f"{name} left out: {' '.join(left) or 'no pair'} not measured")
+    for line in measured(outcome):
+        emit(line)
     report(outcome.problems)
-    if outcome.verdict and outcome.exit_code == ExitCode.OK:
-        pings, nodes = outcome.verdict.tally.pings, len(outcome.verdict.nodes)
-        emit(f"flows: {counted(pings, 'ping')}, none interrupted; XFRM error counters flat on {counted(nodes, 'node')}")
-        emit(f"verified: {counted(outcome.verdict.directions, 'direction')} measured")
-        if from_our_side:
-            far = sorted({pair.destination for pair in outcome.verdict.pairs})
-            emit(f"from our side alone: what {', '.join(far)} would begin by itself was not measured")
+    for line in words(outcome, from_our_side=from_our_side):
+        emit(line)
     leave(outcome.exit_code)
+
+
+def measured(outcome: Outcome) -> list[str]:
+    """Return what was measured as lines: the proof, and what is not in it."""
+    return [
+        *(outcome.verdict.lines() if outcome.verdict else ()),
+        *(f"{name} left out: {' '.join(left) or 'no pair'} not measured" for name, left in outcome.left_out.items()),
+    ]
+
+
+def words(outcome: Outcome, *, from_our_side: bool = False) -> list[str]:
+    """Return what a verification that passed comes to, as lines."""
+    if outcome.verdict is None or outcome.exit_code != ExitCode.OK:
+        return []
+    pings, nodes = outcome.verdict.tally.pings, len(outcome.verdict.nodes)
+    out = [
+        f"flows: {counted(pings, 'ping')}, none interrupted; XFRM error counters flat on {counted(nodes, 'node')}",
+        f"verified: {counted(outcome.verdict.directions, 'direction')} measured",
+    ]
+    if from_our_side:
+        far = sorted({pair.destination for pair in outcome.verdict.pairs})
+        out.append(f"from our side alone: what {', '.join(far)} would begin by itself was not measured")
+    return out

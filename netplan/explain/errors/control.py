@@ -1,4 +1,4 @@
-"""Answers to the codes of a rollout as the control machine sees it (IPP660 to IPP676, IPP699)."""
+"""Answers to the codes of a rollout as the control machine sees it (IPP658 to IPP676, IPP699)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,29 @@ _SHOW = "ipsecplan show TX  # phases, seconds per node, every problem"
 _PSK = "ls -l ~/.local/state/ipsecplan/clusters/CLUSTER  # the store of keys: 0600, owned by you"
 
 HELP: dict[str, CodeHelp] = {
+    "IPP658": CodeHelp(
+        means="A task of the collection ipsecplan.mesh asks for something that the engine doesn't do: an argument out"
+        " of its range, a collection of another version than the program, or a verb about every node in a play that has"
+        " only some of them as hosts (rotate, verify).",
+        state=BEFORE,
+        look=(
+            "ansible-galaxy collection list ipsecplan.mesh",
+            "ansible-doc ipsecplan.mesh.begin  # the arguments and their ranges",
+            "ansible-playbook -i INVENTORY PLAYBOOK --list-hosts",
+        ),
+        remedy="Take the collection that comes with the installed ipsecplan, and leave --limit out where the message"
+        " says so.",
+        page="ansible.md#which-nodes",
+    ),
+    "IPP659": CodeHelp(
+        means="Between two phases of a play more than half of the nodes' rollback timer passed before the next phase"
+        " was asked for: a task between them takes long, the play was paused, or it has many hosts and few forks.",
+        state=ROLLED_BACK,
+        look=(_HISTORY, "uptime  # load of the control machine"),
+        remedy="Put no slow task between the phases. With many hosts: more forks for ansible-playbook and a longer"
+        " timer, such as `-e node_rollback_timeout=900`.",
+        page="ansible.md#what-holds-and-what-ends-it",
+    ),
     "IPP660": CodeHelp(
         means="Ctrl-C or SIGTERM reached the command. It ended the phase that was under way and stopped before the"
         " next one.",

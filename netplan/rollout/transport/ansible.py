@@ -104,9 +104,9 @@ class AnsibleTransport:
         self._locale = utf8_locale()
         remove_leftovers()
         with refusals(temporary(), "written", "IPP212", ExitCode.FAILURE):
-            self.folder = self._control = _own_folder()
+            self.folder = self._control = own_folder()
         if len(str(self.folder)) > CONTROL_ROOM:
-            self._control = _own_folder(SHORT)
+            self._control = own_folder(SHORT)
         (self.folder / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
         (self.folder / "parts").mkdir(mode=0o700)
         self._parts = Parts(self.folder / "parts")
@@ -245,7 +245,7 @@ class AnsibleTransport:
         }
 
 
-def _own_folder(parent: str | None = None) -> Path:
+def own_folder(parent: str | None = None) -> Path:
     """Make a folder that is ours alone (0700) and says whose it is."""
     usual = parent or temporary()
     # Ansible gets this path as a variable; one with a template in it is no place for us
