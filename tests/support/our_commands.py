@@ -35,12 +35,12 @@ def wrong_with(command: str) -> str | None:
         if rest == ["--help"]:
             continue
         try:
-            while isinstance(found, click.Group):
+            while isinstance(found, click.Group) and rest:
                 _, inner, rest = found.resolve_command(context, rest)
                 if inner is None:
                     return f"{part}: no verb"
                 found, context = inner, click.Context(inner, info_name=inner.name, parent=context)
-            if rest != ["--help"]:
+            if rest != ["--help"] and not isinstance(found, click.Group):  # a group may be named alone
                 context.ignore_unknown_options = found.ignore_unknown_options
                 found.parse_args(context, list(rest))
         except click.BadParameter as error:  # a file that a text names needs not exist here
