@@ -12,7 +12,7 @@ APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitc
   busybox-static nftables iputils-ping chromium $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: browser help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site sbom advisories drills clean .types .fast .test-setup
+.PHONY: browser help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site collection sbom advisories drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,6 +94,19 @@ drills: $(VENV)/.dev ## what takes longer than a change should wait for
 	$(PYTHON) -m venv --clear .venvs/docs
 	.venvs/docs/bin/pip -q install --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@
+
+.venvs/collection/.done: requirements/collection.txt
+	$(PYTHON) -m venv --clear .venvs/collection
+	.venvs/collection/bin/pip -q install --disable-pip-version-check --require-hashes -r requirements/collection.txt
+	@touch $@
+
+# in a copy: ansible-lint leaves one of its own in the folder, which the next build would pack
+collection: .venvs/collection/.done ## the collection for Ansible: linted (profile production), built into dist/
+	rm -rf .venvs/collection/plays && cp -r playbooks .venvs/collection/plays
+	cd .venvs/collection/plays/collections/ansible_collections/ipsecplan/mesh && \
+	  PATH="$(CURDIR)/.venvs/collection/bin:$$PATH" && export PATH && \
+	  ansible-galaxy collection build -f --output-path "$(CURDIR)/dist" && \
+	  ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.venvs/collection/plays/collections" ansible-lint --profile production
 
 site: .venvs/docs/.done ## the pages of docs/ as a site: dist/site/index.html; a warning is a failure
 	.venvs/docs/bin/sphinx-build -q -n -W --keep-going -b html -d .venvs/docs/doctrees docs dist/site

@@ -51,7 +51,13 @@ def refused(error: OSError, path: Path | str | None = None, doing: str = "used",
     if error.errno in (errno.ENOTDIR, errno.EEXIST) and above is not None and not above.is_dir():
         hint = f"{above} is no directory"
     if error.errno == errno.ENOENT:
-        hint = f"nothing can be made in {above}" if doing == "written" else "is the path right?"
+        folder = Path(where).parent if where is not None else None
+        hint = "is the path right?"
+        if doing == "written":
+            made = folder is not None and above is not None and not folder.exists() and os.access(above, os.W_OK)
+            hint = (
+                f"the directory {folder} does not exist; make it first" if made else f"nothing can be made in {above}"
+            )
     relative = where is None or not Path(where).is_absolute()
     if isinstance(error, FileNotFoundError) and relative and not here():
         return Problem(code=code, message="the working directory is gone", hint="change to one that exists: cd")

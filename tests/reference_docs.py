@@ -152,7 +152,8 @@ def host_variables() -> str:
     text += "".join(row(f"`{name}`", form, meaning) for name, (form, meaning) in VARIABLES.items())
     text += (
         "\nHow nodes are reached comes from Ansible's own variables: `ansible_host`, `ansible_port`, `ansible_user`, "
-        "the key file, SSH arguments, `ansible_become*`, `ansible_python_interpreter`. Passwords are refused.\n\n"
+        "the key file, SSH arguments, `ansible_become*`, `ansible_python_interpreter`; "
+        "a password to become root comes as [logins](../how-to/logins.md) says.\n\n"
         "A variable that is a misspelling of one of these is an error (IPP304). So is an earlier name:\n\n"
         + head("earlier", "now")
     )

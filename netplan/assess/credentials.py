@@ -27,11 +27,12 @@ def rows(found: Evidence, policy: Policy) -> list[Row]:
 def _lives(found: Evidence, policy: Policy) -> list[Row]:
     """How long the key of an SA may be in use: its rekey time and the margin that strongSwan adds."""
     told: list[Found] = []
-    for node_id, connections in found.connections.items():
-        ends: dict[str, set[int]] = {"IKE_SA": set(), "CHILD_SA": set()}
-        for connection in connections.values():
-            ends["IKE_SA"].add(_longest(connection["rekey_time"]))
-            ends["CHILD_SA"] |= {_longest(child["rekey_time"]) for child in connection["children"].values()}
+    for node_id, offers in found.offers.items():
+        different = set(offers.values())
+        ends = {
+            "IKE_SA": {_longest(offer.ike_life) for offer in different},
+            "CHILD_SA": {_longest(life) for offer in different for life in offer.child_lives},
+        }
         for kind, limit in (("IKE_SA", policy.ike_life), ("CHILD_SA", policy.child_life)):
             longest = max(ends[kind], default=0)
             if not longest:

@@ -40,6 +40,19 @@ def seconds(at: str) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What one end of a pair offers: proposals, and the times after which it rekeys, as swanctl.conf writes them.
+
+    A cluster has few different ones, and each is kept once however many pairs have it.
+    """
+
+    esp: tuple[str, ...]
+    ike: tuple[str, ...]
+    child_lives: tuple[str, ...]
+    ike_life: str
+
+
+@dataclass(frozen=True, slots=True)
 class Issued:
     """A certificate of the cluster's CA: whose, from and until when (seconds since the epoch)."""
 
@@ -61,15 +74,15 @@ class Rotation:
 class Evidence:
     """Everything that is judged. ``at``: now, in seconds since the epoch; nodes by id everywhere.
 
-    ``rendered``: from a plan alone, so nobody can have applied it. ``status`` and ``facts`` are None where the nodes
-    were not asked; ``silent`` are names of nodes that were and did not answer. ``objects`` are Kubernetes objects that
-    somebody dumped, None without.
+    ``offers``: by node and name of the pair. ``rendered``: from a plan alone, so nobody can have applied it. ``status``
+    and ``facts`` are None where the nodes were not asked; ``silent`` are names of nodes that were and did not answer.
+    ``objects`` are Kubernetes objects that somebody dumped, None without.
     """
 
     at: float
     bundle: Bundle
     nodes: Mapping[str, NodeJson]
-    connections: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    offers: Mapping[str, Mapping[str, Offer]]
     plan: Mapping[str, Any]
     rendered: bool = False
     proof: seen.Proof | None = None
@@ -136,7 +149,7 @@ def gather(
         at=at,
         bundle=bundle,
         nodes={node: bundle.node(node) for node in bundle.nodes},
-        connections={node: connections(bundle, node) for node in bundle.nodes},
+        offers=_offers(bundle),
         plan=json.loads(bundle.content(PLAN)),
         rendered=rendered,
         proof=proof,
@@ -149,6 +162,23 @@ def gather(
         objects=objects,
     )
     return _with_sources(found)
+
+
+def _offers(bundle: Bundle) -> dict[str, dict[str, Offer]]:
+    kept: dict[Offer, Offer] = {}
+    found: dict[str, dict[str, Offer]] = {}
+    for node in bundle.nodes:
+        found[node] = {}
+        for pair, connection in connections(bundle, node).items():
+            children = connection["children"].values()
+            offer = Offer(
+                tuple(sorted({text for child in children for text in child["esp_proposals"]})),
+                tuple(sorted(connection["proposals"])),
+                tuple(sorted({child["rekey_time"] for child in children})),
+                connection["rekey_time"],
+            )
+            found[node][pair] = kept.setdefault(offer, offer)
+    return found
 
 
 def _issued(folder: Path, bundle: Bundle) -> tuple[Issued, ...] | None:

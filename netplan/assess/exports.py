@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as Xml
 from typing import Any
+from urllib.parse import quote
 
 from netplan import __version__
 from netplan.assess.rows import Report, Row, Topic, Verdict
@@ -44,7 +45,7 @@ def _result(topic: Topic, row: Row, index: dict[Any, int], target: str) -> dict[
         "message": {"text": printable(text)},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": target}},
+                "physicalLocation": {"artifactLocation": {"uri": quote(target)}},
                 "logicalLocations": [{"name": name} for name in row.subjects[:20]],
             }
         ],

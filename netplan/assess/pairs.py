@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netplan.agent.protocol.node_json import NodeJson, Peer
 from netplan.assess.algorithms import against_offer, against_transform, doubts
-from netplan.assess.evidence import Evidence, when
+from netplan.assess.evidence import Evidence, Offer, when
 from netplan.assess.policies import Policy
 from netplan.assess.rows import Found, Row, grouped, unjudged
 
@@ -52,28 +52,37 @@ def _offers(found: Evidence, policy: Policy) -> list[Row]:
     by_kind: dict[str, list[Found]] = {}
     good: list[Found] = []
     aged: list[Found] = []
+    judged: dict[Offer, tuple[list[tuple[str, str]], list[str]]] = {}
     for node_id, node, peer in _peers(found):
-        name = _name(node, peer)
-        connection = found.connections[node_id].get(peer["pair"])
-        if connection is None:
+        name, offer = _name(node, peer), found.offers[node_id].get(peer["pair"])
+        if offer is None:
             by_kind.setdefault("encryption", []).append((name, "bad", "no connection in swanctl.conf"))
             continue
-        esp = sorted({text for child in connection["children"].values() for text in child["esp_proposals"]})
-        ike = sorted(connection["proposals"])
-        before = sum(map(len, by_kind.values()))
-        for texts, is_ike in ((esp, False), (ike, True)):
-            for text in texts:
-                for kind, why in against_offer(policy, text, ike=is_ike).items():
-                    word = "IKE" if is_ike else "ESP"
-                    by_kind.setdefault(kind, []).append((name, "bad", f"{word} {text} is offered: {why}"))
-                aged += [(name, "doubt", f"{text}: {why}") for why in doubts(text, ike=is_ike)]
-        if sum(map(len, by_kind.values())) == before:
-            good.append((name, "good", f"offered: ESP {', '.join(esp)}; IKE {', '.join(ike)}"))
+        if offer not in judged:
+            judged[offer] = _judged(policy, offer)
+        wrong, old = judged[offer]
+        for kind, said in wrong:
+            by_kind.setdefault(kind, []).append((name, "bad", said))
+        aged += [(name, "doubt", said) for said in old]
+        if not wrong:
+            good.append((name, "good", f"offered: ESP {', '.join(offer.esp)}; IKE {', '.join(offer.ike)}"))
     change = "change ipsec.esp, ipsec.ike or ipsec.profile in the plan, render and apply"
     out = grouped("offer", good, rule=policy.rule("encryption"), seen=REVIEWED)
-    for kind, wrong in by_kind.items():
-        out += grouped(f"offer: {kind}", wrong, code="IPP710", rule=policy.rule(kind), seen=REVIEWED, change=change)
+    for kind, told in by_kind.items():
+        out += grouped(f"offer: {kind}", told, code="IPP710", rule=policy.rule(kind), seen=REVIEWED, change=change)
     return [*out, *grouped("offer: aged", aged, code="IPP405", seen=REVIEWED, change=change)]
+
+
+def _judged(policy: Policy, offer: Offer) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return (kind of word, what is wrong) of every proposal of an offer, and what the RFCs say against others."""
+    wrong: list[tuple[str, str]] = []
+    old: list[str] = []
+    for word, texts in (("ESP", offer.esp), ("IKE", offer.ike)):
+        for text in texts:
+            found = against_offer(policy, text, ike=word == "IKE")
+            wrong += [(kind, f"{word} {text} is offered: {why}") for kind, why in found.items()]
+            old += [f"{text}: {why}" for why in doubts(text, ike=word == "IKE")]
+    return wrong, old
 
 
 def _negotiated(found: Evidence, policy: Policy) -> list[Row]:

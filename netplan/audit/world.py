@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -151,20 +152,23 @@ def _all_esps(evidence: Evidence, place: Callable[[str], str]) -> list[Esp]:
 
 
 def _protections(esps: list[Esp]) -> list[Protection]:
-    """Return the IPsec of one host.
+    """Return the IPsec of one host: neighbours that differ in the far end alone are one, so that a mesh is a few.
 
-    What differs in the far end alone is one, so that a mesh is a few. Where an order among several decides, each stays.
+    Which of several applies to a packet first stays as it is.
     """
-    kinds: dict[tuple[object, ...], dict[str, Esp]] = {}
-    for esp in esps:
-        if len(esp.remote) != 1:
-            return [_protection(esp) for esp in esps]
-        alike = (esp.local, esp.ends, esp.ports, esp.networks, esp.mark, esp.if_id, esp.assumed)
-        cost = (esp.suite, esp.mode, esp.nat_t, esp.family, esp.live)
-        kinds.setdefault((cost, alike), {}).setdefault(esp.remote[0], esp)
-    if len({cost for cost, _ in kinds}) < len(kinds):
-        return [_protection(esp) for esp in esps]
-    return [replace(_protection(next(iter(each.values()))), dst=tuple(each)) for each in kinds.values()]
+    found: list[Protection] = []
+    for _, run in itertools.groupby(esps, key=_but_far_end):
+        first, *more = run
+        one = _protection(first)
+        found.append(replace(one, dst=tuple(dict.fromkeys((*one.dst, *(e.remote[0] for e in more))))) if more else one)
+    return found
+
+
+def _but_far_end(esp: Esp) -> tuple[object, ...]:
+    """Return all of an Esp that a packet's protection is made of, but a single far end."""
+    far = "" if len(esp.remote) == 1 else object()  # nothing is like it
+    cost = (esp.suite, esp.mode, esp.nat_t, esp.family, esp.live, esp.assumed)
+    return (*cost, esp.local, esp.ends, esp.ports, esp.networks, esp.mark, esp.if_id, far)
 
 
 def _protection(esp: Esp) -> Protection:

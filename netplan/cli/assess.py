@@ -98,7 +98,8 @@ def command(
         raise click.UsageError("--units needs --live and --keep: a report that nobody keeps helps nobody")
     with as_json(json_):
         if units_to and keep:
-            _offer(units_to, target, keep, policy, inventory, state_dir)
+            given = {"--policy": policy, "--measure": measuring, "--objects": dump, "--proof-days": proof_days}
+            _offer(units_to, target, {**given, "--keep": keep, "--inventory": inventory}, state_dir)
             return int(ExitCode.OK)
         earlier = _earlier(against or (newest(keep) if keep else None))
         objects = read_objects(dump) if dump else None
@@ -189,14 +190,16 @@ def _kept(keep: Path | None, found: Report, document: dict[str, object], text: s
     return [(keep / f"{stem}.html", text), (keep / f"{stem}.json", json.dumps(document, indent=1) + "\n")]
 
 
-def _offer(to: Path, target: Path, keep: Path, policy: str, inventory: Path | None, state_dir: str | None) -> None:
-    """Write the units of the timer."""
+def _offer(to: Path, target: Path, given: dict[str, object], state_dir: str | None) -> None:
+    """Write the units of the timer. ``given``: option -> its value; None and False are left out, True has no value."""
     bundle = reader.read(target, files=False)
     own = shutil.which("ipsecplan")
     argv = [own] if own else [sys.executable, "-P", "-m", "netplan"]
-    argv += ["assess", str(target.absolute()), "--policy", policy, "--live", "--keep", str(keep.absolute())]
-    argv += ["--state-dir", str(state_root(state_dir).absolute())]
-    argv += ["--inventory", str(inventory.absolute())] if inventory else []
+    argv += ["assess", str(target.absolute()), "--live", "--state-dir", str(state_root(state_dir).absolute())]
+    for option, value in given.items():
+        if value is not None and value is not False:
+            said = [] if value is True else [str(value.absolute() if isinstance(value, Path) else value)]
+            argv += [option, *said]
     made = units(argv, cluster=bundle.cluster)
     _make(to)
     for name, text in made.items():

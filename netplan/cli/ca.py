@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
-from netplan.cli.options import JSON
+from netplan.cli.options import CLUSTER, JSON
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.ipsec import ca, ca_store, credentials_backup
 from netplan.ipsec.ca_rollover import under_way
@@ -20,7 +21,6 @@ from netplan.problems import Location, Problem, ProblemError, counted, printable
 from netplan.refusals import read_named
 from netplan.rollout.record.journal import ClusterState, state_root
 
-CLUSTER = click.argument("cluster")
 PASSPHRASE = click.option(
     "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="File (0600) with it; else asked."
 )
@@ -248,10 +248,7 @@ def backup(cluster: str, archive: Path, passphrase_file: Path | None, state_dir:
 @STATE_DIR
 def restore(cluster: str, archive: Path, passphrase_file: Path | None, state_dir: str | None) -> None:
     """Put back what `ca backup` wrote into ARCHIVE. Nothing that is there and differs is replaced."""
-    if passphrase_file is not None:
-        words = read_passphrase(passphrase_file)
-    else:
-        words = str(click.prompt(f"Passphrase of {archive.name}", hide_input=True)).encode()
+    words = read_passphrase(passphrase_file) if passphrase_file else _asked(f"Passphrase of {archive.name}")
     with _locked(state_dir, cluster, "restore") as state:
         files = credentials_backup.restore(state.folder, cluster, archive, words)
     emit(f"{counted(files, 'file')} restored; `ipsecplan status` shows whether the nodes have these credentials")
@@ -260,4 +257,11 @@ def restore(cluster: str, archive: Path, passphrase_file: Path | None, state_dir
 def _new_passphrase(file: Path | None) -> bytes:
     if file is not None:
         return read_passphrase(file)
-    return str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True)).encode()
+    return _asked("New passphrase", twice=True)
+
+
+def _asked(question: str, *, twice: bool = False) -> bytes:
+    """Ask for a passphrase. Raises UsageError where there is no terminal to ask on."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("give --passphrase-file where there is no terminal to ask on")
+    return str(click.prompt(question, hide_input=True, confirmation_prompt=twice)).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from netplan.explain.compare import compare, csv_text, table
 from netplan.explain.packets import MODES, PACKETS, packet
 from netplan.explain.presets import ALIASES, UNDERLAYS, UnderlayPreset
 from netplan.problems import ExitCode, Location, Problem, ProblemError, closest, quoted
+from netplan.refusals import refused
 from netplan.stack import Stack, parse, parse_size, required_link, solve
 
 DEFAULT_LINK = 1500
@@ -135,7 +137,13 @@ def _stack(text: str, esp: str | None, mode: str, nat_t: bool, ip6: bool) -> Sta
             hint = f"did you mean {near}?" if near else "such as calico-vxlan, cilium-geneve, flannel-vxlan, vxlan, gre"
             said = f"--esp, --nat-t and --ip6 go with the name of a packet, which {quoted(text)} is not"
             raise ProblemError(Problem("IPP101", said, hint=hint))
-        return parse(text)
+        near = None if "/" in name else closest(name, PACKETS)
+        try:
+            return parse(text)
+        except ProblemError as error:
+            if near and error.problems[0].code == "IPP101" and not error.problems[0].hint:
+                raise ProblemError([replace(error.problems[0], hint=f"did you mean {near}?")]) from error
+            raise
     if nat_t and not esp:
         raise click.UsageError("--nat-t goes with --esp")
     return parse(packet(name, esp, mode, nat_t=nat_t, outer="ip6" if ip6 else "ip4"))
@@ -205,7 +213,7 @@ def _batch_file(name: str) -> ExitCode:
     try:
         file = click.open_file(name, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise click.FileError(name, hint=error.strerror or "can't be read") from error
+        raise ProblemError(refused(error, name, "read", "IPP201")) from error
     with file as lines:
         return _batch(lines)
 

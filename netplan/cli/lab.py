@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from netplan.cli import output
+from netplan.cli.options import Finite
 from netplan.lab.logins import METHODS, ROOT, Login
 from netplan.lab.releases import PEER_RELEASE, PEERS, RELEASES, STABLE
 from netplan.problems import ExitCode, Problem, ProblemError, counted, quoted
@@ -241,7 +242,14 @@ def restore(file: Path | None, name: str, clean: bool) -> None:
 
 
 @command.command()
-@click.option("--days", default=0.0, show_default=True, metavar="N", help="Only what was not used for N days.")
+@click.option(
+    "--days",
+    type=Finite(0, 36500),
+    default=0.0,
+    show_default=True,
+    metavar="N",
+    help="Only what was not used for N days.",
+)
 def prune(days: float) -> None:
     """Delete cached images that no running lab and no `up` needs any more, with their saved clusters."""
     from netplan.lab.image import prune as clean

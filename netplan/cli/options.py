@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import click
 
 from netplan.cli import complete
 from netplan.cli.passwords import PASSWORDS
+from netplan.model.ids import CLUSTER_NAME
+from netplan.problems import Problem, ProblemError, quoted
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -40,6 +44,29 @@ STATE_DIR = click.option(
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
+class Finite(click.FloatRange):
+    """A number within bounds: ``nan`` is in no order with them, so click lets it pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+def _cluster(context: click.Context, argument: click.Parameter, value: str) -> str:
+    """Return the name of a cluster; what no plan could be called has no state either."""
+    del context, argument
+    if not re.fullmatch(CLUSTER_NAME, value):
+        hint = "the `name` of its plan: lower-case letters, digits and '-', at most 40"
+        raise ProblemError(Problem("IPP401", f"{quoted(value)} is not a cluster name", hint=hint))
+    return value
+
+
+CLUSTER = click.argument("cluster", callback=_cluster)
+
+
 def _seconds(context: click.Context, option: click.Parameter, value: str) -> int | None:
     """Return the seconds of a rollback timer, None for ``auto``."""
     del context, option
@@ -66,7 +93,7 @@ ROLLBACK_TIMEOUT = click.option(
 SOAK = click.option(
     "--soak",
     "soak_s",
-    type=click.FloatRange(0, 86400),
+    type=Finite(0, 86400),
     default=5,
     show_default=True,
     help="Seconds without a clear packet before clear packets are dropped.",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from netplan.cli.options import CLUSTER
 from netplan.cli.output import emit
 from netplan.ipsec import psk, vault
 from netplan.ipsec.stored import LIMIT
@@ -13,7 +14,6 @@ from netplan.problems import Location, Problem, ProblemError, counted
 from netplan.refusals import read_named
 from netplan.rollout.record.journal import ClusterState, state_root
 
-CLUSTER = click.argument("cluster")
 STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory. [env: IPSECPLAN_STATE]")
 
 

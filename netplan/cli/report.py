@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from netplan import __version__
 from netplan.bundle import reader
@@ -17,6 +18,7 @@ from netplan.cli.output import as_json, emit, emit_json
 from netplan.cli.version import PARTS, installed
 from netplan.files import write_atomic
 from netplan.inputs.inventory import read as read_inventory
+from netplan.inputs.path_kinds import MANIFEST
 from netplan.problems import ExitCode, Problem, ProblemError, counted
 from netplan.refusals import refusals
 from netplan.rollout.record.journal import state_root
@@ -41,6 +43,9 @@ def command(bundle: Path, to: Path | None, state_dir: str | None, json_: bool) -
     before you send it: it has the names and addresses of your hosts.
     """
     with as_json(json_):
+        named = click.get_current_context().get_parameter_source("bundle") is not ParameterSource.DEFAULT
+        if named and not (bundle / MANIFEST).exists():
+            reader.read(bundle, files=False)  # says what it is; a bundle that is damaged is what may be looked into
         texts = {"about.json": json.dumps(_about(), indent=1) + "\n"}
         root = state_root(state_dir)
         texts |= texts_below(root, JOURNALS, "state")

@@ -12,7 +12,7 @@ import click
 
 from netplan.agent.protocol.reply import CloseUp, Status
 from netplan.bundle import reader
-from netplan.cli.options import BUNDLE, FORKS, INVENTORY, JSON, STATE_DIR
+from netplan.cli.options import BUNDLE, FORKS, INVENTORY, JSON, STATE_DIR, Finite
 from netplan.cli.outcome import leave
 from netplan.cli.output import as_json, emit, emit_json, emit_json_of_many, note, report
 from netplan.cli.session import opened
@@ -40,7 +40,7 @@ MOST_OF_A_NODE = 50  # differences of one node that are told one by one
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(1, 86400),
+    type=Finite(1, 86400),
     default=10,
     show_default=True,
     help="Seconds between two queries.",

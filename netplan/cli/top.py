@@ -6,21 +6,20 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from netplan.agent.protocol.node_json import NodeJson
 from netplan.agent.protocol.reply import Counters
-from netplan.bundle import reader
 from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.table import table_lines
 from netplan.problems import ExitCode, Problem, ProblemError, printable
+from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs import measure
 from netplan.verify.traffic import ORDERS, Flow, NodeTraffic, Traffic, traffic
@@ -76,41 +75,43 @@ def command(
     bytes, from 0 at each rekey. LOST is what the sender counted and the receiver did not. The kernel's counters of
     drops and fragments are of a node, not of a pair. With --json: one object a line for each table.
     """
-    with as_json(json_):
-        names = reader.read(bundle, files=False).nodes
-        tables = 1 if once else count or 0
-        before: dict[str, Counters] = {}
-        done, code = 0, ExitCode.OK
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                begun = time.monotonic()
-                nodes, found, problems = _look(bundle, inventory, state_dir)
-                if before or not names:
-                    seen = traffic(nodes, before, found, order=order)
-                    code = ExitCode.UNREACHABLE if seen.silent else ExitCode.OK
-                    _show(seen, problems, rows=rows, json_=json_, single=tables == 1)
-                    done += 1
-                    if tables and done >= tables:
-                        break
-                elif not found:
-                    raise ProblemError(problems, ExitCode.UNREACHABLE)
-                elif not json_:
-                    note(f"first look at {len(found)} of {len(nodes)} nodes; the next in {interval_s:g} s")
-                before = found
-                time.sleep(max(0.0, interval_s - (time.monotonic() - begun)))
+    tables, code = 1 if once else count or 0, ExitCode.OK
+    with (
+        as_json(json_),
+        contextlib.suppress(KeyboardInterrupt),
+        opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine,
+    ):
+        for done, (seen, problems) in enumerate(_tables(engine, interval_s, order, json_=json_), 1):
+            code = ExitCode.UNREACHABLE if seen.silent else ExitCode.OK
+            _show(seen, problems, rows=rows, json_=json_, single=tables == 1)
+            if done == tables:
+                break
     if code:
         raise click.exceptions.Exit(int(code))
 
 
-def _look(
-    bundle: Path, inventory: Path | None, state_dir: str | None
-) -> tuple[Mapping[str, NodeJson], dict[str, Counters], list[Problem]]:
-    """Return node.json of all nodes, what those counted that answered, and what went wrong."""
-    with opened(bundle, inventory, state_dir, Options(), quiet=True, reading=True) as engine:
+def _tables(engine: Engine, interval_s: float, order: str, *, json_: bool) -> Iterator[tuple[Traffic, list[Problem]]]:
+    """Generate what went on between every two looks, and what went wrong at the later one, until somebody stops it.
+
+    Raises ProblemError where no node answers at first, and KeyboardInterrupt when it is stopped.
+    """
+    nodes = {i: target.node for i, target in engine.targets.items()}
+    before: dict[str, Counters] | None = None
+    while True:
+        begun = time.monotonic()
         problems = measure.count(engine)
         if engine.cancelled.is_set():
             raise KeyboardInterrupt
-        return {i: t.node for i, t in engine.targets.items()}, dict(engine.run.results.counters), problems
+        found = dict(engine.run.results.counters)
+        if before is not None:
+            yield traffic(nodes, before, found, order=order), problems
+        elif not found:
+            raise ProblemError(problems, ExitCode.UNREACHABLE)
+        elif not json_:
+            note(f"first look at {len(found)} of {len(nodes)} nodes; the next in {interval_s:g} s")
+        before = found
+        if engine.cancelled.wait(max(0.0, interval_s - (time.monotonic() - begun))):
+            raise KeyboardInterrupt
 
 
 def _show(seen: Traffic, problems: list[Problem], *, rows: int, json_: bool, single: bool) -> None:

@@ -214,6 +214,9 @@ def _algorithm(transform: Transform) -> Page:
 def _nothing_known(given: str, word: str) -> NoReturn:
     known = [*SYSTEMS, *HARMLESS, *WORDS, *HEADERS, *MACROS, *UNDERLAYS, *ALIASES, "esp", "ah", *CODES]
     near = closest(word, known) or closest(word.upper(), CODES)
+    if word.upper().startswith("IPP"):
+        alike = [code for code in CODES if code.startswith(word.upper()[:5])]
+        near = f"one of {', '.join(alike)}" if alike else near
     hint = f"did you mean {near}? " if near else ""
     hint += "'ipsecplan explain' lists the topics"
     fail("IPP111", f"nothing is known of {quoted(given)}", hint=hint)

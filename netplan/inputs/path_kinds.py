@@ -22,7 +22,6 @@ from netplan.problems import Location, Problem, ProblemError, quoted
 Kind = Literal["plan", "bundle", "inventory", "directory", "file", "missing"]
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 256 << 20  # bytes; a manifest of 1,000 nodes with a tunnel for each pair has less
-NEIGHBOURS = 200  # entries of a folder that are looked at
 _NAMES = {
     "plan": "a plan file",
     "bundle": "a bundle",
@@ -83,6 +82,18 @@ def _content(raw: bytes) -> Kind:
     return "inventory" if groups and not PlanFile.model_fields.keys() & data.keys() else "file"
 
 
+def _no_plan(path: Path) -> bool:
+    """Tell whether a file can be no plan without parsing it: an inventory of 10,000 hosts is parsed often enough.
+
+    A plan has a key ``inventory``.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if path.is_file() and path.name != MANIFEST:
+            with open(path, "rb") as file:
+                return b"inventory" not in file.read(yaml_source.MAX_BYTES)
+    return False
+
+
 def wanted(want: Literal["plan", "bundle", "inventory"], path: Path, shown: str | None = None) -> None:
     """Raise ProblemError when ``path`` is clearly something else than what is wanted; ``shown`` is how to name it."""
     problem = mistaken(want, path, shown)
@@ -92,7 +103,7 @@ def wanted(want: Literal["plan", "bundle", "inventory"], path: Path, shown: str 
 
 def mistaken(want: Literal["plan", "bundle", "inventory"], path: Path, shown: str | None = None) -> Problem | None:
     """Return what is wrong with a path that is another kind of thing than wanted; None where it is not clear."""
-    found, name = kind(path), shown or str(path)
+    found, name = "file" if want == "inventory" and _no_plan(path) else kind(path), shown or str(path)
     if found != "missing" and (inside := next((p for p in path.absolute().parents if _manifest(p)), None)):
         hint = f"did you mean {_short(inside)}?" if want == "bundle" else _plan_of(inside)
         return Problem(
@@ -192,7 +203,7 @@ def _short(path: Path) -> Path:
 def _entries(folder: Path) -> list[Path]:
     try:
         with os.scandir(folder) as found:
-            return sorted(folder / entry.name for _, entry in zip(range(NEIGHBOURS), found, strict=False))
+            return sorted(folder / entry.name for _, entry in zip(range(yaml_source.NEIGHBOURS), found, strict=False))
     except OSError:
         return []
 

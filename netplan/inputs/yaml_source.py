@@ -8,8 +8,11 @@ of bytes, depth and values after anchors are expanded; the last one stops a "bil
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
+import itertools
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,8 +22,10 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import yaml
 
 from netplan.files import read_regular
-from netplan.problems import DefectError, Location, Problem, ProblemError, fail, printable, quoted
+from netplan.problems import DefectError, Location, Problem, ProblemError, closest, fail, printable, quoted
 from netplan.refusals import refused
+
+NEIGHBOURS = 200  # entries of a folder that are looked at for a name that is nearly right
 
 Key = tuple[str | int, ...]
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -150,13 +155,23 @@ def _span(node: yaml.Node) -> Span:
     return Span(start.line + 1, start.column + 1, max(1, width))
 
 
+def _alike(path: Path) -> str | None:
+    """Return the name of a YAML file beside a path that does not exist, if one is nearly called so."""
+    with contextlib.suppress(OSError), os.scandir(path.parent) as there:
+        names = [entry.name for entry in itertools.islice(there, NEIGHBOURS)]
+        return closest(path.name, sorted(name for name in names if name.endswith((".yaml", ".yml"))))
+    return None
+
+
 def read(path: Path, shown: str | None = None, policy: Policy = STRICT) -> Source:
     """Read a plan file, or an inventory; ``shown`` is how messages name it. Raises ProblemError with the position."""
     name = shown or str(path)
     try:
         raw = read_regular(path, policy.max_bytes, follow=True)
     except FileNotFoundError:
-        fail("IPP201", "no such file", location=Location(name), hint="`ipsecplan init` writes one")
+        near = _alike(path)
+        hint = f"did you mean {printable(str(path.with_name(near)))}?" if near else "`ipsecplan init` writes one"
+        fail("IPP201", "no such file", location=Location(name), hint=hint)
     except OSError as error:
         if error.errno == errno.EFBIG:
             fail(policy.code, f"more than the {policy.max_bytes} bytes that a plan may have", location=Location(name))

@@ -29,6 +29,7 @@ from netplan.rollout.transport.ansible import own_folder
 
 NAME = "play"
 MOST_LINE = 1 << 20
+INTERRUPTED_S = 3.0  # after Ctrl-C the task ends before, or soon after, its play
 
 
 def main() -> None:
@@ -91,7 +92,7 @@ def _watch(handle: int, gate: Gate, folder: Path) -> None:
     """End this process when the play's is gone, unless nodes are being taken back in order already."""
     with contextlib.suppress(OSError):
         select.select([handle], [], [])
-        if not gate.cancelled.wait(1.0) and not gate.over:
+        if not gate.cancelled.wait(INTERRUPTED_S) and not gate.over:
             shutil.rmtree(folder, ignore_errors=True)
             os.kill(os.getpid(), signal.SIGKILL)
         gate.cancelled.set()

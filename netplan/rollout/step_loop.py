@@ -97,7 +97,8 @@ class StepLoop:
         again by itself; in seconds.
         """
         with self.run.failing():
-            nodes = self.participants.chosen(step) if only is None else list(only)
+            several = self.timers.pace.rounds > 1  # then a round of all costs more than to hold those who are due
+            nodes = self.participants.chosen(step, held=several) if only is None else list(only)
             asked = _Asked(step, extra or {}, each or {}, timers or {}, patience, nodes, self._arm(step))
             return self._step(asked)
 

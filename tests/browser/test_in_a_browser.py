@@ -13,17 +13,24 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from netplan.assess.evidence import gather
+from netplan.assess.judge import assess
+from netplan.assess.page import page as assess_page
+from netplan.assess.policies import POLICIES
+from netplan.assess.since import changes as since
 from netplan.audit import Given, Text, audit
 from netplan.audit.page import page as audit_page
 from netplan.bundle import compare, diff_page, reader, write
 from netplan.verify.page import page as verify_page
 from tests.support.plans import make_planned
 from tests.support.verdicts import verdict_of
+from tests.unit.test_assess import status
 from tests.unit.test_pages import direction, of
 
 pytestmark = pytest.mark.slow
@@ -75,7 +82,11 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     conflist = '{"cniVersion":"0.4.0","name":"x","plugins":[{"type":"bridge","mtu":9000}]}'
     swanctl = "connections { a { children { b { esp_proposals = aes256gcm16 } } } }"
     found = [Text("10-bridge.conflist", conflist), Text("swanctl.conf", swanctl), Text("notes.txt", "hello")]
+    unasked = gather(reader.read(folder / "a"), folder, 1.8e9)
+    asked = replace(unasked, status={i: status(unasked, i, permissive=True) for i in unasked.nodes})
+    reports = [assess(evidence, POLICIES["cnsa2"]) for evidence in (unasked, asked)]
     return {
+        "assess": assess_page(reports[1], since(*reports), reports[0].at),
         "review": of(small.plan),
         "review-300": of(make_planned(300, {n: {"underlay_mtu": 1300 + n} for n in range(1, 30)}).plan),
         "review-calico": of(make_planned(24, cni={"plugin": "calico"}).plan),
@@ -114,7 +125,15 @@ def measured(folder: Path, text: str, scheme: str) -> dict[int, dict[str, Any]]:
     return {width: json.loads(html.unescape(found[str(width)])) for width in WIDTHS}
 
 
-NAMES = ("review", pytest.param("review-300", marks=pytest.mark.drill), "review-calico", "diff", "verify", "audit")
+NAMES = (
+    "review",
+    pytest.param("review-300", marks=pytest.mark.drill),
+    "review-calico",
+    "diff",
+    "verify",
+    "audit",
+    "assess",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -76,7 +76,7 @@ def test_three_weaknesses_are_found_and_gone_after_repair(clusters: ClusterFacto
     )
     shown = json.loads(rollout.run("top", "--once", "--interval", "1", "--json").stdout)["result"]
     for flow in shown["pairs"]:
-        listed = rollout.shell(flow["from"], "swanctl", "--list-sas").stdout
+        listed = rollout.shell(flow["from"], "swanctl", "--list-sas")
         sent = [(int(b), int(p)) for b, p in re.findall(r"out \S+,\s+(\d+) bytes,\s+(\d+) packets", listed)]
         assert flow["packets"] <= sum(p for _, p in sent) <= flow["packets"] + 20
         assert flow["bytes"] <= sum(b for b, _ in sent) <= flow["bytes"] + 20 * 1500
@@ -85,5 +85,5 @@ def test_three_weaknesses_are_found_and_gone_after_repair(clusters: ClusterFacto
 
 
 def _other_pod(rollout: Rollout) -> str:
-    listed = rollout.shell("n2", "ip", "netns", "exec", "pod1", "ip", "-4", "-j", "addr", "show", "eth0").stdout
+    listed = rollout.shell("n2", "ip", "netns", "exec", "pod1", "ip", "-4", "-j", "addr", "show", "eth0")
     return str(json.loads(listed)[0]["addr_info"][0]["local"])

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,7 @@ from tests.support.fake_nodes import FakeNodes, closed, failure
 
 NODES = "IPSECPLAN_TEST_NODES"  # the file; beside it SPOIL and KILL, where a test wants that
 SPOIL = "spoil"  # "PHASE NAME": that node fails there
-KILL = "kill"  # "PHASE": the play is killed when that one has been done
+KILL = "kill"  # "PHASE [SIGNAL]": the play gets that signal (KILL) when that one has been done
 ROLLS_BACK = "roll-back"
 
 
@@ -56,10 +55,11 @@ class KeptNodes(FakeNodes):
         done = super().step(requests, targets, payload=payload, fresh=fresh, arrived=arrived)
         self.path.write_text(json.dumps(self.kept))
         kill = self.path.with_name(KILL)
-        if kill.exists() and {kill.read_text()} & {phase for sent, _ in self.calls[-1:] for phase in sent}:
+        phase, number = (*kill.read_text().split(), "9")[:2] if kill.exists() else ("", "")
+        if phase in {one for sent, _ in self.calls[-1:] for one in sent}:
             kill.unlink()
-            os.kill(self.watch, signal.SIGKILL)
-            time.sleep(60)  # the keeper sees it and ends
+            os.kill(self.watch, int(number))
+            time.sleep(60 if number == "9" else 8)  # the keeper sees it and ends, or hears of it
         return done
 
     def _answer(self, node_id: str, request: dict[str, Any]) -> Answer:

@@ -106,8 +106,11 @@ def test_the_timer_runs_what_was_asked_for(here: Path) -> None:
     code, said = run([*BARE, "--live", "--keep", "kept", "--policy", "bsi", "--units", "units"])
     assert (code, "systemctl enable --now ipsecplan-assess.timer" in said) == (0, True)
     line = (here / "units" / "ipsecplan-assess.service").read_text()
-    assert f'"assess" "{here}/bundle" "--policy" "bsi" "--live" "--keep" "{here}/kept"' in line
-    assert f'"--state-dir" "{here}/state"' in line
+    assert f'"assess" "{here}/bundle" "--live" "--state-dir" "{here}/state" "--policy" "bsi"' in line
+    assert f'"--proof-days" "30" "--keep" "{here}/kept"\n' in line
+    run([*BARE, "--live", "--keep", "kept", "--measure", "--objects", "dump.json", "--units", "units"])
+    again = (here / "units" / "ipsecplan-assess.service").read_text()
+    assert f'"--measure" "--objects" "{here}/dump.json" "--proof-days"' in again
 
 
 def test_nodes_are_asked_once_and_a_fault_is_exit_5(here: Path, answering: dict[str, Any]) -> None:
@@ -121,6 +124,27 @@ def test_nodes_are_asked_once_and_a_fault_is_exit_5(here: Path, answering: dict[
     assert code == 5
     assert "BAD IPP714  n1, n2: the guard only counts clear packets" in said
     assert "worse: guard, n1: the guard only counts clear packets" in said
+
+
+def test_a_node_that_does_not_answer_is_a_warning_and_not_judged(
+    answering: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del answering
+    asked = verb.measure.look
+
+    def look(engine: Engine) -> list[Any]:
+        problems = asked(engine)
+        gone = next(iter(engine.run.results["status"]))
+        for phase in ("status", "facts"):
+            del engine.run.results[phase][gone]
+        return [*problems, verb.Problem("IPP661", "n1 can't be reached")]
+
+    monkeypatch.setattr(verb.measure, "look", look)
+    code, said = run([*BARE, "--live", "--json"])
+    document = json.loads(said)
+    assert (code, document["errors"]) == (9, [])
+    assert [p["message"] for p in document["warnings"]] == ["n1 can't be reached"]
+    assert said.count("the node did not answer") > 4
 
 
 @pytest.mark.usefixtures("here")

@@ -161,5 +161,5 @@ def test_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_missing_batch_file_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = run(capsys, "--batch", "/nonexistent/lines")
-    assert code == ExitCode.FAILURE
+    assert code == ExitCode.INVALID
     assert "/nonexistent/lines" in err

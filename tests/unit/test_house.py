@@ -76,6 +76,25 @@ def test_at_the_root_lies_what_every_room_uses(parts: dict[str, graph.Part]) -> 
     assert [name.removeprefix("netplan.") for name in parts["core"].at_root] == AT_ROOT
 
 
+NUMBERS = re.findall(
+    r"^\| (core|tui|agent|all) \| before .*\n\| \| now \|(.*)\|$",
+    (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"),
+    flags=re.MULTILINE,
+)
+GROWTH = 0.15  # of a number, after which the page is written anew
+
+
+def test_the_page_has_the_numbers_of_the_graph(parts: dict[str, graph.Part]) -> None:
+    assert [name for name, _ in NUMBERS] == ["core", "tui", "agent", "all"]
+    for name, row in NUMBERS:
+        part = parts[name]
+        said = [int(word) for word in row.split("|")]
+        found = [len(part.files), len(part.at_root), len(part.rooms), len(part.arrows), 0, 0, 0]
+        assert len(said) == len(found)
+        for one, other in zip(said, found, strict=True):
+            assert abs(one - other) <= max(2, GROWTH * other) * (other > 0), f"{name}: `make graph`, {found}"
+
+
 def test_graph_names_an_upward_import_and_a_circle() -> None:
     layers = [frozenset({"top"}), frozenset({"a", "b"}), frozenset({"low"})]
     assert graph.goes_up(layers, "low.x", "top")

@@ -62,7 +62,10 @@ def refusal(whole: Inventory, given: Given = NONE) -> Any:
 def test_what_is_given_is_for_logins_that_become_root(tmp_path: Path) -> None:
     assert found(inventory(tmp_path, one_host()), Given(b"one\n")) == {ID: b"one"}
     assert found(inventory(tmp_path, one_host()), Given()) == {}
-    assert found(inventory(tmp_path, one_host(ansible_become=False)), Given(b"one")) == {}
+    for no in (False, "no", "False", 0):
+        assert found(inventory(tmp_path, one_host(ansible_become=no)), Given(b"one")) == {}
+    for yes in (True, "yes", "True", 1):
+        assert found(inventory(tmp_path, one_host(ansible_become=yes)), Given(b"one")) == {ID: b"one"}
 
 
 @pytest.mark.slow
@@ -112,6 +115,13 @@ def test_what_is_refused(tmp_path: Path, variables: dict[str, object], given: Gi
 def test_doas_is_our_own_plugin(tmp_path: Path, name: str) -> None:
     whole = inventory(tmp_path, one_host(ansible_become_method=name))
     assert connection_of(whole.hosts[0], whole)[0]["ansible_become_method"] == DOAS
+
+
+@pytest.mark.parametrize("name", ["pbrun", "community.general.machinectl", "../sudo"])
+def test_another_method_is_refused_before_ansible_looks_for_it(tmp_path: Path, name: str) -> None:
+    whole = inventory(tmp_path, one_host(ansible_become_method=name))
+    _, [problem] = connection_of(whole.hosts[0], whole)
+    assert (problem.code, problem.hint) == ("IPP652", "it is one of sudo, su, doas")
 
 
 def test_a_password_is_in_no_representation(tmp_path: Path) -> None:

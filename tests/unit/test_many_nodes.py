@@ -49,6 +49,18 @@ def test_a_full_mesh_of_sixty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert run.nodes.fired == []
 
 
+def test_a_wave_asks_its_own_nodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With more nodes than forks a round of all nodes costs more than to hold those whose timers run down."""
+    few = Rollout(monkeypatch, tmp_path / "few", ring(60, 2), forks=60)
+    many = Rollout(monkeypatch, tmp_path / "many", ring(60, 2), forks=5)
+    waves = {run: [who for names, who in run.nodes.steps if names == ("encrypt",)] for run in (few, many)}
+    assert waves[few].count(60) > 4, "in one round each timer counts anew"
+    assert sum(waves[many]) < 0.6 * sum(waves[few])
+    assert many.nodes.fired == []
+    assert many.outcome.outcome == few.outcome.outcome == "confirmed"
+    assert set(many.nodes.asked) == set(few.nodes.asked), "every pair had its turn"
+
+
 def test_nodes_are_held_while_others_have_their_turn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run = Rollout(monkeypatch, tmp_path, ring(60, 8), forks=1, timer_s=HELD_S)
     assert run.outcome.outcome == "confirmed", [p.message for p in run.outcome.problems[:3]]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,13 @@ from tests.support.play_nodes import KILL, SPOIL
 from tests.support.playing import Plays, recap, said
 
 PROOF = "n1 -> n2  DF 1416 passes, 1417 refused, ESP seen (outer 1500), 0 plaintext (1 planted, seen)"
+
+
+def until(what: str, met: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -54,6 +63,17 @@ def test_a_killed_play_is_resumed_by_the_command_line(plays: Plays) -> None:
     assert plays.states() == {"open"}, "the engine went on without its play"
     assert "confirmed on 2 nodes" in plays.command("resume", "bundle", "--yes", "--soak", "0.1")
     assert plays.states() == {"confirmed"}
+
+
+@pytest.mark.drill
+def test_an_interrupted_play_takes_every_node_back(plays: Plays) -> None:
+    plays.nodes.with_name(KILL).write_text(f"permissive {signal.SIGINT:d}")
+    stopped = plays.play("apply")
+    assert stopped.returncode != 0
+    state = plays.folder / "state" / "clusters" / "played" / "journal"
+    until("the journal has an end", lambda: "RunFinished" in next(state.glob("tx-*")).read_text(), 60)
+    assert plays.states() == {"none"}
+    assert "stopped by the operator" in plays.command("show", next(state.glob("tx-*")).stem)
 
 
 @pytest.mark.drill

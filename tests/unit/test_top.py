@@ -6,6 +6,7 @@ import contextlib
 import copy
 import itertools
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,12 @@ def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     planned = make_planned(2)
     write.write(tmp_path / "bundle", planned.plan, planned.inventory)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(top.time, "sleep", lambda _: None)
     looks: list[int] = []
 
     def answer(_phase: str, node_id: str) -> dict[str, Any]:
         read = reader.read(tmp_path / "bundle").node(node_id)
+        if read["name"] == "n1":
+            looks.append(1)
         found = copy.deepcopy(replies.counters(dict(read), at=100.0 + 5 * len(looks)))
         found["pairs"][0]["children"] = [child(1, 50 * len(looks), 50 * len(looks))]
         return found
@@ -150,14 +152,21 @@ def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     @contextlib.contextmanager
     def opened(bundle: Path, *_: object, **__: object) -> Iterator[Engine]:
         read = reader.read(bundle)
-        looks.append(1)
         targets = [Target(i, at["name"], at["digest"], read.node(i), (), {}, {}) for i, at in read.nodes.items()]
         nodes: Any = FakeNodes(answer)
         state = ClusterState(tmp_path / "state", read.cluster, reading=True)
-        yield Engine(read.cluster, read.digest, targets, nodes, state, lambda _: None, Options())
+        yield Engine(read.cluster, read.digest, targets, nodes, state, lambda _: None, Options(), Unhurried())
 
     monkeypatch.setattr(top, "opened", opened)
     return looks
+
+
+class Unhurried(threading.Event):
+    """Nobody stops it, and no time passes while it waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        return False
 
 
 def test_once_is_two_looks_and_one_table(counting: list[int]) -> None:

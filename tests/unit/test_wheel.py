@@ -28,6 +28,8 @@ def test_one_wheel_has_everything(tmp_path: Path) -> None:
     packaged = {f"netplan/_playbooks/{p.relative_to(ROOT / 'playbooks')}" for p in files("playbooks/**/*")}
     packaged |= {str(p.relative_to(ROOT)) for p in files("netplan/templates/**/*")}
     packaged |= {str(p.relative_to(ROOT)) for p in files("netplan/lab/guest/*")}
+    collection = ROOT / "playbooks" / "collections" / "ansible_collections"
+    packaged |= {str(p.relative_to(collection.parent)) for p in files(f"{collection.relative_to(ROOT)}/**/*")}
     assert packaged
     assert packaged - names == set()
     assert not [n for n in names if n.startswith(("tests/", "inventories/", "docs/", "benchmarks/"))]

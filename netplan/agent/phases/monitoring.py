@@ -23,6 +23,7 @@ SERVICE = "/etc/systemd/system/ipsecplan-metrics.service"
 NODE = paths.ETC + "/node.json"
 STARTED = state.RUN + "/metrics.started"
 KEPT = state.RUN + "/metrics.json"
+COMPILED = state.RUN + "/metrics.code"
 FILE = "/var/lib/prometheus/node-exporter/ipsecplan.prom"
 LINK = "/etc/systemd/system/timers.target.wants/ipsecplan-metrics.timer"
 
@@ -51,7 +52,7 @@ def _end(tx: str) -> bool:
                 release.remember(tx, path)
             core.remove(path)
     core.run("systemctl", "stop", "ipsecplan-metrics.timer", "ipsecplan-metrics.service")
-    for path in (FILE, KEPT, STARTED):
+    for path in (FILE, KEPT, COMPILED, STARTED):
         core.remove(path)
     return True
 

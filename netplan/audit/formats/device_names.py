@@ -42,7 +42,8 @@ def kind_of(entry: Mapping[str, Any]) -> str:
         if pattern.match(name):
             return kind
     flags = entry.get("flags")
-    flags = set(flags) - {"UP", "LOWER_UP", "NO-CARRIER"} if isinstance(flags, list) else set()
+    said = [flag for flag in flags if isinstance(flag, str)] if isinstance(flags, list) else []
+    flags = set(said) - {"UP", "LOWER_UP", "NO-CARRIER"}
     # WireGuard's flags; a tun device has MULTICAST, an xfrm device has no POINTOPOINT
     if flags == {"POINTOPOINT", "NOARP"} and "link" not in entry and entry.get("link_type", "none") == "none":
         return "wireguard"

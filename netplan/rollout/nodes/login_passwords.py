@@ -13,7 +13,7 @@ from netplan.inputs.inventory import Inventory
 from netplan.inputs.inventory_files import files
 from netplan.ipsec.vault import unseal
 from netplan.problems import Problem, ProblemError, quoted
-from netplan.rollout.nodes.targets import DOAS, Target
+from netplan.rollout.nodes.targets import DOAS, Target, becomes_root
 
 NAMES = ("ansible_become_password", "ansible_become_pass")
 VAULTED = "__ansible_vault"  # what ansible-inventory prints of a vaulted variable, with the vault's text
@@ -54,7 +54,7 @@ def login_passwords(targets: Iterable[Target], inventory: Inventory, given: Give
     problems: list[Problem] = []
     for target in targets:
         own = hosts.get(target.name, {})
-        if not target.connection.get("ansible_become"):
+        if not becomes_root(target.connection):
             continue
         name = next((name for name in NAMES if own.get(name) is not None), None)
         try:

@@ -142,11 +142,14 @@ class Participants:
             hint = "it measures pairs with hosts that have ipsecplan_managed: false; `verify` without it all others"
             raise Failed([Problem(code="IPP701", message="no node of this run has an unmanaged peer", hint=hint)])
 
-    def chosen(self, step: Step) -> list[str]:
-        """Return the ids of the nodes that take part in a step."""
-        if step.pairs != "canary":
-            return list(self.targets)  # who has no pair in a wave still hears of it: its timer counts anew
-        return list(self.waves[0].nodes)
+    def chosen(self, step: Step, *, held: bool = False) -> list[str]:
+        """Return the ids of the nodes that take part in a step.
+
+        Who has no pair in a wave still hears of it, because its timer counts anew, unless nodes are ``held``.
+        """
+        if step.pairs == "canary":
+            return list(self.waves[0].nodes)
+        return list(self.targets if step.pairs == "all" or not held else self.waves[int(step.pairs)].nodes)
 
     def pairs(self, step: Step, node_id: str) -> list[str] | None:
         """Return the pairs of a node that are encrypted in a step; None: all of them."""

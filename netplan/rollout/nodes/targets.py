@@ -43,8 +43,9 @@ TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 _PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")  # of ssh itself
 DOAS = "ipsecplan_doas"  # our own plugin: a step loads no collection, and ansible-core has none
 _METHODS = {"doas": DOAS, "community.general.doas": DOAS} | {
-    f"ansible.builtin.{method}": method for method in ("sudo", "su")
+    f"{where}{method}": method for method in ("sudo", "su") for where in ("", "ansible.builtin.")
 }
+_TRUE = frozenset({"true", "yes", "on", "1", "y", "t"})  # Ansible's words, in INI texts
 
 
 @dataclass(frozen=True)
@@ -183,8 +184,13 @@ def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], lis
             hint = "a path such as /usr/bin/python3; `auto` or nothing takes the node's python3"
             said = f"{name} of {quoted(host.name)} is no program: {quoted(value)}"
             problems.append(inventory.problem("IPP652", said, host.name, name, hint))
+        elif name == "ansible_become_method":
+            if str(value) not in _METHODS:
+                said = f"{name} of {quoted(host.name)} is {quoted(value)}"
+                problems.append(inventory.problem("IPP652", said, host.name, name, "it is one of sudo, su, doas"))
+            found[name] = _METHODS.get(str(value), value)
         else:
-            found[name] = _METHODS.get(str(value), value) if name == "ansible_become_method" else value
+            found[name] = value
     found.setdefault("ansible_host", host.name)
     if host.name.startswith("-"):
         problems.append(inventory.problem("IPP652", f"the host name {quoted(host.name)} begins with '-'", host.name))
@@ -195,6 +201,11 @@ def connection_of(host: Host, inventory: Inventory) -> tuple[dict[str, Any], lis
                 inventory.problem("IPP652", f"{name} is not taken from an inventory", host.name, name, hint)
             )
     return found, problems
+
+
+def becomes_root(connection: Mapping[str, Any]) -> bool:
+    """Tell whether a login becomes another user, by what :func:`connection_of` returned."""
+    return str(connection.get("ansible_become", "")).lower() in _TRUE
 
 
 def _natural(name: str) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ from netplan.inputs.ansible_words import of_play
 from netplan.model.ids import ID
 from netplan.problems import DefectError, ExitCode, present, quoted
 from netplan.refusals import refusals, refused
-from netplan.rollout.nodes.targets import TEMPLATE, Target
+from netplan.rollout.nodes.targets import TEMPLATE, Target, becomes_root
 from netplan.rollout.pace import Limits
 from netplan.rollout.transport.parts import Parts
 from netplan.rollout.transport.reply import MOST_BYTES, Answer, parse
@@ -284,7 +284,7 @@ def _no_root(connection: Mapping[str, Any], password: bool) -> str:
 
     Ansible's own words are not shown with the play's `no_log`.
     """
-    if not connection.get("ansible_become"):
+    if not becomes_root(connection):
         return "Ansible gave up before anything was run there"
     method = str(connection.get("ansible_become_method", "sudo")).removeprefix("ipsecplan_")
     if password:

@@ -271,7 +271,7 @@ watched() {
 	fi
 	[ -e "${RUN}/metrics.started" ] || return 0
 	[ "${what}" = boot ] || timeout 60 systemctl stop ipsecplan-metrics.timer ipsecplan-metrics.service 2>/dev/null
-	rm -f /var/lib/prometheus/node-exporter/ipsecplan.prom "${RUN}/metrics.json" "${RUN}/metrics.started"
+	rm -f /var/lib/prometheus/node-exporter/ipsecplan.prom "${RUN}/metrics.json" "${RUN}/metrics.code" "${RUN}/metrics.started"
 }
 
 # back: the whole way to $snapshot, in the order that loses least

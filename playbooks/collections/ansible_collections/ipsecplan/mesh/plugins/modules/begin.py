@@ -96,7 +96,7 @@ attributes:
     description: An action plugin, which runs on the control machine.
     support: full
   check_mode:
-    description: Everything is looked for that preflight looks for; RV(changed) says whether nodes would change.
+    description: Everything is looked for that preflight looks for; C(changed) says whether nodes would change.
     support: full
   diff_mode:
     description: What O(verb=apply) or O(verb=try) does to the traffic of which pair, and the file of O(verb=facts).

@@ -30,7 +30,7 @@ attributes:
     description: An action plugin, which runs on the control machine.
     support: full
   check_mode:
-    description: Nothing happens; V(preflight) says by RV(changed) whether this host would change.
+    description: Nothing happens; V(preflight) says by C(changed) whether this host would change.
     support: full
   diff_mode:
     description: A phase has no text to compare; M(ipsecplan.mesh.begin) has.
