@@ -11,7 +11,7 @@ import click
 from netplan.agent.protocol.reply import Status
 from netplan.bundle import reader
 from netplan.cli import complete
-from netplan.cli.options import INVENTORY, STATE_DIR
+from netplan.cli.options import INVENTORY, STATE_DIR, Finite
 from netplan.cli.output import emit, note
 from netplan.cli.session import opened
 from netplan.monitoring import exporter as exporting
@@ -49,7 +49,7 @@ PORT = 9771
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(10, 86400),
+    type=Finite(10, 86400),
     default=300,
     show_default=True,
     help="Seconds between two looks at the nodes; a scrape asks no node.",

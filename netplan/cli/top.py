@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from netplan.agent.protocol.reply import Counters
-from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR
+from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR, Finite
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.table import table_lines
@@ -41,7 +41,7 @@ UNITS = ("", "k", "M", "G", "T")
 @click.option(
     "--interval",
     "interval_s",
-    type=click.FloatRange(1, 86400),
+    type=Finite(1, 86400),
     default=5,
     show_default=True,
     help="Seconds between two looks.",

@@ -37,6 +37,8 @@ def here(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("apply bundle --yes --soak nan", 2, "'nan' is not a number"),
         ("status bundle --watch --interval nan", 2, "'nan' is not a number"),
         ("lab prune --days nan", 2, "'nan' is not a number"),
+        ("top bundle --interval nan", 2, "'nan' is not a number"),
+        ("exporter bundle --interval nan", 2, "'nan' is not a number"),
         ("lab prune --days=-1", 2, "not in the range"),
         ("calc --batch nosuch", 3, "nosuch: error IPP201: can't be read: No such file or directory"),
         ("calc --batch d", 3, "d: error IPP201: can't be read: Is a directory"),
