@@ -129,7 +129,7 @@ def measure() -> list[Result]:
     """Measure full meshes against raw writing, the second render, and the growth of every shape."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        found += mesh(Path(folder), 200)
+        found += mesh(Path(folder), 200)[:2]  # the rest is about what a large cluster has
     with tempfile.TemporaryDirectory() as folder:
         found += mesh(Path(folder), 1000)
     for shape in SHAPES:

@@ -10,6 +10,7 @@ from netplan.audit.judge import Given, verdicts
 from netplan.audit.model import Evidence, Finding, Skipped, Verdict
 from netplan.audit.readers import read
 from netplan.audit.world import World, build
+from netplan.inputs.static_inventory import no_collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ def describe(inputs: Iterable[Text | Skipped]) -> World:
 
 def audit(inputs: Iterable[Text | Skipped], given: Given) -> Report:
     """Read every input, then judge all of it together."""
-    evidence = _evidence(inputs)
-    judged, found, world = verdicts(evidence, given)
+    with no_collection():
+        evidence = _evidence(inputs)
+        judged, found, world = verdicts(evidence, given)
     links = [(h.name, i.name, i.mtu) for h in world.hosts.values() for i in h.interfaces.values() if i.role == "link"]
     return Report(tuple(found), tuple(evidence.skipped), evidence.understood, tuple(judged), tuple(links))
 

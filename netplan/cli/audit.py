@@ -10,8 +10,6 @@ import click
 
 from netplan.audit import Finding, Given, Report, Skipped, audit, texts
 from netplan.audit.lives import CODE as LIVES
-from netplan.audit.page import page
-from netplan.audit.sarif import sarif
 from netplan.audit.table import table
 from netplan.cli.links import link_mtu
 from netplan.cli.options import HTML
@@ -69,8 +67,12 @@ def command(
         outcome = audit(texts(paths), _given(plan, stack, mtu))
         code = _code(outcome, strict)
         if page_file:
+            from netplan.audit.page import page  # with templates, which no other output needs
+
             write_page(page_file, page(outcome))
         if sarif_:
+            from netplan.audit.sarif import sarif
+
             emit(json.dumps(sarif(outcome), indent=2))
         elif json_:
             emit_json(_result(outcome), _problems(outcome), code)

@@ -22,6 +22,8 @@ FULL_WIDTH = 80  # columns; click breaks lines at 80 at most
 
 def quick(argv: list[str]) -> int | None:
     """Answer ``calc STACK [--mtu N] [--explain | --json]`` and ``[VERB ...] --help``; None for anything else."""
+    if "_IPSECPLAN_COMPLETE" in os.environ:  # a shell asks for completions, without arguments
+        return None
     if not argv:
         return _help("ipsecplan")
     if argv[-1] in ("--help", "-h"):

@@ -72,8 +72,8 @@ def command(
     each node what was dropped, fragmented or too large. Ctrl-C ends it.
 
     From counters of the SAs, the devices and the kernel; no packet is captured, and nothing is changed. Bytes are inner
-    bytes, from 0 at each rekey. LOST is what the sender counted and the receiver did not. The kernel's counters of
-    drops and fragments are of a node, not of a pair. With --json: one object a line for each table.
+    bytes, from 0 at each rekey. LOST: at least so many packets since then never arrived. The kernel's counters of drops
+    and fragments are of a node, not of a pair. With --json: one object a line for each table.
     """
     tables, code = 1 if once else count or 0, ExitCode.OK
     with (

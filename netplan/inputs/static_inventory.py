@@ -96,7 +96,7 @@ def read(path: Path, pattern: str) -> Members | None:
         if not _alone(path):
             return None
         raw = read_regular(path, LIMIT, follow=True)
-        with _no_collection():
+        with no_collection():
             return _selected(_parse(raw.decode("utf-8"), path.suffix), pattern)
     except (_Ansible, OSError, ValueError, yaml.YAMLError, RecursionError):
         return None
@@ -114,7 +114,7 @@ def _alone(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Turn the garbage collector off: it walks all that is made here again and again, a third of the time."""
     was = gc.isenabled()
     gc.disable()

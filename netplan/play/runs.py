@@ -94,8 +94,7 @@ class Run:
         wanted = self.wanted
         hosts = read_inventory(bundle, _inventory(bundle, wanted.inventory))
         chosen = [_with_login(target, wanted.login or {}) for target in targets(bundle, hosts)]
-        if not reading or not self.problems:
-            self.problems += unchecked(chosen, hosts)
+        self.problems += [problem for problem in unchecked(chosen, hosts) if problem not in self.problems]
         root = state_root(wanted.state_dir)
         with ClusterState(root, bundle.cluster, wanted.verb, reading=reading) as state, AnsibleTransport() as transport:
 

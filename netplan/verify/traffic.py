@@ -23,8 +23,8 @@ REFUSED = ("IpFragFails", "Ip6FragFails")  # packets that were too large and mus
 class Flow:
     """What one node sends another through IPsec. ``bytes_s``, ``packets_s``: a second, None at the first look.
 
-    ``bytes``, ``packets``: what its living SAs count since their rekey. ``lost``: packets that the sender counted in
-    the interval and the receiver did not, None where one of both did not answer; packets on their way count, too.
+    ``bytes``, ``packets``: what its living SAs count since their rekey. ``lost``: at least so many packets of these
+    SAs never arrived; None where that can't be told, see :func:`_lost`.
     """
 
     source: str
@@ -146,7 +146,6 @@ def _flows(
         before = old.get(node["id"], {}).get(key)
         sent = _more(before, row, "packets_out") if seconds else None
         there, then = new.get(peer, {}).get(mine), old.get(peer, {}).get(mine)
-        came = _more(then, there, "packets_in") if there and then else None
         yield Flow(
             source=node["name"],
             destination=names.get(key, peer),
@@ -155,7 +154,7 @@ def _flows(
             packets=row["packets_out"],
             bytes_s=_more(before, row, "bytes_out") / seconds if seconds else None,
             packets_s=sent / seconds if sent is not None and seconds else None,
-            lost=max(0, sent - came) if sent is not None and came is not None else None,
+            lost=_lost(before, row, then, there) if seconds else None,
             installed=row["installed"],
             wanted=row["wanted"],
             suites=tuple(row["suites"]),
@@ -167,6 +166,24 @@ def _more(old: PairCounters | None, new: PairCounters, key: str) -> int:
     """Return by how much the SAs of a pair counted more; an SA that is gone has taken its last packets with it."""
     known = {child["id"]: child for child in (old["children"] if old else ())}
     return sum(max(0, _of(child, key) - _of(known.get(child["id"]), key)) for child in new["children"])
+
+
+def _lost(
+    sent: PairCounters | None, later: PairCounters, before: PairCounters | None, came: PairCounters | None
+) -> int | None:
+    """Return how many packets the sender had counted at the earlier look and the receiver has not at the later one.
+
+    Two nodes are never asked at one moment, and on a busy control machine they are seconds apart. But every first look
+    is over before a second one begins, so what is missing then is lost. While packets flow it is a lower bound. None
+    where an end did not answer, or where its SAs are others than before: then the two don't count the same.
+    """
+    if sent is None or before is None or came is None or _ids(sent) != _ids(later) or _ids(before) != _ids(came):
+        return None
+    return max(0, sent["packets_out"] - came["packets_in"])
+
+
+def _ids(row: PairCounters) -> set[int]:
+    return {child["id"] for child in row["children"]}
 
 
 def _of(child: CountedChild | None, key: str) -> int:

@@ -28,6 +28,7 @@ SETTINGS = """charon-systemd {{
             path = /run/log
             default = 1
             flush_line = yes
+            ike_name = yes
         }}
     }}
     plugins {{

@@ -96,18 +96,20 @@ def prometheus(lab: Lab, rendered: Path, folder: Path, exporter_port: int) -> It
         job["scrape_timeout"] = job["scrape_interval"]
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("alerts", "recording"):
-        (folder / f"{name}.yml").write_text(_soon((rendered / f"prometheus/{name}.yml").read_text(encoding="utf-8")))
+        (folder / f"{name}.yml").write_text(
+            soon((rendered / f"prometheus/{name}.yml").read_text(encoding="utf-8"), 15, 120)
+        )
     whole = {"rule_files": ["alerts.yml", "recording.yml"], **jobs}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(whole), encoding="utf-8")
     with ExitStack() as stack:
         for name in names:
             way = f"127.0.0.1:{ports[name]}:127.0.0.1:9100"
             stack.enter_context(
-                _running("ssh", "-F", str(lab.folder / CONFIG), "-o", "ControlPath=none", "-N", "-L", way, name)
+                running("ssh", "-F", str(lab.directory / CONFIG), "-o", "ControlPath=none", "-N", "-L", way, name)
             )
         server = Prometheus(ports["prometheus"])
         stack.enter_context(
-            _running(
+            running(
                 PROMETHEUS,
                 f"--config.file={folder / 'prometheus.yml'}",
                 f"--storage.tsdb.path={folder / 'data'}",
@@ -119,16 +121,15 @@ def prometheus(lab: Lab, rendered: Path, folder: Path, exporter_port: int) -> It
         yield server
 
 
-def _soon(rules: str) -> str:
-    return (
-        re.sub(r"^(\s+for:) \d+s$", r"\1 15s", rules, flags=re.MULTILINE)
-        .replace("[10m]", "[2m]")
-        .replace(" > 5\n", " > 0\n")
-    )
+def soon(rules: str, hold_s: int, window_s: int) -> str:
+    """Return rules that hold for so many seconds and look back over so many, with counts of 1 for enough."""
+    short = re.sub(r"^(\s+for:) \d+s$", rf"\1 {hold_s}s", rules, flags=re.MULTILINE)
+    short = re.sub(r"interval: \d+s", "interval: 1s", short) if hold_s < 15 else short
+    return re.sub(r"(\[10m\]\)) > [35]$", r"\1 > 0", short, flags=re.MULTILINE).replace("[10m]", f"[{window_s}s]")
 
 
 @contextmanager
-def _running(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         yield process

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from tests.simulation.faults import KINDS
 from tests.simulation.run import Report, run
 
+LARGE = 1000  # nodes; a seed takes so long that each one is told of
 WAYS = ("confirmed", "rolled-back", "failed", "rollback-incomplete", "killed")
 
 
@@ -84,6 +85,9 @@ def main() -> int:
     done = []
     for report in reports(seeds, args):
         done.append(report)
+        if args.nodes >= LARGE:
+            said = f"seed {report.seed}: {report.outcome}, wrong {len(report.wrong)}, {report.cpu_s:.0f} CPU-s"
+            print(said, file=sys.stderr, flush=True)
         if report.wrong or args.seed is not None:
             print(report.words, *report.wrong, sep="\n  ", flush=True)
     print(f"{args.nodes} nodes, {args.mesh}, {100 * args.faulty:g} % faulty: {len(done)} of {len(seeds)} seeds")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import os
 import re
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail
 
 from netplan.agent.phase_table import PHASES
 from netplan.play.wanted import CHANGING, PROTOCOL, READING, WHAT, Wanted
@@ -43,6 +47,46 @@ def documented(name: str) -> dict[str, Any]:
         assert yaml.safe_load(texts[key]), key
     found: dict[str, Any] = yaml.safe_load(texts["DOCUMENTATION"])
     return found
+
+
+@pytest.fixture
+def client() -> Any:
+    """Return what the action plugins share; Ansible's loader has another name for it."""
+    path = HOME / "plugins" / "plugin_utils" / "keeper.py"
+    spec = importlib.util.spec_from_file_location("play_client", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_task_talks_to_a_socket_of_ours_alone(client: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(AnsibleActionFail, match="nodes roll back by their timers"):
+        client.ask(str(folder / "play"), {"act": "end"})
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    with pytest.raises(AnsibleActionFail, match="not in a folder that is ours alone"):
+        client.ask(str(folder / "play"), {"act": "end"})
+    folder.chmod(0o700)
+    with pytest.raises(AnsibleActionFail, match="the engine's process ended"):
+        client.ask(str(folder / "play"), {"act": "end"})
+
+
+def test_an_interpreter_without_the_program_is_named(client: Any, tmp_path: Path) -> None:
+    other = tmp_path / "python"
+    other.write_text("#!/bin/sh\necho No module named netplan >&2\nexit 1\n")
+    other.chmod(0o755)
+    with pytest.raises(AnsibleActionFail, match=r"can't run ipsecplan \(No module named netplan\)"):
+        client.start(str(other), {})
+    with pytest.raises(AnsibleActionFail, match="can't be started"):
+        client.start(str(tmp_path / "none"), {})
+
+
+def test_what_the_process_refuses_is_told_with_its_code(client: Any) -> None:
+    with pytest.raises(AnsibleActionFail, match="IPP658: verb"):
+        client.start(sys.executable, {"verb": "no", "bundle": "b", "hosts": [], "watch": os.getpid()})
 
 
 def tasks(path: Path) -> list[dict[str, Any]]:

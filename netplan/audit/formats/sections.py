@@ -18,6 +18,7 @@ _PROMPT = re.compile(
 )
 _COMMENT = re.compile(rf"^#\s*(?:sudo )?{_COMMANDS}")
 _RULER = re.compile(rf"^(?:={{3,}}|-{{3,}}|#{{3,}})\s*(?:sudo )?{_COMMANDS}")
+_MARKS = ("#", "$", ">", "===", "---")  # each of the three above has one; dumps of thousands of lines have none
 
 
 def plain(text: Text) -> Text:
@@ -61,6 +62,8 @@ def split(text: Text) -> list[Text]:
     Every part keeps its line numbers: what stands before it is empty lines.
     """
     if len(text.text) > 4 << 20 or re.match(r"\s*([{\[]|---|apiVersion:|kind:)", text.text):
+        return []
+    if not any(mark in text.text for mark in _MARKS):
         return []
     lines = text.text.splitlines()
     flush = [(n, line[:300]) for n, line in enumerate(lines) if line[:1] not in ("", " ", "\t")]

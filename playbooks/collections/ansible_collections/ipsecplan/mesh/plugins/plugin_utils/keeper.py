@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -33,20 +34,19 @@ def start(python: str, request: dict[str, t.Any]) -> str:
         )
     except OSError as error:
         raise AnsibleActionFail(f"{python} can't be started: {error.strerror}") from None
-    try:
-        process.stdin.write(json.dumps({**request, "protocol": PROTOCOL}) + "\n")
-        process.stdin.close()
-    except BrokenPipeError:  # what it says is why
-        pass
-    try:
-        said = json.loads(process.stdout.readline() or "null")
-    except ValueError:
-        said = None
-    if isinstance(said, dict) and "socket" in said:
-        return str(said["socket"])
+    with process.stdout, process.stderr:
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # what it says is why
+            process.stdin.write(json.dumps({**request, "protocol": PROTOCOL}) + "\n")
+        try:
+            said = json.loads(process.stdout.readline() or "null")
+        except ValueError:
+            said = None
+        if isinstance(said, dict) and "socket" in said:
+            return str(said["socket"])
+        words = process.stderr.read().strip().splitlines()[-1:]
+    process.wait()
     if isinstance(said, dict) and said.get("lines"):
         raise AnsibleActionFail("\n".join(said["lines"]))
-    words = process.stderr.read().strip().splitlines()[-1:]
     why = words[0] if words else "it ended without a word"
     raise AnsibleActionFail(f"{python} can't run ipsecplan ({why}): `pip install ipsecplan` there, or give `python`")
 

@@ -1,0 +1,223 @@
+"""Two real charons on a real kernel, and what the collection of metrics makes of them; runs where measure.py runs.
+
+A job is that of rekey_on_charon.py, with the guard, the block policies and a certificate that ends soon. For each act a
+ROW has the file that each end would hand to node_exporter, and what swanctl, ip, nft and /proc show at that moment.
+
+Without systemd there is no journal and no unit: the log is charon's file, and the watchdog is a mark of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from netplan.agent.phases import guard
+from netplan.agent.system import core, vici
+from netplan.agent.textfile import main as collecting
+from netplan.agent.textfile.memory import Memory
+from netplan.agent.transaction import state
+from tests.kernel.rekey_on_charon import End, run
+
+TOO_BIG = """
+import socket, struct, sys
+near, far = (socket.inet_aton(a) for a in sys.argv[1:3])
+def total(data):
+    number = sum(struct.unpack(f">{len(data) // 2}H", data))
+    number = (number >> 16) + (number & 0xffff)
+    return ~(number + (number >> 16)) & 0xffff
+inner = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 1500, 1, 0x4000, 64, 1, 0, near, far)
+inner += struct.pack(">BBHHH", 8, 0, 0, 7, 1)
+body = struct.pack(">BBHHH", 3, 4, 0, 0, 1400) + inner
+body = body[:2] + struct.pack(">H", total(body)) + body[4:]
+socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).sendto(body, (sys.argv[1], 0))
+"""
+SEND = """
+import socket, sys
+link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+link.bind((sys.argv[1], 0))
+for _ in range(int(sys.argv[4])):
+    try: link.sendto(b"x" * int(sys.argv[3]), (sys.argv[2], 4789))
+    except OSError: pass
+"""
+LINE = re.compile(r"<([^|>]+)\|\d+> (.*)")
+
+
+def collect(home: Path) -> None:
+    """Run the collection once, in the network namespace of this process, with the places of one end below ``home``."""
+    core.ENV["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", "")  # see guest.sh
+    vici.SOCKETS = (str(home / "run/charon.vici"),)
+    for module, name, place in (
+        (collecting, "NODE", "node.json"),
+        (collecting, "KEPT", "metrics.json"),
+        (collecting, "FILE", "metrics.prom"),
+        (guard, "FILE", "floor"),
+        (guard, "DEAF", "deaf"),
+        (state, "ROOT", "state"),
+        (state, "OPEN", "state/open"),
+        (state, "STATE", "state/state.json"),
+        (state, "RUN", "state"),
+    ):
+        setattr(module, name, str(home / place))
+    collecting.CERTIFICATES = {"leaf": str(home / "leaf.pem")}
+    guard.running = lambda: (home / "watching").exists()
+    Memory.listen = _hear(home / "run/log")  # type: ignore[method-assign]
+    sys.exit(collecting.main())
+
+
+def _hear(path: Path) -> Any:
+    def listen(memory: Memory) -> None:
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        for line in lines[int(memory.cursor or 0) :]:
+            found = LINE.search(line)
+            memory.hear(found[2] if found else line, found[1] if found else None)
+        memory.cursor = str(len(lines))
+
+    return listen
+
+
+class Watched(End):
+    """One end with guard, block policies, an overlay device and what a confirmed node remembers."""
+
+    def dress(self) -> None:
+        home, about = self.home, self.about
+        (home / "state").mkdir()
+        (home / "node.json").write_text(json.dumps(about["node"]))
+        now = {"schema": 1, "state": "confirmed", "tx": "tx-1", "release": "ab" * 32, "at": "", "last": {}}
+        (home / "state/state.json").write_text(json.dumps(now))
+        (home / "leaf.pem").write_text(about["leaf"])
+        (home / "watching").touch()
+        policy, *peers = about["floor"].splitlines()
+        (home / "floor").write_text("".join(policy.replace("@", peer) + "\n" for peer in peers))
+        (home / "guard.nft").write_text(about["guard"])
+        self.inside("nft", "-f", str(home / "guard.nft"))
+        self.inside("ip", "-force", "-batch", str(home / "floor"))
+        self.inside(
+            "ip", "link", "add", "ov0", "type", "vxlan", "id", "4096", "dstport", "4789", "local", about["address"]
+        )
+        self.inside("ip", "link", "set", "ov0", "mtu", str(about["node"]["mtu"]["pod"]), "up")
+
+    def inside(self, *words: str, check: bool = True) -> str:
+        return run("ip", "netns", "exec", self.name, *words, check=check)
+
+    def python(self, source: str, *words: str) -> str:
+        return self.inside(sys.executable, "-B", "-c", source, *words)
+
+    def file(self) -> str:
+        """Return what the collection writes now."""
+        done = self.inside(sys.executable, "-B", __file__, "--collect", str(self.home))
+        assert not done, done
+        return (self.home / "metrics.prom").read_text()
+
+    def shows(self) -> dict[str, Any]:
+        """Return what swanctl, ip, nft and /proc say at this moment."""
+        swanctl = ""
+        if self.process.poll() is None:
+            inside = ["nsenter", "-t", str(self.process.pid), "-m", "-n", "chroot", self.root]
+            swanctl = run(*inside, "swanctl", "--list-sas")
+        return {
+            "swanctl": swanctl,
+            "nft": self.inside("nft", "list", "table", "inet", "ipsecplan", check=False),
+            "policies": self.inside("ip", "xfrm", "policy", "list", "nosock"),
+            "xfrm_stat": self.inside("cat", "/proc/net/xfrm_stat"),
+            "snmp": self.inside("cat", "/proc/net/snmp"),
+            "links": self.inside("ip", "-j", "link", "show"),
+            "cache": self.inside("ip", "route", "show", "cache"),
+            "keys": self.inside("ip", "xfrm", "state"),
+        }
+
+
+def main(path: str) -> None:
+    jobs = json.loads(Path(path).read_text())
+    for job in jobs:
+        try:
+            act(job)
+        except Exception as error:  # noqa: BLE001
+            print("ROW", json.dumps({"failed": f"{type(error).__name__}: {error}"}), flush=True)
+    print("END", len(jobs), flush=True)
+
+
+def act(job: dict[str, Any]) -> None:
+    run("modprobe", "-d", "/mnt", "-a", "vxlan", "nf_tables", check=False)
+    for name in ("a", "b"):
+        run("ip", "netns", "add", name)
+    run("ip", "link", "add", "a0", "netns", "a", "type", "veth", "peer", "name", "b0", "netns", "b")
+    for name in ("a", "b"):
+        run("ip", "-n", name, "address", "add", job[name]["address"] + "/16", "dev", name + "0")
+        run("ip", "-n", name, "link", "set", name + "0", "up")
+    run("ip", "-n", "a", "address", "add", "10.77.9.9/16", "dev", "a0")  # an address that no policy knows
+    a, b = (Watched(name, root, job[name]) for name, root in zip(("a", "b"), job["roots"], strict=True))
+    for end in (a, b):
+        end.load(end.about["conf"])
+        end.dress()
+    (peer,) = job["a"]["node"]["peers"]
+    near, far = job["a"]["address"], job["b"]["address"]
+
+    def say(what: str, *, shows: bool = False) -> None:
+        for end in (a, b):
+            row: dict[str, Any] = {"act": what, "end": end.name, "file": end.file()}
+            if shows:
+                row["shows"] = end.shows()
+            print("ROW", json.dumps(row), flush=True)
+
+    a.call("initiate", ike=peer["pair"], timeout=20000)
+    a.call("initiate", ike=peer["pair"], child=peer["children"][0], timeout=20000)
+    b.call("initiate", ike=peer["pair"], child=job["b"]["node"]["peers"][0]["children"][0], timeout=20000)
+    a.python(SEND, near, far, "100", "10")
+    say("quiet", shows=True)
+    a.call("rekey", child=peer["children"][0])
+    time.sleep(1)
+    a.python(SEND, near, far, "100", "10")
+    say("rekeyed", shows=True)
+    time.sleep(6)
+    a.python(SEND, near, far, "100", "10")
+    say("after the rekey", shows=True)
+    b.inside("ip", "link", "set", "ov0", "mtu", "1300")
+    say("device-mtu", shows=True)
+    b.inside("ip", "link", "set", "ov0", "mtu", str(job["b"]["node"]["mtu"]["pod"]))
+    b.python(TOO_BIG, near, far)
+    say("path-mtu", shows=True)
+    a.inside("ip", "route", "flush", "cache")
+    a.inside("ping", "-c", "3", "-i", "0.3", "-s", "3000", "-M", "dont", far)
+    say("fragments", shows=True)
+    a.python(SEND, "10.77.9.9", far, "100", "3")
+    say("clear-packet", shows=True)
+    b.inside("nft", "delete", "table", "inet", "ipsecplan")
+    say("guard-flushed", shows=True)
+    b.inside("nft", "-f", str(b.home / "guard.nft"))
+    (b.home / "watching").unlink()
+    say("watchdog-stopped")
+    (b.home / "watching").touch()
+    b.inside("ip", "xfrm", "policy", "deleteall", "dir", "out", "action", "block")
+    say("block-policies", shows=True)
+    b.inside("ip", "-force", "-batch", str(b.home / "floor"))
+    (b.home / "leaf.pem").write_text(job["soon"])
+    say("certificate")
+    (b.home / "leaf.pem").write_text(job["b"]["leaf"])
+    (a.home / "state/tx/tx-2").mkdir(parents=True)
+    (a.home / "state/open").write_text("tx-2\n")
+    say("transaction-open")
+    (a.home / "state/open").unlink()
+    say("quiet again", shows=True)
+    b.process.kill()
+    b.process.wait()
+    (b.home / "run/charon.vici").unlink(missing_ok=True)
+    a.call("rekey", ike=peer["pair"])
+    time.sleep(25)  # charon asks again after 4, 7.2 and 13 s
+    say("rekey-fails")
+    a.call("terminate", ike=peer["pair"], force="yes", timeout=1000)
+    time.sleep(1)
+    say("charon-stopped")
+    a.process.terminate()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--collect":
+        collect(Path(sys.argv[2]))
+    main(sys.argv[1])
