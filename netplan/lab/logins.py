@@ -21,7 +21,7 @@ BY_PASSWORD = ("sudo-password", "su")
 PASSWORD_FILE = "become-password"  # noqa: S105  a file of the lab's folder
 _USER = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LIMIT_S = 300.0
-# SHA512 because checking Debian's usual yescrypt takes tens of seconds under emulation; the password is random and long.
+# SHA512: checking Debian's usual yescrypt takes tens of seconds under emulation; the password is random and long.
 # Standard input: the password. sshd without PAM lets nobody in whose password is locked ("!"); "*" is no password.
 _MAKE = """
 read -r password || :
@@ -34,7 +34,9 @@ rm -f /etc/sudoers.d/lab /etc/doas.conf
 umask 337
 case $2 in
 sudo) echo "$1 ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/lab ;;
-sudo-password) echo "$1 ALL=(ALL) ALL" >/etc/sudoers.d/lab; echo "$1:$password" | chpasswd --crypt-method SHA512 --sha-rounds 1000 ;;
+sudo-password)
+    echo "$1 ALL=(ALL) ALL" >/etc/sudoers.d/lab
+    echo "$1:$password" | chpasswd --crypt-method SHA512 --sha-rounds 1000 ;;
 doas) echo "permit nopass $1 as root" >/etc/doas.conf ;;
 su) echo "root:$password" | chpasswd --crypt-method SHA512 --sha-rounds 1000 ;;
 esac
