@@ -130,7 +130,7 @@ class Bench:
             raise RuntimeError(f"{outcome.outcome}: {[p.message for p in outcome.problems][:3]}")
 
 
-def _peak_mib(reset: bool = False) -> float:
+def peak_mib(reset: bool = False) -> float:
     """Return the most memory of this process since the last reset."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
@@ -151,10 +151,10 @@ def child(shape: str, hosts: int) -> dict[str, list[float]]:
         os.environ["XDG_CACHE_HOME"] = folder + "/cache"
         bench = Bench(Path(folder), shape, hosts)
         for name, size, act in bench.parts():
-            before, least = _cpu_s(), _peak_mib(reset=True)
+            before, least = _cpu_s(), peak_mib(reset=True)
             act()
             took = _cpu_s() - before - (bench.transport.made_s if name == "apply" else 0.0)
-            found[name] = [size, took, _peak_mib() - least]
+            found[name] = [size, took, peak_mib() - least]
         found["a node-request"] = [bench.transport.requests, found["apply"][1] / bench.transport.requests, 0]
     return found
 

@@ -7,7 +7,6 @@ same run, ``json.loads`` of the same answers.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.law import Instant
+from benchmarks.law import Instant, peak_mib
 from benchmarks.result import Result
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.targets import Target
@@ -57,7 +56,7 @@ def targets(number: int) -> list[Target]:
 def child(number: int) -> dict[str, float]:
     """Verify here; return CPU seconds, those of json.loads alone, bytes of the verdict, directions and MiB."""
     nodes, transport = targets(number), Timed()
-    least = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    least = peak_mib(reset=True)
     begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder, ClusterState(Path(folder), "lab") as state:
         outcome = verify(Engine("lab", "d" * 64, nodes, transport, state, silent, Options()))
@@ -69,7 +68,7 @@ def child(number: int) -> dict[str, float]:
         "loads": transport.loads_s,
         "bytes": size,
         "directions": outcome.verdict.directions,
-        "rss": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - least) / 1024,
+        "rss": peak_mib() - least,
     }
 
 

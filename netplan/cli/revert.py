@@ -52,10 +52,11 @@ def command(bundle: Path, inventory: Path | None, yes: bool, state_dir: str | No
 
 def said(outcome: Outcome) -> str:
     """Return how it ended, in words."""
+    are = "is" if len(outcome.nodes) == 1 else "are"
     return {
         "unchanged": "nothing to roll back",
         "declined": "nothing was changed",
-        "removed": f"removed: {counted(len(outcome.nodes), 'node')} as before ipsecplan, MTUs included",
+        "removed": f"removed: {counted(len(outcome.nodes), 'node')} {are} as before ipsecplan, MTUs included",
         "rolled-back": "the open transaction was rolled back; the release before it is in force",
         "rollback-incomplete": "rollback incomplete: see the nodes listed above",
         "failed": "nothing was changed",

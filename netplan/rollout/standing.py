@@ -27,7 +27,8 @@ class Standing:
     """What the state directory says of a cluster. ``digest``: of the bundle at hand, "" where there is none.
 
     ``in_force``: the digest of the bundle that was confirmed last, "" where none is known. ``last``: the newest
-    transaction. ``holder``: who is at work now.
+    transaction. ``holder``: who is at work now. ``held_mtu``: the size in bytes at which all nodes wait to be raised,
+    and ``left_out`` how many nodes took no part, in what was confirmed last.
     """
 
     cluster: str = ""
@@ -37,6 +38,8 @@ class Standing:
     holder: Holder | None = None
     look: Look | None = None
     proof: Proof | None = None
+    held_mtu: int | None = None
+    left_out: int = 0
 
     @property
     def applied(self) -> bool:
@@ -82,7 +85,7 @@ class Folded:
 def standing(root: Path, cluster: str, digest: str, folded: Folded) -> Standing:
     """Return where a cluster stands; ``root`` is the state directory. What can't be read counts as not known."""
     state = ClusterState(root, cluster, reading=True)
-    last = confirmed = None
+    last = confirmed = kept = None
     try:
         journals = state.journals()
         last = folded.past(journals[-1]) if journals else None
@@ -99,6 +102,8 @@ def standing(root: Path, cluster: str, digest: str, folded: Folded) -> Standing:
         holder=state.at_work(),
         look=last_look(state.folder),
         proof=last_proof(state.folder),
+        held_mtu=kept.held_mtu if kept else None,
+        left_out=len(kept.left_out) if kept else 0,
     )
 
 

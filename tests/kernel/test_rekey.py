@@ -53,7 +53,7 @@ def judge(rows: list[dict[str, Any]]) -> None:
             assert found.startswith("IPP623"), row
             assert "NO_PROPOSAL_CHOSEN" in found
         else:
-            assert found == "1 pairs rekeyed", row
+            assert found == "1 pair rekeyed", row
         assert len(set(row["live"])) == 2, "both directions have an SA all the time"
 
 

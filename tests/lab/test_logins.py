@@ -6,7 +6,9 @@ as in test_secrets.py.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -100,15 +102,18 @@ def test_a_vaulted_variable_and_a_certificate_in_an_agent(
     lines = "".join(f"        {line}\n" for line in sealed.splitlines())
     text = yaml.safe_dump(inventory) + f"    ansible_become_password: !vault |\n{lines}"
     (one.folder / "hosts.yml").write_text(text)
-    _agent_with_certificate(one.lab, one.folder, monkeypatch)
+    agent = _agent_with_certificate(one.lab, one.folder, monkeypatch)
     words = ["--inventory", str(one.folder / "hosts.yml"), "--vault-password-file", str(vault)]
-    with one.situation("vault, agent"):
-        one.walk(words)
+    try:
+        with one.situation("vault, agent"):
+            one.walk(words)
+    finally:
+        os.kill(agent, signal.SIGTERM)
     judged(one)
 
 
-def _agent_with_certificate(lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the nodes trust an SSH CA for ops and no key, and put a key with its certificate into an agent."""
+def _agent_with_certificate(lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let the nodes trust an SSH CA for ops and no key, and put a key with its certificate into an agent; its pid."""
 
     def run(*argv: str) -> str:
         return subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True).stdout
@@ -127,3 +132,4 @@ def _agent_with_certificate(lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPa
     run("ssh-add", "-q", "key")
     for name in ("key", "key-cert.pub"):
         shutil.move(folder / name, folder / f"{name}.away")
+    return int(os.environ["SSH_AGENT_PID"])

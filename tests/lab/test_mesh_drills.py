@@ -93,7 +93,7 @@ def test_add_remove_disable(clusters: ClusterFactory, tmp_path: Path) -> None:
         )
         said = lab.exec("n4", ["sh", "-c", refused])
         assert "established" not in said.stdout, said.stdout
-        assert "removed: 1 node as before" in cluster.call("revert", str(four), "--yes", "--limit", "n4")
+        assert "removed: 1 node is as before" in cluster.call("revert", str(four), "--yes", "--limit", "n4")
         assert lab.exec("n4", ["ip", "xfrm", "policy", "list", "nosock"]).stdout == ""
         assert lab.exec("n4", ["nft", "list", "table", "inet", "ipsecplan"]).returncode != 0
         row = cluster.change("disable", ("verify", str(three)), ("revert", str(three), "--yes"), members=THREE)

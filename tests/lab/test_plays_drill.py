@@ -102,7 +102,7 @@ def test_on_measured_smaller_renewed_and_off(clusters: ClusterFactory, tmp_path:
     key = rollout.shell("n1", "sha256sum", "/etc/swanctl/private/ipsecplan.pem")
     assert "rotated: all 3 nodes" in play("rotate")
     assert rollout.shell("n1", "sha256sum", "/etc/swanctl/private/ipsecplan.pem") != key
-    assert "removed: 3 nodes as before ipsecplan" in play("revert")
+    assert "removed: 3 nodes are as before ipsecplan" in play("revert")
     assert all(is_old(node) for node in rollout.status().values())
 
 

@@ -138,7 +138,7 @@ def running(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-# One packet that a router on the way would send, from n2 to n1: a packet to n2 was too large for 1,400
+# What a router on the way would send to n1: its echo reply to n2 was too large for 1,400 (an echo request needs a socket)
 TOO_BIG = """
 import socket, struct
 def total(data):
@@ -148,7 +148,7 @@ def total(data):
     return ~(number + (number >> 16)) & 0xffff
 near, far = (socket.inet_aton(a) for a in ("10.77.0.11", "10.77.0.12"))
 inner = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 1500, 1, 0x4000, 64, 1, 0, near, far)
-inner += struct.pack(">BBHHH", 8, 0, 0, 7, 1)
+inner += struct.pack(">BBHHH", 0, 0, 0, 7, 1)
 body = struct.pack(">BBHHH", 3, 4, 0, 0, 1400) + inner
 body = body[:2] + struct.pack(">H", total(body)) + body[4:]
 link = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)

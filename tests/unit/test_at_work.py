@@ -245,12 +245,13 @@ def test_status_during_an_apply(
         cluster, digest = "lab", "d" * 64
 
     @contextlib.contextmanager
-    def transport() -> Iterator[Any]:
+    def transport(_: object) -> Iterator[Any]:
         yield nodes
 
     monkeypatch.setattr(session.reader, "read", lambda _: Bundle())
     monkeypatch.setattr(session, "read_inventory", lambda *_: None)
     monkeypatch.setattr(session, "targets", lambda *_: [target(i) for i in IDS])
+    monkeypatch.setattr(session, "login_passwords", lambda *_: {})
     monkeypatch.setattr(session, "AnsibleTransport", transport)
     monkeypatch.setattr(status.replaced, "check", lambda *_: [])
     argv = ["status", "--state-dir", str(tmp_path)]

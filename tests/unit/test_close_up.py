@@ -107,7 +107,7 @@ def test_the_two_nodes_alone_are_asked(
     assert nodes.requests[0][targets[0].id]["close"] == [targets[0].id, targets[1].id]
     printed = capsys.readouterr().out
     assert f"{names[0]}: IKE_SA ESTABLISHED for 61 s, rekeyed in 9000 s" in printed
-    assert "in 2 packets 1099511627776 bytes, out 1 packets 7 bytes" in printed
+    assert "in 2 packets 1099511627776 bytes, out 1 packet 7 bytes" in printed
     assert "charon: t charon[1]: 05[IKE]" in printed
     assert main(["status", "--json", "--pair", names[0], names[1], "bundle"]) == 0
     assert json.loads(capsys.readouterr().out)["result"]["ends"].keys() == {names[0], names[1]}

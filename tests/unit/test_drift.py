@@ -89,7 +89,7 @@ def test_the_watch_ends_with_the_code_of_its_last_look(capsys: pytest.CaptureFix
         "n1: confirmed, guard drop, 0 differences",
         "n1: no answer",
         "another ipsecplan is at work",
-        "n1: confirmed, guard drop, 1 differences",
+        "n1: confirmed, guard drop, 1 difference",
         "n1: bad",
     ]
 

@@ -160,7 +160,7 @@ def test_preflight_knows_what_an_earlier_rollback_left(world: World) -> None:
     [
         (lambda w: w.connections.update(other=THEIRS), "charon has connections that are not ours: other"),
         (lambda w: w.policies.append(policy("10.0.0.1/32", "10.0.0.2/32")), "1 IPsec policies and 0 states"),
-        (lambda w: w.states.append((OWN, STRANGER, "0x9")), "0 IPsec policies and 1 states"),
+        (lambda w: w.states.append((OWN, STRANGER, "0x9")), "0 IPsec policies and 1 state"),
     ],
 )
 def test_beside_another_program_nothing_is_taken_for_ours(

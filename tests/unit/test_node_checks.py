@@ -201,7 +201,7 @@ def test_the_age_of_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     for part, said, severity in [
         (0.5, None, ""),
         (0.66, None, ""),
-        (0.67, "67% of its life, 120 days are left", "warning"),
+        (0.67, "67% of its life, 120 days left", "warning"),
         (1.01, "expired", "error"),
         (-0.01, "not valid yet", "error"),
     ]:

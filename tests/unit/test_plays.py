@@ -130,5 +130,5 @@ def test_the_other_verbs(plays: Plays) -> None:
     assert {c["changed"] for c in recap(plays.play("facts").stdout).values()} == {0}
 
     off = plays.play("revert")
-    assert (off.returncode, "removed: 2 nodes as before ipsecplan" in off.stdout) == (0, True), said(off)
+    assert (off.returncode, "removed: 2 nodes are as before ipsecplan" in off.stdout) == (0, True), said(off)
     assert {c["changed"] for c in recap(plays.play("revert").stdout).values()} == {0}

@@ -107,7 +107,7 @@ def proof(**about: Any) -> dict[str, Any]:
 
 def test_the_first_release_rekeys_the_sa_that_it_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     charon = Charon(monkeypatch, tmp_path, before="none - -")
-    assert rekey.rekey(proof())["detail"] == "1 pairs rekeyed"
+    assert rekey.rekey(proof())["detail"] == "1 pair rekeyed"
     assert charon.calls == [("rekey", "1")]
 
 

@@ -16,6 +16,7 @@ from netplan.rollout.record.history import Past, Run
 from netplan.rollout.standing import LOOK_OLD_S, PROOF_OLD_S, Folded, Standing, next_step, standing
 from netplan.verify.verdict import Check, PairVerdict
 from tests.support.verdicts import verdict_of
+from tui.draw import overview
 
 NOW = 1_000_000_000.0
 NAMES = {"n-a": "a", "n-b": "b"}
@@ -150,3 +151,23 @@ def test_the_digest_in_force_is_that_of_the_confirmed_transaction(tmp_path: Path
     assert found.last.outcome == "rolled-back"
     assert not standing(tmp_path, "c", "two", Folded()).applied
     assert standing(tmp_path / "nothing", "c", "", Folded()) == Standing(cluster="c")
+    assert (found.held_mtu, found.left_out) == (None, 0)
+    waits = {**kept, "left_out": ["n-1", "n-2"], "mtu": 1392, "held": True}
+    (place / "memory.json").write_text(json.dumps({"schema_version": 1, "transactions": [waits]}))
+    found = standing(tmp_path, "c", "one", Folded())
+    assert (found.held_mtu, found.left_out) == (1392, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "mark", "said"),
+    [
+        ({}, "ok", "this bundle was confirmed last; "),
+        ({"held_mtu": 1392}, "!", "confirmed last; pods wait at 1392 bytes for `ipsecplan apply --raise-mtu`; "),
+        ({"left_out": 1}, "!", "confirmed last, without 1 node: apply it again; "),
+        ({"left_out": 2, "digest": "other"}, "!", "another bundle was confirmed last; "),
+    ],
+)
+def test_what_was_held_or_left_out_is_on_the_overview(changed: dict[str, Any], mark: str, said: str) -> None:
+    found, words = overview._cluster(replace(CALM, **changed), NOW)
+    assert found == mark
+    assert said in words

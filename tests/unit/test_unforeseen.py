@@ -95,6 +95,9 @@ def test_a_run_that_an_exception_ends_has_an_end_in_its_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Nobody:
+        def __init__(self, _: object) -> None:
+            pass
+
         def __enter__(self) -> FakeNodes:
             return FakeNodes()
 
@@ -104,6 +107,7 @@ def test_a_run_that_an_exception_ends_has_an_end_in_its_journal(
     class Read:
         cluster, digest = "lab", "d" * 64
 
+    monkeypatch.setattr(session, "login_passwords", lambda *_: {})
     monkeypatch.setattr(session, "AnsibleTransport", Nobody)
     monkeypatch.setattr(session.reader, "read", lambda _: Read)
     monkeypatch.setattr(session, "read_inventory", lambda *_: None)

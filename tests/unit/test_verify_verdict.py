@@ -98,7 +98,7 @@ def test_many_directions_are_counted_by_class_and_the_outliers_are_named() -> No
     assert [(pair.source, pair.destination) for pair in verdict.pairs] == [("host-n-3", "host-n-5")]
     good, bad, outlier = verdict.lines()
     assert good.startswith("869 directions as planned: DF 1416 passes, 1417 refused, ESP of 1500, no plaintext  (")
-    assert bad == "1 directions not as planned: a full packet arrives  (host-n-3 -> host-n-5)"
+    assert bad == "1 direction not as planned: a full packet arrives  (host-n-3 -> host-n-5)"
     assert "DF 1416 FAILS" in outlier
     assert [problem.message[:24] for problem in verdict.problems()] == ["host-n-3 -> host-n-5: a "]
     assert [kind["directions"] for kind in verdict.as_json()["classes"]] == [869, 1]

@@ -110,13 +110,17 @@ def _cluster(now: Standing, at: float) -> tuple[str, str]:
     )
     if not now.in_force:
         mark, words = "!", "nothing was confirmed from this machine"
+    if now.applied and now.left_out:
+        mark, words = "!", f"{words}, without {counted(now.left_out, 'node')}: apply it again"
+    if now.applied and now.held_mtu:
+        mark, words = "!", f"{words}; pods wait at {now.held_mtu} bytes for `ipsecplan apply --raise-mtu`"
     if look is None:
         return ("?" if mark == "ok" else mark), f"{words}; its nodes were never asked (s asks)"
     states = [node.state for node in look.nodes.values()]
-    counted = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(states))
+    said = ", ".join(f"{states.count(word)} {word}" for word in dict.fromkeys(states))
     if look.silent:
-        mark, counted = "x", f"{counted}{', ' if counted else ''}{len(look.silent)} silent"
-    return mark, f"{words}; {counted}, asked {ago(at - look.at)}"
+        mark, said = "x", f"{said}{', ' if said else ''}{len(look.silent)} silent"
+    return mark, f"{words}; {said}, asked {ago(at - look.at)}"
 
 
 def _encrypted(look: Look | None, at: float) -> tuple[str, str]:
