@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import click
 
-from netplan.cli.options import CLUSTER, JSON
+from netplan.cli.options import CLUSTER, JSON, cluster_state
 from netplan.cli.output import as_json, emit, emit_json
 from netplan.ipsec import ca, ca_store, credentials_backup
 from netplan.ipsec.ca_rollover import under_way
@@ -19,7 +19,7 @@ from netplan.ipsec.passphrase import read_passphrase
 from netplan.model.ids import ID
 from netplan.problems import Location, Problem, ProblemError, counted, printable, quoted
 from netplan.refusals import read_named
-from netplan.rollout.record.journal import ClusterState, state_root
+from netplan.rollout.record.journal import ClusterState
 
 PASSPHRASE = click.option(
     "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False), help="File (0600) with it; else asked."
@@ -43,7 +43,7 @@ def command() -> None:
 
 def _locked(state_dir: str | None, cluster: str, verb: str) -> ClusterState:
     """Return the cluster's state, which ``with`` locks: a rollout may sign at this moment."""
-    return ClusterState(state_root(state_dir), cluster, f"ca {verb}")
+    return cluster_state(state_dir, cluster, f"ca {verb}")
 
 
 def _need(state: ClusterState) -> None:
@@ -72,7 +72,7 @@ def init(cluster: str, state_dir: str | None) -> None:
 def show(cluster: str, state_dir: str | None, json_: bool) -> None:
     """Show CLUSTER's CA and every certificate that it issued, with the days left."""
     with as_json(json_):
-        folder = ClusterState(state_root(state_dir), cluster).ca
+        folder = cluster_state(state_dir, cluster).ca
         certificate = ca.load_certificate(folder)
     now = datetime.datetime.now(datetime.UTC)
     own = certificate.issuer == certificate.subject

@@ -15,6 +15,7 @@ from netplan.cli.passwords import PASSWORDS
 from netplan.model.ids import CLUSTER_NAME
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
+from netplan.rollout.record.journal import ClusterState, state_root
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -55,16 +56,15 @@ class Finite(click.FloatRange):
         return number
 
 
-def _cluster(context: click.Context, argument: click.Parameter, value: str) -> str:
-    """Return the name of a cluster; what no plan could be called has no state either."""
-    del context, argument
-    if not re.fullmatch(CLUSTER_NAME, value):
+def cluster_state(state_dir: str | None, cluster: str, verb: str = "") -> ClusterState:
+    """Return the state of a cluster that was named. Raises ProblemError where no plan could be called so."""
+    if not re.fullmatch(CLUSTER_NAME, cluster):
         hint = "the `name` of its plan: lower-case letters, digits and '-', at most 40"
-        raise ProblemError(Problem("IPP401", f"{quoted(value)} is not a cluster name", hint=hint))
-    return value
+        raise ProblemError(Problem("IPP401", f"{quoted(cluster)} is not a cluster name", hint=hint))
+    return ClusterState(state_root(state_dir), cluster, verb)
 
 
-CLUSTER = click.argument("cluster", callback=_cluster)
+CLUSTER = click.argument("cluster")
 
 
 def _seconds(context: click.Context, option: click.Parameter, value: str) -> int | None:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
-from netplan.cli.options import CLUSTER
+from netplan.cli.options import CLUSTER, cluster_state
 from netplan.cli.output import emit
 from netplan.ipsec import psk, vault
 from netplan.ipsec.stored import LIMIT
 from netplan.problems import Location, Problem, ProblemError, counted
 from netplan.refusals import read_named
-from netplan.rollout.record.journal import ClusterState, state_root
 
 STATE_DIR = click.option("--state-dir", envvar="IPSECPLAN_STATE", help="State directory. [env: IPSECPLAN_STATE]")
 
@@ -44,7 +43,7 @@ def take(cluster: str, file: Path, state_dir: str | None) -> None:
             )
         )
     given = psk.by_names(cluster, vault.unseal(data, file.name))
-    with ClusterState(state_root(state_dir), cluster, "psk import") as state:
+    with cluster_state(state_dir, cluster, "psk import") as state:
         store = psk.open_store(state.folder / "psk.json")
         fresh, changed = psk.take(store, given)
         store.sealed = True  # its keys came out of a vault, so they lie in one
@@ -59,7 +58,7 @@ def take(cluster: str, file: Path, state_dir: str | None) -> None:
 @STATE_DIR
 def encrypt(cluster: str, state_dir: str | None) -> None:
     """Turn the store of CLUSTER's keys into an ansible-vault; `ansible-vault view` reads it."""
-    with ClusterState(state_root(state_dir), cluster, "psk encrypt") as state:
+    with cluster_state(state_dir, cluster, "psk encrypt") as state:
         path = state.folder / "psk.json"
         if not path.is_file():
             message = "this cluster has no keys yet"

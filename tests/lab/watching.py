@@ -138,22 +138,6 @@ def running(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-# What a router on the way would send to n1: its echo reply to n2 was too large for 1,400 (an echo request needs a socket)
-TOO_BIG = """
-import socket, struct
-def total(data):
-    words = struct.unpack(f">{len(data) // 2}H", data)
-    number = sum(words)
-    number = (number >> 16) + (number & 0xffff)
-    return ~(number + (number >> 16)) & 0xffff
-near, far = (socket.inet_aton(a) for a in ("10.77.0.11", "10.77.0.12"))
-inner = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 1500, 1, 0x4000, 64, 1, 0, near, far)
-inner += struct.pack(">BBHHH", 0, 0, 0, 7, 1)
-body = struct.pack(">BBHHH", 3, 4, 0, 0, 1400) + inner
-body = body[:2] + struct.pack(">H", total(body)) + body[4:]
-link = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-link.sendto(body, ("10.77.0.11", 0))
-"""
 CLEAR = """
 import socket
 link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -226,13 +210,6 @@ FAULTS: dict[str, Seen] = {
         labels={"instance": "n2", "device": "ov0"},
         inject="ip link set ov0 mtu 1300",
         repair="ip link set ov0 mtu 1416",
-    ),
-    "path-mtu": Seen(
-        alert="IpsecPathMtuSmaller",
-        labels={"instance": "n1"},
-        inject=_python(TOO_BIG),
-        repair="ip route flush cache",
-        repair_where="n1",
     ),
     "fragments": Seen(
         alert="IpsecFragments",

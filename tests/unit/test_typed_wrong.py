@@ -51,7 +51,7 @@ def here(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("explain IPP9999", 3, "did you mean IPP9"),
         ("ca init A/B", 3, "'A/B' is not a cluster name"),
         ("ca show ../x", 3, "'../x' is not a cluster name"),
-        ("psk import A_B file", 3, "'A_B' is not a cluster name"),
+        ("psk encrypt A_B", 3, "'A_B' is not a cluster name"),
         ("ca backup example x", 2, "give --passphrase-file where there is no terminal to ask on"),
         ("ca restore example ex/plan.yaml", 2, "give --passphrase-file where there is no terminal to ask on"),
         ("report d", 3, "this is a directory; a bundle"),
