@@ -21,7 +21,7 @@ BY_PASSWORD = ("sudo-password", "su")
 PASSWORD_FILE = "become-password"  # noqa: S105  a file of the lab's folder
 _USER = re.compile(r"[a-z][a-z0-9-]{0,30}")
 LIMIT_S = 300.0
-# SHA512: checking Debian's usual yescrypt takes tens of seconds under emulation; the password is random and long.
+# SHA512 because checking Debian's usual yescrypt takes tens of seconds under emulation; it is long and random.
 # Standard input: the password. sshd without PAM lets nobody in whose password is locked ("!"); "*" is no password.
 _MAKE = """
 read -r password || :

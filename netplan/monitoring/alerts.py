@@ -278,7 +278,7 @@ def _rule(alert: Alert, cluster: str, seconds: int, docs: str) -> dict[str, Any]
         "alert": alert.name,
         "expr": alert.expr,
         **({"for": f"{hold}s"} if hold else {}),
-        "labels": {"severity": alert.severity, "code": alert.code, "plan": cluster},
+        "labels": {"severity": alert.severity, "runbook": alert.code, "plan": cluster},  # none that a series has
         "annotations": {"summary": alert.summary, "runbook_url": docs + error_page(alert.code)},
     }
 

@@ -44,6 +44,14 @@ def test_every_alert_has_a_case_and_a_page(plan: Plan) -> None:
         assert not alert.summary.endswith(".")
 
 
+def test_no_label_of_a_rule_hides_one_of_a_series(plan: Plan) -> None:
+    rules = yaml.safe_load(render.files(plan)["prometheus/alerts.yml"])["groups"][0]["rules"]
+    own = {label for rule in rules for label in rule["labels"]} - {"severity"}
+    series = " ".join(name for both in CASES.values() for found in both for name in found)
+    assert not [label for label in own if f"{label}=" in series]
+    assert all("severity=" in rule["expr"] for rule in rules if "exporter_drift" in rule["expr"])
+
+
 def test_alerts_fit_the_plan() -> None:
     def lacking(**ipsec: Any) -> set[str]:
         return set(CASES) - {alert.name for alert in alerts.alerts(make_planned(3, ipsec=ipsec).plan)}
