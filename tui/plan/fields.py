@@ -41,6 +41,8 @@ class Field:
             value = getattr(value, str(step))
         if self.kind == "rows":
             return "\n".join(_row(item.model_dump(exclude_none=True)) for item in value or ())
+        if isinstance(value, BaseModel):
+            value = value.model_dump()
         if isinstance(value, dict):
             return _row(value)
         if isinstance(value, list):
@@ -125,7 +127,10 @@ def _fields(model: type[BaseModel], under: Key) -> typing.Iterator[Field]:
             continue
         optional = kind is not info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _fields(kind, at)
+            if optional:  # its being there says something by itself, so its values are no fields of their own
+                yield Field(at=at, kind="mapping", about=info.description or "", optional=True, example=_sample(kind))
+            else:
+                yield from _fields(kind, at)
         elif get_origin(kind) is Literal:
             yield Field(at=at, kind="choice", choices=tuple(map(str, get_args(kind))), about=info.description or "")
         elif get_origin(kind) is dict:
@@ -139,11 +144,15 @@ def _fields(model: type[BaseModel], under: Key) -> typing.Iterator[Field]:
                     at=at, kind="list", about=info.description or "", optional=optional or info.default_factory is list
                 )
             elif isinstance(inner, type) and issubclass(inner, BaseModel):
-                example = ", ".join(f"{key}: {_like(part.annotation)}" for key, part in inner.model_fields.items())
-                yield Field(at=at, kind="rows", about=info.description or "", optional=True, example=example)
+                yield Field(at=at, kind="rows", about=info.description or "", optional=True, example=_sample(inner))
         else:
             number = kind is int
             yield Field(at=at, kind="number" if number else "text", about=info.description or "", optional=optional)
+
+
+def _sample(model: type[BaseModel]) -> str:
+    """Return what a mapping of a model looks like on one line."""
+    return ", ".join(f"{key}: {_like(part.annotation)}" for key, part in model.model_fields.items())
 
 
 def _like(annotation: Any) -> str:
