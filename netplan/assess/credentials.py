@@ -8,6 +8,7 @@ from netplan.assess.evidence import Evidence, when
 from netplan.assess.policies import Policy
 from netplan.assess.rows import Found, Row, Verdict, grouped, unjudged
 from netplan.model.lifetimes import duration, margin, seconds
+from netplan.problems import counted
 
 DAY_S = 86400
 LEAST_DAYS = 30  # a certificate that ends sooner is worth a word
@@ -104,8 +105,8 @@ def _left(ends: float, now: float) -> tuple[Verdict, str]:
     if days < 0:
         return "bad", "has expired"
     if days < LEAST_DAYS:
-        return "doubt", f"ends in less than {LEAST_DAYS} days ({when(ends)[:10]})"
-    return "good", f"valid for more than {LEAST_DAYS} days"
+        return "doubt", f"ends in less than {counted(LEAST_DAYS, 'day')} ({when(ends)[:10]})"
+    return "good", f"valid for more than {counted(LEAST_DAYS, 'day')}"
 
 
 def _age(found: Evidence, policy: Policy) -> list[Row]:

@@ -9,6 +9,7 @@ from netplan.agent.known_advisories import NEWEST, SOURCE
 from netplan.assess.evidence import Evidence, when
 from netplan.assess.policies import Policy
 from netplan.assess.rows import Found, Row, Verdict, grouped, unjudged
+from netplan.problems import counted
 
 TABLE_DAYS = 90  # an older table lacks what was published since
 UPDATE = "see the distribution's tracker whether this package has the fixes; update it"
@@ -48,7 +49,7 @@ def _of(found: Evidence, node_id: str) -> tuple[Verdict, str]:
 
 def _table(found: Evidence, rule: str) -> Row:
     days = (datetime.fromtimestamp(found.at, UTC).date() - date.fromisoformat(NEWEST)).days
-    said = f"the table of advisories ends with {NEWEST}, {days} days ago ({SOURCE})"
+    said = f"the table of advisories ends with {NEWEST}, {counted(days, 'day')} ago ({SOURCE})"
     if days > TABLE_DAYS:
         return unjudged("table", f"advisories since then: {said}", change="update ipsecplan, or look there", rule=rule)
     return Row(check="table", verdict="good", said=said, rule=rule)

@@ -199,7 +199,11 @@ def _issued(folder: Path, bundle: Bundle) -> tuple[Issued, ...] | None:
 
 def _with_sources(found: Evidence) -> Evidence:
     now = when(found.at)
-    live = f"{len(found.status)} of {len(found.nodes)} nodes answered" if found.status is not None else "not asked"
+    live = (
+        f"{len(found.status)} of {counted(len(found.nodes), 'node')} answered"
+        if found.status is not None
+        else "not asked"
+    )
     plan = "rendered from the plan for this report" if found.rendered else str(found.bundle.directory)
     objects = "not given" if found.objects is None else f"{len(found.objects)} Kubernetes objects"
     sources = (

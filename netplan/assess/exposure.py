@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from netplan.assess.evidence import FLOOR, GUARD, Evidence, when
 from netplan.assess.policies import Policy
 from netplan.assess.rows import Found, Row, grouped, unjudged
+from netplan.problems import counted
 
 OPENINGS = "cluster/firewall/"  # what administrators load; a rollout doesn't
 _DROPS = re.compile(r'counter name "clear_(in|out)" drop')
@@ -88,7 +89,7 @@ def _clear(found: Evidence) -> Iterator[Found]:
                 "clear packets met the guard since it was loaded, and were dropped",
             )
         else:
-            yield name, "bad", f"{number} clear packets passed a guard that only counts"
+            yield name, "bad", f"{counted(number, 'clear packet')} passed a guard that only counts"
 
 
 def _open(found: Evidence) -> Iterator[Found]:

@@ -9,6 +9,7 @@ from netplan.assess.algorithms import against_offer, against_transform, doubts
 from netplan.assess.evidence import Evidence, Offer, when
 from netplan.assess.policies import Policy
 from netplan.assess.rows import Found, Row, grouped, unjudged
+from netplan.problems import counted
 
 REVIEWED = "the bundle"
 
@@ -117,7 +118,7 @@ def _looked(found: Evidence, rule: str) -> Row:
     if look is None or look.digest != found.bundle.digest:
         said = "which SAs there are: the nodes were not asked, and no look at this bundle's nodes is kept"
         return unjudged("in use", said, change="give --live", rule=rule)
-    said = f"{look.encrypted} of {look.pairs} pairs had SAs; with which transforms is not kept"
+    said = f"SAs were there for {look.encrypted} of {counted(look.pairs, 'pair')}; with which transforms is not kept"
     return unjudged("in use", f"{said} (seen {when(look.at)})", change="give --live", rule=rule)
 
 
@@ -127,7 +128,7 @@ def _clear(found: Evidence, policy: Policy) -> list[Row]:
     number = sum(int(c.get("pairs", 0)) for c in found.plan.get("classes", ()) if not c.get("protected", True))
     out = []
     if number:
-        said = f"{number} pairs of hosts are not protected (ipsec.topology)"
+        said = f"the plan leaves {counted(number, 'pair')} unprotected (ipsec.topology)"
         out.append(
             Row(
                 check="pairs in clear",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netplan.assess.evidence import Evidence, when
 from netplan.assess.policies import Policy
 from netplan.assess.rows import Found, Row, grouped, unjudged
+from netplan.problems import counted
 from netplan.verify.verdict import directions_of
 
 METHOD = (
@@ -27,7 +28,9 @@ def rows(found: Evidence, policy: Policy, *, proof_days: int) -> list[Row]:
     out: list[Row] = []
     days = int((found.at - proof.at) / 86400)
     if days >= proof_days or proof.at > found.at + 86400:
-        out.append(_row("age", f"the last measurement is {days} days old; it counts for {proof_days}", rule, seen))
+        out.append(
+            _row("age", f"the last measurement is {counted(days, 'day')} old; it counts for {proof_days}", rule, seen)
+        )
     told: list[Found] = [
         (f"{direction.source} -> {direction.to}", "bad", "; ".join(direction.wrong) or "not as planned")
         for direction in proof.directions
@@ -42,7 +45,7 @@ def rows(found: Evidence, policy: Policy, *, proof_days: int) -> list[Row]:
         out.append(unjudged("not measured", said, change=AGAIN, rule=rule))
     if not out:
         clear = sum(direction.plaintext_packets for direction in proof.directions)
-        said = f"{proof.measured} of {planned} directions as planned, {clear} clear packets: {METHOD}"
+        said = f"{proof.measured} of {counted(planned, 'direction')} as planned, {counted(clear, 'clear packet')}: {METHOD}"
         out.append(Row(check="measured", verdict="good", said=said, rule=rule, seen=seen))
     return out
 

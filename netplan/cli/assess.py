@@ -29,7 +29,7 @@ from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.steps import write_page
 from netplan.inputs.path_kinds import kind
-from netplan.problems import ExitCode, Problem, printable
+from netplan.problems import ExitCode, Problem, counted, printable
 from netplan.refusals import refusals
 from netplan.rollout.outcome import Options
 from netplan.rollout.record.journal import ClusterState, state_root
@@ -222,7 +222,7 @@ def _show(found: Report, differ: Sequence[Change] | None, against: str) -> None:
             for line in _lines(row):
                 emit(printable(line))
     if differ is not None:
-        emit(f"\nSince {against}: {'nothing is other than it was' if not differ else f'{len(differ)} changes'}")
+        emit(f"\nSince {against}: {'nothing is other than it was' if not differ else counted(len(differ), 'change')}")
         for change in differ:
             emit(printable(f"  {change.word}: {change.check}, {change.subject or 'the cluster'}: {change.said}"))
     emit("\n" + ", ".join(f"{found.count(word)} {said}" for word, said in WORDS.items()))

@@ -18,7 +18,7 @@ from netplan.cli.options import BUNDLE, INVENTORY, JSON, STATE_DIR, Finite
 from netplan.cli.output import as_json, emit, emit_json, note, report
 from netplan.cli.session import opened
 from netplan.cli.table import table_lines
-from netplan.problems import ExitCode, Problem, ProblemError, printable
+from netplan.problems import ExitCode, Problem, ProblemError, counted, printable
 from netplan.rollout.engine import Engine
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs import measure
@@ -108,7 +108,7 @@ def _tables(engine: Engine, interval_s: float, order: str, *, json_: bool) -> It
         elif not found:
             raise ProblemError(problems, ExitCode.UNREACHABLE)
         elif not json_:
-            note(f"first look at {len(found)} of {len(nodes)} nodes; the next in {interval_s:g} s")
+            note(f"first look at {len(found)} of {counted(len(nodes), 'node')}; the next in {interval_s:g} s")
         before = found
         if engine.cancelled.wait(max(0.0, interval_s - (time.monotonic() - begun))):
             raise KeyboardInterrupt

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from netplan.problems import counted
 from netplan.rollout.record.history import Past, transactions
 from netplan.rollout.record.seen import Proof
 
@@ -39,7 +40,7 @@ def _run(one: Past, number: int) -> dict[str, Any]:
     outcome = "success" if run.exit_code == 0 else "failure"
     found = {
         "@timestamp": run.at,
-        "message": f"{run.verb} of {one.cluster} on {len(one.nodes)} nodes: {run.outcome}",
+        "message": f"{run.verb} of {one.cluster} on {counted(len(one.nodes), 'node')}: {run.outcome}",
         "event": {
             "kind": "event",
             "category": ["configuration"],
@@ -68,7 +69,7 @@ def _proof(cluster: str, proof: Proof) -> dict[str, Any]:
     at = datetime.fromtimestamp(proof.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     found = {
         "@timestamp": at,
-        "message": f"{proof.measured} directions of {cluster} measured, {proof.failed} not as planned",
+        "message": f"{counted(proof.measured, 'direction')} of {cluster} measured, {proof.failed} not as planned",
         "event": {
             "kind": "event",
             "category": ["network"],
