@@ -45,7 +45,8 @@ def rows(found: Evidence, policy: Policy, *, proof_days: int) -> list[Row]:
         out.append(unjudged("not measured", said, change=AGAIN, rule=rule))
     if not out:
         clear = sum(direction.plaintext_packets for direction in proof.directions)
-        said = f"{proof.measured} of {counted(planned, 'direction')} as planned, {counted(clear, 'clear packet')}: {METHOD}"
+        directions, packets = counted(planned, "direction"), counted(clear, "clear packet")
+        said = f"{proof.measured} of {directions} as planned, {packets}: {METHOD}"
         out.append(Row(check="measured", verdict="good", said=said, rule=rule, seen=seen))
     return out
 
