@@ -41,7 +41,7 @@ class Field:
             value = getattr(value, str(step))
         if self.kind == "rows":
             return "\n".join(_row(item.model_dump(exclude_none=True)) for item in value or ())
-        if isinstance(value, BaseModel):
+        if isinstance(value, BaseModel) and self.optional:  # what is not, says by itself which word it was written as
             value = value.model_dump()
         if isinstance(value, dict):
             return _row(value)
