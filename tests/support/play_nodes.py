@@ -120,7 +120,7 @@ def main() -> None:
     path, watched = Path(os.environ[NODES]), [0]
     if len(sys.argv) > 1:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(session, "AnsibleTransport", lambda: kept(path, os.getpid))
+            patch.setattr(session, "AnsibleTransport", lambda _: kept(path, os.getpid))
             sys.exit(command_line(sys.argv[1:]))
     parse = keeper.parse
 
