@@ -74,7 +74,7 @@ pythons: $(VENV)/.dev ## fast tests and the planner's pictures on the oldest and
 	$(BIN)/python -m tests.ci.pythons
 
 slow: $(VENV)/.dev # three processes: a third of these tests mostly wait, for processes and timers of a node
-	$(PYTEST) -q -n 3 --dist worksteal -m "slow and not lab and not kernel and not drill"
+	$(PYTEST) -q -n 3 --dist worksteal -m "slow and not lab and not kernel and not drill" --durations 20
 
 kernel: $(VENV)/.dev
 	$(PYTEST) -q -m "kernel and not drill"

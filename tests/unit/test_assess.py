@@ -404,15 +404,21 @@ def test_a_dump_without_namespaces_is_not_judged(live: Evidence) -> None:
     assert rows_of(assess(replace(live, objects=()), POLICIES["plan"]), "namespaces")[0].verdict == "unjudged"
 
 
+DEEP = "[" * 9999  # too deep for Python below 3.14, which says no line then; not ended for all
+
+
 @pytest.mark.parametrize(
-    ("text", "at"), [('{"items": [1]}', None), ("{\n  x", 2), ("[]", None), ('{"items": {}}', None), ("[" * 9999, None)]
+    ("text", "at"),
+    [('{"items": [1]}', (None,)), ("{\n  x", (2,)), ("[]", (None,)), ('{"items": {}}', (None,)), (DEEP, (None, 1))],
+    ids=["no mapping", "a line", "a list", "no list", "deep"],
 )
-def test_a_dump_that_is_none(tmp_path: Path, text: str, at: int | None) -> None:
+def test_a_dump_that_is_none(tmp_path: Path, text: str, at: tuple[int | None, ...]) -> None:
     path = tmp_path / "dump.json"
     path.write_text(text)
     with pytest.raises(ProblemError) as error:
         namespaces.read_objects(path)
-    assert (error.value.problems[0].code, error.value.problems[0].location.line) == ("IPP202", at)
+    assert error.value.problems[0].code == "IPP202"
+    assert error.value.problems[0].location.line in at
 
 
 # two runs
