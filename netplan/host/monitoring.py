@@ -29,11 +29,12 @@ MADE_OF = (sys.version, zlib.crc32("".join(CODE[at] for at in sorted(CODE)).enco
 
 def compiled():
     try:
-        with open(KEPT, "rb") as file:
-            made_of, found = marshal.load(file)
         folder = os.stat(os.path.dirname(KEPT))
-        if made_of == MADE_OF and folder.st_uid == os.geteuid() and not folder.st_mode & 0o077:
-            return found
+        if folder.st_uid == os.geteuid() and not folder.st_mode & 0o077:  # before anything of it is read
+            with open(KEPT, "rb") as file:
+                made_of, found = marshal.load(file)
+            if made_of == MADE_OF:
+                return found
     except (OSError, EOFError, ValueError, TypeError):
         pass
     found = {at: compile(text, at, "exec") for at, text in CODE.items()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +46,25 @@ def test_what_the_node_s_two_halves_call_the_same_is_the_same() -> None:
     service = monitoring.files(60)[monitoring.SERVICE]
     assert f"ConditionPathIsDirectory={Path(on_node.FILE).parent}\n" in service
     assert f"ConditionPathExists={on_node.NODE}\n" in service
+
+
+@pytest.mark.parametrize(("mode", "believed"), [(0o700, True), (0o755, False), (0o770, False)])
+def test_compiled_code_is_kept_where_only_the_owner_can_write(tmp_path: Path, mode: int, believed: bool) -> None:
+    kept = tmp_path / "metrics.code"
+    script = monitoring.files(60)[monitoring.SCRIPT].replace("/run/ipsecplan/metrics.code", str(kept))
+    loader = script.partition("COMPILED = compiled()\n")[0]
+    here: dict[str, Any] = {}
+    exec(loader, here)  # noqa: S102  the text that a node runs
+    code = here["compiled"]()
+    assert monitoring.FIRST in code
+    planted = {monitoring.FIRST: compile("planted = True", "planted", "exec")}
+    kept.write_bytes(marshal.dumps((here["MADE_OF"], planted)))
+    tmp_path.chmod(mode)
+    read = []
+    load = marshal.load
+    here["marshal"] = SimpleNamespace(load=lambda file: read.append(file) or load(file), dump=marshal.dump)
+    assert (here["compiled"]() == planted) is believed
+    assert bool(read) is believed, "what others may have written is not even read"
 
 
 def status(**about: Any) -> Any:
