@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from netplan.rollout.record.at_work import LOCK, holder
 from netplan.rollout.transport.ansible import playbooks
 
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+) +skipped=(\d+)", re.M)
@@ -75,6 +76,10 @@ class Plays:
         done = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def at_work(self) -> bool:
+        """Tell whether an engine still has the cluster; that of a killed play ends some seconds after it."""
+        return holder(self.folder / "state" / "clusters" / "played" / LOCK) is not None
 
     def states(self) -> set[str]:
         """Return what the nodes' states are."""

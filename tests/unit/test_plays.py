@@ -60,6 +60,7 @@ def test_a_killed_play_is_resumed_by_the_command_line(plays: Plays) -> None:
     plays.nodes.with_name(KILL).write_text("permissive")
     killed = plays.play("apply")
     assert killed.returncode == -signal.SIGKILL, said(killed)
+    until("the play's engine has ended", lambda: not plays.at_work(), 60)
     assert plays.states() == {"open"}, "the engine went on without its play"
     assert "confirmed on 2 nodes" in plays.command("resume", "bundle", "--yes", "--soak", "0.1")
     assert plays.states() == {"confirmed"}
