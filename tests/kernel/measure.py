@@ -67,7 +67,7 @@ class Bench:
             )
             if "macsec" in device["link"]:
                 space.ip(
-                    *(f"neigh add {w.INSIDE[f][you]} dev over lladdr {w.MAC[you]} nud permanent" for f in w.FAMILY)
+                    *(f"neigh replace {w.INSIDE[f][you]} dev over lladdr {w.MAC[you]} nud permanent" for f in w.FAMILY)
                 )
             if device["wireguard"]:
                 self.wire.within(me, lambda: set_device("over", me, w.WIREGUARD, w.LINK[family][you]))  # noqa: B023

@@ -198,7 +198,7 @@ def _address(drawn: Drawn, device: str, ends: tuple[str, str], family: int, macs
     for name, me in (("a", 0), ("b", 1)):
         drawn.commands[name].append(f"addr add {ends[me]}/{NET[family]} dev {device}{nodad}")
         if macs:
-            drawn.commands[name].append(f"neigh add {ends[1 - me]} dev {device} lladdr {macs[1 - me]} nud permanent")
+            drawn.commands[name].append(f"neigh replace {ends[1 - me]} dev {device} lladdr {macs[1 - me]} nud permanent")
 
 
 def _states(drawn: Drawn, ends: tuple[str, str], mode: str, suite: str, extra: str, reqid: int) -> None:
@@ -336,7 +336,7 @@ def _pods(drawn: Drawn, entry: str, mtu: int) -> tuple[str, str]:
         else:
             commands += [
                 f"route add {ends[me]}/{FULL[family]} dev pod",
-                f"neigh add {ends[me]} dev pod lladdr {macs[me]} nud permanent",
+                f"neigh replace {ends[me]} dev pod lladdr {macs[me]} nud permanent",
             ]
             via = f"via {drawn.ends[family][1 - me]} " if family in drawn.ends else ""
             route_mtu = f" mtu {rng.randrange(1290, 1480)}" if rng.random() < 0.2 and me == 0 else ""
@@ -346,7 +346,7 @@ def _pods(drawn: Drawn, entry: str, mtu: int) -> tuple[str, str]:
         drawn.commands[pod] += [
             f"addr add {ends[me]}/{length} dev eth0{nodad}",
             *([] if bridged else [f"route add {'::/0' if family == 6 else 'default'} dev eth0"]),
-            f"neigh add {far} dev eth0 lladdr {lladdr} nud permanent",
+            f"neigh replace {far} dev eth0 lladdr {lladdr} nud permanent",
         ]
         if not bridged:
             # an address of the host on the pod's side, from which it reports

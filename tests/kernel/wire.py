@@ -108,7 +108,7 @@ class Wire:
                 "link set cable up",
                 *(f"addr add {LINK[f][me]}/{NET[f]} dev cable{_nodad(f)}" for f in FAMILY),
                 *(f"addr add {BEHIND[f][me]}/{FULL[f]} dev lo{_nodad(f)}" for f in FAMILY),
-                *(f"neigh add {LINK[f][you]} dev cable lladdr {MAC[you]} nud permanent" for f in FAMILY),
+                *(f"neigh replace {LINK[f][you]} dev cable lladdr {MAC[you]} nud permanent" for f in FAMILY),
                 *self.plain_routes(me),
             )
         self._far: dict[int, socket.socket] = {}
