@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SETUP = "setup"
 # seconds; the order is that of the run. Whoever makes a stage longer takes it from another.
 SHARES = {
-    SETUP: 30,
+    SETUP: 60,
     "check": 160,
     "pythons": 150,
-    "slow": 170,
-    "kernel": 110,
-    "lab": 880,
+    "slow": 220,
+    "kernel": 130,
+    "lab": 780,
 }
 LIMIT = 25 * 60  # seconds for all of them
 

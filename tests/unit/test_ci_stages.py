@@ -67,7 +67,7 @@ def test_the_table() -> None:
     done = [Took("setup", 24.4, 0.0), Took("check", 170.0, 290.5), Took("pythons", 12.0, 3.0, ok=False)]
     assert table(done) == [
         "stage        time   share  processors",
-        "setup        0:24    0:30        0:00",
+        "setup        0:24    1:00        0:00",
         "check        2:50    2:40        4:50",
         "pythons      0:12    2:30        0:03  FAILED",
         "all          3:26   25:00        4:54  not run: slow, kernel, lab",
