@@ -198,7 +198,9 @@ def _address(drawn: Drawn, device: str, ends: tuple[str, str], family: int, macs
     for name, me in (("a", 0), ("b", 1)):
         drawn.commands[name].append(f"addr add {ends[me]}/{NET[family]} dev {device}{nodad}")
         if macs:
-            drawn.commands[name].append(f"neigh replace {ends[1 - me]} dev {device} lladdr {macs[1 - me]} nud permanent")
+            drawn.commands[name].append(
+                f"neigh replace {ends[1 - me]} dev {device} lladdr {macs[1 - me]} nud permanent"
+            )
 
 
 def _states(drawn: Drawn, ends: tuple[str, str], mode: str, suite: str, extra: str, reqid: int) -> None:
