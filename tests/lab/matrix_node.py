@@ -24,6 +24,7 @@ TX = "tx-matrix"
 NETWORKD = Path("/etc/systemd/network")
 SWANCTL = Path("/etc/swanctl/conf.d")
 HANG_S = 600.0
+RELOADS = 40
 
 
 def begin(request: Node) -> Node:
@@ -107,7 +108,6 @@ def _devices(request: Node) -> None:
             run("ip", "link", "delete", path.rsplit("ipsecplan-", 1)[1].removesuffix(".netdev"))
     for path, text in wanted.items():
         core.write(path, text, 0o644)
-    run("networkctl", "reload")
     names = {device["name"] for device in request["node"]["overlay"]["devices"]}
 
     def there() -> bool:
@@ -115,8 +115,12 @@ def _devices(request: Node) -> None:
         routes = run("ip", "route").out
         return all(name in links and f"dev {name}" in routes for name in names)
 
-    if not core.wait(there, HANG_S):
-        raise Stop(core.finding("", "systemd-networkd did not make the overlay"))
+    # a reload that comes before networkd has seen the old device go makes no new one, so it is asked again
+    for _ in range(RELOADS):
+        run("networkctl", "reload")
+        if core.wait(there, HANG_S / RELOADS):
+            return
+    raise Stop(core.finding("", "systemd-networkd did not make the overlay"))
 
 
 def switch(request: Node) -> Node:
