@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from netplan.assess import json_file
 from netplan.assess.evidence import Evidence
 from netplan.assess.policies import Policy
 from netplan.assess.rows import Found, Row, grouped, unjudged
-from netplan.files import read_regular
 from netplan.model.cni_facts import SYSTEM_NAMESPACES
-from netplan.problems import Location, fail, quoted
-from netplan.refusals import refusals
+from netplan.problems import Location, fail
 
 MAX_BYTES = 1 << 28
 DUMP = "kubectl get namespaces,networkpolicies -A -o json"
@@ -22,16 +20,8 @@ CLOSE = "name it under `namespaces` in the plan, and apply the policies that the
 
 def read_objects(path: Path) -> tuple[Mapping[str, Any], ...]:
     """Return the Kubernetes objects of a JSON list. Raises ProblemError (IPP201, IPP202)."""
-    with refusals(path, "read", "IPP201"):
-        data = read_regular(path, MAX_BYTES)
     hint = f"expected what `{DUMP}` prints"
-    try:
-        document = json.loads(data)
-    except json.JSONDecodeError as error:
-        at = Location(str(path), error.lineno, error.colno)
-        fail("IPP202", f"not JSON: {error.msg}", location=at, hint=hint)
-    except (ValueError, RecursionError) as error:
-        fail("IPP202", f"not JSON: {quoted(error)}", location=Location(str(path)), hint=hint)
+    document = json_file.read(path, MAX_BYTES, "IPP202", hint)
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         fail("IPP202", "no list of Kubernetes objects", location=Location(str(path)), hint=hint)

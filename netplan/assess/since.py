@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from netplan.assess import json_file
 from netplan.assess.rows import WORST, Report, Row, Topic, Verdict
-from netplan.files import read_regular
 from netplan.problems import Location, fail
 from netplan.refusals import refusals
 
@@ -55,15 +55,7 @@ class Change:
 
 def read_report(path: Path) -> Report:
     """Return an earlier report, as ``assess --json`` printed it. Raises ProblemError (IPP717, IPP201)."""
-    with refusals(path, "read", "IPP201"):
-        data = read_regular(path, MAX_BYTES)
-    try:
-        document = json.loads(data)
-    except json.JSONDecodeError as error:
-        at = Location(str(path), error.lineno, error.colno)
-        fail("IPP717", f"not JSON: {error.msg}", location=at, hint=HINT)
-    except (ValueError, RecursionError):
-        fail("IPP717", "not JSON", location=Location(str(path)), hint=HINT)
+    document = json_file.read(path, MAX_BYTES, "IPP717", HINT)
     inside = document.get("result", document) if isinstance(document, dict) else document
     try:
         return Report.model_validate_json(json.dumps(inside))
