@@ -25,7 +25,7 @@ from netplan.agent.system import core, vici, xfrm
 from netplan.agent.textfile import main as collecting
 from netplan.agent.textfile.memory import Memory
 from netplan.agent.transaction import state
-from tests.kernel.rekey_on_charon import End, run
+from tests.kernel.rekey_on_charon import End, main, run
 
 SEND = """
 import socket, sys
@@ -137,16 +137,6 @@ class Watched(End):
         }
 
 
-def main(path: str) -> None:
-    jobs = json.loads(Path(path).read_text())
-    for job in jobs:
-        try:
-            act(job)
-        except Exception as error:  # noqa: BLE001
-            print("ROW", json.dumps({"failed": f"{type(error).__name__}: {error}"}), flush=True)
-    print("END", len(jobs), flush=True)
-
-
 def act(job: dict[str, Any]) -> None:
     run("modprobe", "-d", "/mnt", "-a", "vxlan", "nf_tables_bridge", "nf_tables", check=False)
     for name in ("a", "b"):
@@ -220,4 +210,4 @@ def act(job: dict[str, Any]) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "--collect":
         collect(Path(sys.argv[2]))
-    main(sys.argv[1])
+    main(sys.argv[1], act)

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,8 @@ class End:
         return path.read_text(errors="replace") if path.exists() else ""
 
 
-def main(path: str) -> None:
+def main(path: str, act: Callable[[dict[str, Any]], None]) -> None:
+    """Do each job of a file; the rig reads what is printed."""
     jobs = json.loads(Path(path).read_text())
     for job in jobs:
         try:
@@ -178,4 +180,4 @@ def act(job: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], act)
