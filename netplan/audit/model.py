@@ -164,6 +164,8 @@ class Evidence:
     routes: list[tuple[str, Route]] = field(default_factory=list)
     rules: list[tuple[str, Rule]] = field(default_factory=list)
     far_ends: list[tuple[str, str, str]] = field(default_factory=list)  # device and outer address of an FDB entry
+    # WireGuard's: device (empty: the host's only one), a network inside, the outer address of the peer that has it
+    endpoints: list[tuple[str, str, str, str]] = field(default_factory=list)
     catch_all: list[tuple[Location, str]] = field(default_factory=list)  # devices that take all traffic between nodes
     marks: list[tuple[Location, int, int]] = field(default_factory=list)  # packets to this UDP port get this mark
     configured: list[Configured] = field(default_factory=list)

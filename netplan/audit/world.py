@@ -62,6 +62,9 @@ def build(evidence: Evidence) -> World:
     ends: dict[str, dict[str, set[str]]] = {}
     for path, name, address in evidence.far_ends:
         ends.setdefault(place(path), {}).setdefault(name, set()).add(address)
+    peers: dict[str, dict[str, set[tuple[str, str]]]] = {}
+    for path, name, inside, address in evidence.endpoints:
+        peers.setdefault(place(path), {}).setdefault(name, set()).add((inside, address))
     esps: dict[str, list[Esp]] = {}
     for esp in _all_esps(evidence, place):
         where = key(esp.location)
@@ -84,6 +87,7 @@ def build(evidence: Evidence) -> World:
             rules=tuple(dict.fromkeys(r for k in mine for r in rules.get(k, ()))),
             protections=(*protections.get(name, ()), *protections.get("*", ())),
             far_ends={n: tuple(sorted(a)) for n, a in ends.get(name, {}).items()},
+            endpoints=_endpoints(peers.get(name, {}), devices[name]),
             catch_all=catch.get(name) or catch.get("*", "") or _encrypting(devices[name]),
         )
     live = {k: {n for n, d in members.items() if not d.configured} for k, members in devices.items()}
@@ -100,6 +104,18 @@ def _borne(device: Interface, bearers: dict[str, str], devices: dict[str, Device
     """Put the tunnel device of a network on the link that the network's configuration names."""
     bearer = bearers.get(system_of(device.name), "")
     return device if device.lower or bearer not in devices else replace(device, lower=bearer)
+
+
+def _endpoints(
+    peers: dict[str, set[tuple[str, str]]], devices: dict[str, Device]
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Put peers that were read without their device to the only one that the host has."""
+    devices_of_kind = [name for name, device in devices.items() if device.kind == "wireguard"]
+    named: dict[str, set[tuple[str, str]]] = {}
+    for name, found in peers.items():
+        for device in [name] if name else devices_of_kind[:1] if len(devices_of_kind) == 1 else []:
+            named.setdefault(device, set()).update(found)
+    return {name: tuple(sorted(found)) for name, found in named.items()}
 
 
 def _encrypting(devices: dict[str, Device]) -> str:

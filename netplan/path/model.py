@@ -125,6 +125,8 @@ class Host:
     rules: tuple[Rule, ...] = ()
     protections: tuple[Protection, ...] = ()
     far_ends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # device -> outer addresses of its FDB
+    # WireGuard device -> networks inside (its allowed IPs), each with the outer address of the peer that has it
+    endpoints: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     catch_all: str = ""
 
 

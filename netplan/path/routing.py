@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from netplan.path.model import Family, Host, Interface, Packet, Route, Rule
 
@@ -66,6 +66,19 @@ def _connected(host: Host, address: str) -> Route | None:
             if "/" in own and contains(own, address):
                 return Route(dst=own, device=name, connected=True)
     return None
+
+
+def endpoint(peers: Sequence[tuple[str, str]], dst: str) -> str:
+    """Return the outer address of the WireGuard peer that has ``dst`` among its allowed IPs: the longest network wins.
+
+    Where no peer has it, or ``dst`` is empty: the only peer's, else one of IPv6, whose header is longer; empty where
+    all of several peers are of IPv4.
+    """
+    holding = [(_length(net), end) for net, end in peers if contains(net, dst)]
+    if holding:
+        return max(holding)[1]
+    ends = sorted({end for _, end in peers}, key=lambda end: (":" not in end, end))
+    return ends[0] if ends and (len(ends) == 1 or ":" in ends[0]) else ""
 
 
 def default_devices(host: Host, family: Family | None = None) -> list[str]:

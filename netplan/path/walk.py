@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from netplan.path import protection
 from netplan.path.join import Peers
 from netplan.path.model import OUTER, Hop, Host, Interface, NotKnown, Packet, Protection, Route
-from netplan.path.routing import default_devices, destinations, device_with, hardware, lookup
+from netplan.path.routing import default_devices, destinations, device_with, endpoint, hardware, lookup
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
 from netplan.stack.headers import HEADERS
@@ -186,7 +186,7 @@ def under(way: Way, device: Interface, packet: Packet, stack: str, route: Route 
     if device.role == "policy":
         _policy(way, device, packet, stack)
     elif device.role == "tunnel":
-        head, outer = encapsulated(way.host, device, stack, route)
+        head, outer = encapsulated(way.host, device, stack, route, packet)
         way.added = _plus(way.added, _join(OUTER[outer.family], *device.head))
         if device.family is None and not outer.dst:
             way.assumed.append(f"{device.name} {OVER_IPV4}")
@@ -198,11 +198,13 @@ def under(way: Way, device: Interface, packet: Packet, stack: str, route: Route 
         _link(way, device, packet, stack)
 
 
-def encapsulated(host: Host, device: Interface, stack: str, route: Route | None) -> tuple[str, Packet]:
-    """Return the packet that a tunnel device sends, and its stack."""
-    remote = device.remote
+def encapsulated(
+    host: Host, device: Interface, stack: str, route: Route | None, entering: Packet | None = None
+) -> tuple[str, Packet]:
+    """Return the packet that a tunnel device sends, and its stack. ``entering`` is the packet that goes in."""
+    remote = device.remote or endpoint(host.endpoints.get(device.name, ()), entering.dst if entering else "")
     far = host.far_ends.get(device.name, ())
-    if not remote and route is not None and route.via and "eth" not in device.head:
+    if not remote and route is not None and route.via and "eth" not in device.head and device.kind != "wireguard":
         remote = route.via  # a tunnel to many: the next hop is the outer address
     if not remote and len(far) == 1:
         remote = far[0]

@@ -25,6 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 import wire as w
+from wireguard import quick_file, set_device
 
 Job = dict[str, Any]
 NAMES = ("p", "a", "b", "q")
@@ -58,6 +59,10 @@ class Bench:
         for name in NAMES:
             self.spaces[name].ip(*job["commands"][name])
             self.spaces[name].try_ip(*job["attempts"].get(name, ()))
+        for name, *ends in job["keyed"]:
+            self.enter(name)
+            set_device(*ends)
+        self.home()
 
     def listen(self) -> None:
         family = self.job["inner"]
@@ -115,6 +120,9 @@ class Bench:
             ("xfrm-policy.txt", "xfrm policy"),
         ):
             found[key] = w.run(["ip", "-n", name, *words.split()])
+        for host, device, *end in self.job["keyed"]:
+            if host == "a":
+                found[f"wireguard/{device}.conf"] = quick_file(*end)
         return found
 
     def forget(self) -> None:

@@ -5,23 +5,18 @@ The kernel's devices, routes and IPsec are dumped with `ip -d -j`, as a user wou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from netplan.audit import Given, Text, World, audit, describe
-from netplan.path.fate import fate
-from netplan.path.trace import Trace, trace
+from netplan.audit import Given, audit
 from tests.sizes import size
 
 from .boot import NoKernel, measure
+from .judged import Job, Row, dumps, seen, wrong_fates, wrong_sizes
 from .topologies import draw
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(size(600, 3600))]
-Row = dict[str, Any]
-Job = dict[str, Any]
 
 # one of each kind of tunnel alone, then drawn ones
 SINGLE = (
@@ -67,41 +62,6 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Job, Row]]:
     return list(zip(wanted, measured(wanted, tmp_path_factory.mktemp("paths")), strict=True))
 
 
-def dumps(row: Row) -> list[Text]:
-    return [Text(f"a/{name}", text) for name, text in row["dump"].items() if text.strip()]
-
-
-def world(row: Row) -> World:
-    return describe(dumps(row))
-
-
-def walk(job: Job, row: Row) -> Trace:
-    found = world(row)
-    return trace(found.hosts, found.peers, job["src"] if job["entry"] == "socket" else "a:pod", job["dst"])
-
-
-def seen(row: Row) -> str:
-    """Return what became of one byte more, in the words of a fate."""
-    after = row["next"]
-    if after["error"]:
-        return "error"
-    if after["reported"]:
-        return "icmp"
-    if len(after["frames"]) > 1 or any(fragment for _, fragment in after["frames"]):
-        return "fragmented outside" if after["arrived"] else "fragments lost"
-    return "passes" if after["arrived"] else "dropped silently"
-
-
-def told(pairs: list[tuple[Job, Row]]) -> Iterator[tuple[Job, Row, Trace]]:
-    for job, row in pairs:
-        if "largest" in row:
-            yield job, row, walk(job, row)
-
-
-def lines(found: Trace) -> str:
-    return "".join(f"\n      {hop.device} {hop.mtu}: {hop.inner} {hop.stack}" for hop in found.hops)
-
-
 def test_topologies_are_built_and_measured(pairs: list[tuple[Job, Row]]) -> None:
     assert [(job["kinds"], row["failed"]) for job, row in pairs if "failed" in row] == []
     assert [(job["kinds"], row["missing"]) for job, row in pairs if "missing" in row] == []
@@ -109,26 +69,12 @@ def test_topologies_are_built_and_measured(pairs: list[tuple[Job, Row]]) -> None
 
 
 def test_exact_mtu_of_a_walk_is_the_measured_one(pairs: list[tuple[Job, Row]]) -> None:
-    wrong = [
-        f"{job['id']} {job['kinds']} {job['entry']}: measured {row['largest']}, said {found.exact}{lines(found)}"
-        for job, row, found in told(pairs)
-        if found.exact != row["largest"]
-    ]
+    wrong = wrong_sizes(pairs)
     assert not wrong, f"{len(wrong)} of {len(pairs)} differ:\n" + "\n".join(wrong)
 
 
 def test_fate_of_one_byte_more_is_the_one_that_was_seen(pairs: list[tuple[Job, Row]]) -> None:
-    wrong = []
-    for job, row, found in told(pairs):
-        said = fate(found, row["largest"] + 1)
-        # a pod's own kernel reports its own device's MTU, which nobody has to look for
-        own = job["entry"] == "socket"
-        valued = said.value is not None and (said.kind == "icmp" or own)
-        # a program of the host learns it at once, or from the packet before, by the same error
-        alike = own and {said.kind, seen(row)} == {"icmp", "error"}
-        if (said.kind != seen(row) and not alike) or (valued and said.value != row["next"]["reported"]):
-            words = f"{job['id']} {job['kinds']} {job['entry']}: saw {seen(row)} {row['next']}, said {said.kind} "
-            wrong.append(words + f"{said.value}{lines(found)}")
+    wrong = wrong_fates(pairs)
     assert not wrong, f"{len(wrong)} of {len(pairs)} differ:\n" + "\n".join(wrong)
 
 

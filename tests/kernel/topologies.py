@@ -58,6 +58,7 @@ class Drawn:
     attempts: dict[str, list[str]] = field(default_factory=lambda: {n: [] for n in "pabq"})
     outside: list[str] = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
+    keyed: list[tuple[str, str, int, int, str]] = field(default_factory=list)  # WireGuard: see wireguard.set_device
     ends: dict[int, tuple[str, str]] = field(default_factory=dict)  # family -> addresses on the device reached so far
     device: str = ""
     spi: int = 0x100
@@ -102,6 +103,7 @@ def draw(number: int, *, kinds: list[str] | None = None) -> Job:
         "cables": cables,
         "commands": drawn.commands,
         "attempts": drawn.attempts,
+        "keyed": drawn.keyed,
         "outside": drawn.outside,
         "low": 900 if inner == 6 else 700,
         "high": mtu + 40,
@@ -292,6 +294,13 @@ def _tunnel(drawn: Drawn, level: int, kind: str) -> None:
         _states(drawn, ends, "tunnel", suite, f"mark {level + 40} ", reqid)
         anything = ("::/0", "::/0") if kind == "vti6" else ("0.0.0.0/0", "0.0.0.0/0")
         _policies(drawn, anything, ends, "tunnel", "", reqid, mark)
+    elif kind == "xfrm":
+        interface, reqid = f" if_id {level + 40}", 10 + level
+        _states(drawn, ends, "tunnel", rng.choice(list(SUITES)), f"flag af-unspec{interface} ", reqid)
+        for anything in (("0.0.0.0/0", "0.0.0.0/0"), ("::/0", "::/0")):
+            _policies(drawn, anything, ends, "tunnel", "", reqid, interface)
+    elif kind == "wireguard":
+        drawn.keyed += [(host, name, me, 51820 + level, ends[1 - me]) for host, me in (("a", 0), ("b", 1))]
     # what the kernel chose, a little less, or more than fits
     choice = rng.random()
     if choice < 0.3:

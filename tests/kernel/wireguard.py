@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import struct
@@ -39,6 +40,17 @@ def set_device(device: str, me: int, port: int, peer_address: str) -> None:
         body = _attribute(2, device.encode() + b"\0") + _attribute(3, KEYS[me][0])
         body += _attribute(6, struct.pack("=H", port)) + _attribute(8 | _NESTED, _attribute(0 | _NESTED, peer))
         _ask(netlink, family, _SET_DEVICE, body, _REQUEST | _ACK)
+
+
+def quick_file(me: int, port: int, peer_address: str) -> str:
+    """Return what wg-quick's file of such a device says."""
+    private, public = KEYS[me][0], KEYS[1 - me][1]
+    end = f"[{peer_address}]" if ":" in peer_address else peer_address
+    return (
+        f"[Interface]\nPrivateKey = {base64.b64encode(private).decode()}\nListenPort = {port}\nTable = off\n\n"
+        f"[Peer]\nPublicKey = {base64.b64encode(public).decode()}\nEndpoint = {end}:{port}\n"
+        "AllowedIPs = 0.0.0.0/0, ::/0\n"
+    )
 
 
 def _ask(netlink: socket.socket, family: int, command: int, attributes: bytes, flags: int) -> bytes:
