@@ -33,6 +33,7 @@ ASKED = {
     "ip-rule": "ip -j rule 2>/dev/null",
     "bridge-fdb": "bridge -j fdb show 2>/dev/null",
     "ip-xfrm": "ip xfrm state list nokeys 2>/dev/null; ip xfrm policy 2>/dev/null",
+    "wg-show": "WG_HIDE_KEYS=always wg show 2>/dev/null",
     "swanctl-conns": "swanctl --list-conns --raw 2>/dev/null",
     "cni-conflists": "cat /etc/cni/net.d/*.conflist 2>/dev/null",
     "daemon.json": "cat /etc/docker/daemon.json 2>/dev/null",
