@@ -495,6 +495,42 @@ def test_ifupdown2_has_links_and_tunnels():
     assert [(d.name, d.mtu) for d in found.links] == [("eno1", 1500)]
 
 
+UNSAID = """iface eno1 inet manual
+    mtu 9000
+
+iface vmbr0 inet static
+    address 192.0.2.1/24
+    bridge-ports eno1
+    bridge-vlan-aware yes
+{more}
+iface vmbr1 inet manual
+    bridge-ports eno2
+
+iface vxlan10
+    vxlan-id 10
+    vxlan-local-tunnelip 192.0.2.1
+{size}
+iface vxlan11
+    vxlan-id 11
+    vxlan-physdev eno1
+"""
+
+
+def test_ifupdown2_makes_1500_of_a_bridge_and_a_vxlan_that_say_nothing():
+    found = evidence_of(UNSAID.format(more="", size=""), "interfaces")
+    assert [(d.name, d.mtu, d.location.line) for d in found.links] == [("eno1", 9000, 2), ("vmbr0", 1500, 6)]
+    assert [(s.field, s.value, s.location.line) for s in found.settings] == [("vxlan10 mtu", 1500, 13)]
+    said = evidence_of(UNSAID.format(more="    mtu 9000\n", size="    mtu 8950\n"), "interfaces")
+    assert [(d.name, d.mtu) for d in said.links] == [("eno1", 9000), ("vmbr0", 9000)]
+    assert [s.value for s in said.settings] == [8950]
+
+
+def test_vxlan_that_fits_the_ports_of_a_bridge_is_too_large_for_the_bridge():
+    text = UNSAID.format(more="", size="    mtu 8950\n")
+    (finding,) = audit([Text("interfaces", text)], Given()).findings
+    assert (finding.code, finding.found, finding.exact) == ("IPP911", 8950, 1450)
+
+
 OVS = {
     "headings": ["name", "type", "mtu", "mtu_request", "options"],
     "data": [

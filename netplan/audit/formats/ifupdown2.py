@@ -1,6 +1,8 @@
 """ifupdown2 (Proxmox VE, Cumulus): stanzas without a family, and tunnels with ``vxlan-id``.
 
-The plain stanzas of ifupdown are read in :mod:`netplan.audit.host_links`.
+What has no ``mtu`` does not keep the kernel's: ifupdown2 writes 1500 into every VXLAN and every bridge, whatever their
+carrier and ports have (measured with 3.0.0: ``findings/ifupdown2-bridge-below-its-ports.sh``). The plain stanzas of
+ifupdown are read in :mod:`netplan.audit.host_links`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from netplan.model.cni_facts import PORTS
 
 _IFACE = re.compile(r"^\s*iface\s+(\S+)(?:\s+inet6?\s+\S+)?\s*$")
 _OWN = re.compile(r"^\s+(vxlan-\S+|bridge-vlan-aware|bridge-vids|vlan-raw-device|bond-slaves)\s", re.M)
+UNSAID = 1500  # bytes; policy "default_mtu" of its module address may say another
 _VIRTUAL = re.compile(r"^(lo|vmbr|tap|veth|fw)")
 
 
@@ -46,24 +49,40 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
 def _stanza(path: str, lines: list[str], name: str, keys: dict[str, tuple[str, int]], evidence: Evidence) -> None:
     value, at = keys.get("mtu", ("", 0))
     number = whole(value)
-    if not name or not number:
+    if not name or (value and not number):
         return
-    location = find_word(path, lines, at, "mtu")
     if "vxlan-id" in keys:
-        ends = keys.get("vxlan-local-tunnelip", ("", 0))[0] + keys.get("vxlan-remoteip", ("", 0))[0]
-        family: Family = "ipv6" if ":" in ends else "ipv4"
-        evidence.settings.append(
-            Setting(
-                system="ifupdown2",
-                field=f"{name} mtu",
-                location=location,
-                value=number,
-                semantics="device",
-                encap="vxlan",
-                family=family,
-                port=whole(keys.get("vxlan-port", ("", 0))[0]) or PORTS["vxlan"],
-                change="set mtu and run ifreload -a",
-            )
-        )
-    elif not _VIRTUAL.match(name) and "." not in name:
+        _vxlan(path, lines, name, number, keys, evidence)
+    elif ports := keys.get("bridge-ports", keys.get("bridge_ports")):
+        # a bridge without an address of the host carries nothing of the host's
+        if "address" in keys and ports[0] != "none":
+            location = find_word(path, lines, at if number else ports[1], "mtu" if number else "")
+            evidence.links.append(Device(name=name, mtu=number or UNSAID, location=location, configured=True))
+    elif number and not _VIRTUAL.match(name) and "." not in name:
+        location = find_word(path, lines, at, "mtu")
         evidence.links.append(Device(name=name, mtu=number, location=location, configured=True))
+
+
+def _vxlan(
+    path: str, lines: list[str], name: str, number: int | None, keys: dict[str, tuple[str, int]], evidence: Evidence
+) -> None:
+    """Add a VXLAN. One with a carrier and no ``mtu`` is left out: the kernel refuses 1500 where it does not fit."""
+    if not number and "vxlan-physdev" in keys:
+        return
+    at = keys["mtu" if number else "vxlan-id"][1]
+    ends = keys.get("vxlan-local-tunnelip", ("", 0))[0] + keys.get("vxlan-remoteip", ("", 0))[0]
+    family: Family = "ipv6" if ":" in ends else "ipv4"
+    evidence.settings.append(
+        Setting(
+            system="ifupdown2",
+            field=f"{name} mtu",
+            location=find_word(path, lines, at, "mtu" if number else "vxlan-id"),
+            value=number or UNSAID,
+            semantics="device",
+            encap="vxlan",
+            family=family,
+            port=whole(keys.get("vxlan-port", ("", 0))[0]) or PORTS["vxlan"],
+            change="set mtu and run ifreload -a",
+            note="" if number else f"not set: ifupdown2 makes it {UNSAID}",
+        )
+    )
