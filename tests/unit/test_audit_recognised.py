@@ -19,6 +19,12 @@ NOT_READ = {
     "ovn": ("_uuid               : 5b4a4f0b-0000\nmtu                 : 1500\n", "ovs-vsctl"),
     "cilium": ("KVStore:   Disabled\nKubernetes:   Ok   1.30 (v1.30.2)\n", "`cilium status`"),
     "ping": ("PING 192.0.2.2 (192.0.2.2) 1472(1500) bytes of data.\nping: local error: mtu=1400\n", "ping"),
+    "ip route get": (
+        "10.0.0.5 via 192.0.2.1 dev eth0 src 192.0.2.10 uid 0\n    cache expires 597sec mtu 1400\n",
+        "ip route get",
+    ),
+    "setkey": ("192.0.2.1 192.0.2.2\n\tesp mode=tunnel spi=3232235521(0xc0a80001) reqid=1(0x00000001)\n", "holds keys"),
+    "nebula": ("tun:\n  dev: nebula1\n  mtu: 1300\n", "Nebula"),
     "tracepath": (" 1?: [LOCALHOST]        pmtu 1500\n 1:  192.0.2.1   0.345ms pmtu 1400\n", "tracepath"),
     # `set interfaces` is VyOS' word as well
     "junos": (

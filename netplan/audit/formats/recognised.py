@@ -106,6 +106,21 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "OpenVPN",
         "`ip -d -j addr`; OpenVPN's own overhead is not computed",
     ),
+    (
+        re.compile(r"^\S+ (via \S+ )?dev \S+ .*\buid \d+\s*$", re.M),
+        "`ip route get`, which is about one packet",
+        f"{_SEND_ADDR}, and --mtu for an `mtu` in its cache: the path carried no more",
+    ),
+    (
+        re.compile(r"^\s+(esp|ah|ipcomp) mode=(tunnel|transport|any) spi=\d+", re.M),
+        "`setkey -D`",
+        "`ip xfrm state list nokeys` and `ip xfrm policy`; this one holds keys",
+    ),
+    (
+        re.compile(r"^\s+(dev: nebula\d*|am_lighthouse: (true|false))\s*$", re.M),
+        "Nebula's configuration",
+        "`ip -d -j addr`, which has its device",
+    ),
     (re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2} dev ", re.M), "`bridge fdb`", "`bridge -j fdb show`"),
     (
         re.compile(r"^#!\s*/(usr/)?bin/", re.M),
