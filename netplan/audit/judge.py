@@ -193,7 +193,7 @@ def _compare(setting: Setting, variant: Variant, host: Host, case: _Case) -> Ver
     tunnelled = any(h.stack not in _BARE for h in hops)
     if setting.system == "pods" and tunnelled and (case.keeps_link or BY_PACKET & host.interfaces.keys()):
         assumed = (*assumed, _ROUTES_IN_PODS)
-        over = min(over, 0) if ends <= link else over
+        over = min(over, 0) if ends <= max(link, hop.solution.link_mtu) else over
     if variant.encap == "wireguard" and over < -TOLERANCE:
         assumed = tuple(a for a in assumed if not a.endswith(OVER_IPV4))  # it is too small over either family
     verdict = Verdict(
@@ -310,4 +310,12 @@ def _route(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[
             for o in own
         ]
         return min(ways, key=lambda hops: best(hops).inner)
+    encap, said = case.reach.by_packet(host, setting.device) if variant.guessed else ("", "")
+    if encap:
+        ways = [
+            case.reach.network(host, encap, variant.family, port=PORTS.get(base_of(encap)), own=o, sender="host")[0]
+            for o in _seen(variant.own, case)
+        ]
+        worst = min(ways, key=lambda hops: best(hops).inner)
+        return [replace(hop, assumed=(*hop.assumed, *([said] if said else []))) for hop in worst]
     return case.reach.routed(host, setting.device, setting.target)

@@ -15,7 +15,7 @@ from netplan.audit.model import Device, Esp, Evidence, XfrmDump
 from netplan.audit.places import host_of
 from netplan.cni.adapter import Clue, Setting
 from netplan.path import join
-from netplan.path.kinds import BY_PACKET
+from netplan.path.kinds import BY_PACKET, as_vti
 from netplan.path.model import Host, Interface, Protection
 from netplan.problems import Location
 
@@ -78,14 +78,18 @@ def build(evidence: Evidence) -> World:
     named: list[Setting | Clue] = [*evidence.clues, *evidence.settings]
     bearers = {_PROGRAM.get(e.system, e.system): e.bearer for e in named if e.bearer}
     hosts: dict[str, Host] = {}
+    mine_of = {name: (*protections.get(name, ()), *protections.get("*", ())) for name in devices}
     for name in sorted(devices):
         mine = [name, *(lonely if len(devices) == 1 else [])]
         hosts[name] = Host(
             name=name,
-            interfaces={n: _borne(_interface(d), bearers, devices[name]) for n, d in sorted(devices[name].items())},
+            interfaces={
+                n: _told_apart(_borne(_interface(d), bearers, devices[name]), mine_of[name])
+                for n, d in sorted(devices[name].items())
+            },
             routes=tuple(dict.fromkeys(r for k in mine for r in routes.get(k, ()))),
             rules=tuple(dict.fromkeys(r for k in mine for r in rules.get(k, ()))),
-            protections=(*protections.get(name, ()), *protections.get("*", ())),
+            protections=mine_of[name],
             far_ends={n: tuple(sorted(a)) for n, a in ends.get(name, {}).items()},
             endpoints=_endpoints(peers.get(name, {}), devices[name]),
             catch_all=catch.get(name) or catch.get("*", "") or _encrypting(devices[name]),
@@ -104,6 +108,13 @@ def _borne(device: Interface, bearers: dict[str, str], devices: dict[str, Device
     """Put the tunnel device of a network on the link that the network's configuration names."""
     bearer = bearers.get(system_of(device.name), "")
     return device if device.lower or bearer not in devices else replace(device, lower=bearer)
+
+
+def _told_apart(device: Interface, found: Iterable[Protection]) -> Interface:
+    """Take a tunnel whose type was not printed for a VTI where IPsec in tunnel mode has just its ends."""
+    ends = {device.local, device.remote}
+    vti = device.alike and any(p.mode == "tunnel" and all(p.ends) and set(p.ends) == ends for p in found)
+    return as_vti(device) if vti else device
 
 
 def _endpoints(

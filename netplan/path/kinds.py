@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from netplan.path.model import Family, Interface, Role
@@ -32,6 +33,10 @@ _ROLES: Mapping[str, Role] = {
 }
 # types of hardware (ARPHRD) that show a tunnel where the type is not printed (`ip` without -d)
 _BY_LINK_TYPE = {"ipip": "ipip", "sit": "sit", "gre": "gre", "gre6": "ip6gre", "tunnel6": "ip6tnl", "ppp": "ppp"}
+# a VTI has the same (net/ipv4/ip_vti.c, net/ipv6/ip6_vti.c: ARPHRD_TUNNEL, ARPHRD_TUNNEL6)
+_ALIKE = {"ipip": "vti", "tunnel6": "vti6"}
+_VTI = re.compile(r"^(ip6?_)?vti6?\d*$")
+_HARDWARE = re.compile(r"^(eth\d+|en(o\d+|s\d+|p\d+s\d+|x[0-9a-f]{12})(f\d+|n\w+|d\d+)*|ib\d+)$")
 # Cilium's tunnels get the far end with each packet, which only `ip -d` shows; their own MTU, the link's, binds nothing
 BY_PACKET = frozenset(("cilium_vxlan", "cilium_geneve"))
 # mesh VPNs whose program speaks WireGuard on a tun device. Their MTU is a constant of the program, whatever the link is
@@ -57,8 +62,10 @@ def interface(entry: Mapping[str, Any], *, details: bool = True, hardware_told: 
     info = _mapping(entry, "linkinfo")
     data, kind = _mapping(info, "info_data"), _text(info, "info_kind")
     link_type = str(entry.get("link_type", ""))
+    alike = "" if kind else _ALIKE.get(link_type, "")
     if not kind:
-        kind = _BY_LINK_TYPE.get(link_type, "")
+        kind = alike if alike and _VTI.match(name) else _BY_LINK_TYPE.get(link_type, "")
+        data = data or {"local": entry.get("address"), "remote": entry.get("broadcast")} if alike else data
     if MESH.match(name) and kind in ("", "tun"):
         kind = "wireguard"
     addresses = _addresses(entry)
@@ -86,7 +93,13 @@ def interface(entry: Mapping[str, Any], *, details: bool = True, hardware_told: 
         df=_df(kind, data),
         why=why or unknown,
         bus=_text(entry, "parentbus"),
+        alike="" if alike == kind else alike,
     )
+
+
+def as_vti(device: Interface) -> Interface:
+    """Return a tunnel whose type was not printed as the VTI that it may be as well."""
+    return replace(device, kind=device.alike, role="policy", head=(), alike="")
 
 
 def _external(name: str, mtu: int, data: Mapping[str, Any]) -> bool:
@@ -120,6 +133,14 @@ def _role(
         return "link", ""
     if re.fullmatch(r"l2tpeth\d+", name):
         return "unknown", "`ip` prints nothing of an L2TP device: give --stack"
+    # names that the kernel and udev give to hardware alone (systemd.net-naming-scheme(7))
+    if (
+        not details
+        and _HARDWARE.match(name)
+        and link_type in ("", "ether")
+        and not {"link", "link_index"} & entry.keys()
+    ):
+        return "link", ""
     if not details or link_type == "none":
         return "unknown", "`ip` printed no type: give the output of `ip -d -j addr`"
     if hardware_told:

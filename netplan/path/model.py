@@ -58,6 +58,7 @@ class Interface:
     df: Literal["", "set", "unset", "inherit"] = ""  # don't-fragment of the outer header; empty: it has no such setting
     why: str = ""
     bus: str = ""  # of hardware, where it was printed
+    alike: str = ""  # another type that it may have as well: its own was told from the type of its link layer
 
     @property
     def frames(self) -> bool:

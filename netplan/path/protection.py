@@ -22,6 +22,13 @@ def of_packet(host: Host, packet: Packet, *, if_id: int | None = None, mark: int
     return _distinct(certain or found)
 
 
+def between(host: Host, local: str, remote: str) -> list[Protection]:
+    """Return the IPsec in tunnel mode between two addresses, one of each kind: what a VTI between them can mean."""
+    if not local or not remote:
+        return []
+    return _distinct([p for p in host.protections if p.mode == "tunnel" and set(p.ends) == {local, remote}])
+
+
 def of_interfaces(host: Host) -> list[int]:
     """Return the ids of XFRM interfaces whose IPsec may get a packet, where no route says what goes into them."""
     return [] if host.routes else sorted({p.if_id for p in host.protections if p.if_id})

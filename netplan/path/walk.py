@@ -186,6 +186,11 @@ def under(way: Way, device: Interface, packet: Packet, stack: str, route: Route 
     if device.role == "policy":
         _policy(way, device, packet, stack)
     elif device.role == "tunnel":
+        if device.alike:
+            way.assumed.append(
+                f"{device.name} is taken for a tunnel of type {device.kind}; one of type {device.alike} looks alike: "
+                "give `ip -d -j addr`"
+            )
         head, outer = encapsulated(way.host, device, stack, route, packet)
         way.added = _plus(way.added, _join(OUTER[outer.family], *device.head))
         if device.family is None and not outer.dst:
@@ -245,6 +250,10 @@ def _policy(way: Way, device: Interface, packet: Packet, stack: str) -> None:
         found = [p for p in protection.of_packet(way.host, replace(packet, sender="pod")) if p.mode == "tunnel"]
         if found:
             way.assumed.append(f"no IPsec with if_id {device.key} is among the inputs: the one without id is taken")
+    if not found and not xfrm and not device.key:
+        found = protection.between(way.host, device.local, device.remote)
+        if found:
+            way.assumed.append(f"the key of {device.name} is not among the inputs: the IPsec between its ends is taken")
     if not found:
         what = f"if_id {device.key}" if xfrm else f"key {device.key}"
         raise NotKnown(

@@ -12,11 +12,11 @@ import pytest
 from netplan.audit import Given, audit
 from tests.sizes import size
 
-from .boot import NoKernel, measure
+from .boot import TIMEOUT, NoKernel, measure
 from .judged import Job, Row, dumps, seen, wrong_fates, wrong_sizes
 from .topologies import draw
 
-pytestmark = [pytest.mark.kernel, pytest.mark.timeout(size(600, 3600))]
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(size(TIMEOUT, 12 * TIMEOUT))]
 
 # one of each kind of tunnel alone, then drawn ones
 SINGLE = (
@@ -48,7 +48,7 @@ def measured(wanted: list[Job], directory: Path) -> list[Row]:
         part = directory / str(at)
         part.mkdir()
         try:
-            where, found = measure(wanted[at : at + CHUNK], part, "paths.py")
+            where, found = measure(wanted[at : at + CHUNK], part, "paths.py", size(TIMEOUT, 5 * TIMEOUT))
         except NoKernel as error:
             pytest.skip(str(error))
         rows += found
@@ -109,7 +109,7 @@ def _with_mtu(line: str, start: str, mtu: int) -> str:
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(12 * TIMEOUT)
 def test_following_the_advice_never_makes_a_path_worse(tmp_path: Path) -> None:
     """Wrong MTUs are drawn; after audit's changes nothing that a pod sends is lost, and audit has no more to say."""
     first: list[tuple[Job, Row, dict[str, int]]] = []

@@ -109,6 +109,9 @@ def _more(entry: dict[str, Any], line: str) -> None:
         entry["link_type"] = link.group(1)
         words = link.group(2).split()
         following = dict(itertools.pairwise(words))
+        entry |= {"address": words[0]} if words else {}
+        far = following.get("peer", following.get("brd", ""))
+        entry |= {"broadcast": far} if far else {}
         if following.get("promiscuity", "").isdecimal():
             entry["promiscuity"] = int(following["promiscuity"][:9])
         if "link-netnsid" in following or "link-netns" in following:
