@@ -18,9 +18,9 @@ Severity = Literal["error", "warning", "note"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Esp:
     """IPsec that was found. ``ports`` are the UDP ports its selectors name (None: no ports, whole hosts or networks);
-    ``networks`` whether the selectors are networks behind the hosts; ``live`` whether an SA was seen. ``local`` and
-    ``remote`` are the networks of the selectors in the sending direction (empty: any), ``ends`` the addresses of a
-    tunnel."""
+    ``protocols`` those of IP (empty: any), ``networks`` whether the selectors are networks behind the hosts; ``live``
+    whether an SA was seen. ``local`` and ``remote`` are the networks of the selectors in the sending direction (empty:
+    any), ``ends`` the addresses of a tunnel."""
 
     suite: str
     mode: Mode
@@ -28,6 +28,7 @@ class Esp:
     nat_t: bool = False
     family: Family | None = None
     ports: frozenset[int] | None = None
+    protocols: frozenset[int] = frozenset()
     networks: bool = False
     live: bool = False
     assumed: str = ""
@@ -43,6 +44,7 @@ class PolicyKind:
     """What XFRM policies have in common: ports, marks, the addresses of the template, the direction."""
 
     ports: frozenset[int] = frozenset()
+    protocols: frozenset[int] = frozenset()
     mark: int | None = None
     if_id: int | None = None
     ends: tuple[str, str] = ("", "")
@@ -58,6 +60,7 @@ class StateKind:
     nat_t: bool
     tunnel: bool
     ports: frozenset[int] = frozenset()
+    protocols: frozenset[int] = frozenset()
     networks: bool = False
     local: tuple[str, ...] = ()
     remote: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 
 from netplan.audit import lives
 from netplan.audit.model import Esp, Evidence
+from netplan.audit.protocols import number
 from netplan.cni.adapter import BuiltinIpsec, Family, Setting
 from netplan.cni.yaml_document import find_word
 from netplan.ipsec.swanctl_parser import Settings, SettingsError
@@ -22,7 +23,8 @@ from netplan.problems import Location
 DEFAULT = "aes256gcm16"
 _ASSUMED = "the proposals are strongSwan's defaults; two strongSwans agree on AES-GCM with a 16-byte ICV"
 _RAW = re.compile(r"^\s*list-(conn|sa) event \{", re.M)
-_PORT = re.compile(r"\[(?:udp|tcp|17|6)?/([0-9]{1,5}|[a-z-]+)\]")
+_PORT = re.compile(r"\[(?:[a-z0-9-]+)?/([0-9]{1,5}|[a-z-]+)\]")
+_PROTOCOL = re.compile(r"\[([a-z0-9-]+)(?:/[a-z0-9%-]*)?\]")
 MAX_TOKENS = 400_000
 
 
@@ -124,6 +126,7 @@ def _esps(
     *,
     live: bool = False,
 ) -> Iterator[Esp]:
+    protocols = frozenset(p for p in map(number, _PROTOCOL.findall(selectors)) if p)
     found = [PORTS.get(p, int(p) if p.isdecimal() else 0) for p in _PORT.findall(selectors)]
     networks = "/" in re.sub(r"\[[^\]]*\]|/32\b|/128\b", "", selectors)
     kind: Mode = _MODES.get(mode, "other")
@@ -134,6 +137,7 @@ def _esps(
             nat_t=nat,
             family=family,
             ports=frozenset(p for p in found if p) or None,
+            protocols=protocols,
             networks=networks and not found,
             location=location,
             live=live,

@@ -195,7 +195,7 @@ def _but_far_end(esp: Esp) -> tuple[object, ...]:
     """Return all of an Esp that a packet's protection is made of, but a single far end."""
     far = "" if len(esp.remote) == 1 else object()  # nothing is like it
     cost = (esp.suite, esp.mode, esp.nat_t, esp.family, esp.live, esp.assumed)
-    return (*cost, esp.local, esp.ends, esp.ports, esp.networks, esp.mark, esp.if_id, far)
+    return (*cost, esp.local, esp.ends, esp.ports, esp.protocols, esp.networks, esp.mark, esp.if_id, far)
 
 
 def _protection(esp: Esp) -> Protection:
@@ -207,6 +207,7 @@ def _protection(esp: Esp) -> Protection:
         src=esp.local,
         dst=esp.remote,
         ports=esp.ports,
+        protocols=esp.protocols,
         mark=esp.mark,
         if_id=esp.if_id,
         networks=esp.networks,

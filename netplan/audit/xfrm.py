@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from netplan.audit.model import Esp, Evidence, Finding, PolicyKind, StateKind, XfrmDump, XfrmPolicy, XfrmState
+from netplan.audit.protocols import number
 from netplan.path.model import Family, Mode
 from netplan.problems import Location
 
@@ -15,6 +16,7 @@ DOCKER_MARK = 0xD0C4E3  # what Docker puts on the packets of an encrypted overla
 _HEAD = re.compile(r"^src (\S+) dst (\S+)")
 _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")
 _PORT = re.compile(r"\b(?:sport|dport) (\d{1,5})\b")
+_PROTOCOL = re.compile(r"\bproto (\S+)")
 _REQID_DIGITS = 10
 _REQID = re.compile(rf"\breqid (\d{{1,{_REQID_DIGITS}}})\b")
 _COUNTERS = re.compile(r"^\tanti-replay .*\n?", re.M)  # what `ip` prints of a state that changes with each packet
@@ -130,6 +132,7 @@ def _policy(block: str) -> PolicyKind | None:
         return None
     return PolicyKind(
         ports=frozenset(int(p) for p in _PORT.findall(block.partition("\n")[0])),
+        protocols=_protocols(block.partition("\n")[0]),
         mark=_number(_MARK, block),
         if_id=_number(_IF_ID, block),
         ends=(_end(template.group(1)), _end(template.group(2))) if template else ("", ""),
@@ -153,6 +156,7 @@ def _state(block: str) -> StateKind | None:
         nat_t="encap type espinudp" in block,
         tunnel=tunnel,
         ports=ports,
+        protocols=_protocols(selector),
         networks=tunnel and not ports and not hosts,
         local=(match.group(1),) if match and tunnel and hosts else (),
         remote=(match.group(2),) if match and tunnel and hosts else (),
@@ -185,6 +189,7 @@ class _Selected(NamedTuple):
     nat_t: bool
     family: Family
     ports: frozenset[int] | None
+    protocols: frozenset[int]
     networks: bool
     local: tuple[str, ...]
     remote: tuple[str, ...]
@@ -201,7 +206,7 @@ def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[_Selected]:
     size = (kind.suite, kind.mode, kind.nat_t, family)
     if not any(p.kind.out for p in mine):
         networks = kind.networks and not ports
-        yield _Selected(*size, ports, networks, kind.local, kind.remote, ends, kind.mark, kind.if_id)
+        yield _Selected(*size, ports, kind.protocols, networks, kind.local, kind.remote, ends, kind.mark, kind.if_id)
     for policy in mine:
         said = policy.kind
         if not said.out or (said.ends[1] and said.ends[1] != state.dst):
@@ -210,6 +215,7 @@ def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[_Selected]:
         yield _Selected(
             *size,
             own,
+            said.protocols or kind.protocols,
             kind.mode != "transport" and not own and not (_single(policy.src) and _single(policy.dst)),
             _wide(policy.src),
             _wide(policy.dst),
@@ -217,6 +223,10 @@ def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[_Selected]:
             said.mark if said.mark is not None else kind.mark,
             said.if_id if said.if_id is not None else kind.if_id,
         )
+
+
+def _protocols(selector: str) -> frozenset[int]:
+    return frozenset(found for found in map(number, _PROTOCOL.findall(selector)) if found)
 
 
 def _single(selector: str) -> bool:

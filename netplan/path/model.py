@@ -97,8 +97,8 @@ class Protection:
     """IPsec for selected packets: what an XFRM policy with its states, or a connection of an IKE daemon, says.
 
     ``src`` and ``dst`` are the networks of the selector in the sending direction (empty: any, or the tunnel's own
-    ends), ``ports`` the UDP ports (None: any), ``mark`` and ``if_id`` as in the kernel. ``ends`` are the tunnel's own
-    addresses. ``networks``: the selector names networks behind the hosts.
+    ends), ``ports`` the UDP ports (None: any), ``protocols`` those of IP (empty: any), ``mark`` and ``if_id`` as in the
+    kernel. ``ends`` are the tunnel's own addresses. ``networks``: the selector names networks behind the hosts.
     """
 
     suite: str
@@ -108,6 +108,7 @@ class Protection:
     src: tuple[str, ...] = ()
     dst: tuple[str, ...] = ()
     ports: frozenset[int] | None = None
+    protocols: frozenset[int] = frozenset()
     mark: int | None = None
     if_id: int | None = None
     networks: bool = False
@@ -136,13 +137,15 @@ class Packet:
     """What selects a route and a policy: the IP packet as it is at one place. Empty addresses are not known.
 
     ``sender`` is the host itself, a pod whose packets are routed, or a container that is masqueraded behind the host.
-    ``port`` is the UDP port; ``wireguard`` marks what WireGuard sends (a catch-all device does not take that again).
+    ``port`` is the UDP port, ``protocol`` that of IP (None: not known); ``wireguard`` marks what WireGuard sends (a
+    catch-all device does not take that again).
     """
 
     family: Family
     src: str = ""
     dst: str = ""
     port: int | None = None
+    protocol: int | None = None
     mark: int = 0
     sender: Sender = "host"
     wireguard: bool = False

@@ -11,6 +11,15 @@ from collections.abc import Iterable
 from netplan.path.model import OUTER, Host, NotKnown, Packet, Protection
 from netplan.path.routing import contains
 
+_PROTOCOLS = {"ip4": 4, "udp": 17, "ip6": 41, "gre": 47, "erspan": 47, "esp": 50}
+
+
+def protocol(stack: str) -> int | None:
+    """Return the protocol in the outermost IP header of a packet, None where the stack does not say it."""
+    inside = [header.partition(":")[0] for header in stack.split("/")[1:]]
+    # a selector sees what is behind the options
+    return _PROTOCOLS.get(next((header for header in inside if header != "dstopts"), ""))
+
 
 def of_packet(host: Host, packet: Packet, *, if_id: int | None = None, mark: int | None = None) -> list[Protection]:
     """Return the IPsec that can apply to a packet, one of each kind; of an interface's own where an id is given."""
@@ -42,6 +51,8 @@ def _applies(p: Protection, packet: Packet, if_id: int | None, mark: int | None)
     if p.family and p.mode != "tunnel" and p.family != packet.family:
         return False
     if p.ports is not None and (packet.port is None or packet.port not in p.ports):
+        return False
+    if p.protocols and packet.protocol is not None and packet.protocol not in p.protocols:
         return False
     if if_id is not None or mark is not None:
         return True
@@ -77,6 +88,7 @@ def missed(host: Host, packet: Packet) -> list[Protection]:
         if p.ports is not None
         and p.mark is None
         and packet.port not in p.ports
+        and not (p.protocols and packet.protocol is not None and packet.protocol not in p.protocols)
         and (p.family is None or p.family == packet.family)
         and _meets(p.src, packet.src)
         and _meets(p.dst, packet.dst)

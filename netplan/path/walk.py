@@ -98,6 +98,7 @@ def below(way: Way, packet: Packet, stack: str, *, device: str = "", own: Protec
     known; ``own`` the IPsec of a container network, which counts instead of the hosts'. Of several proposals the one
     with the largest overhead counts. Raises NotKnown with what is missing.
     """
+    packet = replace(packet, protocol=protection.protocol(stack))
     found = protection.of_packet(way.host, packet) if own is None else []
     choices: list[Protection | None] = [own] if own else [*found] or [None]
     ids = protection.of_interfaces(way.host)
@@ -214,13 +215,6 @@ def encapsulated(
     if not remote and len(far) == 1:
         remote = far[0]
     family = device.family or ("ipv6" if ":" in remote else "ipv4")
-    packet = Packet(
-        family=family,
-        src=device.local,
-        dst=remote,
-        port=device.port if "udp" in device.head else None,
-        wireguard=device.kind == "wireguard",
-    )
     head = device.head
     inside = stack.removeprefix("eth/")
     if family == "ipv6" and _LIMITED.match(inside) and not any(t.startswith("dstopts") for t in head):
@@ -228,7 +222,16 @@ def encapsulated(
             "dstopts:8",
             *head,
         )  # a packet with an encapsulation limit gets another one, even with `encaplimit none`
-    return "/".join((OUTER[family], *head, stack)), packet
+    whole = "/".join((OUTER[family], *head, stack))
+    packet = Packet(
+        family=family,
+        src=device.local,
+        dst=remote,
+        port=device.port if "udp" in device.head else None,
+        protocol=protection.protocol(whole),
+        wireguard=device.kind == "wireguard",
+    )
+    return whole, packet
 
 
 def _named_lower(way: Way, device: Interface) -> str:

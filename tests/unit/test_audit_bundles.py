@@ -8,9 +8,11 @@ from netplan.audit import Given, Text, audit
 from netplan.bundle.build import build
 from tests.support.plans import make_planned
 
+HOSTS = {"ipsec": {"protect": "hosts"}}  # without it a plan with GRE or IPIP is refused
+KINDS = {"vxlan": {}, "geneve": {}, "gre": HOSTS, "ipip": HOSTS}
 PLANS = [
-    *({"overlay": {"type": kind}} for kind in ("vxlan", "geneve", "gre", "ipip")),
-    *({"overlay": {"type": kind}, "underlay": {"family": "ipv6"}} for kind in ("vxlan", "geneve", "gre", "ipip")),
+    *({"overlay": {"type": kind}, **more} for kind, more in KINDS.items()),
+    *({"overlay": {"type": kind}, "underlay": {"family": "ipv6"}, **more} for kind, more in KINDS.items()),
     {"overlay": {"type": "geneve"}, "ipsec": {"protect": "hosts"}},
     {"overlay": {"type": "vxlan"}, "ipsec": {"mode": "tunnel", "xfrm_interface": True}},
 ]

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 
 from netplan.audit import strongswan
 from netplan.audit.model import Esp, Evidence
+from netplan.audit.protocols import number
 from netplan.problems import Location
 
 _ADDRESS = re.compile(r"^[0-9a-fA-F.:]+(/\d{1,3})?$")
-_PORT = re.compile(r"^(udp|tcp|\d{1,3})?(/(\d{1,5}))?$")
+_PORT = re.compile(r"^(\d{1,5}|[a-z-]+)?$")
 _GUESS = "aes256-sha512"  # the largest of what daemons offer without being told
 
 
@@ -76,7 +77,8 @@ def _ends(child: Child) -> list[tuple[str, str]]:
 
 def _selector(nets: Sequence[str], port: str) -> str:
     found = [net for net in nets if _ADDRESS.match(net)] or ["dynamic"]
-    word = port.strip().lower().replace("17/", "udp/").replace("%any", "").replace("6/", "tcp/")
-    match = _PORT.match(word.rstrip("/"))
-    shown = f"[{word.rstrip('/')}]" if match and word.rstrip("/") else ""
+    protocol, _, service = port.strip().lower().partition("/")
+    service = "" if service in ("%any", "any", "0") or not _PORT.match(service) else f"/{service}"
+    known = number(protocol)
+    shown = f"[{known}{service}]" if known else f"[{service}]" if service else ""
     return ",".join(f"{net}{shown}" for net in found)
