@@ -252,12 +252,20 @@ def _protect(drawn: Drawn, place: str, first: str) -> None:
     del place
 
 
+# ip6tnl carries IPv4 or IPv6, which are two protocols
+_SELECTED = {
+    **dict.fromkeys(("gre", "gretap", "ip6gre", "ip6gretap"), " proto gre"),
+    "ipip": " proto 4",
+    "sit": " proto 41",
+}
+
+
 def _protocol(kind: str) -> str:
     if kind.startswith("vxlan"):
         return " proto udp dport 4791"
     if kind == "geneve":
         return " proto udp dport 6091"
-    return ""
+    return _SELECTED.get(kind, "")
 
 
 def _tunnel(drawn: Drawn, level: int, kind: str) -> None:
