@@ -25,7 +25,7 @@ NAVIGATION = {
         "how-to/docker-swarm",
         "how-to/own-overlay",
     ],
-    "How-to: your way of working": ["how-to/logins", "how-to/ci", "how-to/awx"],
+    "How-to: your way of working": ["how-to/logins", "how-to/workers", "how-to/ci", "how-to/awx"],
     "How-to: coming from": [
         "how-to/from-linux-system-roles-vpn",
         "how-to/from-openshift-ipsec",

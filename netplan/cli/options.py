@@ -12,6 +12,7 @@ import click
 
 from netplan.cli import complete
 from netplan.cli.passwords import PASSWORDS
+from netplan.cli.workers import WORKERS
 from netplan.model.ids import CLUSTER_NAME
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
@@ -30,8 +31,8 @@ BUNDLE = click.argument("bundle", type=click.Path(path_type=Path), default="bund
 
 
 def INVENTORY(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb that reaches nodes ``inventory``, and the options that `opened` takes passwords of logins from."""
-    for option in (*reversed(PASSWORDS), _OTHER_INVENTORY):
+    """Give a verb that reaches nodes ``inventory``, and the options that `opened` takes workers and passwords from."""
+    for option in (WORKERS, *reversed(PASSWORDS), _OTHER_INVENTORY):
         command = option(command)
     return command
 

@@ -17,6 +17,7 @@ from netplan.rollout.record.events import (
     Progress,
     Reverting,
     RunStarted,
+    WorkerLost,
 )
 
 FEW = 8  # nodes whose results alone say how far a step is
@@ -55,6 +56,8 @@ class Lines:
             self.result(event)
         elif isinstance(event, Progress):
             self.progress(event)
+        elif isinstance(event, WorkerLost):
+            note(event.words())
         elif isinstance(event, AwaitingConfirm):
             note(f"verified; waiting for confirmation until {event.until[11:19]} UTC, then all nodes roll back")
         elif isinstance(event, Reverting):

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from netplan.cli import defect, passwords
 from netplan.cli.habits import HABITS
 from netplan.cli.output import note, report
 from netplan.cli.progress import Lines, Live
+from netplan.cli.workers import workers
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.host_keys import unchecked
 from netplan.rollout.nodes.login_passwords import login_passwords
@@ -25,10 +27,12 @@ from netplan.rollout.nodes.targets import read_inventory, targets
 from netplan.rollout.outcome import Options
 from netplan.rollout.record.events import (
     Event,
+    WorkerLost,
     silent,
 )
 from netplan.rollout.record.journal import ClusterState, state_root
 from netplan.rollout.transport.ansible import AnsibleTransport
+from netplan.rollout.transport.workers import WorkersTransport
 
 
 @contextlib.contextmanager
@@ -45,13 +49,15 @@ def opened(
     chosen = targets(read, hosts)
     report(unchecked(chosen, hosts))
     logins = login_passwords(chosen, hosts, given)
+    names = workers()
+    options = replace(options, workers=len(names))
     observer: Any = silent if quiet or HABITS.quiet else (Live() if sys.stderr.isatty() else Lines())
     cancelled = threading.Event()
     context = click.get_current_context(silent=True)
     verb = str(context.info_name) if context else ""
     with (
         ClusterState(state_root(state_dir), read.cluster, verb, reading=reading) as state,
-        AnsibleTransport(logins) as transport,
+        carrier(names, logins) as transport,
         _interrupts(cancelled, quiet=quiet),
     ):
 
@@ -62,6 +68,13 @@ def opened(
         engine = Engine(
             read.cluster, read.digest, chosen, transport, state, observer if reading else told, options, cancelled
         )
+
+        def lost(event: Event) -> None:
+            engine.told(event)
+            if observer is silent and isinstance(event, WorkerLost):
+                note(event.words())
+
+        transport.told = lost
         try:
             yield engine
         except BaseException:
@@ -72,6 +85,11 @@ def opened(
             engine.run.defects.append(unheard)
         for error in engine.run.defects:
             note(f"please send the report {defect.report(error, sys.argv[1:]) or '(none could be written)'}")
+
+
+def carrier(names: Sequence[str], logins: Mapping[str, bytes]) -> AnsibleTransport | WorkersTransport:
+    """Return what carries requests to nodes: this machine, or the workers of these names."""
+    return WorkersTransport(names, logins) if names else AnsibleTransport(logins)
 
 
 @contextlib.contextmanager

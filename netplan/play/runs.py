@@ -27,6 +27,7 @@ from netplan.rollout.outcome import Outcome
 from netplan.rollout.record.events import Event
 from netplan.rollout.record.journal import ClusterState, state_root
 from netplan.rollout.transport.ansible import AnsibleTransport
+from netplan.rollout.transport.workers import WorkersTransport
 from netplan.rollout.verbs import apply, confirm, measure, resume
 from netplan.rollout.verbs.revert import revert as roll_back
 from netplan.rollout.verbs.rotate import rotate as renew
@@ -96,7 +97,10 @@ class Run:
         chosen = [_with_login(target, wanted.login or {}) for target in targets(bundle, hosts)]
         self.problems += [problem for problem in unchecked(chosen, hosts) if problem not in self.problems]
         root = state_root(wanted.state_dir)
-        with ClusterState(root, bundle.cluster, wanted.verb, reading=reading) as state, AnsibleTransport() as transport:
+        with (
+            ClusterState(root, bundle.cluster, wanted.verb, reading=reading) as state,
+            WorkersTransport(wanted.workers, {}) if wanted.workers else AnsibleTransport() as transport,
+        ):
 
             def told(event: Event) -> None:
                 if not reading:
@@ -119,7 +123,7 @@ class Run:
                 self.gate.enter(args[0].phases)
                 return step(*args, **words)
 
-            engine.step = gated
+            engine.step, transport.told = gated, engine.told
             try:
                 yield engine
             except BaseException:

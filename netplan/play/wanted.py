@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from netplan.problems import ExitCode, Problem, ProblemError, printable
 from netplan.rollout.outcome import Options
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S
+from netplan.rollout.transport.workers import destinations
 
 PROTOCOL = 1  # what the collection and the program say to each other; another number is another language
 CHANGING = frozenset({"apply", "try", "confirm", "resume", "revert", "rotate"})
@@ -42,6 +43,7 @@ class Wanted:
     soak: float = 5.0
     confirm_timeout: int = 600
     forks: int | None = None
+    workers: list[str] = field(default_factory=list)
     wave_size: int | None = None
     exclude: str = ""
     skip_unreachable: bool = False
@@ -68,6 +70,7 @@ class Wanted:
             keep_s=self.confirm_timeout,
             steal=self.take_over,
             forks=self.forks,
+            workers=len(self.workers),
             batch=self.wave_size,
             limit=limit,
             exclude=self.exclude,
@@ -100,6 +103,10 @@ def parse(text: str) -> Wanted:
     _within("soak", wanted.soak, 0, WAIT_S[1])
     _within("forks", wanted.forks, 1, 1000)
     _within("wave_size", wanted.wave_size, 1, None)
+    try:
+        destinations(wanted.workers)
+    except ValueError as error:
+        raise refused(f"workers: {error}") from None
     if wanted.raise_mtu and wanted.verb == "try":
         raise refused("raise_mtu works after the confirmation, which a try doesn't have yet")
     return wanted

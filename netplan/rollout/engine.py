@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from netplan.agent.protocol.reply import Probe, ProbeRow, Status
 from netplan.problems import ExitCode, Problem, errors
@@ -19,7 +20,7 @@ from netplan.rollout.outcome import Failed, Options, Outcome
 from netplan.rollout.pace import Pace, forks
 from netplan.rollout.phases import Step
 from netplan.rollout.record import seen
-from netplan.rollout.record.events import Event, Observer, RunFinished, RunStarted
+from netplan.rollout.record.events import Event, Observer, RunFinished, RunStarted, WorkerLost
 from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.record.memory import Memory, Remembered
 from netplan.rollout.record.recorder import Recorder
@@ -51,6 +52,7 @@ class Engine:
         self.run = RunState()
         self.every_direction = False  # whether a verdict has each of very many directions
         self._measured: dict[str, Tally] = {}
+        self._lost: list[Problem] = []  # workers
         self._counted = (0, 0)  # nodes, and the directions that they have to measure
         self.run.seen |= {"probe": self._probed, "status": self._told}
         self.participants = Participants(targets, self.options.batch)
@@ -60,7 +62,7 @@ class Engine:
         before = self.memory.confirmed
         self.participants.known = before.nodes if before else frozenset()
         at_once = self.options.forks or forks(*this_machine())
-        pace = Pace(nodes=len(targets), soak_s=self.options.soak_s, forks=at_once)
+        pace = Pace(nodes=len(targets), soak_s=self.options.soak_s, forks=at_once, workers=self.options.workers)
         self.timers = Timers(self.options.timer_s, self.options.keep_s, pace, self.options.forks)
         self.step = StepLoop(transport, self.run, self.participants, self.credentials, self.recorder, self.timers).step
 
@@ -88,6 +90,7 @@ class Engine:
     def end(self, outcome: Outcome) -> Outcome:
         """End a run: the last line of its journal."""
         outcome.transaction = self.run.transaction
+        outcome.problems += self._lost
         outcome.timer_s = self.timers.timer_s if self.timers.ours else None
         if outcome.outcome in ("failed", "declined"):
             outcome.still_open = self.open_until()
@@ -119,6 +122,13 @@ class Engine:
         found = {i: node for i, node in self.run.results.status.items() if i in self.targets}
         left = {i: self.timers.left(i, now) for i, node in found.items() if node["state"]["state"] == "open"}
         return {self.targets[i].name: round(max(0.0, s)) for i, s in left.items() if math.isfinite(s)}
+
+    def told(self, event: Event) -> None:
+        """Take what the transport tells: a worker that is lost, so that fewer machines share the nodes."""
+        if isinstance(event, WorkerLost):
+            self.timers.pace = replace(self.timers.pace, workers=event.left)
+            self._lost.append(event.problem)
+        self.emit(event)
 
     def stop_if_cancelled(self) -> None:
         """Stop between two steps when the operator wants it, or when the journal can't be written. Raises Failed."""

@@ -25,6 +25,7 @@ class Options:
     keep_s: int = 600
     steal: bool = False
     forks: int | None = None  # nodes to talk to at the same time; None: by processors and what is measured
+    workers: int = 0  # machines that talk to the nodes in the place of this one
     batch: int | None = None  # most nodes that take their turn in one wave of the switch
     limit: str | None = None  # patterns of nodes to act on, see netplan.rollout.nodes.waves.matches; None: all
     exclude: str = ""  # and of nodes to leave out

@@ -113,12 +113,25 @@ class Pace:
     peers: int = 1
     directions: int = 0  # ordered pairs that are measured; 0: every one that there can be
     soak_s: float = 0.0
-    forks: int = FORKS
+    forks: int = FORKS  # of one machine
+    workers: int = 0  # machines that share the nodes; 0: this one has them all
+
+    @property
+    def at_once(self) -> int:
+        """How many nodes are talked to at the same time."""
+        return self.forks * max(1, self.workers)
 
     @property
     def rounds(self) -> int:
         """How many times the forks have to be filled to reach every node."""
-        return max(1, math.ceil(self.nodes / self.forks))
+        return max(1, math.ceil(self.nodes / self.at_once))
+
+    def spare(self, step: Step) -> float:
+        """Return the longest that a step takes more because of a worker that is lost in it.
+
+        It is noticed after so long a silence; then the others, or this machine, ask its nodes again.
+        """
+        return self.limits().alive_s + self.rounds * self.turn(step) if self.workers else 0.0
 
     @property
     def assumed_s(self) -> float:
@@ -155,11 +168,12 @@ class Pace:
     def wall(self, step: Step, patience_s: float = 0.0) -> float:
         """Return the longest from the sending of a step to that of the next one; ``patience_s``: for asking again."""
         judging = self.judge_s if "probe" in step.phases else 0.0
-        return self.rounds * self.turn(step) + _waits(step) * patience_s + self.between_s + judging
+        own = self.rounds * self.turn(step) + self.spare(step)
+        return own + _waits(step) * patience_s + self.between_s + judging
 
     def reach(self, step: Step) -> float:
         """Return the longest until a step has reached its last node."""
-        return self.rounds * self.assumed_s + (self.rounds - 1) * self.work(step)
+        return self.rounds * self.assumed_s + (self.rounds - 1) * self.work(step) + self.spare(step)
 
     def usual(self, step: Step) -> float:
         """Return what a step takes when nothing is slower than it was, for telling how long a run goes on."""

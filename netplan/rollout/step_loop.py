@@ -194,8 +194,12 @@ class StepLoop:
             requests, self.participants.targets, payload=left.payload, fresh=left.fresh, arrived=arrived
         )
         wall = time.monotonic() - begin
-        self.timers.learn(list(requests), seen, {i: answer.results for i, answer in answers.items()}, wall)
         asked.at.update((i, begin + seconds) for i, seconds in seen.items())
+        once = [i for i in requests if not answers[i].again]
+        if len(once) < len(requests):
+            seen = {i: seen[i] for i in once if i in seen}
+            wall = max(seen.values(), default=0.0)
+        self.timers.learn(once, seen, {i: answer.results for i, answer in answers.items()}, wall)
         for i, answer in answers.items():
             before = _done(asked.answers.get(i))
             asked.answers[i] = replace(answer, results=[*before, *answer.results]) if answer.results else answer
@@ -206,7 +210,7 @@ class StepLoop:
         if asked.armed is None:
             return
         pace = self.timers.pace
-        rounds = max(1, math.ceil(len(nodes) / pace.forks)) if nodes else 0
+        rounds = max(1, math.ceil(len(nodes) / pace.at_once)) if nodes else 0
         due = self.timers.due(step, set(nodes), time.monotonic() + extra_s, rounds)
         due = [i for i in due if i in self.participants.targets]
         if not due:

@@ -112,7 +112,7 @@ class Timers:
         if pace.wall(step) + pace.hold_s <= self.timer_s:
             return None
         room = self.timer_s - 2 * pace.hold_s
-        return pace.forks * max(1, int(room // max(pace.turn(step), 1e-3)))
+        return pace.at_once * max(1, int(room // max(pace.turn(step), 1e-3)))
 
     def due(self, step: Step, asked: Collection[str], now: float, rounds: int) -> list[str]:
         """Return the nodes (ids) to be armed anew before ``rounds`` rounds of nodes are ``asked`` for a step.
@@ -230,7 +230,7 @@ class Timers:
             i: [(r["phase"], min(max(r["seconds"], 0.0), DAY_S)) for r in results[i]] for i in seen if results.get(i)
         }
         timings = {i: Timing(seen[i], sum(seconds for _, seconds in own)) for i, own in spent.items()}
-        trip = arithmetic.trip(requests, timings, wall_s, self.pace.forks) if timings else 0.0
+        trip = arithmetic.trip(requests, timings, wall_s, self.pace.at_once) if timings else 0.0
         work = max((arithmetic.look_work(own) for own in spent.values()), default=0.0)
         self.pace = self.pace.learned(trip, work)
 

@@ -197,11 +197,12 @@ def said(done: dict[str, Any]) -> str | None:
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
-    """``ipsecplan_node: exchange=DIR most=BYTES``: send DIR/in/HOST (and DIR/in/HOST.tar) with what DIR/in/HOST.parts
-    names, write DIR/out/HOST, of at most so many bytes; DIR/out/HOST.again where it had to be sent twice."""
+    """``ipsecplan_node: exchange=DIR most=BYTES tell=BOOL``: send DIR/in/HOST (and DIR/in/HOST.tar) with what
+    DIR/in/HOST.parts names, write DIR/out/HOST, of at most so many bytes; DIR/out/HOST.again where it had to be sent
+    twice. ``tell``: both are in the result, too, compressed (``said``, ``again``)."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("exchange", "most"))
+    _VALID_ARGS = frozenset(("exchange", "most", "tell"))
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -224,18 +225,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                         command, in_data=message(exchange, host, request, archive, whole=True)
                     )
         except TooLongError:
-            self._answer(exchange, host, {"broken": "it is too long"})
-            return {**result, "failed": True, "msg": "the answer is too long"}
+            told = self._put(exchange, host, json.dumps({"broken": "it is too long"}))
+            return {**result, **told, "failed": True, "msg": "the answer is too long"}
         except AnsibleConnectionFailure as error:
-            self._answer(exchange, host, {"unreachable": str(error)})
+            self._put(exchange, host, json.dumps({"unreachable": str(error)}))
             raise
         line = said(done)
         if line is None:
             words = (done["stderr"].strip() or done["stdout"].strip())[-500:]
-            self._answer(exchange, host, {"broken": f"exit {done['rc']}: {words}"})
-            return {**result, "failed": True, "msg": "no answer"}
-        self._put(exchange, host, line)  # as it is: what it says is judged where it is read
-        return {**result, "failed": False, "changed": True, "msg": ""}
+            told = self._put(exchange, host, json.dumps({"broken": f"exit {done['rc']}: {words}"}))
+            return {**result, **told, "failed": True, "msg": "no answer"}
+        told = self._put(exchange, host, line)  # as it is: what it says is judged where it is read
+        return {**result, **told, "failed": False, "changed": True, "msg": ""}
 
     @staticmethod
     def _request(exchange: Path, host: str) -> bytes:
@@ -250,12 +251,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             with hand.makefile("rb") as parts:
                 return parts.read()
 
-    def _answer(self, exchange: Path, host: str, answer: dict[str, str]) -> None:
-        self._put(exchange, host, json.dumps(answer))
-
-    @staticmethod
-    def _put(exchange: Path, host: str, text: str) -> None:
+    def _put(self, exchange: Path, host: str, text: str) -> dict[str, Any]:
+        """Write an answer; return what the result has of it."""
         target = exchange / "out" / host
         temporary = target.with_name(target.name + ".tmp")
         temporary.write_text(text, encoding="utf-8", errors="replace")
         temporary.rename(target)
+        if self._task.args.get("tell") is not True:
+            return {}
+        packed = base64.b64encode(zlib.compress(text.encode("utf-8", "replace"))).decode()
+        return {"said": packed, "again": target.with_name(target.name + ".again").exists()}

@@ -292,6 +292,7 @@ RECORDS: list[dict[str, Any]] = [
     {"event": "PhaseStarted", "phase": "arm"},
     {"event": "NodeResult", "phase": "arm", "node": NODE, "ok": True, "seconds": 0.5, "problems": [{"code": "IPP641"}]},
     {"event": "PhaseFinished", "phase": "arm", "ok": True, "seconds": 1.5},
+    {"event": "WorkerLost", "worker": "w1", "reason": "x", "nodes": ["n1"], "by": ["w2"], "left": 1},
     {"event": "Reverting", "reason": "x"},
     {"event": "RunFinished", "outcome": "rolled-back", "exit_code": 6},
 ]

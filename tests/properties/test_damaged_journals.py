@@ -25,6 +25,7 @@ EVENTS: list[events.Event] = [
     events.PhaseStarted(phase="arm", nodes=("a",), timer_s=180),
     events.NodeResult(phase="arm", node="a", ok=True, changed=True, detail="", seconds=0.1, problems=(PROBLEM,)),
     events.PhaseFinished(phase="arm", ok=True, seconds=1.0),
+    events.WorkerLost(worker="w1", reason="gone", nodes=("a",), by=("w2",), left=1),
     events.AwaitingConfirm(seconds=600, until="2026-01-01T00:10:00Z"),
     events.Reverting(reason="no"),
     events.RunFinished(outcome="rolled-back", exit_code=6),

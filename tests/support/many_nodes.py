@@ -19,7 +19,8 @@ from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.outcome import Options, Outcome
 from netplan.rollout.pace import Limits
-from netplan.rollout.record.events import Event
+from netplan.rollout.record.events import Event, Observer
+from netplan.rollout.record.events import silent as silent_observer
 from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.transport.reply import Answer
 from netplan.rollout.verbs import apply as apply_module
@@ -74,6 +75,7 @@ class ManyNodes:
         self.waited = 0
         self.forks: set[int] = set()
         self.steps: list[tuple[tuple[str, ...], int]] = []
+        self.told: Observer = silent_observer
 
     def step(
         self,
@@ -193,6 +195,6 @@ class Rollout:
         self.nodes = ManyNodes(self.clock, targets, trip_s=trip_s, silent=silent)
         with ClusterState(folder, "lab") as state:
             engine = Engine("lab", "d" * 64, targets, self.nodes, state, self.events.append, Options(**options))
-            self.engine = engine
+            self.engine, self.nodes.told = engine, engine.told
             self.outcome: Outcome = apply(engine, lambda _: True)
         self.took = self.clock.now - 1000.0

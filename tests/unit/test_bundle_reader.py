@@ -23,7 +23,7 @@ from netplan.inputs import inventory
 from netplan.pipeline import Planned
 from netplan.problems import DefectError, ProblemError
 from netplan.rollout.nodes.targets import read_inventory, targets
-from netplan.rollout.transport.ansible import inventory_text
+from netplan.rollout.transport.exchange import inventory_text
 from tests.support.forged import forge
 from tests.support.manifests import hosts_of, manifest_of
 from tests.support.plans import make_planned

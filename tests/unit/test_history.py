@@ -98,3 +98,12 @@ def test_a_damaged_line_hides_no_transaction(past: Path, line: str) -> None:
             journal.write(line + "\n" + "half a line")
         assert run(past, "show", path.stem)[0] == 0
     assert len(run(past, "history")[1].splitlines()) == 3
+
+
+def test_a_worker_that_was_lost_is_shown(past: Path) -> None:
+    [path] = [p for p in past.glob("clusters/*/journal/tx-*.jsonl") if '"rolled-back"' in p.read_text()]
+    lost = {"event": "WorkerLost", "worker": "w1", "reason": "gone", "nodes": ["a", "b"], "by": ["w2", "w3"], "left": 2}
+    with path.open("a") as journal:
+        journal.write(json.dumps({"at": "2026-01-01T00:00:00Z", **lost}) + "\n")
+    text = run(past, "show", path.stem)[1]
+    assert "warning IPP677: worker w1 is lost: gone; w2 and w3 ask 2 nodes again" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -198,4 +199,28 @@ def test_a_damaged_lease_file_is_nobody_s_lease(home: Path, text: str) -> None:
     home.mkdir(exist_ok=True)
     (home / "lease").write_text(text)
     assert lease.load() == {"owner": "", "who": "", "epoch": 0, "until": 0.0, "boot": "", "left_s": 0}
+    lease.hold(asks(A, 1))
+
+
+def test_what_was_sent_again_since_is_refused(home: Path) -> None:
+    lease.hold(asks(A, 1))
+    lease.hold({**asks(A, 1), "turn": 2})
+    lease.hold({**asks(A, 1), "turn": 2})
+    for late in (asks(A, 1), {**asks(A, 1), "turn": 1}):
+        with pytest.raises(Stop, match=r"of turn [01], and was sent again"):
+            lease.hold(late)
+    lease.release()
+    with pytest.raises(Stop, match="sent again"):
+        lease.hold(asks(A, 1))
+    lease.hold(asks(A, 2))  # another run of ours begins anew
+    lease.hold(asks(B, 3, steal=True))
+    with pytest.raises(Stop, match="not a lease"):
+        lease.hold({**asks(B, 3), "turn": "1"})
+
+
+def test_a_lease_of_an_older_version_has_no_turn(home: Path) -> None:
+    lease.hold(asks(A, 1))
+    said = json.loads((home / "lease").read_text())
+    del said["turn"]
+    (home / "lease").write_text(json.dumps(said))
     lease.hold(asks(A, 1))

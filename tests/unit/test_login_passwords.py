@@ -22,7 +22,8 @@ from netplan.problems import ProblemError
 from netplan.rollout.nodes.login_passwords import Given, login_passwords
 from netplan.rollout.nodes.targets import DOAS, Target, connection_of
 from netplan.rollout.transport import ansible
-from netplan.rollout.transport.ansible import AnsibleTransport, inventory_text
+from netplan.rollout.transport.ansible import AnsibleTransport
+from netplan.rollout.transport.exchange import inventory_text
 from netplan.rollout.transport.reply import Answer
 
 ID, SECRET, VAULT = "n-0123456789ab", "hunter2-" + "x7" * 12, b"vault-password"

@@ -206,6 +206,7 @@ NAMES = {"n-1": "n1", "n-2": "n2", "n-3": "n3"}
         ({"confirm_timeout": 1}, "confirm_timeout: 1 is not 30"),
         ({"soak": -1.0}, "soak: -1"),
         ({"forks": 0}, "forks: 0"),
+        ({"workers": ["w1", "-oProxyCommand=x"]}, "workers: '-oProxyCommand=x' is no SSH destination"),
         ({"wave_size": 0}, "wave_size: 0 is not 1 or more"),
         ({"verb": "try", "raise_mtu": True}, "raise_mtu works after"),
         ({"hosts": "n1"}, "hosts"),

@@ -19,8 +19,9 @@ from netplan.problems import ProblemError
 from netplan.rollout.nodes import targets
 from netplan.rollout.nodes.targets import Target, connection_of, read_inventory
 from netplan.rollout.pace import Pace
-from netplan.rollout.transport import ansible
-from netplan.rollout.transport.ansible import AnsibleTransport, inventory_text, remove_leftovers
+from netplan.rollout.transport import ansible, exchange
+from netplan.rollout.transport.ansible import AnsibleTransport, remove_leftovers
+from netplan.rollout.transport.exchange import inventory_text
 from netplan.rollout.transport.reply import Answer
 
 ID = "n-0123456789ab"
@@ -85,7 +86,7 @@ def test_a_full_disk_here_is_an_answer_and_no_end(tmp_path: Path, monkeypatch: p
         raise OSError(28, "No space left on device", "/tmp/x")
 
     with AnsibleTransport() as transport:
-        monkeypatch.setattr(ansible, "_put", full)
+        monkeypatch.setattr(exchange, "put", full)
         heard: list[str] = []
         answers = transport.step(
             {ID: {"phases": ["status"]}},

@@ -195,6 +195,9 @@ def line(record: dict[str, Any]) -> str:
         text = f"{record.get('verb')} {record.get('transaction')} on {counted(len(record.get('nodes', ())), 'node')}"
     elif kind == "Paced":
         text = f"a round trip takes {record.get('trip_s')} s: timers of {record.get('timer_s')} s from here on"
+    elif kind == "WorkerLost":
+        again = counted(len(record.get("nodes") or ()), "node")
+        text = f"worker {record.get('worker')} is lost: {record.get('reason')}; {again} asked again"
     elif kind == "AwaitingConfirm":
         text = f"verified; rolls back at {str(record.get('until', ''))[11:19]} UTC unless confirmed before"
     elif kind == "Reverting":

@@ -25,14 +25,20 @@ class Header(HeaderOptional):
     archive: int  # compressed (zlib); 0 for none
 
 
-class LeaseRequest(TypedDict):
-    """Who wants to change the node."""
+class LeaseRequired(TypedDict):
+    """Who wants to change the node: what every lease has."""
 
     owner: str  # random id of a state directory, 16 hex digits
     who: str  # user@host
     epoch: int  # grows with every run
     seconds: int  # how long the node is to be ours
     steal: bool  # take it from another one
+
+
+class LeaseRequest(LeaseRequired, total=False):
+    """Who wants to change the node, and in which turn."""
+
+    turn: int  # how many times the node was asked again by another way in this epoch; absent: not once
 
 
 class RequestOptional(TypedDict, total=False):

@@ -1,9 +1,10 @@
 """Who may change this node: one control process at a time, from whatever machine.
 
-/var/lib/ipsecplan/lease   0600: owner (a random id of a state directory), who (user@host), epoch, until, boot
+/var/lib/ipsecplan/lease   0600: owner (a random id of a state directory), who (user@host), epoch, turn, until, boot
 
 A lease lives until ``until`` on the monotonic clock of the boot it was taken in, or until its owner gives it back. The
-epoch only grows: a request of a control process that is dead, still on its way when another took over, is refused.
+epoch only grows: a request of a control process that is dead, still on its way when another took over, is refused. So
+is one of an older turn: the control process gave up who carried it, and asked by another way since.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def hold(asked: LeaseRequest | None) -> None:
     if not asked:
         raise Stop(finding("IPP601", "a request for a change without a lease"))
     owner, who, epoch = str(asked["owner"]), str(asked["who"]), int(asked["epoch"])
-    if not _OWNER.fullmatch(owner) or not _WHO.fullmatch(who) or not 0 <= epoch <= MOST_EPOCH:
+    turn = asked.get("turn", 0)
+    if not _OWNER.fullmatch(owner) or not _WHO.fullmatch(who) or not 0 <= epoch <= MOST_EPOCH or type(turn) is not int:
         raise Stop(finding("IPP601", "not a lease"))
     now = load()
     same = now["owner"] == owner
@@ -57,15 +59,17 @@ def hold(asked: LeaseRequest | None) -> None:
         raise Stop(finding("IPP671", f"{now['who']} holds this node for {now['left_s']} s yet", hint))
     if epoch < now["epoch"] or (epoch == now["epoch"] and not same):
         raise Stop(finding("IPP671", f"this request is of epoch {epoch}, older than {now['who']}'s ({now['epoch']})"))
+    if same and epoch == now["epoch"] and turn < _turn():
+        raise Stop(finding("IPP671", f"this request is of turn {turn}, and was sent again by another way since"))
     until = time.monotonic() + min(LONGEST_S, max(15, int(asked["seconds"])))
-    _put(owner, who, epoch, round(until, 1), _boot())
+    _put(owner, who, epoch, turn, round(until, 1), _boot())
 
 
 def release() -> None:
     """Give the lease back; the epoch stays."""
     now = load()
     if now["epoch"]:
-        _put(now["owner"], now["who"], now["epoch"], 0.0, now["boot"])
+        _put(now["owner"], now["who"], now["epoch"], _turn(), 0.0, now["boot"])
 
 
 def release_lease(_request: Request) -> Work:
@@ -74,7 +78,14 @@ def release_lease(_request: Request) -> Work:
     return {"changed": False, "detail": "free for others"}
 
 
-def _put(owner: str, who: str, epoch: int, until: float, boot: str) -> None:
-    lease = {"owner": owner, "who": who, "epoch": epoch, "until": until, "boot": boot}
+def _turn() -> int:
+    """Return the turn of the newest request of this epoch; 0 in a file that knows of none."""
+    with contextlib.suppress(ValueError, TypeError, AttributeError):
+        return int(json.loads(read(state.ROOT + PATH) or "{}").get("turn", 0))
+    return 0
+
+
+def _put(owner: str, who: str, epoch: int, turn: int, until: float, boot: str) -> None:
+    lease = {"owner": owner, "who": who, "epoch": epoch, "turn": turn, "until": until, "boot": boot}
     state.private(state.ROOT)
     write(state.ROOT + PATH, json.dumps(lease, sort_keys=True) + "\n", 0o600)

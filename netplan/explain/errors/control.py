@@ -10,6 +10,30 @@ _SHOW = "ipsecplan show TX  # phases, seconds per node, every problem"
 _PSK = "ls -l ~/.local/state/ipsecplan/clusters/CLUSTER  # the store of keys: 0600, owned by you"
 
 HELP: dict[str, CodeHelp] = {
+    "IPP656": CodeHelp(
+        means="A machine named with --workers gave no usable answer when it was looked at: ssh has no way to it or"
+        " would ask a question, it has no python3, or no room for a folder of its own. The message has ssh's reason.",
+        state=BEFORE,
+        look=(
+            "ssh WORKER python3 --version  # from the control machine: no question may be asked",
+            "ssh WORKER df -h /dev/shm /tmp",
+        ),
+        remedy="Mend that, or leave the worker out of --workers. Once a run has begun, a worker that fails is no error:"
+        " the others ask its nodes.",
+        page="how-to/workers.md",
+    ),
+    "IPP657": CodeHelp(
+        means="A worker has no ansible-core or ansible-runner where it is looked for, or one of another series: both"
+        " machines must have the same first two numbers, such as 2.19.",
+        state=BEFORE,
+        look=(
+            "ssh WORKER ~/ipsecplan/bin/ansible-playbook --version",
+            "ansible-playbook --version; ansible-runner --version  # on the control machine",
+        ),
+        remedy="Install what the hint names on the worker, in ~/ipsecplan as on the control machine, or in the PATH of"
+        " a session of ssh.",
+        page="how-to/workers.md",
+    ),
     "IPP658": CodeHelp(
         means="A task of the collection ipsecplan.mesh asks for something that the engine doesn't do: an argument out"
         " of its range, a collection of another version than the program, or a verb about every node in a play that has"
@@ -191,6 +215,15 @@ HELP: dict[str, CodeHelp] = {
         remedy="Apply again: auto measures anew. If you chose a timer, give the number in the hint: `ipsecplan apply"
         " bundle --rollback-timeout 600`.",
         page="rollout.md#how-long-the-timer-is",
+    ),
+    "IPP677": CodeHelp(
+        means="A machine of --workers broke off in the middle of a step: it was ended or cut off, nothing came from it"
+        " for too long, or what came made no sense. The message says which, and who asked its nodes again.",
+        state=WARNING + " The run went on without that worker, in the same order and by the same journal.",
+        look=(_SHOW, "ssh WORKER 'uptime; df -h /dev/shm /tmp; journalctl -b -k | tail -20'"),
+        remedy="Mend the worker before it is named again. Nothing has to be done on the nodes: a request of the lost"
+        " worker that was still on its way is refused there.",
+        page="how-to/workers.md#when-a-worker-is-lost",
     ),
     "IPP699": CodeHelp(
         means="ipsecplan met an error that it does not expect, or a guarantee of its own does not hold. The exit code"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from netplan.problems import Problem
+from netplan.problems import Problem, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +105,33 @@ class Progress(Event):
     waiting: int
     lacking: int
     left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerLost(Event):
+    """A worker is gone, or makes no sense any more: ``nodes`` (names) whose answers it did not bring are asked again.
+
+    ``by``: who asks them; ``left``: how many workers there are yet.
+    """
+
+    worker: str
+    reason: str
+    nodes: tuple[str, ...]
+    by: tuple[str, ...]
+    left: int
+
+    def words(self) -> str:
+        """Return in words which worker is lost, why, and who stands in for it."""
+        words = f"worker {self.worker} is lost: {self.reason}"
+        if self.nodes:
+            ask = "ask" if len(self.by) > 1 else "asks"
+            words += f"; {' and '.join(self.by)} {ask} {counted(len(self.nodes), 'node')} again"
+        return words
+
+    @property
+    def problem(self) -> Problem:
+        """Return it as a warning."""
+        return Problem("IPP677", self.words(), severity="warning")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from netplan.problems import ExitCode
 from netplan.refusals import refusals
+from netplan.rollout.record.events import WorkerLost
 from netplan.rollout.record.journal import read
 
 UNFINISHED = "unfinished"  # the journal ends without an end: the control process runs yet, or died
@@ -116,6 +117,9 @@ def _fold(run: Run, record: dict[str, Any]) -> None:
         phase = next((p for p in reversed(run.phases) if p.name == name), None)
         if phase:
             phase.ok, phase.seconds = record["ok"], float(record["seconds"])
+    elif kind == "WorkerLost":
+        lost = WorkerLost(**{part.name: record[part.name] for part in fields(WorkerLost)})
+        run.problems.append(lost.problem.as_json())
     elif kind == "Reverting":
         run.reason = str(record.get("reason"))
     elif kind == "AwaitingConfirm":

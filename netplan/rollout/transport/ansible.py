@@ -1,4 +1,4 @@
-"""One round trip to many nodes by Ansible: the only importer of ansible_runner.
+"""One round trip to many nodes by Ansible on this machine.
 
 Requests and answers travel as files in a private directory (0700, ours, removed at the end); Ansible gets our own
 inventory, whose hosts are node ids and whose values are marked unsafe, so no template of a user is ever evaluated.
@@ -9,14 +9,13 @@ logins travel through a socket (:mod:`netplan.rollout.transport.secret_socket`) 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -24,11 +23,13 @@ from typing import Any, Protocol
 from netplan.agent.protocol.request import Request
 from netplan.inputs.ansible_surroundings import can_use_ssh, temporary, utf8_locale
 from netplan.inputs.ansible_words import of_play
-from netplan.model.ids import ID
-from netplan.problems import DefectError, ExitCode, present, quoted
+from netplan.problems import ExitCode, present
 from netplan.refusals import refusals, refused
 from netplan.rollout.nodes.targets import TEMPLATE, Target, becomes_root
 from netplan.rollout.pace import Limits
+from netplan.rollout.record.events import Observer, silent
+from netplan.rollout.transport import exchange
+from netplan.rollout.transport.exchange import inventory_text
 from netplan.rollout.transport.parts import Parts
 from netplan.rollout.transport.reply import MOST_BYTES, Answer, parse
 from netplan.rollout.transport.secret_socket import LINK, Handover, own_environment
@@ -36,7 +37,6 @@ from netplan.rollout.transport.secret_socket import LINK, Handover, own_environm
 PREFIX = "ipsecplan-run-"
 STALE_S = 6 * 3600
 PLUGINS = Path(__file__).with_name("plugins")
-FETCHED = "{{ lookup('ipsecplan_login_password', ipsecplan_exchange) }}"
 # A Unix socket's path has at most 107 bytes; ssh appends the 40 of %C and, while it connects, 17 more
 CONTROL_ROOM = 107 - 40 - 17 - 2
 SHORT = "/tmp"  # noqa: S108  a folder of our own is made in it, 0700
@@ -67,32 +67,14 @@ def playbooks() -> Path:
     return installed if installed.is_dir() else package.parent / "playbooks"
 
 
-def inventory_text(targets: Mapping[str, Target], asks: Collection[str] = ()) -> str:
-    """Return the inventory of a step as YAML; every string is marked unsafe, which Ansible never templates.
-
-    ``asks``: ids of nodes whose login needs a password to become root; a template of ours fetches it, the same for all.
-    Raises DefectError for a host name that is no id of a node: it alone stands there as it is.
-    """
-    lines = ["all:", "  hosts:"]
-    for node_id, target in targets.items():
-        if not ID.fullmatch(node_id):
-            raise DefectError(f"{quoted(node_id)} is no id of a node")
-        lines.append(f"    {node_id}:")
-        for name, value in sorted(target.connection.items()):
-            text = json.dumps(value)
-            lines.append(f"      {name}: {'!unsafe ' if isinstance(value, str) else ''}{text}")
-        if node_id in asks:
-            lines.append(f"      ansible_become_password: {json.dumps(FETCHED)}")
-    return "\n".join(lines) + "\n"
-
-
 class AnsibleTransport:
     """Runs the play ``step.yml`` by ansible-runner; used as a context manager, which owns the private directory."""
 
     def __init__(self, passwords: Mapping[str, bytes] = MappingProxyType({})) -> None:
         """``passwords``: node id -> password with which its login becomes root."""
         self.limits = Limits()
-        self._passwords = dict(passwords)
+        self.told: Observer = silent  # nothing happens here that would be told
+        self.passwords = dict(passwords)
         self.folder: Path | None = None
         self._control: Path | None = None
         self._parts: Parts | None = None
@@ -117,9 +99,13 @@ class AnsibleTransport:
             shutil.rmtree(str(folder), ignore_errors=True)
         self.folder = self._control = self._parts = None
 
-    def _private(self) -> Path:
+    def private(self) -> Path:
         """Return the private directory; there is one inside the ``with`` block alone."""
         return present(self.folder, "the private directory")
+
+    def parts(self) -> Parts:
+        """Return what is sent once a run; there too."""
+        return present(self._parts, "the parts that are sent once")
 
     def step(
         self,
@@ -157,39 +143,27 @@ class AnsibleTransport:
         import ansible_runner  # 0.3 s: only who applies pays for it
 
         self._count += 1
-        run = self._private() / f"r{self._count}"
-        for part in ("in", "out"):
-            (run / part).mkdir(mode=0o700, parents=True)
-        parts_of = present(self._parts, "the parts that are sent once")
-        secret, sent = dict[str, bytes](), dict[str, dict[str, Any]]()
-        for node_id, request in requests.items():
-            rest, sent[node_id] = parts_of.split(node_id, request)
-            text = json.dumps(rest).encode()
-            if "secrets" in request:
-                secret[node_id] = text
-            else:
-                _put(run / "in" / node_id, text)
-            _put(run / "in" / f"{node_id}.parts", json.dumps(sent[node_id]).encode())
-            if payload:
-                _put(run / "in" / f"{node_id}.tar", targets[node_id].archive())
-        passwords = {i: password for i, password in self._passwords.items() if i in requests}
-        _put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}, passwords).encode())
+        run = self.private() / f"r{self._count}"
+        parts_of = self.parts()
+        made = exchange.lay_out(run, requests, targets, parts_of, payload=payload)
+        passwords = {i: password for i, password in self.passwords.items() if i in requests}
+        exchange.put(run / "hosts.yml", inventory_text({i: targets[i] for i in requests}, passwords).encode())
 
         def look(event: dict[str, Any]) -> bool:
             host = event.get("event_data", {}).get("host")
             if event.get("event") in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable") and host in requests:
                 seen[host] = _answer(run / "out" / host, requests[host])
                 if seen[host] == Answer():  # Ansible gave up before anything of ours ran there
-                    seen[host] = Answer(broken=_no_root(targets[host].connection, host in passwords))
+                    seen[host] = Answer(broken=no_root(targets[host].connection, host in passwords))
                 if seen[host].results:
-                    parts_of.answered(host, sent[host], again=(run / "out" / f"{host}.again").exists())
+                    parts_of.answered(host, made.sent[host], again=(run / "out" / f"{host}.again").exists())
                 arrived(host, seen[host])
             return True
 
         with contextlib.ExitStack() as stack:
-            if secret or passwords:
+            if made.secret or passwords:
                 folder = present(self._control, "the directory of sockets")
-                hand = stack.enter_context(Handover(folder, secret, passwords))
+                hand = stack.enter_context(Handover(folder, made.secret, passwords))
                 (run / LINK).symlink_to(hand.path)
             stack.enter_context(own_environment())
             # No secret is here: what is private is a file in ``run``, looked up by path, or comes through the socket
@@ -197,7 +171,7 @@ class AnsibleTransport:
                 private_data_dir=str(run),
                 playbook=str(playbooks() / "step.yml"),
                 inventory=str(run / "hosts.yml"),
-                extravars={"ipsecplan_exchange": str(run), "ipsecplan_most_bytes": MOST_BYTES},
+                extravars=variables(str(run), tell=False),
                 envvars=self._environment(fresh, len(requests)),
                 quiet=True,
                 event_handler=look,
@@ -219,30 +193,47 @@ class AnsibleTransport:
         return f"ansible ended with status {status}: {_tail(run)}"
 
     def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:
-        shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={self._control}/%C"
-        own = "-o ControlMaster=no -o ControlPath=none"
-        # a node that is cut off should be noticed soon, because its timer is running; a slow one must not count as one
-        limits, every = self.limits, math.ceil(self.limits.alive_s / 3)
-        alive = f" -o ForwardAgent=no -o ConnectTimeout={limits.connect_s}"
-        alive += f" -o ServerAliveInterval={every} -o ServerAliveCountMax=3"
         return {
-            "ANSIBLE_CONFIG": str(self._private() / "ansible.cfg"),
-            "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
-            "ANSIBLE_HOST_KEY_CHECKING": "True",
-            "ANSIBLE_PIPELINING": "True",
-            "ANSIBLE_FORKS": str(min(limits.forks, hosts)),
-            "ANSIBLE_GATHERING": "explicit",
-            "ANSIBLE_TIMEOUT": str(limits.prompt_s),  # for sudo on a slow node; a connection has its own limit
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_RETRY_FILES_ENABLED": "False",
-            "ANSIBLE_LOCAL_TEMP": str(self._private() / "tmp"),
-            "ANSIBLE_INVENTORY_ENABLED": "yaml",
-            "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
-            "ANSIBLE_LOOKUP_PLUGINS": str(PLUGINS),
-            "ANSIBLE_BECOME_PLUGINS": str(PLUGINS),
+            **ansible_settings(self.limits, fresh, hosts, str(self.private()), str(self._control), str(PLUGINS)),
             **self._locale,
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         }
+
+
+def variables(exchanged: str, *, tell: bool) -> dict[str, Any]:
+    """Return the play's variables: where requests and answers lie; ``tell``: whether an answer is in its event, too."""
+    return {"ipsecplan_exchange": exchanged, "ipsecplan_most_bytes": MOST_BYTES, "ipsecplan_tell": tell}
+
+
+def ansible_settings(
+    limits: Limits, fresh: bool, hosts: int, folder: str, control: str, plugins: str
+) -> dict[str, str]:
+    """Return Ansible's settings of a step to so many hosts. The folders are those of the machine where it runs.
+
+    ``fresh``: no connection of before is used; ``control``: where sockets of connections are.
+    """
+    shared = f"-o ControlMaster=auto -o ControlPersist=60s -o ControlPath={control}/%C"
+    own = "-o ControlMaster=no -o ControlPath=none"
+    # a node that is cut off should be noticed soon, because its timer is running; a slow one must not count as one
+    every = math.ceil(limits.alive_s / 3)
+    alive = f" -o ForwardAgent=no -o ConnectTimeout={limits.connect_s}"
+    alive += f" -o ServerAliveInterval={every} -o ServerAliveCountMax=3"
+    return {
+        "ANSIBLE_CONFIG": f"{folder}/ansible.cfg",
+        "ANSIBLE_SSH_ARGS": (own if fresh else shared) + alive,
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_FORKS": str(min(limits.forks, hosts)),
+        "ANSIBLE_GATHERING": "explicit",
+        "ANSIBLE_TIMEOUT": str(limits.prompt_s),  # for sudo on a slow node; a connection has its own limit
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_LOCAL_TEMP": f"{folder}/tmp",  # noqa: S108  in a folder of our own
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "False",
+        "ANSIBLE_LOOKUP_PLUGINS": plugins,
+        "ANSIBLE_BECOME_PLUGINS": plugins,
+    }
 
 
 def own_folder(parent: str | None = None) -> Path:
@@ -265,12 +256,6 @@ def remove_leftovers() -> None:
                 shutil.rmtree(folder)
 
 
-def _put(path: Path, data: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-
-
 def _answer(path: Path, request: Request) -> Answer:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -279,7 +264,7 @@ def _answer(path: Path, request: Request) -> Answer:
     return parse(text, request)
 
 
-def _no_root(connection: Mapping[str, Any], password: bool) -> str:
+def no_root(connection: Mapping[str, Any], password: bool) -> str:
     """Return why Ansible gave up at a node that it reached: it could not become root, as far as can be told.
 
     Ansible's own words are not shown with the play's `no_log`.

@@ -66,6 +66,7 @@ class Answer:
     broken: str | None = None
     clock: float | None = None  # the node's monotonic clock in seconds when it answered
     wall: float | None = None  # and its wall clock
+    again: bool = False  # it was asked again by another way: when it came says nothing of how long a trip takes
 
 
 def parse(text: str, request: Request) -> Answer:

@@ -23,6 +23,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "soak": {"type": "float", "default": 5.0},
     "confirm_timeout": {"type": "int", "default": 600},
     "forks": {"type": "int"},
+    "workers": {"type": "list", "elements": "str", "default": []},
     "wave_size": {"type": "int"},
     "exclude": {"type": "list", "elements": "str", "default": []},
     "skip_unreachable": {"type": "bool", "default": False},

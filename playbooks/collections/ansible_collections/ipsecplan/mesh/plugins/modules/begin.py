@@ -56,6 +56,11 @@ options:
   forks:
     description: Nodes that the engine talks to at the same time; without it by processors and measured round trips.
     type: int
+  workers:
+    description: SSH destinations of machines that talk to the nodes, each to a part of them.
+    type: list
+    elements: str
+    default: []
   wave_size:
     description: Largest number of nodes whose pairs switch in one wave.
     type: int
