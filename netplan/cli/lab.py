@@ -93,7 +93,7 @@ def command() -> None:
 
 @command.command()
 @name_option
-@click.option("--nodes", default=3, show_default=True, metavar="N", help="How many nodes (1 to 16).")
+@click.option("--nodes", default=3, show_default=True, metavar="N", help="How many nodes (1 to 64).")
 @click.option("--family", type=click.Choice(["ipv4", "ipv6"]), default="ipv4", show_default=True, help="Underlay.")
 @click.option("--mtu", default=1500, show_default=True, metavar="BYTES", help="IP MTU of the underlay.")
 @click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
@@ -112,7 +112,14 @@ def command() -> None:
     help="How USER becomes root (sudo); with sudo-password and su by a password, which is in a file of the lab.",
 )
 @click.option("--bastion", is_flag=True, help="The inventory reaches the nodes through the machine around them.")
-@click.option("--backend", type=click.Choice(["auto", "direct", "kvm", "emulated"]), default="auto", show_default=True)
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "direct", "kvm", "emulated", "uml"]),
+    default="auto",
+    show_default=True,
+    help="What runs the nodes. uml: User Mode Linux, a kernel that is compiled once, for 5 to 64 nodes. Everywhere all "
+    "nodes share one kernel and one clock, and a power cut loses no file.",
+)
 @click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
 @json_option
 def up(
@@ -252,11 +259,12 @@ def restore(file: Path | None, name: str, clean: bool) -> None:
 )
 def prune(days: float) -> None:
     """Delete cached images that no running lab and no `up` needs any more, with their saved clusters."""
+    from netplan.lab import uml_kernel
     from netplan.lab.image import prune as clean
     from netplan.lab.state import State, lab_folders
 
     used = [state.image for folder in lab_folders() if (state := State.read(folder)) is not None]
-    gone = clean(used, days=days)
+    gone = [*clean(used, days=days), *uml_kernel.prune(days=days)]
     output.note(f"{counted(len(gone), 'old image')} deleted")
 
 

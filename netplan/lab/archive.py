@@ -63,14 +63,14 @@ class Archive:
         versions = {name: self._show(name).get("Version", "none") for name in (*VERSIONED, *VERSIONED_PEERS)}
         return Contents(self.suite, self._show(KERNEL_PACKAGE)["Version"], versions, self._found.words)
 
-    def fetch_kernel(self, folder: Path) -> list[Path]:
+    def fetch_kernel(self, folder: Path, package: str = KERNEL_PACKAGE) -> list[Path]:
         """Fetch the packages of the suite's kernel into ``folder``, an empty one; they are not to be installed.
 
         In bookworm and trixie this is one package, in later releases the kernel and its modules are several: all that
-        the metapackage names at one version belong to it.
+        the metapackage ``package`` names at one version belong to it.
         """
         wanted: dict[str, str] = {}
-        open_ = [KERNEL_PACKAGE]
+        open_ = [package]
         while open_:
             for name, version in _EXACT.findall(self._show(open_.pop()).get("Depends", "")):
                 if name not in wanted:

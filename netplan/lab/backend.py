@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from netplan.lab import namespaces_backend, qemu
+from netplan.lab import namespaces_backend, qemu, uml, uml_kernel
 from netplan.lab.image import Image
 from netplan.lab.paths import cache_home, private_dir, remove_tree, write
 from netplan.lab.process import Progress
 from netplan.problems import ExitCode, fail
 
 _EMULATE = "use --backend emulated"
-BackendName = Literal["direct", "kvm", "emulated"]
+BackendName = Literal["direct", "kvm", "emulated", "uml"]
+UNSAVED: tuple[BackendName, ...] = ("direct", "uml")  # whose machine has no memory that could be written down
 _KVM_LIMIT = 60.0  # seconds in which a guest under KVM has printed nothing new; a working one needs about one
 
 
@@ -36,6 +37,16 @@ def choose(wanted: str, image: Image, say: Callable[[str], None]) -> Backend:
     """Return the backend to use: the one asked for, or for "auto" the fastest that works."""
     if wanted == "emulated":
         return Backend("emulated", "asked for")
+    if wanted == "uml":
+        if (why := uml.refusal()) is not None:
+            fail(
+                "IPP804",
+                f"a lab in User Mode Linux doesn't work here: {why}",
+                hint=_EMULATE,
+                exit_code=ExitCode.FAILURE,
+            )
+        uml_kernel.ensure(say)
+        return Backend("uml", "asked for")
     not_direct = direct_refusal(image) if wanted in ("auto", "direct") else None
     if wanted == "direct" and not_direct is not None and not not_direct.startswith(namespaces_backend.LACKS):
         fail(
@@ -58,6 +69,8 @@ def choose(wanted: str, image: Image, say: Callable[[str], None]) -> Backend:
 
 def machine(name: str, folder: Path) -> qemu.Machine | namespaces_backend.DirectMachine:
     """Return what runs a lab of that backend in a folder."""
+    if name == "uml":
+        return uml.UmlMachine(folder)
     return namespaces_backend.DirectMachine(folder) if name == "direct" else qemu.Machine(folder)
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from netplan.lab import guest_config, logins, snapshots
-from netplan.lab.backend import Backend, choose, machine
+from netplan.lab import guest_config, logins, snapshots, uml_kernel
+from netplan.lab.backend import UNSAVED, Backend, choose, machine
 from netplan.lab.config import GUEST, NETWORK, LabConfig, check_name
 from netplan.lab.image import Image, built, ensure_images
 from netplan.lab.lab_control import ANSWER_LIMIT, RUN_CLUSTER, Handle, Say
@@ -25,10 +25,11 @@ from netplan.lab.qemu import Machine
 from netplan.lab.releases import STABLE
 from netplan.lab.ssh import KEY_FILE, Ssh, free_ports, names_with_guest
 from netplan.lab.state import State, write_product_files
+from netplan.lab.uml import UmlMachine
 from netplan.problems import DefectError, ExitCode, ProblemError, fail, quoted
 
 # seconds in which the console has said nothing new; a whole boot takes 1, 3, 20 when the machine has nothing else to do
-_BOOT_LIMIT = {"direct": 120.0, "kvm": 180.0, "emulated": 600.0}
+_BOOT_LIMIT = {"direct": 120.0, "kvm": 180.0, "emulated": 600.0, "uml": 600.0}
 ROOT = Login()
 # Using these once before saving puts them into the saved memory, so that a restored cluster's first play is fast.
 _WARM = (
@@ -109,7 +110,7 @@ class Lab(Handle):
 
     @classmethod
     def _start(cls, name: str, config: LabConfig, image: Image, chosen: Backend, fresh: bool, say: Say) -> Lab:
-        if chosen.name == "direct":
+        if chosen.name in UNSAVED:
             return cls._boot(name, config, image, chosen, say)
         folder = snapshots.clean_folder(image, chosen.name, config)
         with locked(folder):
@@ -132,7 +133,8 @@ class Lab(Handle):
         keys = guest_config.Keys.make(self.config)
         self.state = replace(self.state, host_keys={name: key.public for name, key in keys.hosts.items()})
         (self.directory / snapshots.DISK).touch(mode=0o600)
-        (self.directory / snapshots.DISK).write_bytes(guest_config.first_boot(self.config, keys))
+        lists = uml_kernel.ensure(self._say).lists() if isinstance(self._machine, UmlMachine) else {}
+        (self.directory / snapshots.DISK).write_bytes(guest_config.first_boot(self.config, keys, lists))
         self._launch(image, None)
         self.ssh.write_files(keys.client, self.state.host_keys, self.state.ports)
         self._await_boot()
@@ -203,7 +205,7 @@ class Lab(Handle):
     def save(self, file: Path | None = None) -> Path:
         """Write the running cluster, as it is now, to a file; it runs on. Returns the file."""
         if not isinstance(self._machine, Machine):
-            fail("IPP808", "a lab on the host's own kernel can't be saved", exit_code=ExitCode.FAILURE)
+            fail("IPP808", f"a lab of the backend {self.state.backend} can't be saved", exit_code=ExitCode.FAILURE)
         target = file or default_file(self.name)
         if file is None:
             private_dir(target.parent)
@@ -221,7 +223,7 @@ class Lab(Handle):
     def restore(self, file: Path | None = None) -> None:
         """Put the cluster back to what a file of :meth:`save` has, or to the clean cluster if no file is given."""
         with locked(self.directory), ExitStack() as stack:
-            if file is None and self.state.backend == "direct":
+            if file is None and self.state.backend in UNSAVED:
                 self.ssh.close()
                 self._machine.kill()
                 self._boot_here(built(self.state.image, self.state.others))
@@ -244,9 +246,8 @@ class Lab(Handle):
         chosen = Backend("kvm" if found.backend == "kvm" else "emulated", self.state.reason)
         state = _new_state(found.config, image, chosen)
         ports = {name: self.state.ports.get(name, port) for name, port in state.ports.items()}
-        self.state = replace(
-            state, ports=ports, login=self.state.login
-        )  # the same ports where possible: what was written down stays true
+        # the same ports where possible: what was written down stays true
+        self.state = replace(state, ports=ports, login=self.state.login)
         self._machine = machine(chosen.name, self.directory)
         self._load(found, image)
         self._finish("restored")
@@ -282,17 +283,19 @@ class Lab(Handle):
         for attempt in range(4):
             self.state.write(self.directory)
             try:
-                if isinstance(self._machine, DirectMachine):
+                if isinstance(self._machine, UmlMachine):
+                    self._machine.launch(image, self.config, ports=self.state.ports, addresses=addresses)
+                elif isinstance(self._machine, DirectMachine):
                     self._machine.start(image, ports=self.state.ports, addresses=addresses)
-                    return
-                self._machine.start(
-                    image,
-                    self.state.backend,
-                    memory=self.config.memory,
-                    ports=self.state.ports,
-                    addresses=addresses,
-                    state=memory,
-                )
+                else:
+                    self._machine.start(
+                        image,
+                        self.state.backend,
+                        memory=self.config.memory,
+                        ports=self.state.ports,
+                        addresses=addresses,
+                        state=memory,
+                    )
                 return
             except ProblemError as error:
                 if attempt == 3 or "host forwarding" not in f"{error} {self._machine.complaint()}":
@@ -363,6 +366,7 @@ def clear(folder: Path) -> None:
     Ssh(folder).close()
     Machine(folder).kill()
     DirectMachine(folder).kill()
+    UmlMachine(folder).kill()
     for path in folder.iterdir():
         remove_tree(path)
 

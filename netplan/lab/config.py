@@ -19,7 +19,7 @@ GUEST = "guest"
 PLAN_NAME = "lab"  # the same for every lab: device names follow from it, and a saved cluster must fit any lab
 VNI = 4096
 DEVICE = "ov0"
-MAX_NODES = 16
+MAX_NODES = 64
 # Smallest underlay MTU that leaves a pod 1280 bytes minus ESP; largest Ethernet jumbo frame in use
 MTU_RANGE = (1280, 9216)
 NETWORK = "10.77.0"

@@ -9,6 +9,7 @@ import io
 import secrets
 import tarfile
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import serialization
@@ -78,8 +79,11 @@ class Archive:
         return self._buffer.getvalue()
 
 
-def first_boot(config: LabConfig, keys: Keys) -> bytes:
-    """Return the archive that a fresh virtual machine unpacks into /run/lab."""
+def first_boot(config: LabConfig, keys: Keys, modules: Mapping[str, bytes] | None = None) -> bytes:
+    """Return the archive that a fresh virtual machine unpacks into /run/lab.
+
+    ``modules``: path below /usr/lib/modules -> content, for a kernel that the image doesn't know.
+    """
     archive = Archive()
     archive.add("guest/lab.env", _environment(config))
     _add_keys(archive, keys)
@@ -89,6 +93,8 @@ def first_boot(config: LabConfig, keys: Keys) -> bytes:
         archive.add(f"nodes/{name}/etc/machine-id", uuid.uuid4().hex + "\n", 0o444)
     for path, text in cluster_files(config).items():
         archive.add(path, text)
+    for path, content in (modules or {}).items():
+        archive.add(f"modules/{path}", content)
     return archive.finish()
 
 

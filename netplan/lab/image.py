@@ -12,24 +12,21 @@ import hashlib
 import json
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from netplan.lab import archive, sources
-from netplan.lab.aptfiles import redacted
+from netplan.lab import archive, building, sources
 from netplan.lab.packages import VERSIONED_PEERS, find_program, image_packages, require_programs
-from netplan.lab.paths import GUEST_FILES, cache_home, is_plain, locked, private_dir, remove_tree, write
+from netplan.lab.paths import GUEST_FILES, cache_home, locked, private_dir, remove_tree, write
 from netplan.lab.releases import by_age, parts
 from netplan.problems import ExitCode, fail
 
 Say = Callable[[str], None]
 
 FORMAT = 2  # raise it when this file builds something else from the same inputs
-_WORK = "ipsecplan-image-"
 _SPACE = 1_500_000_000  # bytes that a build needs while it runs
 _EXCLUDED = (
     "/usr/share/man/*",
@@ -163,7 +160,7 @@ def _ensure(root: str, kernel: str, say: Say) -> Image:
     image = _in_cache(suites, peer)
     if not image.complete():
         require_programs(build=True)
-        _require_builder()
+        building.require_root()
         suites = _suites(release, kernel, functools.partial(archive.contents, now=True))
         image = _in_cache(suites, peer)
         with locked(image.folder):
@@ -188,27 +185,19 @@ def _in_cache(suites: tuple[archive.Contents, archive.Contents], peer: str) -> I
     return Image(key, cache_home() / key)
 
 
-def _require_builder() -> None:
-    if os.geteuid() != 0:
-        fail("IPP803", "building the lab's image needs root (running it does not)", exit_code=ExitCode.FAILURE)
-
-
 def _build(image: Image, release: archive.Contents, kernel: archive.Contents, peer: str, say: Say) -> None:
-    space = Path(_work_space())
-    _clear_abandoned(space)
-    work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{os.getpid()}-", dir=space))
+    work = building.make_place(_SPACE)
     log = image.folder / "build.log"
     try:
-        work.chmod(0o755)  # apt fetches as a user of its own
         root, tree, scripts = work / "root", work / "kernel", str(GUEST_FILES)
         say(f"  packages: {release.source}")
         with log.open("wb") as out:
             _debootstrap(work, release.suite, root, image_packages(peer), out)
             say("  packages installed")
             packages = _unpack_kernel(work, kernel.suite, tree, out)
-            _run(["sh", str(GUEST_FILES / "customize.sh"), str(root), str(tree), scripts], out)
+            building.run(["sh", str(GUEST_FILES / "customize.sh"), str(root), str(tree), scripts], out)
             build = [str(root), str(work / "initrd"), scripts, str(work / "initrd.d")]
-            _run(["sh", str(GUEST_FILES / "initrd-build.sh"), *build], out)
+            building.run(["sh", str(GUEST_FILES / "initrd-build.sh"), *build], out)
             _make_disk(root, work / "root.ext4", out)
         say("  disk made")
         (vmlinuz,) = (*tree.glob("boot/vmlinuz-*"), *tree.glob("usr/lib/modules/*/vmlinuz"))
@@ -228,14 +217,7 @@ def _build(image: Image, release: archive.Contents, kernel: archive.Contents, pe
         }
         write(image.folder / "image.json", json.dumps(about, indent=2) + "\n")
     except (subprocess.SubprocessError, OSError, ValueError) as error:
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-4:] if log.exists() else []
-        fail(
-            "IPP803",
-            f"the image build failed: {error}",
-            hint=redacted("; ".join(tail)) + f" (all of it: {log})",
-            exit_code=ExitCode.FAILURE,
-            cause=error,
-        )
+        building.failed("the image", error, log)
     finally:
         remove_tree(work)
 
@@ -244,7 +226,7 @@ def _debootstrap(work: Path, suite: str, root: Path, packages: Iterable[str], ou
     """Fill ``root`` with Debian."""
     (work / "sources.list").write_text(sources.find(work, suite).lines, encoding="utf-8")
     (work / "apt.conf").write_text(sources.settings(), encoding="utf-8")
-    _run(
+    building.run(
         [
             find_program("mmdebstrap") or "mmdebstrap",
             "--mode=root",
@@ -271,7 +253,7 @@ def _unpack_kernel(work: Path, suite: str, tree: Path, out: IO[bytes]) -> list[s
     folder.mkdir()
     packages = archive.Archive(work, suite).fetch_kernel(folder)
     for package in packages:
-        _run(["dpkg-deb", "-x", str(package), str(tree)], out)
+        building.run(["dpkg-deb", "-x", str(package), str(tree)], out)
     return [package.name for package in packages]
 
 
@@ -280,51 +262,4 @@ def _make_disk(root: Path, disk: Path, out: IO[bytes]) -> None:
     size = int(done.stdout.split()[0]) * 6 // 5 + 64
     mke2fs = find_program("mke2fs") or "mke2fs"
     options = ["-q", "-t", "ext4", "-O", "^has_journal", "-m0", "-E", "root_owner=0:0"]
-    _run([mke2fs, *options, "-d", str(root), str(disk), f"{size}M"], out)
-
-
-def _run(argv: Iterable[str], out: IO[bytes], extra: dict[str, str] | None = None) -> None:
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    environment = {**os.environ, **(extra or {}), "PATH": path, "LC_ALL": "C.UTF-8"}
-    subprocess.run(
-        list(argv),
-        check=True,
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=out,
-        env=environment,
-        timeout=900,
-        umask=0o022,  # what is made now are files of the nodes: their modes are not a matter of the caller's taste
-    )
-
-
-def _clear_abandoned(space: Path) -> None:
-    """Delete what builds left behind that were killed."""
-    for folder in space.glob(f"{_WORK}*"):
-        owner = folder.name.removeprefix(_WORK).split("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            remove_tree(folder)
-
-
-def _work_space() -> str:
-    """Return a folder to build in: shared memory when it is big enough and programs may run from it."""
-    # a folder of ours with a random name goes into it
-    places = ("/dev/shm", tempfile.gettempdir(), "/var/tmp", str(cache_home()))  # noqa: S108
-    found = next((place for place in places if _suits(place)), None)
-    if found is None:
-        fail(
-            "IPP803",
-            f"no folder to build in: it takes {_SPACE / 1e9:.1f} GB, and devices and programs must be allowed there",
-            hint="free some in /var/tmp, or set TMPDIR to a plain path on another disk",
-            exit_code=ExitCode.FAILURE,
-        )
-    return found
-
-
-def _suits(place: str) -> bool:
-    try:
-        info = os.statvfs(place)
-    except OSError:
-        return False
-    allowed = not info.f_flag & (os.ST_NOEXEC | os.ST_NODEV) and is_plain(place) and os.access(place, os.W_OK)
-    return allowed and info.f_bavail * info.f_frsize > _SPACE
+    building.run([mke2fs, *options, "-d", str(root), str(disk), f"{size}M"], out)

@@ -37,9 +37,11 @@ _MODULES = (
 class DirectMachine:
     """One lab's namespaces and its files in ``folder``, with the methods of :class:`netplan.lab.qemu.Machine`."""
 
+    _mark = "lab.direct"  # what its processes are known by, behind the folder
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._marker = str(folder / "lab.direct")
+        self._marker = str(folder / self._mark)
 
     def start(
         self,
@@ -50,15 +52,19 @@ class DirectMachine:
         program: str = _INIT,
     ) -> None:
         """Start the guest's first program; ``ports`` and ``addresses`` are forwarded as a virtual machine's are."""
+        for name in ("root", "cgroup"):
+            private_dir(self.folder / name)
+        roots = [f"{release}={other.root}" for release, other in image.others]
+        script = ["sh", str(GUEST_FILES / "direct.sh"), str(self.folder), str(image.root)]
+        spaces = ["unshare", "--mount", "--net", "--uts", "--ipc", "--"]
+        self._begin([*spaces, *script, _cgroup(self.folder), program, self._marker, *roots], ports, addresses)
+
+    def _begin(self, argv: list[str], ports: Mapping[str, int], addresses: Mapping[str, str]) -> None:
+        """Run ``argv``, whose network becomes the guest's, and forward ``ports`` when it has said its first word."""
         with contextlib.ExitStack() as stack:
             listeners = {name: stack.enter_context(_listener(port)) for name, port in ports.items()}
-            for name in ("root", "cgroup"):
-                private_dir(self.folder / name)
             log = stack.enter_context((self.folder / "console.log").open("wb"))
-            script = ["sh", str(GUEST_FILES / "direct.sh"), str(self.folder), str(image.root)]
-            spaces = ["unshare", "--mount", "--net", "--uts", "--ipc", "--"]
-            roots = [f"{release}={other.root}" for release, other in image.others]
-            _background([*spaces, *script, _cgroup(self.folder), program, self._marker, *roots], log.fileno())
+            _background(argv, log.fileno())
             if not listeners:
                 return
             try:
@@ -69,8 +75,8 @@ class DirectMachine:
                         fail("IPP805", f"the lab did not start: {why}", exit_code=ExitCode.FAILURE)
                     time.sleep(0.02)
                 pairs = [f"{listener.fileno()}={addresses[name]}" for name, listener in listeners.items()]
-                argv = [sys.executable, "-P", "-m", "netplan.lab.forward", self._marker, str(self.pid()), *pairs]
-                _background(argv, log.fileno(), tuple(listener.fileno() for listener in listeners.values()))
+                forward = [sys.executable, "-P", "-m", "netplan.lab.forward", self._marker, str(self.pid()), *pairs]
+                _background(forward, log.fileno(), tuple(listener.fileno() for listener in listeners.values()))
             except BaseException:
                 self.kill()
                 raise
@@ -101,7 +107,11 @@ class DirectMachine:
             process.end("", self._marker)
             ended = True
         if ended:
-            _remove_cgroup(self.folder)
+            self._clean()
+
+    def _clean(self) -> None:
+        """Remove what ended processes leave outside the folder."""
+        _remove_cgroup(self.folder)
 
 
 def refusal(image: Image) -> str | None:

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from netplan.problems import ExitCode, fail
@@ -28,6 +29,18 @@ ARCHIVE_KEYRINGS = (
 )
 _KEYRING_PACKAGE = "debian-archive-keyring"
 HOST_PACKAGES = tuple(sorted({*PROGRAMS.values(), _KEYRING_PACKAGE}))  # packages.txt says the same, for the Makefile
+# program -> Debian package, to build the kernel of the backend "uml" and to start it
+KERNEL_PROGRAMS = {
+    "gcc": "gcc libc6-dev",
+    "ld": "binutils",
+    "make": "make",
+    "flex": "flex",
+    "bison": "bison",
+    "bc": "bc",
+    "xz": "xz-utils",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+}
 # needed to build an image, not to start one
 BUILD_ONLY = frozenset({"mmdebstrap", "mke2fs", "busybox", "cpio", "modprobe"})
 
@@ -89,12 +102,22 @@ def require_programs(*, build: bool) -> None:
             hint="run it in a virtual machine with Debian; everything else of ipsecplan works here",
             exit_code=ExitCode.FAILURE,
         )
-    missing = {p: PROGRAMS[p] for p in PROGRAMS if (build or p not in BUILD_ONLY) and find_program(p) is None}
-    if build and not any(Path(path).exists() for path in ARCHIVE_KEYRINGS):
+    _require({p: package for p, package in PROGRAMS.items() if build or p not in BUILD_ONLY}, keys=build)
+
+
+def require_kernel_programs() -> None:
+    """Raise a Problem with the line that installs what building and starting the kernel of the backend "uml" needs."""
+    _require(KERNEL_PROGRAMS | {"mmdebstrap": PROGRAMS["mmdebstrap"], "modprobe": PROGRAMS["modprobe"]}, keys=True)
+
+
+def _require(programs: Mapping[str, str], *, keys: bool) -> None:
+    missing = {program: package for program, package in programs.items() if find_program(program) is None}
+    if keys and not any(Path(path).exists() for path in ARCHIVE_KEYRINGS):
         missing["Debian's archive keys"] = _KEYRING_PACKAGE
     if not missing:
         return
-    line = f"apt-get install --no-install-recommends {' '.join(sorted(set(missing.values())))}"
+    names = sorted({name for packages in missing.values() for name in packages.split()})
+    line = f"apt-get install --no-install-recommends {' '.join(names)}"
     elsewhere = "run the lab on Debian 12 or later (a virtual machine will do); everything else of ipsecplan works here"
     fail(
         "IPP802",

@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from netplan.lab.cluster import Lab
 from .mesh import Report, clock, watched_mesh
 from .rollout_steps import ending
 
+Watch = Callable[[Lab], AbstractContextManager[Report]]
 HEAD = (
     f"{'change':<34} {'s':>4}  {'pings':>6} {'lost':>5} {'worst pair':>10} {'run':>4}  "
     f"{'TCP alive':>9} {'stall s':>7}  {'clear':>5} {'planted':>7}"
@@ -63,8 +65,8 @@ class Row:
 class Cluster:
     """One lab, one state directory, many bundles."""
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
-        self.lab, self.folder, self.rows = lab, folder, list[Row]()
+    def __init__(self, lab: Lab, folder: Path, watch: Watch = watched_mesh) -> None:
+        self.lab, self.folder, self.watch, self.rows = lab, folder, watch, list[Row]()
         self.offset = clock(lab)
 
     def bundle(self, name: str, *, members: str = "k8s_nodes", **edits: dict[str, Any]) -> Path:
@@ -78,8 +80,8 @@ class Cluster:
         self.call("render", str(plan), "--to", str(self.folder / name))
         return self.folder / name
 
-    def call(self, *argv: str, code: int = 0) -> str:
-        """Run a command; its progress is kept in :attr:`marks` with the lab's time."""
+    def call(self, *argv: str, code: int = 0, told: Callable[[str], None] | None = None) -> str:
+        """Run a command; its progress is kept in :attr:`marks` with the lab's time, ``told`` gets each line."""
         self.marks: list[tuple[float, str]] = []
         state = [] if argv[0] == "render" else ["--state-dir", str(self.folder / "state")]
         said = []
@@ -98,6 +100,8 @@ class Cluster:
                 print(line, end="")
                 said.append(line)
                 self.marks.append((time.time() + self.offset, line.strip()))
+                if told:
+                    told(line)
             process.wait()
         if process.returncode != code:
             self.logs(self.lab.config.names)
@@ -111,7 +115,7 @@ class Cluster:
         """Run commands while everything is watched; judged over the pairs among ``members`` (default: all nodes)."""
         judged = list(members or self.lab.config.names)
         marks = []
-        with watched_mesh(self.lab) as report:
+        with self.watch(self.lab) as report:
             begin = time.time() + self.offset
             for step in steps:
                 self.call(*step)

@@ -115,12 +115,13 @@ class Stream:
     slow: float = 0.0
     holes: list[tuple[float, int]] = field(default_factory=list)
     coming_up: int = 0
+    every: float = EVERY_S  # seconds between two pings
 
     @property
     def silent(self) -> int:
         """Pings without an answer after the last answer, unless these are only under way: as many as fit into twice
         the slowest of the last answers, or into half a second."""
-        under_way = max(0.5, 2 * self.slow) / EVERY_S
+        under_way = max(1.0, max(0.5, 2 * self.slow) / self.every)
         return self.sent - self.last if self.sent - self.last > under_way else 0
 
     @property

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -123,8 +123,17 @@ class Rollout:
 
     def settled(self, *names: str) -> None:
         """Wait until no node has a transaction open, with nothing of ours at work anywhere: what they do by timer."""
-        for name in names or self.names:
-            wait_until(f"{name} settles", lambda n=name: not self.shell(n, "sh", "-c", OPEN).strip(), 0.5)
+        settle(self.lab, names or self.names)
+
+
+def settle(lab: Lab, names: Iterable[str]) -> None:
+    """Wait until none of these nodes has a transaction open."""
+    for name in names:
+
+        def closed(name: str = name) -> bool:
+            return not lab.exec(name, ["sh", "-c", OPEN], check=True).stdout.strip()
+
+        wait_until(f"{name} settles", closed, 0.5)
 
 
 def _timer(seconds: int | None) -> tuple[str, ...]:

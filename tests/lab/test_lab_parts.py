@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netplan.lab import archive, guest_config, image, packages, qemu, snapshots, sources
+from netplan.lab import archive, building, guest_config, image, packages, qemu, snapshots, sources
 from netplan.lab.cluster import Lab, down, free_ports
 from netplan.lab.config import LabConfig, check_name
 from netplan.lab.paths import cache_home, labs_home, locked, write
@@ -65,7 +65,7 @@ def test_a_name_that_could_be_more_than_a_name_is_refused(name):
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"nodes": 0}, {"nodes": 17}, {"mtu": 576}, {"mtu": 65535}, {"family": "ipx"}, {"overlay": "gre"}),
+        *({"nodes": 0}, {"nodes": 65}, {"mtu": 576}, {"mtu": 65535}, {"family": "ipx"}, {"overlay": "gre"}),
         *({"release": "buster"}, {"release": "../sid"}, {"mix": {"n4": "sid"}}, {"mix": {"n1": "woody"}}),
         *({"mix": {"guest": "sid"}}, {"kernel": "6"}, {"kernel": "6.12; id"}, {"kernel": "newest"}),
     ],
@@ -203,7 +203,7 @@ def test_what_is_not_debian_or_not_linux_gets_no_line_of_apt(monkeypatch):
 @pytest.mark.parametrize(("place", "free"), [("/nonexistent", 9e9), ("/tmp/a b", 9e9), ("/tmp", 1e6)])
 def test_a_place_to_build_in_exists_is_plain_and_has_room(monkeypatch, tmp_path, place, free):
     wanted = str(home_of(tmp_path))
-    monkeypatch.setattr(image.tempfile, "gettempdir", lambda: place)
+    monkeypatch.setattr(building.tempfile, "gettempdir", lambda: place)
     room = {place: free, wanted: 9e9}
 
     def statvfs(path):
@@ -211,12 +211,13 @@ def test_a_place_to_build_in_exists_is_plain_and_has_room(monkeypatch, tmp_path,
             raise FileNotFoundError(path)
         return os.statvfs_result((4096, 4096, 0, 0, int(room[path] // 4096), 0, 0, 0, 0, 255))
 
-    monkeypatch.setattr(image.os, "statvfs", statvfs)
-    monkeypatch.setattr(image, "cache_home", lambda: Path(wanted))
-    assert image._work_space() == wanted
+    monkeypatch.setattr(building.os, "statvfs", statvfs)
+    monkeypatch.setattr(building, "cache_home", lambda: Path(wanted))
+    made = building.make_place(1_500_000_000)
+    assert str(made.parent) == wanted
     room[wanted] = 1e6
     with pytest.raises(ProblemError) as caught:
-        image._work_space()
+        building.make_place(1_500_000_000)
     assert "TMPDIR" in caught.value.problems[0].hint
 
 

@@ -23,8 +23,9 @@ HELP: dict[str, CodeHelp] = {
         page="lab.md#requirements",
     ),
     "IPP803": CodeHelp(
-        means="The image of the lab's nodes could not be built or is gone from the cache: no source of Debian packages,"
-        " no root for building, no room, or apt failed. The hint has apt's own words.",
+        means="The image of the lab's nodes, or the kernel of the backend uml, could not be built or is gone from the"
+        " cache: no source of Debian packages, no root for building, no room, apt or the compiler failed. The hint has"
+        " their own words.",
         state=LAB,
         look=("apt-get update  # does this machine reach its mirror?", "df -h /var/tmp ~/.cache"),
         remedy="Mend the source or make room, and run `ipsecplan lab up` as root again. A mirror of your own is named"
@@ -33,7 +34,7 @@ HELP: dict[str, CodeHelp] = {
     ),
     "IPP804": CodeHelp(
         means="This machine can't run the lab with the backend that was asked for, or at all: no Linux on x86_64, no"
-        " KVM, or a kernel without what the nodes need.",
+        " KVM, a kernel without what the nodes need, or for uml no root.",
         state=LAB,
         look=("ls -l /dev/kvm; uname -srm", "ipsecplan lab up --help  # the backends"),
         remedy="Leave --backend out, so that one that works is taken, or give `ipsecplan lab up --backend emulated`,"
@@ -63,7 +64,7 @@ HELP: dict[str, CodeHelp] = {
     ),
     "IPP808": CodeHelp(
         means="A saved cluster could not be written or restored: nothing was saved, the disk is full, it was made by"
-        " another version of QEMU or ipsecplan, or the lab runs on the host's own kernel.",
+        " another version of QEMU or ipsecplan, or the lab's backend is direct or uml.",
         state=LAB + " A running lab goes on where saving failed.",
         look=(_LIST, "df -h ~/.cache"),
         remedy="Make room and `ipsecplan lab save` again, or start anew with `ipsecplan lab up --fresh`.",

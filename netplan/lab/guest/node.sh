@@ -44,7 +44,7 @@ echo I:1 >"/run/udev/data/n$(cat "/sys/class/net/nic-$node/ifindex")"
 # The modules in a node's own root may be of another kernel than the one that runs.
 # In a virtual machine a node may do all; on the host's own kernel only what nspawn gives by default, and its own network.
 capabilities=all
-console=/dev/ttyS0
+console=${LAB_CONSOLE:-/dev/ttyS0}
 set -- --bind-ro=/usr/lib/modules
 if [ -n "${LAB_DIRECT:-}" ]; then
     capabilities=CAP_NET_ADMIN,CAP_NET_RAW
