@@ -25,6 +25,8 @@ _numbers = itertools.count(1)
 # Debian of the nodes: what holds on one release seldom differs on another, so `make test` tries most of it on one, and
 # what may differ on others (test_releases.py). RELEASE=trixie gives every test another one.
 RELEASE = os.environ.get("RELEASE", "bookworm")
+# BACKEND=uml lets drills that don't need the stock kernel run at this machine's own speed
+ASKED = {"release": RELEASE} | ({"backend": os.environ["BACKEND"]} if os.environ.get("BACKEND") else {})
 
 ClusterFactory = Callable[..., Lab]
 
@@ -80,7 +82,7 @@ def _factory() -> Iterator[ClusterFactory]:
             name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
             stack.callback(down, name)
             try:
-                return Lab.up(name, **{"release": RELEASE, **parameters}, say=print)  # type: ignore[arg-type]
+                return Lab.up(name, **{**ASKED, **parameters}, say=print)  # type: ignore[arg-type]
             except ProblemError as error:
                 if any(problem.code in _CANNOT for problem in error.problems):
                     pytest.skip(f"no lab on this machine: {error}")
