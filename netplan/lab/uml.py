@@ -56,7 +56,8 @@ def arguments(folder: Path, image: Image, config: LabConfig) -> list[str]:
         f"mem={config.memory}M",
         f"ncpus={processors()}",
         "seccomp=on",  # without it every system call of the guest is traced, three times as slow
-        *(f"ubd{number}r={path}" for number, path in enumerate(disks)),
+        # c: shared, so without a lock that would keep a virtual machine of the same image out
+        *(f"ubd{number}rc={path}" for number, path in enumerate(disks)),
         *("root=/dev/ubda", "rootfstype=ext4", "ro", f"init={_INIT}"),
         # not "tap": with several processors the driver's locks are in queues that only "raw" has
         f"vec0:transport=raw,ifname={_CABLE},depth=128,mac=02:77:00:00:00:fe,bpffile={folder / _FILTER},"

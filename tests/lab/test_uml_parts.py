@@ -44,7 +44,7 @@ def test_the_command_line_of_the_kernel_names_disks_card_and_memory_once(tmp_pat
     said = dict(word.partition("=")[::2] for word in words if "=" in word)
     assert said["mem"] == f"{LabConfig(nodes=20).memory}M"
     assert said["seccomp"] == "on"
-    disks = [said[f"ubd{number}r"] for number in range(3)]  # r: nothing is ever written to them
+    disks = [said[f"ubd{number}rc"] for number in range(3)]  # r: nothing is ever written to them
     assert disks == [str(tmp_path / part) for part in ("image/root.ext4", "lab/config.tar", "other/root.ext4")]
     card = next(word for word in words if word.startswith("vec0:"))
     assert "transport=raw" in card
