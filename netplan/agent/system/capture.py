@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import socket
 import struct
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 ETH_P_ALL, PACKET_OUTGOING, SO_ATTACH_FILTER = 3, 4, 26
 LEAST = {0x0800: 28, 0x86DD: 44}  # of IPv4 and IPv6, what we look at; other protocols are nobody's packets
 MARK = b"ipsecplan leak probe "
+SO_RCVBUFFORCE = 33  # no name in Python
+BUFFER = 4 << 20  # bytes: a node that is short of processor time reads seconds later, and must have missed nothing
 _LDB, _LDH, _LDH_X, _LDX_IHL, _JEQ, _RSH, _RET = 0x30, 0x28, 0x48, 0xB1, 0x15, 0x74, 0x06
 
 
@@ -106,6 +109,10 @@ class Capture:
         buffer = ctypes.create_string_buffer(code)
         fprog = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
         self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
+        for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+                break
         self.socket.bind((device, ETH_P_ALL))
         self.socket.settimeout(0.1)
         self.packets: list[Packet] = []
