@@ -49,6 +49,7 @@ def test_two_workers_share_the_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not [path for path in (tmp_path / "tmp").iterdir() if "ipsecplan" in path.name]
     words = json.loads((played.root / "w1.words").read_text())
     assert words[-3:-1] == ["--", "w1"]
+    assert "StrictHostKeyChecking=yes" in words
 
 
 @pytest.mark.parametrize("what", ["worker", pytest.param("runner", marks=pytest.mark.slow)])

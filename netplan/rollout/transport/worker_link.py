@@ -48,8 +48,17 @@ def program() -> bytes:
 
 
 def words(where: str, connect_s: int) -> list[str]:
-    """Return the words of the ssh that reaches a worker; it asks no question, since nobody may be there to answer."""
-    options = ["BatchMode=yes", "ForwardX11=no", f"ConnectTimeout={connect_s}", "ServerAliveInterval=5"]
+    """Return the words of the ssh that reaches a worker; it asks no question, since nobody may be there to answer.
+
+    Whatever the user's settings say, its host key has to be known: keys and passwords go there.
+    """
+    options = [
+        "BatchMode=yes",
+        "StrictHostKeyChecking=yes",
+        "ForwardX11=no",
+        f"ConnectTimeout={connect_s}",
+        "ServerAliveInterval=5",
+    ]
     command = f"exec python3 -I -c '{LOADER}' {len(program())}"
     return ["ssh", "-T", *(word for option in options for word in ("-o", option)), "--", where, command]
 
