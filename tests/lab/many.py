@@ -20,6 +20,7 @@ from netplan.lab.cluster import Lab
 from .mesh import Report, Stream
 
 EVERY_S = 1.0
+PLANTED = "planted"
 AT_ONCE = 8  # connections to nodes at the same time
 # argv: seconds between two pings of a pair, addresses. On SIGTERM it prints address -> [sent, number of the first and
 # of the last answered ping, time of the first answer, slowest answer in s, [[time of the answer after a hole, length]]]
@@ -93,37 +94,50 @@ def tried(peer, length):
     return "lost"
 print(json.dumps({peer: [tried(peer, size), tried(peer, size + 1)] for peer in peers}))
 """
-_COUNTERS = """
-table bridge lab {
-    counter clear { }
-    counter planted { }
-    chain passing {
-        type filter hook forward priority 0; policy accept;
-        udp dport PORT @th,64,8 0x08 counter name clear
-        udp dport PORT @th,64,8 0x00 counter name planted
-    }
-}
-"""
-# prints "time clear planted" twice a second
-_COUNTING = (
-    "while :; do echo $(date +%s.%N) $(nft list counters table bridge lab | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p');"
-    " sleep 0.5; done"
-)
+# prints "time name=packets ..." twice a second
+_COUNTING = r"""while :; do
+    echo $(date +%s.%N) $(nft list counters table bridge lab |
+        awk '$1 == "counter" { n = $2 } /packets/ { print n "=" $2 }')
+    sleep 0.5
+done"""
 
 
 @dataclass
 class Counted(Report):
-    """A report whose clear packets are readings of a counter: (time, clear, planted) of the lab's clock."""
+    """A report whose clear packets are readings of a counter: (time, name of a node or PLANTED -> packets)."""
 
-    readings: list[tuple[float, int, int]] = field(default_factory=list)
+    readings: list[tuple[float, dict[str, int]]] = field(default_factory=list)
 
-    def clear(self, since: float, until: float, nodes: Sequence[str]) -> int:  # noqa: ARG002
-        """Return how many passed the switch between two times, wherever from."""
-        within = [clear for at, clear, _ in self.readings if since <= at <= until]
-        return within[-1] - within[0] if within else 0
+    def clear(self, since: float, until: float, nodes: Sequence[str]) -> int:
+        """Return how many from these nodes passed the switch between two times."""
+        within = [counts for at, counts in self.readings if since <= at <= until]
+        return sum(within[-1][node] - within[0][node] for node in nodes) if within else 0
 
     def planted(self) -> int:
-        return self.readings[-1][2] - self.readings[0][2] if self.readings else 0
+        return self.readings[-1][1][PLANTED] - self.readings[0][1][PLANTED] if self.readings else 0
+
+
+def rules(names: Sequence[str], port: int) -> str:
+    """Return nftables rules for the switch: one counter for each node's clear VXLAN packets, one for planted ones."""
+    counters = "\n".join(f"    counter {name} {{ }}" for name in (*names, PLANTED))
+    cables = ", ".join(f'"vb-{name}" : "{name}"' for name in names)
+    return f"""table bridge lab {{
+{counters}
+    chain passing {{
+        type filter hook forward priority 0; policy accept;
+        udp dport {port} @th,64,8 0x08 counter name iifname map {{ {cables} }}
+        udp dport {port} @th,64,8 0x00 counter name {PLANTED}
+    }}
+}}
+"""
+
+
+def readings(text: str) -> list[tuple[float, dict[str, int]]]:
+    """Read what the counting loop printed; a last line that was cut off is left out."""
+    rows = [line.split() for line in text.splitlines()]
+    longest = max((len(row) for row in rows), default=0)
+    pairs = [(float(row[0]), [word.partition("=")[::2] for word in row[1:]]) for row in rows if len(row) == longest > 1]
+    return [(at, {name: int(count) for name, count in counts}) for at, counts in pairs]
 
 
 def everywhere(lab: Lab, commands: dict[str, list[str]], stdin: str | None = None) -> dict[str, str]:
@@ -164,8 +178,8 @@ def watched_many(lab: Lab, settle: float = 3.0) -> Iterator[Counted]:
         peers = " ".join(address for node, address in addresses.items() if node != name)
         start = f"cat >/tmp/many.py; {run} ip netns exec pod1 python3 /tmp/many.py {EVERY_S} {peers}"
         commands[name] = ["sh", "-ec", start]
-    rules = _COUNTERS.replace("PORT", str(lab.config.overlay_port))
-    lab.exec("guest", ["sh", "-c", "nft delete table bridge lab 2>/dev/null; nft -f -"], stdin=rules, check=True)
+    load = ["sh", "-c", "nft delete table bridge lab 2>/dev/null; nft -f -"]
+    lab.exec("guest", load, stdin=rules(names, lab.config.overlay_port), check=True)
     count = f"setsid sh -c {shlex.quote(_COUNTING)} >/run/many.count 2>&1 </dev/null & echo $! >/run/many.pid"
     lab.exec("guest", ["sh", "-c", count], check=True)
     everywhere(lab, commands, PINGS)
@@ -180,7 +194,7 @@ def watched_many(lab: Lab, settle: float = 3.0) -> Iterator[Counted]:
         stop = ["sh", "-c", "systemctl stop w-many 2>/dev/null; cat /tmp/many.json 2>/dev/null || echo '{}'"]
         said = everywhere(lab, dict.fromkeys(names, stop))
         counted = lab.exec("guest", ["sh", "-c", "kill $(cat /run/many.pid); cat /run/many.count"]).stdout
-    report.readings = [(float(at), int(clear), int(planted)) for at, clear, planted in map(str.split, _whole(counted))]
+    report.readings = readings(counted)
     for name, text in said.items():
         for peer, (sent, first, last, up, slow, holes) in json.loads(text or "{}").items():
             until = up + 1 if first > 1 else 0.0
@@ -193,7 +207,3 @@ def watched_many(lab: Lab, settle: float = 3.0) -> Iterator[Counted]:
                 sum(length for at, length in holes if at <= until),
                 EVERY_S,
             )
-
-
-def _whole(text: str) -> list[str]:
-    return [line for line in text.splitlines() if len(line.split()) == 3]

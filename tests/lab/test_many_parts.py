@@ -10,17 +10,27 @@ import time
 
 import pytest
 
-from .many import PINGS, SIZES, Counted
+from .many import PINGS, SIZES, Counted, readings, rules
 from .mesh import Stream
 
 
-def test_clear_packets_are_the_difference_of_two_readings():
-    report = Counted(readings=[(10.0, 5, 0), (11.0, 7, 0), (12.0, 7, 12), (13.0, 9, 12)])
-    assert report.clear(10.5, 12.5, []) == 0
-    assert report.clear(10.5, 13.5, []) == 2
-    assert report.clear(0, 99, []) == 4
+def test_clear_packets_are_the_difference_of_two_readings_and_of_the_nodes_asked_for():
+    early = "10.0 n1=5 n2=1 planted=0\n11.0 n1=7 n2=1 planted=0\n"
+    text = early + "12.0 n1=7 n2=4 planted=12\n13.0 n1=9 n2=4 planted=12\n14.0 n1"
+    report = Counted(readings=readings(text))
+    assert len(report.readings) == 4
+    assert report.clear(10.5, 12.5, ["n1"]) == 0
+    assert report.clear(10.5, 12.5, ["n1", "n2"]) == 3
+    assert report.clear(10.5, 13.5, ["n1"]) == 2
     assert report.planted() == 12
-    assert Counted().clear(0, 99, []) == Counted().planted() == 0
+    assert Counted().clear(0, 99, ["n1"]) == Counted().planted() == 0
+    assert readings("") == []
+
+
+def test_each_node_has_a_counter_of_its_own():
+    text = rules(["n1", "n2"], 4789)
+    assert 'counter name iifname map { "vb-n1" : "n1", "vb-n2" : "n2" }' in text
+    assert text.count("counter n") - text.count("counter name") == 2
 
 
 @pytest.mark.parametrize(("sent", "lost"), [(60, 0), (61, 0), (62, 2)])
