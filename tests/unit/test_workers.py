@@ -52,7 +52,8 @@ def test_two_workers_share_the_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "StrictHostKeyChecking=yes" in words
 
 
-@pytest.mark.parametrize("what", ["worker", pytest.param("runner", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["worker", "runner"])
 def test_a_worker_that_is_killed_is_stood_in_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """SIGKILL while its node is at work: the other one asks that node again, and none that has answered."""
     played = play(tmp_path, monkeypatch, 2)
@@ -290,6 +291,7 @@ print("IPSECPLAN-RESULT " + {answer!r}, flush=True)
 """
 
 
+@pytest.mark.slow
 def test_secrets_are_in_no_file_argument_or_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request with a key, to a login with a password: sudo's stand-in looks about, while both are in use."""
     played = play(tmp_path, monkeypatch, 1, ansible_become=True, ansible_python_interpreter=sys.executable)
