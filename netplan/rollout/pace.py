@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from netplan.agent.protocol.limits import MOST_AGAIN, PEERS_AT_ONCE, TIMES_AGAIN
 from netplan.rollout import phases
 from netplan.rollout.phases import Step
 
@@ -78,7 +79,7 @@ OTHER_SHARE = 0.4
 WAITS = ("ike-check", "encrypt", "rekey")  # for peers: nodes say what they lack, and are asked again
 UNLIKE = (*WAITS, "soak", "probe", "preflight")  # whose seconds tell nothing of how fast a node is: they wait
 ENOUGH = 0.3  # shares below say too little about a node
-PEERS_AT_ONCE, PEER_S = 8, 4.0  # `probe` measures so many at the same time, each so long
+PEER_S = 4.0  # `probe` measures a peer so long, several at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,7 @@ class Pace:
             work += self.soak_s
         if "probe" in step.phases:
             work += PEER_S * math.ceil(self.peers / PEERS_AT_ONCE)
+            work += PEER_S * TIMES_AGAIN * min(self.peers, MOST_AGAIN)
         return work
 
     @property

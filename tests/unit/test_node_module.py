@@ -174,8 +174,8 @@ def test_vici_messages_round_trip() -> None:
         vici.decode(b"\x09")
 
 
-def interpret(program: list[tuple[int, int, int, int]], packet: bytes) -> int:
-    """Run the few instructions of classic BPF that we use; packets begin with the IP header."""
+def interpret(program: list[tuple[int, int, int, int]], packet: bytes, kind: int = capture.PACKET_OUTGOING) -> int:
+    """Run the few instructions of classic BPF that we use; packets begin with the IP header, ``kind`` is which way."""
     accumulator = index = at = 0
     while True:
         code, yes, no, k = program[at]
@@ -188,6 +188,8 @@ def interpret(program: list[tuple[int, int, int, int]], packet: bytes) -> int:
             accumulator >>= k
         elif code == 0xB1:
             index = 4 * (packet[k] & 15)
+        elif k == capture.PACKET_TYPE:
+            accumulator = kind
         else:
             offset, size = (k + index if code == 0x48 else k), 1 if code == 0x30 else 2
             if offset + size > len(packet):
@@ -214,6 +216,8 @@ def test_the_captures_take_what_they_should(version: int, protocol: int, port: i
     packet = bytes(header / payload)
     assert bool(interpret(capture.program("esp", 4789), packet)) is esp
     assert bool(interpret(capture.program("clear", 4789), packet)) is clear
+    assert bool(interpret(capture.program("rest", 4789), packet)) is not esp
+    assert not any(interpret(capture.program(kind, 4789), packet, 0) for kind in ("esp", "clear", "rest")), "it came in"
 
 
 @pytest.mark.parametrize("overlay", ["vxlan", "geneve"])

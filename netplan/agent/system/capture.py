@@ -22,15 +22,20 @@ LEAST = {0x0800: 28, 0x86DD: 44}  # of IPv4 and IPv6, what we look at; other pro
 MARK = b"ipsecplan leak probe "
 SO_RCVBUFFORCE = 33  # no name in Python
 BUFFER = 4 << 20  # bytes: a node that is short of processor time reads seconds later, and must have missed nothing
-_LDB, _LDH, _LDH_X, _LDX_IHL, _JEQ, _RSH, _RET = 0x30, 0x28, 0x48, 0xB1, 0x15, 0x74, 0x06
+_LDW, _LDB, _LDH, _LDH_X, _LDX_IHL, _JEQ, _RSH, _RET = 0x20, 0x30, 0x28, 0x48, 0xB1, 0x15, 0x74, 0x06
+PACKET_TYPE = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE of linux/filter.h: read there, it is whether a packet leaves
+# what comes in is as much again, and would fill the buffer of a node that has many peers
+_LEAVES = [(_LDW, 0, 0, PACKET_TYPE), (_JEQ, 1, 0, PACKET_OUTGOING), (_RET, 0, 0, 0)]
+DRAIN_S = 60.0  # for a node that is short of processor time to read what its capture holds
 
 
 def program(kind: str, port: int) -> list[tuple[int, int, int, int]]:
-    """Return a classic BPF program as tuples, for packets that begin with the IP header: ``esp``, ``clear`` (to the
-    overlay port) or ``rest`` (all but ``esp``)."""
+    """Return a classic BPF program as tuples, for outgoing packets, which begin with the IP header: ``esp``, ``clear``
+    (to the overlay port) or ``rest`` (all but ``esp``)."""
     if kind != "clear":  # IP protocol 50, or UDP 4500 which carries ESP behind NAT
         hit, miss = (65535, 0) if kind == "esp" else (0, 65535)
         return [
+            *_LEAVES,
             (_LDB, 0, 0, 0),
             (_RSH, 0, 0, 4),
             (_JEQ, 0, 6, 4),
@@ -50,6 +55,7 @@ def program(kind: str, port: int) -> list[tuple[int, int, int, int]]:
             (_RET, 0, 0, miss),
         ]
     return [
+        *_LEAVES,
         (_LDB, 0, 0, 0),
         (_RSH, 0, 0, 4),
         (_JEQ, 0, 5, 4),
@@ -136,10 +142,10 @@ class Capture:
         return self
 
     def stop(self) -> list[Packet]:
-        """Stop and return the packets."""
+        """Stop when all that was taken is read, and return the packets."""
         self.running = False
-        self.thread.join(5)
-        return self.packets
+        self.thread.join(DRAIN_S)
+        return list(self.packets)
 
     def __exit__(self, *_: object) -> None:
         self.stop()
