@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from netplan.agent.protocol.limits import MOST_AGAIN, PEERS_AT_ONCE, TIMES_AGAIN
+from netplan.agent.protocol.limits import AGAIN_AT_ONCE, MOST_AGAIN, PEERS_AT_ONCE
 from netplan.rollout import phases
 from netplan.rollout.phases import Step
 
@@ -150,7 +150,7 @@ class Pace:
             work += self.soak_s
         if "probe" in step.phases:
             work += PEER_S * math.ceil(self.peers / PEERS_AT_ONCE)
-            work += PEER_S * TIMES_AGAIN * min(self.peers, MOST_AGAIN)
+            work += PEER_S * math.ceil(min(self.peers, MOST_AGAIN) / AGAIN_AT_ONCE)
         return work
 
     @property

@@ -39,10 +39,10 @@ TRY = (*phases.in_waves(phases.APPLY, 4), phases.AWAIT_CONFIRM, *ENDING)
     [
         (0.5, 1.5, 3, 30, 180),  # servers in one room
         (1.5, 4.0, 3, 30, 180),
-        (3.0, 8.0, 3, 44, 180),  # the lab on a quiet machine
-        (23.0, 91.0, 3, 375, 480),  # the lab under load: its nodes reverted at 180 s
-        (1.5, 4.0, 50, 48, 180),
-        (1.5, 4.0, 100, 81, 180),  # forks are filled twice
+        (3.0, 8.0, 3, 45, 180),  # the lab on a quiet machine
+        (23.0, 91.0, 3, 379, 480),  # the lab under load: its nodes reverted at 180 s
+        (1.5, 4.0, 50, 64, 180),
+        (1.5, 4.0, 100, 97, 218),  # forks are filled twice
         (1200.0, 91.0, 3, 6777, LONGEST_TIMER_S),  # nothing up to an hour will do
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from netplan.agent.phases import probe
-from netplan.agent.protocol.limits import MOST_AGAIN, TIMES_AGAIN
+from netplan.agent.protocol.limits import AGAIN_AT_ONCE, MOST_AGAIN, PEERS_AT_ONCE
 
 GOOD: dict[str, Any] = {"passes": True, "esp_full": 3, "planted": 1, "planted_seen": 1, "plaintext": 0, "fragments": 0}
 UNSEEN = [{"esp_full": 0}, {"planted_seen": 0}, {"flow_sent": 0}]
@@ -35,10 +35,10 @@ def measured(peers: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("what", UNSEEN, ids=lambda what: next(iter(what)))
-def test_peer_that_was_not_seen_is_measured_again_alone(monkeypatch: pytest.MonkeyPatch, what: dict[str, int]) -> None:
+def test_peer_that_was_not_seen_is_measured_again(monkeypatch: pytest.MonkeyPatch, what: dict[str, int]) -> None:
     looks = Looks(monkeypatch, {1: what}, {})
     assert [row["peer"] for row in measured(3)] == [0, 1, 2]
-    assert looks.asked == [([0, 1, 2], 8), ([1], 1)]
+    assert looks.asked == [([0, 1, 2], PEERS_AT_ONCE), ([1], AGAIN_AT_ONCE)]
 
 
 @pytest.mark.parametrize("what", WRONG, ids=["lost", "clear", "fragments"])
@@ -52,7 +52,7 @@ def test_what_is_never_seen_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     never = {1: {"esp_full": 0}}
     looks = Looks(monkeypatch, *[never] * 9)
     assert measured(3)[1]["esp_full"] == 0
-    assert len(looks.asked) == 1 + TIMES_AGAIN
+    assert len(looks.asked) == 2
 
 
 def test_many_that_were_not_seen_are_no_accident(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from ..protocol.limits import MOST_AGAIN, PEERS_AT_ONCE, TIMES_AGAIN
+from ..protocol.limits import AGAIN_AT_ONCE, MOST_AGAIN, PEERS_AT_ONCE
 from ..system import links, vici, xfrm
 from ..system.core import COMMAND_S, ENV, Stop, counted, each, finding, locked, read, run
 from ..system.links import underlay_device
@@ -233,16 +233,15 @@ def _by_destination(captures: Sequence[Capture]) -> dict[str, list[Packet]]:
 
 
 def _measure(node: NodeJson, nonce: str, enter: Sequence[str]) -> ProbeWork:
-    """Measure all peers; those of whom a node that was too busy missed something once more, one after the other."""
+    """Measure all peers; those of whom a node that was too busy missed something once more, few at a time."""
     peers = node["peers"]
     trap_any.trigger_sas(node, lambda peer: links.ping(enter, cni_mtu.target(node, peer) or peer["address"], 500, 2, 2))
     errors = xfrm.errors()
     rows = _rows(node, peers, nonce, enter, PEERS_AT_ONCE)
-    for _ in range(TIMES_AGAIN):
-        left = [n for n, row in enumerate(rows) if _missed(row)]
-        if not left or len(left) > MOST_AGAIN:
-            break
-        for n, row in zip(left, _rows(node, [peers[n] for n in left], nonce, enter, 1)):  # noqa: B905  as below
+    left = [n for n, row in enumerate(rows) if _missed(row)]
+    if 0 < len(left) <= MOST_AGAIN:
+        again = _rows(node, [peers[n] for n in left], nonce, enter, AGAIN_AT_ONCE)
+        for n, row in zip(left, again):  # noqa: B905  needs Python 3.10
             rows[n] = row
     rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
     return {

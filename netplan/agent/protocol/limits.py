@@ -12,11 +12,11 @@ MOST_EPOCH = 2**53
 # every IPv4 host takes (RFC 791, section 3.1)
 LEAST_MTU_IPV6 = 1280
 LEAST_MTU_IPV4 = 576
-# How many peers a node measures at the same time; so many of whom it missed something it measures again one by one, so
-# often. More of them is no accident.
+# How many peers a node measures at the same time; so many of whom it missed something it measures once more, fewer at a
+# time. More of them is no accident.
 PEERS_AT_ONCE = 8
 MOST_AGAIN = 8
-TIMES_AGAIN = 2
+AGAIN_AT_ONCE = 2
 
 
 def least_mtu(node: NodeJson) -> int:
