@@ -111,10 +111,7 @@ class Capture:
 
     def __init__(self, device: str, kind: str, port: int) -> None:
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        code = b"".join(struct.pack("=HBBI", *step) for step in program(kind, port))
-        buffer = ctypes.create_string_buffer(code)
-        fprog = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
+        self._filter(program(kind, port))
         for option in (SO_RCVBUFFORCE, socket.SO_RCVBUF):
             with contextlib.suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, option, BUFFER)
@@ -124,6 +121,12 @@ class Capture:
         self.packets: list[Packet] = []
         self.running = True
         self.thread = threading.Thread(target=self._take, daemon=True)
+
+    def _filter(self, steps: list[tuple[int, int, int, int]]) -> None:
+        code = b"".join(struct.pack("=HBBI", *step) for step in steps)
+        buffer = ctypes.create_string_buffer(code)
+        fprog = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)
 
     def _take(self) -> None:
         while True:
@@ -142,7 +145,9 @@ class Capture:
         return self
 
     def stop(self) -> list[Packet]:
-        """Stop when all that was taken is read, and return the packets."""
+        """Take nothing more, read all that was taken, and return the packets."""
+        if self.running:
+            self._filter([(_RET, 0, 0, 0)])  # else a node whose pods never rest would be read for ever
         self.running = False
         self.thread.join(DRAIN_S)
         return list(self.packets)
