@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 NUMBERS = {
     "icmp": 1,
     "ipip": 4,
@@ -20,6 +22,11 @@ NUMBERS = {
     "l2tp": 115,
     "sctp": 132,
 }
+
+
+def numbers(words: Iterable[str]) -> frozenset[int]:
+    """Return the protocols of all words that name one."""
+    return frozenset(found for found in map(number, words) if found)
 
 
 def number(word: str) -> int | None:

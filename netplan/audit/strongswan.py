@@ -9,7 +9,7 @@ from typing import Any
 
 from netplan.audit import lives
 from netplan.audit.model import Esp, Evidence
-from netplan.audit.protocols import number
+from netplan.audit.protocols import numbers
 from netplan.cni.adapter import BuiltinIpsec, Family, Setting
 from netplan.cni.yaml_document import find_word
 from netplan.ipsec.swanctl_parser import Settings, SettingsError
@@ -126,7 +126,7 @@ def _esps(
     *,
     live: bool = False,
 ) -> Iterator[Esp]:
-    protocols = frozenset(p for p in map(number, _PROTOCOL.findall(selectors)) if p)
+    protocols = numbers(_PROTOCOL.findall(selectors))
     found = [PORTS.get(p, int(p) if p.isdecimal() else 0) for p in _PORT.findall(selectors)]
     networks = "/" in re.sub(r"\[[^\]]*\]|/32\b|/128\b", "", selectors)
     kind: Mode = _MODES.get(mode, "other")

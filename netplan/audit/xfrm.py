@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from netplan.audit.model import Esp, Evidence, Finding, PolicyKind, StateKind, XfrmDump, XfrmPolicy, XfrmState
-from netplan.audit.protocols import number
+from netplan.audit.protocols import numbers
 from netplan.path.model import Family, Mode
 from netplan.problems import Location
 
@@ -132,7 +132,7 @@ def _policy(block: str) -> PolicyKind | None:
         return None
     return PolicyKind(
         ports=frozenset(int(p) for p in _PORT.findall(block.partition("\n")[0])),
-        protocols=_protocols(block.partition("\n")[0]),
+        protocols=numbers(_PROTOCOL.findall(block.partition("\n")[0])),
         mark=_number(_MARK, block),
         if_id=_number(_IF_ID, block),
         ends=(_end(template.group(1)), _end(template.group(2))) if template else ("", ""),
@@ -156,7 +156,7 @@ def _state(block: str) -> StateKind | None:
         nat_t="encap type espinudp" in block,
         tunnel=tunnel,
         ports=ports,
-        protocols=_protocols(selector),
+        protocols=numbers(_PROTOCOL.findall(selector)),
         networks=tunnel and not ports and not hosts,
         local=(match.group(1),) if match and tunnel and hosts else (),
         remote=(match.group(2),) if match and tunnel and hosts else (),
@@ -223,10 +223,6 @@ def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[_Selected]:
             said.mark if said.mark is not None else kind.mark,
             said.if_id if said.if_id is not None else kind.if_id,
         )
-
-
-def _protocols(selector: str) -> frozenset[int]:
-    return frozenset(found for found in map(number, _PROTOCOL.findall(selector)) if found)
 
 
 def _single(selector: str) -> bool:

@@ -36,6 +36,7 @@ from netplan.rollout.transport.secret_socket import LINK, Handover, own_environm
 
 PREFIX = "ipsecplan-run-"
 STALE_S = 6 * 3600
+ANSWERS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")  # events that say how it went on a host
 PLUGINS = Path(__file__).with_name("plugins")
 # A Unix socket's path has at most 107 bytes; ssh appends the 40 of %C and, while it connects, 17 more
 CONTROL_ROOM = 107 - 40 - 17 - 2
@@ -151,7 +152,7 @@ class AnsibleTransport:
 
         def look(event: dict[str, Any]) -> bool:
             host = event.get("event_data", {}).get("host")
-            if event.get("event") in ("runner_on_ok", "runner_on_failed", "runner_on_unreachable") and host in requests:
+            if event.get("event") in ANSWERS and host in requests:
                 seen[host] = _answer(run / "out" / host, requests[host])
                 if seen[host] == Answer():  # Ansible gave up before anything of ours ran there
                     seen[host] = Answer(broken=no_root(targets[host].connection, host in passwords))

@@ -23,10 +23,7 @@ from netplan.refusals import refused
 from netplan.rollout.nodes.targets import Target
 from netplan.rollout.pace import Limits
 from netplan.rollout.record.events import Observer, WorkerLost, silent
-from netplan.rollout.transport.ansible import (
-    CONTROL_ROOM,
-    AnsibleTransport,
-)
+from netplan.rollout.transport.ansible import ANSWERS, CONTROL_ROOM, AnsibleTransport
 from netplan.rollout.transport.reply import Answer
 from netplan.rollout.transport.secret_socket import own_environment
 from netplan.rollout.transport.worker_link import Ended, Worker, ask, work
@@ -34,7 +31,6 @@ from netplan.rollout.transport.worker_shard import Asked, Shard, answer_of, made
 
 DESTINATION = re.compile(r"(ssh://)?(?!-)[A-Za-z0-9_.:%\[\]-]+(@(?!-)[A-Za-z0-9_.:%\[\]-]+)?")
 MOST_WORKERS = 32
-ANSWERS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
 FOLDER = re.compile(r"/[A-Za-z0-9/._-]+")
 LEAVE_S = 20.0  # for a worker to remove what it has of a run
 HERE = "this machine"
