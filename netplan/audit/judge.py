@@ -300,22 +300,21 @@ def _seen(own: BuiltinIpsec | None, case: _Case) -> list[BuiltinIpsec | None]:
     return [e for e in case.live_esps if e.mode == own.mode] or [own]
 
 
+def _worst(variant: Variant, host: Host, case: _Case, sender: Sender) -> list[Hop]:
+    """Return the way of a network's packets with the IPsec of its own that leaves the least."""
+    ways = [
+        case.reach.network(host, variant.encap, variant.family, port=variant.port, own=own, sender=sender)[0]
+        for own in _seen(variant.own, case)
+    ]
+    return min(ways, key=lambda hops: best(hops).inner)
+
+
 def _route(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[Hop]:
     device = host.interfaces[setting.device]
     if device.role in ("pod", "bridge") and (case.overlays or variant.own):
-        sender: Sender = "pod" if variant.encap == "none" else "host"
-        own = _seen(variant.own, case)
-        ways = [
-            case.reach.network(host, variant.encap, variant.family, port=variant.port, own=o, sender=sender)[0]
-            for o in own
-        ]
-        return min(ways, key=lambda hops: best(hops).inner)
+        return _worst(variant, host, case, "pod" if variant.encap == "none" else "host")
     encap, said = case.reach.by_packet(host, setting.device) if variant.guessed else ("", "")
     if encap:
-        ways = [
-            case.reach.network(host, encap, variant.family, port=PORTS.get(base_of(encap)), own=o, sender="host")[0]
-            for o in _seen(variant.own, case)
-        ]
-        worst = min(ways, key=lambda hops: best(hops).inner)
-        return [replace(hop, assumed=(*hop.assumed, *([said] if said else []))) for hop in worst]
+        hops = _worst(replace(variant, encap=encap, port=PORTS.get(base_of(encap))), host, case, "host")
+        return [replace(hop, assumed=(*hop.assumed, *([said] if said else []))) for hop in hops]
     return case.reach.routed(host, setting.device, setting.target)
