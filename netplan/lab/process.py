@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import time
 from pathlib import Path
 
+_NUMBERS = re.compile(r"\b(?!n\d+\b)[\da-fx.:]*\d[\da-fx.:]*\b")  # times, process ids, addresses; not a node's name
+
 
 class Progress:
-    """A wait that ends when nothing new was printed for ``silence`` seconds, however long the whole takes."""
+    """A wait that ends when nothing new was printed for ``silence`` seconds, however long the whole takes.
+
+    A line is new when none before it was equal but for its numbers: a guest that boots again and again prints for ever.
+    """
 
     def __init__(self, silence: float) -> None:
         self.silence = silence
-        self._said, self._since = "", time.monotonic()
+        self._read, self._seen, self._since = 0, set[str](), time.monotonic()
 
     def goes_on(self, said: str) -> bool:
         """Tell whether to wait on; ``said`` is everything that was printed so far."""
-        if said != self._said:
-            self._said, self._since = said, time.monotonic()
+        whole = said.rfind("\n") + 1
+        lines = {_NUMBERS.sub("#", line) for line in said[self._read : whole].splitlines()}
+        if lines - self._seen:
+            self._since = time.monotonic()
+        self._seen |= lines
+        self._read = whole
         return time.monotonic() - self._since < self.silence
 
 

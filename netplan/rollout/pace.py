@@ -95,6 +95,11 @@ class Limits:
     prompt_s: int = PROMPT_S
     forks: int = FORKS
 
+    @property
+    def step_over(self) -> str:
+        """Say of a node why it has no answer when Ansible was ended behind ``step_s``."""
+        return f"nothing came back within {self.step_s} s, and Ansible was ended"
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:

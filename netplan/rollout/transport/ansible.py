@@ -190,7 +190,7 @@ class AnsibleTransport:
 
     def _why(self, status: str, run: Path) -> str:
         if status == "timeout":
-            return f"nothing came back within {self.limits.step_s} s, and Ansible was ended"
+            return self.limits.step_over
         return f"ansible ended with status {status}: {_tail(run)}"
 
     def _environment(self, fresh: bool, hosts: int) -> dict[str, str]:

@@ -250,7 +250,7 @@ class WorkersTransport:
             return ""
         if ended.status == "timeout":
             for node_id in rest:
-                take(node_id, Answer(broken=f"nothing came back within {self.limits.step_s} s, and Ansible was ended"))
+                take(node_id, Answer(broken=self.limits.step_over))
             return ""
         return f"its Ansible ended with status {ended.status}: {ended.printed or 'no output'}"
 
