@@ -33,11 +33,11 @@ class World:
     peers: join.Peers
     live: dict[str, set[str]]  # host -> devices that were seen, in contrast to configured ones
     everywhere: Host  # what is known of all hosts: IPsec and catch-all devices without a host of their own
-    _files: dict[str, str]
+    _place: Callable[[str], str]
 
     def of(self, path: str | None) -> Host | None:
         """Return the host that an input belongs to, None where it belongs to no single one."""
-        return self.hosts.get(self._files.get(path or "", host_of(path)))
+        return self.hosts.get(self._place(path or ""))
 
 
 def build(evidence: Evidence) -> World:
@@ -45,10 +45,11 @@ def build(evidence: Evidence) -> World:
     host_links.devices(evidence)
     files = _several_in_one_folder(evidence.links)
     ordered = sorted(files)
+    homes = {files.get(path) or host_of(path) for path in {d.location.path or "" for d in evidence.links}}
 
     @functools.cache
     def place(path: str) -> str:
-        return files.get(path) or _nearest(path, ordered) or host_of(path)
+        return files.get(path) or _nearest(path, ordered) or _home(path, homes)
 
     def key(location: Location) -> str:
         return place(location.path or "")
@@ -100,8 +101,7 @@ def build(evidence: Evidence) -> World:
         protections=tuple(protections.get("*", ())),
         catch_all=catch.get("*", ""),
     )
-    places = {d.location.path or "": key(d.location) for d in evidence.links} | files
-    return World(hosts, join.named(hosts), live, everywhere, places)
+    return World(hosts, join.named(hosts), live, everywhere, place)
 
 
 def _borne(device: Interface, bearers: dict[str, str], devices: dict[str, Device]) -> Interface:
@@ -246,6 +246,14 @@ def _differ(files: dict[str, list[Device]]) -> bool:
             ):
                 return True
     return False
+
+
+def _home(path: str, homes: set[str]) -> str:
+    """Return the folder of an input, or the nearest above it that has devices: what lies below is that host's, too."""
+    folder = home = host_of(path)
+    while home not in homes and "/" in home and not path.startswith("ssh://") and folder == path.rpartition("/")[0]:
+        home = home.rpartition("/")[0]
+    return home if home in homes else folder
 
 
 def _nearest(path: str, files: list[str]) -> str:

@@ -79,9 +79,9 @@ def _object(found: Trace, size: int, outcome: fates.Fate) -> dict[str, object]:
                 "kind": hop.kind,
                 "added": hop.added,
                 "stack": hop.stack,
-                "bytes": found.size_at(hop, size),
+                "bytes": hop.bytes_of(size),
                 "mtu": hop.mtu,
-                "largest_inside": hop.inner,
+                "largest_inside": hop.passes,
             }
             for hop in found.hops
         ],
@@ -96,7 +96,7 @@ def _show(found: Trace, size: int, outcome: fates.Fate) -> None:
             hop.kind, hop.device
         )
         name = hop.device if hop.device.startswith("the link of") else name
-        rows.append((name, hop.added or "-", str(found.size_at(hop, size)), str(hop.mtu), str(hop.inner), hop.stack))
+        rows.append((name, hop.added or "-", str(hop.bytes_of(size)), str(hop.mtu), str(hop.passes), hop.stack))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         emit(printable("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))

@@ -41,9 +41,9 @@ def fate(found: Trace, size: int, *, df: bool = True) -> Fate:
     df = df or found.family == "ipv6"
     carrier: Hop | None = None  # the device whose own packet is looked at: the last one that put an IP header on
     for index, hop in enumerate(found.hops):
-        if size > hop.inner:
+        if size > hop.passes:
             return _too_large(found, index, carrier, df)
-        if hop.role in ("tunnel", "policy") and hop.kind == "device":
+        if _sends(hop):
             carrier = hop
     return Fate(kind="passes", text="it arrives in one piece")
 
@@ -54,13 +54,20 @@ def _too_large(found: Trace, index: int, carrier: Hop | None, df: bool) -> Fate:
         return _at_the_far_end(hop)
     if index == 0 and hop.role in ("pod", "bridge"):
         return _refused_to_the_sender(found, hop, df)
-    tunnels = [h for h in found.hops[:index] if h.role == "tunnel" and h.kind == "device"]
+    above = [h for h in found.hops[:index] if _sends(h)]
+    maker = above[-2] if len(above) > 1 else None  # of the packet that the carrier looks at
+    if maker and above[-1].role == "policy" and tunnel_kind(found, maker) not in _UDP_TUNNELS:
+        text = f"{above[-1].device} reports {hop.inner} to {maker.device}, whose packet it was: nothing leaves"
+        return Fate(kind="dropped silently", hop=hop, text=text)
+    tunnels = [h for h in above if h.role == "tunnel"]
     if carrier is None or not tunnels:
         return _own_packet(found, hop, df)
-    if carrier.role == "policy" and tunnel_kind(found, tunnels[-1]) not in _UDP_TUNNELS:
-        text = f"{carrier.device} reports {hop.inner} to {tunnels[-1].device}, whose packet it was: nothing leaves"
-        return Fate(kind="dropped silently", hop=hop, text=text)
     return _outer_packet(found, hop, tunnels[-1], df)
+
+
+def _sends(hop: Hop) -> bool:
+    """Tell whether what goes on from here is the device's own packet, with another IP header."""
+    return hop.role in ("tunnel", "policy") and hop.kind != "path"
 
 
 def _at_the_far_end(hop: Hop) -> Fate:
@@ -99,7 +106,7 @@ def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool) -> Fate:
     """The packet fits its device, but what the device sends does not fit below it."""
     kind, outer = tunnel_kind(found, carrier), _added(found, carrier)[:1]
     before = found.hops[: found.hops.index(carrier)]
-    above = [h for h in before if h.role in ("tunnel", "policy") and h.kind == "device"]
+    above = [h for h in before if _sends(h)]
     if kind in _UDP_TUNNELS:
         return _udp_tunnel(found, hop, carrier, df, kind, outer == ["ip6"], not above)
     if above and found.entry != "bridged" and not _relays(found, above[-1]):

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from netplan.stack import Solution
+from netplan.path import padding
+from netplan.stack import Solution, wire_size
 
 Family = Literal["ipv4", "ipv6"]
 Sender = Literal["host", "pod", "masqueraded"]
@@ -157,6 +158,7 @@ class Hop:
 
     ``mtu`` is what the device or route says, ``solution`` the largest packet inside for it. ``kind`` tells a device
     from a route and from the path behind the last device. ``assumed`` is printed wherever the number is used.
+    ``levels`` are the WireGuard devices that the packet has passed (:mod:`netplan.path.padding`).
     """
 
     device: str
@@ -168,6 +170,7 @@ class Hop:
     df: str = ""  # of the device: whether what it sends may be fragmented
     added: str = ""  # the headers that were put on since the hop before
     assumed: tuple[str, ...] = ()
+    levels: padding.Levels = ()
 
     @property
     def stack(self) -> str:
@@ -179,6 +182,20 @@ class Hop:
         """The largest innermost IP packet that this hop lets through in one piece."""
         fits = self.solution.inner_mtu
         return fits if self.refused is None else min(fits, self.refused)
+
+    @property
+    def passes(self) -> int:
+        """The largest that passes while WireGuard pads up to its devices' present MTUs: at most :attr:`inner`."""
+        return (
+            min(self.inner, padding.largest(self.stack, self.solution.link_mtu, self.levels))
+            if self.levels
+            else self.inner
+        )
+
+    def bytes_of(self, size: int) -> int:
+        """Return how many bytes of the hop's MTU an innermost IP packet of ``size`` bytes takes here."""
+        around = padding.size(self.stack, size, self.levels) if self.levels else wire_size(self.solution.stack, size)
+        return around + self.solution.stack.link_bytes
 
 
 class NotKnown(Exception):

@@ -10,7 +10,7 @@ from netplan.path import walk
 from netplan.path.join import Peers
 from netplan.path.model import OUTER, Family, Hop, Host, Interface, NotKnown, Packet, Route
 from netplan.path.routing import contains, device_with, family_of, lookup, network
-from netplan.stack import parse, solve, wire_size
+from netplan.stack import parse, solve
 from netplan.stack.headers import HEADERS
 
 Entry = Literal["socket", "routed", "bridged"]
@@ -35,11 +35,7 @@ class Trace:
     @property
     def exact(self) -> int:
         """The largest packet that arrives without a fragment."""
-        return walk.best([*self.hops]).inner
-
-    def size_at(self, hop: Hop, size: int) -> int:
-        """Return how many bytes of the hop's MTU a packet of ``size`` takes there."""
-        return wire_size(hop.solution.stack, size) + hop.solution.stack.link_bytes
+        return min(hop.passes for hop in self.hops)
 
 
 def trace(hosts: Mapping[str, Host], peers: Peers, src: str, dst: str, path_mtu: int | None = None) -> Trace:

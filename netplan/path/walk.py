@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from netplan.path import protection
 from netplan.path.join import Peers
 from netplan.path.model import OUTER, Hop, Host, Interface, NotKnown, Packet, Protection, Route
+from netplan.path.padding import Levels
 from netplan.path.routing import default_devices, destinations, device_with, endpoint, hardware, lookup
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
@@ -40,6 +41,7 @@ class Way:
     assumed: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     added: str = ""
+    levels: Levels = ()
 
     def hop(self, device: Interface, stack: str, mtu: int | None = None, kind: str = "device") -> None:
         """Add a hop. Raises NotKnown where the stack can't be solved for it."""
@@ -60,6 +62,7 @@ class Way:
                 df=device.df,
                 added=self.added,
                 assumed=tuple(self.assumed),
+                levels=self.levels,
             )
         )
         self.added = ""
@@ -137,7 +140,7 @@ def _own_route(way: Way, packet: Packet, stack: str) -> None:
     route = lookup(way.host, packet)
     device = way.host.interfaces.get(route.device) if route is not None else None
     if route is not None and route.mtu and device is not None:
-        way.hop(device, stack, route.mtu, "route")
+        way.hop(replace(device, role="nothing"), stack, route.mtu, "route")
 
 
 def _leave(way: Way, packet: Packet, stack: str, device: str) -> None:
@@ -196,6 +199,9 @@ def under(way: Way, device: Interface, packet: Packet, stack: str, route: Route 
         way.added = _plus(way.added, _join(OUTER[outer.family], *device.head))
         if device.family is None and not outer.dst:
             way.assumed.append(f"{device.name} {OVER_IPV4}")
+        if device.kind == "wireguard":
+            over = route.mtu if route is not None and route.device == device.name else None
+            way.levels = (*way.levels, (stack, over or way.sizes.get(device.name, device.mtu)))
         below(way, outer, head, device=_named_lower(way, device))
     elif device.role == "frame":
         way.added = _plus(way.added, _join(*device.head))

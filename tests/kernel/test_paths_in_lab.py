@@ -19,13 +19,15 @@ from .topologies import KINDS, OPTIONAL, draw
 pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.weight(900)]
 HERE = Path(__file__).parent
 ALONE = 6  # drawn with each kind alone
+# A VTI in an XFRM interface: Linux 6.1 drops each packet at the receiver (XfrmInTmplMismatch); the other order works
+DEAD = [["xfrm", "vti"]]
 # outermost first: what runs in such a tunnel, and such a tunnel in another
 NESTED = [
     [*pair]
     for kind in OPTIONAL
     for other in ("vxlan", "geneve", "gre", "ip6tnl", "vti", *OPTIONAL)
     for pair in ((kind, other), (other, kind))
-    if KINDS[pair[1]][0] in (0, *KINDS[pair[0]][1])
+    if KINDS[pair[1]][0] in (0, *KINDS[pair[0]][1]) and [*pair] not in DEAD
 ]
 
 

@@ -235,11 +235,11 @@ def test_packet_passes_exactly_up_to_the_exact_mtu(kinds, sizes, size, df):
         devices.append(device(f"t{level}", sizes[1 + level], kind, [f"10.9.{level}.1/24"], **ends))
     routes = [DEFAULT, TO_POD, route("10.2.0.0/24", f"t{len(kinds)}", f"10.9.{len(kinds)}.2")]
     found = walked(world(("a", [devices, routes])), "10.1.0.10", "10.2.0.7")
-    assert found.exact == min(hop.inner for hop in found.hops)
+    assert found.exact == min(hop.passes for hop in found.hops)
     assert found.exact <= min(sizes[1], sizes[1 + len(kinds)])
     said = fate(found, size, df=df)
     assert (said.kind == "passes") == (size <= found.exact)
     if said.value is not None:
         assert said.value < size
     for hop in found.hops:
-        assert found.size_at(hop, hop.inner) <= hop.mtu < found.size_at(hop, hop.inner + 1) or hop.inner >= 65535
+        assert hop.bytes_of(hop.passes) <= hop.mtu < hop.bytes_of(hop.passes + 1) or hop.passes >= 65535
