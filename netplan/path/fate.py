@@ -54,7 +54,7 @@ def _too_large(found: Trace, index: int, carrier: Hop | None, df: bool) -> Fate:
         return _at_the_far_end(hop)
     if index == 0 and hop.role in ("pod", "bridge"):
         return _refused_to_the_sender(found, hop, df)
-    above = [h for h in found.hops[:index] if _sends(h)]
+    above = _makers(found, hop)
     maker = above[-2] if len(above) > 1 else None  # of the packet that the carrier looks at
     if maker and above[-1].role == "policy" and tunnel_kind(found, maker) not in _UDP_TUNNELS:
         text = f"{above[-1].device} reports {hop.inner} to {maker.device}, whose packet it was: nothing leaves"
@@ -105,10 +105,9 @@ def _own_packet(found: Trace, hop: Hop, df: bool) -> Fate:
 def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool) -> Fate:
     """The packet fits its device, but what the device sends does not fit below it."""
     kind, outer = tunnel_kind(found, carrier), _added(found, carrier)[:1]
-    before = found.hops[: found.hops.index(carrier)]
-    above = [h for h in before if _sends(h)]
+    above = _makers(found, carrier)
     if kind in _UDP_TUNNELS:
-        return _udp_tunnel(found, hop, carrier, df, kind, outer == ["ip6"], not above)
+        return _udp_tunnel(found, hop, carrier, df, outer == ["ip6"])
     if above and found.entry != "bridged" and not _relays(found, above[-1]):
         text = f"{carrier.device} reports {hop.inner} to {above[-1].device}, whose packet it was: nothing leaves"
         return Fate(kind="dropped silently", hop=hop, text=text)
@@ -121,22 +120,48 @@ def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool) -> Fate:
     return Fate(kind="dropped silently", hop=hop, text=f"{carrier.device} {why}")
 
 
-def _udp_tunnel(found: Trace, hop: Hop, carrier: Hop, df: bool, kind: str, six: bool, first: bool) -> Fate:
-    """VXLAN, Geneve and WireGuard; ``first`` says that the packet itself goes into the device, not another tunnel's."""
-    if kind != "wireguard":
-        # there is no report of less than IPv6 may have
-        told = found.family == "ipv4" or hop.inner >= MIN_MTU["ip6"]
-        if found.entry == "bridged" and df and first and told:
+def _udp_tunnel(found: Trace, hop: Hop, carrier: Hop, df: bool, six: bool) -> Fate:
+    """VXLAN, Geneve and WireGuard. ``six``: what it sends is IPv6."""
+    if tunnel_kind(found, carrier) != "wireguard":
+        first, behind = _makers(found, carrier) == [], _makers(found, hop)[-1:] != [carrier]
+        # there is no report of less than IPv6 may have, and an interface of IPsec hides what is below it
+        told = (found.family == "ipv4" or hop.inner >= MIN_MTU["ip6"]) and first and not behind
+        if found.entry == "bridged" and df and told:
             text = f"the host drops the frame and reports {hop.inner} in the name of the far pod"
             return Fate(kind="icmp", hop=hop, value=hop.inner, text=text)
+        why = ""
         if six:
-            text = f"{carrier.device} sends over IPv6, which nobody fragments for it: nothing leaves, nobody is told"
-            return Fate(kind="dropped silently", hop=hop, text=text)
-        if carrier.df == "set" or (carrier.df == "inherit" and df):
-            text = f"{carrier.device} forbids to fragment what it sends (df): nothing leaves, and nobody is told"
+            why = "sends over IPv6, which nobody fragments for it"
+        elif carrier.df == "set" or (carrier.df == "inherit" and _forbids(found, carrier, df)):
+            why = "forbids to fragment what it sends (df)"
+        if why and found.entry == "socket" and df and told:
+            text = f"{carrier.device} {why}: it is lost, and from then on the host's kernel says {hop.inner} (EMSGSIZE)"
+            return Fate(kind="error", hop=hop, value=hop.inner, text=text)
+        if why:
+            text = f"{carrier.device} {why}: nothing leaves, and nobody is told"
             return Fate(kind="dropped silently", hop=hop, text=text)
     text = f"{carrier.device} sends it in two outer fragments, and nobody is told"
     return Fate(kind="fragmented outside", hop=hop, text=text)
+
+
+def _makers(found: Trace, hop: Hop) -> list[Hop]:
+    """Return the devices whose own packets come to a hop, innermost first: the last made the one that comes."""
+    return [h for h in found.hops[: found.hops.index(hop)] if _sends(h)]
+
+
+def _forbids(found: Trace, carrier: Hop, df: bool) -> bool:
+    """Tell whether the packet that comes to a device must not be fragmented; ``df``: the innermost one must not."""
+    makers = _makers(found, carrier)
+    if not makers:
+        return df
+    maker = makers[-1]
+    kind = tunnel_kind(found, maker)
+    if _added(found, maker)[:1] == ["ip6"] or maker.df == "set":
+        return True
+    if kind in _UDP_TUNNELS and maker.df != "inherit":
+        return False
+    # of other tunnels `pmtudisc` is what devices have by default; ESP in tunnel mode takes DF over
+    return (kind not in _UDP_TUNNELS and maker.role == "tunnel") or _forbids(found, maker, df)
 
 
 def _relays(found: Trace, carrier: Hop) -> bool:
