@@ -5,7 +5,9 @@ They are built in network namespaces of a node of the lab, which are gone afterw
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from .topologies import KINDS, OPTIONAL, draw
 pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.weight(900)]
 HERE = Path(__file__).parent
 ALONE = 6  # drawn with each kind alone
+ANY = 60  # drawn of all kinds
 # A VTI in an XFRM interface: Linux 6.1 drops each packet at the receiver (XfrmInTmplMismatch); the other order works
 DEAD = [["xfrm", "vti"]]
 # outermost first: what runs in such a tunnel, and such a tunnel in another
@@ -33,7 +36,17 @@ NESTED = [
 
 def jobs() -> list[Job]:
     alone = [draw(7000 + 100 * n + m, kinds=[kind]) for n, kind in enumerate(OPTIONAL) for m in range(ALONE)]
-    return alone + [draw(8000 + n, kinds=kinds) for n, kinds in enumerate(NESTED)]
+    nested = [draw(8000 + n, kinds=kinds) for n, kinds in enumerate(NESTED)]
+    return alone + nested + list(itertools.islice(_of_all_kinds(), ANY))
+
+
+def _of_all_kinds() -> Iterator[Job]:
+    """Yield topologies that one of the kinds is in."""
+    for number in itertools.count(9000):
+        job = draw(number, without=())
+        kinds = [kind for kind in job["kinds"] if kind in KINDS]
+        if {*kinds} & {*OPTIONAL} and not any([*pair] in DEAD for pair in itertools.pairwise(kinds)):
+            yield job
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ are drawn, or left to the kernel.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,15 +70,15 @@ class Drawn:
             self.commands[name].append(line.replace("{me}", str(me)).replace("{you}", str(1 - me)))
 
 
-def draw(number: int, *, kinds: list[str] | None = None) -> Job:
-    """Return the job of a topology; the same number always draws the same one."""
+def draw(number: int, *, kinds: list[str] | None = None, without: Sequence[str] = OPTIONAL) -> Job:
+    """Return the job of a topology; the same number always draws the same one. ``without``: kinds that aren't drawn."""
     rng = random.Random(number)
     depth = rng.choice((0, 1, 1, 1, 2, 2, 3)) if kinds is None else len(kinds)
     inner = rng.choice((4, 4, 6))
     if kinds and inner not in KINDS[kinds[-1]][1]:
         inner = KINDS[kinds[-1]][1][0]
     drawn = Drawn(rng, inner)
-    plan = kinds if kinds is not None else _plan(rng, depth, inner)
+    plan = kinds if kinds is not None else _plan(rng, depth, inner, without)
     large = inner == 6 or any(KINDS[k][0] == 6 or k in ("vxlan", "geneve") for k in plan) or depth > 1
     mtu = rng.choice((1500, 1600, 1700, 9000, 8950, 2000) if large else (1500, 1400, 1450, 1492, 9000, 1460))
     mtu = rng.choice((9000, 3000, 1900)) if depth > 2 else mtu
@@ -120,12 +121,12 @@ def draw(number: int, *, kinds: list[str] | None = None) -> Job:
     }
 
 
-def _plan(rng: random.Random, depth: int, inner: int) -> list[str]:
+def _plan(rng: random.Random, depth: int, inner: int, without: Sequence[str]) -> list[str]:
     """Return kinds of tunnels from the outermost to the innermost whose families fit."""
     plan: list[str] = []
     for level in range(depth):
         last = level == depth - 1
-        usable = [k for k in KINDS if k not in OPTIONAL and (not last or inner in KINDS[k][1])]
+        usable = [k for k in KINDS if k not in without and (not last or inner in KINDS[k][1])]
         usable = [k for k in usable if not plan or _over(plan[-1], k)]
         if not usable:
             break

@@ -110,3 +110,63 @@ def test_interface_of_ipsec_inside_another_is_told_of_its_own_packet() -> None:
     walk = walked(world(("a", [[ETH0, POD, one, two], routes, ipsec])), "10.1.0.10", "10.2.0.7")
     assert [hop.device for hop in walk.hops] == ["cali00000000001", "t2", "t1", "eth0"]
     assert fate(walk, walk.exact + 1).kind == "dropped silently"
+
+
+def vx(name: str, mtu: int, here: str, level: int, **more: object) -> dict[str, object]:
+    ends = {"local": here, "remote": here[:-1] + "2", "port": 4790 + level, "id": level}
+    return device(name, mtu, "vxlan", [f"10.9.{level}.1/24"], **ends, **more)
+
+
+IN_XFRM = (
+    "src 192.0.2.1 dst 192.0.2.2\n\tproto esp spi 0x1 reqid 1 mode tunnel\n\taead rfc4106(gcm(aes)) 0x00 128\n"
+    "\tif_id 0x1\nsrc 0.0.0.0/0 dst 0.0.0.0/0\n\tdir out priority 1\n\ttmpl src 192.0.2.1 dst 192.0.2.2\n"
+    "\t\tproto esp reqid 1 mode tunnel\n\tif_id 0x1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("df", "inner", "kind"),
+    [
+        ("inherit", "wireguard", "fragmented outside"),  # WireGuard never forbids it
+        ("inherit", "vxlan", "fragmented outside"),
+        ("inherit", "gre", "dropped silently"),  # which forbids it, as its device says (pmtudisc)
+        ("set", "wireguard", "dropped silently"),
+        ("unset", "gre", "fragmented outside"),
+    ],
+)
+def test_who_inherits_dont_fragment_from_another_tunnel(df: str, inner: str, kind: str) -> None:
+    """Drawn topologies 21021 and 21045 on Linux 7.2: the middle VXLAN is larger than what carries it."""
+    low, middle = vx("t1", 1344, "192.0.2.1", 1), vx("t2", 1500, "10.9.1.1", 2, df=df)
+    ends = {} if inner == "wireguard" else {"local": "10.9.2.1", "remote": "10.9.2.2"}
+    more = {"port": 4793, "id": 3} if inner == "vxlan" else {}
+    top = device("t3", 1420, inner, ["10.9.3.1/24"], **ends, **more)
+    routes = [DEFAULT, TO_POD, *(route(f"10.9.{n}.0/24", f"t{n}", protocol="kernel") for n in (1, 2))]
+    texts = [
+        Text("a/addr.json", json.dumps([{**ETH0, "mtu": 9000}, {**POD, "mtu": 9000}, low, middle, top])),
+        Text("a/route.json", json.dumps([*routes, route("10.2.0.0/24", "t3", "10.9.3.2")])),
+        Text("a/t3.conf", peer("10.9.2.2")),
+    ]
+    walk = walked(describe(texts[: 3 if inner == "wireguard" else 2]), "10.1.0.10", "10.2.0.7")
+    assert [hop.device for hop in walk.hops][1:] == ["t3", "t2", "t1", "eth0"]
+    assert walk.exact < 1300, "below the middle tunnel, not at a device"
+    assert fate(walk, walk.exact + 1).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("xfrm", "link", "df", "entry", "kind", "value"),
+    [
+        (1393, 1900, "set", "socket", "error", 1343),  # drawn topology 21069 on Linux 7.2
+        (1393, 1900, "set", "pod", "dropped silently", None),
+        (1500, 1500, "unset", "socket", "fragmented outside", None),  # 21070: below the interface nothing is seen
+        (1500, 1500, "set", "socket", "dropped silently", None),
+    ],
+)
+def test_interface_of_ipsec_hides_what_is_below_it(
+    xfrm: int, link: int, df: str, entry: str, kind: str, value: int | None
+) -> None:
+    one = device("t1", xfrm, "xfrm", ["10.9.1.1/24"], if_id="0x1", link="eth0")
+    routes = [DEFAULT, TO_POD, route("10.9.1.0/24", "t1", protocol="kernel"), route("10.2.0.0/24", "t2", "10.9.2.2")]
+    devices = [{**ETH0, "mtu": link}, POD, one, vx("t2", 1450, "10.9.1.1", 2, df=df)]
+    walk = walked(world(("a", [devices, routes, IN_XFRM])), "10.1.0.10" if entry == "pod" else "10.9.2.1", "10.2.0.7")
+    said = fate(walk, walk.exact + 1)
+    assert (said.kind, said.value) == (kind, value)
