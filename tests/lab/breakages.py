@@ -90,3 +90,4 @@ ALL: dict[str, Callable[[Lab], None]] = {
     "all SAs gone": expiry,
     "boot with charon masked": masked,
 }
+REBOOTED = {"boot with charon masked": "n1"}  # what was counted there is gone

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -55,7 +55,7 @@ def read(text: str, every: float = EVERY_S) -> Pinged:
 
 
 @contextmanager
-def pinging(lab: Lab, ways: Mapping[str, str], kept: set[str] | None = None) -> Iterator[Pings]:
+def pinging(lab: Lab, ways: Mapping[str, str], kept: Collection[str] | None = None) -> Iterator[Pings]:
     """A ping every 20 ms from the pod of each node in ``ways`` to the address there, while the block runs.
 
     At the end each way must answer, and goes on until it does: a stream that was cut off for good is no short gap.
