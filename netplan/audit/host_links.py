@@ -18,7 +18,7 @@ from netplan.cni.yaml_document import find_word
 from netplan.host import ifupdown
 from netplan.inputs.yaml_source import Source, documents
 from netplan.model.cni_facts import KERNEL_VXLAN
-from netplan.path.kinds import interface
+from netplan.path.kinds import interface, with_options
 from netplan.path.model import Interface
 from netplan.problems import Location, ProblemError
 
@@ -112,7 +112,7 @@ def keyfile(path: str, text: str, evidence: Evidence) -> None:
     lines = text.splitlines()
     section, keys, at = "", {}, {}
     for number, line in enumerate(lines):
-        match = re.match(r"^\s*\[([^\]]+)\]\s*$", line)
+        match = re.match(r"^[ \t]*\[([^\]]+)\]\s*$", line)
         section = match.group(1) if match else section
         key, sign, value = line.partition("=")
         if sign:
@@ -160,12 +160,19 @@ def interfaces(path: str, text: str, evidence: Evidence) -> None:
                 shown=f"{name} mtu",
                 change="set mtu in the stanza, and `ip link set` it",
                 mtu=mtu,
+                kind="vlan" if ifupdown.carrier(name) else "",
+                lower=ifupdown.carrier(name),
             )
+        )
+    for bridge, port, line in ifupdown.ports(text):
+        evidence.configured.append(
+            Configured(name=port, location=Location(path, line + 1), system="ifupdown", master=bridge)
         )
 
 
 def devices(evidence: Evidence) -> None:
     """Add the devices and numbers that the files of each host make together."""
+    _tunnels(evidence)
     units = {(host_of(c.location.path), c.unit): c.name for c in evidence.configured if c.unit and c.name}
     by_device: dict[tuple[str, str], list[Configured]] = {}
     for found in evidence.configured:
@@ -179,6 +186,15 @@ def devices(evidence: Evidence) -> None:
     live = {(host_of(d.location.path), d.name): d for d in evidence.links if d.interface and not d.configured}
     for place in sorted(by_device):
         _device(place, by_device[place], live.get(place), evidence)
+
+
+def _tunnels(evidence: Evidence) -> None:
+    """Complete tunnel devices whose options were not printed by what a list of tunnels says of them."""
+    known = {(host_of(path), name): (kind, data) for path, name, kind, data in evidence.tunnels}
+    for index, device in enumerate(evidence.links):
+        said = known.get((host_of(device.location.path), device.name))
+        if said is not None and device.interface is not None and device.interface.unsaid:
+            evidence.links[index] = replace(device, kind=said[0], interface=with_options(device.interface, *said))
 
 
 def _device(place: tuple[str, str], found: list[Configured], live: Device | None, evidence: Evidence) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from netplan.audit import faults, given_stack, wording
+from netplan.audit import faults, given_stack, stacked, wording
 from netplan.audit.model import Configured, Device, Esp, Evidence, Finding, Verdict
 from netplan.audit.other_systems import submariner_devices
 from netplan.audit.reach import TOLERANCE, Reach
@@ -91,7 +91,7 @@ def verdicts(evidence: Evidence, given: Given) -> tuple[list[Verdict], list[Find
         out.append(verdict)
         found += [] if verdict.finding is None else [verdict.finding]
         found += _beside(setting, verdict, case)
-    found += [*case.faults, *faults.of(evidence, world)]
+    found += [*case.faults, *faults.of(evidence, world), *stacked.findings(evidence, world.hosts.values())]
     order = {"error": 0, "warning": 1, "note": 2}
     return out, sorted(faults.collapsed(found, world), key=lambda f: (order[f.severity], _where(f))), world
 
@@ -188,7 +188,7 @@ def _compare(setting: Setting, variant: Variant, host: Host, case: _Case) -> Ver
     assumed = tuple(dict.fromkeys(a for h in hops for a in h.assumed))
     if setting.assumes and case.given.link_mtu is None:
         assumed = (*assumed, setting.assumes)
-    if variant.guessed and not case.given.stack and hop.stack in _BARE:
+    if variant.guessed and not case.given.stack and hop.stack in _BARE and hop.role not in ("tunnel", "policy"):
         assumed = (*assumed, _NOT_COVERED if host.protections else _NO_TUNNEL)
     tunnelled = any(h.stack not in _BARE for h in hops)
     if setting.system == "pods" and tunnelled and (case.keeps_link or BY_PACKET & host.interfaces.keys()):
@@ -240,8 +240,12 @@ def _hops(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[H
         return reach.under(host, setting.device, inside=setting.inside)
     if here and setting.semantics == "route":
         return _route(setting, variant, host, case)
+    if here and setting.measure == "mss" and host.interfaces[setting.device].role in ("tunnel", "policy"):
+        return reach.into(host, setting.device)
     if setting.semantics == "route" and variant.guessed:
         raise NotKnown(f"{setting.device} is not among the inputs: give `ip -d -j addr` of this host")
+    if setting.needs_link and reach.link_of(host) is None and case.given.link_mtu is None:
+        raise NotKnown(setting.needs_link)
     sender: Sender = "masqueraded" if setting.system in MASQUERADED else "pod" if variant.encap == "none" else "host"
     kind = setting.field.partition("type=")[2].partition("]")[0]
     alone = variant.guessed and kind not in PAST_THE_HOST
@@ -269,6 +273,7 @@ def _hops(setting: Setting, variant: Variant, host: Host, case: _Case) -> list[H
             sender=sender,
             bearer=variant.bearer,
             inside=setting.inside,
+            ends=(setting.source, setting.far),
         )
         if missed:
             case.faults.append(faults.uncovered(setting, missed, variant.encap, variant.port, case.evidence))

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from netplan.audit.formats.device_names import is_own_end
 from netplan.audit.model import Device, Evidence, Finding
 from netplan.audit.xfrm import DOCKER_MARK
 from netplan.cni.adapter import Family, Setting, whole
@@ -59,7 +60,7 @@ def links(piece: Piece, evidence: Evidence) -> None:
         found = interface(entry, details=not bare, hardware_told=told)
         if found is None:
             continue
-        if found.role == "pod" and (found.name in carriers or _has_network(found)):
+        if found.role == "pod" and (found.name in carriers or _has_network(found) or is_own_end(entry)):
             found = replace(found, role="link")  # the host is itself a container, and this is its link
         location = device.location("mtu")
         evidence.links.append(
@@ -357,15 +358,18 @@ def _value(system: str, field: str, location: Location, mtu: int, encap: str, fa
 _CLAMPS = (
     ("nftables", re.compile(r"maxseg\s+size\s+set\s+(\d{2,5})\b")),
     ("iptables", re.compile(r"--set-mss\s+(\d{2,5})\b")),
-    ("cisco", re.compile(r"^\s*(?:ip tcp adjust-mss|sysopt connection tcpmss)\s+(\d{2,5})\b")),
+    ("pf", re.compile(r"^[ \t]*(?:scrub|match|pass|set)\b.*\bmax-mss\s+(\d{2,5})\b")),
+    ("cisco", re.compile(r"^[ \t]*(?:ip tcp adjust-mss|sysopt connection tcpmss)\s+(\d{2,5})\b")),
 )
 
 
+# the device that a rule is for: iptables, nftables, pf
+_OUT = re.compile(r"(?:\s-o |\boifname \"?|\bscrub (?:out )?on |\bmatch out on )([\w.@-]{1,15})")
 _MARKED = re.compile(r"-p udp .*--dport (\d{1,5}) .*-j MARK --set-x?mark (0x[0-9a-fA-F]{1,8})")
 
 
 def clamps(path: str, text: str, evidence: Evidence) -> bool:
-    """Read TCP MSS clamps of nftables, iptables-save and a router's configuration."""
+    """Read TCP MSS clamps of nftables, iptables-save, pf and a router's configuration."""
     lines = text.splitlines()
     before = len(evidence.settings)
     for index, line in enumerate(lines):
@@ -387,6 +391,7 @@ def clamps(path: str, text: str, evidence: Evidence) -> bool:
                         semantics="pod",
                         encap="",
                         measure="mss",
+                        device=out.group(1) if (out := _OUT.search(line)) else "",
                         change="set the clamp, or clamp to the route's MTU and set that",
                         note="a clamp helps TCP only; UDP and QUIC still need the right MTU",
                     )

@@ -149,4 +149,4 @@ def of_conn(keys: Mapping[str, str], places: Places, *, strongswan: bool) -> Ite
 
 def is_strongswan(text: str) -> bool:
     """Tell whether an ipsec.conf has words in it that only strongSwan knows."""
-    return bool(re.search(r"^\s+(charondebug|strictcrlpolicy|cachecrls|charonstart)\s*=", text, re.MULTILINE))
+    return bool(re.search(r"^[ \t]+(charondebug|strictcrlpolicy|cachecrls|charonstart)\s*=", text, re.MULTILINE))

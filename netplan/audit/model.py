@@ -169,7 +169,10 @@ class Evidence:
     far_ends: list[tuple[str, str, str]] = field(default_factory=list)  # device and outer address of an FDB entry
     # WireGuard's: device (empty: the host's only one), a network inside, the outer address of the peer that has it
     endpoints: list[tuple[str, str, str, str]] = field(default_factory=list)
+    # of a tunnel device: what its own list says of it, as ``ip -d -j`` prints info_data
+    tunnels: list[tuple[str, str, str, dict[str, Any]]] = field(default_factory=list)
     catch_all: list[tuple[Location, str]] = field(default_factory=list)  # devices that take all traffic between nodes
+    full_tunnels: list[tuple[str, str]] = field(default_factory=list)  # path and device of wg-quick's default route
     marks: list[tuple[Location, int, int]] = field(default_factory=list)  # packets to this UDP port get this mark
     configured: list[Configured] = field(default_factory=list)
     xfrm: list[XfrmDump] = field(default_factory=list)

@@ -11,8 +11,8 @@ from netplan.host import networkd
 from netplan.model.cni_facts import KERNEL_VXLAN, PORTS
 from netplan.problems import Location
 
-_SECTION = re.compile(r"^\s*\[([A-Za-z0-9]+)\]\s*$")
-_KEY = re.compile(r"^\s*([A-Za-z0-9]+)\s*=\s*(.*?)\s*$")
+_SECTION = re.compile(r"^[ \t]*\[([A-Za-z0-9]+)\]\s*$")
+_KEY = re.compile(r"^[ \t]*([A-Za-z0-9]+)\s*=\s*(.*?)\s*$")
 _SIZE = re.compile(r"(\d{1,7})([KM]?)")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 _YES = ("yes", "true", "on", "1")

@@ -13,6 +13,7 @@ from netplan.cni.yaml_document import Piece, find_word
 from netplan.path.model import Interface
 
 BETWEEN_CLUSTERS = "the path between the clusters is taken to carry what the host's link does; give --mtu"
+_NO_CABLE = "the cable between the clusters is not among the inputs: give the Submariner object"
 # Submariner: pkg/routeagent_driver/handlers/mtu and handlers/ovn
 _SUBMARINER_TAKES = {"libreswan": 120, "wireguard": 120, "vxlan": 50}
 _SUBMARINER_OVN_MSS = 1398
@@ -30,7 +31,7 @@ def submariner(piece: Piece) -> list[Setting | Clue]:
     if piece.kind in ("Node", "Gateway"):
         at: tuple[str, ...] = ("metadata", "annotations", "submariner.io/tcp-clamp-mss")
         number = whole(piece.get(*at))
-        return [_mss(piece, at, "submariner.io/tcp-clamp-mss", number, "none", None, 0)] if number else []
+        return [_annotated(piece, at, number)] if number else []
     if piece.kind != "Submariner":
         return []
     driver = piece.text("spec", "cableDriver") or "libreswan"
@@ -39,11 +40,18 @@ def submariner(piece: Piece) -> list[Setting | Clue]:
     encap = {"vxlan": "vxlan", "wireguard": "wireguard"}.get(driver, "none")
     if "ovn" in piece.text("status", "networkPlugin").lower() and driver == "libreswan":
         at = ("status", "networkPlugin")
-        return [_mss(piece, at, "MSS of the OVN gateway (fixed)", None, encap, own, 0, constant=_SUBMARINER_OVN_MSS)]
+        fixed = _mss(piece, at, "MSS of the OVN gateway (fixed)", None, encap, own, 0, constant=_SUBMARINER_OVN_MSS)
+        return [fixed, Clue(system="submariner", location=piece.location("spec"), encap=encap, own=own)]
     if driver not in _SUBMARINER_TAKES:
         return []
     takes = _SUBMARINER_TAKES[driver]
-    return [_mss(piece, ("spec", "cableDriver"), f"MSS with cable {driver}", None, encap, own, takes)]
+    cable = Clue(system="submariner", location=piece.location("spec"), encap=encap, own=own)
+    return [_mss(piece, ("spec", "cableDriver"), f"MSS with cable {driver}", None, encap, own, takes), cable]
+
+
+def _annotated(piece: Piece, at: tuple[str, ...], number: int) -> Setting:
+    """The MSS of an annotation: it is the cable's, which another object names (see :func:`submariner_devices`)."""
+    return replace(_mss(piece, at, at[-1], number, "", None, 0), unjudged=_NO_CABLE)
 
 
 def _mss(
@@ -78,7 +86,10 @@ def submariner_devices(evidence: Evidence) -> None:
     """Tell Submariner's cable between clusters from its device within one, by the ports that it gives them."""
     if not any(s.system == "submariner" for s in evidence.settings):
         return
+    cable = any(c.system == "submariner" for c in evidence.clues)
     for index, setting in enumerate(evidence.settings):
+        if cable and setting.unjudged == _NO_CABLE:
+            evidence.settings[index] = replace(setting, unjudged="")
         if setting.encap == "vxlan" and setting.device and setting.port == _SUBMARINER_INSIDE:
             evidence.settings[index] = replace(setting, inside=True)
         elif setting.encap == "vxlan" and setting.device and setting.port == _SUBMARINER_CABLE:

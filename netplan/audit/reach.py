@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from netplan.audit.formats.device_names import is_network_s
 from netplan.audit.world import World
 from netplan.cni.adapter import OVERLAY, BuiltinIpsec, Family
 from netplan.path import protection, walk
 from netplan.path.kinds import BY_PACKET, MESH, header_tokens
 from netplan.path.model import OUTER, Hop, Host, Interface, Mode, NotKnown, Packet, Protection, Route, Sender
-from netplan.path.routing import contains, destinations, hardware, network
+from netplan.path.routing import contains, destinations, device_with, hardware, lookup, network
 from netplan.stack.headers import HEADERS
 
 # WireGuard leaves room for an IPv6 outer header whatever it runs over; its peers may be either
@@ -118,6 +119,12 @@ class Reach:
         ovn = any(_OVN.match(n) for n in host.interfaces)  # its Geneve has 8 bytes of options
         return f"{kind}:8" if ovn and kind == "geneve" else kind, _SWITCH
 
+    def into(self, host: Host, name: str) -> list[Hop]:
+        """Return the way of packets that leave by a tunnel device, whatever sends them. Raises NotKnown."""
+        way = self.way(host)
+        walk.through(way, host.interfaces[name], Packet(family="ipv4", sender="pod"), OUTER["ipv4"])
+        return way.hops
+
     def routed(self, host: Host, name: str, target: str) -> list[Hop]:
         """Return the way of the packets that a route takes, without the MTU that is set on the route itself."""
         device = host.interfaces[name]
@@ -150,6 +157,8 @@ class Reach:
         # a tunnel that carries another one is no pods' own
         lower = {h.device for n in tunnels for h in self._silent(host, n)}
         free = [i for n, i in tunnels.items() if n not in lower and i.role == "tunnel"]
+        # beside a network's own tunnel, one that a person made is a VPN of the host
+        free = [i for i in free if is_network_s(i.name)] or free
         for each in free:
             others = f" ({', '.join(i.name for i in free)})" if len(free) > 1 else ""
             said = f"no route was given: pods are taken to use {each.name}{others}; give `ip -j route`"
@@ -172,8 +181,12 @@ class Reach:
         sender: Sender,
         bearer: str = "",
         inside: bool = False,
+        ends: tuple[str, tuple[str, ...]] = ("", ()),
     ) -> tuple[list[Hop], list[Protection]]:
-        """Return the way of a network's packets and the IPsec that misses them by its port only. Raises NotKnown."""
+        """Return the way of a network's packets and the IPsec that misses them by its port only. Raises NotKnown.
+
+        ``ends`` are the outer address of this host's end and those of all, where the configuration names them.
+        """
         if host.catch_all and encap.endswith("+wireguard"):
             encap = encap.removesuffix("+wireguard")  # the device is here: its own MTU counts
         stack, packet = packet_of(encap, family, port, sender)
@@ -187,6 +200,8 @@ class Reach:
             _, outer = walk.encapsulated(host, tunnel, "ip4", _via(host, tunnel))
             packet = Packet(family=family, src=outer.src, dst=outer.dst, port=packet.port, wireguard=packet.wireguard)
             device = device or (tunnel.lower if tunnel.lower in host.interfaces and not host.catch_all else "")
+        elif tunnel is None and not device and encap != "none":
+            packet = self._between(host, packet, *ends)
         hops = walk.below(way, packet, stack, device=device, own=shield)
         missed: list[Protection] = []
         if (
@@ -197,6 +212,15 @@ class Reach:
         ):
             missed = protection.missed(host, packet)
         return hops, missed
+
+    def _between(self, host: Host, packet: Packet, source: str, far: tuple[str, ...]) -> Packet:
+        """Return a packet between the ends of a tunnel: to the one that the smallest device leads to."""
+        ways: list[tuple[int, str]] = []
+        for end in far[:64]:
+            route = None if device_with(host, end) else lookup(host, replace(packet, dst=end))
+            if route is not None and route.device in host.interfaces:
+                ways.append((min(host.interfaces[route.device].mtu, route.mtu or 65535), end))
+        return replace(packet, src=source, dst=min(ways)[1] if ways else "")
 
     def _same(self, host: Host, encap: str, family: Family) -> Interface | None:
         """The live tunnel device of a network's encapsulation, where there is exactly one kind of it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from netplan.audit import host_links, linux, networkd_units, other_systems, strongswan, xfrm
-from netplan.audit.formats import ifupdown2, recognised, sections
+from netplan.audit.formats import ifupdown2, recognised, sections, talos_links, unread
 from netplan.audit.formats import registry as formats
 from netplan.audit.inputs import Text
 from netplan.audit.model import Evidence, Skipped
@@ -82,10 +82,14 @@ def _read(text: Text, evidence: Evidence) -> None:
     for document in documents:
         for piece in pieces(document):
             found = _piece(piece, evidence) or found
+    why = "" if found else recognised.known(text.text)
+    if not found and not why:
+        named = [setting for document in documents for piece in pieces(document) for setting in unread.numbers(piece)]
+        found = evidence.add([*named])
     if found:
         evidence.understood += 1
     else:
-        evidence.skipped.append(Skipped(text.path, recognised.known(text.text) or "nothing in it that audit knows"))
+        evidence.skipped.append(Skipped(text.path, why or "nothing in it that audit knows"))
 
 
 def _structured(text: Text) -> bool:
@@ -93,7 +97,7 @@ def _structured(text: Text) -> bool:
     head = text.text[:4096]
     if head.lstrip()[:1] in ("{", "["):
         return "{{" not in head[:200]
-    return bool(re.search(r"^\s*(- )?[\"']?[A-Za-z_][\w./-]*[\"']?:(\s|$)", head, re.M))
+    return bool(re.search(r"^[ \t]*(- )?[\"']?[A-Za-z_][\w./-]*[\"']?:(\s|$)", head, re.M))
 
 
 def pieces(document: Document) -> Iterator[Piece]:
@@ -129,14 +133,23 @@ def _piece(piece: Piece, evidence: Evidence) -> bool:
             reader(piece, evidence)
             return True
     known = bool(piece.kind and piece.text("apiVersion")) or is_daemon(piece)
+    before = _found(evidence)
     for audit in _audits():
         known = evidence.add(audit(piece)) or known
     other_systems.kubespan(piece, evidence)
     for other in _OTHERS:
         known = evidence.add(other(piece)) or known
+    talos_links.read(piece, evidence)
+    if known and _found(evidence) == before:
+        evidence.add([*unread.numbers(piece)])
+    known = known or _found(evidence) != before
     return (
         known or piece.has("network") or piece.has("Name", "Driver") or piece.has("cniVersion") or piece.has("nftables")
     )
+
+
+def _found(evidence: Evidence) -> tuple[int, ...]:
+    return len(evidence.settings), len(evidence.clues), len(evidence.links), len(evidence.configured)
 
 
 def _nothing(reader: Callable[[str, str, Evidence], None]) -> _Reader:
@@ -158,11 +171,17 @@ def _script(path: str, text: str, evidence: Evidence) -> str | None:
 
 
 def _is_rules(_path: str, text: str) -> bool:
-    return bool(re.search(r"^\s*(table (inet|ip|ip6|arp|bridge|netdev) |\*(mangle|filter|nat)$|-A \S+ )", text, re.M))
+    return bool(
+        re.search(
+            r"^[ \t]*(table (inet|ip|ip6|arp|bridge|netdev) |\*(mangle|filter|nat)$|-A \S+ |(scrub|match) .*max-mss )",
+            text,
+            re.M,
+        )
+    )
 
 
 def _is_netplan(path: str, text: str) -> bool:
-    found = re.search(r"^network:\s*$", text, re.M) and re.search(r"^\s+(renderer|version|ethernets):", text, re.M)
+    found = re.search(r"^network:\s*$", text, re.M) and re.search(r"^[ \t]+(renderer|version|ethernets):", text, re.M)
     return bool(found) and not path.endswith(".json")
 
 

@@ -22,7 +22,7 @@ from netplan.problems import Location
 
 DEFAULT = "aes256gcm16"
 _ASSUMED = "the proposals are strongSwan's defaults; two strongSwans agree on AES-GCM with a 16-byte ICV"
-_RAW = re.compile(r"^\s*list-(conn|sa) event \{", re.M)
+_RAW = re.compile(r"^[ \t]*list-(conn|sa) event \{", re.M)
 _PORT = re.compile(r"\[(?:[a-z0-9-]+)?/([0-9]{1,5}|[a-z-]+)\]")
 _PROTOCOL = re.compile(r"\[([a-z0-9-]+)(?:/[a-z0-9%-]*)?\]")
 MAX_TOKENS = 400_000
@@ -30,7 +30,7 @@ MAX_TOKENS = 400_000
 
 def is_swanctl(text: str) -> bool:
     """Tell whether this is a swanctl.conf."""
-    return bool(re.search(r"^\s*connections\s*\{", text, re.M)) and "children" in text
+    return bool(re.search(r"^[ \t]*connections\s*\{", text, re.M)) and "children" in text
 
 
 def is_raw(text: str) -> bool:
@@ -40,7 +40,7 @@ def is_raw(text: str) -> bool:
 
 def is_strongswan_conf(text: str) -> bool:
     """Tell whether this is a strongswan.conf."""
-    return bool(re.search(r"^\s*(charon(-[a-z]+)?|kernel-netlink)\s*\{", text, re.M))
+    return bool(re.search(r"^[ \t]*(charon(-[a-z]+)?|kernel-netlink)\s*\{", text, re.M))
 
 
 def swanctl_conf(path: str, text: str, evidence: Evidence) -> str | None:

@@ -12,7 +12,10 @@ from netplan.model.cni_facts import PORTS, overlay_facts
 # containers there reach other hosts through NAT: their packets are the host's own
 MASQUERADED = ("docker", "podman")
 # systems whose encapsulation is that of their own numbers, not of pods elsewhere
-_OF_THEIR_OWN = ("docker-overlay", "vyos", "cisco", "networkd", "canonical", "networkmanager", "ifupdown", "linux")
+_OF_THEIR_OWN = (
+    *("docker-overlay", "vyos", "cisco", "networkd", "canonical", "networkmanager", "ifupdown", "linux"),
+    *("submariner", "libreswan"),
+)
 
 
 @dataclass(frozen=True, slots=True)

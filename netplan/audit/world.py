@@ -75,6 +75,9 @@ def build(evidence: Evidence) -> World:
     for location, name in sorted(evidence.catch_all, key=lambda c: c[1]):
         where = key(location)
         catch.setdefault(where if where in devices else "*", name)
+    full: dict[str, set[str]] = {}
+    for path, name in evidence.full_tunnels:
+        full.setdefault(place(path), set()).add(name)
     lonely = [k for k in {**routes, **rules} if k not in devices]
     named: list[Setting | Clue] = [*evidence.clues, *evidence.settings]
     bearers = {_PROGRAM.get(e.system, e.system): e.bearer for e in named if e.bearer}
@@ -94,6 +97,7 @@ def build(evidence: Evidence) -> World:
             far_ends={n: tuple(sorted(a)) for n, a in ends.get(name, {}).items()},
             endpoints=_endpoints(peers.get(name, {}), devices[name]),
             catch_all=catch.get(name) or catch.get("*", "") or _encrypting(devices[name]),
+            full_tunnel=_full_tunnel(full.get(name, set()), devices[name]),
         )
     live = {k: {n for n, d in members.items() if not d.configured} for k, members in devices.items()}
     everywhere = Host(
@@ -127,6 +131,15 @@ def _endpoints(
         for device in [name] if name else devices_of_kind[:1] if len(devices_of_kind) == 1 else []:
             named.setdefault(device, set()).update(found)
     return {name: tuple(sorted(found)) for name, found in named.items()}
+
+
+def _full_tunnel(names: set[str], devices: dict[str, Device]) -> str:
+    """Return the device that has the default route: one that runs, else the only one that files would make.
+
+    Several files in one folder are those of several clients.
+    """
+    running = sorted(n for n in names if n in devices and not devices[n].configured)
+    return running[0] if running else next(iter(names)) if len(names) == 1 else ""
 
 
 def _encrypting(devices: dict[str, Device]) -> str:

@@ -23,12 +23,12 @@ _COUNTERS = re.compile(r"^\tanti-replay .*\n?", re.M)  # what `ip` prints of a s
 _MODE = re.compile(r"\bmode (\S+)")
 _MARK = re.compile(r"(?<!-)\bmark (0x[0-9a-f]{1,8}|\d{1,10})(?:/|\s|$)", re.I)
 _IF_ID = re.compile(r"\bif_id (0x[0-9a-f]{1,8}|\d{1,10})\b", re.I)
-_DIR = re.compile(r"^\s+dir (in|out|fwd)", re.M)
-_TEMPLATE = re.compile(r"^\s*tmpl src (\S+) dst (\S+)", re.M)
+_DIR = re.compile(r"^[ \t]+dir (in|out|fwd)", re.M)
+_TEMPLATE = re.compile(r"^[ \t]*tmpl src (\S+) dst (\S+)", re.M)
 _KEY = r"(?:<<Keys hidden>>|\S+)(?: \(\d+ bits\))?"  # `nokeys` hides them, `-s` says how long they are
-_AEAD = re.compile(rf"^\s*aead (\S+) {_KEY} (\d{{1,6}})\b")
-_ENC = re.compile(r"^\s*enc (\S+)")
-_AUTH = re.compile(rf"^\s*auth(-trunc)? (\S+)(?: {_KEY})?(?: (\d{{1,6}})\b)?")
+_AEAD = re.compile(rf"^[ \t]*aead (\S+) {_KEY} (\d{{1,6}})\b")
+_ENC = re.compile(r"^[ \t]*enc (\S+)")
+_AUTH = re.compile(rf"^[ \t]*auth(-trunc)? (\S+)(?: {_KEY})?(?: (\d{{1,6}})\b)?")
 _AEADS = {
     "rfc4106(gcm(aes))": "aes256gcm{}",
     "rfc4309(ccm(aes))": "aes256ccm{}",
@@ -69,7 +69,7 @@ _MODES: dict[str, Mode] = {
 def is_xfrm(text: str) -> bool:
     """Tell whether this is output of ``ip xfrm``."""
     return bool(_HEAD.match(text.lstrip())) and bool(
-        re.search(r"^\s+(proto esp|proto ah|dir (in|out|fwd))", text, re.M)
+        re.search(r"^[ \t]+(proto esp|proto ah|dir (in|out|fwd))", text, re.M)
     )
 
 
@@ -121,7 +121,7 @@ def _kind(block: str, at: int) -> tuple[PolicyKind | StateKind | str | None, boo
     ours, reqid = (found.start() == at, found.group(1)) if found else (False, "")
     if " dir " in block.replace("\t", " ") and _DIR.search(block):
         return (_policy(block) if reqid else None), ours, reqid
-    if "proto esp spi" in block and re.search(r"^\s*proto esp spi", block, re.M):
+    if "proto esp spi" in block and re.search(r"^[ \t]*proto esp spi", block, re.M):
         return _state(block) or (block if _MODE.search(block) else None), ours, reqid
     return None, ours, reqid
 
@@ -244,7 +244,7 @@ def _number(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 def _unknown(location: Location, block: str) -> Finding:
-    found = (re.match(r"^\s*(?:aead|enc|auth|auth-trunc) (\S+)", line) for line in block.split("\n"))
+    found = (re.match(r"^[ \t]*(?:aead|enc|auth|auth-trunc) (\S+)", line) for line in block.split("\n"))
     names = [m.group(1) for m in found if m]
     return Finding(
         code="IPP918",

@@ -148,10 +148,10 @@ def _result(network: NetworkPlan) -> dict[str, object]:
     chosen = network.adapter
     return {
         "plugin": chosen.name,
-        "pod_mtu": network.request.pod_mtu,
+        "pod_mtu": chosen.numbers(network.request)[1],
         "field": chosen.field,
         "semantics": chosen.semantics,
-        "value": chosen.field_value(network.request),
+        "value": chosen.numbers(network.request)[0],
         "files": [{"path": a.path, "patch": a.patch, "target": a.target, "text": a.text} for a in network.artifacts],
         "steps": [{"stage": s.stage, "where": s.where, "text": s.text, "command": s.command} for s in network.steps],
     }

@@ -165,8 +165,11 @@ class Setting:
     target: str = ""  # of a route: where it leads
     inside: bool = False  # its packets stay where the host's own link counts, whatever path was given
     bearer: str = ""  # the device that carries the network between hosts, where the configuration names it
+    source: str = ""  # outer address of this host's end, where the configuration names it
+    far: tuple[str, ...] = ()  # outer addresses of the tunnel's ends, its own among them
     assumes: str = ""  # what is assumed where the path between the hosts was not given
     unjudged: str = ""  # why it can't be judged, and what to give
+    needs_link: str = ""  # why no link MTU is assumed for it, and what to give
     note: str = ""
 
     def resulting_mtu(self, link: int, encap: str, family: str) -> int | None:
@@ -202,6 +205,8 @@ class Adapter:
     unverified: str = ""
     writes_backend: bool = False  # it compares port and VNI with what there is by itself, and writes them where new
     rules: Callable[[CniRequest], list[Problem]] | None = None
+    # the number in a patch of what was given, and the MTU of pods that it makes; None: as without anything given
+    written: Callable[[CniRequest], tuple[int, int]] | None = None
 
     @property
     def facts(self) -> CniFacts:
@@ -224,6 +229,10 @@ class Adapter:
         if value is None:
             raise ValueError(f"{self.title} has no {request.encap} over {request.family}")
         return value
+
+    def numbers(self, request: CniRequest) -> tuple[int, int]:
+        """Return the number that is written, and the MTU with which pods end."""
+        return self.written(request) if self.written else (self.field_value(request), request.pod_mtu)
 
     def pod_mtu_for(self, value: int, request: CniRequest) -> int | None:
         """Return the pod MTU that the program makes of a value of its field."""

@@ -252,11 +252,11 @@ class NetworkPlan:
         chosen, request = self.adapter, self.request
         if not self.own:
             return [f"# Namespaces: {', '.join(b.namespace for b in self.baselines)}", "", *_numbered(self.steps)]
+        value, ends = chosen.numbers(request)
         return [
-            f"# {chosen.title}: pod MTU {request.pod_mtu}",
+            f"# {chosen.title}: pod MTU {ends}",
             "",
-            f"{chosen.field}: {chosen.field_value(request)}, the {chosen.semantics}'s number; "
-            f"pods end with {request.pod_mtu}.",
+            f"{chosen.field}: {value}, the {chosen.semantics}'s number; pods end with {ends}.",
             f"Running pods {'keep what they have' if chosen.pods_keep else 'follow'}. "
             f"Order: {'lowering, senders first' if self.change == 'lower' else 'raising, receivers first'}.",
             "",

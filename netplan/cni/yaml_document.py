@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -41,9 +42,18 @@ class Document(Source):
         return Location(self.path, line, found.column, found.width, source)
 
 
+# a word of a router's or a program's configuration with a secret behind it, on one line with what a message is about
+_SECRET = re.compile(
+    r"((?:secret|passw(?:or)?d|passphrase|(?:private|pre[-_]?shared)[-_]?key|psk)[\"']?\s*[=:]\s*)(\"[^\"]*\"?|'[^']*'?|[^\s,;}]+)",
+    re.I,
+)
+
+
 def shown_line(line: str | None) -> str | None:
-    """Return a line of somebody's file as messages show it."""
-    return printable(line)[:_SHOWN] if line is not None else None
+    """Return a line of somebody's file as messages show it: of one length, and without the secrets in it."""
+    if line is None:
+        return None
+    return _SECRET.sub(lambda m: m.group(1) + "*" * len(m.group(2)), printable(line))[:_SHOWN]
 
 
 def find_word(path: str, lines: Sequence[str], line: int, word: str = "") -> Location:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_IFACE = re.compile(r"^\s*iface\s+(\S+)\s+(\S+)\s+(\S+)")
-_STANZA = re.compile(r"^\s*(iface|auto|allow-\S+|mapping|source|source-directory|no-auto-down|no-scripts|template)\b")
-_MTU = re.compile(r"^\s*mtu\s+(\d{1,9})\s*$")
+_IFACE = re.compile(r"^[ \t]*iface\s+(\S+)\s+(\S+)\s+(\S+)")
+_HEAD = re.compile(r"^[ \t]*iface\s+(\S+)")
+_STANZA = re.compile(
+    r"^[ \t]*(iface|auto|allow-\S+|mapping|source|source-directory|no-auto-down|no-scripts|template)\b"
+)
+_MTU = re.compile(r"^[ \t]*mtu\s+(\d{1,9})\s*$")
 
 
 def render(link: Any) -> dict[str, str]:
@@ -44,6 +47,24 @@ def read(text: str) -> list[tuple[str, int, int]]:
         size = _MTU.match(line)
         if size and device:
             found.append((device, int(size.group(1)), index))
+    return found
+
+
+def carrier(name: str) -> str:
+    """Return the device that a VLAN is named after (``eth0`` of ``eth0.100``), empty for another device."""
+    lower, dot, number = name.rpartition(".")
+    return lower if dot and number.isdecimal() else ""
+
+
+def ports(text: str) -> list[tuple[str, str, int]]:
+    """Return the ports of every bridge: bridge, port, and the line from 0."""
+    name, found = "", []
+    for index, line in enumerate(text.splitlines()):
+        match, words = _HEAD.match(line), line.split()
+        if match:
+            name = match.group(1)
+        elif words and words[0] in ("bridge_ports", "bridge-ports") and name:
+            found += [(name, port, index) for port in words[1:] if port not in ("none", "regex", "glob")]
     return found
 
 

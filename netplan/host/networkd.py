@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_SECTION = re.compile(r"^\s*\[([A-Za-z0-9]+)\]")
-_KEY = re.compile(r"^\s*(Name|Kind|MTUBytes|Local|Remote|OriginalName)\s*=\s*(.*?)\s*$")
+_SECTION = re.compile(r"^[ \t]*\[([A-Za-z0-9]+)\]")
+_KEY = re.compile(r"^[ \t]*(Name|Kind|MTUBytes|Local|Remote|OriginalName)\s*=\s*(.*?)\s*$")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_SECTION = re.compile(r"^\s*\[([^\]]+)\]\s*$")
+_SECTION = re.compile(r"^[ \t]*\[([^\]]+)\]\s*$")
 
 
 def render(link: Any) -> dict[str, str]:
@@ -53,4 +53,4 @@ def read(text: str) -> list[tuple[str, int, int]]:
 
 def is_keyfile(text: str) -> bool:
     """Tell whether this is a NetworkManager keyfile."""
-    return "[connection]" in text and bool(re.search(r"^\s*(id|uuid)\s*=", text, re.M))
+    return "[connection]" in text and bool(re.search(r"^[ \t]*(id|uuid)\s*=", text, re.M))

@@ -93,7 +93,35 @@ def interface(entry: Mapping[str, Any], *, details: bool = True, hardware_told: 
         df=_df(kind, data),
         why=why or unknown,
         bus=_text(entry, "parentbus"),
+        unsaid=_UNSAID.get(kind, "") if kind == _BY_LINK_TYPE.get(link_type) and "linkinfo" not in entry else "",
         alike="" if alike == kind else alike,
+    )
+
+
+_ASK = "give `ip -d -j addr`, or `ip tunnel show`"
+_PLAIN = f"is taken for a tunnel without key, checksum and sequence numbers: {_ASK}"
+# options of which the type of link layer says nothing
+_UNSAID = {"gre": _PLAIN, "ip6gre": f"is taken for a tunnel with an encapsulation limit and without key: {_ASK}"}
+_UNSAID |= {"ip6tnl": f"is taken for a tunnel with an encapsulation limit: {_ASK}"}
+
+
+def with_options(device: Interface, kind: str, data: Mapping[str, Any]) -> Interface:
+    """Return a tunnel with the type and options that another source has of it."""
+    policy = _ROLES.get(kind) == "policy"
+    head, unknown = ((), "") if policy else header_tokens(kind, data)
+    local, remote = _address(data, "local"), _address(data, "remote")
+    return replace(
+        device,
+        kind=kind,
+        role="unknown" if unknown else _ROLES.get(kind, device.role),
+        family=_family(kind, data, local, remote),
+        local=local,
+        remote=remote,
+        head=head,
+        key=_key(data.get("okey")),
+        why=unknown,
+        alike="",
+        unsaid="",
     )
 
 

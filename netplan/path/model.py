@@ -59,6 +59,7 @@ class Interface:
     df: Literal["", "set", "unset", "inherit"] = ""  # don't-fragment of the outer header; empty: it has no such setting
     why: str = ""
     bus: str = ""  # of hardware, where it was printed
+    unsaid: str = ""  # what is assumed of its options: the dump has none
     alike: str = ""  # another type that it may have as well: its own was told from the type of its link layer
 
     @property
@@ -131,6 +132,8 @@ class Host:
     # WireGuard device -> networks inside (its allowed IPs), each with the outer address of the peer that has it
     endpoints: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     catch_all: str = ""
+    # WireGuard device of wg-quick that has the default route in a table of its own (AllowedIPs 0.0.0.0/0, ::/0)
+    full_tunnel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

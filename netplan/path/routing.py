@@ -45,9 +45,29 @@ def lookup(host: Host, packet: Packet) -> Route | None:
         if rule.mark is not None and packet.mark & rule.mask != rule.mark:
             continue
         found = _longest([r for r in host.routes if r.table == rule.table and contains(r.dst, packet.dst)])
-        if found is not None:
+        if found is not None and not (_length(found.dst) == 0 and takes_default(host, packet)):
             return found
-    return _connected(host, packet.dst)
+    near = _connected(host, packet.dst) or _allowed(host, packet.dst)
+    if near is None and takes_default(host, packet):
+        return Route(dst=_ANY[packet.family], device=host.full_tunnel)
+    return near
+
+
+def takes_default(host: Host, packet: Packet) -> bool:
+    """Tell whether wg-quick's full tunnel takes a packet that only a default route would: any but WireGuard's own."""
+    return bool(host.full_tunnel) and not packet.wireguard
+
+
+def _allowed(host: Host, address: str) -> Route | None:
+    """The WireGuard device with a peer that has the address among its allowed IPs: wg-quick makes routes of them."""
+    held = [
+        Route(dst=inside, device=name)
+        for name, peers in host.endpoints.items()
+        if name in host.interfaces
+        for inside, _ in peers
+        if _length(inside) > 0 and contains(inside, address)
+    ]
+    return _longest(held)
 
 
 def _longest(routes: list[Route]) -> Route | None:

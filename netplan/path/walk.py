@@ -16,7 +16,7 @@ from netplan.path import protection
 from netplan.path.join import Peers
 from netplan.path.model import OUTER, Hop, Host, Interface, NotKnown, Packet, Protection, Route
 from netplan.path.padding import Levels
-from netplan.path.routing import default_devices, destinations, device_with, endpoint, hardware, lookup
+from netplan.path.routing import default_devices, destinations, device_with, endpoint, hardware, lookup, takes_default
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
 from netplan.stack.headers import HEADERS
@@ -195,6 +195,8 @@ def under(way: Way, device: Interface, packet: Packet, stack: str, route: Route 
                 f"{device.name} is taken for a tunnel of type {device.kind}; one of type {device.alike} looks alike: "
                 "give `ip -d -j addr`"
             )
+        if device.unsaid:
+            way.assumed.append(f"{device.name} {device.unsaid}")
         head, outer = encapsulated(way.host, device, stack, route, packet)
         way.added = _plus(way.added, _join(OUTER[outer.family], *device.head))
         if device.family is None and not outer.dst:
@@ -325,6 +327,8 @@ def _carrier(way: Way, packet: Packet) -> str:
     host = way.host
     if packet.src and (name := device_with(host, packet.src)):
         return name
+    if takes_default(host, packet) and packet.sender != "host" and host.full_tunnel not in way.seen:
+        return host.full_tunnel
     usable = [n for n in default_devices(host, packet.family) or default_devices(host) if n in host.interfaces]
     usable = [n for n in usable if n not in way.seen]
     if usable:

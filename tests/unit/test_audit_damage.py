@@ -90,6 +90,8 @@ BOMBS = {
     "one long line": "mtu: " + "1" * 2_000_000,
     "noise with keys": "".join(f"key{i}: value{i}\n" for i in range(200_000)),
     "xfrm heads": "src 1.1.1.1 dst 2.2.2.2\n\tproto esp spi 1\n" * 60_000,
+    "blank lines": "\n" * 300_000 + "x\n",  # where a space in a pattern is also the end of a line
+    "lines of spaces": "  \n" * 200_000 + "x\n",
     "mss words": "table inet x\n" + "maxseg size set 1400\n" * 30_000,
 }
 

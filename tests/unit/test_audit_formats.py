@@ -599,7 +599,6 @@ REASONS = [
         "explain NUMBER",
     ),
     ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n", "private key"),
-    ("set security ipsec proposal p protocol esp\n", "Junos"),
     ("<?xml version='1.0'?>\n<opnsense/>\n", "OPNsense"),
     ("Chain INPUT (policy ACCEPT)\ntarget prot opt\n", "iptables-save"),
     ("eth0             UP             02:00:00:00:00:01 <BROADCAST>\n", "ip -d -j addr"),

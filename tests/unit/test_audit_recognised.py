@@ -26,11 +26,7 @@ NOT_READ = {
     "setkey": ("192.0.2.1 192.0.2.2\n\tesp mode=tunnel spi=3232235521(0xc0a80001) reqid=1(0x00000001)\n", "holds keys"),
     "nebula": ("tun:\n  dev: nebula1\n  mtu: 1300\n", "Nebula"),
     "tracepath": (" 1?: [LOCALHOST]        pmtu 1500\n 1:  192.0.2.1   0.345ms pmtu 1400\n", "tracepath"),
-    # `set interfaces` is VyOS' word as well
-    "junos": (
-        "set interfaces st0 unit 0 family inet mtu 1438\nset security flow tcp-mss ipsec-vpn mss 1350\n",
-        "Junos",
-    ),
+    "libvirt": ("<network>\n  <name>default</name>\n  <mtu size='9000'/>\n</network>\n", "libvirt"),
 }
 
 

@@ -172,3 +172,31 @@ def test_a_hosts_link_gets_its_mtu(capsys, tmp_path):
 def test_refusals_of_links(argv, code, capsys):
     found, _, err = run_link(capsys, "networkd", *argv)
     assert found == code, err
+
+
+WIREGUARD = ("--stack", "ip4/udp/wireguard/ip4/udp/geneve/eth/ip4")
+
+
+@pytest.mark.parametrize(("link", "value", "ends"), [("1450", "1450", 1320), ("9000", "9000", 8870)])
+def test_cilium_s_number_is_no_larger_than_the_link(link, value, ends, tmp_path, capsys):
+    dump = tmp_path / "cm.yaml"
+    data = {"enable-wireguard": "true", "tunnel-protocol": "geneve", "routing-mode": "tunnel"}
+    meta = {"name": "cilium-config", "namespace": "kube-system"}
+    dump.write_text(yaml.safe_dump({"kind": "ConfigMap", "apiVersion": "v1", "metadata": meta, "data": data}))
+    code, out, _ = run(capsys, "cilium", *WIREGUARD, "--mtu", link, "--existing", str(dump), "--json")
+    result = json.loads(out)["result"]
+    assert code == 0
+    assert yaml.safe_load(result["files"][0]["text"])["data"]["mtu"] == value
+    assert (result["value"], result["pod_mtu"]) == (int(value), ends)
+
+
+def test_an_encrypted_overlay_s_summary_has_the_number_of_its_patch(tmp_path, capsys):
+    dump = tmp_path / "net.json"
+    network = {"Name": "a", "Driver": "overlay", "Scope": "swarm", "Options": {"encrypted": ""}}
+    dump.write_text(json.dumps([network]))
+    stack = ("--stack", "ip4/esp:aes128gcm8/udp/vxlan/eth/ip4", "--mtu", "1500")
+    _, out, _ = run(capsys, "docker-overlay", *stack, "--existing", str(dump), "--json")
+    result = json.loads(out)["result"]
+    body = yaml.safe_load(result["files"][0]["text"])["networks"]["a"]["driver_opts"]
+    assert body["com.docker.network.driver.mtu"] == str(result["value"]) == "1500"
+    assert result["pod_mtu"] == 1424

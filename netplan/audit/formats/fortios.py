@@ -37,7 +37,9 @@ class _Entry:
 
 def is_fortios(text: str) -> bool:
     """Tell whether this is a FortiOS configuration."""
-    return bool(re.search(r"^\s*config (vpn ipsec|system interface|firewall policy)", text, re.M)) and "edit " in text
+    return (
+        bool(re.search(r"^[ \t]*config (vpn ipsec|system interface|firewall policy)", text, re.M)) and "edit " in text
+    )
 
 
 def read(path: str, text: str, evidence: Evidence) -> str | None:

@@ -13,9 +13,19 @@ from netplan.cni.yaml_document import Piece
 _NEW = re.compile(r"^([A-Za-z0-9_.:@-]+): flags=[0-9a-fA-F]+<([^>]*)>.*?\bmtu (\d+)")
 _OLD = re.compile(r"^([A-Za-z0-9_.:@-]+)\s+Link encap:(.*?)(?:\s{2,}|$)")
 _OLD_MTU = re.compile(r"\bMTU:(\d+)")
-_OLD_FLAGS = re.compile(r"^\s+((?:[A-Z]+ )+)\s*MTU:")
+_OLD_FLAGS = re.compile(r"^[ \t]+((?:[A-Z]+ )+)\s*MTU:")
 _FOUR = re.compile(r"\binet (?:addr:)?(\d+\.\d+\.\d+\.\d+)(?:.*?(?:netmask |Mask:)(\S+))?")
 _SIX = re.compile(r"\binet6 (?:addr: ?)?([0-9a-fA-F:]+)(?:%\S+)?(?:/|\s+prefixlen )(\d+)")
+_BSD_GROUPS = re.compile(r"^[ \t]+groups: (.+)$")
+_BSD_ENDS = re.compile(r"^[ \t]+tunnel (inet6?) (\S+) --> (\S+)")
+# classes of devices of FreeBSD and OpenBSD -> the kernel's word of Linux for the same packet
+_BSD_KINDS = {"gre": "gre", "gif": "ipip", "wg": "wireguard", "ipsec": "vti", "enc": "dummy", "lagg": "bond"}
+_BSD_KINDS |= {"trunk": "bond", "aggr": "bond", "vlan": "vlan", "bridge": "bridge", "openvpn": "tun", "tun": "tun"}
+_BSD_KINDS |= {"vxlan": "vxlan", "pflog": "dummy", "epair": "veth"}
+_OVER_IPV6 = {"gre": "ip6gre", "ipip": "ip6tnl", "vti": "vti6"}
+# net-tools' words for types of hardware; a GRE tunnel has the four bytes of its local address, a WireGuard device none
+_CLASS = {"(IPIP Tunnel)": "ipip", "(IPv6-in-IPv4)": "sit", "(Point-to-Point Protocol)": "ppp"}
+_GRE = re.compile(r"(?:unspec|HWaddr) (?!00-00-00-00)(?:[0-9A-Fa-f]{2}-){4}(?:00-){11}00")
 _TYPES = {"Ethernet": "ether", "Local Loopback": "loopback", "IPIP Tunnel": "ipip", "UNSPEC": "none"}
 
 
@@ -34,16 +44,29 @@ def devices(path: str, text: str) -> Piece:
             members.append((number, _loopback(entry)))
         elif old:
             kind = _TYPES.get(old.group(2).strip(), "none")
+            kind = "gre" if _GRE.search(line) else kind
             members.append((number, {"ifname": old.group(1), "flags": [], "link_type": kind}))
         elif members and line[:1].isspace():
             members[-1] = (_more(members[-1][1], line, members[-1][0], number), members[-1][1])
     members = [(line, entry) for line, entry in members if "mtu" in entry and ":" not in entry["ifname"]]
     for _, entry in members:
         entry["operstate"] = "UP" if "RUNNING" in entry["flags"] else "DOWN"
-        kind = kind_of(entry)
+        group = entry.pop("group", "") or _class_of(entry)
+        data: dict[str, Any] = entry.pop("ends", {})
+        kind = _BSD_KINDS.get(group, "") or kind_of(entry)
+        if ":" in data.get("local", ""):
+            kind = _OVER_IPV6.get(kind, kind)
+            data["ip6_tnl_f_ign_encap_limit"] = True  # only Linux has that option
         if kind:
-            entry["linkinfo"] = {"info_kind": kind}
+            entry["linkinfo"] = {"info_kind": kind} | ({"info_data": data} if data else {})
     return listed.piece(path, text, members)
+
+
+def _class_of(entry: dict[str, Any]) -> str:
+    """Return the class that a BSD's name of a device is made of, where nothing else has such a name."""
+    name = re.fullmatch(r"(ipsec|gif|ovpn[cs]|enc|pflog|pfsync)\d+", entry["ifname"])
+    word = name.group(1) if name else ""
+    return {"ovpns": "tun", "ovpnc": "tun", "pfsync": "pflog"}.get(word, word)
 
 
 def _loopback(entry: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +75,18 @@ def _loopback(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _more(entry: dict[str, Any], line: str, at: int, number: int) -> int:
     """Add what a line below says; return the line of the MTU as far as it is known."""
+    if word := next((w for w in _CLASS if line.rstrip().endswith(w)), ""):
+        entry["link_type"] = _CLASS[word]
+    elif _GRE.search(line):
+        entry["link_type"] = "gre"
+    if found_group := _BSD_GROUPS.match(line):
+        entry["group"] = next((word for word in found_group.group(1).split() if word in _BSD_KINDS), "")
+    if ends := _BSD_ENDS.match(line):
+        both = {"local": ends.group(2).partition("%")[0], "remote": ends.group(3).partition("%")[0]}
+        entry["ends"] = entry.get("ends", {}) | both
+        return at
+    if key := re.match(r"^[ \t]+grekey: (\S+)", line):
+        entry["ends"] = entry.get("ends", {}) | {"okey": key.group(1)}
     four, six, mtu, flags = _FOUR.search(line), _SIX.search(line), _OLD_MTU.search(line), _OLD_FLAGS.match(line)
     if four:
         found: dict[str, Any] = {"family": "inet", "local": four.group(1), "scope": "global"}

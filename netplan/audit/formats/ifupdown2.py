@@ -10,27 +10,33 @@ from __future__ import annotations
 import re
 
 from netplan.audit.formats.listed import lines_of
-from netplan.audit.model import Device, Evidence
+from netplan.audit.model import Configured, Device, Evidence
 from netplan.cni.adapter import Family, Setting, whole
 from netplan.cni.yaml_document import find_word
+from netplan.host import ifupdown
 from netplan.model.cni_facts import PORTS
+from netplan.problems import Location
 
-_IFACE = re.compile(r"^\s*iface\s+(\S+)(?:\s+inet6?\s+\S+)?\s*$")
-_OWN = re.compile(r"^\s+(vxlan-\S+|bridge-vlan-aware|bridge-vids|vlan-raw-device|bond-slaves)\s", re.M)
+_IFACE = re.compile(r"^[ \t]*iface\s+(\S+)(?:\s+inet6?\s+\S+)?\s*$")
+_OWN = re.compile(r"^[ \t]+(vxlan-\S+|bridge-vlan-aware|bridge-vids|vlan-raw-device|bond-slaves)\s", re.M)
 UNSAID = 1500  # bytes; policy "default_mtu" of its module address may say another
 _VIRTUAL = re.compile(r"^(lo|vmbr|tap|veth|fw)")
 
 
 def is_interfaces(text: str) -> bool:
     """Tell whether this is an interfaces file of ifupdown2."""
-    return bool(re.search(r"^\s*iface\s+\S+\s*$", text, re.M)) or (
-        bool(re.search(r"^\s*iface\s+\S+", text, re.M)) and bool(_OWN.search(text))
+    return bool(re.search(r"^[ \t]*iface\s+\S+\s*$", text, re.M)) or (
+        bool(re.search(r"^[ \t]*iface\s+\S+", text, re.M)) and bool(_OWN.search(text))
     )
 
 
 def read(path: str, text: str, evidence: Evidence) -> str | None:
     """Read MTUs of links and of VXLAN devices."""
     lines = lines_of(text)
+    for bridge, port, number in ifupdown.ports(text):
+        evidence.configured.append(
+            Configured(name=port, location=Location(path, number + 1), system="ifupdown2", master=bridge)
+        )
     name = ""
     keys: dict[str, tuple[str, int]] = {}
     for number, line in enumerate([*lines, "iface end"]):
@@ -82,6 +88,8 @@ def _vxlan(
             encap="vxlan",
             family=family,
             port=whole(keys.get("vxlan-port", ("", 0))[0]) or PORTS["vxlan"],
+            source=keys.get("vxlan-local-tunnelip", ("", 0))[0],
+            far=tuple(keys.get("vxlan-remoteip", ("", 0))[0].split()),
             change="set mtu and run ifreload -a",
             note="" if number else f"not set: ifupdown2 makes it {UNSAID}",
         )

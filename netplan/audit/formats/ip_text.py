@@ -17,13 +17,13 @@ from netplan.audit.formats.listed import lines_of
 from netplan.cni.yaml_document import Piece
 
 _HEAD = re.compile(r"^(\d+): ([^\s:@]+)(?:@([^\s:]+))?:\s+<([^>]*)>\s+(.*)$")
-_LINK = re.compile(r"^\s+link/(\S+)(.*)$")
-_ADDRESS = re.compile(r"^\s+(inet6?) ([0-9a-fA-F.:]+)(?:/(\d+))?(?= |$)(.*)$")
+_LINK = re.compile(r"^[ \t]+link/(\S+)(.*)$")
+_ADDRESS = re.compile(r"^[ \t]+(inet6?) ([0-9a-fA-F.:]+)(?:/(\d+))?(?= |$)(.*)$")
 _ROUTE = re.compile(
     r"^(?:(unicast|local|broadcast|multicast|unreachable|blackhole|prohibit|throw|nat) )?"
     r"(default|\d+\.\d+\.\d+\.\d+(?:/\d+)?|[0-9a-fA-F]*:[0-9a-fA-F:.]+(?:/\d+)?)(?= |$)(.*)$"
 )
-_HOP = re.compile(r"^\s+nexthop\b(.*)$")
+_HOP = re.compile(r"^[ \t]+nexthop\b(.*)$")
 # word of the text -> key of info_data, where the value is the next word
 _VALUES = {
     "id": "id",

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from netplan.audit import lives
 from netplan.audit.formats.algorithms import proposal
 from netplan.audit.formats.connections import Child, add
 from netplan.audit.formats.listed import head, lines_of
 from netplan.audit.model import Evidence
+from netplan.cni.adapter import BuiltinIpsec, Setting, whole
 from netplan.cni.yaml_document import find_word
 
 MAX_ALSO = 20  # conns that one conn takes keys from
 _SECTION = re.compile(r"^(conn|ca|config)\s+(\S+)\s*(?:#.*)?$")
-_KEY = re.compile(r"^\s+([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(.*?)\s*$")
+_KEY = re.compile(r"^[ \t]+([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(.*?)\s*$")
 _GUESS = ("aes256gcm16", "aes256-sha512")
 _ASSUMED = "esp is not set: AES-GCM with a 16-byte ICV, or AES-CBC with HMAC-SHA-512, whichever is larger"
 _ALIASES = {"phase2alg": "esp", "forceencaps": "encapsulation", "auth": "phase2"}
@@ -27,7 +29,7 @@ _DROPPED = {"passthrough", "pass", "drop", "reject", "block"}
 def is_ipsec_conf(text: str) -> bool:
     """Tell whether this is an ipsec.conf or a file that one includes."""
     return bool(re.search(r"^(conn\s+\S+|config\s+setup)\s*(#.*)?$", text, re.M)) and bool(
-        re.search(r"^\s+\w[\w-]*\s*=", text, re.M)
+        re.search(r"^[ \t]+\w[\w-]*\s*=", text, re.M)
     )
 
 
@@ -58,6 +60,7 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
         if not any(keys.get(end) for end in ("left", "right")) or (name in named and "auto" not in own):
             continue  # keys that other conns take over with also=
         _child(path, lines, line, keys, evidence)
+        _route_mtu(path, lines, name, line, keys, evidence)
         evidence.faults += lives.of_conn(keys, lives.Places(path, lines, line), strongswan=certainly)
     return None
 
@@ -100,9 +103,7 @@ def _inherited(name: str, conns: Mapping[str, tuple[int, dict[str, str]]]) -> di
 def _child(path: str, lines: list[str], line: int, keys: Mapping[str, str], evidence: Evidence) -> None:
     mode = keys.get("type", "tunnel").lower()
     mode = "iptfs" if keys.get("iptfs", "no").lower() == "yes" or mode == "iptfs" else mode
-    said = keys.get("esp", "")
-    truncated = keys.get("sha2-truncbug", "no").lower() == "yes" or keys.get("sha256-96", "no").lower() == "yes"
-    suites = [s for word in said.split(",") if word.strip() and (s := proposal(word, truncated=truncated))]
+    suites = _suites(keys)
     port, far_port = keys.get("leftprotoport", ""), keys.get("rightprotoport", "")
     marks = re.match(r"(0x[0-9a-fA-F]{1,8}|\d{1,10})", keys.get("mark-out", keys.get("mark", "")))
     interface = re.fullmatch(r"\d{1,9}", keys.get("ipsec-interface", "")) or re.fullmatch(
@@ -120,7 +121,7 @@ def _child(path: str, lines: list[str], line: int, keys: Mapping[str, str], evid
             remote_nets=_nets(keys, "right"),
             local_port=port,
             remote_port=far_port,
-            nat_t=keys.get("encapsulation", "no").lower() == "yes",
+            nat_t=_forced(keys),
             if_id=int(interface.group(0))
             if interface
             else 1
@@ -130,6 +131,38 @@ def _child(path: str, lines: list[str], line: int, keys: Mapping[str, str], evid
         ),
         evidence,
     )
+
+
+def _route_mtu(path: str, lines: list[str], name: str, line: int, keys: Mapping[str, str], evidence: Evidence) -> None:
+    """Read libreswan's ``mtu``: that of the route into the tunnel. strongSwan has no such key."""
+    number = whole(keys.get("mtu", ""))
+    if not number:
+        return
+    suites = _suites(keys)
+    mode: Literal["tunnel", "transport"] = "transport" if keys.get("type", "").lower() == "transport" else "tunnel"
+    at = next((n for n in range(line, len(lines)) if re.match(r"\s+mtu\s*=", lines[n])), line)
+    evidence.settings.append(
+        Setting(
+            system="libreswan",
+            field=f"conn {name}: mtu",
+            location=find_word(path, lines, at, "mtu"),
+            value=number,
+            semantics="pod",
+            encap="none",
+            family="ipv6" if ":" in keys.get("right", "") else "ipv4",
+            own=BuiltinIpsec(suite=suites[0], mode=mode, nat_t=_forced(keys)) if len(suites) == 1 else None,
+            change="set mtu of the conn, then ipsec replace and up",
+        )
+    )
+
+
+def _forced(keys: Mapping[str, str]) -> bool:
+    return keys.get("encapsulation", "no").lower() == "yes"
+
+
+def _suites(keys: Mapping[str, str]) -> list[str]:
+    truncated = keys.get("sha2-truncbug", "no").lower() == "yes" or keys.get("sha256-96", "no").lower() == "yes"
+    return [s for word in keys.get("esp", "").split(",") if word.strip() and (s := proposal(word, truncated=truncated))]
 
 
 def _nets(keys: Mapping[str, str], end: str) -> list[str]:

@@ -22,15 +22,15 @@ _UP = re.compile(
     r"IPsec (?P<mode>transport|tunnel) \[(?P<near>[^\]=]+)===(?P<far>[^\]]+)\] "
     r"\{ESP(?P<nat>/NAT|inUDP|inTCP)?=>.*?xfrm=(?P<xfrm>[A-Z0-9_-]+)"
 )
-_STROKE = re.compile(r"^\s*(\S+)\{\d+\}:\s+(?:INSTALLED|REKEYED|ROUTED), (TUNNEL|TRANSPORT|BEET|IPTFS)(.*)$")
-_STROKE_ALG = re.compile(r"^\s*\S+\{\d+\}:\s+([A-Z0-9_]+(?:[/_-][A-Z0-9_]+)*), \d+ bytes")
-_STROKE_TS = re.compile(r"^\s*\S+\{\d+\}:\s+(.+?) === (.+)$")
+_STROKE = re.compile(r"^[ \t]*(\S+)\{\d+\}:\s+(?:INSTALLED|REKEYED|ROUTED), (TUNNEL|TRANSPORT|BEET|IPTFS)(.*)$")
+_STROKE_ALG = re.compile(r"^[ \t]*\S+\{\d+\}:\s+([A-Z0-9_]+(?:[/_-][A-Z0-9_]+)*), \d+ bytes")
+_STROKE_TS = re.compile(r"^[ \t]*\S+\{\d+\}:\s+(.+?) === (.+)$")
 _SWANCTL = re.compile(
-    r"^\s*\S+: #\d+, reqid \d+, INSTALLED, (?P<mode>TUNNEL|TRANSPORT|BEET|IPTFS)(?P<nat>-in-UDP)?, ESP:(?P<alg>\S+)"
+    r"^[ \t]*\S+: #\d+, reqid \d+, INSTALLED, (?P<mode>TUNNEL|TRANSPORT|BEET|IPTFS)(?P<nat>-in-UDP)?, ESP:(?P<alg>\S+)"
 )
 # VyOS, show vpn ipsec sa: the last column is the child SA's; one with a PRF is IKE's
 _VYOS_SA = re.compile(r"^\S+\s+up\s+\S+.*\s(?P<alg>(?:AES|3DES|CHACHA20|CAMELLIA)[A-Z0-9_]*(?:/[A-Z0-9_]+)+)\s*$")
-_SIDE = re.compile(r"^\s+(local|remote)\s+(\S.*)$")
+_SIDE = re.compile(r"^[ \t]+(local|remote)\s+(\S.*)$")
 
 
 def is_status(text: str) -> bool:
@@ -124,7 +124,7 @@ def _net(text: str) -> list[str]:
 
 def _side(text: str) -> tuple[str, str]:
     """``192.0.2.2/32/UDP/500`` as network, and protocol with port."""
-    match = re.match(r"^\s*([0-9a-fA-F.:]+/\d{1,3})(?:/([A-Za-z]+|\d+))?(?:/(\d+))?", text)
+    match = re.match(r"^[ \t]*([0-9a-fA-F.:]+/\d{1,3})(?:/([A-Za-z]+|\d+))?(?:/(\d+))?", text)
     if not match:
         return "", ""
     protocol = (match.group(2) or "").lower()

@@ -58,6 +58,7 @@ def _zone(path: str, lines: list[str], zone: tuple[str, str, int], keys: dict[st
         encap="vxlan",
         family=family,
         port=whole(keys.get("vxlan-port", ("", 0))[0]) or PORTS["vxlan"],
+        far=tuple(re.split(r"[\s,;]+", keys["peers"][0])) if "peers" in keys else (),
         change="set mtu of the zone (pvesh set /cluster/sdn/zones/ZONE --mtu), apply, and renew the guests' addresses",
         note="" if number else "not set: Proxmox takes 1450 unless the interface's mtu is in its configuration",
     )

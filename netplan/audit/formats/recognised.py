@@ -13,12 +13,12 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "XML (pfSense, OPNsense, PAN-OS)",
         "the device's `swanctl.conf` and `ifconfig`",
     ),
-    (re.compile(r"\A\s*<(!doctype|html)", re.I), "a web page", "the text that it shows, as a file"),
     (
-        JUNOS,
-        "Junos",
-        "`swanctl.conf` of the other end, or calc's stack with --stack",
+        re.compile(r"\A\s*<(network|domain|interface)\b[^>]*>"),
+        "libvirt's XML",
+        "`ip -d -j addr` of the host and of the guest",
     ),
+    (re.compile(r"\A\s*<(!doctype|html)", re.I), "a web page", "the text that it shows, as a file"),
     (
         re.compile(r"^/ip(v6)? (ipsec|address)|^/interface ", re.M),
         "RouterOS without IPsec policies",
@@ -39,7 +39,26 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "output of ping",
         f"{_SEND_ADDR}; for the size that passes: ipsecplan explain NUMBER",
     ),
-    (re.compile(r"^\s*\d+[?:]\s.*\bpmtu \d+|^traceroute to ", re.M), "output of tracepath or traceroute", _SEND_ADDR),
+    (
+        re.compile(r"^[ \t]*\d+[?:]\s.*\bpmtu \d+|^traceroute to ", re.M),
+        "output of tracepath or traceroute",
+        _SEND_ADDR,
+    ),
+    (
+        re.compile(r"^[ \t]*MTU\s+MediaSenseState\s", re.M),
+        "`netsh` of Windows",
+        "calc's stack with --stack and --mtu; for a number in it: ipsecplan explain NUMBER",
+    ),
+    (
+        re.compile(r"^[ \t]*Tunnel protocol/transport |^[ \t]+MTU \d+ bytes, BW \d+|^Codes: S - State, L - Link", re.M),
+        "a router's `show interfaces`",
+        "its configuration: `show running-config`, `show configuration commands`",
+    ),
+    (
+        re.compile(r"^\[\S+@[^\]]+\] >|^Columns: .*ACTUAL-MTU", re.M),
+        "RouterOS' `print`",
+        "an `/export`, which has what was set",
+    ),
     (re.compile(r"^Chain [A-Z]+ \(", re.M), "`iptables -L`", "`iptables-save`"),
     (
         re.compile(r"^\S+\s+(UP|DOWN|UNKNOWN)\s+([0-9a-f]{2}:){5}|^\S+\s+(UP|DOWN|UNKNOWN)\s+\d+\.", re.M),
@@ -58,11 +77,11 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "`ip -d -j addr`",
     ),
     (
-        re.compile(r"^\s*(Link|Network) File: |^IDX LINK\s+TYPE", re.M),
+        re.compile(r"^[ \t]*(Link|Network) File: |^IDX LINK\s+TYPE", re.M),
         "`networkctl`",
         "`networkctl --json=short list`, or `ip -d -j addr`",
     ),
-    (re.compile(r"^\s+Online state: \w+$", re.M), "`netplan status`", "`netplan get`, and `ip -d -j addr`"),
+    (re.compile(r"^[ \t]+Online state: \w+$", re.M), "`netplan status`", "`netplan get`, and `ip -d -j addr`"),
     (
         re.compile(r"^\+-+\+-+\+$", re.M),
         "a table of a command line client (openstack, mysql)",
@@ -74,7 +93,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "`ip -d -j addr` and `ip -j route`",
     ),
     (
-        re.compile(r"^NODE\s+NAMESPACE\s+TYPE\s+ID|^\s+type: \w+\.net\.talos\.dev$", re.M),
+        re.compile(r"^NODE\s+NAMESPACE\s+TYPE\s+ID|^[ \t]+type: \w+\.net\.talos\.dev$", re.M),
         "output of `talosctl get`",
         "the machine configuration (talosctl get machineconfig -o yaml), and --mtu for the link",
     ),
@@ -112,12 +131,12 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         f"{_SEND_ADDR}, and --mtu for an `mtu` in its cache: the path carried no more",
     ),
     (
-        re.compile(r"^\s+(esp|ah|ipcomp) mode=(tunnel|transport|any) spi=\d+", re.M),
+        re.compile(r"^[ \t]+(esp|ah|ipcomp) mode=(tunnel|transport|any) spi=\d+", re.M),
         "`setkey -D`",
         "`ip xfrm state list nokeys` and `ip xfrm policy`; this one holds keys",
     ),
     (
-        re.compile(r"^\s+(dev: nebula\d*|am_lighthouse: (true|false))\s*$", re.M),
+        re.compile(r"^[ \t]+(dev: nebula\d*|am_lighthouse: (true|false))\s*$", re.M),
         "Nebula's configuration",
         "`ip -d -j addr`, which has its device",
     ),

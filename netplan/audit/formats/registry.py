@@ -9,15 +9,22 @@ from netplan.audit import linux
 from netplan.audit.formats import (
     cisco,
     cluster_objects,
+    distributions,
     fortios,
     ifconfig,
     ip_text,
     ipsec_conf,
     ipsec_status,
+    junos,
     machines,
+    nmstate,
     routeros,
     rules_json,
+    shown_sas,
+    sysfs,
     tools,
+    tunnel_show,
+    uci,
     vyos,
     wireguard,
 )
@@ -39,6 +46,11 @@ def _routes(path: str, text: str, evidence: Evidence) -> str | None:
     return None
 
 
+def _sysfs(path: str, text: str, evidence: Evidence) -> str | None:
+    linux.links(sysfs.devices(path, text), evidence)
+    return None
+
+
 def _ifconfig(path: str, text: str, evidence: Evidence) -> str | None:
     found = ifconfig.devices(path, text)
     if not found.data:
@@ -50,8 +62,11 @@ def _ifconfig(path: str, text: str, evidence: Evidence) -> str | None:
 TEXTS: tuple[tuple[Callable[[str, str], bool], Reader], ...] = (
     (lambda _p, t: ip_text.is_devices(t), _devices),
     (lambda _p, t: ifconfig.is_ifconfig(t), _ifconfig),
+    (lambda _p, t: shown_sas.is_sas(t), shown_sas.read),
     (lambda _p, t: wireguard.is_wg_quick(t), wireguard.wg_quick),
     (lambda _p, t: wireguard.is_wg_show(t), wireguard.wg_show),
+    (lambda _p, t: uci.is_uci(t), uci.read),
+    (lambda _p, t: junos.is_junos(t), junos.read),
     (lambda _p, t: vyos.is_vyos(t), vyos.read),
     (lambda _p, t: fortios.is_fortios(t), fortios.read),
     (lambda _p, t: cisco.is_ios(t), cisco.read),
@@ -60,11 +75,13 @@ TEXTS: tuple[tuple[Callable[[str, str], bool], Reader], ...] = (
     (lambda _p, t: ipsec_status.is_status(t), ipsec_status.read),
     (lambda _p, t: ipsec_conf.is_ipsec_conf(t), ipsec_conf.read),
     (lambda _p, t: ip_text.is_routes(t), _routes),
+    (lambda _p, t: tunnel_show.is_tunnels(t), tunnel_show.read),
     (lambda _p, t: machines.is_proxmox_zones(t), machines.proxmox_zones),
     (tools.is_dropin, tools.dropin),
     (lambda _p, t: tools.is_nmcli(t), tools.nmcli),
     (lambda _p, t: tools.is_docker_info(t), tools.docker_info),
     (lambda _p, t: tools.is_ovs_show(t), tools.ovs_show),
+    (lambda _p, t: sysfs.is_sysfs(t), _sysfs),
 )
 
 # objects of YAML or JSON
@@ -74,6 +91,12 @@ OBJECTS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (
     cluster_objects.k0s,
     cluster_objects.kube_router,
     cluster_objects.user_defined_network,
+    distributions.kubespray,
+    distributions.rke1,
+    distributions.kops,
+    distributions.aws_vpc,
+    distributions.kilo,
+    distributions.liqo,
     machines.incus,
     machines.k3s,
     rules_json.clamps,
@@ -84,6 +107,7 @@ OBJECTS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (
 WHOLE: tuple[tuple[Callable[[Any], bool], Callable[[Piece, Evidence], None]], ...] = (
     (tools.is_networkctl, tools.networkctl),
     (tools.is_ovs_table, tools.ovs_table),
+    (nmstate.is_state, nmstate.read),
 )
 
 

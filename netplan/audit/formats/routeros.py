@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from netplan.audit.formats.algorithms import suite
 from netplan.audit.formats.connections import Child, add
 from netplan.audit.formats.listed import lines_of
+from netplan.audit.formats.wireguard import add_device
 from netplan.audit.model import Device, Evidence
-from netplan.cni.adapter import Family, Setting, whole
+from netplan.cni.adapter import BuiltinIpsec, Family, Overhead, Setting, whole
 from netplan.cni.yaml_document import find_word
+from netplan.path.routing import network
+from netplan.problems import Location
 
 _PATH = re.compile(r"^/((?:[a-z0-9-]+[ /]?)+)")
 _DEFAULT_CIPHERS, _DEFAULT_HASHES = "aes-256-cbc", "sha1"
@@ -25,7 +28,14 @@ _TUNNELS: dict[str, tuple[str, Family]] = {
     "gre6": ("gre", "ipv6"),
     "ipip": ("ipip", "ipv4"),
     "ipipv6": ("ipip", "ipv6"),
+    "eoip": ("gretap+key", "ipv4"),  # a GRE header with a key field, and the frame
+    "eoipv6": ("gretap+key", "ipv6"),
+    "6to4": ("sit", "ipv4"),
+    "wireguard": ("wireguard", "ipv4"),
 }
+_LINKS = ("ethernet", "bonding", "bridge", "vlan", "pppoe-client")
+_WIREGUARD_MTU = 1420
+_EXPORT = re.compile(r"^/(interface|ip|ipv6)( [a-z0-9-]+)*$", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,13 @@ class _Entry:
 
 
 def is_routeros(text: str) -> bool:
-    """Tell whether this is an export of RouterOS with IPsec policies in it."""
-    return bool(re.search(r"^/ip ipsec (policy|proposal)\b", text, re.M))
+    """Tell whether this is an export of RouterOS with IPsec policies in it, or with sizes of interfaces."""
+    if re.search(r"^/ip ipsec (policy|proposal)\b", text, re.M):
+        return True
+    sized = re.search(
+        r"^(/interface \S+ )?(add|set) .*\b(mtu|max-mtu|new-mss)=|ipsec-secret=|^/interface wireguard$", text, re.M
+    )
+    return bool(sized and (_EXPORT.search(text) or re.search(r"^/interface \S+ (add|set) ", text, re.M)))
 
 
 def read(path: str, text: str, evidence: Evidence) -> str | None:
@@ -58,8 +73,36 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
             peer = peers.get(entry.get("peer"))
             _child(path, lines, entry, proposals.get(entry.get("proposal", "default")), peer, evidence)
         elif entry.menu.startswith("interface "):
-            _mtu(path, lines, entry, entry.menu.removeprefix("interface "), evidence)
+            _mtu(path, lines, entry, entry.menu.removeprefix("interface "), entries, evidence)
+        elif entry.menu == "ip firewall mangle" and whole(entry.get("new-mss")) and _used(entry):
+            _clamp(path, lines, entry, evidence)
     return None
+
+
+def _used(entry: _Entry) -> bool:
+    return entry.get("disabled", "no") != "yes"
+
+
+def _clamp(path: str, lines: list[str], entry: _Entry, evidence: Evidence) -> None:
+    out = entry.get("out-interface") or entry.get("in-interface")
+    tunnel = next((s for s in evidence.settings if s.system == "routeros" and s.field.endswith(f" {out} mtu")), None)
+    evidence.settings.append(
+        Setting(
+            system="routeros",
+            field=f"change-mss{' of ' + out if out else ''}",
+            location=find_word(path, lines, entry.line, "new-mss"),
+            value=whole(entry.get("new-mss")),
+            semantics="device" if tunnel else "pod",
+            encap=tunnel.encap if tunnel else "",
+            family=tunnel.family if tunnel else None,
+            own=tunnel.own if tunnel else None,
+            source=tunnel.source if tunnel else "",
+            far=tunnel.far if tunnel else (),
+            measure="mss",
+            change="/ip firewall mangle set new-mss",
+            note="a clamp helps TCP only; UDP and QUIC still need the right MTU",
+        )
+    )
 
 
 def _entries(lines: list[str]) -> Iterator[_Entry]:
@@ -161,17 +204,25 @@ def _port(entry: _Entry, key: str) -> str:
     return f"{protocol}/{port}" if port not in ("any", "0") else protocol
 
 
-def _mtu(path: str, lines: list[str], entry: _Entry, kind: str, evidence: Evidence) -> None:
-    number = whole(entry.get("mtu"))
-    if not number:
+def _mtu(path: str, lines: list[str], entry: _Entry, kind: str, entries: list[_Entry], evidence: Evidence) -> None:
+    key = "max-mtu" if kind == "pppoe-client" else "mtu"
+    number = whole(entry.get(key)) or (_WIREGUARD_MTU if kind == "wireguard" and entry.verb == "add" else None)
+    secret = "ipsec-secret" in entry.keys
+    if not _used(entry) or not (number or secret):
         return
-    where = find_word(path, lines, entry.line, "mtu")
+    where = find_word(path, lines, entry.line, key if key in entry.keys else "add")
     named = re.search(r"default-name=\"?([\w.-]+)", entry.found)
     name = entry.get("name") or (named.group(1) if named else kind)
-    if kind in ("ethernet", "bonding", "bridge", "vlan"):
+    if kind in _LINKS and number:
         evidence.links.append(Device(name=name, mtu=number, location=where, configured=True))
     elif kind in _TUNNELS:
         encap, family = _TUNNELS[kind]
+        if kind == "wireguard" and number:
+            family = _wireguard(path, name, number, where, entries, evidence)
+        vteps = [
+            e.get("remote-ip") for e in entries if e.menu == "interface vxlan vteps" and e.get("interface") == name
+        ]
+        ends = [entry.get("remote-address") or entry.get("remote-address6"), *vteps]
         evidence.settings.append(
             Setting(
                 system="routeros",
@@ -182,6 +233,58 @@ def _mtu(path: str, lines: list[str], entry: _Entry, kind: str, evidence: Eviden
                 encap=encap,
                 family=family,
                 port=whole(entry.get("port")),
+                own=BuiltinIpsec(suite=_secret_suite(entries), mode="transport") if secret else None,
+                source=entry.get("local-address"),
+                far=tuple(end for end in ends if end),
+                automatic=_AUTOMATIC.get(kind),
                 change=f"/interface {kind} set {name} mtu",
+                note=_NOT_SET if not number else "",
             )
         )
+
+
+_NOT_SET = "not set: RouterOS takes what the link leaves for the tunnel's header, and nothing for IPsec"
+# the largest first of what the proposal "default" offers; its three key lengths cost the same
+_DEFAULT_SUITE = "aes256-sha1"
+_AUTOMATIC = {
+    "gre": Overhead(otherwise=24),
+    "gre6": Overhead(otherwise=44),
+    "ipip": Overhead(otherwise=20),
+    "ipipv6": Overhead(otherwise=40),
+    "eoip": Overhead(otherwise=42),
+    "eoipv6": Overhead(otherwise=62),
+}
+
+
+def _secret_suite(entries: list[_Entry]) -> str:
+    """Return the suite that ``ipsec-secret`` gets: that of the proposal ``default``."""
+    found = next(
+        (
+            e
+            for e in entries
+            if e.menu == "ip ipsec proposal" and (e.get("name") == "default" or "default=yes" in e.found)
+        ),
+        None,
+    )
+    if found is None:
+        return _DEFAULT_SUITE
+    ciphers, hashes = found.get("enc-algorithms", _DEFAULT_CIPHERS), found.get("auth-algorithms", _DEFAULT_HASHES)
+    return _suite(ciphers.split(",")[0], hashes.split(",")[0]) or _DEFAULT_SUITE
+
+
+def _wireguard(path: str, name: str, mtu: int, where: Location, entries: list[_Entry], evidence: Evidence) -> Family:
+    """Add a WireGuard device with its addresses and peers; return the family of its outer header."""
+    addresses = tuple(
+        e.get("address") for e in entries if e.menu in ("ip address", "ipv6 address") and e.get("interface") == name
+    )
+    add_device(name, mtu, where, addresses, evidence)
+    six = False
+    for peer in entries:
+        end = peer.get("endpoint-address")
+        if peer.menu != "interface wireguard peers" or peer.get("interface") != name or network(end) is None:
+            continue
+        six = six or ":" in end
+        for inside in peer.get("allowed-address").split(","):
+            if network(inside) is not None:
+                evidence.endpoints.append((path, name, inside, end))
+    return "ipv6" if six else "ipv4"

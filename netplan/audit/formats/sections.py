@@ -8,7 +8,8 @@ from netplan.audit.inputs import Text
 
 MAX_PARTS = 200
 _COMMANDS = (
-    r"(?:ip (?:-\S+ )*(?:a|addr\w*|l|link|r|route|rule|x|xfrm)\b|ifconfig|swanctl --|ipsec (?:status|whack)|wg show|"
+    r"(?:ip (?:-\S+ )*(?:a|addr\w*|l|link|r|route|rule|x|xfrm|tun\w*)\b|"
+    r"ifconfig|swanctl --|ipsec (?:status|whack)|wg show|"
     r"ovs-vsctl |networkctl|nmcli|docker (?:info|network)|podman network|iptables-save|nft |cat /|kubectl get|oc get)"
 )
 # root@node:~#, [root@node ~]#, node$: certain prompts; a bare # may be a comment

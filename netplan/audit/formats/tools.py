@@ -100,7 +100,7 @@ def nmcli(path: str, text: str, evidence: Evidence) -> str | None:
             _type(members[-1][1], value)
         elif key == "GENERAL.MTU" and members and whole(value):
             members[-1] = (number, members[-1][1] | {"mtu": whole(value)})
-        elif members and (found := re.search(r"^\s+(\S+?)(?: \([^)]*\))?, .*\bmtu (\d+)", line)):
+        elif members and (found := re.search(r"^[ \t]+(\S+?)(?: \([^)]*\))?, .*\bmtu (\d+)", line)):
             _type(members[-1][1], found.group(1))
             members[-1] = (number, members[-1][1] | {"mtu": int(found.group(2)[:9])})
     members = [(line, entry) for line, entry in members if "mtu" in entry]
@@ -122,8 +122,8 @@ def _type(entry: dict[str, Any], word: str) -> None:
 
 def is_docker_info(text: str) -> bool:
     """Tell whether this is ``docker info``."""
-    return bool(re.search(r"^\s*Server Version: ", text, re.M)) or bool(
-        re.search(r"^\s*Data Path Port: \d+", text, re.M)
+    return bool(re.search(r"^[ \t]*Server Version: ", text, re.M)) or bool(
+        re.search(r"^[ \t]*Data Path Port: \d+", text, re.M)
     )
 
 
@@ -131,7 +131,7 @@ def docker_info(path: str, text: str, evidence: Evidence) -> str | None:
     """Read the port of a swarm's data path."""
     lines = lines_of(text)
     for number, line in enumerate(lines):
-        port = re.match(r"^\s*Data Path Port: (\d{1,5})\s*$", line)
+        port = re.match(r"^[ \t]*Data Path Port: (\d{1,5})\s*$", line)
         if port:
             where = find_word(path, lines, number, port.group(1))
             evidence.clues.append(Clue(system="docker-overlay", location=where, port=int(port.group(1))))
@@ -228,7 +228,9 @@ def _row(headings: list[str], row: list[Any]) -> dict[str, Any]:
 
 def is_ovs_show(text: str) -> bool:
     """Tell whether this is ``ovs-vsctl show``."""
-    return bool(re.search(r'^\s+Bridge "?\S+', text, re.M)) and bool(re.search(r'^\s+Interface "?\S+', text, re.M))
+    return bool(re.search(r'^[ \t]+Bridge "?\S+', text, re.M)) and bool(
+        re.search(r'^[ \t]+Interface "?\S+', text, re.M)
+    )
 
 
 def ovs_show(path: str, text: str, evidence: Evidence) -> str | None:
@@ -237,9 +239,9 @@ def ovs_show(path: str, text: str, evidence: Evidence) -> str | None:
     found: list[tuple[int, str, dict[str, Any]]] = []
     kind = ""
     for number, line in enumerate(lines):
-        told = re.match(r"^\s+type: (\S+)", line)
-        kind = told.group(1) if told else "" if re.match(r"^\s+Interface ", line) else kind
-        options = re.match(r"^\s+options: \{(.*)\}\s*$", line)
+        told = re.match(r"^[ \t]+type: (\S+)", line)
+        kind = told.group(1) if told else "" if re.match(r"^[ \t]+Interface ", line) else kind
+        options = re.match(r"^[ \t]+options: \{(.*)\}\s*$", line)
         if options and kind in _TUNNELS:
             pairs = re.findall(r'([A-Za-z_]+)=("[^"]*"|[^,\s}]+)', options.group(1))
             found.append((number, _TUNNELS[kind], {k: v.strip('"') for k, v in pairs}))

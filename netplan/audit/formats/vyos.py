@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from netplan.audit.formats.algorithms import suite
 from netplan.audit.formats.listed import lines_of
 from netplan.audit.formats.recognised import JUNOS
+from netplan.audit.formats.wireguard import add_device
 from netplan.audit.model import Device, Esp, Evidence
 from netplan.cni.adapter import BuiltinIpsec, Family, Setting, whole
 from netplan.cni.yaml_document import find_word
+from netplan.path.routing import network
+from netplan.problems import Location
 
 MAX_DEPTH = 16
 _DEFAULTS = {"vti": 1500, "tunnel": 1476, "wireguard": 1420}
@@ -31,7 +34,7 @@ _TUNNELS: dict[str, tuple[str, Family]] = {
     "ip6ip6": ("ipip", "ipv6"),
     "ipip6": ("ipip", "ipv6"),
 }
-_SET = re.compile(r"^\s*set (interfaces|vpn|firewall|policy|system|protocols|service) ", re.M)
+_SET = re.compile(r"^[ \t]*set (interfaces|vpn|firewall|policy|system|protocols|service) ", re.M)
 
 
 @dataclass
@@ -194,6 +197,9 @@ def _interface(
     encap, family = _encap(kind, node)
     own = _worst(group)
     number = number or _DEFAULTS.get(kind)
+    if kind == "wireguard" and number:
+        _wireguard(path, name, number, location, node, evidence)
+    ends = [node.value("source-address"), node.value("local-ip"), *_values(node, "remote"), node.value("remote-ip")]
     for measure, size, where, shown in (
         ("mtu", number, location, "mtu"),
         (
@@ -214,12 +220,31 @@ def _interface(
                     encap=encap,
                     family=family,
                     own=own,
+                    source=ends[0] or ends[1],
+                    far=tuple(e for e in ends[2:] if e),
                     port=whole(node.value("port")),
                     measure=measure,  # type: ignore[arg-type]
                     change=f"set interfaces {kind} {name} {shown}",
                     note="" if value or measure == "mss" else f"not set: VyOS uses {size}",
                 )
             )
+
+
+def _values(node: Node, *words: str) -> list[str]:
+    """Return all words below a path."""
+    found = node.at(*words)
+    return list(found.below) if found else []
+
+
+def _wireguard(path: str, name: str, mtu: int, location: Location, node: Node, evidence: Evidence) -> None:
+    """Add a WireGuard device with its addresses and peers, so that a tunnel through it is found."""
+    add_device(name, mtu, location, _values(node, "address"), evidence)
+    peers = node.at("peer")
+    for peer in peers.below.values() if peers else ():
+        end = peer.value("address")
+        for inside in (*_values(peer, "allowed-ips"), *_values(peer, "allowed-ip")):
+            if network(end) is not None and network(inside) is not None:
+                evidence.endpoints.append((path, name, inside, end))
 
 
 def _worst(group: _Group | None) -> BuiltinIpsec | None:

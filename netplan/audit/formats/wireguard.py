@@ -6,26 +6,32 @@ wg-quick(8) without ``MTU``: the MTU of the route to the endpoint, or of the def
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from netplan.audit.formats.listed import lines_of
-from netplan.audit.model import Evidence
+from netplan.audit.model import Device, Evidence
 from netplan.cni.adapter import Family, Overhead, Setting, whole
 from netplan.cni.yaml_document import find_word
+from netplan.path.model import Interface
 from netplan.path.routing import network
+from netplan.problems import Location
 
+_LIKELY_MTU = 1420  # bytes: what it takes on a link of 1500
+# networks that wg-quick gives a routing table of its own, so that all but WireGuard's own packets go there
+_EVERYTHING = frozenset(("0.0.0.0/0", "::/0"))
 WG_QUICK_TAKES = 80  # room for an IPv6 outer header, whatever the endpoints are
-_SECTION = re.compile(r"^\s*\[(Interface|Peer)\]\s*$", re.I)
-_KEY = re.compile(r"^\s*(MTU|Endpoint|Address)\s*=\s*(\S+)", re.I)
-_PEER_KEY = re.compile(r"^\s*(Endpoint|AllowedIPs)\s*=\s*([^#\n]+)", re.I)
+_SECTION = re.compile(r"^[ \t]*\[(Interface|Peer)\]\s*$", re.I)
+_KEY = re.compile(r"^[ \t]*(MTU|Endpoint|Address|Table)\s*=\s*(.*?)\s*(?:#.*)?$", re.I)
+_PEER_KEY = re.compile(r"^[ \t]*(Endpoint|AllowedIPs)\s*=\s*([^#\n]+)", re.I)
 _DUMP = re.compile(r"^(?:\S+\t)?[A-Za-z0-9+/]{43}=\t")
 _SHOW = re.compile(r"^interface: (\S+)$", re.M)
-_SHOWN = re.compile(r"^\s*(interface|peer|endpoint|allowed ips): (.+)$")
+_SHOWN = re.compile(r"^[ \t]*(interface|peer|endpoint|allowed ips): (.+)$")
 
 
 def is_wg_quick(text: str) -> bool:
     """Tell whether this is a file of wg-quick."""
-    return bool(re.search(r"^\s*\[Interface\]\s*$", text, re.M | re.I)) and bool(
-        re.search(r"^\s*(PrivateKey|PublicKey|ListenPort|AllowedIPs|Endpoint|PostUp)\s*=", text, re.M | re.I)
+    return bool(re.search(r"^[ \t]*\[Interface\]\s*$", text, re.M | re.I)) and bool(
+        re.search(r"^[ \t]*(PrivateKey|PublicKey|ListenPort|AllowedIPs|Endpoint|PostUp)\s*=", text, re.M | re.I)
     )
 
 
@@ -33,7 +39,8 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
     """Read the MTU of a wg-quick interface, or the one that it computes."""
     lines = lines_of(text)
     mtu: tuple[int, int] | None = None
-    section, start, endpoints = "", 0, ""
+    section, start, endpoints, table = "", 0, "", ""
+    addresses: list[str] = []
     peers: list[dict[str, str]] = []
     for number, line in enumerate(lines):
         head, key = _SECTION.match(line), _KEY.match(line)
@@ -44,6 +51,10 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
         elif key and section == "interface" and key.group(1).lower() == "mtu":
             size = whole(key.group(2))
             mtu = (size, number) if size else None
+        elif key and section == "interface" and key.group(1).lower() == "address":
+            addresses += re.split(r"[\s,]+", key.group(2))
+        elif key and section == "interface" and key.group(1).lower() == "table":
+            table = key.group(2).lower()
         elif key and key.group(1).lower() == "endpoint":
             endpoints += f" {key.group(2)}"
         if (peer := _PEER_KEY.match(line)) and peers:
@@ -52,11 +63,18 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
     name = path.rpartition("/")[2].removesuffix(".conf")
     for each in peers:
         _peer(path, name, each.get("endpoint", ""), each.get("allowedips", "").split(","), evidence)
+    inside = {net.strip() for each in peers for net in each.get("allowedips", "").split(",")}
+    size, at = mtu or (_LIKELY_MTU, start)
+    location = find_word(path, lines, at, "MTU" if mtu else "")
+    if path.endswith(".conf"):
+        add_device(name, size, location, addresses, evidence)
+        if table in ("", "auto") and inside & _EVERYTHING:
+            evidence.full_tunnels.append((path, name))
     evidence.settings.append(
         Setting(
             system="wireguard",
             field=f"{name} MTU",
-            location=find_word(path, lines, mtu[1] if mtu else start, "MTU" if mtu else ""),
+            location=location,
             value=mtu[0] if mtu else None,
             semantics="device",
             encap="wireguard",
@@ -67,6 +85,21 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
         )
     )
     return None
+
+
+def add_device(name: str, mtu: int, location: Location, addresses: Iterable[str], evidence: Evidence) -> None:
+    """Add a WireGuard device that a file makes, so that what is routed into it is found."""
+    found = Interface(
+        name=name,
+        mtu=mtu,
+        kind="wireguard",
+        role="tunnel",
+        head=("udp", "wireguard"),
+        addresses=tuple(a for a in addresses if network(a) is not None),
+    )
+    evidence.links.append(
+        Device(name=name, mtu=mtu, kind="wireguard", location=location, configured=True, interface=found)
+    )
 
 
 def is_wg_show(text: str) -> bool:

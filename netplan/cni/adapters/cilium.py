@@ -6,6 +6,8 @@ therefore read the route in the pod, not the link.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netplan.cni.adapter import (
     Adapter,
     Artifact,
@@ -54,7 +56,20 @@ def number(request: CniRequest, given: Piece | None, adapter: Adapter) -> int:
     if "wireguard" in setting.encap and not _takes_more(request):
         # an older one would leave the pods 15 bytes more than fit; too small is safe
         size -= WIREGUARD_TAKES - WIREGUARD_TOOK
-    return request.pod_mtu + size
+    # its constant for encryption is larger than what encryption costs: the number would exceed the link
+    return min(request.pod_mtu + size, max(request.link_mtu, request.pod_mtu))
+
+
+def written(request: CniRequest) -> tuple[int, int]:
+    """Return the number that a patch of the given objects has, and the MTU with which pods end."""
+    given = first(request, "ConfigMap", "cilium-config") or next(
+        (v for v in roots(request.existing) if is_values(v)), None
+    )
+    value, wanted = number(request, given, ADAPTER), request.pod_mtu
+    if given is None:
+        return value, wanted
+    uncapped = number(replace(request, link_mtu=LARGEST), given, ADAPTER)
+    return value, wanted - (uncapped - value)
 
 
 def _takes_more(request: CniRequest) -> bool:
@@ -89,6 +104,12 @@ def _rules(request: CniRequest) -> list[Problem]:
         message = "computed for Cilium up to 1.19.4; 1.19.5 and later leave pods 15 bytes less"
         hint = "--option version=1.20"
         found.append(Problem(code="IPP905", severity="warning", message=message, hint=hint))
+    value, ends = written(request)
+    if ends < request.pod_mtu:
+        message = (
+            f"Cilium subtracts more for its encryption than that costs: with the link's {value} pods end with {ends}"
+        )
+        found.append(Problem(code="IPP905", severity="warning", message=message))
     for conf in mappings(request, "plugins", "cniVersion"):
         if any(isinstance(p, dict) and p.get("type") == "cilium-cni" and p.get("mtu") for p in conf["plugins"] or ()):
             message = "left as it is: mtu of plugin cilium-cni in the CNI list, which beats the agent's number"
@@ -191,5 +212,6 @@ ADAPTER = Adapter(
     audit=audit,
     brings_ipsec=_WHY,
     rules=_rules,
+    written=written,
     largest=LARGEST,
 )

@@ -96,10 +96,21 @@ def _given_overlay(request: CniRequest) -> tuple[str, dict[str, Any]]:
     return str(found["Name"]) if found else str(wanted or "backend"), kept
 
 
+def _takes(request: CniRequest) -> Overhead:
+    encrypted = request.own_ipsec or "encrypted" in _given_overlay(request)[1]
+    return ENCRYPTED_OVERLAY if encrypted else OVERLAY
+
+
+def written(request: CniRequest) -> tuple[int, int]:
+    """Return the number that the network gets, encrypted or not, and the MTU with which containers end."""
+    takes = _takes(request)
+    value = takes.field_value(request.pod_mtu, request.encap, request.family) or 0
+    return value, takes.pod_mtu(value, request.encap, request.family) or request.pod_mtu
+
+
 def _overlay(request: CniRequest) -> list[Artifact]:
     name, options = _given_overlay(request)
-    encrypted = request.own_ipsec or "encrypted" in options
-    takes = ENCRYPTED_OVERLAY if encrypted else OVERLAY
+    takes = _takes(request)
     options |= {OPTION: str(takes.field_value(request.pod_mtu, request.encap, request.family))}
     options |= {"encrypted": ""} if request.own_ipsec and "encrypted" not in options else {}
     body = {"networks": {name: {"driver": "overlay", "driver_opts": options}}}
@@ -207,7 +218,9 @@ def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Settin
         return []
     raw = piece.get(options)
     encrypted = isinstance(raw, dict) and "encrypted" in raw
-    overlay: list[Setting | Clue] = [_overlay_setting(piece, number, at, shown + OPTION, encrypted=encrypted)]
+    ends = tuple(p.text("IP") for p in piece.items("Peers") if p.text("IP"))
+    own_setting = _overlay_setting(piece, number, at, shown + OPTION, encrypted=encrypted)
+    overlay: list[Setting | Clue] = [replace(own_setting, far=ends)]
     if encrypted:
         own = BuiltinIpsec(suite=OWN_ESP)
         at_option = piece.location(options, "encrypted")
@@ -287,4 +300,5 @@ OVERLAY_ADAPTER = Adapter(
     steps=_overlay_steps,
     audit=lambda _piece: [],  # the bridge adapter reads both
     brings_ipsec=_WHY,
+    written=written,
 )

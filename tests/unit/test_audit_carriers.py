@@ -1,0 +1,117 @@
+"""What carries a tunnel or a container is found by addresses and files, and only where these say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from netplan.audit import Given, Report, Text, audit
+
+HOST = """2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc mq state UP
+    link/ether 02:00:00:00:00:11 brd ff:ff:ff:ff:ff:ff
+    inet 192.0.2.10/24 scope global eth0
+4: docker0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP
+    link/ether 02:42:00:00:00:12 brd ff:ff:ff:ff:ff:ff
+    inet 172.17.0.1/16 scope global docker0
+"""
+CLIENT = """[Interface]
+PrivateKey = x
+Address = 10.1.0.{n}/24
+{more}
+[Peer]
+PublicKey = y
+AllowedIPs = {allowed}
+Endpoint = 203.0.113.7:51820
+"""
+
+
+def judged(*texts: Text) -> Report:
+    return audit(list(texts), Given())
+
+
+def client(name: str, *, n: int = 2, more: str = "", allowed: str = "0.0.0.0/0, ::/0") -> Text:
+    return Text(f"{name}.conf", CLIENT.format(n=n, more=more, allowed=allowed))
+
+
+def of(report: Report, system: str) -> int | None:
+    """Return the exact size of the first number of a system."""
+    return next(v.exact for v in report.verdicts if v.setting.system == system)
+
+
+@pytest.mark.parametrize(
+    ("clients", "exact"),
+    [
+        ([client("wg0")], 1420),
+        ([client("wg0", more="MTU = 1425")], 1425),
+        ([client("wg0", more="Table = off")], 1500),
+        ([client("wg0", allowed="10.1.0.0/24")], 1500),
+        ([client("alice"), client("bob", n=3)], 1500),  # the files of several clients, not of this host
+    ],
+)
+def test_a_full_tunnel_takes_the_containers_packets(clients: list[Text], exact: int) -> None:
+    assert of(judged(Text("ip.txt", HOST), *clients), "docker") == exact
+
+
+@pytest.mark.parametrize(("peers", "exact"), [("10.1.0.1,10.1.0.2", 1370), ("192.0.2.10,192.0.2.11", 1450)])
+def test_a_zone_goes_the_way_of_its_peers(peers: str, exact: int) -> None:
+    zone = Text("zones.cfg", f"vxlan: z\n\tpeers {peers}\n\tmtu 1370\n")
+    assert of(judged(Text("ip.txt", HOST), client("wg0", allowed="10.1.0.0/24"), zone), "proxmox") == exact
+
+
+INTERFACES = """iface eno1 inet manual
+{port}
+auto vmbr0
+iface vmbr0 inet static
+    address 192.0.2.11/24
+    bridge-ports {ports}
+    mtu {mtu}
+"""
+
+
+@pytest.mark.parametrize(
+    ("mtu", "ports", "port", "found"),
+    [
+        (9000, "eno1", "", [1500]),
+        (9000, "eno1", "    mtu 9000", []),
+        (9000, "eno1", "    mtu 4000", [4000]),
+        (1500, "eno1", "", []),
+        (9000, "none", "", []),
+        (9000, "vxlan7", "", []),  # what a port of another kind has, the file does not say
+    ],
+)
+def test_a_bridge_is_not_larger_than_its_ports(mtu: int, ports: str, port: str, found: list[int]) -> None:
+    text = INTERFACES.format(mtu=mtu, ports=ports, port=port)
+    report = judged(Text("etc/network/interfaces", text))
+    assert [f.exact for f in report.findings if f.system == "links"] == found
+
+
+def test_a_vrf_is_not_on_its_members() -> None:
+    text = """2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1400 qdisc mq master blue state UP
+    link/ether 02:00:00:00:00:11 brd ff:ff:ff:ff:ff:ff promiscuity 0
+7: blue: <NOARP,MASTER,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP
+    link/ether 02:00:00:00:00:12 brd ff:ff:ff:ff:ff:ff promiscuity 0
+    vrf table 10
+"""
+    assert not judged(Text("ip.txt", text)).findings
+
+
+def test_no_message_shows_a_secret_that_stands_beside_a_number() -> None:
+    text = "/interface gre\nadd ipsec-secret=swordfish mtu=1476 name=g remote-address=198.51.100.1\n"
+    (finding,) = judged(Text("export.rsc", text)).findings
+    source = finding.location.source or ""
+    assert "swordfish" not in source
+    assert "ipsec-secret=********* mtu=1476" in source
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: a}\nspec: {mtu: 1500}\n",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: b, args: ['--mtu=1500']}]}\n",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n"
+        "spec: {containers: [{name: b, env: [{name: TUN_MTU, value: '1500'}]}]}\n",
+    ],
+)
+def test_an_mtu_that_no_reader_takes_is_named(text: str) -> None:
+    report = judged(Text("a.yaml", text))
+    assert [(v.status, v.setting.value) for v in report.verdicts] == [("unjudged", 1500)]
+    assert report.findings[0].code == "IPP918"
