@@ -20,12 +20,12 @@ HEAD = """# Protocol
 What the controller and a node say to each other. Made from `netplan/agent/protocol/` by `python -m
 tests.protocol_doc`; change those files, not this one.
 
-A round trip is one SSH command. On its standard input: a line of JSON (`Header`), then the agent's code, the request
-(`Request`) and, where a phase needs them, the node's files as a tar. On its standard output: one line of JSON
-(`Answer`) behind `IPSECPLAN-RESULT`. Sizes are bytes, times seconds. A node's reply is not trusted: the controller
-checks it against these shapes where it arrives, drops what is not in them and cuts texts for people at 300 characters.
-A reply of another shape, about other phases or of more than 8 MiB is none (IPP662). A key with a question mark may be
-absent.
+A round trip is one SSH command. On its standard input: a line of JSON (`Header`), then the agent's code without its
+comments, the request (`Request`) and, where a phase needs them, the node's files as a tar. On its standard output: one
+line of JSON (`Answer`) behind `IPSECPLAN-RESULT`. Sizes are bytes, times seconds. A node's reply is not trusted: the
+controller checks it against these shapes where it arrives, drops what is not in them and cuts texts for people at 300
+characters. A reply of another shape, about other phases or of more than 8 MiB is none (IPP662). A key with a question
+mark may be absent.
 """
 
 

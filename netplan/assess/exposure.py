@@ -58,8 +58,9 @@ def _guard(found: Evidence) -> Iterator[Found]:
 
 def _floor(found: Evidence) -> Iterator[Found]:
     for node_id, status in (found.status or {}).items():
-        listed = found.lines_of(node_id, FLOOR) or [""]
-        wanted, there = len(listed) - 1, status["floor"]
+        stops = any(found.lines_of(node_id, FLOOR) or ())
+        wanted = sum("network" not in peer for peer in found.nodes[node_id]["peers"]) if stops else 0
+        there = status["floor"]
         if status["interfaces"] is not None:
             yield (
                 found.name(node_id),

@@ -178,7 +178,10 @@ def _read(path: str, limit: int) -> Text | Skipped:
         if not stat.S_ISREG(about.st_mode):
             return Skipped(path, "not a regular file")
         with open(path, "rb") as file:
-            return _decoded(path, file.read(limit + 1), limit)
+            raw = file.read(min(about.st_size, limit) + 1)  # whatever is asked for is allocated
+            if about.st_size < len(raw) <= limit:  # it grows, or is one of /proc, which have no size
+                raw += file.read(limit + 1 - len(raw))
+            return _decoded(path, raw, limit)
     except OSError as error:
         return Skipped(path, f"can't be read: {error.strerror}")
 

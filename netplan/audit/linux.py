@@ -1,8 +1,7 @@
-"""What runs on a node: ``ip -d -j link`` or ``addr``, ``ip -j route``, and single values in files."""
+"""What runs on a node: ``ip -d -j link`` or ``addr``, and single values in files."""
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import replace
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 from netplan.audit.formats.device_names import is_own_end
 from netplan.audit.model import Device, Evidence, Finding
 from netplan.audit.xfrm import DOCKER_MARK
-from netplan.cni.adapter import Family, Setting, whole
+from netplan.cni.adapter import Family, Setting
 from netplan.cni.yaml_document import Piece, find_word
 from netplan.path.kinds import interface
-from netplan.path.model import Interface, Route, Rule
+from netplan.path.model import Interface
 from netplan.path.routing import network
 from netplan.problems import Location
 
@@ -32,17 +31,14 @@ _GATEWAYS = re.compile(r"^(antrea-gw\d+|ovn-k8s-mp\d+|ovn0)$")
 
 def is_link(data: Any) -> bool:
     """Tell whether this is output of ``ip -j link`` or ``ip -j addr``."""
-    return _each(data, "ifname", "mtu")
+    return lists(data, "ifname", "mtu")
 
 
-def is_route(data: Any) -> bool:
-    """Tell whether this is output of ``ip -j route``."""
-    return _each(data, "dst") and any("dev" in r or "gateway" in r or "nexthops" in r for r in data)
-
-
-def _each(data: Any, *keys: str) -> bool:
-    wanted = set(keys)
-    return isinstance(data, list) and bool(data) and all(isinstance(d, dict) and wanted <= d.keys() for d in data)
+def lists(data: Any, *keys: str) -> bool:
+    """Tell whether this is a list of objects, each of which has these keys."""
+    if not isinstance(data, list) or not data:
+        return False
+    return all(isinstance(d, dict) for d in data) and all(key in d for key in keys for d in data)
 
 
 def links(piece: Piece, evidence: Evidence) -> None:
@@ -182,145 +178,6 @@ def _below_ipv6(device: Piece, name: str, mtu: int, evidence: Evidence) -> None:
                 )
             )
             return
-
-
-# networks whose routes the kernel uses for nothing that leaves the host
-_INSIDE = frozenset(("local", "broadcast", "multicast", "blackhole"))
-
-
-def routes(piece: Piece, evidence: Evidence) -> None:
-    """Read routes, and MTUs that are set on them."""
-    path = piece.doc.path
-    for index, entry in enumerate(piece.data):
-        dst, gateway, source = _text(entry, "dst"), _text(entry, "gateway"), _text(entry, "prefsrc")
-        target = dst
-        if dst == "default":
-            target = "::/0" if ":" in gateway + source else "0.0.0.0/0"
-        if network(target) is None or _text(entry, "type") in _INSIDE:
-            continue
-        metrics = entry.get("metrics")
-        mtu = (
-            next((n for m in metrics if (n := whole(_value_of(m, "mtu")))), None) if isinstance(metrics, list) else None
-        )
-        hops = entry.get("nexthops")
-        for number, hop in enumerate(hops if isinstance(hops, list) and hops else [entry]):
-            device = _text(hop, "dev")
-            if not device:
-                continue
-            near = _text(hop, "gateway")
-            route = _route(
-                target,
-                device,
-                near or _text(_value_of(hop, "via"), "host"),
-                str(entry.get("table") or "main"),
-                whole(entry.get("metric")) or 0,
-                mtu,
-                entry.get("lock") is True,
-                source,
-                not near and _text(entry, "protocol") == "kernel",
-            )
-            evidence.routes.append((path, route))
-            if mtu and number == 0:
-                here = Piece(piece.doc, (*piece.at, index), entry)
-                evidence.settings.append(_route_setting(here, route, mtu))
-
-
-def _value_of(data: Any, key: str) -> Any:
-    return data.get(key) if isinstance(data, dict) else None
-
-
-def _text(data: Any, key: str) -> str:
-    found = data.get(key) if isinstance(data, dict) else None
-    return found if isinstance(found, str) else ""
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _route(
-    dst: str,
-    device: str,
-    via: str,
-    table: str,
-    metric: int,
-    mtu: int | None,
-    locked: bool,
-    source: str,
-    connected: bool,
-) -> Route:
-    """Return a route; the hosts of a cluster have most of theirs in common."""
-    return Route(
-        dst=dst,
-        device=device,
-        via=via,
-        table=table,
-        metric=metric,
-        mtu=mtu,
-        locked=locked,
-        source=source,
-        connected=connected,
-    )
-
-
-def _route_setting(here: Piece, route: Route, mtu: int) -> Setting:
-    number = next(i for i, m in enumerate(here.items("metrics")) if whole(m.get("mtu")))
-    return Setting(
-        system="routes",
-        field=f"route {here.text('dst')} dev {route.device} mtu",
-        location=here.location("metrics", number, "mtu"),
-        value=mtu,
-        semantics="route",
-        encap="",
-        running=True,
-        device=route.device,
-        target=route.dst,
-        change="correct the configuration of the program that installs the route",
-    )
-
-
-def is_rules(data: Any) -> bool:
-    """Tell whether this is output of ``ip -j rule``."""
-    return _each(data, "priority", "src") and all("table" in r or "action" in r for r in data)
-
-
-def rules(piece: Piece, evidence: Evidence) -> None:
-    """Read routing policy rules; of a kind that the model does not have, nothing."""
-    for index, entry in enumerate(piece.data):
-        here = Piece(piece.doc, (*piece.at, index), entry)
-        priority, mark = whole(entry.get("priority")), here.text("fwmark")
-        known = {"priority", "src", "srclen", "fwmark", "fwmask", "table", "protocol"}
-        if priority is None or not here.text("table") or not entry.keys() <= known:
-            continue
-        src = here.text("src")
-        length = whole(entry.get("srclen"))
-        evidence.rules.append(
-            (
-                piece.doc.path,
-                Rule(
-                    priority=priority,
-                    table=here.text("table"),
-                    src="" if src == "all" else f"{src}/{length}" if length else src,
-                    mark=_hexadecimal(mark),
-                    mask=_hexadecimal(here.text("fwmask")) or 0xFFFFFFFF,
-                ),
-            )
-        )
-
-
-def _hexadecimal(text: str) -> int | None:
-    return int(text, 16) if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", text) else None
-
-
-def is_fdb(data: Any) -> bool:
-    """Tell whether this is output of ``bridge -j fdb``."""
-    return _each(data, "mac", "ifname")
-
-
-def fdb(piece: Piece, evidence: Evidence) -> None:
-    """Read which far ends a VXLAN device has."""
-    path = piece.doc.path
-    for entry in piece.data:
-        dst = _text(entry, "dst")
-        if network(dst):
-            evidence.far_ends.append((path, _text(entry, "ifname"), dst))
 
 
 def subnet_env(path: str, text: str, evidence: Evidence) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 _ROOTS = re.compile(r"(^|/)(etc|run|var|usr)/")
 _DROP_INS = re.compile(r"\.(network|netdev|link)\.d\Z")
 
 
+@functools.lru_cache(maxsize=1 << 14)
 def host_of(path: str | None) -> str:
     """Return the key of the host of an input: the node of ``ssh://``, what stands before ``etc/``, else its folder.
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from netplan.audit import host_links, linux, networkd_units, other_systems, strongswan, xfrm
+from netplan.audit import host_links, kernel_routes, linux, networkd_units, other_systems, strongswan, xfrm
 from netplan.audit.formats import ifupdown2, recognised, sections, talos_links, unread
 from netplan.audit.formats import registry as formats
 from netplan.audit.inputs import Text
@@ -29,9 +29,9 @@ _OTHERS: tuple[Callable[[Piece], list[Setting | Clue]], ...] = (
 # lists that are read as a whole
 _LISTS: tuple[tuple[Callable[[Any], bool], Callable[[Piece, Evidence], None]], ...] = (
     (linux.is_link, linux.links),
-    (linux.is_route, linux.routes),
-    (linux.is_rules, linux.rules),
-    (linux.is_fdb, linux.fdb),
+    (kernel_routes.is_route, kernel_routes.routes),
+    (kernel_routes.is_rules, kernel_routes.rules),
+    (kernel_routes.is_fdb, kernel_routes.fdb),
 )
 # Kubernetes objects that say nothing about MTU are read in passing, without a word
 _MAX_ITEMS = 50_000

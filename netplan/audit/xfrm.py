@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from netplan.audit.model import Esp, Evidence, Finding, PolicyKind, StateKind, XfrmDump, XfrmPolicy, XfrmState
@@ -14,6 +15,7 @@ from netplan.problems import Location
 
 DOCKER_MARK = 0xD0C4E3  # what Docker puts on the packets of an encrypted overlay, and on their policies
 _HEAD = re.compile(r"^src (\S+) dst (\S+)")
+_HEADS = re.compile(r"\nsrc (\S+) dst (\S+)")  # without ^, which would be tried at each character
 _SELECTOR = re.compile(r"\bsel src (\S+) dst (\S+)")
 _PORT = re.compile(r"\b(?:sport|dport) (\d{1,5})\b")
 _PROTOCOL = re.compile(r"\bproto (\S+)")
@@ -77,18 +79,17 @@ def read(path: str, text: str, evidence: Evidence) -> None:
     """Read states and policies; :func:`joined` puts them together once everything is read."""
     lines = text.splitlines()
     dump = XfrmDump(path, lines)
-    heads = [(at, head) for at, line in enumerate(lines) if line[:4] == "src " and (head := _HEAD.match(line))]
-    ends = [at for at, _ in heads[1:]] + [len(lines)]
-    for (at, head), end in zip(heads, ends, strict=True):
-        block = "\n".join([lines[at][head.end() :], *lines[at + 1 : end]])
+    before, *parts = _HEADS.split("\n".join(["", *lines]))
+    at = before.count("\n")
+    for src, dst, block in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
         reqid, kind = _of_block(block)
-        src, dst = head.groups()
         if isinstance(kind, PolicyKind):
             dump.policies.append(XfrmPolicy(dump, at, reqid, src, dst, kind))
         elif isinstance(kind, StateKind):
             dump.states.append(XfrmState(dump, at, reqid, src, dst, kind))
         elif kind is not None:
             evidence.faults.append(_unknown(dump.location(at), kind))
+        at += block.count("\n") + 1
     evidence.xfrm.append(dump)
 
 
@@ -168,21 +169,40 @@ def _state(block: str) -> StateKind | None:
 def joined(states: Iterable[XfrmState], policies: Iterable[XfrmPolicy]) -> list[Esp]:
     """Return the IPsec of one host: a policy lends its selector to the states of its reqid; one of all that are alike.
 
-    Of a state of the receiving direction the policies are those of the other one, which has the same reqid.
+    Of a state of the receiving direction the policies are those of the other one, which has the same reqid. What stands
+    together in the order of the inputs and differs in a single far end is one Esp, which has all of these as its
+    ``remote``.
     """
     by_reqid: dict[str, list[XfrmPolicy]] = {}
     for policy in policies:
         by_reqid.setdefault(policy.reqid, []).append(policy)
-    found: dict[_Selected, Esp] = {}
+    commons: dict[_Common, int] = {}
+    numbers_of: dict[tuple[int, int, bool, bool], int] = {}
+    found: dict[_Row, XfrmState] = {}
     for state in states:
-        for key in _selected(state, by_reqid.get(state.reqid, []) if state.reqid else []):
-            if key not in found:
-                found[key] = Esp(**key._asdict(), live=True, location=state.dump.place(state.line))
-    return list(found.values())
+        mine = by_reqid.get(state.reqid, ()) if state.reqid else ()
+        if len(mine) == 1 and mine[0].kind.out:  # of a mesh, all; what the kinds say is the same for many
+            (policy,) = mine
+            _, _, _, src, dst, said = policy
+            if said.ends[1] and said.ends[1] != state.dst:
+                continue
+            kind = state.kind
+            networks = kind.mode != "transport" and not (_single(src) and _single(dst))
+            alike = id(kind), id(said), ":" in state.dst, networks  # the policy and the state keep both alive
+            number = numbers_of.get(alike)
+            if number is None:
+                common = _lent(state, kind.ports.union(said.ports) or None, said, networks=networks)
+                number = numbers_of[alike] = commons.setdefault(common, len(commons))
+            found.setdefault((number, _wide(src), _wide(dst), _ends(state)), state)
+        else:
+            for common, local, remote in _selected(state, mine):
+                number = commons.setdefault(common, len(commons))
+                found.setdefault((number, local, remote, _ends(state)), state)
+    return _merged(list(commons), found)
 
 
-class _Selected(NamedTuple):
-    """Fields of an :class:`Esp`: all that tells two of a kernel apart."""
+class _Common(NamedTuple):
+    """Fields of an :class:`Esp` that many of a kernel have in common."""
 
     suite: str
     mode: Mode
@@ -191,38 +211,75 @@ class _Selected(NamedTuple):
     ports: frozenset[int] | None
     protocols: frozenset[int]
     networks: bool
-    local: tuple[str, ...]
-    remote: tuple[str, ...]
-    ends: tuple[str, str]
     mark: int | None
     if_id: int | None
 
 
-def _selected(state: XfrmState, mine: list[XfrmPolicy]) -> Iterator[_Selected]:
+# place of what is common, networks of the selectors in the sending direction, ends of a tunnel
+_Row = tuple[int, tuple[str, ...], tuple[str, ...], tuple[str, str]]
+
+
+def _merged(commons: list[_Common], found: dict[_Row, XfrmState]) -> list[Esp]:
+    """Return rows as IPsec in the order of the inputs; of one place, in the order in which they were found."""
+
+    def place(row: _Row) -> tuple[str, tuple[object, ...]]:
+        state = found[row]
+        return f"{state.dump.path}:{state.line + 1}:1", commons[row[0]][:3]
+
+    def alike(row: _Row) -> object:
+        number, local, remote, ends = row
+        return number, local, ends, "" if len(remote) == 1 else remote
+
+    out: list[Esp] = []
+    for _, run in itertools.groupby(sorted(found, key=place), key=alike):
+        first, *more = run
+        number, local, remote, ends = first
+        state = found[first]
+        far = tuple(dict.fromkeys((*remote, *(row[2][0] for row in more)))) if more else remote
+        where = state.dump.place(state.line)
+        out.append(Esp(**commons[number]._asdict(), local=local, remote=far, ends=ends, live=True, location=where))
+    return out
+
+
+def _selected(
+    state: XfrmState, mine: Sequence[XfrmPolicy]
+) -> Iterator[tuple[_Common, tuple[str, ...], tuple[str, ...]]]:
+    """Generate what a state protects, by its own selector or those of its policies, with both ends' networks."""
     kind = state.kind
     ports = kind.ports.union(*(p.kind.ports for p in mine)) or None
-    family: Family = "ipv6" if ":" in state.dst else "ipv4"
-    ends = (state.src, state.dst) if kind.tunnel else ("", "")
-    size = (kind.suite, kind.mode, kind.nat_t, family)
     if not any(p.kind.out for p in mine):
         networks = kind.networks and not ports
-        yield _Selected(*size, ports, kind.protocols, networks, kind.local, kind.remote, ends, kind.mark, kind.if_id)
+        size = (kind.suite, kind.mode, kind.nat_t, _family(state))
+        yield _Common(*size, ports, kind.protocols, networks, kind.mark, kind.if_id), kind.local, kind.remote
     for policy in mine:
         said = policy.kind
-        if not said.out or (said.ends[1] and said.ends[1] != state.dst):
-            continue
-        own = said.ports or ports
-        yield _Selected(
-            *size,
-            own,
-            said.protocols or kind.protocols,
-            kind.mode != "transport" and not own and not (_single(policy.src) and _single(policy.dst)),
-            _wide(policy.src),
-            _wide(policy.dst),
-            ends,
-            said.mark if said.mark is not None else kind.mark,
-            said.if_id if said.if_id is not None else kind.if_id,
-        )
+        if said.out and (not said.ends[1] or said.ends[1] == state.dst):
+            networks = not (_single(policy.src) and _single(policy.dst))
+            yield _lent(state, ports, said, networks=networks), _wide(policy.src), _wide(policy.dst)
+
+
+def _lent(state: XfrmState, ports: frozenset[int] | None, said: PolicyKind, *, networks: bool) -> _Common:
+    """Return what a state has in common with others under a policy; ``networks``: its selectors are no single hosts."""
+    kind, own = state.kind, said.ports or ports
+    return _Common(
+        suite=kind.suite,
+        mode=kind.mode,
+        nat_t=kind.nat_t,
+        family=_family(state),
+        ports=own,
+        protocols=said.protocols or kind.protocols,
+        networks=kind.mode != "transport" and not own and networks,
+        mark=said.mark if said.mark is not None else kind.mark,
+        if_id=said.if_id if said.if_id is not None else kind.if_id,
+    )
+
+
+def _family(state: XfrmState) -> Family:
+    return "ipv6" if ":" in state.dst else "ipv4"
+
+
+def _ends(state: XfrmState) -> tuple[str, str]:
+    return (state.src, state.dst) if state.kind.tunnel else ("", "")
 
 
 def _single(selector: str) -> bool:

@@ -37,6 +37,7 @@ class NodeFiles:
                 File(f"etc/ipsecplan/start-{a}.conf", swanctl.start_file(a, per_cpu=per_cpu), common=True)
                 for a in swanctl.START_ACTIONS
             ),
+            File("etc/ipsecplan/floor-all", self._floor(), common=True),
             *(File(path, text, common=True) for path, text in guard.units().items()),
             File(
                 "etc/sysctl.d/90-ipsecplan.conf", sysctl.text(len(plan.nodes), plan.file.underlay.carrier), common=True
@@ -94,7 +95,6 @@ class NodeFiles:
             *self._connection_files(node),
             File("etc/strongswan.d/ipsecplan.conf", settings, common=True),
             *self._guards(node),
-            File("etc/ipsecplan/floor-all", self._floor(node)),
             File("etc/ipsecplan/peers", self._peers(node)),
             *self.always,
         ]
@@ -137,13 +137,11 @@ class NodeFiles:
             texts.append(File(f"etc/ipsecplan/guard-{word}.nft", text, common=not named))
         return texts
 
-    def _floor(self, node: Node) -> str:
-        plan = self._plan
-        if plan.file.ipsec.xfrm_interface:  # it would block what is led into an interface, too; see route.sh
+    def _floor(self) -> str:
+        planned = self._plan.file.overlay
+        if self._plan.file.ipsec.xfrm_interface:  # it would block what is led into an interface, too; see route.sh
             return ""
-        peers = [peer.address for peer in plan.main.neighbours(node).peers]
-        planned = plan.file.overlay
-        return guard.floor_list(planned.type, planned.udp_port, family=plan.file.underlay.carrier, peers=peers)
+        return guard.floor(planned.type, planned.udp_port, family=self._plan.file.underlay.carrier)
 
     def _firewall(self, node: Node) -> list[File]:
         """Return what a host's own firewall has to allow. Its administrator applies it; a rollout does not."""

@@ -70,16 +70,17 @@ def _rows(plan: Plan, node: Node, classes: dict[str, dict[str, Any]]) -> str:
         if local is None:
             continue
         near = fabric.neighbours(local)
-        place = {}
+        ends = {}  # what a row of the class ends with: as responder, as initiator
         for name, found in {c.name: c for c in near.classes}.items():
-            place[name] = len(classes)
+            ends[name] = (f'",{len(classes)},0', f'",{len(classes)},1')
             classes[f"{fabric.name}/{name}"] = _on_network(plan, fabric, found) if fabric.name else _class(plan, found)
-        on_interface = inside and not fabric.name
-        rows += [
-            f'["{pair}","{peer.id}",{place[found.name]},{starts:d}'
-            + (f",{inside[pair].number}]" if on_interface else "]")
-            for peer, pair, starts, found in near
-        ]
+        if inside and not fabric.name:
+            rows += [
+                f'["{pair}","{peer.id}{ends[found.name][starts]},{inside[pair].number}]'
+                for peer, pair, starts, found in near
+            ]
+        else:
+            rows += [f'["{pair}","{peer.id}{ends[found.name][starts]}]' for peer, pair, starts, found in near]
     return "[" + ",\n".join(rows) + "]"
 
 

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,9 @@ from netplan.cli.workers import WORKERS
 from netplan.model.ids import CLUSTER_NAME
 from netplan.problems import Problem, ProblemError, quoted
 from netplan.rollout.pace import LEAST_TIMER_S, LONGEST_TIMER_S, USUAL_TIMER_S
-from netplan.rollout.record.journal import ClusterState, state_root
+
+if TYPE_CHECKING:
+    from netplan.rollout.record.journal import ClusterState
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -62,6 +64,8 @@ def cluster_state(state_dir: str | None, cluster: str, verb: str = "") -> Cluste
     if not re.fullmatch(CLUSTER_NAME, cluster):
         hint = "the `name` of its plan: lower-case letters, digits and '-', at most 40"
         raise ProblemError(Problem("IPP401", f"{quoted(cluster)} is not a cluster name", hint=hint))
+    from netplan.rollout.record.journal import ClusterState, state_root
+
     return ClusterState(state_root(state_dir), cluster, verb)
 
 

@@ -6,13 +6,14 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from netplan.ipsec.passphrase import read_passphrase
 from netplan.problems import fail
-from netplan.rollout.nodes.login_passwords import Given
+
+if TYPE_CHECKING:
+    from netplan.rollout.nodes.login_passwords import Given
 
 KEPT = "ipsecplan.passwords"  # in the context of the command: name of an option -> its value
 GIVEN = "given"  # there, too: what came of them
@@ -63,6 +64,8 @@ def given() -> Given:
 
 
 def _given(kept: dict[str, Any]) -> Given:
+    from netplan.rollout.nodes.login_passwords import Given
+
     become_file = kept.get("become_file") or _named(BECOME_FILE)
     return Given(
         become=_password("BECOME password: ", bool(kept.get("ask_become")), become_file, "--become-password-file"),
@@ -88,4 +91,8 @@ def _password(prompt: str, ask: bool, file: Path | None, option: str) -> bytes |
         if not sys.stdin.isatty():
             fail("IPP655", "there is no terminal to ask for a password at", hint=f"{option} FILE (chmod 600)")
         return getpass.getpass(prompt).encode("utf-8", "surrogateescape")
-    return read_passphrase(file, 1) if file else None
+    if file is None:
+        return None
+    from netplan.ipsec.passphrase import read_passphrase
+
+    return read_passphrase(file, 1)

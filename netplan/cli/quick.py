@@ -126,6 +126,9 @@ def leave(code: int) -> NoReturn:
     except OSError as error:
         os._exit(code or _full(error))
     if "click" in sys.modules:
+        import gc
+
+        gc.freeze()  # the way out looks for garbage in all that is there, which ends with the process
         sys.exit(code)
     if sys.stderr is not None:
         sys.stderr.flush()

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from netplan.rollout.transport.workers import destinations
-
 KEPT = "ipsecplan.workers"  # in the context of the command
 VARIABLE = "IPSECPLAN_WORKERS"
 
 
 def _keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
     if value:
+        from netplan.rollout.transport.workers import destinations
+
         try:
             context.meta[KEPT] = destinations(value.split(","))
         except ValueError as error:

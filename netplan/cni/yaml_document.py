@@ -181,18 +181,19 @@ def _json(text: str, path: str, depth: int) -> Iterator[Document]:
         at = end
 
 
+_HOLDERS = frozenset((dict, list))  # of what the decoder of JSON makes
+
+
 def _bounded(data: Any, path: str) -> None:
-    level, depth, count = [data], 0, 1
+    level: list[Any] = [data] if data.__class__ in _HOLDERS else []
+    depth, count = 0, 1
     while level:
         children: list[Any] = []
         for value in level:
-            if isinstance(value, dict):
-                children.extend(value.values())
-            elif isinstance(value, list):
-                children += value
+            children += value.values() if value.__class__ is dict else value
         count += len(children)
         if count > LENIENT.max_values:
             fail("IPP904", f"more than {LENIENT.max_values} values", location=Location(path))
         if children and depth >= LENIENT.max_depth:
             fail("IPP904", f"nested more than {LENIENT.max_depth} levels deep", location=Location(path))
-        level, depth = [child for child in children if isinstance(child, dict | list)], depth + 1
+        level, depth = [child for child in children if child.__class__ in _HOLDERS], depth + 1

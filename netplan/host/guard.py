@@ -91,25 +91,18 @@ def _one_or_more(addresses: Sequence[str]) -> str:
     return found[0] if len(found) == 1 else "{ " + ", ".join(found) + " }"
 
 
-def floor(overlay: str, port: int, *, family: str, peers: Sequence[str]) -> str:
-    """Return the block policies as ``ip -batch`` reads them: each stops packets of the overlay to one of ``peers``.
+def floor(overlay: str, port: int, *, family: str) -> str:
+    """Return the block policies as a release has them: one line for ``ip -batch`` with ``@`` for a peer's address.
 
-    ``peers`` are underlay addresses. A policy of charon for the same packets goes before them.
-    The source is any, because the kernel takes one policy a selector and charon's own names our address.
+    Each stops packets of the overlay to one peer; a policy of charon for the same packets goes before it. The agent
+    makes a policy a peer of it: of those that ``etc/ipsecplan/peers`` has for the node's underlay address, without
+    those that have to wait. The source is any, because the kernel takes one policy a selector and charon's own names
+    our address.
     """
-    policy, *addresses = floor_list(overlay, port, family=family, peers=peers).splitlines(keepends=True)
-    before, behind = policy.split(PEER)
-    return "".join(f"{before}{address.rstrip()}{behind}" for address in addresses)
-
-
-def floor_list(overlay: str, port: int, *, family: str, peers: Sequence[str]) -> str:
-    """Return the block policies as a release has them: one policy with ``@`` for the peer's address, then a line of
-    each peer's address. The agent makes the lines of :func:`floor` of it, without peers that have to wait."""
     anywhere, width = ("::/0", 128) if family == "ipv6" else ("0.0.0.0/0", 32)
     packets = f"proto udp dport {port}" if port else f"proto {PROTOCOLS[overlay]}"
     policy = f"xfrm policy update dir out src {anywhere} dst {PEER}/{width} {packets}"
-    lines = [f"{policy} action block priority {FLOOR_PRIORITY}", *map(canonical, peers)]
-    return "\n".join(lines) + "\n"
+    return f"{policy} action block priority {FLOOR_PRIORITY}\n"
 
 
 def units() -> dict[str, str]:

@@ -48,6 +48,7 @@ def test_ip_takes_the_block_policies_of_many_peers(
 ) -> None:
     monkeypatch.setattr(deferred_pairs, "current", lambda: {"pair-1": ("n-1", "10.77.0.12", "a")})
     file = tmp_path / "floor"
-    file.write_text(deferred_pairs.floor(files["etc/ipsecplan/floor-all"]))
+    policies, peers = files["etc/ipsecplan/floor-all"], files["etc/ipsecplan/peers"]
+    file.write_text(deferred_pairs.floor(policies, peers, peers.split()[0]))
     said = alone('ip -batch "$1"; ip xfrm policy count', file)
     assert f"OUT {HOSTS - 2}" in said, said

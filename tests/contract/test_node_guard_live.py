@@ -35,7 +35,7 @@ def script(tmp_path: Path) -> Path:
     path = tmp_path / "guard.sh"
     path.write_text(text)
     (tmp_path / "etc" / "guard.nft").write_text(guard.ruleset(4789, drop=True))
-    (tmp_path / "etc" / "floor").write_text(guard.floor("vxlan", 4789, family="ipv4", peers=["10.9.0.2"]))
+    (tmp_path / "etc" / "floor").write_text(guard.floor("vxlan", 4789, family="ipv4").replace("@", "10.9.0.2"))
     (tmp_path / "etc" / "peers").write_text("10.9.0.1 10.9.0.2 pair-1\n")
     return path
 

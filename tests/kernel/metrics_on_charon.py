@@ -93,8 +93,8 @@ class Watched(End):
         (home / "state/state.json").write_text(json.dumps(now))
         (home / "leaf.pem").write_text(about["leaf"])
         (home / "watching").touch()
-        policy, *peers = about["floor"].splitlines()
-        (home / "floor").write_text("".join(policy.replace("@", peer) + "\n" for peer in peers))
+        peers = [line.split()[1] for line in about["peers"].splitlines()]
+        (home / "floor").write_text("".join(about["floor"].replace("@", peer) for peer in peers))
         self.guard(0)
         self.inside("ip", "-force", "-batch", str(home / "floor"))
         self.inside(

@@ -55,6 +55,7 @@ def job(root: str) -> dict[str, Any]:
             "secret": f'secrets {{\n ike-1 {{\n{ids} secret = "a secret of a test"\n }}\n}}\n',
             "conf": connections.connection_file(plan, node),
             "floor": texts["floor-all"],
+            "peers": texts["peers"],
             "leaf": short_certificate(300),
         }
     return made

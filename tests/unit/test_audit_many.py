@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import audit as bench
 from netplan.audit import Given, Report, audit, describe, judge, texts, world, xfrm
-from netplan.audit.model import Esp
+from netplan.audit.model import Esp, Evidence
 from netplan.path import protection
 from netplan.path.model import Host, Packet
 from netplan.problems import Location
@@ -106,3 +106,37 @@ def test_what_is_put_together_covers_the_same_packets() -> None:
             packet = Packet(family="ipv4", src=chance.choice(("", "10.0.0.9")), dst=dst, port=4789)
             one, other = protection.of_packet(plain, packet), protection.of_packet(joined, packet)
             assert [replace(p, dst=()) for p in one] == [replace(p, dst=()) for p in other], esps
+
+
+def read_of(text: str) -> Evidence:
+    evidence = Evidence()
+    xfrm.read("h1/xfrm.txt", text, evidence)
+    return evidence
+
+
+def test_policies_of_one_state_stay_in_their_order() -> None:
+    state = "src 10.0.0.1 dst 10.0.0.2" + STATE.format(spi=1, reqid=7, mode="transport", seq=0)
+    policy = POLICY.format(port=4789, way="out", src="::", dst="::", reqid=7, spi="", mode="transport")
+    ends = [("10.0.0.9/32", "10.0.0.2/32"), ("10.0.0.0/16", "10.0.0.0/16"), ("0.0.0.0/0", "10.3.0.0/16")]
+    text = state + "".join(f"src {src} dst {dst}{policy}" for src, dst in ends)
+    (dump,) = read_of(text).xfrm
+    found = [(esp.local, esp.remote) for esp in xfrm.joined(dump.states, dump.policies)]
+    assert found == [(() if src == "0.0.0.0/0" else (src,), (dst,)) for src, dst in ends]
+
+
+def test_states_that_are_joined_at_once_protect_as_each_does_alone() -> None:
+    chance = random.Random(7)
+    for _ in range(60):
+        ends = [f"10.0.0.{chance.randrange(1, 6)}" for _ in range(2 * chance.randrange(1, 30))]
+        blocks = [drawn(chance) for _ in ends[::2]]
+        width = ["" if "replay-window" in block else "/32" for block in blocks]
+        heads = [f"src {a}{w} dst {b}{w}" for a, b, w in zip(ends[::2], ends[1::2], width, strict=True)]
+        (dump,) = read_of("".join(head + block for head, block in zip(heads, blocks, strict=True))).xfrm
+        alone: dict[Esp, Esp] = {}
+        for state in dump.states:
+            for esp in xfrm.joined([state], dump.policies):
+                for far in esp.remote or ("",):
+                    one = replace(esp, remote=(far,) if far else ())
+                    alone.setdefault(replace(one, location=Location()), one)
+        every = sorted(alone.values(), key=lambda e: (str(e.location), e.suite, e.mode, e.nat_t))
+        assert world._protections(every) == world._protections(xfrm.joined(dump.states, dump.policies))

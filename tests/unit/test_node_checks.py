@@ -268,8 +268,14 @@ def test_the_guard_in_the_kernel_is_compared_with_its_file(monkeypatch: pytest.M
     assert guard_here.guard_difference() == "the guard is not loaded"
 
 
+def floors(overlay: str, port: int, family: str, peers: list[str]) -> str:
+    """The block policies that a node makes of those of a release; its own address is "own"."""
+    listed = "".join(f"own {peer} pair-{number}\n" for number, peer in enumerate(peers))
+    return deferred_pairs.floor(guard.floor(overlay, port, family=family), listed, "own")
+
+
 def test_the_floor_that_a_release_wants(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = guard.floor("vxlan", 4789, family="ipv4", peers=["10.0.0.2", "10.0.0.3"])
+    text = floors("vxlan", 4789, "ipv4", ["10.0.0.2", "10.0.0.3"])
     assert guard.FLOOR_PRIORITY == xfrm.FLOOR_PRIORITY
     assert f"priority {guard.FLOOR_PRIORITY} " in guard.script("revert.sh")
     monkeypatch.setattr(guard_here, "read", lambda *_: text)
@@ -286,11 +292,9 @@ def test_the_floor_that_a_release_wants(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(guard_here, "DEAF", "/dev/null")  # is there
     assert guard_here.gaps()[2].startswith("`nft monitor` ends by itself")
     assert xfrm.ours(listed[0], {"protect": "hosts"}), "preflight must not take it for somebody else's"
-    assert guard.floor("geneve", 6081, family="ipv6", peers=["fd00::2"]).startswith(
+    assert floors("geneve", 6081, "ipv6", ["fd00::2"]).startswith(
         "xfrm policy update dir out src ::/0 dst fd00::2/128 proto udp dport 6081 action block"
     )
-    with pytest.raises(ValueError, match="does not appear"):
-        guard.floor("vxlan", 4789, family="ipv4", peers=["10.0.0.1\nxfrm policy flush"])
 
 
 @pytest.mark.parametrize(("watching", "restarts"), [("new\n", 0), ("old\n", 1), (None, 1)])
@@ -363,11 +367,15 @@ def test_packets_of_preflight_have_their_size_and_come_back(source: str, destina
 
 
 def test_block_policies_of_a_release_become_lines_without_the_peers_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    peers = ["10.0.0.2", "10.0.0.3"]
-    listed = guard.floor_list("vxlan", 4789, family="ipv4", peers=peers)
-    whole = guard.floor("vxlan", 4789, family="ipv4", peers=peers)
+    policy = guard.floor("vxlan", 4789, family="ipv4")
+    whole = "".join(policy.replace("@", address) for address in ("10.0.0.2", "10.0.0.3"))
+    peers = "10.0.0.1 10.0.0.2 pair-1\n10.0.0.1 10.0.0.3 pair-2\n10.7.0.1 10.7.0.2 pair-3\n# by hand\n\n"
+    releases = {"of today": (policy, peers), "of before": (policy + "10.0.0.2\n10.0.0.3\n", peers), "old": (whole, "")}
     monkeypatch.setattr(deferred_pairs, "current", dict)
-    assert deferred_pairs.floor(listed) == deferred_pairs.floor(whole) == whole
+    for text, listed in releases.values():
+        assert deferred_pairs.floor(text, listed, "10.0.0.1") == whole, "no policy for peers on another network"
     monkeypatch.setattr(deferred_pairs, "current", lambda: {"pair-1": ("n-1", "10.0.0.2", "a")})
-    assert deferred_pairs.floor(listed) == deferred_pairs.floor(whole) == whole.splitlines(keepends=True)[1]
-    assert deferred_pairs.floor("") == "", "with XFRM interfaces there are none"
+    for text, listed in releases.values():
+        assert deferred_pairs.floor(text, listed, "10.0.0.1") == whole.splitlines(keepends=True)[1]
+    assert deferred_pairs.floor("", peers, "10.0.0.1") == "", "with XFRM interfaces there are none"
+    assert deferred_pairs.floor(policy, "", "10.0.0.1") == "", "a node without peers"

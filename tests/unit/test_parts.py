@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ import pytest
 from netplan.agent import main
 from netplan.agent.system import kept
 from netplan.agent.transaction import state
-from netplan.rollout.transport.parts import Parts, agent_code, agent_files
+from netplan.rollout.transport.bare_source import bare
+from netplan.rollout.transport.parts import AGENT, Parts, agent_code, agent_files
 from tests.support.agent_requests import WHOLE
 from tests.unit.test_agent_bootstrap import loaded
 
@@ -113,3 +117,37 @@ def test_without_room_a_part_serves_once() -> None:
     part = b"{}"
     assert kept.part("/proc/nothing", kept.core.sha256(part), part) == part
     assert kept.part("/proc/nothing", kept.core.sha256(part), None) is None
+
+
+def code_of(text: str) -> tuple[str, list[int]]:
+    """What a source does: its tree without docstrings, and the line of each of its statements."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree), [node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+
+
+def test_what_is_sent_of_a_source_does_the_same_on_the_same_lines() -> None:
+    for name, text in agent_files().items():
+        whole = (AGENT / name).read_text()
+        assert code_of(text) == code_of(whole), name
+        assert len(text) < len(whole) or not whole, name
+
+
+def test_a_docstring_is_taken_out_where_nothing_else_is_on_its_lines() -> None:
+    text = 'class A:\n    """One.\n\n    Two."""\n\n\ndef f():  # 1\n    """é"""; return "#"\n\n\ndef g(): """x"""\n'
+    assert bare(text) == 'class A:\n    ""\n\n\n\n\ndef f():\n    """é"""; return "#"\n\n\ndef g(): """x"""\n'
+    assert bare('"""About."""\n\nX = """# no comment\n"""  # one\n') == '\n\nX = """# no comment\n"""\n'
+
+
+def test_every_module_that_is_sent_is_imported_from_what_is_sent(tmp_path: Path) -> None:
+    names = []
+    for name, text in agent_files().items():
+        path = tmp_path / "ipsecplan_node" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        names.append("ipsecplan_node/" + name.removesuffix(".py").removesuffix("/__init__"))
+    program = "import importlib, sys; sys.path[:0] = ['.']; [importlib.import_module(n) for n in sys.argv[1:]]"
+    argv = [sys.executable, "-I", "-S", "-c", program, *(name.replace("/", ".") for name in names)]
+    subprocess.run(argv, cwd=tmp_path, check=True, timeout=60)

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from netplan.agent.transaction import deferred_pairs
 from netplan.bundle import build
 from netplan.bundle.node_json import node_facts
 from netplan.host import guard
@@ -112,3 +113,15 @@ def test_the_topology_says_what_it_is(value: object, text: str) -> None:
 def test_the_guard_takes_addresses_only() -> None:
     with pytest.raises(ValueError, match="does not appear"):
         guard.ruleset(4789, drop=True, peers=["10.0.0.1 }; flush ruleset"])
+
+
+@pytest.mark.parametrize("family", ["ipv4", "dual"])
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_each_peer_of_a_node_has_a_block_policy_and_nobody_else(name: str, family: str) -> None:
+    ipsec = {"topology": topology(name), **({"protect": "hosts"} if family == "dual" else {})}
+    plan = make_planned(5, ipsec=ipsec, underlay={"family": family}).plan
+    for node in plan.nodes:
+        files = {file.path: file.text for file in build.node_files(plan, node)}
+        policies, peers = (files[f"nodes/{node.id}/etc/ipsecplan/{file}"] for file in ("floor-all", "peers"))
+        blocked = [line.split()[8] for line in deferred_pairs.floor(policies, peers, node.address).splitlines()]
+        assert blocked == [f"{peer.address}/32" for peer in plan.main.neighbours(node).peers]

@@ -85,11 +85,11 @@ def files(entries: Iterable[FileEntry], node: NodeJson) -> list[DriftRow]:
         elif os.stat(path).st_mode & 0o7777 != int(entry["mode"], 8):
             mode = oct(os.stat(path).st_mode & 0o7777)[2:]
             out.append(differing("IPP680", f"{path} has another mode", mode, entry["mode"].lstrip("0")))
-    drop, every = read(paths.ETC + "/guard-drop.nft"), read(floor.ALL)
+    drop = read(paths.ETC + "/guard-drop.nft")
     copies = (
         (paths.START, "start-trap.conf", read(paths.ETC + "/start-trap.conf")),
         (paths.GUARD, "guard-drop.nft", deferred_pairs.guard(drop, node) if drop else None),
-        (floor.FILE, "floor-all", deferred_pairs.floor(every) if every is not None else None),
+        (floor.FILE, "floor-all", floor.of_release(node)),
         *trap_any.copied(),
     )
     for path, source, planned in copies:

@@ -11,10 +11,15 @@ import subprocess
 
 from ..system import core, paths, xfrm
 from ..system.core import Stop, finding, read, run
-from ..transaction import state
+from ..transaction import deferred_pairs, state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol.node_json import NodeJson
 
 FILE = paths.ETC + "/floor"
 ALL = paths.ETC + "/floor-all"  # of the release; ``FILE`` is what of it is in force
+PEERS = paths.ETC + "/peers"
 SCRIPT = "/usr/local/lib/ipsecplan/guard.sh"
 WATCH = "ipsecplan-watch.service"
 WATCH_S = 90  # systemd reads all its units anew before it starts it
@@ -27,6 +32,14 @@ RELAXED = state.RUN + "/relaxed"  # while it exists, the watchdog doesn't reload
 def installed() -> set[str]:
     """Return the destinations (address/width) of the block policies in the kernel."""
     return {p["dst"] for p in xfrm.policies() if xfrm.is_floor(p)}
+
+
+def of_release(node: NodeJson) -> str | None:
+    """Return what ``FILE`` is to have by the release's files: no policy of pairs that wait. None where it has none."""
+    policies = read(ALL)
+    if policies is None:
+        return None
+    return deferred_pairs.floor(policies, read(PEERS) or "", node["underlay"]["address"])
 
 
 def planned_policies() -> dict[str, str]:

@@ -312,7 +312,7 @@ def enforce(request: Request) -> Work:
     node, tx = request["node"], request["tx"]
     text = deferred_pairs.guard(core.read(paths.ETC + "/guard-drop.nft") or "", node)
     changed = release_module.put(tx, paths.GUARD, text, 0o640)
-    changed = release_module.put(tx, floor.FILE, deferred_pairs.floor(core.read(floor.ALL) or ""), 0o644) or changed
+    changed = release_module.put(tx, floor.FILE, floor.of_release(node) or "", 0o644) or changed
     changed = floor.close() or changed
     # a packet that waits for an SA has a route without IPsec, which the guard drops and an overlay device keeps
     changed = sysctl.sysctl(tx, "net.core.xfrm_larval_drop", "1") or changed

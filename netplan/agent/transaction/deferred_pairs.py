@@ -98,15 +98,18 @@ def routes(text: str) -> str:
     return "".join(line + "\n" for line in text.splitlines() if line.split()[2] not in clear)
 
 
-def floor(text: str) -> str:
+def floor(text: str, peers: str, own: str) -> str:
     """Return the block policies without the deferred pairs: one policy a line, by its destination.
 
-    A release has one policy with ``@`` for the address, then a line of each address; an older one has the policies.
+    A release has one policy with ``@`` for the address; ``peers`` is its list of them, "own address, peer's address,
+    pair" a line, of which those of the underlay address ``own`` count. An older release has a line of each address
+    behind that policy, or one policy a line.
     """
     first, _, rest = text.partition("\n")
     if "@" in first:
         before, _, behind = first.partition("@")
         late = {address for _, address, *_ in current().values()}
-        return "".join(f"{before}{address}{behind}\n" for address in rest.split() if address not in late)
+        addresses = rest.split() or [words[1] for words in map(str.split, peers.splitlines()) if words[:1] == [own]]
+        return "".join(f"{before}{address}{behind}\n" for address in addresses if address not in late)
     clear = {f"{address}/{ipaddress.ip_address(address).max_prefixlen}" for _, address, *_ in current().values()}
     return "".join(line + "\n" for line in text.splitlines() if not clear & set(line.split()))

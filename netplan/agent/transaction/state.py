@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -294,4 +293,6 @@ def prune(keep: Collection[str]) -> None:
         folder = f"{ROOT}/{kind}"
         for name in os.listdir(folder) if os.path.isdir(folder) else ():
             if name not in keep:
+                import shutil  # brings bz2 and lzma: a tenth of the imports of a request
+
                 shutil.rmtree(f"{folder}/{name}")

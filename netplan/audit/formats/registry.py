@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from netplan.audit import linux
+from netplan.audit import kernel_routes, linux
 from netplan.audit.formats import (
     cisco,
     cluster_objects,
@@ -42,7 +42,7 @@ def _devices(path: str, text: str, evidence: Evidence) -> str | None:
 
 
 def _routes(path: str, text: str, evidence: Evidence) -> str | None:
-    linux.routes(ip_text.routes(path, text), evidence)
+    kernel_routes.routes(ip_text.routes(path, text), evidence)
     return None
 
 

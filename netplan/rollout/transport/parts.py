@@ -16,15 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from netplan.agent.protocol.request import Request
+from netplan.rollout.transport.bare_source import bare
 
 AGENT = Path(__file__).resolve().parents[2] / "agent"
 ABOUT = ("node", "files")  # keys of a request that are alike in every request of a run
 TWICE = 2
+# of the agent's files: what a timer runs, which has it in a file of the release; what only a type checker imports
+NOT_SENT = ("textfile/", *(f"protocol/{name}.py" for name in ("node_json", "reply", "request", "words")))
 
 
 def agent_files(folder: Path = AGENT) -> dict[str, str]:
-    """Return path inside the agent's package -> text, for every file of the agent."""
-    return {p.relative_to(folder).as_posix(): p.read_text(encoding="utf-8") for p in sorted(folder.rglob("*.py"))}
+    """Return path inside the agent's package -> source without docstrings and comments, of every file that runs in a
+    run. Line numbers are those of the file here."""
+    found = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*.py"))}
+    return {name: bare(p.read_text(encoding="utf-8")) for name, p in found.items() if not name.startswith(NOT_SENT)}
 
 
 def packed(files: Mapping[str, str]) -> tuple[str, bytes]:
