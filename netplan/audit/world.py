@@ -45,11 +45,13 @@ def build(evidence: Evidence) -> World:
     host_links.devices(evidence)
     files = _several_in_one_folder(evidence.links)
     ordered = sorted(files)
-    homes = {files.get(path) or host_of(path) for path in {d.location.path or "" for d in evidence.links}}
+    homes = {True: set[str](), False: set[str]()}
+    for path, configured in {(d.location.path or "", d.configured) for d in evidence.links}:
+        homes[configured].add(files.get(path) or host_of(path))
 
     @functools.cache
     def place(path: str) -> str:
-        return files.get(path) or _nearest(path, ordered) or _home(path, homes)
+        return files.get(path) or _nearest(path, ordered) or _home(path, homes[False], homes[True])
 
     def key(location: Location) -> str:
         return place(location.path or "")
@@ -261,12 +263,17 @@ def _differ(files: dict[str, list[Device]]) -> bool:
     return False
 
 
-def _home(path: str, homes: set[str]) -> str:
-    """Return the folder of an input, or the nearest above it that has devices: what lies below is that host's, too."""
-    folder = home = host_of(path)
-    while home not in homes and "/" in home and not path.startswith("ssh://") and folder == path.rpartition("/")[0]:
-        home = home.rpartition("/")[0]
-    return home if home in homes else folder
+def _home(path: str, live: set[str], configured: set[str]) -> str:
+    """Return the folder of an input, or one above it: what lies below the dumps of a host is that host's, too.
+
+    The nearest folder with devices that were seen counts, and without any the nearest with configured ones.
+    """
+    folder = host_of(path)
+    if path.startswith("ssh://") or folder != path.rpartition("/")[0]:
+        return folder
+    parts = folder.split("/")
+    above = ["/".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((f for homes in (live, configured) for f in above if f in homes), folder)
 
 
 def _nearest(path: str, files: list[str]) -> str:
