@@ -11,6 +11,7 @@ from netplan.audit.formats import (
     cluster_objects,
     distributions,
     fortios,
+    ifcfg,
     ifconfig,
     ip_text,
     ipsec_conf,
@@ -82,6 +83,7 @@ TEXTS: tuple[tuple[Callable[[str, str], bool], Reader], ...] = (
     (lambda _p, t: tools.is_docker_info(t), tools.docker_info),
     (lambda _p, t: tools.is_ovs_show(t), tools.ovs_show),
     (lambda _p, t: sysfs.is_sysfs(t), _sysfs),
+    (ifcfg.is_ifcfg, ifcfg.read),
 )
 
 # objects of YAML or JSON
@@ -108,6 +110,7 @@ WHOLE: tuple[tuple[Callable[[Any], bool], Callable[[Piece, Evidence], None]], ..
     (tools.is_networkctl, tools.networkctl),
     (tools.is_ovs_table, tools.ovs_table),
     (nmstate.is_state, nmstate.read),
+    (ifcfg.is_cloud, ifcfg.cloud),
 )
 
 

@@ -1,0 +1,106 @@
+"""``ifcfg-`` files of RHEL's and SUSE's network scripts, and version 1 of cloud-init's network configuration.
+
+initscripts' sysconfig.txt and wicked's ifcfg(5); cloud-init, Networking config version 1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from netplan.audit.model import Configured, Evidence
+from netplan.cni.adapter import whole
+from netplan.cni.yaml_document import Piece, find_word
+from netplan.host import ifupdown
+
+_KEY = re.compile(r"^[ \t]*([A-Z][A-Z0-9_]*)=([\"']?)(.*?)\2[ \t]*$")
+_OWN = {"ONBOOT", "BOOTPROTO", "STARTMODE", "NM_CONTROLLED", "PEER_OUTER_IPADDR", "TUNNEL", "ETHERDEVICE", "IPADDR"}
+_TYPES = {
+    "bond": "bond",
+    "bridge": "bridge",
+    "vlan": "vlan",
+    "gre": "gre",
+    "ipip": "ipip",
+    "sit": "sit",
+    "team": "team",
+}
+_CLOUD = {"physical": "hardware", "bond": "bond", "bridge": "bridge", "vlan": "vlan"}
+
+
+def is_ifcfg(path: str, text: str) -> bool:
+    """Tell whether this is a file of the network scripts."""
+    keys = {match.group(1) for line in text[:16384].splitlines() if (match := _KEY.match(line))}
+    named = path.rpartition("/")[2].startswith("ifcfg-")
+    return bool(keys & _OWN) and ("DEVICE" in keys or named)
+
+
+def read(path: str, text: str, evidence: Evidence) -> str | None:
+    """Read the device of one file, with what it stands on."""
+    lines = text.splitlines()
+    keys: dict[str, tuple[str, int]] = {}
+    for number, line in enumerate(lines):
+        match = _KEY.match(line)
+        if match:
+            keys[match.group(1)] = (match.group(3), number)
+
+    def word(*names: str) -> str:
+        return next((keys[name][0] for name in names if name in keys), "")
+
+    name = word("DEVICE") or path.rpartition("/")[2].removeprefix("ifcfg-")
+    kind = _TYPES.get(word("TYPE", "TUNNEL").lower(), "")
+    lower = word("PHYSDEV", "ETHERDEVICE") or ifupdown.carrier(name)
+    kind = "vlan" if word("VLAN").lower() == "yes" or "ETHERDEVICE" in keys else kind
+    kind = "bond" if "BONDING_MASTER" in keys else "bridge" if word("BRIDGE").lower() == "yes" else kind
+    local, remote = word("MY_OUTER_IPADDR", "TUNNEL_LOCAL_IPADDR"), word("PEER_OUTER_IPADDR", "TUNNEL_REMOTE_IPADDR")
+    data: dict[str, Any] = {k: v for k, v in (("local", local), ("remote", remote), ("okey", word("KEY"))) if v}
+    mtu, at = keys.get("MTU", ("", 0))
+    address, prefix = word("IPADDR", "MY_INNER_IPADDR"), word("PREFIX", "PREFIXLEN")
+    evidence.configured.append(
+        Configured(
+            name=name,
+            location=find_word(path, lines, at, "MTU" if mtu else ""),
+            system="ifcfg",
+            shown=f"{name}: MTU",
+            change="set MTU in its ifcfg file, then ifdown and ifup",
+            mtu=whole(mtu) or None,
+            kind=kind or "hardware",
+            data=data,
+            lower=lower if kind == "vlan" else "",
+            master=word("MASTER", "TEAM_MASTER") or ("" if kind == "bridge" else word("BRIDGE")),
+            addresses=(f"{address}/{prefix}",) if address and prefix else (),
+        )
+    )
+    return None
+
+
+def is_cloud(data: Any) -> bool:
+    """Tell whether this is cloud-init's network configuration, version 1."""
+    network = data.get("network", data) if isinstance(data, dict) else None
+    return isinstance(network, dict) and network.get("version") == 1 and isinstance(network.get("config"), list)
+
+
+def cloud(piece: Piece, evidence: Evidence) -> None:
+    """Read devices of cloud-init's version 1."""
+    at = ("network", "config") if isinstance(piece.get("network"), dict) else ("config",)
+    for member in piece.items(*at):
+        name, number = member.text("name"), whole(member.get("mtu")) or whole(member.get("params", "mtu"))
+        kind = _CLOUD.get(member.text("type"), "")
+        if not name or not kind:
+            continue
+        evidence.configured.append(
+            Configured(
+                name=name,
+                location=member.location("mtu" if member.has("mtu") else "name"),
+                system="cloud-init",
+                shown=f"{name}: mtu",
+                change="set mtu in the network configuration",
+                mtu=number or None,
+                kind=kind,
+                lower=member.text("vlan_link"),
+            )
+        )
+        for port in (*member.items("bond_interfaces"), *member.items("bridge_interfaces")):
+            if isinstance(port.data, str):
+                evidence.configured.append(
+                    Configured(name=port.data, location=port.location(), system="cloud-init", master=name)
+                )
