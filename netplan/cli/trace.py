@@ -101,6 +101,11 @@ def _show(found: Trace, size: int, outcome: fates.Fate) -> None:
     for row in rows:
         emit(printable("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
     emit(f"exact MTU: {found.exact}")
+    if (fits := min(hop.inner for hop in found.hops)) > found.exact:
+        emit(
+            f"WireGuard pads packets to a multiple of 16 bytes, up to its device's MTU: where that is no larger than "
+            f"the path, {fits} pass"
+        )
     at = f" at {outcome.hop.device}" if outcome.hop and outcome.hop.device else ""
     value = f" {outcome.value}" if outcome.value is not None else ""
     emit(printable(f"{size} bytes: {outcome.kind}{value}{at}: {outcome.text}"))

@@ -6,10 +6,12 @@ The sizes and fates were measured on Debian's kernel 6.1 by tests/kernel/test_pa
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from netplan.audit import Given, Text, audit, describe
+from netplan.cli.main import main
 from netplan.path.fate import fate
 
 from .test_path import DEFAULT, ETH0, POD, TO_POD, device, route, walked, world
@@ -68,6 +70,16 @@ def test_bytes_of_a_padded_packet_are_counted() -> None:
     wg, routes = wireguard("t2", 1420, 2), [DEFAULT, TO_POD, route("10.2.0.0/24", "t2", "10.9.2.2")]
     walk = walked(world(("a", [[{**ETH0, "mtu": 1460}, POD, wg], routes])), "10.1.0.10", "10.2.0.7")
     assert [walk.hops[-1].bytes_of(size) for size in (1392, 1393, 1408, 1409, 1420)] == [1452, 1468, 1468, 1480, 1480]
+
+
+def test_trace_says_what_padding_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wg, routes = wireguard("t2", 1420, 2), [DEFAULT, TO_POD, route("10.2.0.0/24", "t2", "10.9.2.2")]
+    (tmp_path / "addr.json").write_text(json.dumps([{**ETH0, "mtu": 1460}, POD, wg]))
+    (tmp_path / "route.json").write_text(json.dumps(routes))
+    assert main(["trace", "10.1.0.10", "10.2.0.7", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "exact MTU: 1392\nWireGuard pads packets" in out
+    assert "no larger than the path, 1400 pass" in out
 
 
 def test_advice_for_wireguard_is_what_the_path_carries_without_padding() -> None:
