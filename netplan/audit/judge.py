@@ -207,7 +207,9 @@ def _compare(setting: Setting, variant: Variant, host: Host, case: _Case) -> Ver
         assumed=assumed,
     )
     below_six = setting.six and ends < MIN_MTU["ip6"]
-    if over == 0 or below_six or (over < 0 and (assumed or _small_is_meant(setting, variant, over))):
+    # nothing larger can be written where the program subtracts more than its headers cost
+    most = setting.value is not None and setting.value != ends and setting.value >= max(h.mtu for h in hops)
+    if over == 0 or below_six or (over < 0 and (assumed or most or _small_is_meant(setting, variant, over))):
         return verdict
     return replace(verdict, finding=wording.finding(setting, variant, verdict, hops))
 
