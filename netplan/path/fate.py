@@ -42,13 +42,13 @@ def fate(found: Trace, size: int, *, df: bool = True) -> Fate:
     carrier: Hop | None = None  # the device whose own packet is looked at: the last one that put an IP header on
     for index, hop in enumerate(found.hops):
         if size > hop.passes:
-            return _too_large(found, index, carrier, df)
+            return _too_large(found, index, carrier, df, size)
         if _sends(hop):
             carrier = hop
     return Fate(kind="passes", text="it arrives in one piece")
 
 
-def _too_large(found: Trace, index: int, carrier: Hop | None, df: bool) -> Fate:
+def _too_large(found: Trace, index: int, carrier: Hop | None, df: bool, size: int) -> Fate:
     hop = found.hops[index]
     if hop.kind == "path":
         return _at_the_far_end(hop)
@@ -62,7 +62,7 @@ def _too_large(found: Trace, index: int, carrier: Hop | None, df: bool) -> Fate:
     tunnels = [h for h in above if h.role == "tunnel"]
     if carrier is None or not tunnels:
         return _own_packet(found, hop, df)
-    return _outer_packet(found, hop, tunnels[-1], df)
+    return _outer_packet(found, hop, tunnels[-1], df, size)
 
 
 def _sends(hop: Hop) -> bool:
@@ -102,7 +102,7 @@ def _own_packet(found: Trace, hop: Hop, df: bool) -> Fate:
     return Fate(kind="icmp", hop=hop, value=value, text=f"the host drops it and reports {value} to the pod")
 
 
-def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool) -> Fate:
+def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool, size: int) -> Fate:
     """The packet fits its device, but what the device sends does not fit below it."""
     kind, outer = tunnel_kind(found, carrier), _added(found, carrier)[:1]
     above = _makers(found, carrier)
@@ -114,6 +114,9 @@ def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool) -> Fate:
     if df and found.entry != "bridged":
         # a tunnel reports no less than IPv6 may have, and what is in between is lost
         value = max(hop.inner, MIN_MTU["ip6"]) if found.family == "ipv6" else hop.inner
+        if size <= value:
+            text = f"{carrier.device} may report no less than {value} for IPv6, and the packet is no larger: it is lost"
+            return Fate(kind="dropped silently", hop=hop, text=text)
         text = f"{carrier.device} looks at the path below it, drops the packet and reports {value}"
         return Fate(kind="icmp", hop=hop, value=value, text=text)
     why = "can't fragment it and tells nobody" if df else "sends it with don't-fragment"

@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 ALONE = 6  # drawn with each kind alone
 ANY = 60  # drawn of all kinds
 # A VTI in an XFRM interface: Linux 6.1 drops each packet at the receiver (XfrmInTmplMismatch); the other order works
-DEAD = [["xfrm", "vti"]]
+DEAD = [["xfrm", "vti"], ["xfrm", "vti6"]]
 # outermost first: what runs in such a tunnel, and such a tunnel in another
 NESTED = [
     [*pair]
@@ -45,7 +45,9 @@ def _of_all_kinds() -> Iterator[Job]:
     for number in itertools.count(9000):
         job = draw(number, without=())
         kinds = [kind for kind in job["kinds"] if kind in KINDS]
-        if {*kinds} & {*OPTIONAL} and not any([*pair] in DEAD for pair in itertools.pairwise(kinds)):
+        # how much more than its MTU a bridge forwards to ip6gretap was measured over Ethernet alone
+        unknown = kinds[-1:] == ["ip6gretap"] and job["entry"] == "bridged"
+        if {*kinds} & {*OPTIONAL} and not unknown and not any([*p] in DEAD for p in itertools.pairwise(kinds)):
             yield job
 
 

@@ -182,3 +182,16 @@ def test_interface_of_ipsec_hides_what_is_below_it(
     walk = walked(world(("a", [devices, routes, IN_XFRM])), "10.1.0.10" if entry == "pod" else "10.9.2.1", "10.2.0.7")
     said = fate(walk, walk.exact + 1)
     assert (said.kind, said.value) == (kind, value)
+
+
+def test_tunnel_reports_nothing_for_a_packet_that_ipv6_always_may_send() -> None:
+    """Drawn topology 9044 on Linux 6.1: ip6gre over an XFRM interface of 1299, IPv6 inside."""
+    one = device("t1", 1299, "xfrm", ["fd09:1::1/64"], if_id="0x1", link="eth0")
+    two = device("t2", 1448, "ip6gre", ["fd09:2::1/64"], local="fd09:1::1", remote="fd09:1::2", encap_limit=4)
+    routes = [DEFAULT, route("fd01::10", "cali00000000001"), route("fd09:1::/64", "t1", protocol="kernel")]
+    routes.append(route("fd02::/64", "t2", "fd09:2::2"))
+    ipsec = IN_XFRM.replace("0.0.0.0/0", "::/0")
+    walk = walked(world(("a", [[ETH0, POD, one, two], routes, ipsec])), "fd01::10", "fd02::7")
+    assert (walk.exact, walk.hops[-1].device) == (1247, "eth0")
+    assert [fate(walk, size).kind for size in (1247, 1248, 1280, 1281)] == ["passes", *["dropped silently"] * 2, "icmp"]
+    assert fate(walk, 1281).value == 1280
