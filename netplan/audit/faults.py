@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -154,6 +155,7 @@ def collapsed(found: Iterable[Finding], world: World) -> list[Finding]:
     for finding in found:
         same.setdefault((finding.code, finding.message, finding.location.path or ""), []).append(finding)
     hosts: dict[tuple[object, ...], list[Finding]] = {}
+    alike: collections.Counter[tuple[object, ...]] = collections.Counter()  # findings of one kind in one input
     for members in same.values():
         first = _of_one_input(members)
         if world.of(first.location.path) is None:
@@ -161,9 +163,8 @@ def collapsed(found: Iterable[Finding], world: World) -> list[Finding]:
             continue
         # devices have a name of their own on each host; two alike on one host stay two
         kind = (first.code, first.system, first.message.replace(first.field, ""))
-        number = 0
-        while any(f.location.path == first.location.path for f in hosts.get((*kind, number), ())[-1:]):
-            number += 1
+        number = alike[(*kind, first.location.path)]
+        alike[(*kind, first.location.path)] += 1
         hosts.setdefault((*kind, number), []).append(first)
     return [_of_all_hosts(members) for members in hosts.values()]
 

@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from netplan.audit.linux import MAKES
 from netplan.audit.model import Configured, Device, Evidence
 from netplan.audit.places import host_of
-from netplan.cni.adapter import Setting
+from netplan.cni.adapter import Setting, whole
 from netplan.cni.yaml_document import find_word
 from netplan.host import ifupdown
 from netplan.inputs.yaml_source import Source, documents
 from netplan.model.cni_facts import KERNEL_VXLAN
 from netplan.path.kinds import interface, with_options
 from netplan.path.model import Interface
-from netplan.problems import Location, ProblemError
+from netplan.problems import Location, ProblemError, printable
 
 # names that no hardware has, where no file says what makes the device
 _VIRTUAL = re.compile(r"^(lo|veth|docker|cni|br-|virbr|tun|tap|vxlan|geneve|wg|flannel|cali|ov\d|gre|xfrm|ipsec|vti)")
@@ -99,12 +100,16 @@ def _canonical(
         kind=made,
         data=data,
         lower=lower,
-        addresses=tuple(a for a in body.get("addresses") or () if isinstance(a, str)),
+        addresses=tuple(_words(body, "addresses")),
         independent=made == "vxlan" and not lower,
     )
-    for port in body.get("interfaces") or ():
-        if isinstance(port, str):
-            yield Configured(name=port, location=Location(path, line), system="canonical", master=name)
+    for port in _words(body, "interfaces"):
+        yield Configured(name=port, location=Location(path, line), system="canonical", master=name)
+
+
+def _words(body: dict[str, Any], key: str) -> list[str]:
+    found = body.get(key)
+    return [word for word in found if isinstance(word, str)] if isinstance(found, list) else []
 
 
 def keyfile(path: str, text: str, evidence: Evidence) -> None:
@@ -129,7 +134,7 @@ def keyfile(path: str, text: str, evidence: Evidence) -> None:
         data["okey"] = keys[kind, "output-key"]
     if kind == "vxlan":
         port = keys.get((kind, "destination-port"), "")
-        data["port"] = int(port) if port.isdecimal() else KERNEL_VXLAN
+        data["port"] = whole(port) or KERNEL_VXLAN
     if not name:
         return
     evidence.configured.append(
@@ -186,6 +191,17 @@ def devices(evidence: Evidence) -> None:
     live = {(host_of(d.location.path), d.name): d for d in evidence.links if d.interface and not d.configured}
     for place in sorted(by_device):
         _device(place, by_device[place], live.get(place), evidence)
+    _name_files(by_device, evidence)
+
+
+def _name_files(by_device: dict[tuple[str, str], list[Configured]], evidence: Evidence) -> None:
+    """Name the file that makes a running device in what is to be changed, where it is among the inputs."""
+    for index, setting in enumerate(evidence.settings):
+        files = by_device.get((host_of(setting.location.path), setting.device), []) if setting.running else []
+        said = next((c for c in files if c.mtu), next((c for c in files if c.kind), None))
+        if said is not None and setting.change.endswith(MAKES):
+            where = printable(said.location.path or "")
+            evidence.settings[index] = replace(setting, change=f"{setting.change} ({where})")
 
 
 def _tunnels(evidence: Evidence) -> None:
@@ -247,7 +263,8 @@ def _device(place: tuple[str, str], found: list[Configured], live: Device | None
 
 def _address(text: str) -> dict[str, Any]:
     bare, _, length = text.partition("/")
-    return {"local": bare, "prefixlen": int(length)} if length.isdecimal() else {"local": bare}
+    bits = whole(length)
+    return {"local": bare} if bits is None else {"local": bare, "prefixlen": bits}
 
 
 def _setting(each: Configured, made: Interface | None, why: str = "", default: int | None = None) -> Setting:

@@ -77,7 +77,7 @@ def links(piece: Piece, evidence: Evidence) -> None:
             if _DOCKER_VXLAN.match(found.name) and found.port and not found.external:
                 evidence.marks.append((location, found.port, DOCKER_MARK))
             if not found.external:
-                evidence.settings.append(_tunnel(found, location))
+                evidence.settings.append(_tunnel(found, location, _command(entry)))
         elif group := _pods(found, names):
             pods.setdefault((group, found.mtu), []).append(device)
     for (group, mtu), devices in sorted(pods.items()):
@@ -126,7 +126,17 @@ def system_of(name: str) -> str:
     return next((system for pattern, system in _SYSTEMS if pattern.match(name)), "")
 
 
-def _tunnel(device: Interface, location: Location) -> Setting:
+# of a running device, where no file that makes it is among the inputs
+MAKES = "the configuration that makes it"
+
+
+def _command(entry: dict[str, Any]) -> str:
+    """Return the command that sets the MTU of a device of `ip`, or of a BSD's ifconfig; the size stands behind it."""
+    name = entry["ifname"]
+    return f"ifconfig {name} mtu" if entry.get("bsd") else f"ip link set dev {name} mtu"
+
+
+def _tunnel(device: Interface, location: Location, command: str) -> Setting:
     return Setting(
         system=system_of(device.name) or "linux",
         field=f"{device.name} mtu",
@@ -139,7 +149,7 @@ def _tunnel(device: Interface, location: Location) -> Setting:
         running=True,
         device=device.name,
         unjudged=device.why if device.role == "unknown" else "",
-        change=f"ip link set dev {device.name} mtu, and the configuration that makes it",
+        change=f"{command}, and {MAKES}",
     )
 
 
@@ -174,7 +184,7 @@ def _below_ipv6(device: Piece, name: str, mtu: int, evidence: Evidence) -> None:
                     found=mtu,
                     exact=1280,
                     ends=mtu,
-                    change=f"ip link set dev {name} mtu 1280, then add the static addresses again",
+                    change=f"{_command(device.data)} 1280, then add the static addresses again",
                 )
             )
             return

@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 from netplan.audit.model import Configured, Evidence
+from netplan.cni.adapter import whole
 from netplan.cni.yaml_document import find_word
 from netplan.host import networkd
 from netplan.model.cni_facts import KERNEL_VXLAN, PORTS
 from netplan.problems import Location
 
 _SECTION = re.compile(r"^[ \t]*\[([A-Za-z0-9]+)\]\s*$")
-_KEY = re.compile(r"^[ \t]*([A-Za-z0-9]+)\s*=\s*(.*?)\s*$")
+_KEY = re.compile(r"^[ \t]*([A-Za-z0-9]+)\s*=(.*)$")
 _SIZE = re.compile(r"(\d{1,7})([KM]?)")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 _YES = ("yes", "true", "on", "1")
@@ -66,7 +67,7 @@ def _lines(text: str) -> list[Line]:
         if head:
             section = head.group(1)
         elif match:
-            found.append((section, match.group(1), match.group(2), number))
+            found.append((section, match.group(1), match.group(2).strip(), number))
     return found
 
 
@@ -85,7 +86,7 @@ def _data(kind: str, keys: dict[tuple[str, str], str]) -> dict[str, Any]:
     found: dict[str, Any] = {"local": given("Local"), "remote": given("Remote"), "group": given("Group")}
     if kind in ("vxlan", "geneve"):
         port = given("DestinationPort")
-        found["port"] = int(port) if port.isdecimal() else KERNEL_VXLAN if kind == "vxlan" else PORTS["geneve"]
+        found["port"] = whole(port) or (KERNEL_VXLAN if kind == "vxlan" else PORTS["geneve"])
         found["df"] = {"yes": "set", "true": "set", "inherit": "inherit"}.get(given("IPDoNotFragment").lower(), "unset")
     if kind == "xfrm":
         found["if_id"] = given("InterfaceId")
@@ -97,8 +98,8 @@ def _data(kind: str, keys: dict[tuple[str, str], str]) -> dict[str, Any]:
     if given("EncapsulationLimit").lower() == "none":
         found["ip6_tnl_f_ign_encap_limit"] = True
     if kind == "erspan":
-        version = given("ERSPANVersion")
-        found |= {"erspan_ver": int(version) if version.isdecimal() else 1}
+        version = whole(given("ERSPANVersion"))
+        found |= {"erspan_ver": 1 if version is None else version}
     if given("FooOverUDP").lower() in _YES:
         shell = "gue" if "Generic" in given("Encapsulation") else "fou"
         found["encap"] = {"type": shell}

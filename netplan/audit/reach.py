@@ -33,6 +33,7 @@ class Reach:
     def __init__(self, world: World, path_mtu: int | None) -> None:
         self._world, self._path_mtu = world, path_mtu
         self._targets: dict[tuple[str, str, bool], int] = {}
+        self._alike: dict[tuple[str, str, Family], Interface | None] = {}
 
     def way(self, host: Host, *, inside: bool = False) -> walk.Way:
         """Return a walk that begins on a host; ``inside`` one that stays where the host's own link counts."""
@@ -224,13 +225,15 @@ class Reach:
 
     def _same(self, host: Host, encap: str, family: Family) -> Interface | None:
         """The live tunnel device of a network's encapsulation, where there is exactly one kind of it."""
-        kind = encap.partition(":")[0].partition("+")[0]
-        found = [
-            i
-            for i in host.interfaces.values()
-            if i.kind == kind and i.role == "tunnel" and not i.external and (i.family or family) == family
-        ]
-        return min(found, key=lambda i: i.name, default=None)
+        key = (host.name, _base(encap), family)
+        if key not in self._alike:
+            found = [
+                i
+                for i in host.interfaces.values()
+                if i.kind == key[1] and i.role == "tunnel" and not i.external and (i.family or family) == family
+            ]
+            self._alike[key] = min(found, key=lambda i: i.name, default=None)
+        return self._alike[key]
 
     def link_of(self, host: Host | None) -> int | None:
         """Return the MTU that programs on a host see on its link; None where no link of it is known."""

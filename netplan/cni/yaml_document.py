@@ -23,16 +23,17 @@ class Document(Source):
     first: int = 0  # the line of the file on which its text begins, from 0
     one_line: bool = False  # the text is one quoted scalar: every position is the line of that scalar
     depth: int = 0  # of texts within texts
+    composed: bool = False  # of JSON: positions were looked for, and there are none where its indentation is no YAML
 
     def location(self, at: Key = (), *, on: Literal["key", "value"] = "key") -> Location:
         """Return where the key at a key path stands; the nearest enclosing key when it is absent.
 
         Of a text in one long line, such as ``ip -j`` prints, only the line is given: a column in it helps nobody.
         """
-        if self.one_line or "\n" not in self.text.strip():
+        if self.one_line or self.flat:
             return Location(self.path, self.first + 1)
-        if self.node is None and len(self.text) <= LENIENT.max_bytes // 4:  # it was read as JSON
-            self.node = compose(self.text)
+        if self.node is None and not self.composed and len(self.text) <= LENIENT.max_bytes // 4:  # it was read as JSON
+            self.node, self.composed = compose(self.text), True
         found = super().location(at, on=on)
         if found.line is None:
             return found
@@ -152,7 +153,7 @@ def parse(text: str, path: str, *, depth: int = 0) -> Iterator[Document]:
             yield from parsed
             return
     for found in documents(text, path):
-        yield Document(path, found.data, text, found.node, depth=depth)
+        yield Document(path, found.data, text, found.node, found.whole, depth=depth)
 
 
 def _json(text: str, path: str, depth: int) -> Iterator[Document]:
@@ -160,6 +161,7 @@ def _json(text: str, path: str, depth: int) -> Iterator[Document]:
         fail("IPP904", f"more than {MAX_JSON >> 20} MiB of JSON", location=Location(path))
     decoder = json.JSONDecoder()
     at = 1 if text.startswith("\ufeff") else 0
+    line, counted = 0, 0
     found: list[Document] = []
     while True:
         while at < len(text) and text[at] in " \t\r\n":
@@ -167,7 +169,7 @@ def _json(text: str, path: str, depth: int) -> Iterator[Document]:
         if at >= len(text):
             yield from found
             return
-        line = text.count("\n", 0, at)
+        line, counted = line + text.count("\n", counted, at), at
         try:
             data, end = decoder.raw_decode(text, at)
         except ValueError:

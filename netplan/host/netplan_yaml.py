@@ -46,5 +46,5 @@ def _mtus(source: Source) -> Iterator[tuple[str, int, int]]:
         for device, body in devices.items():
             mtu = str(body.get("mtu")) if isinstance(body, dict) else ""
             line = source.location(("network", kind, device, "mtu"), on="key").line
-            if mtu.isdigit() and line is not None:
+            if mtu.isdecimal() and line is not None:
                 yield device, int(mtu[:9]), line - 1

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 _SECTION = re.compile(r"^[ \t]*\[([A-Za-z0-9]+)\]")
-_KEY = re.compile(r"^[ \t]*(Name|Kind|MTUBytes|Local|Remote|OriginalName)\s*=\s*(.*?)\s*$")
+_KEY = re.compile(r"^[ \t]*(Name|Kind|MTUBytes|Local|Remote|OriginalName)\s*=(.*)$")
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 
 
@@ -42,7 +42,7 @@ def sections(text: str) -> list[tuple[dict[str, str], int, int]]:
         match = _KEY.match(line)
         if not match:
             continue
-        key, value = match.groups()
+        key, value = match.group(1), match.group(2).strip()
         if key == "MTUBytes":
             size = re.fullmatch(r"(\d{1,7})([KM]?)", value)
             if size:

@@ -46,7 +46,7 @@ def read(text: str) -> list[tuple[str, int, int]]:
         key, _, value = line.partition("=")
         if section == "connection" and key.strip() == "interface-name":
             device = value.strip()
-        if section in ("ethernet", "802-3-ethernet") and key.strip() == "mtu" and value.strip().isdigit():
+        if section in ("ethernet", "802-3-ethernet") and key.strip() == "mtu" and value.strip().isdecimal():
             found.append((int(value.strip()[:9]), index))
     return [(device, mtu, line) for mtu, line in found if mtu]
 

@@ -90,11 +90,17 @@ class Source:
     data: Any = None
     text: str = ""
     node: yaml.Node | None = None  # None: positions are not known
+    whole: Source | None = None  # the file that this is one document of: what is made of its text is made once
 
     @functools.cached_property
     def lines(self) -> list[str]:
         """The lines of the text."""
-        return self.text.splitlines()
+        return self.whole.lines if self.whole is not None else self.text.splitlines()
+
+    @functools.cached_property
+    def flat(self) -> bool:
+        """Whether the text is one line."""
+        return self.whole.flat if self.whole is not None else "\n" not in self.text.strip()
 
     @functools.cached_property
     def keys(self) -> dict[Key, Span]:
@@ -210,7 +216,7 @@ def documents(text: str, path: str, policy: Policy = LENIENT) -> Iterator[Source
         for node in nodes:
             # a document of nothing is a null without a character, or no node at all, as PyYAML's two parsers have it
             if node is not None and (policy.strict or node.value != "" or getattr(node, "style", None)):
-                source = Source(path, text=text, node=node)
+                source = Source(path, text=text, node=node, whole=whole)
                 source.data = _build(node, source, policy, left, 0)
                 yield source
     except yaml.MarkedYAMLError as error:

@@ -264,4 +264,6 @@ def _key(value: Any) -> int:
     text = str(value or "")
     if re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", text):
         return int.from_bytes(bytes(min(int(part), 255) for part in text.split(".")), "big")
-    return int(text, 16) if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", text) else int(text) if text.isdigit() else 0
+    if re.fullmatch(r"0x[0-9a-fA-F]{1,8}", text):
+        return int(text, 16)
+    return int(text) if re.fullmatch(r"[0-9]{1,10}", text) else 0

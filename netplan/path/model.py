@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from netplan.path import padding
 from netplan.stack import Solution, wire_size
@@ -134,6 +134,8 @@ class Host:
     catch_all: str = ""
     # WireGuard device of wg-quick that has the default route in a table of its own (AllowedIPs 0.0.0.0/0, ::/0)
     full_tunnel: str = ""
+    # what walks have worked out of it (netplan.path.routing): thousands of packets leave by one host
+    derived: dict[object, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from netplan.path.model import Family, Host, Interface, Packet, Route, Rule
 
+T = TypeVar("T")
 _DEFAULT_RULES = (Rule(priority=32766, table="main"), Rule(priority=32767, table="default"))
 _ANY: Mapping[Family, str] = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
 
@@ -44,7 +46,7 @@ def lookup(host: Host, packet: Packet) -> Route | None:
             continue
         if rule.mark is not None and packet.mark & rule.mask != rule.mark:
             continue
-        found = _longest([r for r in host.routes if r.table == rule.table and contains(r.dst, packet.dst)])
+        found = _longest(_routes(host, rule.table).holding(packet.dst))
         if found is not None and not (_length(found.dst) == 0 and takes_default(host, packet)):
             return found
     near = _connected(host, packet.dst) or _allowed(host, packet.dst)
@@ -60,17 +62,54 @@ def takes_default(host: Host, packet: Packet) -> bool:
 
 def _allowed(host: Host, address: str) -> Route | None:
     """The WireGuard device with a peer that has the address among its allowed IPs: wg-quick makes routes of them."""
-    held = [
-        Route(dst=inside, device=name)
-        for name, peers in host.endpoints.items()
-        if name in host.interfaces
-        for inside, _ in peers
-        if _length(inside) > 0 and contains(inside, address)
-    ]
-    return _longest(held)
+
+    def made() -> Prefixes:
+        return Prefixes(
+            Route(dst=inside, device=name)
+            for name, peers in host.endpoints.items()
+            if name in host.interfaces
+            for inside, _ in peers
+            if _length(inside) > 0
+        )
+
+    return _longest(_once(host, "peers", made).holding(address))
 
 
-def _longest(routes: list[Route]) -> Route | None:
+def _routes(host: Host, table: str) -> Prefixes:
+    return _once(host, ("routes", table), lambda: Prefixes(r for r in host.routes if r.table == table))
+
+
+def _once(host: Host, key: object, make: Callable[[], T]) -> T:
+    """Return what is made of a host once, whatever the number of packets that are walked through it."""
+    if key not in host.derived:
+        host.derived[key] = make()
+    found: T = host.derived[key]
+    return found
+
+
+class Prefixes:
+    """Routes by their networks: an address is looked up once for each length of a prefix, not for each route."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._found: dict[tuple[int, int], dict[int, list[tuple[int, Route]]]] = {}
+        for number, route in enumerate(routes):
+            net = network(route.dst)
+            if net is not None:
+                of_length = self._found.setdefault((net.version, net.prefixlen), {})
+                of_length.setdefault(int(net.network_address), []).append((number, route))
+
+    def holding(self, address: str) -> Iterator[Route]:
+        """Generate the routes whose network contains an address or network, in the order in which they were given."""
+        inner = network(address)
+        held: list[tuple[int, Route]] = []
+        for (version, length), nets in self._found.items() if inner is not None else ():
+            if inner is not None and version == inner.version and length <= inner.prefixlen:
+                beyond = inner.max_prefixlen - length
+                held += nets.get(int(inner.network_address) >> beyond << beyond, ())
+        yield from (route for _, route in sorted(held, key=lambda found: found[0]))
+
+
+def _longest(routes: Iterable[Route]) -> Route | None:
     return min(routes, key=lambda r: (-_length(r.dst), r.metric, r.device, r.via), default=None)
 
 
@@ -81,11 +120,16 @@ def _length(text: str) -> int:
 
 def _connected(host: Host, address: str) -> Route | None:
     """The network of a device's own address, where routes were not given."""
-    for name in sorted(host.interfaces):
-        for own in host.interfaces[name].addresses:
-            if "/" in own and contains(own, address):
-                return Route(dst=own, device=name, connected=True)
-    return None
+
+    def made() -> Prefixes:
+        return Prefixes(
+            Route(dst=own, device=name, connected=True)
+            for name in sorted(host.interfaces)
+            for own in host.interfaces[name].addresses
+            if "/" in own
+        )
+
+    return next(_once(host, "connected", made).holding(address), None)
 
 
 def endpoint(peers: Sequence[tuple[str, str]], dst: str) -> str:
@@ -103,6 +147,10 @@ def endpoint(peers: Sequence[tuple[str, str]], dst: str) -> str:
 
 def default_devices(host: Host, family: Family | None = None) -> list[str]:
     """Return the devices of default routes in the table ``main``, the best metric first."""
+    return _once(host, ("default", family), lambda: _default_devices(host, family))
+
+
+def _default_devices(host: Host, family: Family | None) -> list[str]:
     wanted = {_ANY[family]} if family else set(_ANY.values())
     found = [r for r in host.routes if r.dst in wanted and r.table == "main"]
     return list(dict.fromkeys(r.device for r in sorted(found, key=lambda r: (r.metric, r.device))))
@@ -110,15 +158,21 @@ def default_devices(host: Host, family: Family | None = None) -> list[str]:
 
 def device_with(host: Host, address: str) -> str:
     """Return the device that has an address, empty where none has."""
-    bare = address.partition("/")[0]
-    for name in sorted(host.interfaces):
-        if any(a.partition("/")[0] == bare for a in host.interfaces[name].addresses):
-            return name
-    return ""
+
+    def made() -> dict[str, str]:
+        devices = host.interfaces
+        return {a.partition("/")[0]: n for n in sorted(devices, reverse=True) for a in devices[n].addresses}
+
+    found: str = _once(host, "addresses", made).get(address.partition("/")[0], "")
+    return found
 
 
 def hardware(host: Host) -> list[Interface]:
     """Return the devices that can be the link under everything, smallest MTU first; ports of a bond give way to it."""
+    return _once(host, "hardware", lambda: _hardware(host))
+
+
+def _hardware(host: Host) -> list[Interface]:
     links = [i for i in host.interfaces.values() if i.role == "link" and i.up]
     links = links or [i for i in host.interfaces.values() if i.role == "link"]
     links = [i for i in links if not _is_port(host, i)] or links

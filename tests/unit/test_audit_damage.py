@@ -240,3 +240,49 @@ def test_all_of_it_at_once_within_a_gigabyte(tmp_path):
     assert run.returncode in (0, 3, 4, 9)
     printed = json.loads(run.stdout)
     assert len(printed["result"]["skipped"]) >= 8
+
+
+UNIT = "[NetDev]\nName=d0\nKind={kind}\nMTUBytes=1450\n[{section}]\n{key}={value}\n"
+PROFILE = "[connection]\nid=x\ntype={kind}\ninterface-name=d0\n[{kind}]\nmode=2\nmtu=1450\n{key}={value}\n"
+NETPLAN = "network:\n  version: 2\n  tunnels:\n    d0: {{mode: {mode}, mtu: 1450, {key}: {value}}}\n"
+FORMS = (
+    ("d0.netdev", UNIT.format(kind="vxlan", section="VXLAN", key="DestinationPort", value="{}")),
+    ("d0.netdev", UNIT.format(kind="erspan", section="Tunnel", key="ERSPANVersion", value="{}")),
+    ("d0.netdev", UNIT.format(kind="gre", section="Tunnel", key="Key", value="{}")),
+    ("d0.nmconnection", PROFILE.format(kind="vxlan", key="destination-port", value="{}")),
+    ("d0.nmconnection", PROFILE.format(kind="ip-tunnel", key="output-key", value="{}")),
+    ("d0.network", "[Match]\nName=d0\n[Network]\nAddress=192.0.2.1/{}\n[Link]\nMTUBytes=1450\n"),
+    ("d0.yaml", NETPLAN.format(mode="gre", key="key", value="{}")),
+    ("d0.yaml", NETPLAN.format(mode="vxlan", key="addresses", value="{}")),
+    ("d0.yaml", NETPLAN.format(mode="gretap", key="interfaces", value="{}")),
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["9" * 5000, "\u00b2", "\u0661\u0664", "5", "true", "{a: 1}", "[[]]", "-1"],
+    ids=["digits", "superscript", "arabic", "number", "word", "mapping", "lists", "negative"],
+)
+@pytest.mark.parametrize("form", range(len(FORMS)))
+def test_a_value_of_another_type_ends_no_run(form, value):
+    path, text = FORMS[form]
+    report = audit([Text(path, text.replace("{}", value))], Given(link_mtu=1500))
+    assert all(v.exact is None or 0 < v.exact < 1500 for v in report.verdicts)
+
+
+def test_a_list_of_sysfs_is_read_however_long_it_is():
+    text = "".join(f"/sys/class/net/eth{n}/mtu:1500\n" for n in range(9000))
+    report = audit([Text("mtus", text)], Given())
+    assert not report.skipped
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [("d0.netdev", "MTUBytes=1450{}x"), ("wg0.conf", "MTU = 1420{}x"), ("ifcfg-eth0", "MTU=1500{}x")],
+    ids=["networkd", "wireguard", "ifcfg"],
+)
+def test_a_line_of_spaces_is_read_in_one_pass(path, line):
+    begun = "[NetDev]\nName=d0\nKind=vlan\n[Interface]\nPrivateKey = x\nDEVICE=eth0\nONBOOT=yes\n"
+    start = time.process_time()
+    audit([Text(path, begun + line.format(" " * 30_000) + "\n")], Given())
+    assert time.process_time() - start < 2

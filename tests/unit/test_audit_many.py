@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks import audit as bench
-from netplan.audit import Given, Report, audit, describe, judge, texts, world, xfrm
-from netplan.audit.model import Esp, Evidence
+from netplan.audit import Given, Report, audit, describe, judge, stacked, texts, world, xfrm
+from netplan.audit.model import Configured, Esp, Evidence
+from netplan.cni import yaml_document
+from netplan.cni.yaml_document import parse
 from netplan.path import protection
-from netplan.path.model import Host, Packet
+from netplan.path.model import Host, Interface, Packet, Route
+from netplan.path.routing import contains, lookup, network
 from netplan.problems import Location
 
 STATE = (
@@ -140,3 +143,53 @@ def test_states_that_are_joined_at_once_protect_as_each_does_alone() -> None:
                     alone.setdefault(replace(one, location=Location()), one)
         every = sorted(alone.values(), key=lambda e: (str(e.location), e.suite, e.mode, e.nat_t))
         assert world._protections(every) == world._protections(xfrm.joined(dump.states, dump.policies))
+
+
+def test_the_lines_of_a_text_are_in_memory_once_for_all_its_documents() -> None:
+    text = "".join(f"kind: Foo\nmetadata: {{name: x{n}}}\nspec: {{mtu: 1450}}\n---\n" for n in range(30))
+    documents = list(parse(text, "objects.yaml"))
+    assert len(documents) == 30
+    assert [d.location(("spec", "mtu")).line for d in documents] == [3 + 4 * n for n in range(30)]
+    assert {id(d.lines) for d in documents} == {id(documents[0].lines)}
+
+
+def test_json_that_is_no_yaml_is_looked_at_for_positions_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(yaml_document, "compose", lambda text: asked.append(text))
+    (document,) = parse('[\n\t{"mtu": 1450},\n\t{"mtu": 1500}\n]\n', "tabs.json")
+    assert [document.location((n, "mtu")).path for n in (0, 1)] == ["tabs.json"] * 2
+    assert len(asked) == 1
+
+
+def test_a_route_is_found_by_its_prefix_as_by_looking_at_each() -> None:
+    chance = random.Random(7)
+    for _ in range(60):
+        tables = ("main", "100")
+        routes = tuple(
+            Route(
+                dst=f"10.{chance.randrange(3)}.{chance.randrange(3)}.0/{chance.choice((0, 8, 16, 23, 24))}",
+                device=chance.choice("abc"),
+                metric=chance.randrange(3),
+                table=chance.choice(tables),
+            )
+            for _ in range(chance.randrange(12))
+        )
+        host = Host(name="h", routes=routes)
+        for _ in range(20):
+            dst = f"10.{chance.randrange(4)}.{chance.randrange(4)}.{chance.randrange(256)}"
+            held = [r for r in routes if r.table == "main" and contains(r.dst, dst)]
+            wanted = min(held, key=lambda r: (-network(r.dst).prefixlen, r.metric, r.device), default=None)  # type: ignore[union-attr]
+            found = lookup(host, Packet(family="ipv4", dst=dst))
+            assert found == wanted
+
+
+def test_devices_of_one_host_are_compared_by_name_not_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(stacked, "host_of", lambda path: asked.append(path) or "h")
+    names = [f"up{n}" for n in range(50)]
+    evidence = Evidence(configured=[Configured(name=name, location=Location("h/x", 1), system="x") for name in names])
+    host = Host(
+        name="h", interfaces={n: Interface(name=n, mtu=1500, kind="vlan", role="link", lower="no") for n in names}
+    )
+    list(stacked.findings(evidence, [host]))
+    assert len(asked) <= 3 * len(names)

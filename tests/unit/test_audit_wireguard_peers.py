@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from netplan.audit import Text, describe
+from netplan.audit import Given, Text, audit, describe
 from netplan.path.trace import trace
 
 KEY = "A" * 43 + "="
@@ -69,3 +69,40 @@ def test_wireguard_peer_without_an_address_is_no_far_end() -> None:
     text = "interface: wg0\n\npeer: {key}\n  allowed ips: (none)\n".replace("{key}", KEY)
     world = describe([Text("a/addr.json", ADDR), Text("a/wg.txt", text)])
     assert world.of("a/addr.json").endpoints == {}  # type: ignore[union-attr]
+
+
+QUICK = (
+    "[Interface]\nPrivateKey = x\nMTU = {mtu}\nAddress = {own}\n[Peer]\nEndpoint = {end}:51820\nAllowedIPs = {inside}\n"
+)
+ROUTEROS = """/interface wireguard
+add name=wg0 mtu=1440
+add name=wg1 mtu=1381
+/interface wireguard peers
+add interface=wg0 endpoint-address=192.0.2.9 allowed-address=10.9.0.0/24
+add interface=wg1 endpoint-address=10.9.0.9 allowed-address=10.7.0.0/24
+"""
+VYOS = "".join(
+    f"set interfaces wireguard {name} mtu {mtu}\n"
+    f"set interfaces wireguard {name} peer p address {end}\n"
+    f"set interfaces wireguard {name} peer p allowed-ips {inside}\n"
+    for name, mtu, end, inside in (("wg0", 1440, "192.0.2.9", "10.9.0.0/24"), ("wg1", 1381, "10.9.0.9", "10.7.0.0/24"))
+)
+
+
+# each level takes 20 of IPv4, 8 of UDP and 32 of WireGuard: 1500, 1440, 1380
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {
+            "wg0.conf": QUICK.format(mtu=1440, own="10.9.0.1/32", end="192.0.2.9", inside="10.9.0.0/24"),
+            "wg1.conf": QUICK.format(mtu=1381, own="10.7.0.1/32", end="10.9.0.9", inside="10.7.0.0/24"),
+        },
+        {"export.rsc": ROUTEROS},
+        {"vyos.txt": VYOS},
+    ],
+    ids=["wg-quick", "routeros", "vyos"],
+)
+def test_a_configured_tunnel_whose_far_end_is_behind_another_is_counted_twice(inputs):
+    report = audit([Text(f"h/{name}", text) for name, text in inputs.items()], Given(link_mtu=1500))
+    assert [(v.setting.value, v.exact) for v in report.verdicts] == [(1440, 1440), (1381, 1380)]
+    assert [(f.found, f.exact, f.severity) for f in report.findings] == [(1381, 1380, "error")]

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from netplan.audit.formats.listed import head, lines_of
 from netplan.audit.model import Configured, Evidence
 from netplan.cni.adapter import whole
 from netplan.cni.yaml_document import Piece, find_word
 from netplan.host import ifupdown
 
-_KEY = re.compile(r"^[ \t]*([A-Z][A-Z0-9_]*)=([\"']?)(.*?)\2[ \t]*$")
+_KEY = re.compile(r"^[ \t]*([A-Z][A-Z0-9_]*)=(.*)$")
 _OWN = {"ONBOOT", "BOOTPROTO", "STARTMODE", "NM_CONTROLLED", "PEER_OUTER_IPADDR", "TUNNEL", "ETHERDEVICE", "IPADDR"}
 _TYPES = {
     "bond": "bond",
@@ -29,19 +30,19 @@ _CLOUD = {"physical": "hardware", "bond": "bond", "bridge": "bridge", "vlan": "v
 
 def is_ifcfg(path: str, text: str) -> bool:
     """Tell whether this is a file of the network scripts."""
-    keys = {match.group(1) for line in text[:16384].splitlines() if (match := _KEY.match(line))}
+    keys = {match.group(1) for line in head(text, 16384) if (match := _KEY.match(line))}
     named = path.rpartition("/")[2].startswith("ifcfg-")
     return bool(keys & _OWN) and ("DEVICE" in keys or named)
 
 
 def read(path: str, text: str, evidence: Evidence) -> str | None:
     """Read the device of one file, with what it stands on."""
-    lines = text.splitlines()
+    lines = lines_of(text)
     keys: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(lines):
         match = _KEY.match(line)
         if match:
-            keys[match.group(1)] = (match.group(3), number)
+            keys[match.group(1)] = (_said(match.group(2)), number)
 
     def word(*names: str) -> str:
         return next((keys[name][0] for name in names if name in keys), "")
@@ -71,6 +72,12 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
         )
     )
     return None
+
+
+def _said(value: str) -> str:
+    """Return what a shell takes of a value: no quotation marks, and no comment behind it."""
+    bare = value.partition(" #")[0].partition("\t#")[0].strip()
+    return bare[1:-1] if len(bare) > 1 and bare[0] in "\"'" and bare[-1] == bare[0] else bare
 
 
 def is_cloud(data: Any) -> bool:

@@ -16,6 +16,10 @@ _OLD_MTU = re.compile(r"\bMTU:(\d+)")
 _OLD_FLAGS = re.compile(r"^[ \t]+((?:[A-Z]+ )+)\s*MTU:")
 _FOUR = re.compile(r"\binet (?:addr:)?(\d+\.\d+\.\d+\.\d+)(?:.*?(?:netmask |Mask:)(\S+))?")
 _SIX = re.compile(r"\binet6 (?:addr: ?)?([0-9a-fA-F:]+)(?:%\S+)?(?:/|\s+prefixlen )(\d+)")
+# what only ifconfig of the BSDs and of macOS prints
+_BSD = re.compile(
+    r"^\S+: flags=.*(> metric \d+ mtu |\bindex \d+ priority )|^\t(groups: |options=|nd6 options=|tunnel inet)"
+)
 _BSD_GROUPS = re.compile(r"^[ \t]+groups: (.+)$")
 _BSD_ENDS = re.compile(r"^[ \t]+tunnel (inet6?) (\S+) --> (\S+)")
 # classes of devices of FreeBSD and OpenBSD -> the kernel's word of Linux for the same packet
@@ -37,6 +41,7 @@ def is_ifconfig(text: str) -> bool:
 def devices(path: str, text: str) -> Piece:
     """Return the devices as ``ip -j addr`` prints them, each with the line of its MTU."""
     members: list[tuple[int, dict[str, Any]]] = []
+    bsd = any(_BSD.search(line) for line in listed.head(text))
     for number, line in enumerate(lines_of(text)):
         new, old = _NEW.match(line), _OLD.match(line)
         if new:
@@ -50,6 +55,7 @@ def devices(path: str, text: str) -> Piece:
             members[-1] = (_more(members[-1][1], line, members[-1][0], number), members[-1][1])
     members = [(line, entry) for line, entry in members if "mtu" in entry and ":" not in entry["ifname"]]
     for _, entry in members:
+        entry |= {"bsd": True} if bsd else {}
         entry["operstate"] = "UP" if "RUNNING" in entry["flags"] else "DOWN"
         group = entry.pop("group", "") or _class_of(entry)
         data: dict[str, Any] = entry.pop("ends", {})

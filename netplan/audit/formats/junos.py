@@ -17,6 +17,7 @@ from netplan.audit.formats.vyos import Node
 from netplan.audit.model import Device, Esp, Evidence
 from netplan.cni.adapter import BuiltinIpsec, Family, Setting, whole
 from netplan.cni.yaml_document import find_word
+from netplan.problems import Location
 
 _ETHERNET, _TAG = 14, 4  # bytes that the MTU of a physical interface has beside the IP packet
 _PHYSICAL = re.compile(r"^(ge|xe|et|fe|mge|ae|reth)-?\d")
@@ -89,10 +90,16 @@ def _physical(path: str, lines: list[str], name: str, node: Node, evidence: Evid
 
 
 def _unit(path: str, lines: list[str], name: str, node: Node, suites: list[str], evidence: Evidence) -> None:
-    number, line = whole(node.value("family", "inet", "mtu")), node.line_of("family", "inet", "mtu")
-    if not number:
-        return
-    where = find_word(path, lines, line, "mtu")
+    for inside in ("inet", "inet6"):
+        number = whole(node.value("family", inside, "mtu"))
+        if number:
+            where = find_word(path, lines, node.line_of("family", inside, "mtu"), "mtu")
+            _family(name, inside, number, where, node, suites, evidence)
+
+
+def _family(
+    name: str, inside: str, number: int, where: Location, node: Node, suites: list[str], evidence: Evidence
+) -> None:
     end = node.value("tunnel", "destination")
     family: Family = "ipv6" if ":" in end else "ipv4"
     if name.startswith("st0"):
@@ -101,13 +108,13 @@ def _unit(path: str, lines: list[str], name: str, node: Node, suites: list[str],
         keyed = "+key" if node.at("tunnel", "key") else ""
         encap, own = (f"gre{keyed}" if name.startswith("gr-") else "ipip"), None
     else:
-        if _PHYSICAL.match(name):
+        if _PHYSICAL.match(name) and inside == "inet":
             evidence.links.append(Device(name=name, mtu=number, location=where, configured=True))
         return
     evidence.settings.append(
         Setting(
             system="junos",
-            field=f"interfaces {name} family inet mtu",
+            field=f"interfaces {name} family {inside} mtu",
             location=where,
             value=number,
             semantics="device",
@@ -116,7 +123,7 @@ def _unit(path: str, lines: list[str], name: str, node: Node, suites: list[str],
             own=own,
             source=node.value("tunnel", "source"),
             far=(end,) if end else (),
-            change=f"set interfaces {name.replace('.', ' unit ')} family inet mtu",
+            change=f"set interfaces {name.replace('.', ' unit ')} family {inside} mtu",
         )
     )
 

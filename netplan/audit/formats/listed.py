@@ -29,8 +29,9 @@ class Listed(Document):
 
 
 def head(text: str, size: int = 1 << 17) -> list[str]:
-    """Return the first lines of a text, by which formats are told apart: a large text is not cut for that."""
-    return lines_of(text[:size])
+    """Return the first whole lines of a text, by which formats are told apart: a large text is not cut for that."""
+    lines = lines_of(text[:size])
+    return lines[:-1] if len(text) > size and len(lines) > 1 else lines
 
 
 def lines_of(text: str) -> list[str]:

@@ -22,6 +22,7 @@ _KINDS = {
     "mac-vlan": "macvlan",
     **{kind: kind for kind in ("bond", "vlan", "vxlan", "veth", "dummy", "vrf", "macsec", "team")},
 }
+_NOTHING = ("", "loopback", "unknown")  # types whose MTU says nothing; one that is not here is named as not judged
 # where a type names its carrier, and where it names its ports
 _CARRIERS = {"vlan": "vlan", "vxlan": "vxlan", "mac-vlan": "mac-vlan", "macsec": "macsec"}
 _PLACES: tuple[tuple[str, ...], ...] = (
@@ -50,7 +51,8 @@ def read(piece: Piece, evidence: Evidence) -> None:
     place = next(p for p in _PLACES if _members(piece.data, p))
     for member in piece.items(*place):
         kind = member.text("type")
-        if kind in _KINDS and member.text("name") and member.text("state") not in ("absent", "down", "ignore"):
+        counts = kind in _KINDS or (kind not in _NOTHING and whole(member.get("mtu")))
+        if counts and member.text("name") and member.text("state") not in ("absent", "down", "ignore"):
             _interface(member, kind, evidence)
 
 
@@ -69,7 +71,7 @@ def _interface(member: Piece, kind: str, evidence: Evidence) -> None:
             shown=f"{name}: mtu",
             change="set mtu in the desired state and apply it",
             mtu=number,
-            kind=_KINDS[kind],
+            kind=_KINDS.get(kind, kind),
             data=data,
             lower=own.text("base-iface"),
             addresses=tuple(_addresses(member)),

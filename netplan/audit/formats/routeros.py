@@ -66,26 +66,43 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
     """Read policies with their proposals, and MTUs; returns why it can't be read, or None."""
     lines = lines_of(text)
     entries = list(_entries(lines))
+    export = _Export(entries)
     proposals = {e.get("name", "default"): e for e in entries if e.menu == "ip ipsec proposal"}
     peers = {e.get("name"): e for e in entries if e.menu == "ip ipsec peer"}
-    for entry in entries:
+    # a clamp is for a tunnel, wherever in the file that is
+    for entry in sorted(entries, key=lambda e: e.menu == "ip firewall mangle"):
         if entry.menu == "ip ipsec policy" and _carries(entry):
             peer = peers.get(entry.get("peer"))
             _child(path, lines, entry, proposals.get(entry.get("proposal", "default")), peer, evidence)
         elif entry.menu.startswith("interface "):
-            _mtu(path, lines, entry, entry.menu.removeprefix("interface "), entries, evidence)
+            _mtu(path, lines, entry, entry.menu.removeprefix("interface "), export, evidence)
         elif entry.menu == "ip firewall mangle" and whole(entry.get("new-mss")) and _used(entry):
-            _clamp(path, lines, entry, evidence)
+            _clamp(path, lines, entry, export, evidence)
     return None
+
+
+class _Export:
+    """What the commands of an export say of one interface, and the tunnels that were made of them so far."""
+
+    def __init__(self, entries: list[_Entry]) -> None:
+        self._of: dict[tuple[str, str], list[_Entry]] = {}
+        self.tunnels: dict[str, Setting] = {}
+        self.secret_suite = _secret_suite(entries)
+        for entry in entries:
+            self._of.setdefault((entry.menu, entry.get("interface")), []).append(entry)
+
+    def of(self, interface: str, *menus: str) -> list[_Entry]:
+        """Return the commands of these menus that name an interface."""
+        return [entry for menu in menus for entry in self._of.get((menu, interface), ())]
 
 
 def _used(entry: _Entry) -> bool:
     return entry.get("disabled", "no") != "yes"
 
 
-def _clamp(path: str, lines: list[str], entry: _Entry, evidence: Evidence) -> None:
+def _clamp(path: str, lines: list[str], entry: _Entry, export: _Export, evidence: Evidence) -> None:
     out = entry.get("out-interface") or entry.get("in-interface")
-    tunnel = next((s for s in evidence.settings if s.system == "routeros" and s.field.endswith(f" {out} mtu")), None)
+    tunnel = export.tunnels.get(out)
     evidence.settings.append(
         Setting(
             system="routeros",
@@ -204,7 +221,7 @@ def _port(entry: _Entry, key: str) -> str:
     return f"{protocol}/{port}" if port not in ("any", "0") else protocol
 
 
-def _mtu(path: str, lines: list[str], entry: _Entry, kind: str, entries: list[_Entry], evidence: Evidence) -> None:
+def _mtu(path: str, lines: list[str], entry: _Entry, kind: str, export: _Export, evidence: Evidence) -> None:
     key = "max-mtu" if kind == "pppoe-client" else "mtu"
     number = whole(entry.get(key)) or (_WIREGUARD_MTU if kind == "wireguard" and entry.verb == "add" else None)
     secret = "ipsec-secret" in entry.keys
@@ -218,29 +235,28 @@ def _mtu(path: str, lines: list[str], entry: _Entry, kind: str, entries: list[_E
     elif kind in _TUNNELS:
         encap, family = _TUNNELS[kind]
         if kind == "wireguard" and number:
-            family = _wireguard(path, name, number, where, entries, evidence)
-        vteps = [
-            e.get("remote-ip") for e in entries if e.menu == "interface vxlan vteps" and e.get("interface") == name
-        ]
+            family = _wireguard(path, name, number, where, export, evidence)
+        vteps = [e.get("remote-ip") for e in export.of(name, "interface vxlan vteps")]
         ends = [entry.get("remote-address") or entry.get("remote-address6"), *vteps]
-        evidence.settings.append(
-            Setting(
-                system="routeros",
-                field=f"interface {kind} {name} mtu",
-                location=where,
-                value=number,
-                semantics="device",
-                encap=encap,
-                family=family,
-                port=whole(entry.get("port")),
-                own=BuiltinIpsec(suite=_secret_suite(entries), mode="transport") if secret else None,
-                source=entry.get("local-address"),
-                far=tuple(end for end in ends if end),
-                automatic=_AUTOMATIC.get(kind),
-                change=f"/interface {kind} set {name} mtu",
-                note=_NOT_SET if not number else "",
-            )
+        tunnel = Setting(
+            system="routeros",
+            field=f"interface {kind} {name} mtu",
+            location=where,
+            value=number,
+            semantics="device",
+            encap=encap,
+            family=family,
+            port=whole(entry.get("port")),
+            device=name if kind == "wireguard" else "",
+            own=BuiltinIpsec(suite=export.secret_suite, mode="transport") if secret else None,
+            source=entry.get("local-address"),
+            far=tuple(end for end in ends if end),
+            automatic=_AUTOMATIC.get(kind),
+            change=f"/interface {kind} set {name} mtu",
+            note=_NOT_SET if not number else "",
         )
+        evidence.settings.append(tunnel)
+        export.tunnels.setdefault(name, tunnel)
 
 
 _NOT_SET = "not set: RouterOS takes what the link leaves for the tunnel's header, and nothing for IPsec"
@@ -272,16 +288,14 @@ def _secret_suite(entries: list[_Entry]) -> str:
     return _suite(ciphers.split(",")[0], hashes.split(",")[0]) or _DEFAULT_SUITE
 
 
-def _wireguard(path: str, name: str, mtu: int, where: Location, entries: list[_Entry], evidence: Evidence) -> Family:
+def _wireguard(path: str, name: str, mtu: int, where: Location, export: _Export, evidence: Evidence) -> Family:
     """Add a WireGuard device with its addresses and peers; return the family of its outer header."""
-    addresses = tuple(
-        e.get("address") for e in entries if e.menu in ("ip address", "ipv6 address") and e.get("interface") == name
-    )
+    addresses = tuple(e.get("address") for e in export.of(name, "ip address", "ipv6 address"))
     add_device(name, mtu, where, addresses, evidence)
     six = False
-    for peer in entries:
+    for peer in export.of(name, "interface wireguard peers"):
         end = peer.get("endpoint-address")
-        if peer.menu != "interface wireguard peers" or peer.get("interface") != name or network(end) is None:
+        if network(end) is None:
             continue
         six = six or ":" in end
         for inside in peer.get("allowed-address").split(","):

@@ -18,7 +18,7 @@ _ECHO = re.compile(r"^([A-Za-z][\w.@-]{0,14})[: ] ?mtu ?[=:] ?(\d{2,6})\s*$")
 def is_sysfs(text: str) -> bool:
     """Tell whether every line that is not empty or a command is a device with its MTU."""
     head = [line for line in listed.head(text) if line.strip() and not re.match(r"\s*[$#]|.*[$#] ", line)]
-    found = [line for line in head if _GREP.match(line) or _HEAD.match(line) or _ECHO.match(line)]
+    found = {line for line in head if _GREP.match(line) or _HEAD.match(line) or _ECHO.match(line)}
     return bool(found) and all(f in found or re.fullmatch(r"\d{2,6}", f.strip()) for f in head)
 
 

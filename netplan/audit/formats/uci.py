@@ -15,6 +15,7 @@ from netplan.audit.formats.listed import head, lines_of
 from netplan.audit.model import Configured, Device, Evidence
 from netplan.cni.adapter import whole
 from netplan.cni.yaml_document import find_word
+from netplan.host import ifupdown
 from netplan.model.cni_facts import PORTS
 from netplan.path.kinds import interface
 from netplan.path.routing import network
@@ -40,9 +41,11 @@ _KINDS = {
     "wireguard": ("wireguard", ""),
     "xfrm": ("xfrm", ""),
 }
+# type of a device -> the kernel's
+_DEVICES = {"bridge": "bridge", "8021q": "vlan", "8021ad": "vlan", "macvlan": "macvlan", "bonding": "bond"}
 _CONFIG = re.compile(r"^[ \t]*config\s+'?([\w-]+)'?(?:\s+['\"]?([\w.-]+)['\"]?)?\s*$")
-_OPTION = re.compile(r"^[ \t]*(option|list)\s+'?([\w-]+)'?\s+(['\"]?)(.*?)\3\s*$")
-_SHOWN = re.compile(r"^network\.([\w@\[\]-]+)(?:\.([\w-]+))?='?(.*?)'?\s*$")
+_OPTION = re.compile(r"^[ \t]*(option|list)\s+'?([\w-]+)'?\s+(\S.*)$")
+_SHOWN = re.compile(r"^network\.([\w@\[\]-]+)(?:\.([\w-]+))?=(.*)$")
 
 
 @dataclass
@@ -59,7 +62,10 @@ class _Section:
         """Return the first value of the first of these options that is set."""
         return next((self.keys[key][0] for key in keys if self.keys.get(key)), "")
 
-    def add(self, key: str, value: str, line: int) -> None:
+    def add(self, key: str, value: str, line: int, *, listed: bool) -> None:
+        """Keep a value: a ``list`` grows, and an ``option`` that is said again replaces the one before."""
+        if not listed:
+            self.keys[key], self.lines[key] = [], line
         self.keys.setdefault(key, []).append(value)
         self.lines.setdefault(key, line)
 
@@ -77,15 +83,20 @@ def read(path: str, text: str, evidence: Evidence) -> str | None:
     sections = list(_sections(lines))
     for section in sections:
         proto = section.get("proto")
-        if section.kind == "device" and whole(section.get("mtu")):
-            _link(path, lines, section, section.get("name"), 0, evidence)
+        if section.kind == "device":
+            _device(path, lines, section, evidence)
         elif section.kind == "interface" and proto == "pppoe":
-            _link(path, lines, section, f"pppoe-{section.name}", PPPOE_MTU, evidence)
+            _pppoe(path, lines, section, evidence)
         elif section.kind == "interface" and proto in _KINDS:
             _tunnel(path, lines, section, evidence)
         elif section.kind.startswith("wireguard_"):
             _peer(path, section, evidence)
     return None
+
+
+def _unquoted(text: str) -> str:
+    bare = text.strip()
+    return bare[1:-1] if len(bare) > 1 and bare[0] in "'\"" and bare[-1] == bare[0] else bare
 
 
 def _sections(lines: list[str]) -> Iterator[_Section]:
@@ -94,22 +105,49 @@ def _sections(lines: list[str]) -> Iterator[_Section]:
     for number, line in enumerate(lines):
         config, option, one = _CONFIG.match(line), _OPTION.match(line), _SHOWN.match(line)
         if config:
-            current = _Section(config.group(1), config.group(2) or "", number)
-            shown[f"\0{number}"] = current
+            kind, name = config.group(1), config.group(2) or ""
+            # a section of a name that was there before is the same one
+            current = shown.setdefault(f"{kind} {name}" if name else f"\0{number}", _Section(kind, name, number))
         elif option and current is not None:
-            current.add(option.group(2), option.group(4), number)
+            current.add(option.group(2), _unquoted(option.group(3)), number, listed=option.group(1) == "list")
         elif one and not one.group(2):
-            shown[one.group(1)] = _Section(one.group(3), one.group(1), number)
+            shown[one.group(1)] = _Section(_unquoted(one.group(3)), one.group(1), number)
         elif one and one.group(1) in shown:
-            for value in re.split(r"'\s+'", one.group(3)):
-                shown[one.group(1)].add(one.group(2), value, number)
+            for value in re.split(r"'[ \t]'", _unquoted(one.group(3))):
+                shown[one.group(1)].add(one.group(2), value, number, listed=True)
     yield from shown.values()
 
 
-def _link(path: str, lines: list[str], section: _Section, name: str, default: int, evidence: Evidence) -> None:
-    number = whole(section.get("mtu")) or default
+def _device(path: str, lines: list[str], section: _Section, evidence: Evidence) -> None:
+    """Read a device with what it stands on; a name with a dot is a VLAN without a word about it."""
+    name = section.get("name")
+    if not name:
+        return
+    kind = _DEVICES.get(section.get("type"), "hardware")
+    lower = section.get("ifname") or ifupdown.carrier(name)
+    kind = "vlan" if kind == "hardware" and ifupdown.carrier(name) else kind
+    evidence.configured.append(
+        Configured(
+            name=name,
+            location=find_word(path, lines, section.lines.get("mtu", section.line), "mtu"),
+            system="openwrt",
+            shown=f"device {name}: mtu",
+            change="set mtu of the device, uci commit network, and reload the network",
+            mtu=whole(section.get("mtu")) or None,
+            kind=kind,
+            lower=lower if kind in ("vlan", "macvlan") else "",
+        )
+    )
+    for listed in section.keys.get("ports", ()) if kind in ("bridge", "bond") else ():
+        for port in listed.split():
+            where = find_word(path, lines, section.lines["ports"], port)
+            evidence.configured.append(Configured(name=port, location=where, system="openwrt", master=name))
+
+
+def _pppoe(path: str, lines: list[str], section: _Section, evidence: Evidence) -> None:
+    name, number = f"pppoe-{section.name}", whole(section.get("mtu")) or PPPOE_MTU
     where = find_word(path, lines, section.lines.get("mtu", section.line), "mtu")
-    made = interface({"ifname": name, "mtu": number, "link_type": "ppp" if default else "ether"})
+    made = interface({"ifname": name, "mtu": number, "link_type": "ppp", "link": section.get("device", "ifname")})
     if made is not None:
         evidence.links.append(Device(name=name, mtu=number, location=where, configured=True, interface=made))
 

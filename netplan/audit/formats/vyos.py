@@ -51,9 +51,9 @@ class Node:
         return found
 
     def value(self, *words: str) -> str:
-        """Return the first word below a path; empty without one."""
+        """Return the last word that was set below a path, which replaces those before it; empty without one."""
         found = self.at(*words)
-        return next(iter(found.below), "") if found else ""
+        return next(reversed(found.below), "") if found else ""
 
     def line_of(self, *words: str) -> int:
         """Return the line of the deepest word of a path that there is."""
@@ -223,6 +223,7 @@ def _interface(
                     source=ends[0] or ends[1],
                     far=tuple(e for e in ends[2:] if e),
                     port=whole(node.value("port")),
+                    device=name if kind == "wireguard" else "",
                     measure=measure,  # type: ignore[arg-type]
                     change=f"set interfaces {kind} {name} {shown}",
                     note="" if value or measure == "mss" else f"not set: VyOS uses {size}",

@@ -21,7 +21,7 @@ _LIKELY_MTU = 1420  # bytes: what it takes on a link of 1500
 _EVERYTHING = frozenset(("0.0.0.0/0", "::/0"))
 WG_QUICK_TAKES = 80  # room for an IPv6 outer header, whatever the endpoints are
 _SECTION = re.compile(r"^[ \t]*\[(Interface|Peer)\]\s*$", re.I)
-_KEY = re.compile(r"^[ \t]*(MTU|Endpoint|Address|Table)\s*=\s*(.*?)\s*(?:#.*)?$", re.I)
+_KEY = re.compile(r"^[ \t]*(MTU|Endpoint|Address|Table)\s*=([^#]*)", re.I)
 _PEER_KEY = re.compile(r"^[ \t]*(Endpoint|AllowedIPs)\s*=\s*([^#\n]+)", re.I)
 _DUMP = re.compile(r"^(?:\S+\t)?[A-Za-z0-9+/]{43}=\t")
 _SHOW = re.compile(r"^interface: (\S+)$", re.M)
@@ -52,9 +52,9 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
             size = whole(key.group(2))
             mtu = (size, number) if size else None
         elif key and section == "interface" and key.group(1).lower() == "address":
-            addresses += re.split(r"[\s,]+", key.group(2))
+            addresses += re.split(r"[\s,]+", key.group(2).strip())
         elif key and section == "interface" and key.group(1).lower() == "table":
-            table = key.group(2).lower()
+            table = key.group(2).strip().lower()
         elif key and key.group(1).lower() == "endpoint":
             endpoints += f" {key.group(2)}"
         if (peer := _PEER_KEY.match(line)) and peers:
@@ -67,7 +67,8 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
     size, at = mtu or (_LIKELY_MTU, start)
     location = find_word(path, lines, at, "MTU" if mtu else "")
     if path.endswith(".conf"):
-        add_device(name, size, location, addresses, evidence)
+        only = _address(peers[0].get("endpoint", "")) if len(peers) == 1 else ""
+        add_device(name, size, location, addresses, evidence, remote=only)
         if table in ("", "auto") and inside & _EVERYTHING:
             evidence.full_tunnels.append((path, name))
     evidence.settings.append(
@@ -79,6 +80,7 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
             semantics="device",
             encap="wireguard",
             family=family if endpoints else None,
+            device=name if mtu and path.endswith(".conf") else "",
             automatic=Overhead(otherwise=WG_QUICK_TAKES),
             change="set MTU in [Interface], then wg-quick down and up",
             note="" if mtu else "not set: wg-quick takes the route's MTU less 80",
@@ -87,14 +89,20 @@ def wg_quick(path: str, text: str, evidence: Evidence) -> str | None:
     return None
 
 
-def add_device(name: str, mtu: int, location: Location, addresses: Iterable[str], evidence: Evidence) -> None:
-    """Add a WireGuard device that a file makes, so that what is routed into it is found."""
+def add_device(
+    name: str, mtu: int, location: Location, addresses: Iterable[str], evidence: Evidence, *, remote: str = ""
+) -> None:
+    """Add a WireGuard device that a file makes, so that what is routed into it is found.
+
+    ``remote`` is the outer address of its only peer, which decides over the family where no allowed IPs were read.
+    """
     found = Interface(
         name=name,
         mtu=mtu,
         kind="wireguard",
         role="tunnel",
         head=("udp", "wireguard"),
+        remote=remote,
         addresses=tuple(a for a in addresses if network(a) is not None),
     )
     evidence.links.append(
@@ -144,10 +152,16 @@ def _shown(path: str, text: str, evidence: Evidence) -> None:
             _peer(path, device, end, value.split(","), evidence)
 
 
+def _address(end: str) -> str:
+    """Return the address of an endpoint, empty for a host name or none."""
+    address = end.strip().rpartition(":")[0].strip("[]").partition("%")[0]
+    return address if network(address) is not None else ""
+
+
 def _peer(path: str, device: str, end: str, networks: list[str], evidence: Evidence) -> None:
     """Keep where a peer is. One that has not been heard of, or is named by a host name, has no address."""
-    address = end.strip().rpartition(":")[0].strip("[]").partition("%")[0]
-    if network(address) is not None:
+    address = _address(end)
+    if address:
         for inside in networks:
             if network(inside.strip()) is not None:
                 evidence.endpoints.append((path, device, inside.strip(), address))

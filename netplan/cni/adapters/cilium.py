@@ -74,7 +74,7 @@ def written(request: CniRequest) -> tuple[int, int]:
 
 def _takes_more(request: CniRequest) -> bool:
     """Tell whether the version that was named has the larger WireGuard overhead."""
-    parts = [int(p) for p in request.options.get("version", "").split(".") if p.isdigit()]
+    parts = [int(p[:9]) for p in request.options.get("version", "").split(".") if p.isdecimal()]
     return parts[:2] >= [1, 20] or parts[:3] >= [1, 19, 5]
 
 

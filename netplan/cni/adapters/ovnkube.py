@@ -182,7 +182,7 @@ def _network(piece: Piece) -> list[Setting | Clue]:
     setting = _setting(piece, number, (*at, "mtu"), "ovnKubernetesConfig.mtu", "openshift", own)
     if piece.text(*at, "transport") == "NoOverlay":  # pods' packets are routed as they are; at most the link's MTU
         setting = replace(setting, encap="none", automatic=Overhead(otherwise=0), own=None)
-    found: list[Setting | Clue] = [setting]
+    found: list[Setting | Clue] = [setting, *_migration(piece, own)]
     if own:
         found.append(
             Clue(
@@ -190,6 +190,18 @@ def _network(piece: Piece) -> list[Setting | Clue]:
             )
         )
     return found
+
+
+def _migration(piece: Piece, own: BuiltinIpsec | None) -> list[Setting | Clue]:
+    """Read the size that a migration leads to. One that changes the hosts' links as well is for links yet to come."""
+    at = ("spec", "migration", "mtu", "network", "to")
+    number, link = whole(piece.get(*at)), whole(piece.get("spec", "migration", "mtu", "machine", "to"))
+    if not number:
+        return []
+    found = _setting(piece, number, at, "migration.mtu.network.to", "openshift", own)
+    changed = link is not None and link != whole(piece.get("spec", "migration", "mtu", "machine", "from"))
+    why = f"the migration sets the hosts' links to {link}: check it with `ipsecplan calc` and --mtu {link}"
+    return [replace(found, change="set spec.migration.mtu.network.to", unjudged=why if changed else "")]
 
 
 def _container(container: Piece) -> list[Setting | Clue]:
