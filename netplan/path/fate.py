@@ -114,7 +114,7 @@ def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool, size: int) -> 
     if df and found.entry != "bridged":
         # a tunnel reports no less than IPv6 may have, and what is in between is lost
         value = max(hop.inner, MIN_MTU["ip6"]) if found.family == "ipv6" else hop.inner
-        if size <= value:
+        if size <= value and not above:  # what ip6tnl is told of its own packets it passes on, whatever their size
             text = f"{carrier.device} may report no less than {value} for IPv6, and the packet is no larger: it is lost"
             return Fate(kind="dropped silently", hop=hop, text=text)
         text = f"{carrier.device} looks at the path below it, drops the packet and reports {value}"

@@ -9,6 +9,7 @@ from ..system.core import Stop, counted, finding, must, read, run, which
 from ..system.paths import CA, CA_NEXT, CERTIFICATE, KEY, PUBLIC, SECRETS
 from ..system.swanctl import load_connections, load_credentials
 from ..transaction.release import put, remember
+from ..transaction.state import tx_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,10 +80,13 @@ def credentials(request: Request) -> Work:
     elif not secrets and not os.path.exists(CA_NEXT):
         put(tx, CA_NEXT, read(CA) or "", 0o644)
     load_credentials()
-    load_connections()
-
-    loaded = vici.connections()
-    missing = sorted({peer["pair"] for peer in node["peers"]} - set(loaded))
+    pairs, loaded = {peer["pair"] for peer in node["peers"]}, vici.connections()
+    # asked a second time, as when a worker was lost: reading connections anew makes charon end IKE_SAs without a
+    # CHILD_SA (seen on 6.0.1), and a peer that has said that it has all of them does not begin again
+    if changed or not pairs <= set(loaded) or not (read(tx_folder(tx) + "/before") or "").startswith("none"):
+        load_connections()
+        loaded = vici.connections()
+    missing = sorted(pairs - set(loaded))
     if missing:
         raise Stop(finding("IPP613", f"charon did not load {counted(len(missing), 'connection')}, first {missing[0]}"))
     return {"changed": changed, "detail": f"{counted(len(loaded), 'connection')} loaded"}

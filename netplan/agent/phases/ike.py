@@ -65,10 +65,11 @@ def ike_check(request: Request) -> Work:
     """Phase ``ike-check``: an authenticated IKE_SA with every peer and no CHILD_SA: no risk yet.
 
     Asks for the IKE_SAs of which this end is the initiator. A peer that has not loaded its connections yet refuses, and
-    is asked once more with the next request.
+    is asked once more with the next request. With the last request it asks for the others as well: an initiator that
+    had its answer may have lost the IKE_SA since, and nobody asks it again.
     """
     node, tx, seconds = request["node"], request["tx"], request["patience"]
-    mine = [peer for peer in node["peers"] if peer["initiator"]]
+    mine = [peer for peer in node["peers"] if peer["initiator"] or not request.get("more")]
     last: dict[str, float] = {}
 
     def all_up() -> bool:
