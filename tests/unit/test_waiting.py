@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from netplan.agent import main
-from netplan.agent.phases import ike, reachability
+from netplan.agent.phases import credentials, ike, reachability
 from netplan.agent.system import core, vici, xfrm
 from netplan.agent.system.core import Stop, Waiting
 from netplan.rollout.answers import lacking
@@ -59,8 +59,32 @@ def test_what_lacks_is_asked_for_and_waited_for_elsewhere(monkeypatch: pytest.Mo
     with pytest.raises(Stop) as last:
         ike.ike_check(ask(4))
     assert [f["code"] for f in last.value.findings] == ["IPP614"] * 3
+    assert asked[1:] == ["pair-1", "pair-2", "pair-3"], "at last the others' part as well: they may have lost it"
     monkeypatch.setattr(vici, "sas", lambda: [established(peer) for peer in PEERS[:4]])
     assert ike.ike_check(ask(4, more=True))["detail"] == "4 of 4 IKE_SAs established"
+
+
+@pytest.mark.parametrize(
+    ("before", "loaded", "kept", "again"),
+    [
+        ("none", 4, True, False),  # asked a second time: charon would end IKE_SAs that have no CHILD_SA yet
+        ("none", 3, True, True),
+        ("none", 4, False, True),  # another certificate
+        ("confirmed 0123", 4, True, True),  # what is loaded may be of the release before
+    ],
+)
+def test_connections_are_read_anew_only_where_they_may_differ(
+    monkeypatch: pytest.MonkeyPatch, before: str, loaded: int, kept: bool, again: bool
+) -> None:
+    read: list[str] = []
+    there = [{peer["pair"]: {} for peer in PEERS[:number]} for number in (loaded, 4)]
+    monkeypatch.setattr(credentials, "load_credentials", lambda: None)
+    monkeypatch.setattr(credentials, "load_connections", lambda: read.append("connections"))
+    monkeypatch.setattr(credentials, "put", lambda *_: not kept)
+    monkeypatch.setattr(credentials, "read", lambda path: before if path.endswith("/tx/tx-1/before") else "")
+    monkeypatch.setattr(vici, "connections", lambda: there[len(read)])
+    done = credentials.credentials(ask(4, certificate="one", authority="two"))
+    assert (bool(read), done["detail"]) == (again, "4 connections loaded")
 
 
 def test_no_more_than_a_window_is_negotiated_at_once(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
