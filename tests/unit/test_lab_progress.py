@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from netplan.lab import process
+from netplan.lab.booting import await_nodes
 from netplan.lab.process import Progress
+from netplan.problems import ProblemError
 
 BOOT = "[    {0}.004421] Linux version 7.2\n[    {0}.9] Kernel panic, pid {1} at 0xffff{1}\nlab: {0}.31 init\n"
 
@@ -50,3 +52,37 @@ def test_half_a_line_is_read_when_it_is_whole(clock: list[float]) -> None:
     clock[0] += 61
     assert not wait.goes_on("lab: 3.9")
     assert wait.goes_on("lab: 3.9 init\n")
+
+
+class Ended:
+    """A guest that has ended, with what was printed."""
+
+    def __init__(self, printed: str = "", complained: str = "") -> None:
+        self.printed, self.complained = printed, complained
+
+    def alive(self) -> bool:
+        return False
+
+    def console(self) -> str:
+        return self.printed
+
+    def complaint(self) -> str:
+        return self.complained
+
+
+@pytest.mark.parametrize(
+    ("guest", "why"),
+    [
+        (Ended(complained="qemu: no such drive"), "qemu: no such drive"),
+        (Ended("lab: 3.91 init\nKernel panic - not syncing\n"), "Kernel panic - not syncing"),
+    ],
+)
+def test_guest_that_ends_is_told_with_its_last_words(guest: Ended, why: str) -> None:
+    with pytest.raises(ProblemError, match=why):
+        await_nodes(guest, ["n1"], 60, lambda _: None, last=False)
+
+
+def test_guest_that_ends_without_a_word_may_be_booted_once_more() -> None:
+    assert not await_nodes(Ended(), ["n1"], 60, lambda _: None, last=False)
+    with pytest.raises(ProblemError, match="neither QEMU nor the guest said why"):
+        await_nodes(Ended(), ["n1"], 60, lambda _: None, last=True)
