@@ -126,9 +126,8 @@ def _outer_packet(found: Trace, hop: Hop, carrier: Hop, df: bool, size: int) -> 
 def _udp_tunnel(found: Trace, hop: Hop, carrier: Hop, df: bool, six: bool) -> Fate:
     """VXLAN, Geneve and WireGuard. ``six``: what it sends is IPv6."""
     if tunnel_kind(found, carrier) != "wireguard":
-        first, behind = _makers(found, carrier) == [], _makers(found, hop)[-1:] != [carrier]
-        # there is no report of less than IPv6 may have, and an interface of IPsec hides what is below it
-        told = (found.family == "ipv4" or hop.inner >= MIN_MTU["ip6"]) and first and not behind
+        # nobody hears of another tunnel's packet, or of what an interface of IPsec hides; none is told less than IPv6's
+        told = _makers(found, hop) == [carrier] and (found.family == "ipv4" or hop.inner >= MIN_MTU["ip6"])
         if found.entry == "bridged" and df and told:
             text = f"the host drops the frame and reports {hop.inner} in the name of the far pod"
             return Fate(kind="icmp", hop=hop, value=hop.inner, text=text)

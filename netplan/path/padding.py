@@ -31,7 +31,7 @@ def size(stack: str, inner: int, levels: Levels) -> int:
     """Return the bytes of the outermost IP packet around an innermost one of ``inner`` bytes."""
     bytes_, done = inner, ""
     for inside, ends in levels:
-        bytes_ = wire_size(parse(_outside(inside, done) if done else inside), bytes_)
+        bytes_ = wire_size(parse(_outside(inside, done)), bytes_)
         bytes_ = max(bytes_, min(-(-bytes_ // STEP) * STEP, ends))
         done = inside
     return wire_size(parse(_outside(stack, done)), bytes_)
