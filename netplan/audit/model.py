@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from netplan.cni.adapter import Clue, Family, Setting
 from netplan.cni.yaml_document import find_word
 from netplan.path.model import Interface, Mode, Route, Rule
-from netplan.problems import Location
+from netplan.problems import Location, Problem
 from netplan.stack import Solution
 
 Severity = Literal["error", "warning", "note"]
@@ -203,6 +203,12 @@ class Skipped:
     path: str
     reason: str
     line: int | None = None
+
+    @property
+    def problem(self) -> Problem:
+        """The warning that says so."""
+        where = Location(self.path, self.line)
+        return Problem("IPP910", f"skipped: {self.reason}", location=where, severity="warning")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

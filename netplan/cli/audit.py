@@ -16,7 +16,7 @@ from netplan.cli.options import HTML
 from netplan.cli.output import as_json, colour_wanted, emit, emit_json, note, report
 from netplan.cli.steps import write_page
 from netplan.explain.text import ledger_table
-from netplan.problems import ExitCode, Location, Problem, printable, window
+from netplan.problems import ExitCode, Problem, printable, window
 from netplan.stack import parse, solve
 
 _REASONS = 4  # that the line about skipped inputs names
@@ -111,7 +111,7 @@ def _code(outcome: Report, strict: bool) -> ExitCode:
 
 
 def _problems(outcome: Report) -> list[Problem]:
-    problems = [_skipped(s) for s in outcome.skipped]
+    problems = [s.problem for s in outcome.skipped]
     if outcome.empty:
         hint = "give `ip -d -j addr` and `ip -j route` of a host, or the files that set the MTU"
         problems.append(
@@ -126,12 +126,6 @@ def _problems(outcome: Report) -> list[Problem]:
         hint = "`ipsecplan audit --help` lists what it reads"
         problems.append(Problem(code="IPP919", message="nothing that audit knows was found", hint=hint))
     return problems
-
-
-def _skipped(skipped: Skipped) -> Problem:
-    return Problem(
-        "IPP910", f"skipped: {skipped.reason}", location=Location(skipped.path, skipped.line), severity="warning"
-    )
 
 
 def _result(outcome: Report) -> dict[str, object]:

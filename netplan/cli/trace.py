@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netplan.audit import describe, texts
+from netplan.audit import Skipped, describe, texts
 from netplan.cli.links import link_mtu
 from netplan.cli.output import as_json, emit, emit_json, note
 from netplan.path import fate as fates
@@ -43,12 +43,14 @@ def command(
     with as_json(json_):
         given = None if size is None else parse_size(size, "packet size")
         path_mtu = None if mtu is None else link_mtu(mtu)
-        world = describe(texts(paths))
+        inputs = list(texts(paths))
+        world = describe(inputs)
         try:
             found = trace(world.hosts, world.peers, src, dst, path_mtu)
         except NotKnown as reason:
             problem = Problem("IPP920", f"the walk from {src} to {dst} can't be made: {reason}")
-            raise ProblemError(problem, ExitCode.UNJUDGED) from reason
+            left_out = (each.problem for each in inputs if isinstance(each, Skipped))
+            raise ProblemError([problem, *left_out], ExitCode.UNJUDGED) from reason
         wanted = given if given is not None else found.exact + 1
         outcome = fates.fate(found, wanted, df=not no_df)
         passes = outcome.kind == "passes" or given is None

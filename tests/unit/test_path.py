@@ -221,6 +221,13 @@ def test_trace_that_cannot_be_made_says_what_is_missing(src, dst, said, tmp_path
     assert said in err
 
 
+def test_trace_that_cannot_be_made_names_what_was_not_read(tmp_path, capsys):
+    missing = tmp_path / "nowhere"
+    assert main(["trace", "10.1.0.10", "10.2.0.7", str(missing)]) == 9
+    err = capsys.readouterr().err
+    assert f"{missing}: warning IPP910: skipped: can't be read: No such file or directory" in err
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     kinds=st.lists(st.sampled_from(["vxlan", "geneve", "gre", "ipip", "gretap", "wireguard"]), min_size=1, max_size=4),
