@@ -136,6 +136,8 @@ def _without_moot(settings: list[Setting]) -> Iterator[Setting]:
 def _setting(setting: Setting, case: _Case) -> Verdict:
     if setting.unjudged:
         return wording.unjudged(setting, setting.unjudged)
+    if setting.other_end is not None:
+        return wording.two_ends(setting, setting.other_end)
     own_host = case.world.of(setting.location.path)
     device = own_host is not None and setting.device in own_host.interfaces
     if device and setting.semantics == "device":

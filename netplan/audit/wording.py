@@ -7,6 +7,7 @@ from netplan.audit.variants import Variant
 from netplan.cni.adapter import Setting
 from netplan.path.model import Hop, Host
 from netplan.path.walk import PEER, best
+from netplan.stack.headers import HEADERS
 
 
 def limit(hop: Hop) -> str:
@@ -52,6 +53,30 @@ def finding(setting: Setting, variant: Variant, verdict: Verdict, hops: list[Hop
         solution=verdict.solution,
         notes=tuple(dict.fromkeys(n for n in notes if n)),
     )
+
+
+def two_ends(setting: Setting, other: int) -> Verdict:
+    """Return the verdict of one end of a veth whose other end is smaller.
+
+    The other end takes what is up to 4 bytes larger than its MTU (a VLAN tag) and drops the rest without an ICMP
+    message (measured on Linux 6.18 with the plugins bridge and tuning: ``findings/cni-tuning-mtu-of-one-end.sh``).
+    """
+    most = other + HEADERS["vlan"].bytes
+    said = Finding(
+        code="IPP911",
+        severity="error",
+        system=setting.system,
+        field=setting.field,
+        location=setting.location,
+        message=f"{setting.system} {setting.field} is {setting.value}, and the other end of its veth gets {other}: "
+        f"what is larger than {most} bytes is dropped there, without an ICMP message",
+        change=f"{setting.change}: the same for both ends",
+        found=setting.value,
+        ends=setting.value,
+        exact=other,
+        notes=(setting.note,) if setting.note else (),
+    )
+    return Verdict(setting=setting, status="judged", ends=setting.value, exact=other, finding=said)
 
 
 def unjudged(setting: Setting, why: str, host: Host | None = None) -> Verdict:

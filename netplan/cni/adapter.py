@@ -170,6 +170,7 @@ class Setting:
     assumes: str = ""  # what is assumed where the path between the hosts was not given
     unjudged: str = ""  # why it can't be judged, and what to give
     needs_link: str = ""  # why no link MTU is assumed for it, and what to give
+    other_end: int | None = None  # MTU of the other end of its veth, where the configuration gives it a smaller one
     note: str = ""
 
     def resulting_mtu(self, link: int, encap: str, family: str) -> int | None:

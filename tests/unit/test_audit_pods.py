@@ -106,3 +106,29 @@ def test_pods_of_an_open_vswitch_are_in_its_tunnel():
     assert [f.code for f in outcome.findings] == ["IPP911"]
     found, outcome = judged(("a/link.json", [ETH0, geneve, {**gateway, "mtu": 1400}]), ("a/route.json", [DEFAULT]))
     assert outcome.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("main", "tuned", "wrong"),
+    [
+        ({"type": "bridge", "mtu": 1500}, 1400, {"bridge": 1400}),
+        ({"type": "bridge"}, 1400, {"bridge": 1400}),  # the kernel's 1500
+        ({"type": "ptp", "mtu": 1500}, 1400, {"ptp": 1400}),
+        ({"type": "calico", "mtu": 1450}, 1400, {"calico": 1400}),
+        ({"type": "bridge"}, 9000, {"tuning": 1500}),
+        ({"type": "bridge", "mtu": 1400}, 1400, {}),
+        ({"type": "bridge"}, 1500, {}),
+        ({"type": "bridge", "mtu": 1400}, 0, {}),
+        ({"type": "host-device"}, 1400, {}),
+        ({"type": "macvlan", "mtu": 1500}, 1400, {}),  # one device, no other end
+    ],
+)
+def test_both_ends_of_a_veth_have_one_mtu(main, tuned, wrong):
+    """Measured: 1404 bytes pass into a pod's end of 1400, 1405 are dropped without a word."""
+    text = {"cniVersion": "1.0.0", "name": "net", "plugins": [main, {"type": "tuning", "mtu": tuned}]}
+    _, outcome = judged(("10-net.conflist", text), mtu=9000)
+    found = {f.system: f.exact for f in outcome.findings if "other end" in f.message}
+    assert found == wrong
+    assert all(
+        "larger than" in f.message and f.severity == "error" for f in outcome.findings if "other end" in f.message
+    )

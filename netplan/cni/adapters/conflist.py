@@ -166,14 +166,30 @@ def audit(piece: Piece) -> list[Setting | Clue]:
         members = [piece]
     else:
         return []
-    found = [_plugin(member) for member in members if member.text("type") in SYSTEMS]
-    chained = any(m.text("type") == "tuning" and whole(m.get(_key(m))) for m in members)
-    # tuning behind a plugin sets what the plugin left to the kernel
-    return [s for s in found if s is not None and not (chained and s.note.startswith("no mtu"))]
+    found = [s for member in members if member.text("type") in SYSTEMS if (s := _plugin(member)) is not None]
+    return _ends(found)
+
+
+def _ends(found: list[Setting]) -> list[Setting]:
+    """Compare the ends of a veth: the plugin sets both, and tuning behind it the pod's end alone."""
+    tuned = next((s.value for s in reversed(found) if s.system == "tuning"), None)
+    host = next((s.value for s in found if s.system in _VETH), None)
+    if not tuned or not host:
+        return found
+    ends = {"tuning": host, **dict.fromkeys(_VETH, tuned)}
+    compared = []
+    for each in found:
+        other = ends.get(each.system, each.value or 0)
+        if each.value and each.value > other:
+            compared.append(replace(each, other_end=other))
+        elif not each.note.startswith("no mtu"):
+            compared.append(each)
+    return compared
 
 
 # plugins that make a device of their own, with the kernel's MTU where the list says none
 _MAKE_THEIR_OWN = ("bridge", "ptp")
+_VETH = ("bridge", "ptp", "calico", "antrea", "kube-ovn", "ovn-kubernetes")  # its other end stays on the host
 
 
 def _plugin(member: Piece) -> Setting | None:
