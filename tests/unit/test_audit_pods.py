@@ -132,3 +132,15 @@ def test_both_ends_of_a_veth_have_one_mtu(main, tuned, wrong):
     assert all(
         "larger than" in f.message and f.severity == "error" for f in outcome.findings if "other end" in f.message
     )
+
+
+@pytest.mark.parametrize("kind", ["bridge", "ptp", "macvlan"])
+def test_mtu_of_a_route_is_never_on_the_pods_route(kind):
+    """Measured with the plugins 1.9.1: of a route's attributes `mtu` and `advmss` are reported only."""
+    routes = [{"dst": "0.0.0.0/0", "mtu": 1400}, {"dst": "10.2.0.0/16", "advmss": 1200, "priority": 7}, {"dst": "::/0"}]
+    ipam = {"type": "host-local", "ranges": [[{"subnet": "10.1.0.0/24"}]], "routes": routes}
+    text = {"cniVersion": "1.1.0", "name": "net", "plugins": [{"type": kind, "mtu": 1500, "ipam": ipam}]}
+    _, outcome = judged(("10-net.conflist", text), mtu=1500)
+    found = {(f.field, f.found if f.found else None) for f in outcome.findings if f.code == "IPP916"}
+    assert {field for field, _ in found} == {"ipam.routes[].mtu", "ipam.routes[].advmss"}
+    assert [v.status for v in outcome.verdicts if v.setting.semantics == "route"] == ["unjudged"] * 2

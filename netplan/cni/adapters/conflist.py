@@ -7,7 +7,7 @@ Pods on macvlan, ipvlan, vlan and host-device send past the host's IP stack, and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -167,7 +167,34 @@ def audit(piece: Piece) -> list[Setting | Clue]:
     else:
         return []
     found = [s for member in members if member.text("type") in SYSTEMS if (s := _plugin(member)) is not None]
-    return _ends(found)
+    return [
+        *_ends(found),
+        *(s for member in members if member.text("type") in _OF_THE_PROJECT for s in _routes(member)),
+    ]
+
+
+def _routes(member: Piece) -> Iterator[Setting]:
+    """Find what a route of the IPAM part has: the plugin puts it into its result and not on the pod's route.
+
+    Measured with bridge, ptp and macvlan 1.9.1, which do set `priority`, `table` and `scope`:
+    ``findings/cni-route-mtu-is-reported-only.sh``.
+    """
+    kind = member.text("type")
+    for route in member.items("ipam", "routes"):
+        for key in ("mtu", "advmss"):
+            number = whole(route.get(key))
+            if number:
+                yield Setting(
+                    system=kind,
+                    field=f"ipam.routes[].{key}",
+                    location=route.location(key),
+                    value=number,
+                    semantics="route",
+                    encap="none",
+                    change="set mtu of the plugin",
+                    unjudged="the pod's route does not get it",
+                    note=f"{kind} ignores it: it stands in the plugin's result, and the pod's route does not get it",
+                )
 
 
 def _ends(found: list[Setting]) -> list[Setting]:
@@ -189,6 +216,7 @@ def _ends(found: list[Setting]) -> list[Setting]:
 
 # plugins that make a device of their own, with the kernel's MTU where the list says none
 _MAKE_THEIR_OWN = ("bridge", "ptp")
+_OF_THE_PROJECT = (*_MAKE_THEIR_OWN, *PAST_THE_HOST, "tap")
 _VETH = ("bridge", "ptp", "calico", "antrea", "kube-ovn", "ovn-kubernetes")  # its other end stays on the host
 
 
