@@ -144,3 +144,11 @@ def test_mtu_of_a_route_is_never_on_the_pods_route(kind):
     found = {(f.field, f.found if f.found else None) for f in outcome.findings if f.code == "IPP916"}
     assert {field for field, _ in found} == {"ipam.routes[].mtu", "ipam.routes[].advmss"}
     assert [v.status for v in outcome.verdicts if v.setting.semantics == "route"] == ["unjudged"] * 2
+
+
+def test_mtu_that_dhcp_is_asked_for_is_not_used():
+    """Measured with the plugin dhcp 1.9.1 and dnsmasq, which sent 1400."""
+    ipam = {"type": "dhcp", "request": [{"option": "121"}, {"option": "26"}]}
+    text = {"cniVersion": "1.1.0", "name": "net", "plugins": [{"type": "macvlan", "master": "eth0", "ipam": ipam}]}
+    _, outcome = judged(("10-net.conflist", text), mtu=1500)
+    assert [(f.code, f.field) for f in outcome.findings] == [("IPP916", "ipam.request[].option")]

@@ -169,32 +169,8 @@ def audit(piece: Piece) -> list[Setting | Clue]:
     found = [s for member in members if member.text("type") in SYSTEMS if (s := _plugin(member)) is not None]
     return [
         *_ends(found),
-        *(s for member in members if member.text("type") in _OF_THE_PROJECT for s in _routes(member)),
+        *(s for member in members if member.text("type") in _OF_THE_PROJECT for s in _ignored(member)),
     ]
-
-
-def _routes(member: Piece) -> Iterator[Setting]:
-    """Find what a route of the IPAM part has: the plugin puts it into its result and not on the pod's route.
-
-    Measured with bridge, ptp and macvlan 1.9.1, which do set `priority`, `table` and `scope`:
-    ``findings/cni-route-mtu-is-reported-only.sh``.
-    """
-    kind = member.text("type")
-    for route in member.items("ipam", "routes"):
-        for key in ("mtu", "advmss"):
-            number = whole(route.get(key))
-            if number:
-                yield Setting(
-                    system=kind,
-                    field=f"ipam.routes[].{key}",
-                    location=route.location(key),
-                    value=number,
-                    semantics="route",
-                    encap="none",
-                    change="set mtu of the plugin",
-                    unjudged="the pod's route does not get it",
-                    note=f"{kind} ignores it: it stands in the plugin's result, and the pod's route does not get it",
-                )
 
 
 def _ends(found: list[Setting]) -> list[Setting]:
@@ -212,6 +188,39 @@ def _ends(found: list[Setting]) -> list[Setting]:
         elif not each.note.startswith("no mtu"):
             compared.append(each)
     return compared
+
+
+def _ignored(member: Piece) -> Iterator[Setting]:
+    """Find what the IPAM part has of sizes, and no plugin puts on the pod's device or route.
+
+    Measured with the plugins 1.9.1: bridge, ptp and macvlan set `priority`, `table` and `scope` of a route, and only
+    report the rest (``findings/cni-route-mtu-is-reported-only.sh``); dhcp asks for the MTU and drops it
+    (``findings/cni-dhcp-mtu-asked-for-and-dropped.sh``).
+    """
+    kind = member.text("type")
+
+    def found(piece: Piece, key: str, field: str, number: int | None, why: str) -> Setting:
+        return Setting(
+            system=kind,
+            field=field,
+            location=piece.location(key),
+            value=number,
+            semantics="route",
+            encap="none",
+            change="set mtu of the plugin",
+            unjudged="no plugin sets it",
+            note=f"{kind} ignores it: {why}",
+        )
+
+    for route in member.items("ipam", "routes"):
+        for key in ("mtu", "advmss"):
+            if number := whole(route.get(key)):
+                why = "it stands in the plugin's result, and the pod's route does not get it"
+                yield found(route, key, f"ipam.routes[].{key}", number, why)
+    for asked in member.items("ipam", "request"):
+        if member.text("ipam", "type") == "dhcp" and asked.text("option") == "26":
+            why = "the server is asked for the MTU, and what it sends is not used"
+            yield found(asked, "option", "ipam.request[].option", None, why)
 
 
 # plugins that make a device of their own, with the kernel's MTU where the list says none
