@@ -9,10 +9,10 @@ APT_BASE := python3-venv
 APT_CHECK := iproute2 openssh-client
 APT_LAB := $(shell cat netplan/lab/packages.txt 2>/dev/null)
 APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch ovn-central ovn-host docker.io \
-  busybox-static nftables iputils-ping chromium $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
+  busybox-static nftables iputils-ping chromium zsh fish man-db $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: browser help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site collection sbom advisories drills clean .types .fast .test-setup
+.PHONY: help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site collection sbom advisories drills clean .types .fast .test-setup
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,14 +66,14 @@ test: ## all that holds on main: check, other Pythons, then real kernels and the
 	@$(MAKE) --no-print-directory .test-setup
 	@$(BIN)/python -m tests.ci.stages --began $$(cat .began)
 
-.test-setup: $(VENV)/.dev
+.test-setup: $(VENV)/.dev .venvs/axe/.done
 	$(call apt,$(APT_CHECK) $(APT_LAB) $(APT_TEST))
 	$(BIN)/python -m tests.ci.pythons --prepare
 
 pythons: $(VENV)/.dev ## fast tests and the planner's pictures on the oldest and the newest supported Python
 	$(BIN)/python -m tests.ci.pythons
 
-slow: $(VENV)/.dev # three processes: a third of these tests mostly wait, for processes and timers of a node
+slow: $(VENV)/.dev .venvs/axe/.done # three processes: a third of these tests mostly wait, for processes and timers of a node
 	$(PYTEST) -q -n 3 --dist worksteal -m "slow and not lab and not kernel and not drill" --durations 20
 
 kernel: $(VENV)/.dev
@@ -85,10 +85,16 @@ lab: $(VENV)/.dev
 bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 	$(BIN)/python -m benchmarks
 
-drills: $(VENV)/.dev ## what takes longer than a change should wait for
+drills: $(VENV)/.dev .venvs/axe/.done ## what takes longer than a change should wait for
 	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
 	$(BIN)/python -m tests.fuzz --minutes 60
 	$(BIN)/python -m tests.ci.pythons --all
+
+# the rules that tests apply to pages in a browser: one script, unpacked beside the environments
+.venvs/axe/.done: requirements/axe.txt $(VENV)/.main
+	rm -rf .venvs/axe
+	$(BIN)/pip -q install --disable-pip-version-check --require-hashes --no-deps --target .venvs/axe -r requirements/axe.txt
+	@touch $@
 
 .venvs/docs/.done: requirements/docs.txt
 	$(PYTHON) -m venv --clear .venvs/docs
@@ -151,9 +157,6 @@ graph: $(VENV)/.dev ## the import graph as numbers: rooms, arrows, upward import
 format: $(VENV)/.dev ## format and fix what can be fixed
 	$(BIN)/ruff format -q .
 	$(BIN)/ruff check -q --fix .
-
-browser: ## axe-core beside the tests of pages, as its lock file says; without it they run without
-	npm ci --prefix tests/browser --omit-lockfile-registry-resolved --no-audit --no-fund
 
 golden: $(VENV)/.dev ## rewrite expected outputs; then read the diff
 	UPDATE_GOLDEN=1 $(PYTEST) -q -n 2 -m "not lab and not kernel" || true

@@ -4,6 +4,7 @@
 #   supply.txt  what looks at the dependencies: `make sbom`, `make advisories`
 #   mutants.txt  what `make mutants` needs besides
 #   docs.txt  what `make site` builds the pages with
+#   axe.txt  the rules for pages that their tests apply in a browser
 #   collection.txt  what `make collection` looks at the plays with
 # Needs uv, which is not among them: pip install uv==0.13.9
 #   UPGRADE=1 requirements/lock.sh     the newest versions; without it a version stays for as long as it fits the ranges
@@ -31,4 +32,5 @@ compile dev.txt -c requirements/main.txt -c requirements/build.txt pyproject.tom
 compile supply.txt --group supply
 compile mutants.txt -c requirements/main.txt -c requirements/build.txt -c requirements/dev.txt --group mutants
 compile docs.txt --group docs
+compile axe.txt --no-deps --group axe
 compile collection.txt -c requirements/main.txt --group collection

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -24,6 +25,8 @@ from netplan.rollout.record.at_work import Holder
 from netplan.rollout.verbs import measure
 from netplan.verify.drift import problems
 
+# what journalctl puts before a line: date, time, host and unit; the host is known, the unit is always the same
+_ORIGIN = re.compile(r"^\d{4}-(\d\d-\d\d)T(\d\d:\d\d:\d\d)\S* \S+ [\w.-]+\[\d+\]: ")
 MOST_OF_A_NODE = 50  # differences of one node that are told one by one
 
 
@@ -181,18 +184,19 @@ def close_lines(name: str, row: CloseUp) -> list[str]:
     network = f" on {row['network']}" if row["network"] else ""
     since = f" for {row['established_s']} s, rekeyed in {row['rekey_s']} s" if row["established_s"] else ""
     out = [f"{name}{network}: IKE_SA {row['ike']}{since}"]
-    out += [
-        f"  {child['name']} {child['state']} {child['transform']} {child['mode']}{' in UDP' * child['encap']}: "
-        f"in {counted(child['packets_in'], 'packet')} {child['bytes_in']} bytes, "
-        f"out {counted(child['packets_out'], 'packet')} "
-        f"{child['bytes_out']} bytes; installed {child['installed_s']} s ago, rekeyed in {child['rekey_s']} s"
-        for child in row["children"]
-    ]
+    for child in row["children"]:
+        out += [
+            f"  {child['name']} {child['state']} {child['transform']} {child['mode']}{' in UDP' * child['encap']}",
+            f"    in {counted(child['packets_in'], 'packet')} {child['bytes_in']} bytes, "
+            f"out {counted(child['packets_out'], 'packet')} {child['bytes_out']} bytes",
+            f"    installed {child['installed_s']} s ago, rekeyed in {child['rekey_s']} s",
+        ]
     if not row["children"]:
         out.append("  no CHILD_SA")
     errors = " ".join(f"{key} {count}" for key, count in row["xfrm_errors"].items())
     out += [f"  XFRM errors: {errors or 'none'}", f"  route: {row['route'] or 'none'}"]
-    return [*out, *(f"  charon: {line}" for line in row["words"] or ["no word about this pair"])]
+    words = [_ORIGIN.sub(r"\1 \2 ", line) for line in row["words"]]
+    return [*out, *(f"  charon: {line}" for line in words or ["no word about this pair"])]
 
 
 def _watched(

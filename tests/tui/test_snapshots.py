@@ -1,4 +1,7 @@
-"""Pictures of every screen in both sizes and three themes; nothing in them moves (no time, path, version, cursor)."""
+"""Pictures of every screen in both sizes and three themes, of the overview and the way down in four; nothing moves in them.
+
+No time, path, version or cursor is in a picture.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from textual.widgets import Input
 from netplan.bundle import build
 from netplan.bundle.manifest import File
 from tests.support.journals import PHASES, records, write
-from tests.tui import quiet
+from tests.tui import cluster_seen, quiet
 from tests.tui.pictures import difference
 from tests.tui.test_bindings import COUNTED
 from tui.screens import kinds
@@ -25,7 +28,7 @@ PICTURES_KEPT = Path(__file__).parent / "__snapshots__" / "test_snapshots"
 pytestmark = [pytest.mark.slow, pytest.mark.picture]
 NOW = 1767225700.0  # 40 s after the events of the journal
 SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
-THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark"}
+THEMES = {"dark": "textual-dark", "light": "textual-light", "ansi": "ansi-dark", "clear": "clear-dark"}
 NETWORK = "[Match]\nName=ov0\n\n[Link]\nMTUBytes={mtu}\n"
 PAIR = {
     "from": "n1",
@@ -105,6 +108,27 @@ async def counted(app, pilot, settle):
     app.screen.take({**COUNTED, "pairs": [*COUNTED["pairs"], quiet_one]})
 
 
+async def asked_all(app, pilot, settle):
+    found = cluster_seen.picture(NOW, (PAIR, WRONG))
+    for row in (PAIR, WRONG):
+        app.measured[row["from"], row["to"]] = row
+    app.screen.gather = lambda: None  # this machine's files would take its place
+    app.screen._gathered(found)
+
+
+async def one_node(app, pilot, settle):
+    await asked_all(app, pilot, settle)
+    app.show_node("n1")
+    await settle(pilot)
+
+
+async def one_pair(app, pilot, settle):
+    await one_node(app, pilot, settle)
+    app.show_pair("n1", "n4")
+    await settle(pilot)
+    app.screen._answered(cluster_seen.both_ends(), 0, "")
+
+
 async def audited(app, pilot, settle):
     shutil.copytree(DUMPS, "dumps")
     await pilot.press("o", *"dumps", "enter")
@@ -131,6 +155,9 @@ def change(mtu, *keys):
 # name -> screen, and what is done there; a screen that is not named here has its picture as it opens
 SCENES = {
     **{mode: (mode, None) for mode in MODES},
+    "seen": ("overview", asked_all),
+    "node": ("overview", one_node),
+    "pair": ("overview", one_pair),
     "rollout": ("rollout", journal),
     "verify": ("verify", verified),
     "audit": ("audit", audited),
@@ -143,11 +170,14 @@ SCENES = {
     "save": ("plan", change(1400, "ctrl+s")),
     "diff": ("files", change(1400, "a", "d", "d", "down", "down")),
 }
-PICTURES = [(scene, size, theme) for scene in SCENES for size in SIZES for theme in THEMES]
+BELOW = ("seen", "node", "pair")  # the overview of a cluster that was asked, and the way down from it
+PICTURES = [
+    (scene, size, theme) for scene in SCENES for size in SIZES for theme in THEMES if theme != "clear" or scene in BELOW
+]
 
 
 # Their cells get a colour of the theme when they are made, and keep it when the theme changes: an app for each theme.
-OWN_APP = {"pairs", "traffic", "rollout", "verify", "history", "ask", "diff"}
+OWN_APP = {*BELOW, "pairs", "traffic", "rollout", "verify", "history", "ask", "diff"}
 # (scene, size, theme) -> picture; those of one app are kept for the tests of its other themes, which come next
 _taken: dict[tuple[str, str, str], str] = {}
 
@@ -176,7 +206,7 @@ def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeyp
         staged = make(mode=SCENES[scene][0])
         staged.animation_level = "none"
         with asyncio.Runner(loop_factory=quiet.Loop) as runner:
-            runner.run(take(staged, scene, size, [theme] if scene in OWN_APP else list(THEMES), settle))
+            runner.run(take(staged, scene, size, [theme] if scene in OWN_APP else list(THEMES)[:3], settle))
     seen = _taken[scene, size, theme]
     app = make()
     monkeypatch.setattr(app, "run", lambda **_: seen)  # the plugin compares and reports; the picture is there already
@@ -187,10 +217,12 @@ def test_picture(scene, size, theme, make, folder, settle, snap_compare, monkeyp
 
 def _stage(folder, monkeypatch):
     """Make a world in which nothing moves: clock, files of hosts, two rollouts."""
-    for place in ("tui.screens.rollout.time", "tui.screens.rollout_actions.time"):
+    clocked = ("tui.screens.rollout", "tui.screens.rollout_actions", "tui.screens.node")
+    for place in (f"{module}.time" for module in clocked):
         monkeypatch.setattr(place, SimpleNamespace(time=lambda: NOW, sleep=lambda _: None))
     monkeypatch.setattr(build, "cluster_files", of_cluster)
     monkeypatch.setattr(build, "node_files", of_host)
+    monkeypatch.setattr("tui.screens.node.last_look", lambda _: cluster_seen.look(NOW))
     monkeypatch.setattr("tui.screens.rollout.TICK_S", 3600)
     end = {"at": "2026-01-01T00:00:20Z", "event": "RunFinished", "outcome": "confirmed", "exit_code": 0}
     write(folder, [*records(3, rounds=5), end])

@@ -36,8 +36,10 @@ CHILD = {
     "rekey-time": "3000",
 }
 SA = {"state": "ESTABLISHED", "established": "61", "rekey-time": "9000", "uniqueid": "2", "child-sas": {"a-b-3": CHILD}}
-LOG = "t charon[1]: 05[IKE] <pair-1|2> peer says AUTHENTICATION_FAILED\nt charon[1]: 06[IKE] <pair-2|3> other\n" + (
-    "t charon[1]: 07[NET] sending packet: from 10.0.0.1[500] to 10.0.0.2[500]\n"
+# as `journalctl -o short-iso` prints them
+LOG = (
+    "2026-01-01T00:00:05+0000 a charon-systemd[1]: 05[IKE] <pair-1|2> peer says AUTHENTICATION_FAILED\nt charon[1]: 06[IKE] <pair-2|3> other\n"
+    + ("t charon[1]: 07[NET] sending packet: from 10.0.0.1[500] to 10.0.0.2[500]\n")
 )
 NODE: Any = {"peers": [{"id": "n-b", "pair": "pair-1", "address": "10.0.0.2", "children": ["a-b", "b-a"]}]}
 
@@ -66,7 +68,7 @@ def test_a_node_tells_of_the_pairs_that_are_asked_for(there: list[tuple[str, ...
         61,
         "10.0.0.2 dev eth0 src 10.0.0.1",
     )
-    assert [line.split()[2] for line in found["words"]] == ["05[IKE]", "07[NET]"], (
+    assert [line.split("]: ")[1][:7] for line in found["words"]] == ["05[IKE]", "07[NET]"], (
         "another pair's words are not its own"
     )
     (child,) = found["children"]
@@ -108,7 +110,7 @@ def test_the_two_nodes_alone_are_asked(
     printed = capsys.readouterr().out
     assert f"{names[0]}: IKE_SA ESTABLISHED for 61 s, rekeyed in 9000 s" in printed
     assert "in 2 packets 1099511627776 bytes, out 1 packet 7 bytes" in printed
-    assert "charon: t charon[1]: 05[IKE]" in printed
+    assert "charon: 01-01 00:00:05 05[IKE] <pair-1|2> peer says" in printed, "neither host nor unit, which are known"
     assert main(["status", "--json", "--pair", names[0], names[1], "bundle"]) == 0
     assert json.loads(capsys.readouterr().out)["result"]["ends"].keys() == {names[0], names[1]}
     assert main(["status", "--pair", names[0], "nosuch", "bundle"]) != 0

@@ -27,6 +27,12 @@ ASKED = {
     "ipsecplan completion f": "fish",
 }
 
+# one of each kind, for the shells that the program is started anew in for each line
+KINDS = {
+    line: ASKED[line]
+    for line in ("ipsecplan ver", "ipsecplan lab up --rel", "ipsecplan explain IPP61", "ipsecplan lint pl")
+}
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -77,15 +83,15 @@ def test_bash_completes(folder: Path) -> None:
         assert wanted in said.split(), f"{line}: {said}"
 
 
-@pytest.mark.drill
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("fish"), reason="no fish here")
 def test_fish_completes(folder: Path) -> None:
-    for line, wanted in ASKED.items():
+    for line, wanted in KINDS.items():
         said = run(folder, "fish", "--no-config", "-c", f'ipsecplan completion fish | source; complete -C "{line}"')
         assert wanted in [word.partition("\t")[0] for word in said.splitlines()], f"{line}: {said}"
 
 
-@pytest.mark.drill
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
 def test_zsh_completes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")  # no colours, no redrawing
@@ -95,7 +101,7 @@ def test_zsh_completes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shell.sendline("source <(ipsecplan completion zsh); echo SOURCED=$?")
         shell.expect("SOURCED=0\r\n")
         shell.expect_exact("READY> ")
-        for line, wanted in ASKED.items():
+        for line, wanted in KINDS.items():
             shell.send(f"{line}\t")
             shell.expect_exact(wanted)  # at the end of the line, or in the list below it
             shell.sendcontrol("u")  # an empty line again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -80,9 +81,18 @@ class PairScreen(PlannerScreen):
 
     def _tell(self, lines: list[str]) -> None:
         self.said = [printable(line) for line in lines]
+        self._wrap()
+        self.query_one(LogView).scroll_home(animate=False)
+
+    def on_resize(self) -> None:
+        """Wrap anew."""
+        self._wrap()
+
+    def _wrap(self) -> None:
+        """Show what was said in lines as wide as the pane: the end of a line of charon's is what it is read for."""
         log = self.query_one(LogView)
-        log.fill(self.said)
-        log.scroll_home(animate=False)
+        width = max(log.outer_size.width - 3, 40)  # its padding, and the scrollbar that many lines get
+        log.fill([part for line in self.said for part in _wrapped(line, width)])
 
     def action_ask(self) -> None:
         """Ask the two nodes, and no other."""
@@ -128,6 +138,12 @@ class PairScreen(PlannerScreen):
     def command_line(self) -> str:
         """Return the command line that asks the same."""
         return processes.shown(self._argv())
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """Return a line in pieces, those behind the first set in below its words."""
+    within = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(line, width, subsequent_indent=within, drop_whitespace=True, break_on_hyphens=False) or [""]
 
 
 def _path(plan: Plan, one: Node, other: Node) -> list[str]:
