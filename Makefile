@@ -40,9 +40,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.main
 
 setup: $(VENV)/.dev ## virtual environment with everything for development
 
-demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, plan, render, apply, verify, lab removed
+demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, plan, render, apply, verify; KEEP=1 keeps the lab
 	$(call apt,$(APT_LAB))
-	$(BIN)/ipsecplan lab demo $(if $(RELEASE),--release $(RELEASE)) $(if $(MIX),--mix $(MIX)) $(if $(KERNEL),--kernel $(KERNEL))
+	$(BIN)/ipsecplan lab demo $(if $(RELEASE),--release $(RELEASE)) $(if $(MIX),--mix $(MIX)) $(if $(KERNEL),--kernel $(KERNEL)) \
+	  $(if $(BACKEND),--backend $(BACKEND)) $(if $(KEEP),--keep)
 
 check: $(VENV)/.dev ## every commit: format, lint, spelling, types, import contracts, fast tests
 	$(call apt,$(APT_CHECK))

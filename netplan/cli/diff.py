@@ -65,7 +65,7 @@ def command(
     names: dict[str, str] = {}
     with as_json(json_):
         if new is not None:
-            before, after = reader.read(old, files=False), reader.read(new, files=False)
+            before, after = reader.read(old), reader.read(new)  # checked: a file that was edited is no "no difference"
             found, files = compare(before, after), list(file_changes(before.entries, after.entries))
             names = names_of(before, after)
             if page_file:

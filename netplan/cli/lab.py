@@ -50,6 +50,15 @@ class Progress:
 name_option = click.option("--name", default="lab", show_default=True, metavar="NAME", help="Which lab.")
 json_option = click.option("--json", "json_", is_flag=True, help="Print one JSON object.")
 
+backend_option = click.option(
+    "--backend",
+    type=click.Choice(["auto", "direct", "kvm", "emulated", "uml"]),
+    default="auto",
+    show_default=True,
+    help="What runs the nodes. uml: User Mode Linux, a kernel that is compiled once, for 5 to 64 nodes. Everywhere all "
+    "nodes share one kernel and one clock, and a power cut loses no file.",
+)
+
 
 def _mix(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, str]:
     """Read ``n1=bookworm,n2=trixie``; what the words mean is checked with the other parameters."""
@@ -112,14 +121,7 @@ def command() -> None:
     help="How USER becomes root (sudo); with sudo-password and su by a password, which is in a file of the lab.",
 )
 @click.option("--bastion", is_flag=True, help="The inventory reaches the nodes through the machine around them.")
-@click.option(
-    "--backend",
-    type=click.Choice(["auto", "direct", "kvm", "emulated", "uml"]),
-    default="auto",
-    show_default=True,
-    help="What runs the nodes. uml: User Mode Linux, a kernel that is compiled once, for 5 to 64 nodes. Everywhere all "
-    "nodes share one kernel and one clock, and a power cut loses no file.",
-)
+@backend_option
 @click.option("--fresh", is_flag=True, help="Boot, even if a saved cluster could be restored.")
 @json_option
 def up(
@@ -288,9 +290,10 @@ def exec_(node: str, argv: tuple[str, ...], name: str) -> None:
 @click.option("--overlay", type=click.Choice(["vxlan", "geneve"]), default="vxlan", show_default=True)
 @click.option("--mtu", default=1500, show_default=True, metavar="BYTES")
 @system_options
-@click.option("--keep", is_flag=True, help="Leave the lab up.")
+@backend_option
+@click.option("--keep", is_flag=True, help="Leave the lab up, and say what to try on it.")
 def demo(**parameters: Any) -> None:
-    """Show the whole job on a lab: start, plan, render, apply, proof, and apply again."""
+    """Show the whole job on a lab: packets in clear, plan, render, apply, proof, packets as ESP, and apply again."""
     from netplan.lab.demo import run
 
     raise click.exceptions.Exit(run(**parameters))

@@ -7,6 +7,7 @@ import time
 from netplan.agent import phase_table
 from netplan.cli.output import note
 from netplan.problems import counted
+from netplan.rollout.phases import in_order
 from netplan.rollout.record.events import (
     AwaitingConfirm,
     Event,
@@ -29,21 +30,38 @@ def _how_far(event: Progress) -> str:
     words = f"{event.done} of {counted(event.nodes, 'node')}"
     if event.waiting:
         words += f", {event.waiting} wait for peers"
-    if event.left_s is None:
-        return words
-    minutes = round(event.left_s / 60)
-    return f"{words}; about {minutes} min left" if minutes > 1 else f"{words}; about {event.left_s:.0f} s left"
+    return words + _left(event.left_s)
+
+
+def _left(seconds: float | None) -> str:
+    """Return in words about how long the run goes on, or nothing where that is not known."""
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    return f"; about {minutes} min left" if minutes > 1 else f"; about {seconds:.0f} s left"
 
 
 class Lines:
-    """Progress as plain lines on stderr: one a node and phase, and how far a long step is."""
+    """Progress as plain lines on stderr: one a step, one a node and phase, and how far a long step is."""
 
     def __init__(self) -> None:
         self._width = 0
         self._told = 0.0
+        self._order: tuple[str, ...] = ()  # the phases of the run, where that is known
+        self._begun: list[str] = []  # phases of the step that begins, until its last one is told
+        self._left_s: float | None = None  # of the run, at the end of the step before
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, PhaseStarted):
+            self._begun.append(event.phase)
+            return
+        if self._begun:
+            self.step(tuple(self._begun))
+            self._begun.clear()
+        if isinstance(event, Progress):
+            self._left_s = event.left_s
         if isinstance(event, RunStarted):
+            self._order = in_order(event.verb)
             self._width = max(len(name) for name in event.nodes.values())
             if event.verb in ("apply", "try", "confirm", "resume", "revert"):
                 note(f"{event.verb} {event.transaction}: cluster {event.cluster}, {counted(len(event.nodes), 'node')}")
@@ -62,6 +80,19 @@ class Lines:
             note(f"verified; waiting for confirmation until {event.until[11:19]} UTC, then all nodes roll back")
         elif isinstance(event, Reverting):
             note(f"rolling back on every node: {event.reason}")
+
+    def where(self, phases: tuple[str, ...]) -> str:
+        """Return "phase 3 of 17", or "phases 3 to 5 of 17"; nothing where they are none of the run's own."""
+        numbers = [self._order.index(phase) + 1 for phase in phases if phase in self._order]
+        if not numbers:
+            return ""
+        last = f" to {numbers[-1]}" if len(numbers) > 1 else ""
+        return f"phase{'s' * bool(last)} {numbers[0]}{last} of {len(self._order)}"
+
+    def step(self, phases: tuple[str, ...]) -> None:
+        """Print that a step begins: its phases, their numbers, and about how long the run goes on."""
+        if place := self.where(phases):
+            note(f"{place}: {', '.join(phases)}{_left(self._left_s)}")
 
     def progress(self, event: Progress) -> None:
         """Print how far a step is, now and then, where nodes are many."""
@@ -109,7 +140,10 @@ class Live(Lines):
         if waiting:
             phase, nodes = waiting
             shown = " ".join(sorted(nodes)[:8]) + (f" and {len(nodes) - 8} more" if len(nodes) > 8 else "")
-            words = f"{phase}: {phase_table.title(phase)}{self._far}  [waiting for {shown}]"
+            place = self.where((phase,))
+            words = (
+                f"{place}{': ' if place else ''}{phase}: {phase_table.title(phase)}{self._far}  [waiting for {shown}]"
+            )
             self._status.update(words.replace("[", "\\["))
 
     def progress(self, event: Progress) -> None:

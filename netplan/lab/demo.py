@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,12 @@ from netplan.lab.paths import labs_home
 from netplan.problems import present
 
 NAME = "demo"
+# two packets between pods, as they look on the wire of n1: whoever is on the way sees this
+WATCH = (
+    "ping='ip netns exec pod1 ping -i 0.3 10.244.2.2 -c'; $ping 2 >/dev/null; "  # no ARP afterwards
+    "timeout 30 tcpdump -c 2 -lnn -i any 'esp or udp port 4789 or udp port 6081' 2>/dev/null & sleep 2; "
+    "$ping 2 >/dev/null; wait"
+)
 
 
 class _Failed(Exception):
@@ -37,32 +45,43 @@ def run(
     release: str,
     mix: Mapping[str, str],
     kernel: str,
+    backend: str,
     keep: bool,
 ) -> int:
-    """Run the demonstration; returns the exit code of the first step that failed, or 0. ``keep`` leaves the lab up.
+    """Run the demonstration; returns the exit code of the first step that failed, or 0.
 
-    The rest are :meth:`netplan.lab.cluster.Lab.up`'s.
+    ``keep`` leaves the lab up, with the bundle and the state of the control machine in its folder. The rest are
+    :meth:`netplan.lab.cluster.Lab.up`'s.
     """
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="ipsecplan-demo-") as work:
-        environment = {**os.environ, "IPSECPLAN_STATE": str(Path(work) / "state")}
+    folder = labs_home() / NAME
+    with tempfile.TemporaryDirectory(prefix="ipsecplan-demo-") as scratch:
+        work = Path(scratch)
+        environment = {**os.environ, "IPSECPLAN_STATE": str(work / "state")}
 
         def step(title: str, *argv: str, expect: Sequence[str] = ()) -> None:
-            _step(began, title, argv, environment, work, expect)
+            _step(began, title, argv, environment, str(work), expect)
 
         lab = ("--name", NAME)
-        plan = str(labs_home() / NAME / "plan.yaml")
+        plan = str(folder / "plan.yaml")
+        watch = ("lab", "exec", *lab, "n1", "--", "sh", "-c", WATCH)
         code = 0
         try:
             size = ("--nodes", str(nodes), "--family", family, "--overlay", overlay, "--mtu", str(mtu))
-            system = ["--release", release]
+            system = ["--release", release, "--backend", backend]
             system += ["--mix", ",".join(f"{name}={other}" for name, other in mix.items())] if mix else []
             system += ["--kernel", kernel] if kernel else []
             step("a running cluster without encryption", "lab", "up", *lab, *size, *system)
+            if keep:
+                work = folder / "demo"
+                work.mkdir(mode=0o700, exist_ok=True)
+                environment["IPSECPLAN_STATE"] = str(work / "state")
             step("its nodes", "lab", "status", *lab)
+            step("before: pods talk in clear, whoever is on the way reads every packet", *watch, expect=["ICMP echo"])
             step("what the plan computes, and why", "plan", plan)
             step("the files that people review", "render", plan, "--to", "bundle")
             step("the change, phase by phase, and its proof on the wire", "apply", "bundle", "--yes")
+            step("after: the same pods, the same wire", *watch, expect=["ESP("])
             step("once more", "apply", "bundle", "--yes", expect=["0 to change"])
         except _Failed as failed:
             code = failed.code
@@ -74,13 +93,38 @@ def run(
                 with contextlib.suppress(_Failed):
                     step("the lab is removed", "lab", "down", *lab)
         print(f"\ndemo: {'done' if code == 0 else 'failed'} in {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
+        if code == 0:
+            print(*_next(work if keep else None, plan), sep="\n", flush=True)  # noqa: T201
         return code
+
+
+def _next(kept: Path | None, plan: str) -> list[str]:
+    """Return what to try next, as lines that work as typed; ``kept``: where bundle and state of a kept lab are."""
+    us = "ipsecplan" if shutil.which("ipsecplan") else sys.argv[0]
+    if kept is None:
+        return [
+            "try next:",
+            "  make demo KEEP=1     # the same, and the cluster stays: planner, status, a fault of your own",
+            f"  {us} calc calico-vxlan --esp aes256gcm16 --underlay aws     # your own numbers, no cluster needed",
+            "  docs/tutorial/first-cluster.md     # step by step, by hand, in half an hour",
+        ]
+    bundle = kept / "bundle"
+    return [
+        "the cluster runs on; try next:",
+        f"  export IPSECPLAN_STATE={kept / 'state'}",
+        f"  {us} ui --bundle {bundle} {plan}     # the planner; s asks every node",
+        f"  {us} lab exec --name {NAME} n1 -- ip link set dev ov0 mtu 1450     # a fault, which",
+        f"  {us} status {bundle}     # names",
+        f"  {us} revert {bundle}     # in clear again",
+        f"  {us} lab down --name {NAME}     # removes all of it",
+        "  docs/tutorial/first-cluster.md     # the same by hand",
+    ]
 
 
 def _step(
     began: float, title: str, argv: Sequence[str], environment: dict[str, str], work: str, expect: Sequence[str]
 ) -> None:
-    shown = " ".join(("ipsecplan", *argv))
+    shown = shlex.join(("ipsecplan", *argv))
     if home := os.environ.get("HOME"):
         shown = shown.replace(home, "~")
     print(f"\n## {time.monotonic() - began:.0f} s: {title}\n$ {shown}", flush=True)  # noqa: T201

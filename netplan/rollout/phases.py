@@ -74,6 +74,17 @@ LOWER_AGAIN: tuple[Step, ...] = (
     Step(phases=("lower-senders-again",), rearm=False),
     Step(phases=("lower-devices-again",), rearm=False),
 )
+# what a transaction goes through when nothing fails: verb -> its steps
+PLANS: dict[str, tuple[Step, ...]] = {
+    "apply": (LOOK, *APPLY, CONFIRM),
+    "try": (LOOK, *APPLY, AWAIT_CONFIRM, CONFIRM),
+    "revert": (*ROLL_BACK, *RESTORE, READ_BACK),
+}
+
+
+def in_order(verb: str) -> tuple[str, ...]:
+    """Return the phases of a verb's transaction, in order; none for a verb that makes no transaction."""
+    return tuple(dict.fromkeys(phase for step in PLANS.get(verb, ()) for phase in step.phases))
 
 
 def in_waves(steps: Sequence[Step], waves: int) -> tuple[Step, ...]:

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from netplan.lab.backend import UNSAVED
 from netplan.lab.cluster import Lab
 
 from .pings import Pings, both_ways, pinging
@@ -42,7 +43,7 @@ class Applied:
             shutil.rmtree(self.rollout.state)
             shutil.copytree(self.folder / "state.saved", self.rollout.state, symlinks=True)
             return
-        else:  # one on the host's own kernel can't be saved, but an apply is quick there
+        else:  # one whose nodes are processes of this machine can't be saved, but an apply is quick there
             self.lab.restore()
             for path in (self.folder / "state", self.folder / "bundle"):
                 shutil.rmtree(path, ignore_errors=True)
@@ -53,6 +54,6 @@ class Applied:
         with pinging(self.lab, both_ways(self.lab)) as self.pings:
             self.said = self.rollout.apply()
         assert self.said.returncode == 0, self.said.stderr
-        if self.lab.state.backend != "direct":
+        if self.lab.state.backend not in UNSAVED:
             self.lab.save(self.saved)
             shutil.copytree(self.rollout.state, self.folder / "state.saved", symlinks=True)

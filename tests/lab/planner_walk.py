@@ -232,7 +232,6 @@ def walk_through(walk: Walk) -> None:
     terminal = walk.terminal
     terminal.open("plan.yaml")
     walk.show("ipsecplan ui plan.yaml: what is known of plan, bundle and cluster, and the next step", "next: ")
-    walk.picture("overview")
     terminal.press("1")
     walk.show("1: the packet that limits the cluster", "pod MTU 1416")
     walk.picture("calc")
@@ -259,13 +258,31 @@ def walk_through(walk: Walk) -> None:
     walk.picture("try")
     say_yes(walk, "confirmed: measured once more, every node's timer is over")
     terminal.press("6")
-    terminal.until("nothing measured yet")
+    terminal.until("nothing measured yet|measured .* ago")
     terminal.press("v")
     walk.show("6, v: measured on the wire", "verified: 6 directions", 240)
     walk.picture("verify")
     terminal.press("3", "Right")
     walk.show("3: what was measured, beside what was planned", "= measured n1 -> n2")
     walk.picture("pairs")
+    way_down(walk)
+
+
+def way_down(walk: Walk) -> None:
+    """From the overview of a cluster that was asked to one node, to one pair, and what both ends say of it."""
+    terminal = walk.terminal
+    terminal.press("0")
+    terminal.until("in progress")
+    terminal.press("s")
+    walk.show("0, s: every node asked; plan, bundle and cluster are the same", "plan = bundle = cluster", 240)
+    walk.picture("overview")
+    terminal.press("s", "Tab", "Enter")
+    walk.show("Enter on a node: its pairs", "Overview › n1")
+    terminal.press("Enter")
+    terminal.until("Overview › n1 › n1 - n2")
+    terminal.press("s")
+    walk.show("Enter on a pair, s: SAs, counters, route and charon's words of both ends", "n2: IKE_SA ESTABLISHED", 120)
+    walk.picture("pair")
 
 
 def killed_and_attached(walk: Walk) -> None:
@@ -293,7 +310,7 @@ def killed_and_attached(walk: Walk) -> None:
     terminal.press("s")
     walk.show("s: every node asked", "0 to change", 240)
     terminal.press("6")
-    terminal.until("nothing measured yet")
+    terminal.until("nothing measured yet|measured .* ago")
     terminal.press("v")
     walk.show("6, v: measured on the wire", "verified: 6 directions", 240)
     terminal.press("7")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from netplan.lab.backend import UNSAVED
 from netplan.lab.cluster import Lab
 from netplan.lab.ssh import KNOWN_HOSTS
 from tests.support.lab_checks import THREE, YES, confirmed, judged
@@ -51,7 +52,7 @@ def accept(lab: Lab, name: str, public: str) -> None:
 
 def test_a_node_is_replaced(clusters: ClusterFactory, tmp_path: Path) -> None:
     lab = clusters(nodes=3)
-    if lab.state.backend == "direct":
+    if lab.state.backend in UNSAVED:
         pytest.skip("the disk of a node is erased in the virtual machine's way only")
     cluster = Cluster(lab, tmp_path)
     bundle = cluster.bundle("all")

@@ -19,6 +19,7 @@ def forge(
     document = json.loads(path.read_text())
     for name, content in (contents or {}).items():
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / name).unlink(missing_ok=True)  # another node may have the same one
         (bundle / name).write_bytes(content)
         for entry in document["files"]:
             if entry["path"] == name:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from netplan.rollout import phases
 from netplan.rollout.record import events
-from tui.run.rollout_state import PLANS
 
-PHASES = tuple(dict.fromkeys(p for s in PLANS["try"] for p in s.phases))[:-1]
+PHASES = phases.in_order("try")[:-1]
 
 
 def records(nodes: int, rounds: int = 1, verb: str = "apply", transaction: str = "tx-1") -> list[dict]:

@@ -158,6 +158,20 @@ def test_every_page_installs_in_the_same_five_lines() -> None:
     assert all(other == first for other in others)
 
 
+def test_both_languages_have_the_same_commands_links_and_verbs() -> None:
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
+    indented = r"^    (\S.*?)(?: +#.*)?$"
+    verbs = r"^\| (`.*?`) \|"
+    blocks = r"^```.*?^```"
+    for what in (indented, verbs, blocks):
+        found = [
+            re.findall(what, page, re.MULTILINE | re.DOTALL if what == blocks else re.MULTILINE)
+            for page in (english, chinese)
+        ]
+        assert found[0] == found[1] != []
+    assert set(links(english)) - {"README.zh-CN.md"} == set(links(chinese)) - {"README.md"}
+
+
 @pytest.mark.drill
 def test_the_five_lines_install_as_typed(tmp_path: Path) -> None:
     """Fetches the locked packages; in a copy of the checkout, so that nothing is left in it."""

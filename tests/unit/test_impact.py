@@ -126,3 +126,14 @@ def test_each_entry_that_is_not_the_same_is_named(tmp_path: Path, capsys: pytest
     assert said[3] == "  new     cluster/x 0644"
     assert said[4].startswith("  changed /usr/local/lib/ipsecplan/revert.sh ")
     assert said[4].endswith("   (n1)")
+
+
+def test_a_file_that_was_edited_is_no_no_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The manifests are the same, and what apply would refuse gets no green light here."""
+    planned = make_planned(3, **GCM)
+    for name in ("old", "new"):
+        write.write(tmp_path / name, planned.plan, planned.inventory)
+    edited = next((tmp_path / "new").rglob("ipsecplan.conf"))
+    edited.write_text(edited.read_text() + "# by hand\n")
+    assert main(["diff", str(tmp_path / "old"), str(tmp_path / "new")]) == 3
+    assert "IPP503: changed after it was rendered" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import pytest
 
 from netplan.cli import progress
 from netplan.cli.progress import Lines
-from netplan.rollout.record.events import NodeResult, Progress
+from netplan.rollout.record.events import NodeResult, PhaseFinished, PhaseStarted, Progress, RunStarted
 
 
 def far(done: int, nodes: int, waiting: int = 0, left_s: float | None = None) -> Progress:
@@ -37,3 +37,27 @@ def test_who_is_held_has_no_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
     Lines()(NodeResult(**result, ok=False))  # type: ignore[arg-type]
     assert "FAILED" in capsys.readouterr().err
+
+
+def test_a_step_says_which_phases_of_how_many_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    lines(RunStarted(verb="apply", transaction="tx-1", cluster="lab", digest="d", nodes={"n-1": "n1"}))
+    for phases, left_s in (
+        (("status", "preflight"), None),
+        (("arm", "lower-senders", "stage"), 80.0),
+        (("hold",), 70.0),
+    ):
+        for phase in phases:
+            lines(PhaseStarted(phase=phase, nodes=("n1",)))
+        lines(Progress(phases=phases, nodes=1, done=1, waiting=0, lacking=0, left_s=left_s))
+        for phase in phases:
+            lines(PhaseFinished(phase=phase, ok=True, seconds=1.0))
+    for phase in ("encrypt", "rekey"):
+        lines(PhaseStarted(phase=phase, nodes=("n1",)))
+    lines(Progress(phases=("encrypt", "rekey"), nodes=1, done=1, waiting=0, lacking=0, left_s=30.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "apply tx-1: cluster lab, 1 node",
+        "phases 1 to 2 of 16: status, preflight",
+        "phases 3 to 5 of 16: arm, lower-senders, stage",
+        "phases 10 to 11 of 16: encrypt, rekey; about 70 s left",
+    ]

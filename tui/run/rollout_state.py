@@ -25,11 +25,6 @@ WORDS = {
     "rolled back": "warning",
     "FAILED": "error",
 }
-PLANS: dict[str, tuple[phases.Step, ...]] = {
-    "apply": (phases.LOOK, *phases.APPLY, phases.CONFIRM),
-    "try": (phases.LOOK, *phases.APPLY, phases.AWAIT_CONFIRM, phases.CONFIRM),
-    "revert": (*phases.ROLL_BACK, *phases.RESTORE, phases.READ_BACK),
-}
 
 
 @dataclass(slots=True)
@@ -87,9 +82,7 @@ class RolloutState:
 
     def plan(self) -> tuple[str, ...]:
         """Return the phases that this transaction goes through, in order; those seen so far of a kind unknown here."""
-        if self.kind in PLANS:
-            return tuple(dict.fromkeys(phase for step in PLANS[self.kind] for phase in step.phases))
-        return tuple(dict.fromkeys(self._seen))
+        return phases.in_order(self.kind) or tuple(dict.fromkeys(self._seen))
 
     def take(self, record: dict[str, Any]) -> None:
         """Apply one record; an unknown one is only logged."""
@@ -128,7 +121,7 @@ class RolloutState:
         if not record.get("ok"):
             self.failed.add(phase)
         elif isinstance(seconds, (int, float)):
-            step = next((s for s in PLANS.get(self.kind, ()) if phase in s.phases), None)
+            step = next((s for s in phases.PLANS.get(self.kind, ()) if phase in s.phases), None)
             self.took[phase] = self.took.get(phase, 0.0) + seconds / (len(step.phases) if step else 1)
 
     def _started(self, record: dict[str, Any]) -> None:
