@@ -1,6 +1,6 @@
-"""Pictures of every screen in both sizes and three themes, of the overview and the way down in four; nothing moves in them.
+"""Pictures of every screen in both sizes and three themes, of the overview and the way down in four.
 
-No time, path, version or cursor is in a picture.
+Nothing in them moves: no time, path, version or cursor.
 """
 
 from __future__ import annotations

@@ -37,9 +37,11 @@ CHILD = {
 }
 SA = {"state": "ESTABLISHED", "established": "61", "rekey-time": "9000", "uniqueid": "2", "child-sas": {"a-b-3": CHILD}}
 # as `journalctl -o short-iso` prints them
-LOG = (
-    "2026-01-01T00:00:05+0000 a charon-systemd[1]: 05[IKE] <pair-1|2> peer says AUTHENTICATION_FAILED\nt charon[1]: 06[IKE] <pair-2|3> other\n"
-    + ("t charon[1]: 07[NET] sending packet: from 10.0.0.1[500] to 10.0.0.2[500]\n")
+LOG = """\
+2026-01-01T00:00:05+0000 a charon-systemd[1]: 05[IKE] <pair-1|2> peer says AUTHENTICATION_FAILED
+t charon[1]: 06[IKE] <pair-2|3> other
+""" + "".join(
+    f"t charon[1]: {number:02}[NET] sending packet: from 10.0.0.1[500] to 10.0.0.2[500]\n" for number in range(20, 50)
 )
 NODE: Any = {"peers": [{"id": "n-b", "pair": "pair-1", "address": "10.0.0.2", "children": ["a-b", "b-a"]}]}
 
@@ -68,8 +70,8 @@ def test_a_node_tells_of_the_pairs_that_are_asked_for(there: list[tuple[str, ...
         61,
         "10.0.0.2 dev eth0 src 10.0.0.1",
     )
-    assert [line.split("]: ")[1][:7] for line in found["words"]] == ["05[IKE]", "07[NET]"], (
-        "another pair's words are not its own"
+    assert [line.split("]: ")[1][:7] for line in found["words"]] == ["05[IKE]", "48[NET]", "49[NET]"], (
+        "another pair's words are not its own, and packets hide no words"
     )
     (child,) = found["children"]
     assert (child["transform"], child["encap"], child["bytes_in"], child["packets_out"]) == (

@@ -12,8 +12,14 @@ from netplan.lab import demo
 from tests.support.our_commands import wrong_with
 
 LIKE: dict[str, Any] = {
-    **{"nodes": 3, "family": "ipv4", "overlay": "vxlan", "mtu": 1500, "release": "trixie"},
-    **{"mix": {"n1": "bookworm"}, "kernel": "", "backend": "uml"},
+    "nodes": 3,
+    "family": "ipv4",
+    "overlay": "vxlan",
+    "mtu": 1500,
+    "release": "trixie",
+    "mix": {"n1": "bookworm"},
+    "kernel": "",
+    "backend": "uml",
 }
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LINES = 12  # of charon's log about a pair
 READ = 2000  # lines of it that are looked through
+PACKETS = 2  # of them about a packet of IKE: who looks for a peer sends one every few seconds, and they say little
+_PACKET = " packet: from "
 WIDTH = 240  # characters of a line that are kept
 
 
@@ -38,6 +40,8 @@ def _one(peer: Peer, sas: list[Json], log: list[str]) -> CloseUp:
     children = [child for sa in sas for child in sa.get("child-sas", {}).values()]
     route = run("ip", "route", "get", peer["address"]).out.splitlines()
     own = [line[:WIDTH] for line in log if peer["pair"] in line or f" {peer['address']}[" in line]
+    packets = [line for line in own if _PACKET in line][-PACKETS:]
+    own = [line for line in own if _PACKET not in line or line in packets]
     return {
         "peer": peer["id"],
         "network": peer.get("network", ""),
