@@ -119,7 +119,7 @@ def _report(problems: Sequence[Problem]) -> None:
             click.echo(line, err=True)
     for code, number in more.items():
         note(f"{code}: and {number} more of this kind")
-    # what comes from nodes is met at night; a fault in a file says by itself what is wrong with it, our own has a report
+    # what comes from nodes is met at night; a fault in a file says by itself what is wrong, one of ours has a report
     live = [p.code for p in errors(problems) if p.code.startswith(("IPP6", "IPP7")) and p.code != "IPP699"]
     if live:
         note(f"what to do now: ipsecplan explain {live[0]}")
