@@ -114,6 +114,12 @@ class Terminal:
             time.sleep(0.2)
         raise AssertionError(f"{wanted!r} did not appear in {seconds} s; there is\n{self.frame()}")
 
+    def moved(self, before: str, seconds: float = 10) -> None:
+        """Wait until something else than ``before`` is on the terminal: a slow machine draws late."""
+        end = time.monotonic() + seconds
+        while self.frame() == before and time.monotonic() < end:
+            time.sleep(0.1)
+
 
 class Walk:
     """Records frames with headings, and pictures that the planner itself exports."""
@@ -174,10 +180,11 @@ def cipher(walk: Walk, proposal: str, number: int) -> None:
     terminal.press("a", "Escape")  # the first field, wherever the cursor was; then from line to line
     terminal.until("name: name of the cluster")
     for _ in range(40):
-        if re.search(r"^ ?ipsec\.esp: ", terminal.frame(), re.MULTILINE):
+        before = terminal.frame()
+        if re.search(r"^ ?ipsec\.esp: ", before, re.MULTILINE):
             break
         terminal.press("Down")
-        time.sleep(0.3)
+        terminal.moved(before)
     terminal.press("Enter")
     terminal.press("End")
     terminal.press("C-u")
