@@ -114,10 +114,14 @@ class Terminal:
             time.sleep(0.2)
         raise AssertionError(f"{wanted!r} did not appear in {seconds} s; there is\n{self.frame()}")
 
+    def field(self) -> str:
+        """Return the field of the form that the cursor is on, as the line of help names it."""
+        return (re.findall(r"^ ?([a-z_.]+): ", self.frame(), re.MULTILINE) or [""])[-1]
+
     def moved(self, before: str, seconds: float = 10) -> None:
-        """Wait until something else than ``before`` is on the terminal: a slow machine draws late."""
+        """Wait until the cursor has left a field: a slow machine draws late."""
         end = time.monotonic() + seconds
-        while self.frame() == before and time.monotonic() < end:
+        while self.field() == before and time.monotonic() < end:
             time.sleep(0.1)
 
 
@@ -180,8 +184,8 @@ def cipher(walk: Walk, proposal: str, number: int) -> None:
     terminal.press("a", "Escape")  # the first field, wherever the cursor was; then from line to line
     terminal.until("name: name of the cluster")
     for _ in range(40):
-        before = terminal.frame()
-        if re.search(r"^ ?ipsec\.esp: ", before, re.MULTILINE):
+        before = terminal.field()
+        if before == "ipsec.esp":
             break
         terminal.press("Down")
         terminal.moved(before)

@@ -122,6 +122,21 @@ async def test_files(shown, capsys):
     assert all((Path("bundle") / path).read_text() == text for path, text in texts.items())
 
 
+async def test_files_against_another_bundle(make, settle, capsys):
+    """The line is the comparison on screen, once its side of it is rendered."""
+    Path("other.yaml").write_text(PLAN.replace("aes256gcm16", "aes128gcm16"))
+    run(capsys, "ipsecplan render other.yaml --to other")
+    app = make(mode="files", against=Path("other"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        screen = app.screen
+        assert (screen.command_line(), screen.command_remark()) == ("ipsecplan diff other bundle", "after R")
+        assert "against other: " in screen.query_one("#files-head").text
+    run(capsys, "ipsecplan render plan.yaml --to bundle")
+    assert main(["diff", "--json", "other", "bundle"]) == 4
+    assert json.loads(capsys.readouterr().out)["result"]["files"]
+
+
 def transactions(folder):
     """Three transactions as the real engine journals them: rolled back, waiting for confirmation, confirmed."""
     Path("plan.yaml").write_text(PLAN.replace("prod-eu1", "lab"))

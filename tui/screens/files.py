@@ -296,10 +296,23 @@ class FilesScreen(PlannerScreen):
             self.app.call_from_thread(self.notify, text, markup=False)
         self.app.call_from_thread(self.show, self.planner.desk.checked)
 
+    def _other_bundle(self) -> bool:
+        """Tell whether the files are compared with a bundle, which `diff` can do when these are rendered."""
+        return self.against is not None and self.against != self.planner.bundle and (self.against / MANIFEST).is_file()
+
+    def command_remark(self) -> str:
+        """Say what has to be done before the line tells the same."""
+        first = super().command_remark()
+        if self._other_bundle():
+            return f"{first} and R" if first else "after R"
+        return first
+
     def command_line(self) -> str:
-        """Return the command line that writes these files, or compares them with the nodes'."""
+        """Return the command line that writes these files, or compares them with a bundle's or the nodes'."""
         to = str(self.planner.bundle)
         if self.live is not None:
             state = ["--state-dir", self.planner.state_dir] if self.planner.state_dir else []
             return processes.shown(["diff", "--live", to, *state])
+        if self._other_bundle():
+            return processes.shown(["diff", str(self.against), to])
         return processes.shown(["render", str(self.planner.desk.path or "plan.yaml"), "--to", to])
