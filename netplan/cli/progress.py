@@ -34,8 +34,8 @@ def _how_far(event: Progress) -> str:
 
 
 def _left(seconds: float | None) -> str:
-    """Return in words about how long the run goes on, or nothing where that is not known."""
-    if seconds is None:
+    """Return in words about how long the run goes on, or nothing where that is not known, or no time."""
+    if seconds is None or seconds < 1:
         return ""
     minutes = round(seconds / 60)
     return f"; about {minutes} min left" if minutes > 1 else f"; about {seconds:.0f} s left"
