@@ -44,6 +44,8 @@ def test_side_by_side_wraps_and_cuts_nothing():
     assert "".join(row.plain[:20] for _, row in rows).rstrip() == long
     assert "".join(row.plain[23:] for _, row in rows).rstrip() == long.replace("1416", "1356")
     assert [row.plain[21] for _, row in rows] == ["|", " ", " "]
+    rows = diff.side_by_side("a", "the bytes of a packet on the wire", 43)
+    assert [row.plain[23:].rstrip() for _, row in rows] == ["the bytes of a", "packet on the wire"], "no word is cut"
 
 
 def test_ages():

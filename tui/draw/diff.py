@@ -116,8 +116,19 @@ def _column(text: str, spans: list[tuple[int, int]], what: str, half: int) -> li
         content = content.stylize(WORD, start, end)
     if not text:
         return [Content(" " * half)]
-    pieces = [content[at : at + half] for at in range(0, len(text), half)]
-    return [*pieces[:-1], Content.assemble(pieces[-1], " " * (half - pieces[-1].cell_length))]
+    pieces = [content[start:end] for start, end in _cuts(text, half)]
+    return [Content.assemble(piece, " " * (half - piece.cell_length)) for piece in pieces]
+
+
+def _cuts(text: str, width: int) -> Iterator[tuple[int, int]]:
+    """Generate begin and end of pieces of at most a width, behind a space where one is in the second half."""
+    begin = 0
+    while len(text) - begin > width:
+        space = text.rfind(" ", begin + width // 2, begin + width)
+        end = space + 1 if space >= 0 else begin + width
+        yield begin, end
+        begin = end
+    yield begin, len(text)
 
 
 def coloured_sides(rows: Iterable[tuple[str, Content]]) -> Content:

@@ -63,7 +63,7 @@ class Preview(ScrollableContainer):
             self.text = "\n".join(lines)
             self._put(coloured(lines[:LINES_SHOWN]), wrap=True)
         else:
-            rows = side_by_side(before or "", after or "", max(self.size.width - 2, 40))
+            rows = side_by_side(before or "", after or "", max(self.size.width - 3, 40))
             self.text = "\n".join(row.plain.rstrip() for _, row in rows)
             self._put(coloured_sides(rows[:LINES_SHOWN]))
 
