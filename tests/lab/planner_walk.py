@@ -292,7 +292,7 @@ def way_down(walk: Walk) -> None:
     terminal.press("Enter")
     terminal.until("Overview › n1 › n1 - n2")
     terminal.press("s")
-    walk.show("Enter on a pair, s: SAs, counters, route and charon's words of both ends", "n2: IKE_SA ESTABLISHED", 120)
+    walk.show("Enter on a pair, s: SAs, counters, route and charon's words of both ends", "n1: IKE_SA ESTABLISHED", 120)
     walk.picture("pair")
 
 
