@@ -64,10 +64,10 @@ def test_charon_and_the_kernel_are_compared_in_both_directions(
     ("rekeying", "expires", "state", "said"),
     [
         ("3250", "3949", "INSTALLED", ""),
-        ("-35", "-27", "INSTALLED", "past their life, because the clock went back"),
+        ("-35", "-27", "INSTALLED", "1 CHILD_SA past the end of life, because the clock went back"),
         (str(2**64 - 35), str(2**64 - 27), "INSTALLED", "expires in -27 s"),
         ("-35", "300", "INSTALLED", ""),  # a rekey under way, or tried again
-        ("-200", "160", "INSTALLED", "were due for a rekey that has not come"),
+        ("-200", "160", "INSTALLED", "1 CHILD_SA due for a rekey that has not come"),
         ("-35", "-27", "REKEYED", ""),
         (None, None, "INSTALLED", ""),
     ],

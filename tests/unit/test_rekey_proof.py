@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,6 +132,13 @@ def test_a_differing_key_exchange_is_found_here(monkeypatch: pytest.MonkeyPatch,
     assert found["code"] == "IPP623"
     assert "with n2 comes through: received NO_PROPOSAL_CHOSEN" in found["message"]
     assert charon.calls.count(("rekey", "1")) == 6, "every 8 s of 45"
+
+
+def test_a_slow_negotiation_s_words_are_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """charon says so when an answer took longer than the kernel keeps an SPI, and then has the SA all the same."""
+    log = "pair-1|2 retransmit 3 of request with message ID 7\nallocated SPI not found anymore, try to add SAD entry\n"
+    monkeypatch.setattr(ike, "run", lambda *_: SimpleNamespace(out=log))
+    assert ike.reason("pair-2", ike.log_of_charon()).endswith("retransmit 3 of request with message ID 7")
 
 
 def test_where_nothing_changed_here_the_live_sa_is_rekeyed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

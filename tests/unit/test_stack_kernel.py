@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
+from netplan.cli.main import main
 from netplan.stack import parse, required_link, solve
 
 DATA = Path(__file__).parents[1] / "data" / "kernel_mtu.csv"
@@ -49,6 +51,18 @@ def test_rows_with_seldom_headers() -> None:
         assert solution.inner_mtu == int(row["inner_mtu"]), row["stack"]
         if row["link_bytes"]:  # else only the limit was measured
             assert solution.outer_packet + solution.stack.link_bytes == int(row["link_bytes"]), row["stack"]
+
+
+def test_calc_batch_answers_every_row(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    measured = rows()
+    with (DATA.parent / "kernel_mtu_more.csv").open(newline="") as file:
+        measured += csv.DictReader(file)
+    asked = tmp_path / "rows"
+    asked.write_text("".join(f"{row['stack']} {row['link_mtu']}\n" for row in measured))
+    assert main(["calc", "--batch", str(asked)]) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(answers) == ROWS + MORE
+    assert [a["inner_mtu"] for a in answers] == [int(row["inner_mtu"]) for row in measured]
 
 
 @pytest.mark.parametrize("text", ["", "stack,link_mtu,inner_mtu,outer_packet\n"])

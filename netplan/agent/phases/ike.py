@@ -27,12 +27,19 @@ if TYPE_CHECKING:
 AT_ONCE = 100  # negotiations that a node begins and has not finished: more of them only answer each other too late
 TRAPS_S = 60  # charon installs them after it has answered that it loaded the connections
 LOG_WORDS = ("failed", "error", "AUTH", "NO_PROP", "retransmit", "not found", "untrusted", "expired", "no matching")
+# said of a slow negotiation, whose SA is made all the same: no reason for anything
+HARMLESS = "allocated SPI not found anymore, try to add SAD entry"
 
 
 def log_of_charon() -> list[str]:
     """Return charon's last telling lines, for messages (its log level prints no keys)."""
     lines = run("journalctl", "-u", "strongswan*", "-n", "60", "--no-pager", "-o", "cat").out.splitlines()
-    return [line for line in lines if any(word in line for word in LOG_WORDS)]
+    return [line for line in lines if telling(line)]
+
+
+def telling(line: str) -> bool:
+    """Tell whether a line of charon's log may be why something failed."""
+    return HARMLESS not in line and any(word in line for word in LOG_WORDS)
 
 
 def reason(pair: str, log: Sequence[str]) -> str:

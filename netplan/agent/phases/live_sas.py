@@ -84,11 +84,11 @@ def overdue(node: NodeJson, children: dict[tuple[str, str], list[Json]]) -> list
                 late.append(f"{name} with {names[pair]}: rekeying in {rekeying} s")
     out = []
     if ended:
-        text = f"{len(ended)} CHILD_SAs are past their life, because the clock went back; first {ended[0]}"
+        text = f"{counted(len(ended), 'CHILD_SA')} past the end of life, because the clock went back; first {ended[0]}"
         hint = "set the clock right; `swanctl --rekey --child NAME` here once for each gives them right times"
         out.append(_row(finding("IPP687", text, hint), len(ended), 0))
     if late:
-        text = f"{len(late)} CHILD_SAs were due for a rekey that has not come; first {late[0]}"
+        text = f"{counted(len(late), 'CHILD_SA')} due for a rekey that has not come; first {late[0]}"
         hint = (
             "`swanctl --rekey --child NAME` here; where that fails the ends differ in their key exchange: "
             "journalctl -u strongswan"

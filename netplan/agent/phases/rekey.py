@@ -106,7 +106,7 @@ class _Proof:
         if any(DUPLICATE in text for text in words):
             self.old = set()
         words = [str(event.get("msg", "")) for event in told if event.get("group") in ("IKE", "CFG")]
-        self.said = next((text for text in words if any(word in text for word in ike.LOG_WORDS)), self.said)
+        self.said = next((text for text in words if ike.telling(text)), self.said)
 
     def _due(self) -> bool:
         if time.monotonic() - self._asked <= AGAIN_S:

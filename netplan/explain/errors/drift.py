@@ -118,7 +118,7 @@ HELP: dict[str, CodeHelp] = {
         ),
         remedy="Set the clock right, then `swanctl --rekey --child NAME` once for each: the new SAs have right times on"
         " both ends. One end with a right clock is enough, which rekeys by itself. A clock that goes forward needs"
-        " nothing.",
+        " nothing, but one that was ahead at both ends goes back when it is set right.",
         page="strongswan.md#lives-rekeys-and-dpd",
     ),
     "IPP690": CodeHelp(
