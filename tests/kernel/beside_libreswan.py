@@ -8,6 +8,7 @@ says who asks for the SAs, and where the files of both ends are; sizes are measu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -134,7 +135,7 @@ class Bench:
     def connect(self) -> None:
         """Have one end ask for both children."""
         for child, conn in zip(self.job["children"], self.job["conns"]):  # noqa: B905  any Python 3
-            if self.job["asks"] == "ours":
+            if self.job["asks"] != "far":
                 self.ours.must(f"timeout 45 swanctl --initiate --child {child}")
             else:
                 self.far(f"timeout 60 ipsec whack --initiate --name {conn}")
@@ -189,6 +190,38 @@ class Bench:
         finally:
             watch.close()
 
+    def lost(self, *, routed: bool = False) -> Job:
+        """End the IKE_SA; then the far end sends: what of it comes in clear, what as ESP. ``routed``: as traps."""
+        for conn in self.job["conns"] if routed else ():
+            self.far.must(f"ipsec route {conn}")
+        pair = self.job["children"][0].rpartition("-")[0]
+        self.ours(f"swanctl --terminate --ike {pair} --force --timeout 10")
+        time.sleep(3)
+        ours, far = self.spaces
+        watch = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0003))
+        far.enter()
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        ours.enter()
+        try:
+            watch.bind(("eth0", 0))
+            for _ in range(80 if routed else 20):  # an SA is made within these 40 s
+                with contextlib.suppress(OSError):
+                    sender.sendto(b"through the overlay's port", (self.job["addresses"][0], 4789))
+                time.sleep(0.5)
+            watch.setblocking(False)
+            found = {"clear": 0, "esp": 0}
+            while True:
+                try:
+                    packet, about = watch.recvfrom(65536)
+                except BlockingIOError:
+                    return found
+                if about[2] != socket.PACKET_OUTGOING and packet[:1] == b"\x45":
+                    found["esp"] += packet[9] == 50
+                    found["clear"] += packet[9] == 17 and int.from_bytes(packet[22:24], "big") == 4789
+        finally:
+            watch.close()
+            sender.close()
+
     def largest(self) -> Job:
         """Find the size that passes while one byte more doesn't."""
         low, high = LEAST, MOST
@@ -225,6 +258,8 @@ def measure(job: Job) -> Job:
             asked = [bench.ours(f"timeout 60 swanctl --initiate --child {child}")[0] for child in job["children"]]
             return {"first": asked[0], "second": asked[1], "logs": bench.logs()}
         bench.connect()
+        if job["asks"] == "lost":
+            return {"add": bench.lost(), "ondemand": bench.lost(routed=True), "logs": bench.logs()}
         row: Job = {"first": bench.largest(), "rekeys": []}
         seen = bench.spis()
         for turn in range(3):

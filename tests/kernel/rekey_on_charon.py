@@ -144,7 +144,7 @@ def act(job: dict[str, Any]) -> None:
     folder = HOME / "tx"
     folder.mkdir()
     state.tx_folder = lambda _: str(folder)
-    ike.log_of_charon = lambda _: "see the log"
+    ike.log_of_charon = lambda: ["see the log"]
 
     def proof(what: str, before: str) -> None:
         """The phase on one end and on the other; in a rollout they are at work at the same time."""

@@ -8,34 +8,25 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from netplan.ipsec import ca, swanctl
-from netplan.ipsec.connections import connection_file
+from netplan.ipsec import ca
 from netplan.ipsec.far_end import libreswan
 from netplan.ipsec.far_end.ends import far_end
-from netplan.ipsec.far_end.issued import issue
 from tests.ci import roots
 from tests.support.plans import make_planned
 
+from . import ends
 from .boot import NoKernel, measure
-from .test_libreswan import PACKAGES, PROGRAM, WORDS, conns
+from .test_libreswan import conns
 
 pytestmark = pytest.mark.drill
-CHARON = (
-    *("charon-systemd", "iproute2", "iputils-ping", "kmod", "libstrongswan-standard-plugins"),
-    *("procps", "strongswan-swanctl"),
-)
 ADDRESSES = ("10.77.0.11", "10.77.0.14")
 CASES = [(mode, asks) for mode in ("transport", "tunnel") for asks in ("ours", "far")]
-LOADED = "random nonce openssl pem x509 pubkey pkcs1 pkcs8 revocation constraints kernel-netlink socket-default vici"
 
 Row = dict[str, Any]
 
@@ -49,34 +40,11 @@ def job(folder: Path, charon: Path, pluto: Path, mode: str, asks: str) -> Row:
     tunnel = next(t for t in end.tunnels if t.peer == ADDRESSES[0])
     authority = ca.open_authority(folder / "ca", "demo")
     given = folder / f"{mode}-{asks}"
-    for place in ("ours/swanctl/conf.d", "ours/swanctl/x509", "ours/swanctl/x509ca", "ours/swanctl/private", "far"):
-        (given / place).mkdir(parents=True)
-    texts = {
-        "ours/swanctl/conf.d/ipsecplan.conf": connection_file(plan, ours),
-        "ours/swanctl/conf.d/ipsecplan-start.conf": swanctl.start_file("none"),
-        "ours/swanctl/swanctl.conf": "include conf.d/*.conf\n",
-        "ours/start-trap.conf": swanctl.start_file("trap"),
-        "ours/strongswan.conf": "charon-systemd {\n load_modular = no\n load = " + LOADED + "\n}\n"
-        "charon {\n filelog { out { path = /run/charon.log\n default = 1\n ike = 1\n flush_line = yes } }\n}\n"
-        "swanctl { load_modular = no\n load = random nonce openssl pem x509 pubkey pkcs1 pkcs8 }\n",
-        "far/libreswan.conf": libreswan.text(end),
-    }
+    sheet = libreswan.text(end)
     if asks == "nobody":  # as it is when an administrator leaves the group out
-        texts["far/libreswan.conf"] = texts["far/libreswan.conf"].replace("esp=aes_gcm256;dh31", "esp=aes_gcm256;dh20")
-    key = ec.generate_private_key(ec.SECP384R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ours.id)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA384())
-    pem = serialization.Encoding.PEM
-    texts["ours/swanctl/x509/ipsecplan.pem"] = authority.sign(request.public_bytes(pem).decode(), ours.id)
-    for file in ("ipsecplan-ca.pem", "ipsecplan-ca-next.pem"):
-        texts[f"ours/swanctl/x509ca/{file}"] = authority.pem
-    texts["ours/swanctl/private/ipsecplan.pem"] = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    for place, text in texts.items():
-        (given / place).write_text(text)
-    issue(authority, far.id, (), [authority.pem], given / "far/far-end.p12", WORDS)
-    (given / "far/passphrase").write_bytes(WORDS)
+        sheet = sheet.replace("esp=aes_gcm256;dh31", "esp=aes_gcm256;dh20")
+    ends.ours(given / "ours", plan, ours, authority, log="charon.log")
+    ends.theirs(given / "far", plan, far, authority, sheet)
     return {
         "mode": mode,
         "asks": asks,
@@ -87,7 +55,7 @@ def job(folder: Path, charon: Path, pluto: Path, mode: str, asks: str) -> Row:
         "children": [f"{tunnel.pair}-out", f"{tunnel.pair}-in"],
         # what we send on is what the far end calls the other direction
         "conns": [f"{tunnel.pair}-in", f"{tunnel.pair}-out"],
-        "all_conns": conns(texts["far/libreswan.conf"]),
+        "all_conns": conns(sheet),
         "planned": plan.pod_mtu,
         "at": f"{datetime.datetime.now(datetime.UTC):%s}",
     }
@@ -99,12 +67,12 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Row]
     if why:
         pytest.skip(why)
     try:
-        charon = roots.root("trixie", CHARON, "usr/sbin/charon-systemd", kind="charon")
-        pluto = roots.root("trixie", PACKAGES, PROGRAM, kind="libreswan")
+        charon = roots.root("trixie", ends.CHARON_PACKAGES, ends.CHARON, kind="charon")
+        pluto = roots.root("trixie", ends.PLUTO_PACKAGES, ends.PLUTO, kind="libreswan")
     except roots.NoRootError as error:
         pytest.skip(str(error))
     folder: Path = tmp_path_factory.mktemp("beside")
-    wanted = [*CASES, ("transport", "nobody")]
+    wanted = [*CASES, ("transport", "nobody"), ("transport", "lost")]
     jobs = [job(folder, charon, pluto, mode, asks) for mode, asks in wanted]
     try:
         where, found = measure(jobs, tmp_path_factory.mktemp("kernel"), "beside_libreswan.py", timeout=1500)
@@ -140,6 +108,29 @@ def test_both_ends_hold_what_was_planned(case: tuple[str, str], rows: dict[tuple
     assert f"mode {case[0]}" in states
     assert {"transport": "mode tunnel", "tunnel": "mode transport"}[case[0]] not in states
     assert "rfc4106(gcm(aes))" in states
+
+
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_each_side_logs_the_rekeys_of_both(case: tuple[str, str], rows: dict[tuple[str, str], Row]) -> None:
+    charon, pluto = ("\n".join(rows[case]["logs"][name]) for name in ("charon", "pluto"))
+    assert len(re.findall(r"vici rekey CHILD_SA 'pair-\S+'", charon)) == 2, "of the last round, by us"
+    assert len(re.findall(r"generating CREATE_CHILD_SA request \d+ \[ N\(REKEY_SA\) .*KE ", charon)) == 2
+    assert len(re.findall(r"parsed CREATE_CHILD_SA request \d+ \[ N\(REKEY_SA\) SA No KE ", charon)) == 2, "by pluto"
+    assert charon.count("selected proposal: ESP:AES_GCM_16_256/CURVE_25519/NO_EXT_SEQ") >= 4
+    assert pluto.count("initiating rekey to replace Child SA") == 2
+    assert pluto.count("initiator rekeyed Child SA") == 2
+    assert pluto.count("responder rekeyed Child SA") >= 2
+    assert pluto.count("xfrm=AES_GCM_16_256-NONE-DH31") >= 4
+
+
+def test_a_lost_sa_is_made_again_by_a_trap_alone(rows: dict[tuple[str, str], Row]) -> None:
+    """Why the sheet says what is done with auto=add once the change begins."""
+    row = rows["transport", "lost"]
+    assert "failed" not in row, row["failed"]
+    assert row["add"]["esp"] == 0
+    assert row["add"]["clear"] >= 20, "all of them"
+    assert row["ondemand"]["esp"] > 0
+    assert row["ondemand"]["clear"] == 0
 
 
 def test_another_group_shows_at_the_second_child(rows: dict[tuple[str, str], Row]) -> None:

@@ -21,11 +21,10 @@ from netplan.ipsec.far_end.issued import issue
 from tests.ci import roots
 from tests.support.plans import make_planned
 
+from .ends import PLUTO, PLUTO_PACKAGES, WORDS
+
 pytestmark = pytest.mark.kernel
 HERE = Path(__file__).resolve().parent
-PROGRAM = "usr/libexec/ipsec/pluto"
-PACKAGES = ("iproute2", "libnss3-tools", "libreswan")
-WORDS = b"a passphrase of a test"
 UNMANAGED: dict[int, dict[str, object]] = {4: {"ipsecplan_managed": False}}
 CASES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -94,7 +93,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if why:
         pytest.skip(why)
     try:
-        root = roots.root("trixie", PACKAGES, PROGRAM, kind="libreswan")
+        root = roots.root("trixie", PLUTO_PACKAGES, PLUTO, kind="libreswan")
     except roots.NoRootError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("pluto")

@@ -28,7 +28,7 @@ from tests.lab.watching import EXPORTER, PROMETHEUS, Prometheus, lacking, runnin
 from tests.support import replies
 from tests.support.plans import make_planned
 
-from .test_rekey import PACKAGES, PROGRAM
+from .ends import CHARON, CHARON_PACKAGES
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.drill]
 Rows = dict[tuple[str, str], dict[str, Any]]
@@ -63,7 +63,7 @@ def job(root: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
-    made = job(str(roots.root("trixie", PACKAGES, PROGRAM, kind="charon")))
+    made = job(str(roots.root("trixie", CHARON_PACKAGES, CHARON, kind="charon")))
     where, found = boot.measure([made], tmp_path_factory.mktemp("metrics"), "metrics_on_charon.py", timeout=1500)
     print(where)
     assert not [row for row in found if "failed" in row], found[-1]

@@ -13,9 +13,9 @@ from tests.ci import roots
 from tests.kernel import boot
 from tests.support.plans import make_planned
 
+from .ends import CHARON, CHARON_PACKAGES
+
 pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.drill]
-PACKAGES = ("charon-systemd", "iproute2", "libstrongswan-standard-plugins", "strongswan-swanctl")
-PROGRAM = "usr/sbin/charon-systemd"
 ALL = ["first release", "same release again", "changed at one end, live SA rekeyed", "changed at one end"]
 ALL += ["changed at both ends", "rolled back, IKE_SA ended"]
 
@@ -62,7 +62,7 @@ def test_a_key_exchange_that_one_end_changed_is_found(tmp_path: Path, one: str, 
     make = getattr(roots, "root", None)
     if make is None:
         pytest.skip("no Debian root with packages of one's own can be made")
-    ends = [str(make(suite, PACKAGES, PROGRAM, kind="charon")) for suite in (one, other)]
+    ends = [str(make(suite, CHARON_PACKAGES, CHARON, kind="charon")) for suite in (one, other)]
     where, rows = boot.measure([job(*ends)], tmp_path, "rekey_on_charon.py")
     print(where)
     judge(rows)

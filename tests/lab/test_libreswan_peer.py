@@ -71,3 +71,7 @@ def test_a_cluster_with_a_libreswan_host(mode: str, clusters: ClusterFactory, tm
         found = rollout.run("verify", "--from-our-side", ok=True).stdout
         assert re.findall(line, found, re.M) == ["n1", "n2"], found
         assert "from our side alone: what n3 would begin by itself was not measured" in found
+    far = lab.exec(FAR, ["journalctl", "-u", "ipsec", "-o", "cat", "--no-pager"]).stdout
+    assert far.count("initiator rekeyed Child SA") >= 12, "each of four conns, three times"
+    ours = rollout.shell("n1", "journalctl", "-u", "strongswan", "-o", "cat", "--no-pager")
+    assert len(re.findall(r"parsed CREATE_CHILD_SA request \d+ \[ N\(REKEY_SA\) SA No KE ", ours)) >= 6
