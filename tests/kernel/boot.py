@@ -18,6 +18,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 MODULES = Path("/usr/lib/uml/modules")
 TIMEOUT = 600
+MEMORY = "256M"  # of a guest
 
 
 class NoKernel(Exception):
@@ -54,7 +55,11 @@ def missing_for_guest() -> list[str]:
 
 
 def measure(
-    jobs: list[dict[str, Any]], directory: Path, program: str = "measure.py", timeout: float = TIMEOUT
+    jobs: list[dict[str, Any]],
+    directory: Path,
+    program: str = "measure.py",
+    timeout: float = TIMEOUT,
+    memory: str = MEMORY,
 ) -> tuple[str, list[dict[str, Any]]]:
     """Have ``program`` measure jobs, in ``timeout`` seconds; return which kernel did, and its answers in their order.
 
@@ -72,7 +77,7 @@ def measure(
     running = []
     try:
         for number, share in enumerate(shares(jobs, min(len(os.sched_getaffinity(0)), 4))):
-            running.append((share, *_begin(share, directory / f"share{number}", own, program)))
+            running.append((share, *_begin(share, directory / f"share{number}", own, program, memory)))
         rows = [_rows(process, share, log, where, until) for share, process, log in running]
     finally:
         for _, process, _ in running:
@@ -89,12 +94,12 @@ def shares(jobs: list[dict[str, Any]], number: int) -> list[list[dict[str, Any]]
 
 
 def _begin(
-    jobs: list[dict[str, Any]], directory: Path, own: bool, program: str
+    jobs: list[dict[str, Any]], directory: Path, own: bool, program: str, memory: str
 ) -> tuple[subprocess.Popen[bytes], Path]:
     directory.mkdir(parents=True)
     file, log = directory / "jobs.json", directory / "log"
     file.write_text(json.dumps(jobs))
-    command = [sys.executable, "-B", str(HERE / program), str(file)] if own else guest_command(file, program)
+    command = [sys.executable, "-B", str(HERE / program), str(file)] if own else guest_command(file, program, memory)
     prepare = hide_extended_state if not own and too_narrow(guest_version()) else None
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -114,10 +119,19 @@ def _rows(
     return rows
 
 
-def guest_command(jobs: Path, program: str = "measure.py") -> list[str]:
+def guest_command(jobs: Path, program: str = "measure.py", memory: str = MEMORY) -> list[str]:
     """Return the command that boots the guest: this machine's files read-only, one measurement, power off."""
     return [
-        *("linux.uml", "mem=256M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "con=null", "con0=fd:0,fd:1"),
+        *(
+            "linux.uml",
+            f"mem={memory}",
+            "rootfstype=hostfs",
+            "rootflags=/",
+            "ro",
+            "quiet",
+            "con=null",
+            "con0=fd:0,fd:1",
+        ),
         f"init={HERE / 'guest.sh'}",
         *(f"RIG={HERE}", f"RIG_PYTHON={Path(sys.executable).resolve()}", f"RIG_JOBS={jobs}", f"RIG_PROGRAM={program}"),
     ]
