@@ -127,8 +127,7 @@ def test_a_lost_sa_is_made_again_by_a_trap_alone(rows: dict[tuple[str, str], Row
     """Why the sheet says what is done with auto=add once the change begins."""
     row = rows["transport", "lost"]
     assert "failed" not in row, row["failed"]
-    assert row["add"]["esp"] == 0
-    assert row["add"]["clear"] >= 20, "all of them"
+    assert row["add"]["clear"] > 0, "until our end has something to send, and makes the SA again"
     assert row["ondemand"]["esp"] > 0
     assert row["ondemand"]["clear"] == 0
 
