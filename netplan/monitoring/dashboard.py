@@ -23,6 +23,25 @@ class Panel:
     kind: str = "timeseries"
 
 
+# What Grafana's own panels ask to be given, by kind; its defaults, but for names beside the numbers of a stat.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "stat": {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "value",
+        "graphMode": "area",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "textMode": "value_and_name",
+        "wideLayout": True,
+        "showPercentChange": False,
+        "percentChangeColorMode": "standard",
+    },
+    "timeseries": {
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+}
+
 PANELS = (
     Panel("Pairs with their SAs", {"ratio": "job:ipsecplan_pairs_up:ratio"}, "percentunit", "stat"),
     Panel(
@@ -117,7 +136,7 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
         "datasource": source,
         "gridPos": {"h": HEIGHT, "w": WIDTH, "x": WIDTH * (number % 2), "y": HEIGHT * (number // 2)},
         "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
-        "options": {},
+        "options": OPTIONS[panel.kind],
         "targets": [
             {"refId": chr(ord("A") + at), "datasource": source, "expr": expr, "legendFormat": legend}
             for at, (legend, expr) in enumerate(panel.queries.items())

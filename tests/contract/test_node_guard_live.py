@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from netplan.agent.system import core, xfrm
 from netplan.host import guard
 from netplan.verify.reach import judge
 from tests.support.namespaces import NEEDS, ROOT, inside
@@ -202,6 +203,25 @@ def test_the_floor_alone_blocks_the_overlay_and_nothing_else(pair: tuple[str, st
     inside(node, *words.split(" 2>")[0].split())
     left = inside(node, "ip", "xfrm", "policy").stdout
     assert ("4000050" in left, "366911" in left) == (False, True)
+
+
+def test_a_guard_loaded_again_counts_each_packet_once(
+    pair: tuple[str, str], script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules loaded on top of themselves would count it twice."""
+    node = pair[0]
+
+    def run(*words: str, **_: object) -> core.Done:
+        done = inside(node, *words)
+        return core.Done(done.returncode, done.stdout, done.stderr)
+
+    monkeypatch.setattr(xfrm, "run", run)
+    file = str(script.parent / "etc/guard.nft")
+    for loads in (1, 2, 3):
+        assert inside(node, "nft", "-f", file).returncode == 0
+        assert xfrm.guard() == {"mode": "drop", "clear": {"clear_out": 0, "clear_in": 0}}, loads
+        assert not sent(node, "10.9.0.2")
+        assert xfrm.guard() == {"mode": "drop", "clear": {"clear_out": 1, "clear_in": 0}}, loads
 
 
 def test_a_guard_that_counts_has_no_floor(pair: tuple[str, str], script: Path) -> None:

@@ -3,6 +3,8 @@
 A job is that of rekey_on_charon.py, with the guard, the block policies and a certificate that ends soon. For each act a
 ROW has the file that each end would hand to node_exporter, and what swanctl, ip, nft and /proc show at that moment.
 
+The acts on a tunnel with policies of our own (``forwarded`` and so on) are the kernel's alone: what counts an MTU drop.
+
 Without systemd there is no journal and no unit: the log is charon's file, and the watchdog is a mark of ours. The
 kernel of User Mode Linux has nftables for bridges alone, so the guard is a table of that family here: its listing and
 counters are nft's, but no packet meets it, and what it counted is written into it. The lab tries the guard itself.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,8 +23,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from netplan.agent.phases import guard
+from netplan.agent.phases import counters, guard
 from netplan.agent.system import core, vici, xfrm
+from netplan.agent.system.core import Stop
 from netplan.agent.textfile import main as collecting
 from netplan.agent.textfile.memory import Memory
 from netplan.agent.transaction import state
@@ -35,6 +39,49 @@ for _ in range(int(sys.argv[4])):
     try: link.sendto(b"x" * int(sys.argv[3]), (sys.argv[2], 4789))
     except OSError: pass
 """
+TOO_BIG = """
+import socket, sys
+link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+link.setsockopt(socket.IPPROTO_IP, 10, int(sys.argv[2]))  # IP_MTU_DISCOVER
+link.bind((sys.argv[1], 0))
+try: link.sendto(b"x" * 1472, ("10.8.0.1", 9))
+except OSError as e: print(e.errno)
+"""
+# "too big, 1400 bytes" from our own host about an echo request of a to b: ICMP with the header that it is about
+LEARN = """
+import socket, struct, sys
+def summed(b):
+    n = sum(struct.unpack(f"!{len(b) // 2}H", b))
+    n = (n >> 16) + (n & 0xffff)
+    return 0xffff & ~(n + (n >> 16))
+own, to = (socket.inet_aton(one) for one in sys.argv[1:3])
+echo = struct.pack("!BBHHH", 8, 0, 0, 1, 1)
+inner = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1500, 1, 0x4000, 64, 1, 0, to, own) + echo
+said = struct.pack("!BBHHH", 3, 4, 0, 0, 1400) + inner
+said = said[:2] + struct.pack("!H", summed(said)) + said[4:]
+link = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+link.sendto(said, (sys.argv[2], 0))
+"""
+STRANGER = """connections {{
+ stranger-1 {{
+  remote_addrs = {far}
+  proposals = aes128-sha256-modp2048
+  {auth}
+ }}
+ stranger-2 {{
+  remote_addrs = {far}
+  proposals = aes256gcm16-prfsha384-ecp384
+  {auth}
+ }}
+}}
+secrets {{
+ ike-stranger {{
+  id-1 = stranger@example.org
+  secret = "of nobody here"
+ }}
+}}
+"""
+AUTH = "local { auth = psk\n id = stranger@example.org\n }\n remote { auth = psk\n id = %any\n }"
 GUARD = """table bridge ipsecplan {{
     counter clear_out {{ packets {0} bytes 84 }}
     counter clear_in {{ packets 0 bytes 0 }}
@@ -137,6 +184,43 @@ class Watched(End):
         }
 
 
+def refused() -> dict[str, dict[str, int]]:
+    """Return by which of our counters a packet of 1500 bytes shows that doesn't fit a tunnel with policies."""
+    for name in ("p", "f", "t"):
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+    for near, far, network in (("p", "f", "10.9.0"), ("f", "t", "10.7.0")):
+        link = (f"{near}-{far}", f"{far}-{near}")
+        run("ip", "link", "add", link[0], "netns", near, "type", "veth", "peer", "name", link[1], "netns", far)
+        for name, device, last in ((near, link[0], 1), (far, link[1], 2)):
+            run("ip", "-n", name, "address", "add", f"{network}.{last}/24", "dev", device)
+            run("ip", "-n", name, "link", "set", device, "up")
+    run("ip", "-n", "p", "route", "add", "default", "via", "10.9.0.2")
+    run("ip", "-n", "f", "route", "add", "10.8.0.0/24", "via", "10.7.0.2")
+    run("ip", "netns", "exec", "f", "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    ends = ["src", "10.7.0.1", "dst", "10.7.0.2", "proto", "esp", "mode", "tunnel"]
+    key = ["spi", "1", "reqid", "1", "aead", "rfc4106(gcm(aes))", "0x" + "11" * 20, "128"]
+    inner = ["src", "10.9.0.0/24", "dst", "10.8.0.0/24", "dir", "out"]
+    run("ip", "-n", "f", "xfrm", "state", "add", *ends, *key)
+    run("ip", "-n", "f", "xfrm", "policy", "add", *inner, "tmpl", *ends, "reqid", "1")
+
+    def counted() -> dict[str, int]:
+        said = run("ip", "netns", "exec", "f", sys.executable, "-B", __file__, "--count")
+        return json.loads(said)  # type: ignore[no-any-return]
+
+    found = {}
+    for what, where, source, way in (
+        ("forwarded", "p", "10.9.0.1", "2"),
+        ("own", "f", "10.9.0.2", "2"),
+        ("own, probing", "f", "10.9.0.2", "3"),
+    ):
+        before = counted()
+        run("ip", "netns", "exec", where, sys.executable, "-B", "-c", TOO_BIG, source, way)
+        after = counted()
+        found[what] = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    return found
+
+
 def act(job: dict[str, Any]) -> None:
     run("modprobe", "-d", "/mnt", "-a", "vxlan", "nf_tables_bridge", "nf_tables", check=False)
     for name in ("a", "b"):
@@ -171,6 +255,27 @@ def act(job: dict[str, Any]) -> None:
     time.sleep(6)
     a.python(SEND, near, far, "100", "10")
     say("after the rekey", shows=True)
+    (a.home / "swanctl/conf.d/stranger.conf").write_text(STRANGER.format(far=far, auth=AUTH))
+    a.load(a.about["conf"])
+    for name in ("stranger-1", "stranger-2"):
+        try:
+            a.call("initiate", ike=name, timeout=20000)
+            raise RuntimeError(name + " was let in")
+        except Stop:
+            pass
+    say("stranger", shows=True)
+    (a.home / "swanctl/conf.d/stranger.conf").unlink()
+    a.load(a.about["conf"])
+    b.python(LEARN, far, near)
+    say("path-mtu", shows=True)
+    a.inside("ip", "route", "flush", "cache")
+    b.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    held = b.file()
+    took = time.monotonic() - began
+    b.process.send_signal(signal.SIGCONT)
+    print("ROW", json.dumps({"act": "held", "end": "b", "file": held, "seconds": took}), flush=True)
+    print("ROW", json.dumps({"act": "refused", "end": "f", "file": "", "counted": refused()}), flush=True)
     b.inside("ip", "link", "set", "ov0", "mtu", "1300")
     say("device-mtu", shows=True)
     b.inside("ip", "link", "set", "ov0", "mtu", str(job["b"]["node"]["mtu"]["pod"]))
@@ -208,6 +313,9 @@ def act(job: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--count":
+        print(json.dumps({**counters.ip_counters(), **counters.xfrm_counters()}))
+        sys.exit()
     if sys.argv[1] == "--collect":
         collect(Path(sys.argv[2]))
     main(sys.argv[1], act)

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from netplan.agent.phases import counters
 from netplan.bundle.node_files import NodeFiles
 from netplan.bundle.node_json import node_facts
 from netplan.ipsec import connections
-from netplan.monitoring import dashboard, render
+from netplan.monitoring import alerts, dashboard, render
 from netplan.monitoring.exporter import Cluster, States, of_look, of_node
 from netplan.plan.types import Plan
 from tests.ci import roots
@@ -106,7 +107,11 @@ def compare(text: str, shows: dict[str, str], end: str) -> Iterator[tuple[str, f
     links = {link["ifname"]: link["mtu"] for link in json.loads(shows["links"])}
     for device, role in (("ov0", "overlay"), (end + "0", "underlay")):
         yield device, value(text, f'device_mtu_bytes{{device="{device}",role="{role}"}}'), links[device]
-    yield "path", value(text, "path_mtu_exceptions"), float(shows["cache"].count(" mtu 1400"))
+    learned = re.findall(r" mtu (\d+)", shows["cache"])
+    yield "paths", value(text, "path_mtu_exceptions"), len(learned)
+    for mtu in learned:
+        peer = re.search(r"path_mtu_bytes(\{\S+)", text)
+        yield "path", peer and value(text, peer[0]), float(mtu)  # type: ignore[misc]
 
 
 def test_sums_go_on_over_a_rekey_and_no_series_is_doubled(rows: Rows) -> None:
@@ -129,6 +134,36 @@ def test_fragments_move_no_xfrm_counter_but_what_we_look_at(rows: Rows) -> None:
     assert value(after["file"], 'ip_fragments_total{event="IpFragCreates"}') == 9
 
 
+def test_a_packet_that_does_not_fit_shows_in_no_xfrm_counter_but_one_with_another_name(rows: Rows) -> None:
+    counted = rows["refused", "f"]["counted"]
+    assert counted["forwarded"] == {"IpFragFails": 1, "IcmpOutDestUnreachs": 1}
+    assert counted["own"] == {}, "nothing counts what a socket is refused; only a proof finds it"
+    assert counted["own, probing"] == {"XfrmOutStateModeError": 1, "IpOutDiscards": 1}
+    assert re.search(alerts.FRAGMENTS.partition('"')[2].rpartition('"')[0], "IpFragFails")
+
+
+def test_a_stranger_counts_as_what_it_is_at_both_ends_and_blames_no_pair(rows: Rows) -> None:
+    """On both ends it is an IKE_SA that was never up; charon's event for that would say the same of a lost tunnel."""
+    for end in "ab":
+        before, after = rows["after the rekey", end]["file"], rows["stranger", end]["file"]
+        for reason in ("proposal", "authentication"):
+            series = f'ike_failures_total{{reason="{reason}"}}'
+            assert value(before, series) == 0, (end, reason)
+            assert value(after, series), (end, reason)
+        assert value(after, 'ike_failures_total{reason="integrity"}') == 0
+        assert (value(after, "pairs_up"), value(after, "ike_sas_half_open")) == (1, 0)
+        assert not [line for line in after.splitlines() if "retransmits_total{" in line and not line.endswith(" 0")]
+
+
+def test_a_charon_that_does_not_answer_holds_the_collection_up_for_seconds_only(rows: Rows) -> None:
+    """A journald that doesn't read holds charon up, and vici with it."""
+    row = rows["held", "b"]
+    assert value(row["file"], "charon_up") == 0
+    assert value(row["file"], "pairs_up") == 0
+    assert value(row["file"], 'device_mtu_bytes{device="ov0",role="overlay"}')
+    assert counters.CHARON_S <= row["seconds"] < 2 * counters.CHARON_S + 10
+
+
 def test_no_key_is_in_a_file(rows: Rows) -> None:
     for row in rows.values():
         keys = re.findall(r"0x([0-9a-f]{32,})", row.get("shows", {}).get("keys", ""))
@@ -141,6 +176,8 @@ FIRES: dict[str, tuple[str, dict[str, str]]] = {
     "device-mtu": ("IpsecDeviceMtuWrong", {"instance": "b", "device": "ov0"}),
     "fragments": ("IpsecFragments", {"instance": "a", "event": "IpFragCreates"}),
     "clear-packet": ("IpsecClearPackets", {"instance": "a", "counter": "clear_out"}),
+    "path-mtu": ("IpsecPathMtuSmaller", {"instance": "a"}),
+    "stranger": ("IpsecIkeFailures", {"instance": "b", "reason": "proposal"}),
     "guard-flushed": ("IpsecGuardOpen", {"instance": "b"}),
     "watchdog-stopped": ("IpsecWatchdogDown", {"instance": "b"}),
     "block-policies": ("IpsecBlockPoliciesMissing", {"instance": "b"}),

@@ -196,6 +196,10 @@ def test_the_script_is_the_agents_modules_and_runs_by_itself(tmp_path: Path) -> 
     assert (done.returncode, done.stderr) == (1, "ipsecplan: /etc/ipsecplan/node.json is not there\n")
     assert {"phases/counters.py", "system/vici.py", "textfile/main.py"} <= monitoring.modules()
     assert not [path for path in monitoring.modules() if path.startswith("phases/ike")]
+    # charon is asked for what is there: its events tell strangers from peers no better than its log, `alert` is 6.1's
+    # alone, and get-counters of a connection leave out what came before the connection was known
+    asked = script.read_text(encoding="utf-8")
+    assert not re.search(r"ike-updown|child-updown|get-counters", asked)
 
 
 def test_what_is_for_monitoring_has_its_places() -> None:
