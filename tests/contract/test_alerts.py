@@ -6,9 +6,11 @@ promtool is in Debian's package `prometheus`; without it only the tables are com
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,11 +20,13 @@ from netplan import codes
 from netplan.agent.textfile import exposition
 from netplan.agent.textfile.memory import Memory
 from netplan.explain.errors import CODE_HELP
-from netplan.monitoring import alerts, dashboard, render
+from netplan.monitoring import alerts, dashboard, exporter, render
+from netplan.monitoring.exporter import Cluster
 from netplan.plan.types import Plan
 from tests.support import replies
 from tests.support.alert_cases import CASES, Series
 from tests.support.plans import make_planned
+from tests.unit import test_monitoring
 from tests.unit.test_textfile import everything, node
 
 PROMTOOL = shutil.which("promtool")
@@ -105,9 +109,30 @@ def test_promtool_takes_the_rules_and_the_metrics(plan: Plan, tmp_path: Path) ->
     done = promtool("check", "config", str(tmp_path / "prometheus.yml"))
     assert done.returncode == 0, done.stdout + done.stderr
     here = node(3)
-    text = exposition.text(everything(here, replies.counters(here, path_mtu={"n-1": 1300}), Memory()))
-    done = promtool("check", "metrics", stdin=text)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    of_node = exposition.text(everything(here, replies.counters(here, path_mtu={"n-1": 1300}), Memory()))
+    for text in (of_node, of_exporter()):
+        done = promtool("check", "metrics", stdin=text)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def of_exporter() -> str:
+    """Return every metric of the exporter, as it is scraped."""
+    pod = {"port": "veth1", "mtu": 1450, "port_mtu": 1450}
+    drift = {"code": "IPP681", "message": "", "hint": None, "severity": "error", "found": "", "planned": ""}
+    said = test_monitoring.status(
+        state={"schema": 1, "state": "confirmed", "tx": "t", "release": "a", "at": "", "last": {}},
+        mtu={"devices": {"ov0": 1416}, "bridge": 1416, "pods": [pod], "unknown_ports": []},
+        drift=[drift],
+        differs=["veth1"],
+        transaction={"left_s": 3.0},
+    )
+    both = test_monitoring.proof(test_monitoring.direction("a"), test_monitoring.direction("b", passes=False))
+    whole = exporter.of_look("east", 1416, ok=True, at=1.0, seconds=1.0, pairs=1, encrypted=1)
+    run = SimpleNamespace(runs=[SimpleNamespace(outcome="confirmed", exit_code=0, verb="apply")])
+    whole |= exporter.of_proof("east", both) | exporter.of_journals("east", [run])  # type: ignore[list-item]
+    text = test_monitoring.text_of(Cluster("east", {"a": exporter.of_node("east", "a", 1416, said)}, whole))
+    assert set(re.findall(f"^{exporter.PREFIX}([a-z_]+)", text, re.MULTILINE)) == set(exporter.METRICS)
+    return text
 
 
 @needs_promtool

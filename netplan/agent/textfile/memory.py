@@ -25,12 +25,17 @@ LOG_S = 20.0
 RETRANSMIT = re.compile(r"retransmit \d+ of request")
 # reason -> what charon says then; in the order in which they are looked for, the first counts
 REASONS = {
-    "authentication": re.compile(r"AUTHENTICATION_FAILED|AUTH_FAILED|authentication of .* failed|no trusted .* found"),
-    "proposal": re.compile(r"NO_PROPOSAL_CHOSEN|INVAL_KE_PAYLOAD|no acceptable proposal|no proposal found"),
-    "selectors": re.compile(r"TS_UNACCEPTABLE|no acceptable traffic selectors"),
+    "authentication": re.compile(
+        r"AUTHENTICATION_FAILED|AUTH_FAILED|no matching peer config found|no (shared|private) key found|but MAC mismatched"
+        r"|no trusted .* found|constraint check(ing)? failed|peer certificate verification failed"
+    ),
+    "proposal": re.compile(
+        r"NO_PROPOSAL_CHOSEN|proposals unacceptable|no (acceptable )?proposal found|no matching proposal found, sending"
+    ),
+    "selectors": re.compile(r"TS_UNACCEPTABLE|traffic selectors .*unacceptable"),
     "no-answer": re.compile(r"giving up after \d+ retransmits"),
-    "integrity": re.compile(r"MAC mismatched|verification failed|could not decrypt payloads"),
-    "rekey": re.compile(r"failed to establish CHILD_SA|CHILD_SA rekeying failed|IKE_SA rekeying failed"),
+    "integrity": re.compile(r"integrity (check )?failed|verification failed|could not decrypt payloads"),
+    "rekey": re.compile(r"failed to establish CHILD_SA|(CHILD|IKE)_SA rekeying failed|rekeying IKE_SA failed"),
 }
 
 
