@@ -25,7 +25,7 @@ from netplan.monitoring.exporter import Cluster, States, of_look, of_node
 from netplan.plan.types import Plan
 from tests.ci import roots
 from tests.kernel import boot
-from tests.lab.watching import EXPORTER, PROMETHEUS, Prometheus, lacking, running, short_certificate, soon
+from tests.lab.watching import EXPORTER, LEARN, PROMETHEUS, Prometheus, lacking, running, short_certificate, soon
 from tests.support import replies
 from tests.support.plans import make_planned
 
@@ -46,7 +46,7 @@ def job(root: str) -> dict[str, Any]:
     plan = planned()
     nodes = sorted(plan.nodes, key=lambda node: not next(iter(plan.connections(node))).initiates)
     ids = "".join(f' id-{n} = "{node.id}"\n' for n, node in enumerate(nodes))
-    made: dict[str, Any] = {"roots": [root, root], "soon": short_certificate(3)}
+    made: dict[str, Any] = {"roots": [root, root], "soon": short_certificate(3), "learn": LEARN}
     files = NodeFiles(plan)
     for name, node in zip("ab", nodes, strict=True):
         texts = {file.path.partition("etc/ipsecplan/")[2]: file.text for file in files.of(node)}

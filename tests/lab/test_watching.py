@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ from netplan.monitoring import dashboard
 from .conftest import ClusterFactory
 from .pace import until
 from .rollout_steps import Rollout, ending
-from .watching import BATCHES, Prometheus, drilled, install, lacking, prometheus
+from .shown import Values, children, compare, looked
+from .watching import BATCHES, TEXTFILES, Prometheus, drilled, each_pair, install, lacking, prometheus
 
 pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.weight(900)]
 
@@ -26,6 +28,7 @@ class Watched:
     lab: Lab
     rollout: Rollout
     server: Prometheus
+    port: int  # of our exporter
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +45,8 @@ def watched(module_clusters: ClusterFactory, tmp_path_factory: pytest.TempPathFa
     said = found.rollout.apply()
     assert said.returncode == 0, said.stderr
     found.rollout.run("monitoring", str(plan), "--to", str(folder / "watch"), bundle=False, ok=True)
-    port = free_ports(["exporter"])["exporter"]
-    argv = found.rollout.argv("exporter", "--port", str(port), "--interval", "30")
+    port = found.port = free_ports(["exporter"])["exporter"]
+    argv = found.rollout.argv("exporter", "--port", str(port), "--interval", "30", "--log", str(folder / "ecs.json"))
     process = subprocess.Popen(
         argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True
     )
@@ -56,66 +59,75 @@ def watched(module_clusters: ClusterFactory, tmp_path_factory: pytest.TempPathFa
 
 
 def test_each_metric_is_what_the_nodes_own_programs_say(watched: Watched) -> None:
-    compared = compare(watched.lab, watched.server)
-    assert len(compared) >= 12
-    assert not [row for row in compared if row[1] != row[2]]
+    for node, peer in (("n1", "n2"), ("n2", "n1")):
+        values, shows = looked(watched.lab, watched.server, node)
+        rows = list(compare(values, shows, node, peer))
+        for row in rows:
+            print(node, *row)
+        assert not [row for row in rows if row[2] != row[3]]
+        assert {"ipsecplan_" + row[0] for row in rows} == {name for name, _ in values}, "every metric is compared"
+        assert len(rows) > 90
 
 
-def compare(lab: Lab, server: Prometheus, node: str = "n1") -> list[tuple[str, Any, Any]]:
-    """Return (metric, what Prometheus has, what swanctl, ip and nft show) of one node."""
+def test_a_packet_adds_to_the_sums_what_charon_counts_over_a_rekey_too(watched: Watched) -> None:
+    """Inner bytes: less than the device carries."""
+    lab, server = watched.lab, watched.server
+    ping = f"ip netns exec pod1 ping -q -i 0.05 -c 20 -s 1000 {lab.nodes[1].pod_address}"
+    sent = "cat /sys/class/net/eth0/statistics/tx_bytes"
 
-    def shell(script: str) -> str:
-        return lab.exec(node, ["sh", "-c", script], check=True).stdout
-
-    def value(metric: str, **labels: str) -> float | None:
-        asked = "".join(f',{k}="{v}"' for k, v in labels.items())
-        found = server.query(f'{metric}{{instance="{node}"{asked}}}')
-        return found[0][1] if found else None
-
-    sas, guard = shell("swanctl --list-sas"), shell("nft list table inet ipsecplan")
-    policies, stat = shell("ip xfrm policy"), shell("cat /proc/net/xfrm_stat")
-    installed = len(re.findall(r"^  \S+: #\d+, reqid \d+, INSTALLED", sas, re.MULTILINE))
-    snmp = [line.split() for line in shell("grep ^Ip: /proc/net/snmp").splitlines()]
-    ip = dict(zip(snmp[0], snmp[1], strict=True))
-    rows: list[tuple[str, Any, Any]] = [
-        ("charon_up", value("ipsecplan_charon_up"), 1.0),
-        ("ike_sas", value("ipsecplan_ike_sas"), float(len(re.findall(r"^\S+: #\d+, ", sas, re.MULTILINE)))),
-        ("pairs_up", value("ipsecplan_pairs_up"), float(installed >= 2)),
-        ("pairs_planned", value("ipsecplan_pairs_planned"), 1.0),
-        ("block_policies", value("ipsecplan_block_policies"), float(policies.count("priority 4000050"))),
-        ("guard_mode drop", value("ipsecplan_guard_mode", mode="drop"), float(" drop" in guard)),
-        (
-            "watchdog_up",
-            value("ipsecplan_watchdog_up"),
-            float(shell("systemctl is-active ipsecplan-watch").strip() == "active"),
-        ),
-        ("fragments", value("ipsecplan_ip_fragments_total", event="IpFragCreates"), float(ip["FragCreates"])),
-        ("path exceptions", value("ipsecplan_path_mtu_exceptions"), float(shell("ip route show cache").count(" mtu "))),
-        ("certificate", value("ipsecplan_certificate_not_after_timestamp_seconds", certificate="leaf"), _ends(shell)),
-    ]
-    for device in ("ov0", "cni0", "eth0"):
-        rows.append(
-            (
-                f"mtu {device}",
-                value("ipsecplan_device_mtu_bytes", device=device),
-                float(shell(f"cat /sys/class/net/{device}/mtu")),
-            )
+    def summed(values: Values, what: str) -> float:
+        assert values[f"ipsecplan_pairs_{what}_total", ()] == next(
+            value for (name, _), value in values.items() if name == f"ipsecplan_pair_{what}_total"
         )
-    for name, said in re.findall(r"^(\S+)\s+(\d+)$", stat, re.MULTILINE):
-        rows.append((name, value("ipsecplan_xfrm_errors_total", error=name), float(said)))
-    for name, said in re.findall(r"counter (\S+) \{\s+packets (\d+)", guard):
-        rows.append((f"guard {name}", value("ipsecplan_guard_clear_packets_total", counter=name), float(said)))
-    suite = re.search(r"ESP:([A-Z0-9_-]+)", sas)
-    shown = [labels["suite"] for labels, _ in server.query(f'ipsecplan_pair_suite_info{{instance="{node}"}}')]
-    rows.append(("suite", shown, [suite[1]] if suite else []))
-    return rows
+        return values[f"ipsecplan_pairs_{what}_total", ()]
+
+    before, shown = looked(lab, server, "n1")
+    wire = int(lab.exec("n1", ["sh", "-c", f"{sent}; {ping} >&2; {sent}"], check=True).stdout.split()[0])
+    after, then = looked(lab, server, "n1")
+    wire = int(lab.exec("n1", ["sh", "-c", sent], check=True).stdout) - wire
+    for what in ("receive_bytes", "receive_packets", "transmit_bytes", "transmit_packets"):
+        by_charon = [sum(child.counted[what] for child in children(one["swanctl"])) for one in (shown, then)]
+        assert summed(after, what) - summed(before, what) == by_charon[1] - by_charon[0] > 0, what
+    assert summed(after, "transmit_packets") - summed(before, "transmit_packets") >= 20
+    assert summed(after, "transmit_bytes") - summed(before, "transmit_bytes") < wire
+    lab.exec("n1", ["sh", "-c", each_pair("swanctl --rekey --child $pair-out")], check=True)
+    until("rekeyed", lambda: _out(lab) not in ("", _out_of(then["swanctl"])), 1)
+    new, _ = looked(lab, server, "n1")
+    assert summed(new, "transmit_bytes") >= summed(after, "transmit_bytes")
+    assert sum(name == "ipsecplan_pair_sa_installed" for name, _ in new) == 1
 
 
-def _ends(shell: Any) -> float:
-    from cryptography import x509
+def _out(lab: Lab) -> str:
+    return _out_of(lab.exec("n1", ["swanctl", "--list-sas"], check=True).stdout)
 
-    found = x509.load_pem_x509_certificate(shell("cat /etc/swanctl/x509/ipsecplan.pem").encode())
-    return found.not_valid_after_utc.timestamp()
+
+def _out_of(listed: str) -> str:
+    found = re.findall(r"-out: (#\d+), reqid \d+, INSTALLED", listed)
+    return found[-1] if found else ""
+
+
+def test_the_exporter_says_what_status_says(watched: Watched) -> None:
+    server, said = watched.server, watched.rollout.status()
+    for name, node in said.items():
+
+        def value(metric: str, name: str = name, **labels: str) -> list[float]:
+            asked = "".join(f',{k}="{v}"' for k, v in labels.items())
+            found = server.query(f'ipsecplan_exporter_{metric}{{node="{name}"{asked}}}')
+            return [number for _, number in found]
+
+        assert value("node_up") == [1]
+        assert value("node_state", state=node["state"]["state"]) == [1]
+        assert value("guard_drops") == [node["guard"]["mode"] == "drop"]
+        assert value("block_policies") == [node["floor"]]
+        assert value("permissive") == [node["permissive"]]
+        assert value("device_mtu_bytes", device="ov0") == [node["mtu"]["devices"]["ov0"]]
+        assert value("pods") == [len(node["mtu"]["pods"])]
+        assert value("pod_mtu_bytes", bound="min") == [min(pod["mtu"] for pod in node["mtu"]["pods"])]
+        assert value("drift") == []
+    whole = {"pairs": 1, "pairs_encrypted": 1, "proof_success": 1, "look_success": 1, "transaction_awaiting": 0}
+    for metric, number in whole.items():
+        assert [found for _, found in server.query("ipsecplan_exporter_" + metric)] == [number], metric
+    assert [value for _, value in server.query('ipsecplan_exporter_transaction_success{verb="apply"}')] == [1]
 
 
 def test_every_query_of_the_dashboard_is_answered(watched: Watched) -> None:
@@ -130,17 +142,95 @@ def test_each_fault_is_seen_and_seen_to_end(watched: Watched, batch: int) -> Non
     drilled(watched.lab, watched.server, batch)
 
 
+def test_charons_priorities_and_message_ids_tell_no_failure(watched: Watched) -> None:
+    """So its failures are counted by their text. n2 has refused two connections of n1 (the fault `ike-refused`)."""
+    lab, server = watched.lab, watched.server
+    for node in ("n1", "n2"):
+        for reason in ("proposal", "authentication"):
+            asked = f'ipsecplan_ike_failures_total{{instance="{node}",reason="{reason}"}}'
+            assert [value for _, value in server.query(asked) if value > 0], (node, reason)
+        worse = [
+            "journalctl",
+            "-b",
+            "-q",
+            "-u",
+            "strongswan*",
+            "-p",
+            "warning",
+            "-o",
+            "cat",
+            "SYSLOG_IDENTIFIER=charon-systemd",
+        ]
+        assert lab.exec(node, worse, check=False).stdout == "", "a failure would be below warning"
+    said = lab.exec("n1", ["journalctl", "-b", "-u", "strongswan*", "-o", "json", "--no-pager"], check=True).stdout
+    lines = [line for line in map(json.loads, said.splitlines()) if isinstance(line.get("MESSAGE"), str)]
+    refused = [line for line in lines if re.fullmatch(r"received \S+ notify error", line["MESSAGE"])]
+    assert {"NO_PROPOSAL_CHOSEN", "AUTHENTICATION_FAILED"} <= {line["MESSAGE"].split()[1] for line in refused}
+    assert len({line["MESSAGE_ID"] for line in refused}) == 1, "of two different failures"
+    up = [line for line in lines if re.match(r"IKE_SA \S+ established", line["MESSAGE"])]
+    assert {line["PRIORITY"] for line in refused} == {"6"}
+    assert {line["PRIORITY"] for line in up} == {"5"}, "a success is said louder than a failure"
+
+
+def test_what_the_timer_costs_a_node(watched: Watched) -> None:
+    """By systemd's own account of the service, which has every program that it ran; charon's part is beside it."""
+    lab = watched.lab
+    script = (
+        """systemctl stop ipsecplan-metrics.timer
+        charon() { cut -d' ' -f14,15 /proc/$(pidof charon-systemd)/stat | tr ' ' +; }
+        before=$(($(charon)))
+        for n in 1 2 3 4 5 6 7 8 9 10; do
+            systemctl start ipsecplan-metrics.service
+            sed -n 's/^ipsecplan_collect_cpu_seconds //p' """
+        + f"{TEXTFILES}/ipsecplan.prom"
+        + """
+        done
+        echo charon $(( ($(charon) - before) * 1000 / $(getconf CLK_TCK) ))
+        systemctl start ipsecplan-metrics.timer"""
+    )
+    *runs, charon = lab.exec("n1", ["sh", "-c", script], check=True).stdout.splitlines()
+    each, of_charon = sorted(map(float, runs))[len(runs) // 2], float(charon.split()[1]) / 10000
+    print(f"a collection: {each:.3f} s of processor time ({min(map(float, runs)):.3f} to {max(map(float, runs)):.3f}),")
+    print(f"charon {of_charon:.3f} s; at 60 s: {60 * (each + of_charon):.1f} s an hour", flush=True)
+    assert 60 * (each + of_charon) < 120, "seconds of processor time an hour"
+
+
 def test_no_secret_is_in_what_is_served(watched: Watched) -> None:
+    logged = (watched.rollout.folder / "ecs.json").read_text(encoding="utf-8")
+    assert '"event"' in logged
     for node in ("n1", "n2"):
         served = watched.lab.exec(node, ["cat", "/var/lib/prometheus/node-exporter/ipsecplan.prom"], check=True).stdout
         assert "PRIVATE KEY" not in served
         assert not re.search(r"0x[0-9a-f]{32}", served)
         keys = watched.lab.exec(node, ["sh", "-c", "ip xfrm state | grep -o '0x[0-9a-f]\\{32,\\}'"]).stdout.split()
-        assert not [key for key in keys if key[2:] in served]
+        assert len(keys) >= 4
+        assert not [key for key in keys if key[2:] in served + logged]
+        secret = watched.lab.exec(node, ["sh", "-c", "cat /etc/swanctl/private/*"], check=True).stdout
+        inner = [line for line in secret.splitlines() if len(line) > 40 and "-----" not in line]
+        assert inner
+        assert not [line for line in inner if line in served + logged]
 
 
-def test_promtool_takes_what_a_node_serves(watched: Watched) -> None:
-    served = watched.lab.exec("n1", ["cat", "/var/lib/prometheus/node-exporter/ipsecplan.prom"], check=True).stdout
-    tool = shutil.which("promtool") or "promtool"
-    done = subprocess.run([tool, "check", "metrics"], input=served, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+def test_promtool_takes_what_is_served_and_what_is_rendered(watched: Watched) -> None:
+    folder = watched.rollout.folder
+
+    def promtool(*words: str, stdin: str = "") -> tuple[int, str]:
+        tool = shutil.which("promtool") or "promtool"
+        done = subprocess.run([tool, *words], input=stdin, capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stdout + done.stderr
+
+    for node in ("n1", "n2"):
+        served = watched.lab.exec(node, ["cat", f"{TEXTFILES}/ipsecplan.prom"], check=True).stdout
+        assert promtool("check", "metrics", stdin=served) == (0, "")
+    with urllib.request.urlopen(f"http://127.0.0.1:{watched.port}/metrics", timeout=60) as answer:
+        whole = answer.read().decode()
+    assert promtool("check", "metrics", stdin="".join(_ours(whole))) == (0, "")
+    for name in ("alerts", "recording"):
+        code, said = promtool("check", "rules", "--lint-fatal", str(folder / f"watch/prometheus/{name}.yml"))
+        assert (code, "FAILED" in said) == (0, False), said
+    code, said = promtool("check", "config", str(folder / "prometheus/prometheus.yml"))
+    assert (code, "FAILED" in said) == (0, False), said
+
+
+def _ours(text: str) -> list[str]:
+    return [line for line in text.splitlines(keepends=True) if "ipsecplan_exporter_" in line]

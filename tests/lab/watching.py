@@ -146,6 +146,21 @@ for _ in range(3):
 """
 
 
+# "too big, 1400 bytes" about an echo request of the host that it goes to
+LEARN = """
+import socket, struct, sys
+def summed(b):
+    n = sum(struct.unpack(f"!{len(b) // 2}H", b))
+    n = (n >> 16) + (n & 0xffff)
+    return 0xffff & ~(n + (n >> 16))
+own, to = (socket.inet_aton(one) for one in sys.argv[1:3])
+inner = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1500, 1, 0x4000, 64, 1, 0, to, own)
+said = struct.pack("!BBHHH", 3, 4, 0, 0, 1400) + inner + struct.pack("!BBHHH", 8, 0, 0, 1, 1)
+said = said[:2] + struct.pack("!H", summed(said)) + said[4:]
+socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).sendto(said, (sys.argv[2], 0))
+"""
+
+
 def short_certificate(days: int = 3) -> str:
     """Return a certificate that lives for so many days, as PEM."""
     import datetime
@@ -187,10 +202,26 @@ class Seen:
     stdin: Callable[[], str] | None = None
 
 
-def _python(source: str) -> str:
-    return f"python3 - <<'E'\n{source}\nE"
+def _python(source: str, *words: str) -> str:
+    return f"python3 - {' '.join(words)} <<'E'\n{source}\nE"
 
 
+# two connections that n2 refuses: by its proposals, and by its identity
+_AUTH = "local { auth = psk\n id = stranger@example.org\n }\n remote { auth = psk\n id = %any\n }\n"
+_OFFERS = {"drill-1": "aes128-sha256-modp2048", "drill-2": "default,aes256gcm16-prfsha384-ecp384"}
+_CONNECTIONS = "".join(
+    f"{name} {{\n remote_addrs = 10.77.0.12\n proposals = {offer}\n {_AUTH} }}\n" for name, offer in _OFFERS.items()
+)
+_SECRET = "ike-drill {\n id-1 = stranger@example.org\n secret = none\n }\n"
+STRANGERS = f"""cat >/etc/swanctl/conf.d/drill.conf <<'E'
+connections {{
+{_CONNECTIONS} }}
+secrets {{
+{_SECRET} }}
+E
+swanctl --load-all --noprompt >/dev/null
+for one in drill-1 drill-2; do swanctl --initiate --ike $one --timeout 20 >/dev/null 2>&1 && exit 1; done
+rm /etc/swanctl/conf.d/drill.conf; swanctl --load-all --noprompt >/dev/null"""
 PEM = "/etc/swanctl/x509/ipsecplan.pem"
 BLOCK = (
     "nft -f - <<'E'\ntable inet drill { "
@@ -200,7 +231,7 @@ BLOCK = (
 RESTART = "systemctl restart strongswan"
 
 
-def _each_pair(words: str) -> str:
+def each_pair(words: str) -> str:
     return f"while read -r _ _ pair; do {words}; done </etc/ipsecplan/peers >/dev/null; true"
 
 
@@ -210,6 +241,20 @@ FAULTS: dict[str, Seen] = {
         labels={"instance": "n2", "device": "ov0"},
         inject="ip link set ov0 mtu 1300",
         repair="ip link set ov0 mtu 1416",
+    ),
+    "path-mtu": Seen(
+        alert="IpsecPathMtuSmaller",
+        labels={"instance": "n1"},
+        inject=_python(LEARN, "10.77.0.12", "10.77.0.11"),
+        repair="ip route flush cache",
+        repair_where="n1",
+    ),
+    "ike-refused": Seen(
+        alert="IpsecIkeFailures",
+        labels={"instance": "n2", "reason": "proposal"},
+        where="n1",
+        inject=STRANGERS,
+        repair=":",
     ),
     "fragments": Seen(
         alert="IpsecFragments",
@@ -263,8 +308,8 @@ FAULTS: dict[str, Seen] = {
         labels={"instance": "n1", "peer": "n2"},
         batch=2,
         where="n1",
-        inject=_each_pair("swanctl --terminate --ike $pair --force --timeout 5"),
-        repair=_each_pair("swanctl --initiate --child $pair-out; swanctl --initiate --child $pair-in"),
+        inject=each_pair("swanctl --terminate --ike $pair --force --timeout 5"),
+        repair=each_pair("swanctl --initiate --child $pair-out; swanctl --initiate --child $pair-in"),
     ),
     "guard-flushed": Seen(
         alert="IpsecGuardOpen",
@@ -285,7 +330,7 @@ FAULTS: dict[str, Seen] = {
         labels={"instance": "n1", "peer": "n2"},
         batch=3,
         where="n1",
-        inject=f"{BLOCK}\n" + _each_pair("swanctl --rekey --ike $pair"),
+        inject=f"{BLOCK}\n" + each_pair("swanctl --rekey --ike $pair"),
         repair=f"nft delete table inet drill; {RESTART}",
     ),
     "node-away": Seen(

@@ -26,8 +26,8 @@ RETRANSMIT = re.compile(r"retransmit \d+ of request")
 # reason -> what charon says then; in the order in which they are looked for, the first counts
 REASONS = {
     "authentication": re.compile(
-        r"AUTHENTICATION_FAILED|AUTH_FAILED|no matching peer config found|no (shared|private) key found|but MAC mismatched"
-        r"|no trusted .* found|constraint check(ing)? failed|peer certificate verification failed"
+        r"AUTHENTICATION_FAILED|AUTH_FAILED|no matching peer config found|no (shared|private) key found"
+        r"|but MAC mismatched|no trusted .* found|constraint check(ing)? failed|peer certificate verification failed"
     ),
     "proposal": re.compile(
         r"NO_PROPOSAL_CHOSEN|proposals unacceptable|no (acceptable )?proposal found|no matching proposal found, sending"
