@@ -89,7 +89,7 @@ def test_every_series_arrives_with_its_value(served: tuple[Path, str]) -> None:
 def test_a_file_that_is_being_written_is_not_read(served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, address = served
     said: list[str] = []
-    monkeypatch.setattr(core.os, "fsync", lambda _: said.append(ask(address)))
+    monkeypatch.setattr("os.fsync", lambda _: said.append(ask(address)))
     core.write(str(folder / "ipsecplan.prom"), "ipsecplan_whole 1\n", 0o644)
     assert "node_textfile_scrape_error 0" in said[0]
     assert "ipsecplan_" not in said[0]

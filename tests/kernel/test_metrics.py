@@ -111,7 +111,7 @@ def compare(text: str, shows: dict[str, str], end: str) -> Iterator[tuple[str, f
     yield "paths", value(text, "path_mtu_exceptions"), len(learned)
     for mtu in learned:
         peer = re.search(r"path_mtu_bytes(\{\S+)", text)
-        yield "path", peer and value(text, peer[0]), float(mtu)  # type: ignore[misc]
+        yield "path", peer and value(text, peer[0]), float(mtu)
 
 
 def test_sums_go_on_over_a_rekey_and_no_series_is_doubled(rows: Rows) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from netplan.agent.phases import monitoring as on_node
+from netplan.host import monitoring
 from netplan.lab.cluster import Lab, free_ports
 from netplan.monitoring import dashboard
 
@@ -21,6 +23,7 @@ from .rollout_steps import Rollout, ending
 from .shown import Values, children, compare, looked
 from .watching import BATCHES, TEXTFILES, Prometheus, drilled, each_pair, install, lacking, prometheus
 
+MONITORING = "monitoring:\n  interval: 15\n"
 pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.weight(900)]
 
 
@@ -29,6 +32,26 @@ class Watched:
     rollout: Rollout
     server: Prometheus
     port: int  # of our exporter
+    without: set[str]  # files of n1 before the plan had `monitoring:`
+    beside: set[str]  # and those more since
+
+
+_NOT = ("/var/lib/ipsecplan/*", "/var/lib/dpkg/*", "/var/lib/systemd/*", "*/node_exporter*", "*.tmp")
+FILES = " ".join(
+    ["find /etc /usr/local /var/lib /run/ipsecplan ! -type d", *(f"! -path '{pattern}'" for pattern in _NOT)]
+)
+
+
+def files(lab: Lab) -> set[str]:
+    return set(lab.exec("n1", ["sh", "-c", FILES], check=True).stdout.split())
+
+
+def applied(found: Watched, plan: str) -> None:
+    Path(found.lab.plan).write_text(plan, encoding="utf-8")
+    rollout = found.rollout
+    rollout.run("render", str(found.lab.plan), "--to", str(rollout.bundle), bundle=False, ok=True)
+    said = rollout.apply()
+    assert said.returncode == 0, said.stderr
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +62,11 @@ def watched(module_clusters: ClusterFactory, tmp_path_factory: pytest.TempPathFa
     found = Watched()
     lab = found.lab = module_clusters(nodes=2)
     plan = Path(lab.plan)
-    plan.write_text(plan.read_text(encoding="utf-8") + "monitoring:\n  interval: 15\n", encoding="utf-8")
     install(lab)
     found.rollout = Rollout(lab, folder)
-    said = found.rollout.apply()
-    assert said.returncode == 0, said.stderr
+    applied(found, plan.read_text(encoding="utf-8"))
+    found.without = files(lab)
+    applied(found, plan.read_text(encoding="utf-8") + MONITORING)
     found.rollout.run("monitoring", str(plan), "--to", str(folder / "watch"), bundle=False, ok=True)
     port = found.port = free_ports(["exporter"])["exporter"]
     argv = found.rollout.argv("exporter", "--port", str(port), "--interval", "30", "--log", str(folder / "ecs.json"))
@@ -54,6 +77,7 @@ def watched(module_clusters: ClusterFactory, tmp_path_factory: pytest.TempPathFa
         server = found.server
         until("both nodes and the exporter are scraped", lambda: len(server.query("up == 1")) == 3, 3)
         until("the nodes have written", lambda: len(server.query("ipsecplan_charon_up")) == 2, 3)
+        found.beside = files(lab) - found.without
         until("the exporter has looked", lambda: server.query("ipsecplan_exporter_look_success"), 3)
         yield found
 
@@ -234,3 +258,14 @@ def test_promtool_takes_what_is_served_and_what_is_rendered(watched: Watched) ->
 
 def _ours(text: str) -> list[str]:
     return [line for line in text.splitlines(keepends=True) if "ipsecplan_exporter_" in line]
+
+
+def test_without_monitoring_a_node_has_not_one_file_more(watched: Watched) -> None:
+    """Before it, and after it; the last test, because it ends what the others look at."""
+    script, *units = ("/" + path for path in (monitoring.SCRIPT, monitoring.TIMER, monitoring.SERVICE))
+    kept = {on_node.STARTED, on_node.KEPT, on_node.COMPILED}
+    assert watched.beside == {script, *units, on_node.LINK, on_node.NODE, on_node.FILE, *kept}
+    applied(watched, Path(watched.lab.plan).read_text(encoding="utf-8").removesuffix(MONITORING))
+    left = files(watched.lab)
+    assert left == watched.without
+    assert watched.lab.exec("n1", ["systemctl", "is-active", "ipsecplan-metrics.timer"]).stdout.strip() == "inactive"
