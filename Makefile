@@ -38,6 +38,16 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.main
 	$(BIN)/pip -q install --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# Debian's Prometheus and node_exporter for tests, unpacked: as packages they are services that listen on every address
+$(VENV)/.watch: | $(VENV)/.dev
+	@command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo "no apt here: tests want promtool"; exit 0; }; \
+	rm -rf $(VENV)/watch && mkdir $(VENV)/watch && cd $(VENV)/watch && \
+	get="apt-get -qq -o APT::Sandbox::User=root download prometheus prometheus-node-exporter" && \
+	{ $$get 2>/dev/null || { apt-get -qq update && $$get; }; } && \
+	for p in *.deb; do dpkg-deb -x $$p . || exit 1; done && rm *.deb && \
+	for p in usr/bin/*; do ln -sf ../watch/$$p ../bin/ || exit 1; done
+	@touch $@
+
 setup: $(VENV)/.dev ## virtual environment with everything for development
 
 demo: $(VENV)/.main ## the whole job on a real cluster in this machine: lab, plan, render, apply, verify; KEEP=1 keeps the lab

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,11 +25,12 @@ from netplan.plan.types import Plan
 from tests.support import replies
 from tests.support.alert_cases import CASES, Series
 from tests.support.plans import make_planned
+from tests.support.programs import program
 from tests.unit import test_monitoring
 from tests.unit.test_textfile import everything, node
 
-PROMTOOL = shutil.which("promtool")
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: apt-get install prometheus")
+PROMTOOL = program("promtool")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: make .test-setup")
 
 
 @pytest.fixture(scope="module")

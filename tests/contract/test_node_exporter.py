@@ -6,7 +6,6 @@ What it does with files that are not as ours is here beside it: that is why ours
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -23,12 +22,13 @@ from netplan.agent.system import core
 from netplan.agent.textfile import exposition, families
 from netplan.agent.textfile.memory import Memory
 from tests.support import replies
+from tests.support.programs import program
 from tests.unit.test_textfile import everything, node
 
-PROGRAM = shutil.which("prometheus-node-exporter")
+PROGRAM = program("prometheus-node-exporter")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(PROGRAM is None, reason="no node_exporter: apt-get install prometheus-node-exporter"),
+    pytest.mark.skipif(PROGRAM is None, reason="no node_exporter: make .test-setup"),
 ]
 HERE = node(60)
 FOUND = replies.counters(HERE, path_mtu={"n-1": 1300})

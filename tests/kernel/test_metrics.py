@@ -276,7 +276,7 @@ def test_each_fault_fires_its_alert_in_prometheus_and_its_repair_ends_it(rows: R
     import signal
 
     if missing := lacking():
-        pytest.skip(f"apt-get install prometheus prometheus-node-exporter: no {' and no '.join(missing)}")
+        pytest.skip(f"make .test-setup: no {' and no '.join(missing)}")
     with watching(rows, tmp_path) as watched:
         _cluster(watched, differs=False)
         watched.until(

@@ -70,6 +70,18 @@ def test_three_weaknesses_are_found_and_gone_after_repair(clusters: ClusterFacto
     gone = {(c["check"], c["subject"]) for c in mended["changes"] if c["change"] == "mended"}
     assert {("guard", "n1"), ("block policies", "n2"), ("drift IPP680", "n1"), ("drift IPP680", "n2")} <= gone
 
+    # measured now, and with what a cluster says of its namespaces
+    namespaces = [{"kind": "Namespace", "metadata": {"name": name}} for name in ("shut", "open")]
+    closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    policy = {"kind": "NetworkPolicy", "metadata": {"name": "all", "namespace": "shut"}, "spec": closed}
+    (tmp_path / "objects.json").write_text(json.dumps({"items": [*namespaces, policy]}))
+    code, measured = _assess(rollout, "--measure", "--objects", str(tmp_path / "objects.json"))
+    assert (code, list(_bad(measured))) == (5, ["namespaces"])
+    assert _bad(measured)["namespaces"][1] == ["open"]
+    assert measured["verdicts"]["proof"] == "good"
+    before, after = (_proof(one) for one in (mended, measured))
+    assert before["said"] != after["said"], "another time of measurement"
+
     # top against charon's own words
     rollout.shell(
         "n1", "ip", "netns", "exec", "pod1", "ping", "-c", "50", "-i", "0.05", "-s", "1000", _other_pod(rollout)
@@ -82,6 +94,11 @@ def test_three_weaknesses_are_found_and_gone_after_repair(clusters: ClusterFacto
         assert flow["bytes"] <= sum(b for b, _ in sent) <= flow["bytes"] + 20 * 1500
         assert (flow["installed"], flow["wanted"], flow["lost"]) == (2, 2, 0)
     assert max(flow["packets"] for flow in shown["pairs"]) >= 40
+
+
+def _proof(result: dict[str, Any]) -> dict[str, Any]:
+    (row,) = (row for topic in result["topics"] for row in topic["rows"] if row["check"] == "measured")
+    return dict(row)
 
 
 def _other_pod(rollout: Rollout) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from netplan.agent.phases import monitoring as on_node
 from netplan.host import monitoring
 from netplan.lab.cluster import Lab, free_ports
 from netplan.monitoring import dashboard
+from tests.support.programs import program
 
 from .conftest import ClusterFactory
 from .pace import until
@@ -57,7 +57,7 @@ def applied(found: Watched, plan: str) -> None:
 @pytest.fixture(scope="module")
 def watched(module_clusters: ClusterFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     if missing := lacking():
-        pytest.skip(f"apt-get install prometheus prometheus-node-exporter: no {' and no '.join(missing)}")
+        pytest.skip(f"make .test-setup: no {' and no '.join(missing)}")
     folder = tmp_path_factory.mktemp("watched")
     found = Watched()
     lab = found.lab = module_clusters(nodes=2)
@@ -239,7 +239,7 @@ def test_promtool_takes_what_is_served_and_what_is_rendered(watched: Watched) ->
     folder = watched.rollout.folder
 
     def promtool(*words: str, stdin: str = "") -> tuple[int, str]:
-        tool = shutil.which("promtool") or "promtool"
+        tool = program("promtool") or "promtool"
         done = subprocess.run([tool, *words], input=stdin, capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout + done.stderr
 

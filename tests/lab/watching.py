@@ -26,10 +26,11 @@ import yaml
 
 from netplan.lab.cluster import Lab, free_ports
 from netplan.lab.ssh import CONFIG
+from tests.support.programs import program
 
 from .pace import until
 
-EXPORTER, PROMETHEUS = "prometheus-node-exporter", "prometheus"
+EXPORTER, PROMETHEUS = (program(name) or name for name in ("prometheus-node-exporter", "prometheus"))
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 COLLECTORS = "--collector.disable-defaults --collector.textfile --collector.time --collector.netstat"
 
@@ -41,7 +42,7 @@ def lacking() -> list[str]:
 
 def install(lab: Lab) -> None:
     """Put node_exporter on every node and start it there."""
-    binary = Path(shutil.which(EXPORTER) or EXPORTER).read_bytes()
+    binary = Path(EXPORTER).read_bytes()
     for node in lab.config.members:
         if lab.exec(node.name, ["test", "-x", "/usr/local/bin/node_exporter"]).returncode:
             put = "cat >/usr/local/bin/node_exporter && chmod 755 /usr/local/bin/node_exporter"
