@@ -80,7 +80,7 @@ def test_three_weaknesses_are_found_and_gone_after_repair(clusters: ClusterFacto
     assert _bad(measured)["namespaces"][1] == ["open"]
     assert measured["verdicts"]["proof"] == "good"
     before, after = (_proof(one) for one in (mended, measured))
-    assert before["said"] != after["said"], "another time of measurement"
+    assert before["seen"] != after["seen"], "another time of measurement"
 
     # top against charon's own words
     rollout.shell(
