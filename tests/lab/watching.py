@@ -147,7 +147,7 @@ for _ in range(3):
 """
 
 
-# "too big, 1400 bytes" about an echo request of the host that it goes to
+# "too big, 1400 bytes" about an echo reply of the host that it goes to: of a request only its socket would hear
 LEARN = """
 import socket, struct, sys
 def summed(b):
@@ -156,7 +156,7 @@ def summed(b):
     return 0xffff & ~(n + (n >> 16))
 own, to = (socket.inet_aton(one) for one in sys.argv[1:3])
 inner = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1500, 1, 0x4000, 64, 1, 0, to, own)
-said = struct.pack("!BBHHH", 3, 4, 0, 0, 1400) + inner + struct.pack("!BBHHH", 8, 0, 0, 1, 1)
+said = struct.pack("!BBHHH", 3, 4, 0, 0, 1400) + inner + struct.pack("!BBHHH", 0, 0, 0, 1, 1)
 said = said[:2] + struct.pack("!H", summed(said)) + said[4:]
 socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).sendto(said, (sys.argv[2], 0))
 """
