@@ -249,6 +249,7 @@ def act(job: dict[str, Any]) -> None:
     (a.home / "swanctl/conf.d/stranger.conf").unlink()
     a.load(a.about["conf"])
     b.python(job["learn"], far, near)
+    a.inside("ping", "-q", "-c", "1", far)  # what no packet has met is in no list of the kernel's
     say("path-mtu", shows=True)
     a.inside("ip", "route", "flush", "cache")
     b.process.send_signal(signal.SIGSTOP)

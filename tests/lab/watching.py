@@ -246,7 +246,8 @@ FAULTS: dict[str, Seen] = {
     "path-mtu": Seen(
         alert="IpsecPathMtuSmaller",
         labels={"instance": "n1"},
-        inject=_python(LEARN, "10.77.0.12", "10.77.0.11"),
+        # one that no packet has met since is in no list of the kernel's
+        inject=_python(LEARN, "10.77.0.12", "10.77.0.11") + "\nping -q -c 1 10.77.0.11 >/dev/null",
         repair="ip route flush cache",
         repair_where="n1",
     ),
