@@ -31,7 +31,7 @@ from tests.support.plans import make_planned
 
 from .ends import CHARON, CHARON_PACKAGES
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.drill]
+pytestmark = [pytest.mark.kernel, pytest.mark.slow, pytest.mark.drill, pytest.mark.timeout(1700)]
 Rows = dict[tuple[str, str], dict[str, Any]]
 ESP = "aes256gcm16-x25519"
 
