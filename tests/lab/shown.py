@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from cryptography import x509
 
 from netplan.lab.cluster import Lab
 
@@ -30,8 +31,8 @@ SHOWS = {
     "devices": "cd /sys/class/net && grep -H . ov0/mtu cni0/mtu eth0/mtu */statistics/[rt]x_*",
     "pod": "ip netns exec pod1 cat /sys/class/net/eth0/mtu",
     "units": "systemctl is-active strongswan ipsecplan-watch",
-    "leaf": "openssl x509 -noout -dates -in /etc/swanctl/x509/ipsecplan.pem",
-    "ca": "openssl x509 -noout -dates -in /etc/swanctl/x509ca/ipsecplan-ca.pem",
+    "leaf": "cat /etc/swanctl/x509/ipsecplan.pem",
+    "ca": "cat /etc/swanctl/x509ca/ipsecplan-ca.pem",
     "state": "cat /var/lib/ipsecplan/state.json",
     "journal": "journalctl -b -u 'strongswan*' -o cat --no-pager",
 }
@@ -61,11 +62,11 @@ class Child:
 
 def looked(lab: Lab, server: Prometheus, node: str) -> tuple[Values, dict[str, str]]:
     """Have a node collect and show at one moment; return both once Prometheus has that collection."""
-    parts = "".join(f"echo '=== {name}'; ({words}) 2>&1\n" for name, words in SHOWS.items())
+    parts = "".join(f"echo '@@@ {name}'; ({words}) 2>&1\n" for name, words in SHOWS.items())
     script = f"systemctl stop ipsecplan-metrics.timer; systemctl start ipsecplan-metrics.service\n{parts}true"
     try:
         said = lab.exec(node, ["sh", "-c", script], check=True).stdout
-        shows = dict(part.split("\n", 1) for part in said.split("=== ")[1:])
+        shows = dict(part.split("\n", 1) for part in said.split("@@@ ")[1:])
         at = float(shows["at"].split()[1])
         asked = f'ipsecplan_collected_timestamp_seconds{{instance="{node}"}}'
         until("Prometheus has it", lambda: [value for _, value in server.query(asked)] == [at], 2)
@@ -140,7 +141,7 @@ def _of_charon(values: Values, shows: dict[str, str], pair: dict[str, str], row,
     yield row("pair_sa_installed", whole, **pair)
     yield about("pair_sa_age_seconds", max(child.age for child in living), **pair)
     yield about("pair_sa_rekey_seconds", min(child.due for child in living), **pair)
-    for suite in {child.suite for child in living}:
+    for suite in {child.suite.partition("/")[0] for child in living}:  # without the key exchange of a rekey
         yield row("pair_suite_info", 1, **pair, suite=suite)
         yield row("pairs_by_suite", 1, suite=suite)
     for what in ("receive_bytes", "receive_packets", "transmit_bytes", "transmit_packets"):
@@ -186,9 +187,6 @@ def _of_kernel(shows: dict[str, str], row) -> Iterator[Row]:  # type: ignore[no-
     yield row("pod_mtu_planned_bytes", int(shows["pod"]))
 
 
-def _dates(said: str) -> tuple[float, float]:
-    found = re.findall(r"not(?:Before|After)=(.+) GMT", said)
-    one, other = (
-        datetime.datetime.strptime(text, "%b %d %H:%M:%S %Y").replace(tzinfo=datetime.UTC).timestamp() for text in found
-    )
-    return one, other
+def _dates(text: str) -> tuple[float, float]:
+    found = x509.load_pem_x509_certificate(text.encode())
+    return found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()

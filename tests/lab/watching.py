@@ -362,8 +362,11 @@ FAULTS: dict[str, Seen] = {
 BATCHES = sorted({fault.batch for fault in FAULTS.values()})
 
 
-def drilled(lab: Lab, server: Prometheus, batch: int, say: Callable[[str], None] = print) -> None:
-    """Make the faults of a batch, see each alert fire with its labels, repair, and see each end."""
+def drilled(lab: Lab, server: Prometheus, batch: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Make the faults of a batch, see each alert fire with its labels, repair, and see each end.
+
+    ``meanwhile`` is done when all fire.
+    """
     faults = {name: fault for name, fault in FAULTS.items() if fault.batch == batch}
     for fault in faults.values():
         feed = fault.stdin() if fault.stdin else None
@@ -374,10 +377,11 @@ def drilled(lab: Lab, server: Prometheus, batch: int, say: Callable[[str], None]
     def all_seen() -> bool:
         firing = server.firing()
         for name in [name for name, fault in left.items() if _among(fault, firing)]:
-            say(f"{name}: {left.pop(name).alert} fires after {time.monotonic() - began:.0f} s")
+            print(f"{name}: {left.pop(name).alert} fires after {time.monotonic() - began:.0f} s")
         return not left
 
     until(f"the alerts of {', '.join(faults)} fire", all_seen, 3)
+    meanwhile()
     for fault in faults.values():
         lab.exec(fault.repair_where or fault.where, ["sh", "-c", fault.repair.format(now=int(time.time()))], check=True)
     left, began = dict(faults), time.monotonic()
@@ -385,7 +389,7 @@ def drilled(lab: Lab, server: Prometheus, batch: int, say: Callable[[str], None]
     def all_over() -> bool:
         firing = server.firing()
         for name in [name for name, fault in left.items() if not _among(fault, firing)]:
-            say(f"{name}: {left.pop(name).alert} is resolved {time.monotonic() - began:.0f} s after the repair")
+            print(f"{name}: {left.pop(name).alert} is resolved {time.monotonic() - began:.0f} s after the repair")
         return not left
 
     until(f"the alerts of {', '.join(faults)} end", all_over, 3)
