@@ -25,7 +25,8 @@ from netplan.monitoring.exporter import Cluster, States, of_look, of_node
 from netplan.plan.types import Plan
 from tests.ci import roots
 from tests.kernel import boot
-from tests.lab.watching import EXPORTER, LEARN, PROMETHEUS, Prometheus, lacking, running, short_certificate, soon
+from tests.lab.watch_faults import LEARN, short_certificate
+from tests.lab.watching import EXPORTER, PROMETHEUS, Prometheus, lacking, running, soon
 from tests.support import replies
 from tests.support.plans import make_planned
 

@@ -21,7 +21,8 @@ from .conftest import ClusterFactory
 from .pace import until
 from .rollout_steps import Rollout, ending
 from .shown import Values, children, compare, looked
-from .watching import BATCHES, TEXTFILES, Prometheus, drilled, each_pair, install, lacking, prometheus
+from .watch_faults import BATCHES, drilled, each_pair
+from .watching import TEXTFILES, Prometheus, install, lacking, prometheus
 
 MONITORING = "monitoring:\n  interval: 15\n"
 pytestmark = [pytest.mark.lab, pytest.mark.drill, pytest.mark.weight(900)]
