@@ -58,7 +58,7 @@ def _sas(plan: Plan) -> Iterator[Alert]:
             "IpsecPairDown",
             f"ipsecplan_pair_sa_installed == 0 and on (instance) {CONFIRMED}",
             "IPP682",
-            "{{ $labels.instance }} has not every SA with {{ $labels.peer }}: what needs it is dropped",
+            "{{ $labels.instance }} has not every SA with {{ $labels.peer }}: it drops packets for it, or had none yet",
             "critical",
         )
         yield Alert(
