@@ -148,7 +148,10 @@ def test_ike_sas_that_carry_nothing_beside_one_that_does_end(monkeypatch: pytest
     assert ended == [], "who is only away keeps its SA"
 
 
-def test_a_measurement_waits_for_the_first_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("wildcard", [True, False])
+def test_a_measurement_waits_for_the_first_packets(monkeypatch: pytest.MonkeyPatch, wildcard: bool) -> None:
+    """Without a wildcard, too: a charon that was started again has traps, and no SA until somebody sends."""
+    facts = FACTS if wildcard else {k: v for k, v in FACTS.items() if k != "wildcard"}
     listed: list[Any] = [sa("10.0.0.2", "n-2", OUT, IN)]
     monkeypatch.setattr(vici, "sas", lambda: listed)
     sent: list[str] = []
@@ -157,10 +160,17 @@ def test_a_measurement_waits_for_the_first_packets(monkeypatch: pytest.MonkeyPat
         sent.append(peer["pair"])
         listed.append(sa("10.0.0.3", "n-3", (OUT, IN)[len(sent) % 2]))
 
-    trap_any.trigger_sas(FACTS, send, 5)
+    trap_any.trigger_sas(facts, send, 5)
     assert sent == ["pair-3", "pair-3"]
-    trap_any.trigger_sas({**FACTS, "peers": [], "wildcard": ""}, send, 5)
-    trap_any.trigger_sas({k: v for k, v in FACTS.items() if k != "wildcard"}, pytest.fail, 5)
+    trap_any.trigger_sas({**facts, "peers": []}, pytest.fail, 5)
+
+
+def test_a_pair_that_gets_no_sa_is_measured_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vici, "sas", list)
+    monkeypatch.setattr(trap_any, "SOON_S", 0.0)
+    sent: list[str] = []
+    trap_any.trigger_sas({k: v for k, v in FACTS.items() if k != "wildcard"}, lambda peer: sent.append(peer["pair"]))
+    assert sent == [peer["pair"] for peer in FACTS["peers"]]
 
 
 @pytest.fixture
