@@ -20,6 +20,7 @@ Row = tuple[str, str, float | None, float]  # metric, labels, what Prometheus ha
 SHOWS = {
     "at": f"grep ^ipsecplan_collected {TEXTFILES}/ipsecplan.prom",
     "swanctl": "swanctl --list-sas",
+    "now": "date +%s.%N",
     "nft": "nft list table inet ipsecplan",
     "policies": "ip xfrm policy list nosock",
     "cache": "ip route show cache",
@@ -98,15 +99,16 @@ def children(listed: str) -> list[Child]:
 
 
 def compare(values: Values, shows: dict[str, str], node: str, peer: str) -> Iterator[Row]:
-    """Yield a row for every metric of a node that is at rest; a time may be 3 seconds off."""
+    """Yield a row for every metric of a node that is at rest; a time may be as much off as lies between both looks."""
+    slack = 3 + float(shows["now"]) - float(shows["at"].split()[1]) + values["ipsecplan_collect_seconds", ()]
 
     def row(name: str, shown: float, **labels: str) -> Row:
-        own = tuple(sorted(labels.items()))
+        own = tuple(sorted((k, v) for k, v in labels.items() if v))  # an empty label is none
         return name, str(labels or ""), values.get(("ipsecplan_" + name, own)), float(shown)
 
     def about(name: str, shown: float, **labels: str) -> Row:
         _, said, is_, _ = row(name, shown, **labels)
-        near = is_ is not None and abs(is_ - shown) <= 3
+        near = is_ is not None and abs(is_ - shown) <= slack
         return name, said, shown if near else is_, float(shown)
 
     pair = {"peer": peer, "network": ""}
