@@ -217,7 +217,7 @@ FAULTS: dict[str, Seen] = {
     "collector-stopped": Seen(
         alert="IpsecMetricsOld",
         labels={"instance": "n1"},
-        batch=3,
+        batch=4,
         where="n1",
         inject="systemctl stop ipsecplan-metrics.timer",
         repair="systemctl start ipsecplan-metrics.timer",
