@@ -223,6 +223,7 @@ def act(job: dict[str, Any]) -> None:
     def say(what: str, *, shows: bool = False) -> None:
         for end in (a, b):
             row: dict[str, Any] = {"act": what, "end": end.name, "file": end.file()}
+            row["again"] = len(re.findall(rf"<{peer['pair']}\|\d+> retransmit \d+ of request", end.log))
             if shows:
                 row["shows"] = end.shows()
             print("ROW", json.dumps(row), flush=True)
