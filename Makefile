@@ -77,7 +77,7 @@ test: ## all that holds on main: check, other Pythons, then real kernels and the
 	@$(MAKE) --no-print-directory .test-setup
 	@$(BIN)/python -m tests.ci.stages --began $$(cat .began)
 
-.test-setup: $(VENV)/.dev .venvs/axe/.done
+.test-setup: $(VENV)/.dev $(VENV)/.watch .venvs/axe/.done
 	$(call apt,$(APT_CHECK) $(APT_LAB) $(APT_TEST))
 	$(BIN)/python -m tests.ci.pythons --prepare
 

@@ -17,13 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from netplan.lab.paths import labs_home
+from netplan.model.cni_facts import PORTS
 from netplan.problems import present
 
 NAME = "demo"
+_PACKETS = " or ".join(("esp", *(f"udp port {PORTS[overlay]}" for overlay in ("vxlan", "geneve"))))
 # two packets between pods, as they look on the wire of n1: whoever is on the way sees this
 WATCH = (
     'ping="ip netns exec pod1 ping -i 0.3 10.244.2.2 -c"; $ping 2 >/dev/null; '  # no ARP afterwards
-    'timeout 30 tcpdump -c 2 -lnn -i any "esp or udp port 4789 or udp port 6081" 2>/dev/null & sleep 2; '
+    f'timeout 30 tcpdump -c 2 -lnn -i any "{_PACKETS}" 2>/dev/null & sleep 2; '
     "$ping 2 >/dev/null; wait"
 )
 

@@ -41,7 +41,7 @@ SAME = {
     "tests/unit/test_audit_damage.py::test_all_of_it_at_once_within_a_gigabyte": "size",
     "tests/tui/test_rollout_state.py::test_a_flood_of_events_leaves_the_keys_alive": "size",
 }
-SAME_NAMES = "not (test_picture and (light or ansi))"  # a theme is a table of colours: one of three is enough
+SAME_NAMES = "not (test_picture and (light or ansi or clear))"  # a theme is a table of colours: one of four is enough
 
 
 @dataclass(frozen=True, slots=True)

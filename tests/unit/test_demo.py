@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tu
         taken.append((title, tuple(argv), tuple(expect)))
 
     monkeypatch.setattr(demo, "_step", step)
+    monkeypatch.setattr(sys, "argv", ["/opt/environment/bin/ipsecplan", "lab", "demo"])  # it need not be in PATH
     return taken
 
 
