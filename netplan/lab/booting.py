@@ -34,7 +34,7 @@ def await_nodes(
     while len(told) < len(names):
         said = guest.console()
         if not guest.alive():
-            why = guest.complaint() or said.strip().rpartition("\n")[2]
+            why = guest.complaint() or _last_words(said)
             if not why and not last:
                 return False
             message = f"the lab ended while it started: {why or 'neither QEMU nor the guest said why'}"
@@ -49,3 +49,9 @@ def await_nodes(
                 say(f"node {name} is ready")
         time.sleep(0.1)
     return True
+
+
+def _last_words(console: str) -> str:
+    """Return the line that says why a guest ended: a kernel that panics prints registers and more behind it."""
+    lines = console.strip().splitlines()
+    return next((line for line in reversed(lines) if "kernel panic" in line.lower()), lines[-1] if lines else "")

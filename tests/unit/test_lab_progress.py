@@ -75,6 +75,11 @@ class Ended:
     [
         (Ended(complained="qemu: no such drive"), "qemu: no such drive"),
         (Ended("lab: 3.91 init\nKernel panic - not syncing\n"), "Kernel panic - not syncing"),
+        (
+            Ended("Oops: double fault\nKernel panic - not syncing: Fatal\nKernel Offset: disabled\n"),
+            "not syncing: Fatal",
+        ),
+        (Ended("lab: 3.91 init\nend of the line\n"), "end of the line"),
     ],
 )
 def test_guest_that_ends_is_told_with_its_last_words(guest: Ended, why: str) -> None:
