@@ -22,8 +22,8 @@ from netplan.lab.qmp import Qmp
 from netplan.problems import ExitCode, ProblemError, fail, present
 
 _PROGRAM = "qemu-system"
-# Emulated without cx16 (cmpxchg16b): with it QEMU 7.2 let Debian's 6.12.95 end in a double fault at each of five boots, a
-# moment after that instruction, with other bits in the flags than it sets. Without it the kernel takes a lock.
+# Emulated without cx16 (cmpxchg16b): with it Debian's 6.12.95 in QEMU 7.2 ended in a double fault at each of five
+# boots, just behind that instruction, with other bits in the flags than it sets. Without it the kernel takes a lock.
 _ACCELERATION = {
     "kvm": ["-accel", "kvm", "-cpu", "host"],
     "emulated": ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem,-cx16"],
