@@ -149,6 +149,9 @@ def _work(order: dict[str, Any], stream: IO[bytes]) -> int:
     prctl(SUBREAPER, 1, 0, 0, 0)  # forks of Ansible that lose their parent become our children: see `_kill_all`
     path = _path(order)
     program = shutil.which("ansible-runner", path=path) or "ansible-runner"
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # before there is a child that would be left behind
+        signal.signal(number, lambda *_: over.set())
     child = subprocess.Popen(
         [program, "worker", "--private-data-dir", str(folder), "--keepalive-seconds", str(int(order["beat_s"]))],
         stdin=subprocess.PIPE,
@@ -162,7 +165,7 @@ def _work(order: dict[str, Any], stream: IO[bytes]) -> int:
             passwords = {name: text.encode("utf-8", "surrogateescape") for name, text in order["passwords"].items()}
             hand = stack.enter_context(Handover(run, secret, passwords))
             (run / LINK).symlink_to(hand.path)
-        gone = _watched(child, stream, float(order["silent_s"]))
+        gone = _watched(child, stream, float(order["silent_s"]), over)
         if gone:
             _kill_all()
     for left in [folder] if gone else [run, folder / "artifacts"]:
@@ -170,9 +173,9 @@ def _work(order: dict[str, Any], stream: IO[bytes]) -> int:
     return child.wait()
 
 
-def _watched(child: subprocess.Popen[bytes], stream: IO[bytes], silent_s: float) -> bool:
-    """Hand the stream on until the child ends; return whether its controller was gone before."""
-    heard, over = [time.monotonic()], threading.Event()
+def _watched(child: subprocess.Popen[bytes], stream: IO[bytes], silent_s: float, over: threading.Event) -> bool:
+    """Hand the stream on until the child ends; return whether its controller was gone before, or ``over`` was set."""
+    heard = [time.monotonic()]
 
     def relay() -> None:
         while True:
@@ -184,8 +187,6 @@ def _watched(child: subprocess.Popen[bytes], stream: IO[bytes], silent_s: float)
                 child.stdin.write(data)  # type: ignore[union-attr]
         over.set()
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
     threading.Thread(target=relay, daemon=True).start()
     while child.poll() is None:
         if over.is_set() or time.monotonic() - heard[0] > silent_s:
