@@ -28,13 +28,11 @@ def of(evidence: Evidence, world: World) -> Iterator[Finding]:
 def ignored(setting: Setting) -> Iterator[Finding]:
     """A field that the program does not look at."""
     if "ignores" in setting.note:
-        yield Finding(
-            code="IPP916",
-            severity="warning",
-            system=setting.system,
-            field=setting.field,
-            location=setting.location,
-            message=f"{setting.system} {setting.field}: {setting.note}",
+        yield Finding.about(
+            setting,
+            "IPP916",
+            "warning",
+            f"{setting.system} {setting.field}: {setting.note}",
             change=setting.change,
         )
 
@@ -43,13 +41,11 @@ def below_ipv6(setting: Setting, ends: int) -> Iterator[Finding]:
     """An MTU of pods with IPv6 that IPv6 can't use: the container does not start, or has no IPv6."""
     least = MIN_MTU["ip6"]
     if ends < least:
-        yield Finding(
-            code="IPP917",
-            severity="error",
-            system=setting.system,
-            field=setting.field,
-            location=setting.location,
-            message=f"{setting.system} {setting.field} is {ends}, and its network has IPv6, which needs {least}: "
+        yield Finding.about(
+            setting,
+            "IPP917",
+            "error",
+            f"{setting.system} {setting.field} is {ends}, and its network has IPv6, which needs {least}: "
             "containers on it do not start",
             found=setting.value,
             ends=ends,
@@ -64,13 +60,11 @@ def stale(setting: Setting, configured: frozenset[int]) -> Iterator[Finding]:
         return
     if setting.running and setting.semantics == "pod" and len(configured) == 1 and setting.value not in configured:
         (wanted,) = configured
-        yield Finding(
-            code="IPP915",
-            severity="note",
-            system=setting.system,
-            field=setting.field,
-            location=setting.location,
-            message=f"{setting.system} {setting.field} runs with {setting.value}, the configuration says {wanted}",
+        yield Finding.about(
+            setting,
+            "IPP915",
+            "note",
+            f"{setting.system} {setting.field} runs with {setting.value}, the configuration says {wanted}",
             found=setting.value,
             change=setting.change,
         )

@@ -230,6 +230,12 @@ class Finding:
     solution: Solution | None = None
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def about(cls, setting: Setting, code: str, severity: Severity, message: str, **more: Any) -> Finding:
+        """Return a finding that stands where the setting does; ``more``: further fields."""
+        where: dict[str, Any] = {"system": setting.system, "field": setting.field, "location": setting.location}
+        return cls(code=code, severity=severity, message=message, **{**where, **more})
+
     @property
     def too_large(self) -> int | None:
         """Bytes that the size is too large; negative: too small; None: not compared."""

@@ -37,13 +37,11 @@ def finding(setting: Setting, variant: Variant, verdict: Verdict, hops: list[Hop
     notes = [setting.note, *verdict.assumed]
     if verdict.limit:
         notes.append(f"{verdict.limit} limits, with {best(hops).mtu}")
-    return Finding(
-        code="IPP911" if over > 0 else "IPP912",
-        severity="error" if over > 0 else "note",
-        system=setting.system,
-        field=setting.field,
-        location=setting.location,
-        message=f"{setting.system} {setting.field} is {said}{becomes}: {by} (exact {exact}); {effect}",
+    return Finding.about(
+        setting,
+        "IPP911" if over > 0 else "IPP912",
+        "error" if over > 0 else "note",
+        f"{setting.system} {setting.field} is {said}{becomes}: {by} (exact {exact}); {effect}",
         change=change,
         found=setting.value,
         ends=ends,
@@ -62,13 +60,11 @@ def two_ends(setting: Setting, other: int) -> Verdict:
     message (measured on Linux 6.18 with the plugins bridge and tuning: ``findings/cni-tuning-mtu-of-one-end.sh``).
     """
     most = other + HEADERS["vlan"].bytes
-    said = Finding(
-        code="IPP911",
-        severity="error",
-        system=setting.system,
-        field=setting.field,
-        location=setting.location,
-        message=f"{setting.system} {setting.field} is {setting.value}, and the other end of its veth gets {other}: "
+    said = Finding.about(
+        setting,
+        "IPP911",
+        "error",
+        f"{setting.system} {setting.field} is {setting.value}, and the other end of its veth gets {other}: "
         f"what is larger than {most} bytes is dropped there, without an ICMP message",
         change=f"{setting.change}: the same for both ends",
         found=setting.value,
@@ -81,13 +77,11 @@ def two_ends(setting: Setting, other: int) -> Verdict:
 
 def unjudged(setting: Setting, why: str, host: Host | None = None) -> Verdict:
     """Return the verdict of a number that can't be judged, with why and what to give."""
-    said = Finding(
-        code="IPP918",
-        severity="note",
-        system=setting.system,
-        field=setting.field,
-        location=setting.location,
-        message=f"{setting.system} {setting.field}: not judged: {why}",
+    said = Finding.about(
+        setting,
+        "IPP918",
+        "note",
+        f"{setting.system} {setting.field}: not judged: {why}",
         change="" if "give" in why else "give --stack and --mtu",
         found=setting.value,
     )

@@ -32,6 +32,10 @@ VERSIONS = ("0.3.1", "0.4.0", "1.0.0", "1.1.0")
 KERNEL_DEFAULT = 1500
 # the device hangs on a link of the host and its packets do not pass the host's IP stack
 PAST_THE_HOST = ("macvlan", "ipvlan", "vlan", "host-device")
+# plugins that make a device of their own, with the kernel's MTU where the list says none
+_MAKE_THEIR_OWN = ("bridge", "ptp")
+_OF_THE_PROJECT = (*_MAKE_THEIR_OWN, *PAST_THE_HOST, "tap")
+_VETH = ("bridge", "ptp", "calico", "antrea", "kube-ovn", "ovn-kubernetes")  # its other end stays on the host
 _WITH_MTU = ("bridge", "ptp", "macvlan", "ipvlan", "vlan", "tap", "calico", "antrea", "ovn-k8s-cni-overlay", "kube-ovn")
 # plugin type in a conflist -> the system its number belongs to; meta plugins have none
 SYSTEMS = {
@@ -179,11 +183,10 @@ def _ends(found: list[Setting]) -> list[Setting]:
     host = next((s.value for s in found if s.system in _VETH), None)
     if not tuned or not host:
         return found
-    ends = {"tuning": host, **dict.fromkeys(_VETH, tuned)}
     compared = []
     for each in found:
-        other = ends.get(each.system, each.value or 0)
-        if each.value and each.value > other:
+        other = host if each.system == "tuning" else tuned
+        if each.system in ("tuning", *_VETH) and each.value and each.value > other:
             compared.append(replace(each, other_end=other))
         elif not each.note.startswith("no mtu"):
             compared.append(each)
@@ -221,12 +224,6 @@ def _ignored(member: Piece) -> Iterator[Setting]:
         if member.text("ipam", "type") == "dhcp" and asked.text("option") == "26":
             why = "the server is asked for the MTU, and what it sends is not used"
             yield found(asked, "option", "ipam.request[].option", None, why)
-
-
-# plugins that make a device of their own, with the kernel's MTU where the list says none
-_MAKE_THEIR_OWN = ("bridge", "ptp")
-_OF_THE_PROJECT = (*_MAKE_THEIR_OWN, *PAST_THE_HOST, "tap")
-_VETH = ("bridge", "ptp", "calico", "antrea", "kube-ovn", "ovn-kubernetes")  # its other end stays on the host
 
 
 def _plugin(member: Piece) -> Setting | None:
