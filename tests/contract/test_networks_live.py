@@ -18,10 +18,11 @@ ADDRESSES = {"": "10.9.0.{}", "ipv6": "fd09::{}", "storage": "10.10.0.{}"}
 TALK = """
 import json
 from netplan.agent.phases import reachability
-from netplan.agent.system import core
+from netplan.agent.system import core, preflight_packets
 from netplan.agent.transaction import state
 core.write.__defaults__ = (0o600, {uid}, {gid})
-state.RUN, reachability.LIFE_S, reachability.LINGER_S = {folder!r}, 4.0, 0.3
+state.RUN = preflight_packets.RUN = {folder!r}
+reachability.LIFE_S, reachability.LINGER_S = 4.0, 0.3
 print(json.dumps(reachability.wait(reachability.start(json.loads({node!r}), "tx-1"), 5)))
 """
 

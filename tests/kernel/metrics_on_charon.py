@@ -16,6 +16,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -23,8 +24,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from netplan.agent.phases import counters, guard
-from netplan.agent.system import core, vici, xfrm
+from netplan.agent.phases import counters, guard, reachability
+from netplan.agent.system import core, preflight_packets, vici, xfrm
 from netplan.agent.textfile import main as collecting
 from netplan.agent.textfile.memory import Memory
 from netplan.agent.transaction import state
@@ -78,6 +79,14 @@ GUARD = """table bridge ipsecplan {{
 LINE = re.compile(r"<([^|>]+)\|\d+> (.*)")
 
 
+def talk(home: Path) -> None:
+    """Take part in a preflight, in the network namespace of this process, until nothing of it comes any more."""
+    preflight_packets.RUN = str(home / "state")
+    node = json.loads((home / "node.json").read_text())
+    reachability.Talk(node, "tx-1", str(home / "state/reach-tx-1"), preflight_packets.begin(0)).go()
+    sys.exit()
+
+
 def collect(home: Path) -> None:
     """Run the collection once, in the network namespace of this process, with the places of one end below ``home``."""
     core.ENV["GLIBC_TUNABLES"] = os.environ.get("GLIBC_TUNABLES", "")  # see guest.sh
@@ -92,6 +101,7 @@ def collect(home: Path) -> None:
         (state, "OPEN", "state/open"),
         (state, "STATE", "state/state.json"),
         (state, "RUN", "state"),
+        (preflight_packets, "RUN", "state"),
     ):
         setattr(module, name, str(home / place))
     collecting.CERTIFICATES = {"leaf": str(home / "leaf.pem")}
@@ -143,6 +153,12 @@ class Watched(End):
 
     def python(self, source: str, *words: str) -> str:
         return self.inside(sys.executable, "-B", "-c", source, *words)
+
+    def begin(self, what: str) -> subprocess.Popen[bytes]:
+        """Begin a part of this file inside."""
+        return subprocess.Popen(
+            ["ip", "netns", "exec", self.name, sys.executable, "-B", __file__, what, str(self.home)]
+        )
 
     def file(self) -> str:
         """Return what the collection writes now."""
@@ -284,6 +300,12 @@ def act(job: dict[str, Any]) -> None:
     say("transaction-open")
     (a.home / "state/open").unlink()
     say("quiet again", shows=True)
+    early = a.begin("--talk")
+    time.sleep(3)
+    late = b.begin("--talk")
+    if early.wait(120) or late.wait(120):
+        raise RuntimeError("a preflight failed")
+    say("preflight", shows=True)
     b.process.kill()
     b.process.wait()
     (b.home / "run/charon.vici").unlink(missing_ok=True)
@@ -300,6 +322,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "--count":
         print(json.dumps({**counters.ip_counters(), **counters.xfrm_counters()}))
         sys.exit()
+    if sys.argv[1] == "--talk":
+        talk(Path(sys.argv[2]))
     if sys.argv[1] == "--collect":
         collect(Path(sys.argv[2]))
     main(sys.argv[1], act)

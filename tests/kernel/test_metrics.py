@@ -166,6 +166,16 @@ def test_a_charon_that_does_not_answer_holds_the_collection_up_for_seconds_only(
     assert counters.CHARON_S <= row["seconds"] < 2 * counters.CHARON_S + 10
 
 
+def test_packets_of_a_preflight_are_told_from_those_without_an_sa(rows: Rows) -> None:
+    """Those count, too, that came before the node listened, and those behind its last word."""
+    for end in "ab":
+        before, after = (rows[act, end]["file"] for act in ("quiet again", "preflight"))
+        rose = [value(text, 'xfrm_errors_total{error="XfrmInNoStates"}') for text in (before, after)]
+        came = [value(text, "preflight_packets_total") for text in (before, after)]
+        assert came[0] == 0
+        assert came[1] == rose[1] - rose[0] > 20, end  # type: ignore[operator]
+
+
 def test_no_key_is_in_a_file(rows: Rows) -> None:
     for row in rows.values():
         keys = re.findall(r"0x([0-9a-f]{32,})", row.get("shows", {}).get("keys", ""))

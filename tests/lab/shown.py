@@ -27,6 +27,7 @@ SHOWS = {
     "peers": "cat /etc/ipsecplan/peers",
     "floor": "cat /etc/ipsecplan/floor",
     "xfrm": "cat /proc/net/xfrm_stat",
+    "preflights": "cat /run/ipsecplan/preflight-packets*",
     "snmp": "cat /proc/net/snmp",
     "snmp6": "cat /proc/net/snmp6",
     "devices": "cd /sys/class/net && grep -H . ov0/mtu cni0/mtu eth0/mtu */statistics/[rt]x_*",
@@ -161,6 +162,7 @@ def _of_charon(values: Values, shows: dict[str, str], pair: dict[str, str], row,
 def _of_kernel(shows: dict[str, str], row) -> Iterator[Row]:  # type: ignore[no-untyped-def]
     for name, number in re.findall(r"(?m)^(Xfrm\w+)\s+(\d+)$", shows["xfrm"]):
         yield row("xfrm_errors_total", int(number), error=name)
+    yield row("preflight_packets_total", sum(int(line) for line in shows["preflights"].split()))
     for protocol, names in (
         ("Ip", ("FragOKs", "FragFails", "FragCreates", "ReasmReqds", "ReasmOKs", "ReasmFails", "OutDiscards")),
         ("Icmp", ("OutDestUnreachs",)),

@@ -37,8 +37,15 @@ CASES: dict[str, tuple[Series, Series]] = {
         {'ipsecplan_ike_sas_half_open{instance="a"}': "2x30"},
     ),
     "IpsecXfrmErrors": (
-        {'ipsecplan_xfrm_errors_total{instance="a",error="XfrmInNoStates"}': "0x12 90x20"},
-        {'ipsecplan_xfrm_errors_total{instance="a",error="XfrmAcquireError"}': "0x12 90x20"},
+        {
+            'ipsecplan_xfrm_errors_total{instance="a",error="XfrmInNoStates"}': "0x12 90x20",
+            'ipsecplan_preflight_packets_total{instance="a"}': "90x30",
+        },
+        {
+            'ipsecplan_xfrm_errors_total{instance="a",error="XfrmAcquireError"}': "0x12 90x20",
+            'ipsecplan_xfrm_errors_total{instance="a",error="XfrmInNoStates"}': "0x12 90x20",
+            'ipsecplan_preflight_packets_total{instance="a"}': "0x12 90x20",
+        },
     ),
     "IpsecGuardOpen": (
         {'ipsecplan_guard_mode{instance="a",mode="drop"}': "0x30", UP: "1x30"},

@@ -87,6 +87,7 @@ def counters(node: dict[str, Any], **about: Any) -> dict[str, Any]:
         "devices": [{"device": "ov0", "role": "overlay", "mtu": 1416, "counters": {"rx_bytes": 5, "tx_bytes": 6}}],
         "ip": {"IpFragCreates": 0, "IpFragFails": 0},
         "xfrm": {"XfrmInNoStates": 0},
+        "preflight_packets": 0,
         "guard": {"mode": "drop", "clear": {"clear_in": 0}},
         "floor": 1,
         "floor_planned": 1,

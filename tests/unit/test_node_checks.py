@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from netplan.agent import main
 from netplan.agent.phases import advisories, drift, kernel_trial, reachability
 from netplan.agent.phases import guard as guard_here
-from netplan.agent.system import core, validity, xfrm
+from netplan.agent.system import core, preflight_packets, validity, xfrm
 from netplan.agent.system.core import Done
 from netplan.agent.transaction import deferred_pairs, disk_reserve, state
 from netplan.host import guard
@@ -339,6 +339,27 @@ def test_the_counters_are_those_that_the_kernel_lists(monkeypatch: pytest.Monkey
     assert xfrm.errors() == {"XfrmInIptfsError": 3, "XfrmOutNoQueueSpace": 1}
 
 
+def test_packets_of_preflights_are_no_errors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(preflight_packets, "RUN", str(tmp_path / "run"))
+    text = "XfrmInError \t3\nXfrmInNoStates \t421\n"
+    monkeypatch.setattr(xfrm, "read", lambda path: text if path == "/proc/net/xfrm_stat" else None)
+    assert xfrm.errors() == {"XfrmInError": 3, "XfrmInNoStates": 421}
+    monkeypatch.setattr(core.write, "__defaults__", (0o600, os.getuid(), os.getgid()))
+    first, second = (preflight_packets.begin(number) for number in (0, 1))
+    assert preflight_packets.tell(first, 400)
+    assert preflight_packets.tell(second, 20)
+    assert xfrm.errors() == {"XfrmInError": 3, "XfrmInNoStates": 1}
+    preflight_packets.add_up()
+    preflight_packets.add_up()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["preflight-packets"]
+    assert not preflight_packets.tell(first, 500), "a talk of an earlier preflight that is still there"
+    third = preflight_packets.begin(0)
+    assert preflight_packets.tell(third, 9)
+    assert xfrm.errors() == {"XfrmInError": 3}, "packets that were lost on the way are taken off, too"
+    Path(third).write_text("nonsense\n", encoding="utf-8")
+    assert preflight_packets.came() == 420
+
+
 # what preflight says over the wire
 
 
@@ -347,9 +368,9 @@ def test_packets_of_preflight_have_their_size_and_come_back(source: str, destina
     header = 40 if ":" in source else 20
     for kind in reachability.KINDS:
         size = 1500 if kind.endswith("full") else reachability.SMALL
-        data = reachability.payload("tx-1", "n-abc", kind, 5, size, source, destination)
+        data = reachability.payload("tx-1", "n-abc", kind, 5, size, source, destination, 7)
         assert len(data) == size - header
-        assert reachability.heard(b"\0" * header + data, "tx-1") == ("n-abc", kind, 5)
+        assert reachability.heard(b"\0" * header + data, "tx-1") == ("n-abc", kind, 5, 7)
         assert reachability.heard(data, "tx-2") is None
         if kind.startswith("udp"):
             from scapy.layers.inet import IP, UDP
@@ -361,7 +382,8 @@ def test_packets_of_preflight_have_their_size_and_come_back(source: str, destina
             again = (IPv6 if ":" in source else IP)(bytes(base / parsed))
             assert (again[UDP].chksum, again[UDP].dport) == (total, 4500)
     for tail in (b"", b"tx-1 n esp zz\n", b"tx-1 n other 1\n"):
-        assert reachability.heard(reachability.MAGIC + tail, "tx-1") is None
+        assert reachability.heard(b"\0" * 8 + reachability.MAGIC + tail, "tx-1") is None
+    assert reachability.heard(reachability.MAGIC + b"tx-1 n esp 1\n", "tx-1") is None, "no room for a number"
     for noise in (b"", b"x" * 100):
         assert reachability.heard(noise, "tx-1") is None
 

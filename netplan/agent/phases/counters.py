@@ -14,7 +14,7 @@ import contextlib
 import os
 import time
 
-from ..system import addresses, core, vici, xfrm
+from ..system import addresses, core, preflight_packets, vici, xfrm
 from ..system.core import Stop, read
 from . import guard, trap_any
 
@@ -84,6 +84,7 @@ def look(node: NodeJson) -> CountersWork:
         "devices": devices(node),
         "ip": ip_counters(),
         "xfrm": xfrm_counters(),
+        "preflight_packets": preflight_packets.came(),
         "guard": xfrm.guard(),
         "floor": sum(map(xfrm.is_floor, xfrm.policies())),
         "floor_planned": len(guard.planned_policies()),

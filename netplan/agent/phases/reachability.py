@@ -4,6 +4,9 @@ Every node sends packets shaped like ESP to every peer and hears those of its pe
 filter, where charon and the kernel would get them. They carry a security parameter index that no SA has (RFC 4303,
 section 2.1, reserves 1 to 255), so the kernel drops them, and the words of one preflight. Nodes do not start at the
 same moment: each goes on in the background for a while after it has answered, so that late peers hear it.
+
+The kernel counts each such packet as an error. Their sequence number says how many have been sent to this node, those
+included that came before it listened; so :mod:`preflight_packets` can tell them from real ones.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import socket
 import struct
 import time
 
-from ..system import addresses, core
+from ..system import addresses, core, preflight_packets
 from ..system.capture import SO_ATTACH_FILTER, checksum
 from ..transaction import state
 
@@ -33,20 +36,24 @@ SMALL = 120  # bytes of a small packet, IP header included: passes where only si
 EVERY_S, LIFE_S, LINGER_S = 0.4, 300.0, 3.0  # nodes may begin minutes apart: slow ones, or more than forks
 LATER_S, CALM_S = 20.0, 1.5  # after so long packets go out less often
 REMIND_S = 5.0  # a peer that is through may still miss our last word: it gets one again every so often
+QUIET_S = 15.0  # a node that has stopped counts what comes until nothing has come for so long
 MOST_S = 86400.0  # longest life that is believed
 PORT = 4500
 _MTU_DISCOVER = {4: (socket.IPPROTO_IP, 10), 6: (socket.IPPROTO_IPV6, 23)}  # IP_MTU_DISCOVER, IPV6_MTU_DISCOVER
 _PROBE = 3  # don't fragment, whatever was learned of the path
 
 
-def payload(run: str, sender: str, kind: str, heard: int, size: int, source: str, destination: str) -> bytes:
+def payload(
+    run: str, sender: str, kind: str, heard: int, size: int, source: str, destination: str, number: int
+) -> bytes:
     """Return what follows the IP header of a packet of ``size`` bytes in all.
 
-    ``heard`` has a bit for each of KINDS that the sender has heard of the receiver.
+    ``heard`` has a bit for each of KINDS that the sender has heard of the receiver; ``number`` counts from 1 what it
+    has sent there.
     """
     header = 40 if ":" in source else 20
     body = MAGIC + f"{run} {sender} {kind} {heard:x}\n".encode()
-    esp = struct.pack(">II", SPI, 1) + body
+    esp = struct.pack(">II", SPI, number) + body
     if kind.startswith("esp"):
         return esp.ljust(size - header, b"\0")
     data = esp.ljust(size - header - 8, b"\0")
@@ -58,16 +65,16 @@ def payload(run: str, sender: str, kind: str, heard: int, size: int, source: str
     return udp[:6] + struct.pack(">H", checksum(pseudo + udp)) + data
 
 
-def heard(raw: bytes, run: str) -> tuple[str, str, int] | None:
-    """Return (sender, kind, what it has heard) of a packet that is part of this preflight."""
+def heard(raw: bytes, run: str) -> tuple[str, str, int, int] | None:
+    """Return (sender, kind, what it has heard, number) of a packet that is part of this preflight."""
     at = raw.find(MAGIC)
-    if at < 0:
+    if at < 8:
         return None
     words = raw[at + len(MAGIC) :].split(b"\n")[0].decode("ascii", "replace").split()
     if len(words) != 4 or words[0] != run or words[2] not in KINDS:
         return None
     try:
-        return words[1], words[2], int(words[3], 16)
+        return words[1], words[2], int(words[3], 16), int.from_bytes(raw[at - 4 : at], "big")
     except ValueError:
         return None
 
@@ -83,11 +90,13 @@ def _only_ours(six: bool) -> bytes:
 class Talk:
     """One node's part on one network: sends and hears until everybody has heard everything, or time is over.
 
-    ``network`` is the network's name, empty for the main one.
+    ``network`` is the network's name, empty for the main one; ``counted`` the file for the number of packets.
     """
 
-    def __init__(self, node: NodeJson, run: str, result: str, network: str = "", life: float = 0.0) -> None:
-        self.node, self.run, self.result, self.network = node, run, result, network
+    def __init__(
+        self, node: NodeJson, run: str, result: str, counted: str, network: str = "", life: float = 0.0
+    ) -> None:
+        self.node, self.run, self.result, self.counted, self.network = node, run, result, counted, network
         self.life = min(max(LIFE_S, life), MOST_S)
         self.through: dict[str, float] = {}  # peer -> since when each end has heard everything of the other
         self.next: dict[str, float] = {}  # such a peer -> when it is reminded
@@ -98,6 +107,8 @@ class Talk:
         self.heard: dict[str, int] = {peer["id"]: 0 for peer in self.peers}
         self.knows: dict[str, int] = dict.fromkeys(self.heard, 0)  # what a peer says that it has heard of us
         self.refused: dict[str, str] = {}
+        self.sent: dict[str, int] = dict.fromkeys(self.heard, 0)
+        self.came: dict[str, int] = dict.fromkeys(self.heard, 0)  # as many as the peer has sent to us
         family = socket.AF_INET6 if self.six else socket.AF_INET
         self.sockets = {50: socket.socket(family, socket.SOCK_RAW, 50), 17: socket.socket(family, socket.SOCK_RAW, 17)}
         for link in self.sockets.values():
@@ -122,15 +133,18 @@ class Talk:
                     self.next[peer["id"]] = now + REMIND_S
             for kind in KINDS:
                 size = peer["link_mtu"] if kind.endswith("full") else SMALL
-                data = payload(self.run, self.own, kind, self.heard[peer["id"]], size, self.address, peer["address"])
+                number = self.sent[peer["id"]] + 1
+                ends = self.address, peer["address"]
+                data = payload(self.run, self.own, kind, self.heard[peer["id"]], size, *ends, number)
                 try:
                     self.sockets[50 if kind.startswith("esp") else 17].sendto(data, (peer["address"], 0))
+                    self.sent[peer["id"]] = number
                 except OSError as error:
                     self.refused[f"{peer['id']} {kind}"] = error.strerror or str(error)
 
     def hear(self, seconds: float) -> bool:
-        """Take what comes for a while. True when anything was new."""
-        end, new = time.monotonic() + seconds, False
+        """Take what comes for a while, and say how many came. True when anything was new."""
+        end, new, before = time.monotonic() + seconds, False, self.all_came()
         while True:
             ready, _, _ = select.select(list(self.sockets.values()), [], [], max(0.0, end - time.monotonic()))
             for link in ready:
@@ -141,8 +155,15 @@ class Talk:
                         new = new or not self.heard[found[0]] & bit
                         self.heard[found[0]] |= bit
                         self.knows[found[0]] |= found[2]
+                        self.came[found[0]] = max(found[3], self.came[found[0]])
             if not ready and time.monotonic() >= end:
+                if self.all_came() != before:
+                    preflight_packets.tell(self.counted, self.all_came())
                 return new
+
+    def all_came(self) -> int:
+        """Return how many packets peers have sent to this node."""
+        return sum(self.came.values())
 
     def write(self) -> None:
         """Leave what was heard where the phase looks for it."""
@@ -165,6 +186,16 @@ class Talk:
                 self.write()
             if all(bits == everything for bits in [*self.heard.values(), *self.knows.values()]):
                 end = min(end, time.monotonic() + LINGER_S)
+        self.count_late(begin + self.life)
+
+    def count_late(self, end: float) -> None:
+        """Send no more, and count what peers send that have not ended yet; ``end`` is the monotonic time to stop at."""
+        quiet = time.monotonic() + QUIET_S
+        while time.monotonic() < min(end, quiet) and os.path.exists(self.counted):
+            before = self.all_came()
+            self.hear(EVERY_S)
+            if self.all_came() != before:
+                quiet = time.monotonic() + QUIET_S
 
 
 def results(node: NodeJson, run: str) -> dict[str, str]:
@@ -182,9 +213,10 @@ def start(node: NodeJson, run: str, life: float = 0.0) -> dict[str, str]:
     """
     os.makedirs(state.RUN, mode=0o700, exist_ok=True)
     stop()
+    preflight_packets.add_up()
     found = results(node, run)
-    for network, result in found.items():
-        talk = Talk(node, run, result, network, life)
+    for number, (network, result) in enumerate(found.items()):
+        talk = Talk(node, run, result, preflight_packets.begin(number), network, life)
         talk.write()
         if os.fork() == 0:
             try:
@@ -199,7 +231,7 @@ def start(node: NodeJson, run: str, life: float = 0.0) -> dict[str, str]:
 
 
 def stop() -> None:
-    """End what still talks here: every packet of it counts as one without an SA, which soak would take for an error."""
+    """Let what still talks here send no more: what others count is less, and our own change is not disturbed."""
     for name in os.listdir(state.RUN) if os.path.isdir(state.RUN) else ():
         if name.startswith("reach-"):
             core.remove(f"{state.RUN}/{name}")

@@ -390,6 +390,7 @@ class CountersReport(TypedDict):
     devices: list[DeviceCounters]
     ip: dict[str, int]  # fragments and refusals, as IpFragCreates and Ip6FragCreates
     xfrm: dict[str, int]  # every error counter of the kernel
+    preflight_packets: int  # that came here since boot; XfrmInNoStates counts them, too
     guard: Guard
     floor: int  # block policies
     floor_planned: int  # as many as the release in force has

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+RUN = "/run/ipsecplan"  # gone after a boot
 KEY = "/etc/swanctl/private/ipsecplan.pem"
 CERTIFICATE = "/etc/swanctl/x509/ipsecplan.pem"
 CA = "/etc/swanctl/x509ca/ipsecplan-ca.pem"

@@ -122,6 +122,8 @@ def of_kernel(node: NodeJson, found: CountersReport) -> list[Family]:
     errors = Family("xfrm_errors_total", "counter", "The kernel's XFRM error counters, every row.", ["error"])
     for name, number in sorted(found["xfrm"].items()):
         errors.add(number, name)
+    came = Family("preflight_packets_total", "counter", "Packets of preflights, which XfrmInNoStates counts, too.")
+    came.add(found["preflight_packets"])
     fragments = Family("ip_fragments_total", "counter", "Fragments and refusals, by the kernel's names.", ["event"])
     for name, number in sorted(found["ip"].items()):
         fragments.add(number, name)
@@ -137,7 +139,7 @@ def of_kernel(node: NodeJson, found: CountersReport) -> list[Family]:
     planned.add(found["floor_planned"])
     watchdog = Family("watchdog_up", "gauge", "Whether the guard watchdog runs, and hears of changes.")
     watchdog.add(found["watchdog"])
-    return [errors, fragments, mode, clear, floor, planned, watchdog, *_sizes(node, found)]
+    return [errors, came, fragments, mode, clear, floor, planned, watchdog, *_sizes(node, found)]
 
 
 def _sizes(node: NodeJson, found: CountersReport) -> list[Family]:

@@ -19,7 +19,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterator
 
-from ..system import addresses, core, xfrm
+from ..system import addresses, core, paths, xfrm
 from ..system.core import Stop, finding, must, read, run, write
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..protocol.request import Request
 
 ROOT = "/var/lib/ipsecplan"
-RUN = "/run/ipsecplan"
+RUN = paths.RUN
 SCRIPT = "/usr/local/lib/ipsecplan/revert.sh"
 STATE = ROOT + "/state.json"
 OPEN = ROOT + "/open"
