@@ -26,7 +26,7 @@ from netplan.bundle.schema import (
     parse_node,
 )
 from netplan.files import read_regular
-from netplan.inputs.path_kinds import MANIFEST, MAX_MANIFEST, wanted
+from netplan.inputs.path_kinds import MANIFEST, MAX_MANIFEST, near_bundle, wanted
 from netplan.problems import Location, Problem, ProblemError, fail, printable, quoted
 from netplan.refusals import refusals, refused
 
@@ -126,7 +126,7 @@ def read(directory: Path, *, files: bool = True) -> Bundle:
         document = checked_manifest(parse_json(read_regular(path, MAX_MANIFEST), str(path)), str(path))
     except FileNotFoundError:
         said = "no bundle here (no manifest.json)" if directory.is_dir() else "no such file or directory"
-        fail("IPP502", said, location=Location(str(directory)), hint="a bundle is what `ipsecplan render` writes")
+        fail("IPP502", said, location=Location(str(directory)), hint=near_bundle(directory))
     except OSError as error:
         raise ProblemError(refused(error, path, "read", "IPP502")) from None
     contents: dict[str, bytes] = {}

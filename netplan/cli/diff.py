@@ -19,8 +19,9 @@ from netplan.cli.options import HTML, INVENTORY, JSON, STATE_DIR
 from netplan.cli.output import as_json, emit, emit_json, report
 from netplan.cli.session import opened
 from netplan.cli.steps import write_page
+from netplan.inputs.path_kinds import kind
 from netplan.ipsec.impact import Change, Side, changes
-from netplan.problems import ExitCode, Location, Problem, ProblemError, counted, errors, fail, printable
+from netplan.problems import ExitCode, Location, Problem, ProblemError, counted, errors, fail, printable, quoted
 from netplan.rollout.outcome import Options
 from netplan.rollout.verbs.measure import status
 from netplan.verify.drift import live_side, problems
@@ -57,7 +58,8 @@ def command(
     difference from it follows too. Exit 0: no file and nothing else differs; 4: something does.
     """
     if live == (new is not None):
-        raise click.UsageError("give two bundles, or one with --live")
+        none = "" if kind(old) == "bundle" else f"; {quoted(old)} is none"
+        raise click.UsageError(f"give two bundles, or one with --live{none}")
     if live and page_file:
         raise click.UsageError("--html compares two bundles")
     drift: list[Problem] = []

@@ -125,8 +125,7 @@ def _hint(want: str, found: Kind, path: Path, name: str) -> str:
     if want == "bundle":
         if found == "plan":
             return bundle_of(path, name)
-        near = next(_bundles(path if found == "directory" else path.parent), None)
-        return f"did you mean {near}?" if near else "`ipsecplan render` writes one"
+        return near_bundle(path)
     if want == "plan":
         if found == "bundle":
             return _plan_of(path if path.is_dir() else path.parent)
@@ -139,6 +138,12 @@ def _hint(want: str, found: Kind, path: Path, name: str) -> str:
             named = yaml_source.read(path).data["inventory"]
             return f"this plan's inventory is {quoted(named)}"
     return "a bundle names the inventory that it was made from: leave --inventory out"
+
+
+def near_bundle(path: Path) -> str:
+    """Return which bundle may be meant by a path that is none, as a hint: one in it, or one beside it."""
+    near = next(_bundles(path if path.is_dir() else path.parent), None)
+    return f"did you mean {near}?" if near else "a bundle is what `ipsecplan render` writes"
 
 
 def bundle_of(plan: Path, shown: str | None = None) -> str:

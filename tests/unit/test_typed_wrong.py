@@ -57,6 +57,8 @@ def here(made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("report d", 3, "this is a directory; a bundle"),
         ("report nosuch", 3, "nosuch: error IPP502: no such file or directory"),
         ("report ex/plan.yaml", 3, "did you mean bundle?"),
+        ("report bundel", 3, "did you mean bundle?"),
+        ("diff bundel", 2, "'bundel' is none"),
     ],
 )
 def test_a_hint_leads_on(typed: str, code: int, said: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:

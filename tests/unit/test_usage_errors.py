@@ -56,7 +56,7 @@ def test_unknown_option_of_every_verb_prints_json(words: list[str], capsys: pyte
         (["no-such-verb"], "No such command"),
         (["aply"], "Did you mean apply?"),
         (["status", "bundle", "--watch"], "--watch and --json can't be combined"),
-        (["diff", "bundle"], "give two bundles, or one with --live"),
+        (["diff", "bundle"], "give two bundles, or one with --live; 'bundle' is none"),
         (["try", "bundle", "--yes"], "--detach"),
         (["apply", "bundle", "--yes", "--rollback-timeout", "5"], "is neither auto nor"),
         (["rotate", "leaf", "bundle"], "is not one of"),
