@@ -137,6 +137,7 @@ class Reach:
         elif device.role == "frame":
             walk.through(way, device, packet, OUTER[family])
         else:
+            way.unrouted = True
             walk.below(way, packet, OUTER[family], device=name)
         return way.hops
 

@@ -37,8 +37,11 @@ def contains(outer: str, inner: str) -> bool:
     return int(a.network_address) <= int(b.network_address) and int(b.broadcast_address) <= int(a.broadcast_address)
 
 
-def lookup(host: Host, packet: Packet) -> Route | None:
-    """Return the route of a packet to a known address, None where no route or connected network says it."""
+def lookup(host: Host, packet: Packet, device: str = "") -> Route | None:
+    """Return the route of a packet to a known address, None where no route or connected network says it.
+
+    ``device``: the one that the packet leaves by in any case; then only its routes count.
+    """
     if not packet.dst:
         return None
     for rule in sorted(host.rules or _DEFAULT_RULES, key=lambda r: r.priority):
@@ -46,13 +49,26 @@ def lookup(host: Host, packet: Packet) -> Route | None:
             continue
         if rule.mark is not None and packet.mark & rule.mask != rule.mark:
             continue
-        found = _longest(_routes(host, rule.table).holding(packet.dst))
+        held = _routes(host, rule.table).holding(packet.dst)
+        found = _longest(r for r in held if device in ("", r.device))
         if found is not None and not (_length(found.dst) == 0 and takes_default(host, packet)):
             return found
+    if device:
+        return None
     near = _connected(host, packet.dst) or _allowed(host, packet.dst)
     if near is None and takes_default(host, packet):
         return Route(dst=_ANY[packet.family], device=host.full_tunnel)
     return near
+
+
+def lowest_by(host: Host, device: str, family: Family) -> tuple[Route | None, bool]:
+    """Return the route of a device with the smallest MTU, and whether others have a larger one.
+
+    None where a route of that device and family has no MTU of its own.
+    """
+    found = [r for r in host.routes if r.device == device and family_of(r.dst) == family]
+    lowest = min(found, key=lambda r: r.mtu or 0, default=None)
+    return (lowest, len({r.mtu for r in found}) > 1) if lowest is not None and lowest.mtu else (None, False)
 
 
 def takes_default(host: Host, packet: Packet) -> bool:

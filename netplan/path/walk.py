@@ -16,7 +16,16 @@ from netplan.path import protection
 from netplan.path.join import Peers
 from netplan.path.model import OUTER, Hop, Host, Interface, NotKnown, Packet, Protection, Route
 from netplan.path.padding import Levels
-from netplan.path.routing import default_devices, destinations, device_with, endpoint, hardware, lookup, takes_default
+from netplan.path.routing import (
+    default_devices,
+    destinations,
+    device_with,
+    endpoint,
+    hardware,
+    lookup,
+    lowest_by,
+    takes_default,
+)
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
 from netplan.stack.headers import HEADERS
@@ -37,6 +46,7 @@ class Way:
     sizes: Mapping[str, int] = field(default_factory=dict)  # device -> MTU to take instead of its own
     path_mtu: int | None = None  # between the hosts, behind the last device
     peers: Peers = field(default_factory=Peers)  # the links of the other hosts
+    unrouted: bool = False  # MTUs of routes over a named device don't count: it is such a route that is judged
     hops: list[Hop] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -144,7 +154,15 @@ def _own_route(way: Way, packet: Packet, stack: str) -> None:
 
 
 def _leave(way: Way, packet: Packet, stack: str, device: str) -> None:
-    route = lookup(way.host, packet) if not device else None
+    """Send a packet by a device, or by the one that it is routed to.
+
+    A tunnel that names its carrier is routed as well, among the routes of that carrier (measured, Linux 6.18).
+    """
+    route = None if device and way.unrouted else lookup(way.host, packet, device)
+    if device and not packet.dst and not way.unrouted:
+        route, others = lowest_by(way.host, device, packet.family)
+        if route is not None and others:
+            way.assumed.append(f"no far end's address is known: the smallest MTU of the routes over {device} is taken")
     name = device or _catch_all(way, packet) or (route.device if route else "") or _carrier(way, packet)
     if not name:
         _unknown_link(way, stack)

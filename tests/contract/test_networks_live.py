@@ -26,6 +26,12 @@ reachability.LIFE_S, reachability.LINGER_S = 4.0, 0.3
 print(json.dumps(reachability.wait(reachability.start(json.loads({node!r}), "tx-1"), 5)))
 """
 
+LOOK = """
+import json
+from netplan.agent.phases import preflight
+print(json.dumps([found["message"] for found in preflight._underlay(json.loads({node!r}))]))
+"""
+
 
 def second(names: tuple[str, str]) -> None:
     for number, name in enumerate(names, 1):
@@ -106,3 +112,35 @@ def test_reach_is_told_of_each_network(pair: tuple[str, str], tmp_path: Path) ->
     assert [problem.message for problem in judge(nodes, heard)] == [
         "n2 -> n1 (storage): protocol 50 does not pass, UDP 4500 does"
     ]
+
+
+def test_a_route_to_a_peer_that_is_smaller_than_planned_is_found(pair: tuple[str, str]) -> None:
+    """The link is as planned; what is larger than the route's MTU is fragmented or refused all the same."""
+    second(pair)
+
+    def found(link_mtu: int = 1500) -> list[str]:
+        places = [("", "10.9.0.{}"), ("ipv6", "fd09::{}")]
+        node = {
+            "underlay": {"address": "10.9.0.1", "mtu": 1500},
+            "networks": [{"name": "ipv6", "address": "fd09::1", "mtu": 1500}],
+            "peers": [
+                {"address": text.format(n), "link_mtu": link_mtu, **({"network": name} if name else {})}
+                for name, text in places
+                for n in (2, 3)
+            ],
+        }
+        done = inside(pair[0], sys.executable, "-c", LOOK.format(node=json.dumps(node)), cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+    assert found() == []
+    ip("-n", pair[0], "route", "add", "10.9.0.0/24", "dev", "u", "mtu", "1400", "metric", "50")
+    ip("-n", pair[0], "route", "add", "default", "via", "10.9.0.2", "mtu", "1300")
+    assert found() == [], "no packet to a peer takes either of them"
+    ip("-n", pair[0], "route", "del", "10.9.0.0/24", "dev", "u", "proto", "kernel")
+    ip("-n", pair[0], "-6", "route", "replace", "fd09::/64", "dev", "u", "mtu", "1420", "metric", "1")
+    assert found() == [
+        "the route to 10.9.0.0/24 over u has MTU 1400, the plan says 1500",
+        "the route to fd09::/64 over u has MTU 1420, the plan says 1500",
+    ]
+    assert found(1400) == [], "the plan says it of the way (underlay.paths)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from netplan.audit import Given, Report, Text, audit
@@ -55,6 +57,67 @@ def test_a_full_tunnel_takes_the_containers_packets(clients: list[Text], exact: 
 def test_a_zone_goes_the_way_of_its_peers(peers: str, exact: int) -> None:
     zone = Text("zones.cfg", f"vxlan: z\n\tpeers {peers}\n\tmtu 1370\n")
     assert of(judged(Text("ip.txt", HOST), client("wg0", allowed="10.1.0.0/24"), zone), "proxmox") == exact
+
+
+def routed(mtus: tuple[int | None, int | None], *, remote: str = "192.0.2.11", lower: str = "eth0") -> Report:
+    """Judge a VXLAN device on a link of 1500 whose routes, to its network and to others, have these MTUs."""
+    vxlan = {"id": 1, "local": "192.0.2.10", "port": 4789, "link": lower, "remote": remote}
+    links: list[dict[str, object]] = [
+        {
+            "ifname": "eth0",
+            "mtu": 1500,
+            "flags": ["UP"],
+            "link_type": "ether",
+            "addr_info": [{"family": "inet", "local": "192.0.2.10", "prefixlen": 24}],
+        },
+        {
+            "ifname": "v0",
+            "mtu": 1450,
+            "flags": ["UP"],
+            "link_type": "ether",
+            "linkinfo": {"info_kind": "vxlan", "info_data": {k: v for k, v in vxlan.items() if v}},
+        },
+    ]
+    routes: list[dict[str, object]] = [
+        {"dst": "192.0.2.0/24", "dev": "eth0", "protocol": "dhcp"},
+        {"dst": "default", "gateway": "192.0.2.1", "dev": "eth0", "protocol": "dhcp"},
+    ]
+    for route, mtu in zip(routes, mtus, strict=True):
+        route |= {"metrics": [{"mtu": mtu}]} if mtu else {}
+    return judged(Text("n1-addr.json", json.dumps(links)), Text("n1-route.json", json.dumps(routes)))
+
+
+@pytest.mark.parametrize("lower", ["eth0", ""])
+@pytest.mark.parametrize(
+    ("mtus", "remote", "exact"),
+    [
+        ((1400, 1400), "192.0.2.11", 1350),  # as dhcpcd 9.4.1 leaves them: the MTU of DHCP is on the routes alone
+        ((1400, None), "192.0.2.11", 1350),
+        ((None, 1400), "192.0.2.11", 1450),
+        ((None, 1400), "198.51.100.7", 1350),
+        ((None, None), "192.0.2.11", 1450),
+    ],
+)
+def test_the_mtu_of_a_route_counts_under_a_tunnel(
+    mtus: tuple[int | None, int | None], remote: str, exact: int, lower: str
+) -> None:
+    """Measured on Linux 6.18, with and without `dev`: 1350 bytes go in one packet, 1351 in two fragments."""
+    report = routed(mtus, remote=remote, lower=lower)
+    assert of(report, "linux") == exact
+    of_routes = [v for v in report.verdicts if v.setting.system == "routes"]
+    assert {v.exact for v in of_routes} <= {1500}, "a route is judged by what is under it"
+
+
+@pytest.mark.parametrize(
+    ("mtus", "exact"), [((1400, 1400), 1350), ((1300, 1400), 1250), ((1400, None), 1450), ((None, None), 1450)]
+)
+def test_of_many_far_ends_a_routes_mtu_counts_where_all_routes_have_one(
+    mtus: tuple[int | None, int | None], exact: int
+) -> None:
+    report = routed(mtus, remote="")
+    assert of(report, "linux") == exact
+    assumed = [a for v in report.verdicts for a in v.assumed if "no far end's address" in a]
+    assert bool(assumed) == (mtus == (1300, 1400))
 
 
 INTERFACES = """iface eno1 inet manual

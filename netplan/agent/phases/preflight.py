@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -24,6 +25,7 @@ from . import (
     trap_any,
     xfrm_interfaces,
 )
+from .drift import route_mtu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,10 +186,14 @@ def _charon() -> list[Finding]:
 
 
 def _underlay(node: NodeJson) -> list[Finding]:
-    return [wrong for station in addresses.stations(node) for wrong in _station(station)]
+    wrong: list[Finding] = []
+    for station in addresses.stations(node):
+        peers = [peer for peer in node["peers"] if peer.get("network", "") == station.get("name", "")]
+        wrong += _station(station, peers)
+    return wrong
 
 
-def _station(station: Station) -> list[Finding]:
+def _station(station: Station, peers: Sequence[Peer]) -> list[Finding]:
     address, planned = station["address"], station["mtu"]
     what = (
         f"the address {address} of the network {station['name']}"
@@ -200,7 +206,36 @@ def _station(station: Station) -> list[Finding]:
     if links[0]["mtu"] < planned:
         text = f"{links[0]['ifname']} has MTU {links[0]['mtu']}, the plan says {planned}"
         return [finding("IPP637", text, "correct underlay.mtu in the plan and render again")]
-    return []
+    return _small_routes(links[0]["ifname"], station, peers)
+
+
+def _small_routes(device: str, station: Station, peers: Sequence[Peer]) -> list[Finding]:
+    """Find routes to peers whose own MTU is below what the plan says of the way: larger packets of ours are fragmented,
+    or refused. dhcpcd, for one, puts the MTU that DHCP says on the routes, and leaves the link as it is.
+
+    Of a thousand peers behind one route one is asked for.
+    """
+    family = "-6" if ":" in station["address"] else "-4"
+    everywhere = "::/0" if family == "-6" else "0.0.0.0/0"
+    small = {
+        ipaddress.ip_network(everywhere if route["dst"] == "default" else route["dst"], strict=False): str(route["dst"])
+        for route in run_json("ip", family, "-j", "route", "show", "table", "all", "dev", device)
+        if 0 < route_mtu(route) < station["mtu"]
+    }
+    asked: dict[str, Peer] = {}
+    for peer in peers if small else ():
+        holding = [net for net in small if ipaddress.ip_address(peer["address"]) in net]
+        if holding:
+            dst = small[max(holding, key=lambda net: net.prefixlen)]
+            asked[dst] = max(asked.get(dst, peer), peer, key=lambda one: one["link_mtu"])
+    wrong = []
+    for dst, peer in sorted(asked.items()):
+        for route in run_json("ip", "-j", "route", "get", peer["address"], "from", station["address"]):
+            if 0 < route_mtu(route) < peer["link_mtu"]:
+                text = f"the route to {dst} over {device} has MTU {route_mtu(route)}, the plan says {peer['link_mtu']}"
+                hint = "correct underlay.mtu in the plan and render again, or what sets the MTU of that route"
+                wrong.append(finding("IPP637", text, hint))
+    return wrong
 
 
 def _overlay(node: NodeJson) -> list[Finding]:

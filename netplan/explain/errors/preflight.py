@@ -76,12 +76,12 @@ HELP: dict[str, CodeHelp] = {
         page="rollout.md#preflight",
     ),
     "IPP637": CodeHelp(
-        means="The planned underlay address is not on the node, its link has a smaller MTU than planned, or packets to"
-        " a peer leave with another source address.",
+        means="The planned underlay address is not on the node, its link or a route to a peer has a smaller MTU than"
+        " planned, or packets to a peer leave with another source address.",
         state=BEFORE,
         look=("ip addr show to ADDRESS", "ip route get PEER from ADDRESS", "ip link show dev DEVICE"),
         remedy="Correct underlay_address, underlay_mtu or underlay.mtu and render again; or mend the link or the route"
-        " on the node.",
+        " on the node. dhcpcd, for one, puts the MTU that DHCP says on routes and leaves the link as it is.",
         page="rollout.md#preflight",
     ),
     "IPP638": CodeHelp(
