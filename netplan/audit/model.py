@@ -163,10 +163,11 @@ class Evidence:
     clues: list[Clue] = field(default_factory=list)
     esps: list[Esp] = field(default_factory=list)
     links: list[Device] = field(default_factory=list)
-    # of these three the path of the input alone is kept: a cluster has many
+    # of these four the path of the input alone is kept: a cluster has many
     routes: list[tuple[str, Route]] = field(default_factory=list)
     rules: list[tuple[str, Rule]] = field(default_factory=list)
     far_ends: list[tuple[str, str, str]] = field(default_factory=list)  # device and outer address of an FDB entry
+    mtus6: list[tuple[str, str, int]] = field(default_factory=list)  # device and IPv6's own MTU of it
     # WireGuard's: device (empty: the host's only one), a network inside, the outer address of the peer that has it
     endpoints: list[tuple[str, str, str, str]] = field(default_factory=list)
     # of a tunnel device: what its own list says of it, as ``ip -d -j`` prints info_data

@@ -14,6 +14,8 @@ def limit(hop: Hop) -> str:
     """Return what limits where it is something else than the host's own link or the path that was given."""
     if hop.kind == "route":
         return f"a route over {hop.device}"
+    if hop.kind == "ipv6":
+        return f"IPv6 on {hop.device} (net.ipv6.conf.{hop.device.replace('.', '/')}.mtu)"
     return hop.device if hop.role in ("tunnel", "policy", "frame") or hop.device.startswith(PEER) else ""
 
 

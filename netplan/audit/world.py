@@ -61,6 +61,10 @@ def build(evidence: Evidence) -> World:
         members = devices.setdefault(key(device.location), {})
         first = members.get(device.name)
         members[device.name] = device if first is None else _completed(first, device)
+    mtus6: dict[str, dict[str, int]] = {}
+    for path, name, mtu in evidence.mtus6:
+        of_host = mtus6.setdefault(place(path), {})
+        of_host[name] = min(mtu, of_host.get(name, mtu))
     routes, rules = _grouped(evidence.routes, place), _grouped(evidence.rules, place)
     ends: dict[str, dict[str, set[str]]] = {}
     for path, name, address in evidence.far_ends:
@@ -80,17 +84,18 @@ def build(evidence: Evidence) -> World:
     full: dict[str, set[str]] = {}
     for path, name in evidence.full_tunnels:
         full.setdefault(place(path), set()).add(name)
-    lonely = [k for k in {**routes, **rules} if k not in devices]
+    lonely = [k for k in {**routes, **rules, **mtus6} if k not in devices]
     named: list[Setting | Clue] = [*evidence.clues, *evidence.settings]
     bearers = {_PROGRAM.get(e.system, e.system): e.bearer for e in named if e.bearer}
     hosts: dict[str, Host] = {}
     mine_of = {name: (*protections.get(name, ()), *protections.get("*", ())) for name in devices}
     for name in sorted(devices):
         mine = [name, *(lonely if len(devices) == 1 else [])]
+        own6 = {n: mtu for k in mine for n, mtu in mtus6.get(k, {}).items()}
         hosts[name] = Host(
             name=name,
             interfaces={
-                n: _told_apart(_borne(_interface(d), bearers, devices[name]), mine_of[name])
+                n: _told_apart(_borne(_interface(d, own6.get(n)), bearers, devices[name]), mine_of[name])
                 for n, d in sorted(devices[name].items())
             },
             routes=tuple(dict.fromkeys(r for k in mine for r in routes.get(k, ()))),
@@ -161,12 +166,13 @@ def _completed(first: Device, other: Device) -> Device:
     return replace(first, interface=replace(a, lower=b.lower))
 
 
-def _interface(device: Device) -> Interface:
+def _interface(device: Device, mtu6: int | None = None) -> Interface:
     if device.interface is not None:
-        return device.interface
+        return device.interface if mtu6 is None else replace(device.interface, mtu6=mtu6)
     return Interface(
         name=device.name,
         mtu=device.mtu,
+        mtu6=mtu6,
         kind=device.kind,
         role="nothing" if device.loopback else "link",
         lower=device.lower,

@@ -94,9 +94,11 @@ def _show(found: Trace, size: int, outcome: fates.Fate) -> None:
     emit(printable(f"{found.src} -> {found.dst}, from {found.host or 'the host'}, {found.entry}"))
     rows = [("hop", "adds", "bytes", "MTU", "largest inside", "packet")]
     for hop in found.hops:
-        name = {"route": f"route over {hop.device}", "path": f"path behind {hop.device}".strip()}.get(
-            hop.kind, hop.device
-        )
+        name = {
+            "route": f"route over {hop.device}",
+            "ipv6": f"IPv6 on {hop.device}",
+            "path": f"path behind {hop.device}".strip(),
+        }.get(hop.kind, hop.device)
         name = hop.device if hop.device.startswith("the link of") else name
         rows.append((name, hop.added or "-", str(hop.bytes_of(size)), str(hop.mtu), str(hop.passes), hop.stack))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

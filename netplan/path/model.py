@@ -42,6 +42,7 @@ class Interface:
 
     name: str
     mtu: int
+    mtu6: int | None = None  # IPv6's own, where it is known: a router may have lowered it
     kind: str = ""
     role: Role = "link"
     lower: str = ""
@@ -162,7 +163,8 @@ class Hop:
     """A place where a size is decided: ``stack`` is the packet as it is there, outermost header first.
 
     ``mtu`` is what the device or route says, ``solution`` the largest packet inside for it. ``kind`` tells a device
-    from a route and from the path behind the last device. ``assumed`` is printed wherever the number is used.
+    from what IPv6 has of its own on it, from a route and from the path behind the last device. ``assumed`` is printed
+    wherever the number is used.
     ``levels`` are the WireGuard devices that the packet has passed (:mod:`netplan.path.padding`).
     """
 
@@ -170,7 +172,7 @@ class Hop:
     mtu: int
     solution: Solution
     refused: int | None = None  # what the kernel refuses to exceed, where that is less than what fits
-    kind: Literal["device", "route", "path"] = "device"
+    kind: Literal["device", "ipv6", "route", "path"] = "device"
     role: Role = "link"
     df: str = ""  # of the device: whether what it sends may be fragmented
     added: str = ""  # the headers that were put on since the hop before

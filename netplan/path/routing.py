@@ -61,14 +61,20 @@ def lookup(host: Host, packet: Packet, device: str = "") -> Route | None:
     return near
 
 
-def lowest_by(host: Host, device: str, family: Family) -> tuple[Route | None, bool]:
-    """Return the route of a device with the smallest MTU, and whether others have a larger one.
+def way_out(host: Host, packet: Packet, device: str) -> tuple[Route | None, str]:
+    """Return the route by which a packet leaves, over ``device`` where one is named, and what is assumed of it.
 
-    None where a route of that device and family has no MTU of its own.
+    To no known address over a named device: the one of its routes with the smallest MTU, if each has one of its own.
     """
-    found = [r for r in host.routes if r.device == device and family_of(r.dst) == family]
+    if not device or packet.dst:
+        return lookup(host, packet, device), ""
+    found = [r for r in host.routes if r.device == device and family_of(r.dst) == packet.family]
     lowest = min(found, key=lambda r: r.mtu or 0, default=None)
-    return (lowest, len({r.mtu for r in found}) > 1) if lowest is not None and lowest.mtu else (None, False)
+    if lowest is None or not lowest.mtu:
+        return None, ""
+    alike = len({r.mtu for r in found}) == 1
+    said = f"no far end's address is known: the smallest MTU of the routes over {device} is taken"
+    return lowest, "" if alike else said
 
 
 def takes_default(host: Host, packet: Packet) -> bool:

@@ -23,8 +23,8 @@ from netplan.path.routing import (
     endpoint,
     hardware,
     lookup,
-    lowest_by,
     takes_default,
+    way_out,
 )
 from netplan.problems import ProblemError
 from netplan.stack import Solution, parse, solve
@@ -158,11 +158,8 @@ def _leave(way: Way, packet: Packet, stack: str, device: str) -> None:
 
     A tunnel that names its carrier is routed as well, among the routes of that carrier (measured, Linux 6.18).
     """
-    route = None if device and way.unrouted else lookup(way.host, packet, device)
-    if device and not packet.dst and not way.unrouted:
-        route, others = lowest_by(way.host, device, packet.family)
-        if route is not None and others:
-            way.assumed.append(f"no far end's address is known: the smallest MTU of the routes over {device} is taken")
+    route, said = (None, "") if device and way.unrouted else way_out(way.host, packet, device)
+    way.assumed += [said] if said else []
     name = device or _catch_all(way, packet) or (route.device if route else "") or _carrier(way, packet)
     if not name:
         _unknown_link(way, stack)
@@ -308,6 +305,8 @@ def _policy(way: Way, device: Interface, packet: Packet, stack: str) -> None:
 
 
 def _link(way: Way, device: Interface, packet: Packet, stack: str) -> None:
+    if device.mtu6 is not None and device.mtu6 < device.mtu and stack.partition("/")[0] == "ip6":
+        way.hop(device, stack, device.mtu6, "ipv6")
     lower = way.host.interfaces.get(device.lower) if device.kind in _ON_A_CARRIER else None
     if lower is None or lower.name in way.seen or lower.role == "nothing":
         last = way.path_mtu

@@ -144,3 +144,17 @@ def test_a_route_to_a_peer_that_is_smaller_than_planned_is_found(pair: tuple[str
         "the route to fd09::/64 over u has MTU 1420, the plan says 1500",
     ]
     assert found(1400) == [], "the plan says it of the way (underlay.paths)"
+
+
+def test_an_mtu_that_ipv6_has_of_its_own_is_found(pair: tuple[str, str]) -> None:
+    """What a router's advertisement sets; the link, its routes and `ip route get` are as before, and IPv4 is, too."""
+    networks = [{"name": "ipv6", "address": "fd09::1", "mtu": 1500}]
+    node = {"underlay": {"address": "10.9.0.1", "mtu": 1500}, "networks": networks, "peers": []}
+    look = [sys.executable, "-c", LOOK.format(node=json.dumps(node))]
+    assert json.loads(inside(pair[0], *look, cwd=ROOT).stdout) == []
+    assert inside(pair[0], "sysctl", "-qw", "net.ipv6.conf.u.mtu=1400").returncode == 0
+    assert json.loads(inside(pair[0], *look, cwd=ROOT).stdout) == ["IPv6 on u has MTU 1400, the plan says 1500"]
+    shown = ip("-n", pair[0], "-d", "link", "show", "u") + ip("-n", pair[0], "-6", "route", "get", "fd09::2")
+    assert "1400" not in shown
+    refused = inside(pair[0], "ping", "-6", "-c", "1", "-W", "1", "-M", "do", "-s", "1353", "fd09::2")
+    assert "mtu: 1400" in refused.stdout + refused.stderr

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 
 from ..system import addresses, paths, validity, vici, xfrm
+from ..system import links as links_module
 from ..system.core import counted, digest, finding, read, run_json
 from ..transaction import deferred_pairs, state
 from ..transaction import release as release_module
@@ -111,10 +112,12 @@ def mtus(node: NodeJson) -> list[DriftRow]:
             text = f"the address {station['address']} of the network {station['name']} is not on this node"
             out.append(differing("IPP681", text, "nothing", station["address"], "give it to its link again"))
         for link in links:
-            if link["mtu"] < planned:
-                text = f"the underlay link {link['ifname']} has MTU {link['mtu']}, planned {planned}"
+            carried = links_module.carries(link, station["address"])
+            if carried < planned:
+                name = links_module.of_family(link, station["address"])
+                text = f"the underlay link {name} has MTU {carried}, planned {planned}"
                 hint = "raise it, or lower underlay.mtu in the plan"
-                out.append(differing("IPP681", text, link["mtu"], planned, hint))
+                out.append(differing("IPP681", text, carried, planned, hint))
     for device in node["overlay"]["devices"]:
         for route in run_json("ip", "-j", "-d", "route", "show", "dev", device["name"]):
             found = route_mtu(route)

@@ -203,8 +203,9 @@ def _station(station: Station, peers: Sequence[Peer]) -> list[Finding]:
     links = [link for link in run_json("ip", "-j", "addr", "show", "to", address) if link.get("addr_info")]
     if not links:
         return [finding("IPP637", f"{what} is not on this node")]
-    if links[0]["mtu"] < planned:
-        text = f"{links[0]['ifname']} has MTU {links[0]['mtu']}, the plan says {planned}"
+    carried = links_module.carries(links[0], address)
+    if carried < planned:
+        text = f"{links_module.of_family(links[0], address)} has MTU {carried}, the plan says {planned}"
         return [finding("IPP637", text, "correct underlay.mtu in the plan and render again")]
     return _small_routes(links[0]["ifname"], station, peers)
 

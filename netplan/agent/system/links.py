@@ -20,6 +20,22 @@ def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Js
     return {link["ifname"]: link for link in found if link.get("ifname")}
 
 
+def carries(link: Json, address: str) -> int:
+    """Return the largest packet in bytes that the kernel sends by a link, of the family of an address.
+
+    IPv6 has an MTU of its own on each link, which a router's advertisement lowers; no ``ip`` command shows it
+    (measured, Linux 6.18).
+    """
+    mtu = int(link["mtu"])
+    own = (core.read(f"/proc/sys/net/ipv6/conf/{link['ifname']}/mtu") or "").strip() if ":" in address else ""
+    return min(mtu, int(own)) if own.isdigit() else mtu
+
+
+def of_family(link: Json, address: str) -> str:
+    """Return a name for a link that says what its MTU is of, where IPv6 has a smaller one."""
+    return f"IPv6 on {link['ifname']}" if carries(link, address) < link["mtu"] else str(link["ifname"])
+
+
 def _namespaces() -> Iterator[str]:
     """Yield a path for every other network namespace: named ones first, then those of running processes."""
     seen = {os.stat("/proc/self/ns/net").st_ino}

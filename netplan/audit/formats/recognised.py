@@ -89,7 +89,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (
         re.compile(r"^(net|kernel|vm|fs)(\.[\w-]+)+\s*=\s*\S", re.M),
-        "settings of sysctl, which hold no MTU of a device",
+        "settings of sysctl without an MTU (net.ipv6.conf.DEVICE.mtu)",
         "`ip -d -j addr` and `ip -j route`",
     ),
     (

@@ -23,6 +23,7 @@ from netplan.audit.formats import (
     routeros,
     rules_json,
     shown_sas,
+    sysctl_values,
     sysfs,
     tools,
     tunnel_show,
@@ -85,6 +86,7 @@ TEXTS: tuple[tuple[Callable[[str, str], bool], Reader], ...] = (
     (lambda _p, t: tools.is_docker_info(t), tools.docker_info),
     (lambda _p, t: tools.is_ovs_show(t), tools.ovs_show),
     (lambda _p, t: sysfs.is_sysfs(t), _sysfs),
+    (lambda _p, t: sysctl_values.is_values(t), sysctl_values.read),
     (ifcfg.is_ifcfg, ifcfg.read),
 )
 
