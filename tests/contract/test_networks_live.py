@@ -9,6 +9,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from netplan.host import guard
 from netplan.verify.reach import judge
 from tests.support.namespaces import NEEDS, ROOT, inside, ip
@@ -29,8 +31,10 @@ print(json.dumps(reachability.wait(reachability.start(json.loads({node!r}), "tx-
 LOOK = """
 import json
 from netplan.agent.phases import preflight
-print(json.dumps([found["message"] for found in preflight._underlay(json.loads({node!r}))]))
+node = json.loads({node!r})
+print(json.dumps([found["message"] for found in {look}]))
 """
+UNDERLAY = "preflight._underlay(node)"
 
 
 def second(names: tuple[str, str]) -> None:
@@ -129,7 +133,7 @@ def test_a_route_to_a_peer_that_is_smaller_than_planned_is_found(pair: tuple[str
                 for n in (2, 3)
             ],
         }
-        done = inside(pair[0], sys.executable, "-c", LOOK.format(node=json.dumps(node)), cwd=ROOT)
+        done = inside(pair[0], sys.executable, "-c", LOOK.format(node=json.dumps(node), look=UNDERLAY), cwd=ROOT)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)  # type: ignore[no-any-return]
 
@@ -150,7 +154,7 @@ def test_an_mtu_that_ipv6_has_of_its_own_is_found(pair: tuple[str, str]) -> None
     """What a router's advertisement sets; the link, its routes and `ip route get` are as before, and IPv4 is, too."""
     networks = [{"name": "ipv6", "address": "fd09::1", "mtu": 1500}]
     node = {"underlay": {"address": "10.9.0.1", "mtu": 1500}, "networks": networks, "peers": []}
-    look = [sys.executable, "-c", LOOK.format(node=json.dumps(node))]
+    look = [sys.executable, "-c", LOOK.format(node=json.dumps(node), look=UNDERLAY)]
     assert json.loads(inside(pair[0], *look, cwd=ROOT).stdout) == []
     assert inside(pair[0], "sysctl", "-qw", "net.ipv6.conf.u.mtu=1400").returncode == 0
     assert json.loads(inside(pair[0], *look, cwd=ROOT).stdout) == ["IPv6 on u has MTU 1400, the plan says 1500"]
@@ -158,3 +162,27 @@ def test_an_mtu_that_ipv6_has_of_its_own_is_found(pair: tuple[str, str]) -> None
     assert "1400" not in shown
     refused = inside(pair[0], "ping", "-6", "-c", "1", "-W", "1", "-M", "do", "-s", "1353", "fd09::2")
     assert "mtu: 1400" in refused.stdout + refused.stderr
+
+
+@pytest.mark.parametrize("where", ["all", "u"])
+@pytest.mark.parametrize(
+    ("family", "word", "passes"),
+    [(4, "disable_xfrm", True), (4, "disable_policy", False), (6, "disable_policy", False)],
+)
+def test_a_setting_that_takes_ipsec_off_a_link_is_found(
+    pair: tuple[str, str], where: str, family: int, word: str, passes: bool
+) -> None:
+    """With disable_xfrm not even a block policy stops what leaves; the guard is all that is left."""
+    node = {"peers": [{"address": "10.9.0.2"}, {"address": "fd09::2"}]}
+    code = LOOK.format(node=json.dumps(node), look="preflight._switched_off(preflight._devices(node))")
+    look = [sys.executable, "-c", code]
+    assert json.loads(inside(pair[0], *look, cwd=ROOT).stdout) == []
+    block = ["policy", "add", "src", "10.9.0.1/32", "dst", "10.9.0.2/32", "dir", "out", "action", "block"]
+    assert inside(pair[0], "ip", "xfrm", *block).returncode == 0
+    ping = ["ping", "-c", "1", "-W", "1", "10.9.0.2"]
+    assert inside(pair[0], *ping).returncode != 0
+    assert inside(pair[0], "sysctl", "-qw", f"net.ipv{family}.conf.{where}.{word}=1").returncode == 0
+    inside(pair[0], "ip", "route", "flush", "cache")
+    assert (inside(pair[0], *ping).returncode == 0) == passes
+    (found,) = json.loads(inside(pair[0], *look, cwd=ROOT).stdout)
+    assert found.startswith(f"net.ipv{family}.conf.{where}.{word} is on: ")

@@ -201,6 +201,12 @@ def closed(node: NodeJson, guard: Guard, timers: list[str], now: State) -> list[
         out += [differing("IPP690", text) for text in xfrm_interfaces.missing(node)]
     if xfrm.open_to(node):
         out.append(differing("IPP683", "the permissive policy lets clear packets in", "there", "absent"))
+    ways = {peer.get("network", ""): peer["address"] for peer in node["peers"]} if now["state"] == "confirmed" else {}
+    for address in ways.values():  # one peer of each network tells the link
+        for route in run_json("ip", "-j", "route", "get", address):
+            for name, effect in xfrm.switched_off(str(route.get("dev")), six=":" in address):
+                hint = f"sysctl -w {name}=0, and in what sets it"
+                out.append(differing("IPP683", f"{name} is on: {effect}", "1", "0", hint))
     if timers and now["state"] == "confirmed":
         out.append(differing("IPP683", "a rollback timer is armed", timers[0], "none", f"systemctl stop {timers[0]}"))
     return out

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..system import addresses, core, vici, xfrm
 from ..system import links as links_module
@@ -78,8 +78,10 @@ def preflight(request: Request) -> PreflightWork:
         + surroundings.findings()
         + about
     )
-    for device in _devices(node):
+    devices = _devices(node)
+    for device in sorted({device for device, _ in devices}):
         wrong += kernel_trial.bypasses(device)
+    wrong += _switched_off(devices)
     wrong += _paths(node, request.get("replaced", ()))
     if not _timer_fired(test):
         text = f"a systemd-run timer of 1 s did not run the revert script within {FIRED_S} s: no rollback timer here"
@@ -130,8 +132,21 @@ def _strongswan(node: NodeJson) -> tuple[Strongswan | None, list[Finding]]:
     return running, advisories.warnings(running["version"], plugins) + facts.lacking(node, running)
 
 
-def _devices(node: NodeJson) -> set[str]:
-    return {links_module.underlay_device(peer["address"])[0] for peer in node["peers"]}
+def _switched_off(devices: Iterable[tuple[str, bool]]) -> list[Finding]:
+    wrong = []
+    for device, six in sorted(devices):
+        for name, effect in xfrm.switched_off(device, six=six):
+            hint = f"sysctl -w {name}=0, and in what sets it; a VPN that needs it has to do without"
+            if name.endswith("disable_xfrm"):
+                wrong.append(finding("IPP636", f"{name} is on: {effect}", hint))
+            else:
+                wrong.append(finding("IPP646", f"{name} is on: {effect}", hint, "warning"))
+    return wrong
+
+
+def _devices(node: NodeJson) -> set[tuple[str, bool]]:
+    """Return the devices by which packets leave to peers, and whether they do so over IPv6."""
+    return {(links_module.underlay_device(peer["address"])[0], ":" in peer["address"]) for peer in node["peers"]}
 
 
 def _names() -> list[Finding]:

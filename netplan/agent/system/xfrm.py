@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from . import addresses, preflight_packets
 from .core import Stop, finding, read, run
@@ -106,6 +106,23 @@ def errors() -> dict[str, int]:
     if counters.get("XfrmInNoStates"):
         counters["XfrmInNoStates"] = max(0, counters["XfrmInNoStates"] - preflight_packets.came())
     return {name: number for name, number in counters.items() if number}
+
+
+def switched_off(device: str, *, six: bool) -> Iterator[tuple[str, str]]:
+    """Yield (sysctl name, what it does) for each setting that takes IPsec off the packets of a device.
+
+    One for the device is enough, or one for ``all``. IPv6 has no ``disable_xfrm`` (measured, Linux 6.18). Scripts for
+    VPNs of clouds set both on the link under their tunnel.
+    """
+    effects = {
+        "disable_xfrm": f"packets leave {device} without IPsec, whatever the policies say",
+        "disable_policy": f"what comes in by {device} is held against no policy: the guard alone drops clear packets",
+    }
+    family = "ipv6" if six else "ipv4"
+    for word, effect in effects.items():
+        for where in ("all", device):
+            if (read(f"/proc/sys/net/{family}/conf/{where}/{word}") or "0").strip() != "0":
+                yield f"net.{family}.conf.{where.replace('.', '/')}.{word}", effect
 
 
 def selector(node: NodeJson, own: str = "") -> list[str]:

@@ -52,8 +52,8 @@ HELP: dict[str, CodeHelp] = {
     ),
     "IPP683": CodeHelp(
         means="Fail closed has a gap: the guard is not loaded, changed or only counts; block policies are missing or"
-        " too many; the guard watchdog does not run; the permissive policy is still there; or a rollback timer is"
-        " armed on a confirmed node.",
+        " too many; the guard watchdog does not run; the permissive policy is still there; a setting (disable_xfrm,"
+        " disable_policy) takes IPsec off the underlay link; or a rollback timer is armed on a confirmed node.",
         state=LOOKED + " Live pairs are encrypted. If both guard and block policies are gone, a pair without an SA"
         " would send in clear.",
         look=(

@@ -68,11 +68,17 @@ HELP: dict[str, CodeHelp] = {
     ),
     "IPP636": CodeHelp(
         means="In a throwaway network namespace the node's kernel refused what the plan needs: an ESP state with the"
-        " planned algorithm and mode, a policy, the guard, an XFRM interface, or reports of nft monitor.",
+        " planned algorithm and mode, a policy, the guard, an XFRM interface, or reports of nft monitor. Or a setting"
+        " (disable_xfrm) lets packets leave the underlay link without IPsec; scripts for VPNs of clouds set it.",
         state=BEFORE,
-        look=("uname -r; lsmod | grep -E 'esp4|esp6|xfrm|nf_tables|nft_xfrm'", "dmesg | tail -20"),
+        look=(
+            "uname -r; lsmod | grep -E 'esp4|esp6|xfrm|nf_tables|nft_xfrm'",
+            "dmesg | tail -20",
+            "sysctl -a -r 'disable_(xfrm|policy)$'",
+        ),
         remedy="Load the modules in the hint and keep them with a file in /etc/modules-load.d. If this kernel does not"
-        " have the algorithm, choose another ipsec.esp, render again and review.",
+        " have the algorithm, choose another ipsec.esp, render again and review. Set disable_xfrm to 0, and let the"
+        " script that sets it do so on its own tunnel device only.",
         page="rollout.md#preflight",
     ),
     "IPP637": CodeHelp(
@@ -167,11 +173,12 @@ HELP: dict[str, CodeHelp] = {
     ),
     "IPP646": CodeHelp(
         means="A program on the underlay NIC (XDP, tc eBPF) or its ESP offload may take packets past netfilter, where"
-        " the guard works. Fail closed can't be promised there.",
+        " the guard works; or a setting (disable_policy) takes them past the policies, so that the guard is alone. Fail"
+        " closed can't be promised there.",
         state=_WARNED + " Pairs are encrypted; only the guard may be passed by, and the block policies still act.",
         look=("ip -d link show dev DEVICE  # xdp", "tc filter show dev DEVICE ingress", "ethtool -k DEVICE | grep esp"),
         remedy="Prove it with `ipsecplan verify bundle`, and again after each change of that program or card. Switch"
-        " the offload off (`ethtool -K DEVICE esp-hw-offload off`) if it is not needed.",
+        " the offload off (`ethtool -K DEVICE esp-hw-offload off`) if it is not needed, and set disable_policy to 0.",
         page="rollout.md#fail-closed",
     ),
     "IPP647": CodeHelp(
