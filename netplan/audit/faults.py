@@ -23,6 +23,7 @@ def of(evidence: Evidence, world: World) -> Iterator[Finding]:
     yield from _collisions(evidence, world)
     yield from _marked_elsewhere(evidence)
     yield from _overridden(evidence)
+    yield from _exempt(evidence, world)
 
 
 def ignored(setting: Setting) -> Iterator[Finding]:
@@ -85,6 +86,26 @@ def uncovered(setting: Setting, missed: list[Protection], encap: str, port: int 
         "its packets leave in the clear",
         change=f"select UDP port {port} in both directions",
     )
+
+
+def _exempt(evidence: Evidence, world: World) -> Iterator[Finding]:
+    """A link that IPsec is taken off, on a host whose policies are for what leaves by links."""
+    for location, device in evidence.exempt:
+        host = world.of(location.path) or world.everywhere
+        known = host.interfaces.get(device)
+        link = device == "all" or (known is not None and known.role == "link")
+        if link and any(p.mark is None and p.if_id is None for p in host.protections):
+            name = f"net.ipv4.conf.{device.replace('.', '/')}.disable_xfrm"
+            yield Finding(
+                code="IPP913",
+                severity="error",
+                system="sysctl",
+                field=name,
+                location=location,
+                message=f"{name} is on: packets leave {'every link' if device == 'all' else device} in the clear, "
+                "whatever the IPsec policies say",
+                change="set it to 0, and where a VPN has it set, on that VPN's own device alone",
+            )
 
 
 def _overridden(evidence: Evidence) -> Iterator[Finding]:

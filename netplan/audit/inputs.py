@@ -31,7 +31,7 @@ ASKED = {
     "ip-route": "ip -j route show table all 2>/dev/null",
     "ip-route6": "ip -6 -j route show table all 2>/dev/null",
     "ip-rule": "ip -j rule 2>/dev/null",
-    "ipv6-mtu": "(cd /proc/sys && grep -H . net/ipv6/conf/*/mtu) 2>/dev/null",
+    "sysctl": "(cd /proc/sys && grep -H . net/ipv6/conf/*/mtu net/ipv4/conf/*/disable_xfrm) 2>/dev/null",
     "bridge-fdb": "bridge -j fdb show 2>/dev/null",
     "ip-xfrm": "ip xfrm state list nokeys 2>/dev/null; ip xfrm policy 2>/dev/null",
     "wg-show": "WG_HIDE_KEYS=always wg show 2>/dev/null",

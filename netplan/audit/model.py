@@ -172,6 +172,7 @@ class Evidence:
     endpoints: list[tuple[str, str, str, str]] = field(default_factory=list)
     # of a tunnel device: what its own list says of it, as ``ip -d -j`` prints info_data
     tunnels: list[tuple[str, str, str, dict[str, Any]]] = field(default_factory=list)
+    exempt: list[tuple[Location, str]] = field(default_factory=list)  # devices (or all) that IPsec is taken off
     catch_all: list[tuple[Location, str]] = field(default_factory=list)  # devices that take all traffic between nodes
     full_tunnels: list[tuple[str, str]] = field(default_factory=list)  # path and device of wg-quick's default route
     marks: list[tuple[Location, int, int]] = field(default_factory=list)  # packets to this UDP port get this mark

@@ -160,6 +160,34 @@ def test_what_ipv6_has_of_its_own_counts(values: str, exact: int) -> None:
     assert ("net.ipv6.conf.eth0/5.mtu" in (v0.limit or "")) == (exact == 1330)
 
 
+POLICY = """src 192.0.2.10 dst 192.0.2.11
+	proto esp spi 0xc0000001 reqid 1 mode transport
+	replay-window 32{more}
+	aead rfc4106(gcm(aes)) 0x00 128
+src 192.0.2.10/32 dst 192.0.2.11/32 proto udp dport 4789
+	dir out priority 366655{more}
+	tmpl src 0.0.0.0 dst 0.0.0.0
+		proto esp spi 0xc0000001 reqid 1 mode transport
+"""
+
+
+@pytest.mark.parametrize(
+    ("values", "more", "named"),
+    [
+        ("net.ipv4.conf.eth0.disable_xfrm = 1\n", "", ["net.ipv4.conf.eth0.disable_xfrm"]),
+        ("net/ipv4/conf/all/disable_xfrm:1\n", "", ["net.ipv4.conf.all.disable_xfrm"]),
+        ("net.ipv4.conf.eth0.disable_xfrm = 0\nnet.ipv4.conf.lo.disable_xfrm = 1\n", "", []),
+        ("net.ipv4.conf.default.disable_xfrm = 1\nnet.ipv4.conf.docker0.disable_xfrm = 1\n", "", []),
+        ("net.ipv4.conf.eth0.disable_xfrm = 1\n", "\n\tmark 0x7/0xffffffff", []),  # a VTI's, on the link under it
+    ],
+)
+def test_a_link_that_ipsec_is_taken_off_is_named(values: str, more: str, named: list[str]) -> None:
+    policy = Text("n1-policy.txt", POLICY.format(more=more))
+    report = judged(Text("n1-ip.txt", HOST), policy, Text("n1-sysctl.txt", values))
+    assert [f.field for f in report.findings if f.system == "sysctl"] == named
+    assert not report.skipped
+
+
 INTERFACES = """iface eno1 inet manual
 {port}
 auto vmbr0
