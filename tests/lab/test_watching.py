@@ -44,6 +44,7 @@ _NOT = (
     "*/node_exporter*",
     "*.tmp",
     "/run/ipsecplan/part-*",
+    "/run/ipsecplan/preflight-packets*",
 )
 FILES = " ".join(
     ["find /etc /usr/local /var/lib /run/ipsecplan ! -type d", *(f"! -path '{pattern}'" for pattern in _NOT)]
@@ -156,6 +157,9 @@ def test_the_exporter_says_what_status_says(watched: Watched) -> None:
         assert value("pods") == [len(node["mtu"]["pods"])]
         assert value("pod_mtu_bytes", bound="min") == [min(pod["mtu"] for pod in node["mtu"]["pods"])]
         assert value("drift") == []
+        assert "XfrmInNoStates" not in node["xfrm_errors"], "those of the preflights before it are no errors"
+        kernel = watched.lab.exec(name, ["grep", "XfrmInNoStates", "/proc/net/xfrm_stat"], check=True).stdout
+        assert int(kernel.split()[1]) > 0, "and the kernel counts them"
     whole = {"pairs": 1, "pairs_encrypted": 1, "proof_success": 1, "look_success": 1, "transaction_awaiting": 0}
     for metric, number in whole.items():
         assert [found for _, found in server.query("ipsecplan_exporter_" + metric)] == [number], metric
