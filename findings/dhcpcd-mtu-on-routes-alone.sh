@@ -1,5 +1,5 @@
 #!/bin/sh
-# dhcpcd 10.3.2 (sid): the MTU that a DHCP server says (option 26) goes on the routes that dhcpcd makes, and nowhere else.
+# dhcpcd 10.5.2 (sid): the MTU that a DHCP server says (option 26) goes on the routes that dhcpcd makes, and nowhere else.
 # The link stays at 1500. Whatever reads the link's MTU takes 1500: a VXLAN device gets 1450 from the kernel, and container
 # networks that look at the link do the same sum. The kernel goes by the route, so 1350 bytes go through that device in one
 # packet and 1351 in two fragments, without an error anywhere. `ip link` shows nothing wrong; `ip route` does.
@@ -41,7 +41,8 @@ mmdebstrap --quiet --mode=root --variant=essential --aptopt='Apt::Install-Recomm
 	sid "$root" >"$work/log" 2>&1 || { tail -n 5 "$work/log"; exit 2; }
 chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' dhcpcd-base dnsmasq-base
 cp "$work/try" "$root/root/try"
-timeout 120 unshare --net --mount --pid --fork --kill-child chroot "$root" sh /root/try >"$work/seen" 2>&1 || true
+timeout 120 unshare --net --mount --pid --fork --kill-child \
+	sh -c "mount --bind \"\$1\" \"\$1\" && exec chroot \"\$1\" sh /root/try" sh "$root" >"$work/seen" 2>&1 || true
 cat "$work/seen"
 cat >"$work/wanted" <<'EOF2'
 sent: option: 26 mtu 1400

@@ -152,7 +152,7 @@ V6 = [
     ],
 )
 def test_what_ipv6_has_of_its_own_counts(values: str, exact: int) -> None:
-    """Measured on Linux 6.18: 1330 bytes come through, 1331 don't, and no command of iproute2 says why."""
+    """Measured on Linux 6.18: 1330 bytes come through, 1331 don't, and `ip` shows no reason."""
     report = judged(Text("n1-addr.json", json.dumps(V6)), Text("n1-sysctl.txt", values))
     assert of(report, "linux") == exact
     assert not report.skipped

@@ -23,8 +23,8 @@ def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Js
 def carries(link: Json, address: str) -> int:
     """Return the largest packet in bytes that the kernel sends by a link, of the family of an address.
 
-    IPv6 has an MTU of its own on each link, which a router's advertisement lowers; no ``ip`` command shows it
-    (measured, Linux 6.18).
+    IPv6 has an MTU of its own on each link, which a router's advertisement lowers. ``ip`` shows it on the default route
+    alone, and not on the way to a neighbour (measured, Linux 6.18).
     """
     mtu = int(link["mtu"])
     own = (core.read(f"/proc/sys/net/ipv6/conf/{link['ifname']}/mtu") or "").strip() if ":" in address else ""

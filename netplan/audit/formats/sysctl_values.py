@@ -1,7 +1,7 @@
 """What `sysctl` and files for it have of a device: IPv6's own MTU, and whether IPsec is taken off what leaves by it.
 
 A router's advertisement lowers `net.ipv6.conf.DEVICE.mtu`, and the link stays as it is. The kernel sends IPv6 by the
-smaller of both. `ip link`, `ip -6 route` and `ip -6 route get` print the same as without (measured, Linux 6.18).
+smaller of both. `ip` shows it on the default route alone, and not on the way to a neighbour (measured, Linux 6.18).
 
 With `net.ipv4.conf.DEVICE.disable_xfrm` no policy counts for what leaves by the device, or by any with `all`.
 """
