@@ -73,12 +73,12 @@ def test_the_controller_is_gone(applied: Applied) -> None:
     assert night.run(["revert", "bundle", "--yes"])[0] == 0
     applied.rollout.kill_at("stage", 0)
     code, said = night.do("ipsecplan status bundle")
-    assert "open" in said
+    assert "UNCONFIRMED" in said
     code, said = night.do("ipsecplan resume bundle")
     assert code in (0, 6), said  # finished, or rolled back where a timer was quicker
     applied.rollout.settled()
     code, said = night.do("ipsecplan status bundle")
-    assert (code, "open" in said) == (0, False)
+    assert (code, "UNCONFIRMED" in said) == (0, False)
 
 
 def test_the_certificates_are_due(applied: Applied) -> None:

@@ -59,3 +59,26 @@ def test_many_that_were_not_seen_are_no_accident(monkeypatch: pytest.MonkeyPatch
     looks = Looks(monkeypatch, {peer: {"esp_full": 0} for peer in range(MOST_AGAIN + 1)})
     measured(20)
     assert len(looks.asked) == 1
+
+
+ROSE = [
+    ({"XfrmOutNoStates": 1}, {}, 2),  # SAs were replaced meanwhile
+    ({"XfrmOutNoStates": 1, "XfrmInNoStates": 2}, {}, 2),
+    ({"XfrmInError": 1}, {}, 1),
+    ({"XfrmOutNoStates": 1, "XfrmInError": 1}, {}, 1),
+    ({"XfrmOutNoStates": 1}, {"plaintext": 1}, 1),
+]
+
+
+@pytest.mark.parametrize(("rose", "row", "times"), ROSE)
+@pytest.mark.parametrize("again", [False, True])
+def test_what_rises_while_a_peer_replaces_its_sas_is_measured_again(
+    monkeypatch: pytest.MonkeyPatch, rose: dict[str, int], row: dict[str, int], times: int, again: bool
+) -> None:
+    looks = Looks(monkeypatch, {1: row})
+    counts = [{}, rose, rose, {name: 2 * n for name, n in rose.items()} if again else rose]
+    monkeypatch.setattr(probe.xfrm, "errors", lambda: counts.pop(0))
+    node: Any = {"peers": [0, 1], "underlay": {"address": "192.0.2.1"}}
+    found = probe._measure(node, "nonce", ())
+    assert len(looks.asked) == times
+    assert found["xfrm"] == (rose if times == 1 or again else {}), "a fault shows in the second, too"
