@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from netplan.agent.phases import reachability
 from netplan.agent.system import core, xfrm
 from netplan.host import guard
 from netplan.verify.reach import judge
@@ -236,11 +237,14 @@ import json, pathlib, time
 from netplan.agent.phases import reachability
 from netplan.agent.system import core
 core.write.__defaults__ = (0o600, {uid}, {gid})
-reachability.LIFE_S, reachability.LINGER_S = {life}, 0.3
+reachability.LIFE_S, reachability.LINGER_S, reachability.QUIET_S = {life}, 0.3, 1.0
 pathlib.Path({result!r} + ".ready").touch()
 while len(list(pathlib.Path({result!r}).parent.glob("*.ready"))) < 2:
     time.sleep(0.01)
-reachability.Talk(json.loads({node!r}), "tx-1", {result!r}).go()
+talk = reachability.Talk(json.loads({node!r}), "tx-1", {result!r}, {result!r} + ".packets")
+open(talk.counted, "w").close()
+talk.go()
+open(talk.counted, "w").write(json.dumps([sum(talk.sent.values()), talk.all_came()]))
 """
 
 
@@ -284,6 +288,9 @@ def talk(pair: tuple[str, str], tmp_path: Path, family: str, encap: bool = False
 def test_a_path_that_lets_all_through(pair: tuple[str, str], tmp_path: Path, family: str) -> None:
     """Nobody goes on when all was heard: the 10 minutes that they would have are more than `talk` waits for."""
     assert talk(pair, tmp_path, family, life_s=600) == []
+    (sent_1, came_1), (sent_2, came_2) = (json.loads((tmp_path / f"n{n}.packets").read_text()) for n in (1, 2))
+    assert (came_1, came_2) == (sent_2, sent_1), "each has counted what the other sent, to its last packet"
+    assert sent_1 >= len(reachability.KINDS)
 
 
 @pytest.mark.parametrize(
