@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from ..system import links
+from ..system import addresses, links
 from ..system.core import Stop, counted, finding, run_json
 
 TYPE_CHECKING = False
@@ -24,11 +24,10 @@ def made_by(node: NodeJson) -> str:
 
 def _on_routes(prefix: Sequence[str], *selector: str) -> list[int]:
     """Return the MTUs that stand on routes."""
-    found = []
+    found: list[int] = []
     for family in ("-4", "-6"):
-        for route in run_json(*prefix, "ip", "-j", family, "route", "show", *selector):
-            found += [int(metric["mtu"]) for metric in route.get("metrics", ()) if metric.get("mtu")]
-    return found
+        found += map(addresses.route_mtu, run_json(*prefix, "ip", "-j", family, "route", "show", *selector))
+    return [mtu for mtu in found if mtu]
 
 
 def sizes(node: NodeJson) -> dict[str, int | None]:

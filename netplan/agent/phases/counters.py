@@ -200,7 +200,7 @@ def path_mtus(node: NodeJson) -> dict[str, int]:
     for family in ("-4", "-6"):
         for route in core.run_json("ip", family, "-j", "route", "show", "table", "all", "cache"):
             peer = peers.get(str(route.get("dst")))
-            mtu = next((_number(m["mtu"]) for m in route.get("metrics", ()) if "mtu" in m), 0)
+            mtu = addresses.route_mtu(route)
             if peer and 0 < mtu < peer["link_mtu"]:
                 found[peer["id"]] = min(mtu, found.get(peer["id"], mtu))
     return found

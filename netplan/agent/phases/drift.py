@@ -107,36 +107,30 @@ def mtus(node: NodeJson) -> list[DriftRow]:
     out = [differing("IPP681", text, hint=LARGER) for text in overlay_mtu.differences(node)]
     for station in addresses.stations(node):
         planned = station["mtu"]
-        links = [one for one in run_json("ip", "-j", "addr", "show", "to", station["address"]) if one.get("addr_info")]
+        links = links_module.at(station["address"])
         if not links and station.get("name"):
             text = f"the address {station['address']} of the network {station['name']} is not on this node"
             out.append(differing("IPP681", text, "nothing", station["address"], "give it to its link again"))
         for link in links:
-            carried = links_module.carries(link, station["address"])
+            carried, name = links_module.carries(link, station["address"])
             if carried < planned:
-                name = links_module.of_family(link, station["address"])
                 text = f"the underlay link {name} has MTU {carried}, planned {planned}"
                 hint = "raise it, or lower underlay.mtu in the plan"
                 out.append(differing("IPP681", text, carried, planned, hint))
     for device in node["overlay"]["devices"]:
         for route in run_json("ip", "-j", "-d", "route", "show", "dev", device["name"]):
-            found = route_mtu(route)
+            found = addresses.route_mtu(route)
             if found and found != device["mtu"]:
                 text = f"the route to {route['dst']} has MTU {found}, planned {device['mtu']}"
                 out.append(differing("IPP681", text, found, device["mtu"], "somebody else set it: take it off"))
     for peer in node["peers"]:
         for route in run_json("ip", "-j", "route", "get", peer["address"]):
-            found = route_mtu(route)
+            found = addresses.route_mtu(route)
             if found and found < peer["link_mtu"]:
                 text = f"the path to {peer['name']} has MTU {found}, planned {peer['link_mtu']}"
                 hint = "a router on the way has a smaller MTU: mend it, or say it in underlay.paths"
                 out.append(differing("IPP681", text, found, peer["link_mtu"], hint))
     return out
-
-
-def route_mtu(route: Json) -> int:
-    """Return the MTU that a route carries as a metric, 0 without one."""
-    return next((int(m["mtu"]) for m in route.get("metrics", ()) if "mtu" in m), 0)
 
 
 def ipsec(

@@ -25,7 +25,6 @@ from . import (
     trap_any,
     xfrm_interfaces,
 )
-from .drift import route_mtu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -215,12 +214,12 @@ def _station(station: Station, peers: Sequence[Peer]) -> list[Finding]:
         if "name" in station
         else f"the underlay address {address}"
     )
-    links = [link for link in run_json("ip", "-j", "addr", "show", "to", address) if link.get("addr_info")]
+    links = links_module.at(address)
     if not links:
         return [finding("IPP637", f"{what} is not on this node")]
-    carried = links_module.carries(links[0], address)
+    carried, name = links_module.carries(links[0], address)
     if carried < planned:
-        text = f"{links_module.of_family(links[0], address)} has MTU {carried}, the plan says {planned}"
+        text = f"{name} has MTU {carried}, the plan says {planned}"
         return [finding("IPP637", text, "correct underlay.mtu in the plan and render again")]
     return _small_routes(links[0]["ifname"], station, peers)
 
@@ -236,7 +235,7 @@ def _small_routes(device: str, station: Station, peers: Sequence[Peer]) -> list[
     small = {
         ipaddress.ip_network(everywhere if route["dst"] == "default" else route["dst"], strict=False): str(route["dst"])
         for route in run_json("ip", family, "-j", "route", "show", "table", "all", "dev", device)
-        if 0 < route_mtu(route) < station["mtu"]
+        if 0 < addresses.route_mtu(route) < station["mtu"]
     }
     asked: dict[str, Peer] = {}
     for peer in peers if small else ():
@@ -247,8 +246,9 @@ def _small_routes(device: str, station: Station, peers: Sequence[Peer]) -> list[
     wrong = []
     for dst, peer in sorted(asked.items()):
         for route in run_json("ip", "-j", "route", "get", peer["address"], "from", station["address"]):
-            if 0 < route_mtu(route) < peer["link_mtu"]:
-                text = f"the route to {dst} over {device} has MTU {route_mtu(route)}, the plan says {peer['link_mtu']}"
+            mtu = addresses.route_mtu(route)
+            if 0 < mtu < peer["link_mtu"]:
+                text = f"the route to {dst} over {device} has MTU {mtu}, the plan says {peer['link_mtu']}"
                 hint = "correct underlay.mtu in the plan and render again, or what sets the MTU of that route"
                 wrong.append(finding("IPP637", text, hint))
     return wrong

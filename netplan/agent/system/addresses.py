@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..protocol.node_json import NodeJson, Peer, Station
     from ..protocol.reply import Finding
+    from ..protocol.words import Json
 
 
 def stations(node: NodeJson) -> list[Station]:
@@ -32,6 +33,11 @@ def local(node: NodeJson, peer: Peer) -> str:
 def carriers(node: NodeJson) -> list[Peer]:
     """Return the peers on the main network."""
     return [peer for peer in node["peers"] if not peer.get("network")]
+
+
+def route_mtu(route: Json) -> int:
+    """Return the MTU in bytes that a route carries as a metric, as ``ip -j route`` prints it; 0 without one."""
+    return next((int(metric["mtu"]) for metric in route.get("metrics", ()) if "mtu" in metric), 0)
 
 
 def way_out(node: NodeJson, peer: Peer) -> list[Finding]:

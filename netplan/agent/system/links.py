@@ -20,20 +20,20 @@ def links(prefix: Sequence[str] = (), extra: Sequence[str] = ()) -> dict[str, Js
     return {link["ifname"]: link for link in found if link.get("ifname")}
 
 
-def carries(link: Json, address: str) -> int:
-    """Return the largest packet in bytes that the kernel sends by a link, of the family of an address.
+def at(address: str) -> list[Json]:
+    """Return the links that have an address, as ``ip -j addr`` prints them."""
+    return [link for link in run_json("ip", "-j", "addr", "show", "to", address) if link.get("addr_info")]
+
+
+def carries(link: Json, address: str) -> tuple[int, str]:
+    """Return the largest packet in bytes that the kernel sends by a link, of the family of an address, and its name.
 
     IPv6 has an MTU of its own on each link, which a router's advertisement lowers. ``ip`` shows it on the default route
-    alone, and not on the way to a neighbour (measured, Linux 6.18).
+    alone, and not on the way to a neighbour (measured, Linux 6.18). The name says so where it is the smaller one.
     """
-    mtu = int(link["mtu"])
-    own = (core.read(f"/proc/sys/net/ipv6/conf/{link['ifname']}/mtu") or "").strip() if ":" in address else ""
-    return min(mtu, int(own)) if own.isdigit() else mtu
-
-
-def of_family(link: Json, address: str) -> str:
-    """Return a name for a link that says what its MTU is of, where IPv6 has a smaller one."""
-    return f"IPv6 on {link['ifname']}" if carries(link, address) < link["mtu"] else str(link["ifname"])
+    name, mtu = str(link["ifname"]), int(link["mtu"])
+    own = (core.read(f"/proc/sys/net/ipv6/conf/{name}/mtu") or "").strip() if ":" in address else ""
+    return (int(own), f"IPv6 on {name}") if own.isdigit() and int(own) < mtu else (mtu, name)
 
 
 def _namespaces() -> Iterator[str]:
