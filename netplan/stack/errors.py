@@ -6,6 +6,7 @@ Only imported names that cost nothing; :mod:`netplan.problems` is loaded once so
 from __future__ import annotations
 
 from netplan.stack.headers import EXTENSIONS, HEADERS, MACROS, STARTS
+from netplan.stack.types import ESP_ONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def unknown(name: str, previous: str, fits: tuple[str, ...], spot: Spot) -> Prob
         hint = f"a link MTU goes into an option: ipsecplan calc ip4/esp:aes256gcm16/ip4 --mtu {name[:5]}"
     elif hint is None:
         # a near word that fits here is a better guess than a nearer one that doesn't
-        near = closest(name, fits) or closest(name, [*HEADERS, "esp", "ah", *MACROS])
+        short = [macro for macro, tokens in MACROS.items() if tokens[0].partition(":")[0] in fits and ":" not in macro]
+        near = closest(name, [*fits, *short]) or closest(name, [*HEADERS, "esp", "ah", *MACROS])
         hint = f"did you mean {near}?" if near else None
     return _problem("IPP101", f"{quoted(name)} is no header; {_fits(previous, fits)}", spot, hint)
 
@@ -94,10 +96,15 @@ def misfit(name: str, previous: str, fits: tuple[str, ...], spot: Spot) -> Probl
             hint = f"begin with the IP header: ip4/{name}"
     elif "udp" in fits and name in HEADERS["udp"].carries:
         hint = f"{name} travels in UDP: {previous}/udp/{name}"
-    elif previous in _FRAMES_ONLY and name in HEADERS["eth"].carries:
-        hint = f"{previous} carries Ethernet frames: {previous}/eth/{name}"
+    elif previous in _FRAMES_ONLY:
+        inner = name if name in HEADERS["eth"].carries else f"ip4/{name}"
+        hint = f"{previous} carries Ethernet frames: {previous}/eth/{inner}"
     elif name in EXTENSIONS:
         hint = f"only IPv6 has extension headers: ip6/{name}"
+    elif name in ESP_ONLY:
+        hint = f"only ESP carries it: esp:aes256gcm16/{name}"
+    elif name == "eth":
+        hint = "an Ethernet frame travels in a tunnel, such as gre/eth or udp/vxlan/eth"
     return _problem("IPP103", f"{name} can't stand here; {_fits(previous, fits)}", spot, hint)
 
 

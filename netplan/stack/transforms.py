@@ -288,7 +288,7 @@ def _sort(proposal: str, protocol: str) -> tuple[str | None, str | None]:
             from netplan.problems import closest, quoted
 
             usual = [name for name in CIPHERS if not name.endswith(("64", "96", "gcm128", "ccm128"))]
-            near = closest(word, usual) or closest(word, [*CIPHERS, *INTEGRITY, *_DH])
+            near = closest(word, [*usual, *INTEGRITY]) or closest(word, [*CIPHERS, *_DH])
             raise UnknownAlgorithm(
                 f"{quoted(word)} is no strongSwan proposal keyword" if word else "an empty word in the proposal",
                 start,

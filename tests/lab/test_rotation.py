@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +18,11 @@ from netplan.lab.cluster import Lab
 from .applied import Applied
 from .command import ipsecplan
 from .conftest import ClusterFactory
-from .pace import Pace, answers
+from .pace import HANG_S, Pace, answers
 from .watchers import Seen, watched
+
+# Changes of files behind which a rotation dies: a few of those that tests/unit/test_killed_rotation.py goes through
+POINTS = {"ca": (8, 35, 60, 85, 110), "psk": (8, 30, 50, 65)}
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -89,6 +96,36 @@ def test_certificates_and_authority(clusters: ClusterFactory, tmp_path: Path) ->
             assert "rotated" in ipsecplan("rotate", what, "bundle", "--yes", cwd=tmp_path)
         judged(what, seen, lab)
         assert lab.exec("n1", ["sha256sum", "/etc/swanctl/private/ipsecplan.pem"]).stdout != key
+        authenticated_anew(lab, lambda: ipsecplan("verify", "bundle", cwd=tmp_path))
+    assert "0 to change" in apply(tmp_path)
+
+
+def died(folder: Path, what: str, number: int) -> str:
+    """Rotate until so many changes of files were made; return the last one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.lab.dying", f"file::{number}", "rotate", what, "bundle", "--yes"],
+        cwd=folder,
+        env={**os.environ, "IPSECPLAN_STATE": str(folder / "state")},
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        start_new_session=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.drill
+@pytest.mark.parametrize("what", POINTS)
+def test_rotation_that_was_killed_is_resumed(clusters: ClusterFactory, tmp_path: Path, what: str) -> None:
+    lab = clusters(nodes=2)
+    plan(lab, tmp_path, auth="psk" if what == "psk" else "certificates")
+    assert "confirmed" in apply(tmp_path)
+    for number in POINTS[what]:
+        with watched(lab) as seen:
+            last = died(tmp_path, what, number)
+            assert "rotated" in ipsecplan("rotate", what, "bundle", "--yes", cwd=tmp_path)
+        judged(f"{what}, {last}", seen, lab)
         authenticated_anew(lab, lambda: ipsecplan("verify", "bundle", cwd=tmp_path))
     assert "0 to change" in apply(tmp_path)
 
