@@ -24,7 +24,6 @@ from netplan.cli.main import main
 from netplan.cli.result_schemas import RESULTS, schema_of
 from netplan.cli.verbs import GROUPS, VERBS
 from netplan.explain.packets import PACKETS, packet
-from netplan.plan import graph
 from netplan.rollout.record.support import HIDDEN, pack, redacted, secrets_of
 from netplan.stack import parse, solve
 from tests.support.golden import check
@@ -233,23 +232,6 @@ def test_calc_takes_a_name_and_draws(folder: Path, capsys: pytest.CaptureFixture
     assert "<svg" in said(capsys, *words, "--svg", "-")[1]
     assert "did you mean calico-vxlan?" in said(capsys, "calc", "calico-vxlann", "--esp", "aes256gcm16")[2]
     assert said(capsys, "calc", "vxlan", "--nat-t")[0] == 2
-
-
-@pytest.mark.parametrize("count", [3, 60])
-@pytest.mark.parametrize("kind", ["d2", "dot", "svg"])
-def test_a_graph_has_every_host_or_kind(count: int, kind: str) -> None:
-    drawn = graph.graph(make_planned(count, {2: {"underlay_mtu": 1450}}).plan)
-    text = graph.FORMATS[kind](drawn)
-    assert len(drawn.vertices) == (3 if count == 3 else 2)
-    assert "1364" in text
-    assert all(part in text for vertex in drawn.vertices for part in vertex.label.split("\n"))
-
-
-def test_a_name_in_a_graph_is_text() -> None:
-    hostile = graph.Graph('a"; x [', (graph.Vertex("v", 'a"b\n${x}<script>'),), ())
-    assert '\\"' in graph.dot(hostile)
-    assert "$" not in graph.d2(hostile)
-    assert "<script>" not in graph.svg(hostile)
 
 
 def test_a_report_has_no_secret(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,29 +121,60 @@ def test_a_larger_limit_of_the_neighbour_table_is_kept(monkeypatch: pytest.Monke
     assert not sysctl.sysctl("tx-1", "net.ipv4.neigh.default.gc_thresh3", "4096")
 
 
+@pytest.mark.parametrize("epoch", ["", "7\n"])
 def test_clean_up_stops_the_unit_of_the_table_while_its_file_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: str
 ) -> None:
+    """Then it frees senders, puts back what was before the tool, and forgets all but the last end and the epoch."""
     unit = tmp_path / "ipsecplan-overlay.service"
+    root = tmp_path / "root"
+    (root / "base").mkdir(parents=True)
     unit.touch()
-    ran: list[str] = []
+    lease = Path(f"{root}{undo.lease.PATH}")
+    lease.write_text(epoch)
+    did: list[tuple[object, ...]] = []
     monkeypatch.setattr(undo.paths, "OVERLAY_UNIT", str(unit))
-    monkeypatch.setattr(undo.state, "ROOT", str(tmp_path / "root"))
-    monkeypatch.setattr(undo.state, "BASE", str(tmp_path / "root/base"))
-    monkeypatch.setattr(undo.state, "load", lambda: {"last": {}})
-    monkeypatch.setattr(undo.state, "save", lambda **_: None)
-    monkeypatch.setattr(undo.state, "restore", lambda *_: None)
-    monkeypatch.setattr(undo.core, "run", lambda *argv, **_: ran.append(" ".join(argv)))
-    monkeypatch.setattr(undo.os, "rmdir", lambda _: None)
+    monkeypatch.setattr(undo.state, "ROOT", str(root))
+    monkeypatch.setattr(undo.state, "BASE", str(root / "base"))
+    monkeypatch.setattr(undo.state, "load", lambda: {"last": {"tx": "tx-9"}})
+    monkeypatch.setattr(undo.state, "save", lambda **words: (root.mkdir(exist_ok=True), did.append(("save", words))))
+    monkeypatch.setattr(undo.state, "restore", lambda *words: did.append(("restore", *words)))
+    monkeypatch.setattr(undo.lease, "release", lambda: did.append(("release",)))
+    monkeypatch.setattr(undo.core, "run", lambda *argv, **_: did.append(argv))
 
-    def restore(_: object) -> dict[str, object]:
-        assert ran == ["systemctl stop ipsecplan-overlay.service"]
-        return {"changed": True, "detail": ""}
+    real = undo.os.rmdir
+
+    def rmdir(folder: str, **words: int) -> None:
+        if words or folder.startswith(str(tmp_path)):  # rmtree at work
+            return real(folder, **words)
+        did.append(("rmdir", folder))
+        raise OSError("not empty")
+
+    monkeypatch.setattr(undo.os, "rmdir", rmdir)
+
+    def restore(node: object) -> dict[str, object]:
+        did.append(("senders", node))
+        return {"changed": True, "detail": "freed"}
 
     monkeypatch.setattr(undo.overlay_mtu, "restore_senders", restore)
-    request: Any = {"node": {}}
-    undo.clean_up(request)
-    assert ran[1:] == ["systemctl daemon-reload"]
+    request: Any = {"node": {"name": "n1"}}
+    assert undo.clean_up(request) == {"changed": True, "detail": "freed"}
+    assert did == [
+        ("systemctl", "stop", "ipsecplan-overlay.service"),
+        ("senders", {"name": "n1"}),
+        ("restore", str(root / "base"), "tool"),
+        ("save", {"state": "none", "tx": "", "release": "", "last": {"tx": "tx-9"}}),
+        *([("release",)] if epoch else []),
+        ("rmdir", "/etc/ipsecplan/overlay"),
+        ("rmdir", "/etc/ipsecplan"),
+        ("rmdir", "/usr/local/lib/ipsecplan"),
+        ("rmdir", "/etc/systemd/system/strongswan.service.d"),
+        ("rmdir", "/etc/systemd/system/systemd-networkd.service.d"),
+        ("systemctl", "daemon-reload"),
+    ]
+    assert list(root.iterdir()) == ([lease] if epoch else [])
+    if epoch:
+        assert (lease.read_text(), lease.stat().st_mode & 0o777) == (epoch, 0o600)
 
 
 def test_the_unit_of_the_table_is_looked_for_after_everything_was_removed(

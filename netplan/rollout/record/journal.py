@@ -133,12 +133,15 @@ class Journal:
     def __init__(self, path: Path, room: int = 0) -> None:
         self.path = path
         self._handle = os.open(path, _APPEND, 0o600)
+        size = 0
         try:
             size = os.fstat(self._handle).st_size
             self._cut = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
             _reserve(self._handle, room)
         except OSError as error:
             self.close()
+            if size == 0:  # a journal without a line would be the last run
+                path.unlink(missing_ok=True)
             raise _problem(
                 f"no room for the journal in {path.parent}: {error.strerror}",
                 f"free {room // 1024} KiB there; nothing was changed",

@@ -110,13 +110,16 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
     live = any(node["state"]["state"] != "none" for node in found.values())
     steps = (phases.ROLL_BACK if live else ()) + (() if upgrade else phases.RESTORE)
     for step in (*steps, phases.READ_BACK):
-        if outcome.exit_code and (not opened or step in phases.RESTORE):
-            break  # what is confirmed stays protected, and MTUs stay low, until all nodes follow
+        if outcome.exit_code and not opened:
+            break  # what is confirmed stays protected until all nodes follow
+        if outcome.exit_code and step in phases.RESTORE:
+            continue  # and MTUs stay low
         try:
             engine.step(step, {"off": not upgrade, "any": True})
         except Failed as failure:  # the others are not left to their timers because of one
             outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
-            outcome.problems += failure.problems
+            known = {problem.message for problem in outcome.problems}
+            outcome.problems += [problem for problem in failure.problems if problem.message not in known]
     if outcome.exit_code:
         return engine.end(outcome)
     outcome.outcome = "rolled-back" if upgrade else "removed"
