@@ -28,7 +28,6 @@ from netplan.rollout.record.support import HIDDEN, pack, redacted, secrets_of
 from netplan.stack import parse, solve
 from tests.support.golden import check
 from tests.support.man_page import man_page
-from tests.support.plans import make_planned
 
 ROOT = Path(__file__).parents[2]
 INVENTORY = """\
