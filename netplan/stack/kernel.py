@@ -82,4 +82,4 @@ def outer_of_beet(names: list[str], inner: int) -> int:
 
 
 def _family(tokens: list[Token], index: int) -> str:
-    return next((token.name for token in reversed(tokens[:index]) if token.name in IP), "ip4")
+    return next(token.name for token in reversed(tokens[:index]) if token.name in IP)

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from netplan.stack import largest_inner, parse, wire_size
 
+from ..sizes import size
+
 logging.getLogger("scapy").setLevel(logging.CRITICAL)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -101,7 +103,7 @@ def test_scapy_agrees(suite: str, shape: tuple[str, str | None, bool], payload: 
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=size(800, 5_000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(SUITES)), shapes, st.integers(0, 9000))
 def test_scapy_agrees_at_length(suite: str, shape: tuple[str, str | None, bool], payload: int) -> None:
     check(suite, shape[0], shape[1], shape[2], payload)

@@ -22,7 +22,7 @@ from .plan_strategies import Random, plan_of, plans
 GENTLE = settings(
     deadline=None, max_examples=size(150, 300), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
-DRILL = int(os.environ.get("IPSECPLAN_ROUNDTRIPS", size(1_000, 100_000)))
+DRILL = int(os.environ.get("IPSECPLAN_ROUNDTRIPS", size(500, 100_000)))
 CHUNK = 250  # plans
 
 
@@ -86,7 +86,7 @@ def _all(seeds: range) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_thousands_of_plans_read_back() -> None:
+def test_very_many_plans_read_back() -> None:
     """1,000 plans; 100,000 with IPSECPLAN_DRILLS=1, or as many as IPSECPLAN_ROUNDTRIPS says."""
     connections = 0
     chunks = [range(at, min(at + CHUNK, DRILL)) for at in range(0, DRILL, CHUNK)]

@@ -45,8 +45,13 @@ async def test_every_screen_opens(kind, make, folder, settle):
     assert app.error is None
 
 
+MORE_SIZES = [(100, 30), (120, 40)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(80, 24), (100, 30), (120, 40), (200, 60), (40, 12)])
+@pytest.mark.parametrize(
+    "size", [(80, 24), (200, 60), (40, 12), *(pytest.param(size, marks=pytest.mark.drill) for size in MORE_SIZES)]
+)
 async def test_no_size_breaks_a_screen(size, make, settle):
     app = make()
     async with app.run_test(size=size) as pilot:

@@ -30,3 +30,12 @@ def test_a_name_in_a_graph_is_text() -> None:
     assert '\\"' in graph.dot(hostile)
     assert "$" not in graph.d2(hostile)
     assert "<script>" not in graph.svg(hostile)
+    assert graph.d2(hostile).splitlines()[-1] == r'v: "a\"b\n_{x}<script>"'
+    assert 'label="é"' in graph.dot(graph.Graph("t", (graph.Vertex("v", "é"),), ()))
+
+
+@pytest.mark.parametrize(("lines", "numbered"), [(24, True), (25, False)])
+def test_numbers_stand_at_the_lines_while_they_are_few(lines: int, numbered: bool) -> None:
+    ends = tuple(graph.Vertex(name, name) for name in "ab")
+    drawn = graph.Graph("t", ends, tuple(graph.Edge("a", "b", f"{at}", True) for at in range(lines)))
+    assert (">7</text>" in graph.svg(drawn)) is numbered

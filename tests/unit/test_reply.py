@@ -77,6 +77,7 @@ def test_what_is_no_reply_at_all(text: str) -> None:
 def test_what_the_action_plugin_says_in_its_stead() -> None:
     request: Any = {"phases": ["arm"]}
     assert parse('{"unreachable": "no route"}', request) == Answer(unreachable="no route")
+    assert parse('{"unreachable": "Warning: added\\nno route \\n"}', request) == Answer(unreachable="no route")
     assert parse('{"broken": "exit 1: oh"}', request) == Answer(broken="exit 1: oh")
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netplan.problems import ExitCode
+from netplan.problems import ExitCode, Problem
 from netplan.rollout import phases
 from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.lease import owner
-from netplan.rollout.outcome import Options, Outcome
+from netplan.rollout.outcome import Failed, Options, Outcome
 from netplan.rollout.record import journal as journal_module
 from netplan.rollout.record.events import Event, RunFinished, RunStarted
 from netplan.rollout.record.journal import ClusterState
@@ -81,6 +82,10 @@ def test_nothing_changes_where_a_node_can_not_be_asked(tmp_path: Path) -> None:
     run = Reverted(tmp_path, opened({("status", IDS[1]): Answer(unreachable="no route")}))
     assert (run.outcome.outcome, run.outcome.exit_code) == ("failed", ExitCode.UNREACHABLE)
     assert messages(run.outcome) == ["b can't be reached: no route"]
+    waited = re.fullmatch(
+        r"waited (\d+) s for a connection, (\d+) s for a sign of life on one", str(run.outcome.problems[0].hint)
+    )
+    assert waited and int(waited[1]) and int(waited[2])
     assert (run.sent, run.asked, run.journals, run.begun().verb) == (["status"], [], [], "revert")
 
 
@@ -247,6 +252,20 @@ def test_a_rollback_that_is_not_complete_says_where(tmp_path: Path, spoil: Spoil
     assert last.hint == f"{away if LOST in spoil.values() else ''}{GOES_ON}"
     rounds = 1 if LOST in spoil.values() else 2
     assert phases_sent(fakes).count("read-back") == rounds
+
+
+def test_a_rollback_that_fails_here_and_on_no_node_says_what_is_above(tmp_path: Path) -> None:
+    class Refused(FakeNodes):
+        def step(self, requests: Any, targets: Any, **words: Any) -> Any:
+            if "read-back" in next(iter(requests.values()))["phases"]:
+                raise Failed([Problem(code="IPP302", message="Ansible can't be started")])
+            return super().step(requests, targets, **words)
+
+    fakes = Refused(lambda phase, _: failure() if phase == "trap" else None)
+    with ClusterState(tmp_path, "lab") as state:
+        engine = Engine("lab", "d" * 64, [target(i) for i in IDS], fakes, state, lambda _: None, Options())
+        outcome = apply(engine, lambda _: True)
+    assert messages(outcome)[-2:] == ["Ansible can't be started", "rollback incomplete: see above"]
 
 
 LATE = ("read-back",)

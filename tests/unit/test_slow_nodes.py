@@ -126,6 +126,10 @@ def test_nothing_up_to_an_hour_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path
     run = Go(nodes, tmp_path / "state")
     assert run.outcome.exit_code == ExitCode.FAILURE
     assert "IPP675 no timer up to 3600 s is long enough" in run.said
+    (problem,) = run.outcome.problems
+    assert problem.hint == (
+        "find out what makes the nodes, this machine or the way between them slow; or take fewer nodes (--limit)"
+    )
     assert nodes.sent == ["status", "preflight"]
 
 

@@ -11,6 +11,7 @@ from netplan.explain.text import steps
 from netplan.problems import ProblemError
 from netplan.stack import largest_inner, parse, required_link, solve, wire_size
 from netplan.stack.frozen import replace
+from netplan.stack.solve import linux_limits
 
 # inner MTU at link 1500: tunnel v4, with NAT-T, tunnel v6, with NAT-T, VXLAN+transport v4, with NAT-T,
 # OVN Geneve+transport v4, VXLAN inside an ESP tunnel v4
@@ -275,3 +276,9 @@ def test_the_calculation_ends_at_the_inner_mtu(stack: str) -> None:
 def test_esp_in_tcp_beet_and_reduced_srh_say_what_is_not_on_the_wire() -> None:
     for stack in ("ip4/tcp/esp:aes128gcm16/ip4", "ip4/esp:aes128gcm16/beet", "ip6/dstopts:8/esp:aes128-sha256/ip6"):
         assert solve(parse(stack), 1500).notes, stack
+
+
+@pytest.mark.parametrize(("link", "limits"), [(1491, True), (1492, False), (1499, False), (1500, True)])
+def test_linux_decides_only_where_what_it_counts_is_less_than_fits(link: int, limits: bool) -> None:
+    assert linux_limits(parse("ip4/esp:aes256-sha256/beet/ip4"), link) is limits
+    assert not linux_limits(parse("ip4/esp:aes256-sha256/ip4"), link)

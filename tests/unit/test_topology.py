@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 
@@ -33,6 +34,25 @@ def topology(name: str) -> object:
         "zones": {"zones": ["zone_a", "zone_b"]},
         "between": {"between": [["n1", "n2"], ["n4", "n3"], ["n5", "n2"]]},
     }.get(name, name)
+
+
+@pytest.mark.parametrize("network", ["demo", "storage"])
+def test_a_pair_is_the_same_by_itself_and_among_the_neighbours(network: str) -> None:
+    """Its id and who begins: the managed end towards a host that is managed elsewhere, whichever way it is asked."""
+    plan = make_planned(5, {3: {"ipsecplan_managed": False}}).plan
+    fabric = dataclasses.replace(plan.main, name="" if network == "demo" else network)
+    seen = []
+    for one, other in itertools.permutations(fabric.nodes, 2):
+        pair = fabric.pair(one, other)
+        assert pair == fabric.pair(other, one)
+        if one.managed:
+            neighbour = next(found for peer, found in fabric.peers(one) if peer.id == other.id)
+            assert (neighbour.id, neighbour.initiator.id) == (pair.id, pair.initiator.id)
+        assert {pair.initiator.id, pair.responder.id} == {one.id, other.id}
+        assert pair.initiator.managed
+        seen.append(pair.id)
+    assert len(set(seen)) == 10
+    assert len({pair.initiator.id for pair in fabric.pairs()}) > 2
 
 
 def planned(name: str, **more: object) -> Plan:
