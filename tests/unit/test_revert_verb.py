@@ -85,7 +85,8 @@ def test_nothing_changes_where_a_node_can_not_be_asked(tmp_path: Path) -> None:
     waited = re.fullmatch(
         r"waited (\d+) s for a connection, (\d+) s for a sign of life on one", str(run.outcome.problems[0].hint)
     )
-    assert waited and int(waited[1]) and int(waited[2])
+    assert waited
+    assert min(int(waited[1]), int(waited[2])) > 0
     assert (run.sent, run.asked, run.journals, run.begun().verb) == (["status"], [], [], "revert")
 
 

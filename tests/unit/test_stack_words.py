@@ -26,7 +26,8 @@ def said(stack: str) -> str:
     where = present(problem.location, "each has a place")
     assert where.source == stack
     mark = " " * (present(where.column, "a column") - 1) + "^" * where.width
-    return f"{ascii(stack)[1:-1]}\n{mark}\n{problem.code} {problem.message}\n{'(no hint)' if problem.hint is None else problem.hint}\n"
+    hint = "(no hint)" if problem.hint is None else problem.hint
+    return f"{ascii(stack)[1:-1]}\n{mark}\n{problem.code} {problem.message}\n{hint}\n"
 
 
 def test_every_kind_of_refusal_is_worded_as_before() -> None:
