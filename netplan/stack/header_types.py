@@ -37,7 +37,7 @@ class Header:
     whether a stack may end here.
     ``kind``: ``link`` (a frame's header, outside the link MTU in front of the first IP header), ``ip``,
     ``extension``, ``tunnel``, ``transport`` (at the end, part of the innermost packet). ``note`` goes into
-    the ledger, ``warning`` beside it.
+    the ledger, ``warning`` beside it unless the flag ``settles`` is there.
     """
 
     name: str
@@ -58,3 +58,4 @@ class Header:
     plural: str = ""
     note: str = ""
     warning: str = ""
+    settles: str = ""

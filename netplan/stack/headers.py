@@ -266,6 +266,7 @@ def _rows() -> tuple[Header, ...]:
             },
             after={"udp": (4, "L2TPv3 over UDP flags")},
             warning="iproute2 adds 4 bytes unless told 'l2spec_type none': write l2tpv3:l2spec",
+            settles="l2spec",
         ),
         Header(
             name="l2tpv2",

@@ -69,7 +69,8 @@ def measure(
     head += [Part(name=name, bytes=more, source=header.source) for more, name in extras if more > 0]
     behind = header.trailer + sum(header.flags[flag][0] for flag in flags if flag in header.trailer_flags)
     tail = [Part(name=header.trailer_title, bytes=behind, source=header.source)] if behind else []
-    return tuple(head), tuple(tail), (header.warning,) if header.warning else (), unsent
+    warned = header.warning and header.settles not in flags
+    return tuple(head), tuple(tail), (header.warning,) if warned else (), unsent
 
 
 def _amount(header: Header, option: str, spot: Spot) -> int:

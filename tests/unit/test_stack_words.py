@@ -1,7 +1,8 @@
-"""What is said of each kind of stack that is refused, word for word, and what of it is marked.
+"""What is said of stacks, word for word: of each kind that is refused, and of each header with each of its options.
 
 ``tests/cases/stack/refused`` has one stack a line, in quotes as Python writes them. ``expected`` has each with its
-mark, the message and the hint; ``make golden`` writes it anew, then read the difference.
+mark, the message and the hint, ``ledgers`` the bytes of every header and their sources; ``make golden`` writes both
+anew, then read the difference.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from netplan.problems import ProblemError, present
-from netplan.stack import parse, solve
+from netplan.stack import Solution, parse, solve
+from netplan.stack.header_types import Header
+from netplan.stack.headers import HEADERS, STARTS
+from netplan.stack.types import ESP_ONLY
 from tests.support.golden import check
 
 ROOT = Path(__file__).parents[1] / "cases" / "stack"
@@ -33,3 +37,39 @@ def said(stack: str) -> str:
 def test_every_kind_of_refusal_is_worded_as_before() -> None:
     assert len(set(REFUSED)) == len(REFUSED) >= 90
     check(ROOT / "expected", "\n".join(map(said, REFUSED)))
+
+
+def stacks_of(header: Header) -> list[str]:
+    """Return a stack for each option of a header, and for each header that makes it larger, as short as may be."""
+    if header.name in STARTS:
+        before = ""
+    elif header.name in ESP_ONLY:
+        before = "ip4/esp:aes256gcm16/"
+    else:
+        carriers = ("ip4", "ip6", "udp")
+        before = {"udp": "ip4/udp/"}.get(
+            found := next(c for c in carriers if header.name in HEADERS[c].carries), f"{found}/"
+        )
+    behind = "/ip4" if "ip4" in header.carries else "/eth/ip4" if "eth" in header.carries else ""
+    number = header.number
+    numbers = [f"{amount}" for amount in sorted({number.low, number.low + number.step, number.high})] if number else []
+    options = ["", *(f":{word}" for word in (*numbers, *(number.presets if number else ()), *header.flags))]
+    whole = [f"{before}{header.name}{option}{behind}" for option in options]
+    return [
+        *whole,
+        *([f"{before}{header.name}"] if header.ends and behind else []),
+        *(f"ip4/{other}/{header.name}{behind}" for other in header.after),
+    ]
+
+
+def told(solution: Solution) -> str:
+    rows = [(row.bytes, row.name, row.source, row.note) for row in (*solution.link_ledger, *solution.ledger)]
+    lines = [f"  {size:>4} {name} [{source}]{f' ({note})' if note else ''}" for size, name, source, note in rows]
+    return "\n".join(
+        [f"{solution.stack.text}: {solution.inner_mtu}", *lines, *(f"  ! {note}" for note in solution.notes)]
+    )
+
+
+def test_every_header_says_the_same_of_itself_in_the_ledger() -> None:
+    found = [told(solve(parse(stack), 9000)) for header in HEADERS.values() for stack in stacks_of(header)]
+    check(ROOT / "ledgers", "\n".join(found) + "\n")
