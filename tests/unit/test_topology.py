@@ -45,6 +45,7 @@ def test_a_pair_is_the_same_by_itself_and_among_the_neighbours(network: str) -> 
     for one, other in itertools.permutations(fabric.nodes, 2):
         pair = fabric.pair(one, other)
         assert pair == fabric.pair(other, one)
+        assert (plan.pair(one, other) == pair) == (network == "demo")
         if one.managed:
             neighbour = next(found for peer, found in fabric.peers(one) if peer.id == other.id)
             assert (neighbour.id, neighbour.initiator.id) == (pair.id, pair.initiator.id)
