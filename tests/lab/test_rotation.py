@@ -22,7 +22,7 @@ from .pace import HANG_S, Pace, answers
 from .watchers import Seen, watched
 
 # Changes of files behind which a rotation dies: a few of those that tests/unit/test_killed_rotation.py goes through
-POINTS = {"ca": (8, 35, 60, 85, 110), "psk": (8, 30, 50, 65)}
+POINTS = {"ca": (8, 35, 60, 85), "psk": (8, 30, 50)}
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
