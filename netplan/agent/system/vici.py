@@ -15,6 +15,7 @@ from .core import Stop, finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from ..protocol.words import Json
@@ -133,31 +134,43 @@ class Vici:
             return raw[0], decode(raw[2 + raw[1] :])
         return raw[0], decode(raw[1:]) if raw[0] == _RESPONSE else {}
 
-    def call(self, command: str, **message: Any) -> Json:
-        """Send one command; return its answer."""
-        self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
+    @contextlib.contextmanager
+    def _answering(self, command: str) -> Iterator[None]:
+        """Stop the phase when charon hangs, ends or says what can't be read meanwhile."""
         try:
-            kind, answer = self._receive()
+            yield
         except socket.timeout:  # noqa: UP041  another name before Python 3.10
             raise Stop(finding("IPP611", f"charon gave no answer to {command} in {self.timeout:g} s")) from None
+        except OSError as error:
+            raise Stop(finding("IPP611", f"charon closed its control socket at {command}: {error.strerror}")) from None
+        except (ValueError, IndexError, struct.error):
+            raise Stop(finding("IPP611", f"charon's answer to {command} can't be read")) from None
+
+    def call(self, command: str, **message: Any) -> Json:
+        """Send one command; return its answer. Raises Stop."""
+        with self._answering(command):
+            self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
+            kind, answer = self._receive()
         if kind != _RESPONSE:
             raise Stop(finding("IPP611", f"charon does not know the command {command}"))
         return answer
 
     def stream(self, command: str, event: str, **message: Any) -> list[Json]:
-        """Send a command that answers by events; return the events' messages."""
-        self._send(_REGISTER, event)
-        kind, _ = self._receive()
-        if kind != _CONFIRM:
-            raise Stop(finding("IPP611", f"charon does not know the event {event}"))
-        self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
+        """Send a command that answers by events; return the events' messages. Raises Stop."""
         found = []
-        while True:
+        with self._answering(command):
+            self._send(_REGISTER, event)
+            kind, _ = self._receive()
+            if kind != _CONFIRM:
+                raise Stop(finding("IPP611", f"charon does not know the event {event}"))
+            self._send(_REQUEST, command, _encode({k.replace("_", "-"): v for k, v in message.items()}))
             kind, answer = self._receive()
-            if kind == _EVENT:
+            while kind == _EVENT:
                 found.append(answer)
-            else:
-                return found
+                kind, answer = self._receive()
+        if kind != _RESPONSE:
+            raise Stop(finding("IPP611", f"charon does not know the command {command}"))
+        return found
 
 
 def sas() -> list[tuple[str, Json]]:
