@@ -87,7 +87,7 @@ exec /root/nft.real "$@"
 E
 chmod 755 /root/nft.no; mount --bind /root/nft.no /usr/sbin/nft"""
 PLANTED = "connections { pair-0123456789ab { remote_addrs = 192.0.2.9 } }"
-ROOM = "head -c 50M /dev/zero >{0}/fill; rm -f {0}/reserve"
+ROOM = "rm -f {0}/reserve; head -c 50M /dev/zero >{0}/fill; true"  # what was kept free for this moment, too
 # what is done to a node in the middle of an apply, how it ends, and what the node has to say meanwhile
 FAULTS: dict[str, tuple[Callable[[Lab], None], Callable[[Lab], None], str]] = {
     "charon-hangs": (
