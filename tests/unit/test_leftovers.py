@@ -200,11 +200,12 @@ def test_a_rollback_is_read_back_and_what_is_left_is_named(world: World, home: P
     request: Any = {"tx": TX, "node": NODE}
     state.save(state="none", last={"tx": TX, "result": "reverted", "by": "timer", "at": "x"})
     (home / "base").mkdir()
-    assert undo.read_back(request)["detail"] == "none; nothing is left of it"
+    assert undo.read_back(request) == {"changed": False, "detail": "none; nothing is left of it"}
     world.policies = [PERMISSIVE]
     (home / "tx" / TX / "ipsec.list").write_text(f"absent {home}/state.json\n")
     with pytest.raises(Stop) as caught:
         undo.read_back(request)
+    assert {(f["code"], f["hint"]) for f in caught.value.findings} == {("IPP686", leftovers.HINT)}
     assert [f["message"] for f in caught.value.findings] == [
         f"left by the rollback: the policy src 0.0.0.0/0 dst {OWN}/32 dir in",
         f"left by the rollback: the file {home}/state.json is still there",

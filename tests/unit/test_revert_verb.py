@@ -15,7 +15,7 @@ from netplan.rollout.engine import Engine
 from netplan.rollout.nodes.lease import owner
 from netplan.rollout.outcome import Failed, Options, Outcome
 from netplan.rollout.record import journal as journal_module
-from netplan.rollout.record.events import Event, RunFinished, RunStarted
+from netplan.rollout.record.events import Event, Reverting, RunFinished, RunStarted
 from netplan.rollout.record.journal import ClusterState
 from netplan.rollout.record.memory import Memory
 from netplan.rollout.transport.reply import Answer
@@ -267,6 +267,27 @@ def test_a_rollback_that_fails_here_and_on_no_node_says_what_is_above(tmp_path: 
         engine = Engine("lab", "d" * 64, [target(i) for i in IDS], fakes, state, lambda _: None, Options())
         outcome = apply(engine, lambda _: True)
     assert messages(outcome)[-2:] == ["Ansible can't be started", "rollback incomplete: see above"]
+
+
+def test_a_try_is_rolled_back_by_its_nodes_when_its_wait_is_over(tmp_path: Path) -> None:
+    """What a step back said is said where something is left, once; and what was wrong before stays."""
+    spoil = {("await-confirm", IDS[0]): failure(), ("send-clear", IDS[0]): failure("IPP604")}
+    spoil |= {(phase, IDS[2]): LOST for phase in (*BACK, *LATE)} | {("roll-back", IDS[0]): failure("IPP604")}
+    fakes = FakeNodes(lambda phase, node: spoil.get((phase, node)))
+    events: list[Event] = []
+    with ClusterState(tmp_path, "lab") as state:
+        engine = Engine("lab", "d" * 64, [target(i) for i in IDS], fakes, state, events.append, Options(keep_s=900))
+        outcome = apply(engine, lambda _: True, keep=lambda *_: None)
+    assert outcome.outcome == "rollback-incomplete"
+    assert [event.reason for event in events if isinstance(event, Reverting)] == ["a: no"]
+    assert [(p.code, p.message) for p in outcome.problems] == [
+        ("IPP614", "a: no"),
+        ("IPP604", "a: no"),
+        ("IPP604", "a: no"),
+        ("IPP661", "c can't be reached: timed out"),
+        ("IPP663", "rollback incomplete: not every node could be reached for it (c)"),
+    ]
+    assert str(outcome.problems[-1].hint).startswith("an unreachable node rolls back by itself within 900 s; ")
 
 
 LATE = ("read-back",)

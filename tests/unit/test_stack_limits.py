@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netplan.problems import Problem, ProblemError
-from netplan.stack import largest_inner, parse, required_link, solve, wire_size
+from netplan.stack import largest_inner, parse, parse_size, required_link, solve, wire_size
 
 VXLAN = "ip4/udp/vxlan/eth/ip4"
 OVERHEAD = 20 + 8 + 8 + 14
@@ -54,3 +54,28 @@ def test_a_link_that_is_too_small_says_what_would_do() -> None:
     assert problem.code == "IPP105"
     assert f"a link of {required_link(stack, 68)}" in (problem.hint or "")
     assert f"IPv6 inside {required_link(stack, 1280)}" in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1500", 1500),
+        (" 9000\n", 9000),
+        ("123456789", 123456789),
+        ("1234567890", "a size '1234567890' is out of range: above 0, at most 65535"),
+        ("-5", "a size '-5' is out of range: above 0, at most 65535"),
+        ("5-", "a size '5-' is not a whole number"),
+        ("1500.0", "a size '1500.0' is not a whole number"),
+        ("\u0661", "a size '\u0661' is not a whole number"),
+        ("", "a size '' is not a whole number"),
+    ],
+)
+def test_a_size_is_digits(text: str, said: int | str) -> None:
+    if isinstance(said, int):
+        assert parse_size(text, "a size") == said
+        return
+    with pytest.raises(ProblemError) as error:
+        parse_size(text, "a size")
+    (problem,) = error.value.problems
+    assert (problem.code, problem.message) == ("IPP106", said)
+    assert problem.hint == (None if "range" in said else "write plain digits, such as 1500")
