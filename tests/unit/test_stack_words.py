@@ -63,10 +63,11 @@ def stacks_of(header: Header) -> list[str]:
 
 
 def told(solution: Solution) -> str:
+    kinds = " ".join(token.kind for token in solution.stack.tokens)
     rows = [(row.bytes, row.name, row.source, row.note) for row in (*solution.link_ledger, *solution.ledger)]
     lines = [f"  {size:>4} {name} [{source}]{f' ({note})' if note else ''}" for size, name, source, note in rows]
     return "\n".join(
-        [f"{solution.stack.text}: {solution.inner_mtu}", *lines, *(f"  ! {note}" for note in solution.notes)]
+        [f"{solution.stack.text} ({kinds}): {solution.inner_mtu}", *lines, *(f"  ! {note}" for note in solution.notes)]
     )
 
 
@@ -107,4 +108,6 @@ def test_every_header_says_the_same_of_itself_in_the_ledger() -> None:
         for stack in stacks
         if link == 9000 or stack in PROTECTED
     ]
+    for header in HEADERS.values():
+        found += [f"{header.name}:{flag} {size:+} {words}" for flag, (size, words) in header.flags.items()]
     check(ROOT / "ledgers", "\n".join(found) + "\n")
