@@ -10,8 +10,8 @@ from netplan.stack.transforms import (
     ESP_HEADER,
     Transform,
     UnknownAlgorithm,
+    ah_icv,
     ah_size,
-    ah_transform,
     esp_transform,
 )
 from netplan.stack.types import Part, Spot
@@ -99,11 +99,12 @@ def secure(
             raise wrong().bad_flag(name, option, allowed, Spot(text=spot.text, column=column, width=len(option)))
         column += len(option) + 1
     try:
-        transform = esp_transform(options[0]) if name == "esp" else ah_transform(options[0])
+        if name == "ah":
+            unit = AH_ALIGN_LINUX if "align8" in options else AH_ALIGN[family]
+            return _ah(*ah_icv(options[0]), unit), (), None, ()
+        transform = esp_transform(options[0])
     except UnknownAlgorithm as error:
         raise wrong().algorithm(error, spot) from None
-    if name == "ah":
-        return _ah(transform, AH_ALIGN_LINUX if "align8" in options else AH_ALIGN[family]), (), None, ()
     head = [Part(name="ESP header (SPI, sequence)", bytes=ESP_HEADER, source="RFC 4303 2.1, 2.2")]
     if transform.iv:
         head.append(Part(name="ESP IV", bytes=transform.iv, source=transform.source))
@@ -114,13 +115,13 @@ def secure(
     return tuple(head), tail, transform, notes
 
 
-def _ah(transform: Transform, unit: int) -> tuple[Part, ...]:
-    size = ah_size(transform.icv, unit)
+def _ah(icv: int, source: str, unit: int) -> tuple[Part, ...]:
+    size = ah_size(icv, unit)
     head = [
         Part(name="AH header", bytes=AH_HEADER, source="RFC 4302 2"),
-        Part(name="AH ICV", bytes=transform.icv, source=transform.icv_source),
+        Part(name="AH ICV", bytes=icv, source=source),
     ]
-    rest = size - AH_HEADER - transform.icv
+    rest = size - AH_HEADER - icv
     if rest:
         note = f"the header is a multiple of {unit}"
         head.append(Part(name="AH padding", bytes=rest, source="RFC 4302 3.3.3.2.1", note=note))

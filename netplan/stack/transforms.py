@@ -248,8 +248,8 @@ def usual_name(proposal: str) -> str | None:
     return None
 
 
-def ah_transform(proposal: str) -> Transform:
-    """Return what an AH proposal such as ``sha256-x25519`` costs: its ``icv``, unrounded."""
+def ah_icv(proposal: str) -> tuple[int, str]:
+    """Return the ICV of an AH proposal such as ``sha256-x25519`` in bytes, unrounded, and its source."""
     cipher, integrity = _sort(proposal, "AH")
     if cipher is not None:
         where = proposal.index(cipher)
@@ -259,8 +259,7 @@ def ah_transform(proposal: str) -> Transform:
         raise UnknownAlgorithm(f"{cipher} is {what}", where, len(cipher), "such as ah:sha256")
     if integrity is None:
         raise UnknownAlgorithm("AH needs an integrity algorithm", 0, len(proposal), "such as ah:sha256")
-    icv, source = INTEGRITY[integrity]
-    return Transform(keyword=proposal, iv=0, icv=icv, align=4, source="RFC 4302 2", icv_source=source, encrypts=False)
+    return INTEGRITY[integrity]
 
 
 def _sort(proposal: str, protocol: str) -> tuple[str | None, str | None]:

@@ -64,7 +64,10 @@ def stacks_of(header: Header) -> list[str]:
 
 def told(solution: Solution) -> str:
     kinds = " ".join(token.kind for token in solution.stack.tokens)
-    rows = [(row.bytes, row.name, row.source, row.note) for row in (*solution.link_ledger, *solution.ledger)]
+    rows = [
+        (row.bytes, f"{row.name}{' (encrypted)' if row.encrypted else ''}", row.source, row.note)
+        for row in (*solution.link_ledger, *solution.ledger)
+    ]
     lines = [f"  {size:>4} {name} [{source}]{f' ({note})' if note else ''}" for size, name, source, note in rows]
     return "\n".join(
         [f"{solution.stack.text} ({kinds}): {solution.inner_mtu}", *lines, *(f"  ! {note}" for note in solution.notes)]
