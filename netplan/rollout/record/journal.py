@@ -133,7 +133,7 @@ class Journal:
     def __init__(self, path: Path, room: int = 0) -> None:
         self.path = path
         self._handle = os.open(path, _APPEND, 0o600)
-        size = 0
+        size: int | None = None
         try:
             size = os.fstat(self._handle).st_size
             self._cut = size > 0 and os.pread(self._handle, 1, size - 1) != b"\n"
