@@ -120,7 +120,10 @@ def _slow_class(plan: Plan) -> list[str]:
     faster = [c for c in plan.classes if c.inner_mtu > least]
     if not faster:
         return []
-    best = max(c.inner_mtu for c in faster)
+    if plan.limiting.protected and not any(c.protected for c in faster):  # that is what encryption costs
+        most = max(c.inner_mtu for c in faster)
+        return [f"the pairs that stay clear could carry {most}: pods have one MTU for both, {plan.pod_mtu}"]
+    best = max(c.inner_mtu for c in faster if c.protected or not plan.limiting.protected)
     slow = [c for c in plan.classes if c.inner_mtu == least]
     names = " and ".join(c.name for c in slow)
     why = "; ".join(dict.fromkeys(f"{c.limited_by}{', NAT-T' if c.nat_t else ''}" for c in slow))
