@@ -33,8 +33,7 @@ def undo_after(engine: Engine, failure: Failed, outcome: Outcome) -> None:
     longest = max(engine.timers.timer_s, engine.options.keep_s if engine.run.kind == "try" else 0)
     away = f"an unreachable node rolls back by itself within {longest} s; " if lost else ""
     hint = f"{away}each node goes on until nothing is left; see `ipsecplan status`"
-    known = {problem.message for problem in found}
-    outcome.problems += [*(problem for problem in said if problem.message not in known), *found]
+    outcome.problems += [*_unsaid(said, found), *found]
     text = f"rollback incomplete: {_who(engine, found, lost)}"
     outcome.problems.append(Problem(code="IPP663", message=text, hint=hint))
     outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
@@ -57,6 +56,12 @@ def _round(engine: Engine) -> tuple[list[Problem], list[Problem], list[str]]:
     except Failed as failure:
         return said, failure.problems, list(failure.unreachable)
     return said, [], []
+
+
+def _unsaid(problems: Collection[Problem], beside: Collection[Problem]) -> list[Problem]:
+    """Return the problems whose message none of the others has."""
+    known = {problem.message for problem in beside}
+    return [problem for problem in problems if problem.message not in known]
 
 
 def _who(engine: Engine, found: Collection[Problem], lost: Collection[str]) -> str:
@@ -118,8 +123,7 @@ def revert(engine: Engine, agree: Callable[[Outcome], bool]) -> Outcome:
             engine.step(step, {"off": not upgrade, "any": True})
         except Failed as failure:  # the others are not left to their timers because of one
             outcome.outcome, outcome.exit_code = "rollback-incomplete", ExitCode.REVERT_INCOMPLETE
-            known = {problem.message for problem in outcome.problems}
-            outcome.problems += [problem for problem in failure.problems if problem.message not in known]
+            outcome.problems += _unsaid(failure.problems, outcome.problems)
     if outcome.exit_code:
         return engine.end(outcome)
     outcome.outcome = "rolled-back" if upgrade else "removed"
