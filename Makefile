@@ -11,6 +11,8 @@ APT_LAB := $(shell cat netplan/lab/packages.txt 2>/dev/null)
 APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch ovn-central ovn-host docker.io \
   busybox-static nftables iputils-ping chromium zsh fish man-db $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
+# containers set it; then each of some thousand processes would compile our modules, and each stage its tests, again
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test check pythons slow kernel lab bench fuzz mutants graph format golden site collection sbom advisories drills clean .types .fast .test-setup
 
@@ -88,10 +90,10 @@ slow: $(VENV)/.dev .venvs/axe/.done # three processes: a third of these tests mo
 	$(PYTEST) -q -n 3 --dist worksteal -m "slow and not lab and not kernel and not drill" --durations 20
 
 kernel: $(VENV)/.dev
-	$(PYTEST) -q -m "kernel and not drill"
+	$(PYTEST) -q -m "kernel and not drill" tests/kernel
 
 lab: $(VENV)/.dev
-	$(PYTEST) -v -n 2 --dist loadgroup --no-loadscope-reorder -m "lab and not drill" --durations 40
+	$(PYTEST) -v -n 2 --dist loadgroup --no-loadscope-reorder -m "lab and not drill" --durations 40 tests/lab tests/kernel
 
 bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 	$(BIN)/python -m benchmarks

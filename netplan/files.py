@@ -35,14 +35,16 @@ def read_regular(path: Path | str, limit: int, *, follow: bool = False) -> bytes
             raise OSError(errno.EINVAL, "it is a socket, not a regular file", name) from None
         raise
     with open(handle, "rb") as file:
-        mode = os.fstat(handle).st_mode
+        about = os.fstat(handle)
+        mode = about.st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
         if not stat.S_ISREG(mode):
             kind = _KINDS.get(stat.S_IFMT(mode), "something else")
             raise OSError(errno.EINVAL, f"it is {kind}, not a regular file", name)
-        data = file.read(limit + 1)
-    if len(data) > limit:
+        # not read to learn what is known; but a file of /proc says 0, and any file may grow meanwhile
+        data = b"" if about.st_size > limit else file.read(limit + 1)
+    if about.st_size > limit or len(data) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit} bytes", name)
     return data
 

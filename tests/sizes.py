@@ -7,6 +7,10 @@ run with IPSECPLAN_DRILLS=1 in its environment.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 DRILLS = bool(os.environ.get("IPSECPLAN_DRILLS"))
 
@@ -14,3 +18,8 @@ DRILLS = bool(os.environ.get("IPSECPLAN_DRILLS"))
 def size(part: int, whole: int) -> int:
     """Return ``whole`` in drills, ``part`` elsewhere."""
     return whole if DRILLS else part
+
+
+def some(rows: Sequence[T], one_in: int, first: int = 0) -> Sequence[T]:
+    """Return all rows in drills, elsewhere one in so many from ``first`` on: several callers share them."""
+    return rows if DRILLS else rows[first % one_in :: one_in]

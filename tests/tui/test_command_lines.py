@@ -29,7 +29,7 @@ from tui.widgets.ledger_table import LedgerTable
 MODES = kinds()
 DUMPS = Path(__file__).parents[1] / "cases" / "audit" / "calico-operator-auto-under-ipsec" / "in"
 
-STACKS = ["", "c", "n", "m", "v", "o", "V", "o o", "c c c c", "plus plus", "less_than_sign", "E"]
+STACKS = ["", "c n", "m v o", "V o o", "c c c c plus plus", "less_than_sign E"]
 
 
 def run(capsys, line: str) -> str:

@@ -23,6 +23,12 @@ def test_each_stage_is_a_target_of_make() -> None:
     assert set(SHARES) <= targets
 
 
+def test_tests_of_real_kernels_lie_where_their_stages_look() -> None:
+    marked = {p for p in ROOT.glob("tests/**/test_*.py") if re.search(r"\bmark\.(lab|kernel)\b", p.read_text())}
+    looked_in = {ROOT / "tests" / "lab", ROOT / "tests" / "kernel"}
+    assert {p.parent for p in marked - {Path(__file__)}} == looked_in
+
+
 def test_all_stages_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     started: list[str] = []
     assert stages.main([], lambda name: started.append(name) or 0) == 0

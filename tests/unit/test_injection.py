@@ -29,6 +29,7 @@ from netplan.model.planfile import PlanFile
 from netplan.plan.build import make_plan
 from netplan.plan.types import Plan
 from netplan.problems import ProblemError, errors
+from tests.sizes import some
 
 CORPUS = [
     json.loads(line) for line in (Path(__file__).parents[1] / "data" / "injections.jsonl").read_text().splitlines()
@@ -173,7 +174,7 @@ def test_nothing_is_accepted(field: str, capsys: pytest.CaptureFixture[str]) -> 
     assert harmless is not None
     gateways = _group("gateways")
     refused = data = 0
-    for payload in CORPUS:
+    for payload in some(CORPUS, 4, list(FIELDS).index(field)):  # fields share the corpus, `make drills` doesn't
         text = payload["text"]
         plan = FIELDS[field](text)
         if plan is None:

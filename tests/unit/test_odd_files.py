@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,17 @@ def test_damaged_facts_are_refused(here: Path, text: str) -> None:
     (here / "hosts.facts.json").write_text(text, errors="surrogateescape")
     with pytest.raises(inventory.ProblemError, match="no file of"):
         inventory.read(Path("hosts"))
+
+
+def test_what_is_too_large_is_not_read_to_find_that_out(tmp_path: Path) -> None:
+    _sparse(tmp_path / "huge")
+    tracemalloc.start()
+    try:
+        with pytest.raises(OSError, match="more than 1073741824 bytes"):
+            read_regular(tmp_path / "huge", 1 << 30)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_read_regular_reads_at_most_its_limit(tmp_path: Path) -> None:
