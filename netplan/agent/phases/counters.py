@@ -67,7 +67,7 @@ def look(node: NodeJson) -> CountersWork:
     listed: list[tuple[str, Json]] = []
     stats: Json = {}
     answers = False
-    with contextlib.suppress(Stop, OSError), vici.Vici(CHARON_S) as link:
+    with contextlib.suppress(Stop), vici.Vici(CHARON_S) as link:
         listed = [(name, sa) for event in link.stream("list-sas", "list-sa") for name, sa in event.items()]
         stats = link.call("stats").get("ikesas", {})
         answers = True
