@@ -124,14 +124,17 @@ def _last_look(found: Evidence, rule: str) -> list[Row]:
 
 def _openings(found: Evidence, rule: str) -> list[Row]:
     """Whether the host's firewall lets IKE and ESP in from peers alone, as far as the bundle decides that."""
-    if not any(path.startswith(OPENINGS) for path in found.bundle.entries):
+    of_nodes: dict[str, list[str]] = {}
+    for path in found.bundle.entries:
+        if path.startswith(OPENINGS):
+            of_nodes.setdefault(path.removeprefix(OPENINGS).partition("/")[0], []).append(path)
+    if not of_nodes:
         said = "who may reach UDP 500, 4500 and ESP: the plan says nothing of the hosts' firewall (firewall.kind: none)"
         return [unjudged("openings", said, change="set firewall.kind, or check the hosts' own firewall", rule=rule)]
     told: list[Found] = []
     for node_id, node in found.nodes.items():
         peers = {peer["address"] for peer in node["peers"]}
-        under = f"{OPENINGS}{node_id}/"
-        text = "".join(found.bundle.content(path).decode() for path in found.bundle.entries if path.startswith(under))
+        text = "".join(found.bundle.content(path).decode() for path in of_nodes.get(node_id, ()))
         opened = {a.strip() for part in _SETS.findall(text) for a in part.split(",")} | set(_ENTRY.findall(text))
         strange = sorted(opened - peers)
         if not opened:

@@ -67,6 +67,11 @@ class Bundle:
         return {entry["path"]: entry for entry in self.manifest["files"]}
 
     @functools.cached_property
+    def _of_nodes(self) -> dict[str, list[Entry]]:
+        """Node id -> what the manifest says of its files: a search for each of many nodes would be a square."""
+        return by_node(self.manifest["files"])[1]
+
+    @functools.cached_property
     def _hosts(self) -> Hosts:
         """The hosts of plan.json, to which every node.json refers."""
         where = str(self.directory / PLAN)
@@ -80,7 +85,7 @@ class Bundle:
     def installed(self) -> dict[str, list[FileEntry]]:
         """Return, for each node id, the files that are installed there (``node.json`` is not), by their path there."""
         found: dict[str, list[FileEntry]] = {}
-        for node, entries in by_node(self.manifest["files"])[1].items():
+        for node, entries in self._of_nodes.items():
             inside = [(entry["path"].removeprefix(f"nodes/{node}"), entry) for entry in entries]
             found[node] = [{**entry, "path": path} for path, entry in inside if path != "/node.json"]
         return found
@@ -88,15 +93,19 @@ class Bundle:
     def check_node(self, node: str) -> None:
         """Check every file of one node, and plan.json, as :func:`read` does with all of them. Raises ProblemError."""
         problems: list[Problem] = []
-        for path in (PLAN, *(path for path in self.entries if path.startswith(f"nodes/{node}/"))):
+        for path in (PLAN, *(entry["path"] for entry in self._of_nodes[node])):
             try:
-                self.content(path)
+                self._checked(path)
             except ProblemError as error:
                 problems += error.problems
         _raise(problems)
 
     def content(self, path: str) -> bytes:
         """Return the content of a file, which is what the manifest says. Raises ProblemError for any other."""
+        return unpacked(self._checked(path))
+
+    def _checked(self, path: str) -> bytes:
+        """Return what :meth:`content` does, as it is kept."""
         found = self.entries.get(path)
         if found is None:
             fail("IPP503", "a file that every bundle has is missing", location=Location(str(self.directory / path)))
@@ -106,7 +115,7 @@ class Bundle:
             if isinstance(data, Problem):
                 raise ProblemError([data])
             self.contents[found["sha256"]] = zlib.compress(data, 1)
-        return unpacked(self.contents[found["sha256"]])
+        return self.contents[found["sha256"]]
 
 
 def unpacked(content: bytes) -> bytes:
