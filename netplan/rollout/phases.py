@@ -76,8 +76,8 @@ LOWER_AGAIN: tuple[Step, ...] = (
 )
 # what a transaction goes through when nothing fails: verb -> its steps
 PLANS: dict[str, tuple[Step, ...]] = {
-    "apply": (LOOK, *APPLY, CONFIRM),
-    "try": (LOOK, *APPLY, AWAIT_CONFIRM, CONFIRM),
+    "apply": (LOOK, *APPLY, PREPARE, CONFIRM),
+    "try": (LOOK, *APPLY, AWAIT_CONFIRM, PREPARE, CONFIRM),
     "revert": (*ROLL_BACK, *RESTORE, READ_BACK),
 }
 

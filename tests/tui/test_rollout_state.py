@@ -55,7 +55,7 @@ def test_a_try_waits_for_its_yes_and_counts_down(tmp_path):
     for record in read(next(tmp_path.glob("clusters/lab/journal/*"))):
         state.take(record)
     assert (state.kind, state.outcome, state.awaiting) == ("try", "awaiting-confirm", True)
-    assert state.plan()[-2:] == ("await-confirm", "confirm")
+    assert state.plan()[-3:] == ("await-confirm", "prepare", "confirm")
     node = state.nodes["a"]
     left = state.clock(node, state.until - 100)
     assert left is not None, "the node's own timer runs while it waits"

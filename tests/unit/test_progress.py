@@ -57,7 +57,7 @@ def test_a_step_says_which_phases_of_how_many_it_is(capsys: pytest.CaptureFixtur
     lines(Progress(phases=("encrypt", "rekey"), nodes=1, done=1, waiting=0, lacking=0, left_s=30.0))
     assert capsys.readouterr().err.splitlines() == [
         "apply tx-1: cluster lab, 1 node",
-        "phases 1 to 2 of 16: status, preflight",
-        "phases 3 to 5 of 16: arm, lower-senders, stage",
-        "phases 10 to 11 of 16: encrypt, rekey; about 70 s left",
+        "phases 1 to 2 of 17: status, preflight",
+        "phases 3 to 5 of 17: arm, lower-senders, stage",
+        "phases 10 to 11 of 17: encrypt, rekey; about 70 s left",
     ]
