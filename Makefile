@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 APT_BASE := python3-venv
 APT_CHECK := iproute2 openssh-client
 APT_LAB := $(shell cat netplan/lab/packages.txt 2>/dev/null)
-APT_TEST := user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch ovn-central ovn-host docker.io \
+APT_TEST := git user-mode-linux kmod iproute2 containernetworking-plugins openvswitch-switch ovn-central ovn-host docker.io \
   busybox-static nftables iputils-ping chromium zsh fish man-db $(shell . /etc/os-release 2>/dev/null; [ "$$ID$$VERSION_ID" = debian12 ] || echo docker-cli)
 PYTEST := $(BIN)/python -m pytest
 # containers set it; then each of some thousand processes would compile our modules, and each stage its tests, again
@@ -40,12 +40,14 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.main
 	$(BIN)/pip -q install --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-# Debian's Prometheus and node_exporter for tests, unpacked: as packages they are services that listen on every address
+# Debian's Prometheus and node_exporter for tests, unpacked: as packages they are services that listen on every address;
+# promtool has a package of its own from Debian 13 on
 $(VENV)/.watch: | $(VENV)/.dev
 	@command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo "no apt here: tests want promtool"; exit 0; }; \
 	rm -rf $(VENV)/watch && mkdir $(VENV)/watch && cd $(VENV)/watch && \
-	get="apt-get -qq -o APT::Sandbox::User=root download prometheus prometheus-node-exporter" && \
-	{ $$get 2>/dev/null || { apt-get -qq update && $$get; }; } && \
+	get() { own="$$(apt-cache -q show promtool 2>/dev/null | grep -q . && echo promtool)"; \
+	  apt-get -qq -o APT::Sandbox::User=root download prometheus $$own prometheus-node-exporter; }; \
+	{ get 2>/dev/null || { apt-get -qq update && get; }; } && \
 	for p in *.deb; do dpkg-deb -x $$p . || exit 1; done && rm *.deb && \
 	for p in usr/bin/*; do ln -sf ../watch/$$p ../bin/ || exit 1; done
 	@touch $@

@@ -161,7 +161,8 @@ def test_an_mtu_that_ipv6_has_of_its_own_is_found(pair: tuple[str, str]) -> None
     shown = ip("-n", pair[0], "-d", "link", "show", "u") + ip("-n", pair[0], "-6", "route", "get", "fd09::2")
     assert "1400" not in shown
     refused = inside(pair[0], "ping", "-6", "-c", "1", "-W", "1", "-M", "do", "-s", "1353", "fd09::2")
-    assert "mtu: 1400" in refused.stdout + refused.stderr
+    assert "too long" in refused.stdout + refused.stderr  # iputils of Debian 12 says "mtu: 1400", too
+    assert inside(pair[0], "ping", "-6", "-c", "1", "-W", "5", "-M", "do", "-s", "1352", "fd09::2").returncode == 0
 
 
 @pytest.mark.parametrize("where", ["all", "u"])
