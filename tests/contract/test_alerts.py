@@ -1,6 +1,6 @@
 """Alert rules against Prometheus' own tool: what fires, and what looks alike and doesn't.
 
-promtool is in Debian's package `prometheus`, from Debian 13 on in one of its own; without it only the tables are compared.
+promtool is in Debian's package `prometheus`, from Debian 13 on in one of its own; without it the tables alone count.
 """
 
 from __future__ import annotations

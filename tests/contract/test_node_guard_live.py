@@ -63,6 +63,13 @@ def with_nft(script: Path, monitor: str) -> None:
     script.write_text(text)
 
 
+def changed(script: Path, old: str, new: str) -> None:
+    """Put other words in place of the first ones like that, which there are."""
+    text = script.read_text()
+    assert old in text
+    script.write_text(text.replace(old, new, 1))
+
+
 def soon(check: Callable[[], bool], seconds: float) -> float:
     begin = time.monotonic()
     while not check():
@@ -106,7 +113,7 @@ def test_an_nft_that_reports_nothing_is_no_use_and_says_why(
     pair: tuple[str, str], script: Path, monitor: str, words: str
 ) -> None:
     with_nft(script, monitor)
-    script.write_text(script.read_text().replace("sleep $tries", "sleep 0"))
+    changed(script, 'sleep "${tries}"', "sleep 0")
     heard = inside(pair[0], "sh", "-s", "hears", input=script.read_text())
     assert heard.returncode == 1
     assert words in heard.stdout
@@ -117,7 +124,7 @@ def test_a_watchdog_that_hears_nothing_looks_ever_less_often_and_says_so(
 ) -> None:
     starts = tmp_path / "starts"
     with_nft(script, f"echo . >>{starts}; echo 'Error: syntax error, unexpected destroy' >&2; exit 1")
-    script.write_text(script.read_text().replace("for seconds in 1 4", "for seconds in 0.1"))
+    changed(script, "for seconds in 1 4", "for seconds in 0.1")
     said = tmp_path / "said"
     with said.open("w") as out:
         watchdog = subprocess.Popen(
@@ -140,8 +147,8 @@ def test_a_watchdog_that_hears_nothing_looks_ever_less_often_and_says_so(
 
 def test_a_change_of_many_lines_is_looked_at_once(pair: tuple[str, str], script: Path, tmp_path: Path) -> None:
     """Reading the table costs more than hearing of it."""
-    text = script.read_text().replace("\nkeep() {", f"\nkeep() {{\n\techo . >>{tmp_path}/looks", 1)
-    script.write_text(text.replace("for seconds in 1 4", "for seconds in 1"))
+    changed(script, "\nkeep() {", f"\nkeep() {{\n\techo . >>{tmp_path}/looks")
+    changed(script, "for seconds in 1 4", "for seconds in 1")
     watchdog = subprocess.Popen(["ip", "netns", "exec", pair[0], "sh", str(script), "watch"], start_new_session=True)
     try:
         soon(lambda: has_guard(pair[0]), 8)
@@ -163,9 +170,7 @@ def test_a_change_of_many_lines_is_looked_at_once(pair: tuple[str, str], script:
 
 def test_a_watchdog_that_is_at_it_does_not_close_what_revert_opens(pair: tuple[str, str], script: Path) -> None:
     node = pair[0]
-    slow = script.read_text().replace('\tnft -f "${ETC}', '\tsleep 0.7\n\tnft -f "${ETC}', 1)
-    assert slow != script.read_text()
-    script.write_text(slow)
+    changed(script, '\tnft -f "${ETC}', '\tsleep 0.7\n\tnft -f "${ETC}')
     watchdog = subprocess.Popen(["ip", "netns", "exec", node, "sh", str(script), "watch"], start_new_session=True)
     try:
         soon(lambda: has_guard(node), 8)

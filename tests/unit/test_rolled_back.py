@@ -198,6 +198,7 @@ def test_without_the_program_timeout_a_rollback_asks_charon_all_the_same(tmp_pat
             if path.name != "timeout" and not (programs / path.name).exists():
                 (programs / path.name).symlink_to(path)
     text = node.script.read_text()
+    assert ":/usr/sbin:/usr/bin:/sbin:/bin" in text
     node.script.write_text(text.replace(":/usr/sbin:/usr/bin:/sbin:/bin", f":{programs}"))
     done = node.run("operator")
     assert (done.returncode, node.left()) == (0, []), done.stdout
