@@ -19,6 +19,7 @@ from .applied import Applied
 from .pace import TEST_S
 
 PREFIX = "test-"
+SAID = 6000  # characters of a failure, its end
 _CANNOT = ("IPP802", "IPP804")  # programs missing, no backend: nothing that the code under test could do about
 _numbers = itertools.count(1)
 
@@ -29,6 +30,25 @@ RELEASE = os.environ.get("RELEASE", "bookworm")
 ASKED = {"release": RELEASE} | ({"backend": os.environ["BACKEND"]} if os.environ.get("BACKEND") else {})
 
 ClusterFactory = Callable[..., Lab]
+
+
+class SaidAtOnce:
+    """A run of the lab's tests takes long and may be ended from outside: why one failed is not kept for the end."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print it."""
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None and "/lab/" in report.nodeid:
+            terminal.write_line(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext[-SAID:]}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where workers run the tests, the process above them has the terminal."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SaidAtOnce(config))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
