@@ -101,7 +101,7 @@ bench: $(VENV)/.dev ## speed goals as ratios, both sides measured in one run
 	$(BIN)/python -m benchmarks
 
 drills: $(VENV)/.dev .venvs/axe/.done ## what takes longer than a change should wait for
-	IPSECPLAN_DRILLS=1 $(PYTEST) -m "slow or lab or kernel or drill"
+	IPSECPLAN_DRILLS=1 $(PYTEST)
 	$(BIN)/python -m tests.fuzz --minutes 60
 	$(BIN)/python -m tests.ci.pythons --all
 
