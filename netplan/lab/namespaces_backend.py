@@ -70,7 +70,7 @@ class DirectMachine:
             try:
                 deadline = time.monotonic() + _START_LIMIT
                 while "lab: " not in self.console():
-                    if time.monotonic() > deadline or (self.console() and not self.alive()):
+                    if time.monotonic() > deadline or not self.begun():
                         why = self.complaint() or "it gave no sign of life"
                         fail("IPP805", f"the lab did not start: {why}", exit_code=ExitCode.FAILURE)
                     time.sleep(0.02)
@@ -88,6 +88,10 @@ class DirectMachine:
     def alive(self) -> bool:
         return self.pid() is not None
 
+    def begun(self) -> bool:
+        """Tell whether anything of it runs, be it what starts it."""
+        return process.find("", self._marker) is not None
+
     def console(self) -> str:
         """Return what the guest has printed so far."""
         try:
@@ -103,7 +107,7 @@ class DirectMachine:
     def kill(self) -> None:
         """End everything at once; does nothing when nothing runs."""
         ended = False
-        while process.find("", self._marker) is not None:
+        while self.begun():
             process.end("", self._marker)
             ended = True
         if ended:
@@ -127,7 +131,7 @@ def refusal(image: Image) -> str | None:
         write(folder / "config.tar", bytes(10240))
         machine.start(image, ports={}, addresses={}, program=_PROBE)
         deadline = time.monotonic() + _PROBE_LIMIT
-        while time.monotonic() < deadline and "lab: " not in machine.console():
+        while time.monotonic() < deadline and "lab: " not in machine.console() and machine.begun():
             time.sleep(0.02)
         said = machine.complaint()
         return None if said == "lab: direct works" else said.removeprefix("lab: ") or "the probe printed nothing"

@@ -19,6 +19,7 @@ PROGRAMS = {
     "busybox": "busybox-static",
     "cpio": "cpio",
     "modprobe": "kmod",
+    "mount": "mount",
     "zstd": "zstd",
     "ssh": "openssh-client",
 }
