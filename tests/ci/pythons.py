@@ -167,7 +167,7 @@ def environment(python: Python) -> Python:
 
 def _stamp(python: Python) -> str:
     """Return what an environment is made of: the exact Python, and the locked files."""
-    about = subprocess.run(python.command("-VV"), check=True, capture_output=True, timeout=60).stdout
+    about = subprocess.run(python.command("-VV"), check=True, stdout=subprocess.PIPE, timeout=60).stdout
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     parts = [about, python.where.encode(), json.dumps(project).encode()]
     parts += [path.read_bytes() for path in sorted(ROOT.glob("requirements/*.txt"))]
