@@ -388,6 +388,24 @@ def test_wg_quick_without_mtu_takes_80_from_the_route(mtu, end, ends, exact):
     assert [f.exact for f in report.findings if f.severity == "error"] == ([exact] if ends > exact else [])
 
 
+@pytest.mark.parametrize(
+    ("subnets", "mtu"),
+    [
+        ("[]", 1450),
+        ("[{type: static, address: 192.0.2.1/24, mtu: 1440}]", 1440),
+        ("[{type: dhcp, mtu: 1440}]", 1440),
+        ("[{type: dhcp6, mtu: 1300}, {type: dhcp4, mtu: 1440}]", 1440),
+        ("[{type: static, address: 'fd00::1/64', mtu: 1300}]", 1450),
+        ("[{type: static, address: 192.0.2.1/24}]", 1450),
+        ("[{type: static, address: 192.0.2.1/24, mtu: [1440]}]", 1450),
+    ],
+)
+def test_a_subnet_of_cloud_init_goes_before_its_device(subnets, mtu):
+    text = f"version: 1\nconfig:\n- {{type: physical, name: eth0, mtu: 1450, subnets: {subnets}}}\n"
+    (device,) = evidence_of(text, "network-config.yaml").configured
+    assert device.mtu == mtu
+
+
 OBJECTS = [
     (
         "{apiVersion: v1alpha1, kind: KubeSpanConfig, enabled: true, mtu: 1500}",
