@@ -1,5 +1,8 @@
 # ruff: noqa: ARG005, E501, A004 - a table of cases, one a line
-"""Every binding of every screen does what its help says. A binding without a case here fails the last test."""
+"""Every binding of every screen does what its help says. A binding without a case here fails the last test.
+
+`make test` tries a third of them, spread over the screens, and `make drills` all.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from netplan.bundle.write import write
+from tests.sizes import some
 from tests.tui.conftest import PLAN
 from tui.app import Planner
 from tui.dialogs.ask import AskScreen
@@ -38,7 +42,7 @@ from tui.widgets.sortable import Sortable
 MODES = kinds()
 BELOW = [HostsScreen, NodeScreen, PairScreen, TrafficScreen]  # screens that no digit opens
 
-pytestmark = pytest.mark.slow  # an app for each of some ninety keys
+pytestmark = pytest.mark.slow  # an app for each of some 140 keys
 STACK = "ip4/udp/esp:aes256gcm16/udp/vxlan/eth/ip4"  # what limits the plan of the fixture, on a link of 1450
 
 
@@ -403,7 +407,7 @@ def prepare(words: list[str], folder: Path, monkeypatch) -> list[str]:
     return [word for word in words if not word.startswith("@")]
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", some(list(CASES), 3))
 async def test_binding(name, make, folder, settle, monkeypatch):
     screen, before, keys, holds = CASES[name]
     editor = folder / "editor"
