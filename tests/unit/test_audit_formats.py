@@ -701,6 +701,20 @@ def test_what_a_program_refuses_or_ignores_is_a_finding(network, code):
     assert code in [f.code for f in report.findings]
 
 
+@pytest.mark.parametrize(
+    ("driver", "options", "change"),
+    [
+        ("macvlan", {OPTION: "1391", "parent": "eth0"}, "set the MTU of the parent link eth0, recreate the containers"),
+        ("ipvlan", {OPTION: "1391"}, "set the MTU of the parent link, recreate the containers"),
+        ("bridge", {"mtu": "1300"}, f"recreate the network with {OPTION}, and its containers"),
+    ],
+)
+def test_an_ignored_option_is_not_what_is_to_be_changed(driver, options, change):
+    network = {"Name": "x", "Driver": driver, "Scope": "local", "Options": options}
+    settings = evidence_of(json.dumps(network), "network.json").settings
+    assert [s.change for s in settings if s.unjudged] == [change]
+
+
 def test_nft_as_json_has_its_clamps():
     mangle = {"key": {"tcp option": {"name": "maxseg", "field": "size"}}, "value": 1350}
     rules = {"nftables": [{"metainfo": {}}, {"rule": {"family": "inet", "expr": [{"mangle": mangle}]}}]}

@@ -213,7 +213,11 @@ def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Settin
         misnamed = [] if number else _misnamed(piece, options, shown)
         return [replace(found, six=piece.get("EnableIPv6") is True), *misnamed]
     if driver in ("macvlan", "ipvlan") and number:
-        return [replace(_bridge_setting(piece, number, at, shown + OPTION), note=_PARENT, unjudged=_PARENT)]
+        own = _bridge_setting(piece, number, at, shown + OPTION)
+        change = (
+            f"set the MTU of the parent link {piece.text(options, 'parent')}".rstrip() + ", recreate the containers"
+        )
+        return [replace(own, note=_PARENT, unjudged=_PARENT, change=change)]
     if driver != "overlay":
         return []
     raw = piece.get(options)
@@ -237,8 +241,9 @@ def _misnamed(piece: Piece, options: str, shown: str) -> list[Setting | Clue]:
     if number is None:
         return []
     why = f"Docker ignores the option mtu (its own is {OPTION}); give that one"
+    change = f"recreate the network with {OPTION}, and its containers"
     return [
-        replace(_bridge_setting(piece, number, (options, "mtu"), f"{shown}mtu"), note=why, unjudged=why),
+        replace(_bridge_setting(piece, number, (options, "mtu"), f"{shown}mtu"), note=why, unjudged=why, change=change)
     ]
 
 
