@@ -68,9 +68,9 @@ class DirectMachine:
             if not listeners:
                 return
             try:
-                deadline = time.monotonic() + _START_LIMIT
+                deadline, present = time.monotonic() + _START_LIMIT, self.presence()
                 while "lab: " not in self.console():
-                    if time.monotonic() > deadline or not self.begun():
+                    if time.monotonic() > deadline or not present.lasts():
                         why = self.complaint() or "it gave no sign of life"
                         fail("IPP805", f"the lab did not start: {why}", exit_code=ExitCode.FAILURE)
                     time.sleep(0.02)
@@ -88,9 +88,9 @@ class DirectMachine:
     def alive(self) -> bool:
         return self.pid() is not None
 
-    def begun(self) -> bool:
-        """Tell whether anything of it runs, be it what starts it."""
-        return process.find("", self._marker) is not None
+    def presence(self) -> process.Presence:
+        """Return what tells whether anything of it runs, be it what starts it."""
+        return process.Presence("", self._marker)
 
     def console(self) -> str:
         """Return what the guest has printed so far."""
@@ -107,7 +107,7 @@ class DirectMachine:
     def kill(self) -> None:
         """End everything at once; does nothing when nothing runs."""
         ended = False
-        while self.begun():
+        while process.find("", self._marker) is not None:
             process.end("", self._marker)
             ended = True
         if ended:
@@ -130,8 +130,8 @@ def refusal(image: Image) -> str | None:
     try:
         write(folder / "config.tar", bytes(10240))
         machine.start(image, ports={}, addresses={}, program=_PROBE)
-        deadline = time.monotonic() + _PROBE_LIMIT
-        while time.monotonic() < deadline and "lab: " not in machine.console() and machine.begun():
+        deadline, present = time.monotonic() + _PROBE_LIMIT, machine.presence()
+        while time.monotonic() < deadline and "lab: " not in machine.console() and present.lasts():
             time.sleep(0.02)
         said = machine.complaint()
         return None if said == "lab: direct works" else said.removeprefix("lab: ") or "the probe printed nothing"

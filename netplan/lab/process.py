@@ -33,6 +33,23 @@ class Progress:
         return time.monotonic() - self._since < self.silence
 
 
+class Presence:
+    """Whether a marked process is still there, looked for again and again.
+
+    A process that becomes another program (execve) has no arguments for a moment, longer on a busy machine. So it is
+    gone when it was not found for ``silence`` seconds.
+    """
+
+    def __init__(self, program: str, marker: str, silence: float = 5.0) -> None:
+        self._words, self._silence, self._seen = (program, marker), silence, time.monotonic()
+
+    def lasts(self) -> bool:
+        """Look, and tell whether to count on it."""
+        if find(*self._words) is not None:
+            self._seen = time.monotonic()
+        return time.monotonic() - self._seen < self._silence
+
+
 def is_marked(number: int, program: str, marker: str) -> bool:
     """Tell whether process ``number`` runs ``program`` (part of its first word) with the argument ``marker``."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netplan.lab import namespaces_backend
+from netplan.lab import namespaces_backend, process
 
 
 @pytest.mark.timeout(60)
@@ -29,5 +29,18 @@ def test_a_probe_that_ends_is_not_waited_for(monkeypatch: Any, program: str, ans
     monkeypatch.setattr(namespaces_backend, "_remove_cgroup", lambda _: None)
     monkeypatch.setattr(namespaces_backend, "find_program", lambda _: None)
     monkeypatch.setattr(namespaces_backend, "_PROBE_LIMIT", 3600.0)
+    short = lambda machine: process.Presence("", machine._marker, 0.5)  # noqa: E731
+    monkeypatch.setattr(namespaces_backend.DirectMachine, "presence", short)
     image: Any = SimpleNamespace(root=Path("image"), others=[])
     assert namespaces_backend.refusal(image) == answer
+
+
+def test_a_process_without_arguments_for_a_moment_is_still_there(monkeypatch: Any) -> None:
+    clock, found = [0.0], [1, None, None, 1, None, None, None]
+    monkeypatch.setattr(process.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(process, "find", lambda *_: found.pop(0))
+    present, seen = process.Presence("", "marker", silence=5.0), []
+    while found:
+        seen.append(present.lasts())
+        clock[0] += 2.0
+    assert seen == [True, True, True, True, True, True, False]

@@ -213,11 +213,11 @@ def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Settin
         misnamed = [] if number else _misnamed(piece, options, shown)
         return [replace(found, six=piece.get("EnableIPv6") is True), *misnamed]
     if driver in ("macvlan", "ipvlan") and number:
-        own = _bridge_setting(piece, number, at, shown + OPTION)
+        dropped = _bridge_setting(piece, number, at, shown + OPTION)
         change = (
             f"set the MTU of the parent link {piece.text(options, 'parent')}".rstrip() + ", recreate the containers"
         )
-        return [replace(own, note=_PARENT, unjudged=_PARENT, change=change)]
+        return [replace(dropped, note=_PARENT, unjudged=_PARENT, change=change)]
     if driver != "overlay":
         return []
     raw = piece.get(options)
