@@ -3,8 +3,8 @@
 # for multicast routing, but its default of 1 is given to unicast tunnels, too: the first router on the way drops every
 # packet. Two hosts of one subnet talk; put a router between them and nothing passes, although each link is up, both
 # hosts ping each other and Incus says nothing. With `tunnel.NAME.ttl=64` it works. Two more things of the same device:
-# the UDP port is 8472, not 4789, if none is given; and the bridge's MTU is 1400 whatever the link below carries, so on a
-# link of 9000 it stays 1400, and on one of 1400 full packets leave in fragments.
+# the UDP port is 8472, not 4789, if none is given; and the bridge's MTU is 1400 whatever the link below carries, here
+# 1500 and then 9000.
 # Needs root, mmdebstrap and a kernel with vxlan. Packages go into a temporary folder; Incus runs in namespaces of its own
 # with three hosts on virtual cables, for half a minute.
 # APT_OPTIONS: one more line of apt.conf, where this machine's mirror needs it.
