@@ -16,9 +16,18 @@ from netplan.refusals import refusals
 MAX_FILES = 20_000  # below a folder that is named as inventory
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """Generate all that lies below a folder, but for what can't be listed.
+
+    Not by ``Path.rglob``: from Python 3.12 on it raises PermissionError at some of those folders and skips others.
+    """
+    for place, folders, names in os.walk(folder):
+        yield from (Path(place, name) for name in (*folders, *names))
+
+
 def files(path: Path) -> Iterator[Path]:
     if path.is_dir():
-        for found in sorted(path.rglob("*")):
+        for found in sorted(_below(path)):
             if found.is_file() and not found.name.startswith("."):
                 yield found
     else:
@@ -30,7 +39,7 @@ def files(path: Path) -> Iterator[Path]:
 def _everything(path: Path) -> Iterator[Path]:
     """Generate what Ansible may open: below a folder; beside a file, the variables of hosts and groups."""
     folders = [path] if path.is_dir() else [path.parent / "host_vars", path.parent / "group_vars"]
-    found = [path for folder in folders for path in itertools.islice(folder.rglob("*"), MAX_FILES + 1)]
+    found = [path for folder in folders for path in itertools.islice(_below(folder), MAX_FILES + 1)]
     if len(found) > MAX_FILES:
         fail(
             "IPP302",
@@ -75,7 +84,7 @@ def refuse_any_program(path: Path, name: str) -> None:
     """Raise ProblemError for an inventory that holds more than plain files which nobody may execute."""
     hint = f"if you know what it does: --inventory {shlex.quote(name)}"
     with refusals(name, "read", "IPP301"):
-        for found in [path, *(sorted(path.rglob("*")) if path.is_dir() else ())]:
+        for found in [path, *(sorted(_below(path)) if path.is_dir() else ())]:
             mode = found.stat().st_mode
             if not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or mode & 0o111):
                 said = "is a program" if stat.S_ISREG(mode) else "is no regular file"

@@ -11,7 +11,7 @@ import pytest
 
 from netplan.cli.main import main
 from netplan.files import parse_json, read_regular
-from netplan.inputs import inventory
+from netplan.inputs import inventory, inventory_files
 from netplan.ipsec.ca import open_authority
 
 PLAN = "name: lab\ninventory: hosts\n"
@@ -183,3 +183,33 @@ def test_smallest_audited_texts_that_ended_in_a_traceback(
     said = "".join(capsys.readouterr())
     assert "IPP699" not in said
     assert "Error" not in said
+
+
+class _Sealed:
+    """What os.scandir gives for a folder that opens and can't be read, such as /proc/1/map_files."""
+
+    def __enter__(self) -> _Sealed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> _Sealed:
+        return self
+
+    def __next__(self) -> os.DirEntry[str]:
+        raise PermissionError(13, "Permission denied")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_folder_of_an_inventory_that_cannot_be_listed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hosts").write_text("n1\n")
+    (tmp_path / "sealed").mkdir()
+    plain = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda at: _Sealed() if Path(at).name == "sealed" else plain(at))
+    assert list(inventory_files.files(tmp_path)) == [tmp_path / "hosts"]
+    inventory_files.refuse_programs(tmp_path, "here")
