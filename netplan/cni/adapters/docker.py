@@ -213,11 +213,9 @@ def _network(piece: Piece, driver: str, options: str, shown: str) -> list[Settin
         misnamed = [] if number else _misnamed(piece, options, shown)
         return [replace(found, six=piece.get("EnableIPv6") is True), *misnamed]
     if driver in ("macvlan", "ipvlan") and number:
-        dropped = _bridge_setting(piece, number, at, shown + OPTION)
-        change = (
-            f"set the MTU of the parent link {piece.text(options, 'parent')}".rstrip() + ", recreate the containers"
-        )
-        return [replace(dropped, note=_PARENT, unjudged=_PARENT, change=change)]
+        link = f"the parent link {piece.text(options, 'parent')}".rstrip()
+        change = f"set the MTU of {link}, recreate the containers"
+        return [_ignored(_bridge_setting(piece, number, at, shown + OPTION), _PARENT, change)]
     if driver != "overlay":
         return []
     raw = piece.get(options)
@@ -242,9 +240,12 @@ def _misnamed(piece: Piece, options: str, shown: str) -> list[Setting | Clue]:
         return []
     why = f"Docker ignores the option mtu (its own is {OPTION}); give that one"
     change = f"recreate the network with {OPTION}, and its containers"
-    return [
-        replace(_bridge_setting(piece, number, (options, "mtu"), f"{shown}mtu"), note=why, unjudged=why, change=change)
-    ]
+    return [_ignored(_bridge_setting(piece, number, (options, "mtu"), f"{shown}mtu"), why, change)]
+
+
+def _ignored(setting: Setting, why: str, change: str) -> Setting:
+    """Return what Docker ignores: nothing to judge, and something else to change."""
+    return replace(setting, note=why, unjudged=why, change=change)
 
 
 def _bridge_setting(piece: Piece, number: int, at: tuple[str, ...], field: str, note: str = "") -> Setting:
