@@ -83,6 +83,7 @@ test: ## all that holds on main: check, other Pythons, then real kernels and the
 
 .test-setup: $(VENV)/.dev $(VENV)/.watch .venvs/axe/.done
 	$(call apt,$(APT_CHECK) $(APT_LAB) $(APT_TEST))
+	$(BIN)/python -m tests.ci.emulator
 	$(BIN)/python -m tests.ci.pythons --prepare
 
 pythons: $(VENV)/.dev ## fast tests and the planner's pictures on the oldest and the newest supported Python

@@ -111,7 +111,7 @@ def _place(entry: Entry) -> tuple[str, str]:
 def _kind(suite: str) -> str | None:
     """Return "", "updates" or "security" for a suite of Debian, None for any other (backports, other archives)."""
     found = re.fullmatch(r"([a-z]+)(?:-(updates|security)|/(updates))?", suite)
-    if found is None or found[1] not in (_RELEASES | {_os_release().get("VERSION_CODENAME", "")}):
+    if found is None or found[1] not in (_RELEASES | {os_release().get("VERSION_CODENAME", "")}):
         return None
     return "security" if found[3] else found[2] or ""
 
@@ -262,10 +262,11 @@ def _configured() -> list[Entry]:
 
 def system() -> str:
     """Return this machine's operating system by name, for messages."""
-    return _os_release().get("PRETTY_NAME") or platform.system()
+    return os_release().get("PRETTY_NAME") or platform.system()
 
 
-def _os_release() -> dict[str, str]:
+def os_release() -> dict[str, str]:
+    """Return what /etc/os-release says of this machine; nothing where there is none."""
     try:
         return platform.freedesktop_os_release()
     except OSError:

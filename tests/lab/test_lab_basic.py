@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from netplan.lab import qemu
 from netplan.lab.cluster import Lab, down
 from netplan.lab.config import GUEST
 from netplan.lab.paths import labs_home
 from netplan.lab.qemu import Machine
 from netplan.problems import ProblemError
+from tests.ci import emulator
 
 from .conftest import RELEASE
 from .pace import HANG_S, Pace, until
@@ -62,6 +64,17 @@ def test_every_node_runs_without_a_failed_unit(lab):
     script = f"hostname; {units}; cat /proc/sys/net/ipv4/ip_forward"
     for node in lab.nodes:
         assert lab.exec(node.name, ["sh", "-c", script]).stdout.split() == [node.name, "running", *["active"] * 3, "1"]
+
+
+@pytest.mark.weight(40)
+def test_the_emulator_of_the_system_boots_nodes(clusters, monkeypatch):
+    """The other tests may have a newer one (tests/ci/emulator.py); whoever starts a lab has this one."""
+    monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if p != emulator.BIN))
+    qemu.version.cache_clear()  # saved labs are kept by it
+    try:
+        assert clusters(nodes=2, fresh=True).exec("n2", ["true"]).returncode == 0
+    finally:
+        qemu.version.cache_clear()
 
 
 def test_pods_reach_each_other_at_exactly_the_overlay_mtu(lab):

@@ -171,7 +171,7 @@ TABLE = {
 def _machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("IPSECPLAN_LAB_APT_SOURCES", raising=False)
     monkeypatch.setattr(sources, "ARCHIVE_KEYRINGS", (KEYS,))
-    monkeypatch.setattr(sources, "_os_release", lambda: {"PRETTY_NAME": "Testix 1", "VERSION_CODENAME": "trixie"})
+    monkeypatch.setattr(sources, "os_release", lambda: {"PRETTY_NAME": "Testix 1", "VERSION_CODENAME": "trixie"})
     monkeypatch.setattr(sources, "find_program", lambda name: f"/usr/bin/{name}")
 
 
@@ -184,7 +184,7 @@ def test_the_suite_is_put_in_place_and_all_else_is_kept(name: str) -> None:
 def test_a_release_younger_than_this_program_is_known_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "deb http://m.example/debian zurg main\n"
     assert sources.derived(parse(text), "bookworm") == []
-    monkeypatch.setattr(sources, "_os_release", lambda: {"VERSION_CODENAME": "zurg"})
+    monkeypatch.setattr(sources, "os_release", lambda: {"VERSION_CODENAME": "zurg"})
     assert sources.derived(parse(text), "bookworm")[0].suite == "bookworm"
 
 
