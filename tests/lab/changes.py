@@ -67,6 +67,7 @@ class Cluster:
 
     def __init__(self, lab: Lab, folder: Path, watch: Watch = watched_mesh) -> None:
         self.lab, self.folder, self.watch, self.rows = lab, folder, watch, list[Row]()
+        self.marks: list[tuple[float, str]] = []
         self.offset = clock(lab)
 
     def bundle(self, name: str, *, members: str = "k8s_nodes", **edits: dict[str, Any]) -> Path:
@@ -82,7 +83,6 @@ class Cluster:
 
     def call(self, *argv: str, code: int = 0, told: Callable[[str], None] | None = None) -> str:
         """Run a command; its progress is kept in :attr:`marks` with the lab's time, ``told`` gets each line."""
-        self.marks: list[tuple[float, str]] = []
         state = [] if argv[0] == "render" else ["--state-dir", str(self.folder / "state")]
         said = []
         with ending(
@@ -113,14 +113,21 @@ class Cluster:
 
     def change(self, name: str, *steps: tuple[str, ...], members: Sequence[str] | None = None) -> Row:
         """Run commands while everything is watched; judged over the pairs among ``members`` (default: all nodes)."""
-        judged = list(members or self.lab.config.names)
-        marks = []
-        with self.watch(self.lab) as report:
-            begin = time.time() + self.offset
+
+        def run() -> None:
             for step in steps:
                 self.call(*step)
-                marks += self.marks
-        row = Row(name, report, judged, begin, time.time() + self.offset, marks)
+
+        return self.watched(name, run, members)
+
+    def watched(self, name: str, act: Callable[[], None], members: Sequence[str] | None = None) -> Row:
+        """Act while everything is watched; judged over the pairs among ``members`` (default: all nodes)."""
+        judged = list(members or self.lab.config.names)
+        self.marks = []
+        with self.watch(self.lab) as report:
+            begin = time.time() + self.offset
+            act()
+        row = Row(name, report, judged, begin, time.time() + self.offset, self.marks)
         self.rows.append(row)
         print(HEAD, row.line(), row.holes(), sep="\n")
         self.explain(row)

@@ -1,7 +1,8 @@
 """Dozens of live nodes through every kind of change: real engine, Ansible, agent, charon, ESP, nft. Prints one table.
 
 ``IPSECPLAN_MANY=60`` says how many (default 20); they run in User Mode Linux. Every ordered pair is pinged once
-a second.
+a second. A twelfth of them joins and leaves, two at least. In each phase that ``IPSECPLAN_MANY_KILLED`` names (default:
+one of each step) a node loses its power for good.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from .rollout_steps import settle
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill]
 NODES = int(os.environ.get("IPSECPLAN_MANY", "20"))
+SOME = max(2, NODES // 12)  # that join and leave
+KILLED = os.environ.get("IPSECPLAN_MANY_KILLED", "stage permissive encrypt trap enforce").split()
 CBC = {"esp": ["aes256-sha256-x25519"]}
 NARROW = {"paths": [{"between": ["k8s_nodes", "k8s_nodes"], "mtu": 1400}]}
 
@@ -68,12 +71,12 @@ def _judged(row: Row, *, enforced: bool = True) -> None:
 
     ``enforced`` False: clear packets are only wrong from the first measurement on, which is behind the phase enforce.
     """
-    members = len(row.members)
     since = row.since if enforced else next((at for at, said in row.marks if said.startswith("probe ")), row.until)
     for pair, stream in row.report.among(row.members).items():
         assert stream.last, f"{row.name}: {pair} was never answered"
         assert stream.lost <= 2, f"{row.name}: {pair} lost {stream.lost} pings\n{row.holes(pair)}"
     assert row.report.clear(since, row.until, row.members) == 0
+    members = len(row.members)
     assert row.report.planted() >= members * (members - 1), "the counter has not seen what was planted for it"
 
 
@@ -95,8 +98,8 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
     print(f"{NODES} nodes up after {time.monotonic() - begin:.0f} s")
     cluster, bill = Cluster(lab, tmp_path, watched_many), Bill(lab)
     names = lab.config.names
-    fewer = names[:-2]
-    leaving = ":!".join(names[-2:])
+    fewer = names[:-SOME]
+    leaving = ":!".join(names[-SOME:])
     some, full = cluster.bundle("some", members=f"k8s_nodes:!{leaving}"), cluster.bundle("full")
     cbc, low = cluster.bundle("cbc", ipsec=CBC), cluster.bundle("low", ipsec=CBC, underlay=NARROW)
     last = cluster.bundle("last", members=f"k8s_nodes:!{leaving}", ipsec=CBC, underlay=NARROW)
@@ -110,15 +113,16 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
         _judged(row, enforced=False)
         confirmed(cluster, some, fewer)
         _sizes(lab, fewer, 1416)
-        _judged(change("two nodes join", ("apply", str(full), *YES), members=fewer))
+        _judged(change(f"{SOME} nodes join", ("apply", str(full), *YES), members=fewer))
         confirmed(cluster, full, names)
         _sizes(lab, names, 1416)
         _judged(change("cipher GCM -> CBC", ("apply", str(cbc), *YES), members=names))
         _judged(change("MTU smaller", ("apply", str(low), *YES), members=names))
-        _judged(change("two nodes leave", ("apply", str(last), *YES), members=fewer))
+        _judged(change(f"{SOME} nodes leave", ("apply", str(last), *YES), members=fewer))
         confirmed(cluster, last, fewer)
-        with bill.item("a node killed in encrypt"):
-            _killed(cluster, fewer, some, last)
+        for phase in KILLED:
+            with bill.item(f"a node killed in {phase}"):
+                _judged(_killed(cluster, phase, fewer, some, last))
         row = change("disable", ("verify", str(last)), ("revert", str(last), "--yes"), members=fewer)
         assert not [pair for pair, stream in row.report.among(fewer).items() if stream.lost > 2]
     finally:
@@ -126,14 +130,22 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
         print(lab.exec("guest", ["free", "-m"]).stdout)
 
 
-def _killed(cluster: Cluster, names: Sequence[str], wanted: Path, before: Path) -> None:
-    """One node loses its power in ``encrypt``: nobody stays on the new side, and the old bundle holds again."""
+def _killed(cluster: Cluster, phase: str, names: Sequence[str], wanted: Path, before: Path) -> Row:
+    """The last node loses its power behind the first result of ``phase``: nobody stays on the new side.
+
+    The row is of the others. At its end the node is back and the old bundle holds again, measured in each pair.
+    """
     lab, victim = cluster.lab, names[-1]
-    words = ("apply", str(wanted), *YES, "--raise-mtu")
-    said = cluster.call(*words, code=7, told=_once("credentials", lambda: lab.power_off(victim)))
-    assert victim in said
-    lab.power_on(victim)
-    lab.wait(victim)
-    settle(lab, names)
-    cluster.call("verify", str(before))
+
+    def act() -> None:
+        words = ("apply", str(wanted), *YES, "--raise-mtu")
+        said = cluster.call(*words, code=7, told=_once(phase, lambda: lab.power_off(victim)))
+        assert victim in said
+        lab.power_on(victim)
+        lab.wait(victim)
+        settle(lab, names)
+        cluster.call("verify", str(before))
+
+    row = cluster.watched(f"{victim} killed in {phase}", act, members=names[:-1])
     confirmed(cluster, before, names)
+    return row
