@@ -19,11 +19,12 @@ from pathlib import Path
 import pytest
 
 from netplan.lab.cluster import Lab
+from netplan.lab.config import LabNode
 from tests.support.lab_checks import YES, confirmed
 
 from .changes import Cluster, Row
 from .conftest import ClusterFactory
-from .many import full_size, watched_many
+from .many import everywhere, full_size, watched_many
 from .rollout_steps import settle
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill]
@@ -97,6 +98,7 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
     lab = clusters(nodes=NODES, backend="uml")
     print(f"{NODES} nodes up after {time.monotonic() - begin:.0f} s")
     cluster, bill = Cluster(lab, tmp_path, watched_many), Bill(lab)
+    _unknown(lab, lab.config.names[:-SOME], lab.nodes[-SOME:])
     names = lab.config.names
     fewer = names[:-SOME]
     leaving = ":!".join(names[-SOME:])
@@ -128,6 +130,16 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
     finally:
         print(cluster.table(), *bill.lines, sep="\n")
         print(lab.exec("guest", ["free", "-m"]).stdout)
+
+
+def _unknown(lab: Lab, names: Sequence[str], leaving: Sequence[LabNode]) -> None:
+    """Have nodes forget others, as in a cluster that never knew them: packets to those would be in clear."""
+    lines = []
+    for node in leaving:
+        pods = node.pod_address.rpartition(".")[0]
+        lines += [f"ip route del {pods}.0/24", f"ip route del {pods}.0/32"]
+        lines += [f"bridge fdb del 00:00:00:00:00:00 dev ov0 dst {node.underlay_address} self"]
+    everywhere(lab, {name: ["sh", "-ec", "; ".join(lines)] for name in names})
 
 
 def _killed(cluster: Cluster, phase: str, names: Sequence[str], wanted: Path, before: Path) -> Row:

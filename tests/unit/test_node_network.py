@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from netplan.agent.phases import cni_mtu
+from netplan.agent.phases import cni_mtu, fdb_and_routes, preflight
 from netplan.agent.system import core, links
 from netplan.agent.system.core import Stop
+from netplan.agent.transaction import state
 from netplan.bundle.node_json import node_facts
 from tests.support.plans import make_planned
 
@@ -124,3 +125,44 @@ def test_ciliums_number_stands_on_routes(network: Callable[[Said], ModuleType]) 
     module = network(said)
     assert module.target(node, node["peers"][0]) is None, "no address of a peer is known: the plan has to say it"
     assert module.target(node, {**node["peers"][0], "overlay_address": "10.0.1.7"}) == "10.0.1.7"
+
+
+def fdb(*far: str) -> list[dict[str, str]]:
+    """Return what bridge prints of a device: a flood entry for each far end, and one of the device's own."""
+    return [{"mac": "00:00:00:00:00:00", "dst": end} for end in far] + [{"mac": "33:33:00:00:00:01"}]
+
+
+@pytest.mark.parametrize(
+    ("far", "former", "wanted"),
+    [
+        (["10.0.0.2"], [], ""),
+        (["10.0.0.2", "10.0.0.9", "239.1.1.1"], [], "flannel.1 also leads to 10.0.0.9"),
+        (["10.0.0.9"], ["10.0.0.9"], ""),
+        ([f"10.0.1.{n}" for n in range(1, 9)], [], "flannel.1 also leads to 10.0.1.1, 10.0.1.2, 10.0.1.3, "),
+    ],
+    ids=["peers", "another", "former", "many"],
+)
+def test_where_else_an_overlay_leads(
+    far: list[str],
+    former: list[str],
+    wanted: str,
+    network: Callable[[Said], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = facts("flannel", options={"network": "10.0.0.0/8"})
+    node["peers"][0]["address"] = "10.0.0.2"
+    monkeypatch.setattr(state, "load", dict)
+    monkeypatch.setattr(state, "former_peers", lambda _: former)
+    here = [tunnel("flannel.1", "vxlan", 1416, port=8472), tunnel("other", "vxlan", 1450, port=4789)]
+    said = {
+        ("ip", "link", "show", "type", "vxlan"): here,
+        ("bridge", "fdb", "show", "dev", "flannel.1"): fdb(*far),
+        ("bridge", "fdb", "show", "dev", "other"): fdb("10.0.0.77"),
+    }
+    network(said)
+    found = fdb_and_routes.outside(node)
+    assert found.startswith(wanted)
+    assert bool(found) == bool(wanted)
+    assert found.endswith("and 3 more") == (len(far) > 5)
+    monkeypatch.setattr(preflight.fdb_and_routes, "outside", lambda _: found)
+    assert [f["severity"] for f in preflight._outside(node)] == (["warning"] if wanted else [])

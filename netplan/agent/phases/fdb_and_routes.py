@@ -12,13 +12,19 @@ import ipaddress
 import os
 import re
 
-from ..system import links
+from ..system import addresses, links
 from ..system.core import Done, Stop, finding, read, run, run_json
 from ..transaction import release as release_module
+from ..transaction import state
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ..protocol.node_json import NodeJson
 
 TABLE, SCRIPT = "/etc/ipsecplan/overlay", "/usr/local/lib/ipsecplan/overlay.sh"
 TABLE_S = 300  # for thousands of entries; a batch of 10,000 routes took 9 s (Linux 6.18)
 FLOOD = "00:00:00:00:00:00"
+MOST = 5  # addresses that a message names
 _DEVICE = re.compile(r"^[A-Za-z0-9_.-]{1,15}$")
 
 
@@ -98,6 +104,26 @@ def _live(device: str) -> set[tuple[str, ...]]:
             if row.get("dst", "default") != "default":
                 found.add(("route", _address(row["dst"]), row.get("gateway", "")))
     return found
+
+
+def outside(node: NodeJson) -> str:
+    """Say where else the overlay leads: far ends of VXLAN devices of its port that are no peers of this node.
+
+    Packets to them are in clear: while there are any, the soak ends an apply, and the guard drops them afterwards.
+    Peers of the release in force don't count, because this apply may be what removes them.
+    """
+    planned = {peer["address"] for peer in addresses.carriers(node)} | set(state.former_peers(state.load()))
+    said = []
+    for device in run_json("ip", "-j", "-d", "link", "show", "type", "vxlan"):
+        if device.get("linkinfo", {}).get("info_data", {}).get("port") != node["overlay"]["port"]:
+            continue
+        rows = run_json("bridge", "-j", "fdb", "show", "dev", device["ifname"])
+        far = {row["dst"] for row in rows if row.get("dst")} - planned
+        others = sorted(end for end in far if not ipaddress.ip_address(end).is_multicast)
+        if others:
+            more = f" and {len(others) - MOST} more" if len(others) > MOST else ""
+            said.append(f"{device['ifname']} also leads to {', '.join(others[:MOST])}{more}")
+    return "; ".join(said)
 
 
 def _change(verb: str, device: str, entry: tuple[str, ...]) -> None:

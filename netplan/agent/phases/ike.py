@@ -294,7 +294,9 @@ def soak(request: Request) -> Work:
     if before["mode"] == "drop":  # what strangers send was dropped before and is dropped after: no sign of a fault
         clear.pop("clear_in", None)
     rising = {name: n - errors.get(name, 0) for name, n in xfrm.errors().items() if n > errors.get(name, 0)}
-    wrong = [finding("IPP619", f"{n} clear overlay packets in {seconds} s ({k})") for k, n in clear.items()]
+    elsewhere = fdb_and_routes.outside(request["node"]) if clear else ""
+    hint = f"{elsewhere}: no peers of this node in the plan" if elsewhere else None
+    wrong = [finding("IPP619", f"{n} clear overlay packets in {seconds} s ({k})", hint) for k, n in clear.items()]
     wrong += [finding("IPP619", f"{k} rose by {n} in {seconds} s") for k, n in rising.items()]
     if wrong:
         raise Stop(*wrong)

@@ -16,6 +16,7 @@ from . import (
     advisories,
     cni_mtu,
     facts,
+    fdb_and_routes,
     kernel_trial,
     leftovers,
     live_sas,
@@ -72,6 +73,7 @@ def preflight(request: Request) -> PreflightWork:
     wrong += (
         kernel_trial.trial(node, request.get("watchdog"))
         + _overlay(node)
+        + _outside(node)
         + _other(node, request["tx"])
         + xfrm_interfaces.preflight(node)
         + surroundings.findings()
@@ -293,6 +295,16 @@ def _overlay(node: NodeJson) -> list[Finding]:
     return wrong
 
 
+def _outside(node: NodeJson) -> list[Finding]:
+    """Hosts of the overlay that are no peers of this node."""
+    said = fdb_and_routes.outside(node)
+    if not said:
+        return []
+    text = f"{said}, which the plan doesn't have as peers of this node: nothing reaches them in clear from enforce on"
+    hint = "add them to the plan, or take them out of the overlay first: traffic with them ends the apply in the soak"
+    return [finding("IPP638", text, hint, "warning")]
+
+
 def _smaller(name: str, now: int, planned: int) -> Finding:
     """A device that is smaller than planned: nothing raises it by the way."""
     if os.path.exists(overlay_mtu.CONFLIST):
@@ -311,8 +323,7 @@ def _other(node: NodeJson, tx: str) -> list[Finding]:
         wrong.append(finding("IPP602", f"another transaction is open on this node: {now['tx']}", hint))
     ours = now["state"] != "none"
     # a peer that the new release has no more is still ours
-    before = (read(state.tx_folder(now["tx"]) + "/peers") or "").splitlines() if now["tx"] else []
-    former = [line.split()[1] for line in before]
+    former = state.former_peers(now)
     policies, memory = xfrm.policies(), leftovers.Memory()
     mine = [p for p in policies if (xfrm.ours(p, node, former) if ours else leftovers.policy(p, node, memory))]
     foreign = len(policies) - len(mine)

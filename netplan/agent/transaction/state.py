@@ -62,6 +62,12 @@ def load() -> State:
     return state
 
 
+def former_peers(now: State) -> list[str]:
+    """Return the addresses of the peers of the release that a node has; a new release may have fewer."""
+    lines = (read(tx_folder(now["tx"]) + "/peers") or "").splitlines() if now["tx"] else []
+    return [line.split()[1] for line in lines]
+
+
 def private(folder: str) -> None:
     """Make a directory of ours; one that is there already, whoever made it, is closed to others."""
     os.makedirs(folder, mode=0o700, exist_ok=True)

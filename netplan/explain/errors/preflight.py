@@ -92,11 +92,18 @@ HELP: dict[str, CodeHelp] = {
     ),
     "IPP638": CodeHelp(
         means="An overlay device of the node is missing, of another kind, or has another VNI, port, peer or lower"
-        " device than planned. The kernel can't change these on a live device.",
-        state=_LATER,
-        look=("ip -d link show dev DEVICE  # kind, id, dstport, remote", "ipsecplan plan plan.yaml  # what is planned"),
+        " device than planned. The kernel can't change these on a live device. As a warning: its forwarding entries"
+        " also lead to hosts that are no peers of the node in the plan, and what goes there is in clear.",
+        state=_LATER + " As a warning: while there is traffic with those hosts, the soak ends the apply with IPP619;"
+        " without any it goes on, and the guard drops what comes later.",
+        look=(
+            "ip -d link show dev DEVICE  # kind, id, dstport, remote",
+            "bridge fdb show dev DEVICE  # dst: the far ends",
+            "ipsecplan plan plan.yaml  # what is planned",
+        ),
         remedy="Set overlay.vni, overlay.port or cni.plugin in the plan to what the cluster uses, and render again. To"
-        " change them on the cluster: `ipsecplan revert bundle`, change all nodes, apply.",
+        " change them on the cluster: `ipsecplan revert bundle`, change all nodes, apply. Hosts that the plan leaves"
+        " out: add them to `nodes`, or take them out of the overlay.",
         page="rollout.md#changes-of-what-is-in-force",
     ),
     "IPP639": CodeHelp(
