@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 
 from netplan.lab.cluster import Lab
-from netplan.lab.config import LabNode
 from tests.support.lab_checks import YES, confirmed
 
 from .changes import Cluster, Row
@@ -98,9 +97,9 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
     lab = clusters(nodes=NODES, backend="uml")
     print(f"{NODES} nodes up after {time.monotonic() - begin:.0f} s")
     cluster, bill = Cluster(lab, tmp_path, watched_many), Bill(lab)
-    _unknown(lab, lab.config.names[:-SOME], lab.nodes[-SOME:])
     names = lab.config.names
     fewer = names[:-SOME]
+    _strangers(lab, fewer, names[-SOME:])
     leaving = ":!".join(names[-SOME:])
     some, full = cluster.bundle("some", members=f"k8s_nodes:!{leaving}"), cluster.bundle("full")
     cbc, low = cluster.bundle("cbc", ipsec=CBC), cluster.bundle("low", ipsec=CBC, underlay=NARROW)
@@ -132,14 +131,19 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
         print(lab.exec("guest", ["free", "-m"]).stdout)
 
 
-def _unknown(lab: Lab, names: Sequence[str], leaving: Sequence[LabNode]) -> None:
-    """Have nodes forget others, as in a cluster that never knew them: packets to those would be in clear."""
+def _strangers(lab: Lab, names: Sequence[str], others: Sequence[str]) -> None:
+    """Have two parts of a lab forget each other, as if they had never met: packets between them would be in clear."""
+    everywhere(lab, {n: _forgets(lab, others) for n in names} | {n: _forgets(lab, names) for n in others})
+
+
+def _forgets(lab: Lab, gone: Sequence[str]) -> list[str]:
     lines = []
-    for node in leaving:
-        pods = node.pod_address.rpartition(".")[0]
-        lines += [f"ip route del {pods}.0/24", f"ip route del {pods}.0/32"]
-        lines += [f"bridge fdb del 00:00:00:00:00:00 dev ov0 dst {node.underlay_address} self"]
-    everywhere(lab, {name: ["sh", "-ec", "; ".join(lines)] for name in names})
+    for node in lab.nodes:
+        if node.name in gone:
+            pods = node.pod_address.rpartition(".")[0]
+            lines += [f"ip route del {pods}.0/24", f"ip route del {pods}.0/32"]
+            lines += [f"bridge fdb del 00:00:00:00:00:00 dev ov0 dst {node.underlay_address} self"]
+    return ["sh", "-ec", "; ".join(lines)]
 
 
 def _killed(cluster: Cluster, phase: str, names: Sequence[str], wanted: Path, before: Path) -> Row:
