@@ -106,6 +106,14 @@ def _live(device: str) -> set[tuple[str, ...]]:
     return found
 
 
+def _is_group(end: str) -> bool:
+    """Tell whether a far end is a multicast group, which an underlay with multicast has for all hosts."""
+    try:
+        return ipaddress.ip_address(end.partition("%")[0]).is_multicast
+    except ValueError:
+        return False
+
+
 def outside(node: NodeJson) -> str:
     """Say where else the overlay leads: far ends of VXLAN devices of its port that are no peers of this node.
 
@@ -119,7 +127,7 @@ def outside(node: NodeJson) -> str:
             continue
         rows = run_json("bridge", "-j", "fdb", "show", "dev", device["ifname"])
         far = {row["dst"] for row in rows if row.get("dst")} - planned
-        others = sorted(end for end in far if not ipaddress.ip_address(end).is_multicast)
+        others = sorted(end for end in far if not _is_group(end))
         if others:
             more = f" and {len(others) - MOST} more" if len(others) > MOST else ""
             said.append(f"{device['ifname']} also leads to {', '.join(others[:MOST])}{more}")
