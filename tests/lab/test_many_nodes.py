@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from netplan.lab.cluster import Lab
-from tests.support.lab_checks import YES, confirmed
+from tests.support.lab_checks import YES, confirmed, forget
 
 from .changes import Cluster, Row
 from .conftest import ClusterFactory
-from .many import everywhere, full_size, watched_many
+from .many import full_size, watched_many
 from .rollout_steps import settle
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.drill]
@@ -99,7 +99,8 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
     cluster, bill = Cluster(lab, tmp_path, watched_many), Bill(lab)
     names = lab.config.names
     fewer = names[:-SOME]
-    _strangers(lab, fewer, names[-SOME:])
+    forget(lab, fewer, names[-SOME:])
+    forget(lab, names[-SOME:], fewer)
     leaving = ":!".join(names[-SOME:])
     some, full = cluster.bundle("some", members=f"k8s_nodes:!{leaving}"), cluster.bundle("full")
     cbc, low = cluster.bundle("cbc", ipsec=CBC), cluster.bundle("low", ipsec=CBC, underlay=NARROW)
@@ -129,21 +130,6 @@ def test_many_nodes_through_changes(clusters: ClusterFactory, tmp_path: Path) ->
     finally:
         print(cluster.table(), *bill.lines, sep="\n")
         print(lab.exec("guest", ["free", "-m"]).stdout)
-
-
-def _strangers(lab: Lab, names: Sequence[str], others: Sequence[str]) -> None:
-    """Have two parts of a lab forget each other, as if they had never met: packets between them would be in clear."""
-    everywhere(lab, {n: _forgets(lab, others) for n in names} | {n: _forgets(lab, names) for n in others})
-
-
-def _forgets(lab: Lab, gone: Sequence[str]) -> list[str]:
-    lines = []
-    for node in lab.nodes:
-        if node.name in gone:
-            pods = node.pod_address.rpartition(".")[0]
-            lines += [f"ip route del {pods}.0/24", f"ip route del {pods}.0/32"]
-            lines += [f"bridge fdb del 00:00:00:00:00:00 dev ov0 dst {node.underlay_address} self"]
-    return ["sh", "-ec", "; ".join(lines)]
 
 
 def _killed(cluster: Cluster, phase: str, names: Sequence[str], wanted: Path, before: Path) -> Row:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.lab_checks import ALL, THREE, YES, confirmed, judged
+from tests.support.lab_checks import ALL, THREE, YES, confirmed, forget, judged
 
 from .changes import Cluster
 from .conftest import ClusterFactory
@@ -62,11 +62,7 @@ def test_add_remove_disable(clusters: ClusterFactory, tmp_path: Path) -> None:
     cluster = Cluster(lab, tmp_path)
     three, four = cluster.bundle("three", members="k8s_nodes:!n4"), cluster.bundle("four")
     cluster.apply(three)
-    for node in THREE:  # as in a cluster that never knew n4
-        lab.exec(node, ["ip", "route", "del", "10.244.4.0/24"], check=True)
-        lab.exec(node, ["ip", "route", "del", "10.244.4.0/32"])
-        gone = ["bridge", "fdb", "del", "00:00:00:00:00:00", "dev", "ov0", "dst", "10.77.0.14", "self"]
-        lab.exec(node, gone, check=True)
+    forget(lab, THREE, ["n4"])
     try:
         row = cluster.change("add n4 to n1, n2, n3", ("apply", str(four), *YES), members=THREE)
         judged(row, planted=12)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from netplan.lab.cluster import Lab
 from tests.lab.changes import Cluster, Row
+from tests.lab.many import everywhere
 from tests.lab.pace import answers
 from tests.lab.pings import both_ways
 from tests.lab.rollout_steps import Rollout
@@ -50,3 +51,13 @@ def confirmed(cluster: Cluster, bundle: Path, nodes: Sequence[str]) -> None:
         assert (node["state"]["state"], node["differs"]) == ("confirmed", []), name
         assert node["states"] == 4 * (len(nodes) - 1), f"{name} has {node['states']} SAs"
         assert node["guard"]["mode"] == "drop"
+
+
+def forget(lab: Lab, names: Sequence[str], gone: Sequence[str]) -> None:
+    """Have nodes forget others, as in a cluster that never knew them: packets to those would be in clear."""
+    lines = []
+    for node in lab.nodes:
+        if node.name in gone:
+            lines += [f"ip route del {node.pod_cidr}", f"ip route del {node.pod_cidr.partition('/')[0]}/32"]
+            lines += [f"bridge fdb del 00:00:00:00:00:00 dev ov0 dst {node.underlay_address} self"]
+    everywhere(lab, {name: ["sh", "-ec", "; ".join(lines)] for name in names})
